@@ -1,0 +1,64 @@
+import type { Json, JsonObject } from "./json.ts";
+import type { Resources } from "./resources.ts";
+
+/** What a replica runs. */
+export type Program =
+  | { readonly kind: "module"; readonly path: string; readonly exportName: string }
+  | { readonly kind: "command"; readonly argv: readonly string[] };
+
+/** A deployment's spec with every default filled in. Times in milliseconds. */
+export interface DeploymentSpec {
+  readonly name: string;
+  /** Empty: every Deploy is a new revision. */
+  readonly version: string;
+  readonly program: Program;
+  readonly initArgs: JsonObject;
+  readonly runtimeEnv: { readonly workingDir: string; readonly envVars: Readonly<Record<string, string>> };
+  readonly numReplicas: number;
+  readonly resources: Resources;
+  readonly maxOngoingRequests: number;
+  /** -1: no bound. */
+  readonly maxQueuedRequests: number;
+  /** Undefined: none; null is a config. */
+  readonly userConfig?: Json;
+  readonly healthCheck: { readonly periodMs: number; readonly timeoutMs: number; readonly failureThreshold: number };
+  readonly gracefulShutdownTimeoutMs: number;
+  readonly startupTimeoutMs: number;
+  /** 0: no bound. */
+  readonly requestTimeoutMs: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What was asked for. Written by the API only. */
+export interface DeploymentRecord {
+  readonly uid: string;
+  readonly spec: DeploymentSpec;
+  /** Grows with each change of the spec, from 1. */
+  readonly generation: number;
+  /** Grows with each change that replaces replicas, from 1. */
+  readonly revision: number;
+  /** Grows with each change of `userConfig`, from 1. */
+  readonly configGeneration: number;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  /** Set: it is being deleted. */
+  readonly deletingSinceMs?: number;
+}
+
+/** How far the leader has come with a deployment. Written by the reconcile loop only. */
+export interface ProgressRecord {
+  readonly uid: string;
+  readonly observedGeneration: number;
+  /** The revision that failures are counted for. */
+  readonly revision: number;
+  /** Failed starts in a row. */
+  readonly failedStarts: number;
+  /** No start before this time; 0: at once. */
+  readonly retryAtMs: number;
+  /** Whether a replica of `revision` ever ran. */
+  readonly everRan: boolean;
+  /** Why the last replica failed; empty: none did since the last success. */
+  readonly lastFailure: string;
+  /** What last was fully running; revision 0: nothing yet. */
+  readonly settled: { readonly revision: number; readonly target: number };
+}

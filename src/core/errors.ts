@@ -1,0 +1,98 @@
+/** The gRPC status codes that carry a failure. */
+export type Code =
+  | "CANCELLED"
+  | "UNKNOWN"
+  | "INVALID_ARGUMENT"
+  | "DEADLINE_EXCEEDED"
+  | "NOT_FOUND"
+  | "ALREADY_EXISTS"
+  | "PERMISSION_DENIED"
+  | "RESOURCE_EXHAUSTED"
+  | "FAILED_PRECONDITION"
+  | "ABORTED"
+  | "OUT_OF_RANGE"
+  | "UNIMPLEMENTED"
+  | "INTERNAL"
+  | "UNAVAILABLE"
+  | "DATA_LOSS"
+  | "UNAUTHENTICATED";
+
+/** What each reason means to a caller; held equal to the proto enum `ErrorReason` by a test. */
+export const codeOfReason = {
+  INVALID_FIELD: "INVALID_ARGUMENT",
+  REQUEST_ID_REUSED: "INVALID_ARGUMENT",
+  AMBIGUOUS_SERVICE: "INVALID_ARGUMENT",
+  MESSAGE_TOO_LARGE: "INVALID_ARGUMENT",
+  INVALID_PAGE_TOKEN: "INVALID_ARGUMENT",
+  DEPLOYMENT_NOT_FOUND: "NOT_FOUND",
+  SERVICE_NOT_FOUND: "NOT_FOUND",
+  METHOD_NOT_FOUND: "NOT_FOUND",
+  REPLICA_NOT_FOUND: "NOT_FOUND",
+  CONFLICT: "ABORTED",
+  WATCH_EXPIRED: "ABORTED",
+  DEPLOYMENT_DELETING: "FAILED_PRECONDITION",
+  RECONFIGURE_REFUSED: "FAILED_PRECONDITION",
+  STALE_EPOCH: "FAILED_PRECONDITION",
+  WRONG_REPLICA: "FAILED_PRECONDITION",
+  TOKEN_MISMATCH: "PERMISSION_DENIED",
+  QUEUE_FULL: "RESOURCE_EXHAUSTED",
+  REPLICA_BUSY: "RESOURCE_EXHAUSTED",
+  REPLICA_DRAINING: "UNAVAILABLE",
+  REPLICA_LOST: "UNAVAILABLE",
+  NO_REPLICA: "UNAVAILABLE",
+  STORE_UNAVAILABLE: "UNAVAILABLE",
+  SHUTTING_DOWN: "UNAVAILABLE",
+  QUEUE_DEADLINE: "DEADLINE_EXCEEDED",
+  DEADLINE: "DEADLINE_EXCEEDED",
+  CANCELLED: "CANCELLED",
+  INTERNAL: "INTERNAL",
+  PROGRAM_ERROR: "INTERNAL",
+} as const satisfies Record<string, Code>;
+
+/** Why a call failed, finer than its code. */
+export type Reason = keyof typeof codeOfReason;
+
+/** One wrong field of a request. */
+export interface FieldViolation {
+  /** Path of the field in proto names, for example `spec.resources.num_cpus`. */
+  readonly field: string;
+  /** What is wrong with it, with the value and the range allowed. */
+  readonly description: string;
+}
+
+/** What an error may carry beside its message. */
+export interface ErrorFacts {
+  readonly violations?: readonly FieldViolation[];
+  /** Set where waiting helps: after how many milliseconds to try again. */
+  readonly retryAfterMs?: number;
+  /** Names and values for machines, for example `{ deployment: "sentiment" }`. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** The one error class: a gRPC status that a caller is meant to see. Anything else thrown reaches callers as INTERNAL with a fixed text. */
+export class StatusError extends Error {
+  override readonly name = "StatusError";
+  readonly code: Code;
+  /** Unset: the status of a program, not of Drover. */
+  readonly reason: Reason | undefined;
+  readonly facts: ErrorFacts;
+
+  constructor(code: Code, message: string, facts: ErrorFacts & { readonly reason?: Reason } = {}) {
+    super(message);
+    this.code = code;
+    this.reason = facts.reason;
+    this.facts = facts;
+  }
+}
+
+/** The error for `reason`, its code from the table. */
+export function refusal(reason: Reason, message: string, facts: ErrorFacts = {}): StatusError {
+  return new StatusError(codeOfReason[reason], message, { ...facts, reason });
+}
+
+/** INVALID_ARGUMENT with every wrong field; the message names the first. */
+export function invalid(violations: readonly FieldViolation[]): StatusError {
+  const [first] = violations;
+  const more = violations.length > 1 ? ` (and ${violations.length - 1} more)` : "";
+  return refusal("INVALID_FIELD", first ? `${first.field}: ${first.description}${more}` : "invalid request", { violations });
+}

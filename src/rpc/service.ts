@@ -1,0 +1,77 @@
+import type {
+  DescMethod,
+  DescMethodBiDiStreaming,
+  DescMethodClientStreaming,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  DescService,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import type { Metadata } from "@grpc/grpc-js";
+
+/** What a handler knows of its call. */
+export interface CallContext {
+  readonly method: DescMethod;
+  /** Aborts when the caller leaves, the deadline passes, or (for streams) the server shuts down. */
+  readonly signal: AbortSignal;
+  /** When the caller stops waiting, milliseconds since 1970; undefined: never. */
+  readonly deadlineMs: number | undefined;
+  /** What the caller sent. */
+  readonly metadata: Metadata;
+  /** Sent before the first message. */
+  readonly responseHeaders: Metadata;
+  /** Sent with the status. */
+  readonly responseTrailers: Metadata;
+}
+
+type Handler<M extends DescMethod> =
+  M extends DescMethodUnary<infer I, infer O>
+    ? (request: MessageShape<I>, context: CallContext) => Promise<MessageInitShape<O>> | MessageInitShape<O>
+    : M extends DescMethodServerStreaming<infer I, infer O>
+      ? (request: MessageShape<I>, context: CallContext) => AsyncIterable<MessageInitShape<O>>
+      : M extends DescMethodClientStreaming<infer I, infer O>
+        ? (requests: AsyncIterable<MessageShape<I>>, context: CallContext) => Promise<MessageInitShape<O>> | MessageInitShape<O>
+        : M extends DescMethodBiDiStreaming<infer I, infer O>
+          ? (requests: AsyncIterable<MessageShape<I>>, context: CallContext) => AsyncIterable<MessageInitShape<O>>
+          : never;
+
+/** Handlers of all methods of a service, by their TypeScript names. */
+export type ServiceHandlers<S extends DescService> = { readonly [M in keyof S["method"]]: Handler<S["method"][M]> };
+
+/** A service with its handlers; made by `implement`. */
+export interface Implementation {
+  readonly service: DescService;
+  readonly handlers: Readonly<Record<string, (request: never, context: CallContext) => unknown>>;
+}
+
+/** Pairs a generated service with handlers of the right types. */
+export function implement<S extends DescService>(service: S, handlers: ServiceHandlers<S>): Implementation {
+  return { service, handlers: handlers as unknown as Implementation["handlers"] };
+}
+
+export interface CallOptions {
+  /** Cancels the call. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds from now until DEADLINE_EXCEEDED; unset: no deadline. */
+  readonly deadlineMs?: number;
+  /** Headers to send: names in lower case, values ASCII. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Called with what the server sent before its first message, and with its status. */
+  readonly onHeaders?: (metadata: Metadata) => void;
+  readonly onTrailers?: (metadata: Metadata) => void;
+}
+
+type Caller<M extends DescMethod> =
+  M extends DescMethodUnary<infer I, infer O>
+    ? (request: MessageInitShape<I>, options?: CallOptions) => Promise<MessageShape<O>>
+    : M extends DescMethodServerStreaming<infer I, infer O>
+      ? (request: MessageInitShape<I>, options?: CallOptions) => AsyncIterable<MessageShape<O>>
+      : M extends DescMethodClientStreaming<infer I, infer O>
+        ? (requests: AsyncIterable<MessageInitShape<I>>, options?: CallOptions) => Promise<MessageShape<O>>
+        : M extends DescMethodBiDiStreaming<infer I, infer O>
+          ? (requests: AsyncIterable<MessageInitShape<I>>, options?: CallOptions) => AsyncIterable<MessageShape<O>>
+          : never;
+
+/** A typed client of a service. Every failure is a `StatusError`. */
+export type Client<S extends DescService> = { readonly [M in keyof S["method"]]: Caller<S["method"][M]> };
