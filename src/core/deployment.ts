@@ -51,8 +51,10 @@ export interface ProgressRecord {
   readonly observedGeneration: number;
   /** The revision that failures are counted for. */
   readonly revision: number;
-  /** Failed starts in a row. */
+  /** Failed starts in a row; those of replicas asked for together count once. */
   readonly failedStarts: number;
+  /** When the last of them failed; 0: none did. */
+  readonly failedAtMs: number;
   /** No start before this time; 0: at once. */
   readonly retryAtMs: number;
   /** Whether a replica of `revision` ever ran. */

@@ -26,3 +26,24 @@ export interface ReplicaRecord {
   /** When it became RUNNING; 0: never. */
   readonly readyAtMs: number;
 }
+
+const order: Readonly<Record<ReplicaState, number>> = { PENDING: 0, STARTING: 1, RUNNING: 2, DRAINING: 3, STOPPED: 4, FAILED: 4 };
+
+/** Whether a replica in this state has ended. */
+export const hasEnded = (state: ReplicaState): boolean => order[state] === 4;
+
+/** Whether a replica in this state counts towards the target: it serves, or will. */
+export const counts = (state: ReplicaState): boolean => order[state] <= 2;
+
+/** Whether a replica in this state holds the resources it was given. */
+export const holds = (state: ReplicaState): boolean => order[state] >= 1 && order[state] <= 3;
+
+/** What a move to another state may set beside it. */
+export type Move = Partial<Pick<ReplicaRecord, "message" | "gpuIndexes" | "address" | "token">>;
+
+/** The record moved forward. Invariant: a state never goes back, and an ended replica does not move. */
+export function advance(replica: ReplicaRecord, state: ReplicaState, nowMs: number, set: Move = {}): ReplicaRecord {
+  if (order[state] <= order[replica.state]) throw new Error(`a replica cannot go from ${replica.state} to ${state}`);
+  const readyAtMs = state === "RUNNING" ? nowMs : replica.readyAtMs;
+  return { ...replica, message: "", ...set, state, sinceMs: nowMs, readyAtMs };
+}

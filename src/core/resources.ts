@@ -13,3 +13,72 @@ export interface Capacity {
   readonly gpuCount: number;
   readonly memoryBytes: number;
 }
+
+/** What one replica holds: its amounts, and the GPUs they are of. */
+export interface Holding {
+  readonly resources: Resources;
+  readonly gpuIndexes: readonly number[];
+}
+
+/** What is left of a machine; never below 0, also where more is held than there is. */
+export interface Free {
+  readonly cpuMilli: number;
+  /** Thousandths left of each GPU, by index. */
+  readonly gpuMilli: readonly number[];
+  readonly memoryBytes: number;
+}
+
+/** One whole GPU. */
+export const wholeGpuMilli = 1000;
+
+/** Thousandths that a replica takes of each of its GPUs: a share of one, or the whole of each. */
+export function milliOfEachGpu(resources: Resources): number {
+  return Math.min(resources.gpuMilli, wholeGpuMilli);
+}
+
+/** How many GPUs a replica touches: none, one that it may share, or as many whole ones as it wants. */
+export function gpusWanted(resources: Resources): number {
+  return Math.ceil(resources.gpuMilli / wholeGpuMilli);
+}
+
+/** The sum of what is held. */
+export function allocated(held: readonly Holding[]): Resources {
+  let [cpuMilli, gpuMilli, memoryBytes] = [0, 0, 0];
+  for (const { resources } of held) {
+    cpuMilli += resources.cpuMilli;
+    gpuMilli += resources.gpuMilli;
+    memoryBytes += resources.memoryBytes;
+  }
+  return { cpuMilli, gpuMilli, memoryBytes };
+}
+
+/** What is left of `capacity`. GPUs held that the machine no longer has count for nothing. */
+export function free(capacity: Capacity, held: readonly Holding[]): Free {
+  const taken = allocated(held);
+  const gpuMilli = Array<number>(capacity.gpuCount).fill(wholeGpuMilli);
+  for (const { resources, gpuIndexes } of held) {
+    for (const index of gpuIndexes) {
+      const left = gpuMilli[index];
+      if (left !== undefined) gpuMilli[index] = Math.max(0, left - milliOfEachGpu(resources));
+    }
+  }
+  return {
+    cpuMilli: Math.max(0, capacity.cpuMilli - taken.cpuMilli),
+    gpuMilli,
+    memoryBytes: Math.max(0, capacity.memoryBytes - taken.memoryBytes),
+  };
+}
+
+/** Thousandths as a decimal: 1500 is `1.5`. */
+export function formatMilli(milli: number): string {
+  return String(milli / 1000);
+}
+
+const byteUnits = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
+/** An amount of memory for a person: two decimals at most of the largest unit that fits, `1.5 GiB`. */
+export function formatBytes(bytes: number): string {
+  let [amount, unit] = [bytes, 0];
+  while (amount >= 1024 && unit < byteUnits.length - 1) [amount, unit] = [amount / 1024, unit + 1];
+  return `${Number(amount.toFixed(2))} ${byteUnits[unit]}`;
+}

@@ -1,0 +1,152 @@
+import type { DeploymentRecord, DeploymentSpec, ProgressRecord } from "../../src/core/deployment.ts";
+import { type Action, plan, type SeenReplica } from "../../src/core/plan.ts";
+import { advance, type ReplicaRecord } from "../../src/core/replica.ts";
+
+export const spec: DeploymentSpec = {
+  name: "app",
+  version: "1",
+  program: { kind: "command", argv: ["app"] },
+  initArgs: {},
+  runtimeEnv: { workingDir: "", envVars: {} },
+  numReplicas: 3,
+  resources: { cpuMilli: 1000, gpuMilli: 0, memoryBytes: 0 },
+  maxOngoingRequests: 5,
+  maxQueuedRequests: -1,
+  healthCheck: { periodMs: 10_000, timeoutMs: 30_000, failureThreshold: 3 },
+  gracefulShutdownTimeoutMs: 20_000,
+  startupTimeoutMs: 60_000,
+  requestTimeoutMs: 0,
+  labels: {},
+};
+
+/** A replica in the world of a test, with what may be seen of it. */
+export interface Body {
+  record: ReplicaRecord;
+  process: SeenReplica["process"];
+  exit: string;
+  terminatedAtMs: number;
+  answer: SeenReplica["answer"];
+  ongoing: number;
+}
+
+/** A world with one deployment, in which plans are applied at once and processes do what the test says. */
+export class World {
+  nowMs = 1_000_000;
+  deployment: DeploymentRecord;
+  progress: ProgressRecord | undefined;
+  readonly bodies = new Map<string, Body>();
+  erased = false;
+  /** How many replicas may hold resources at a time. */
+  slots = Number.POSITIVE_INFINITY;
+  #ids = 0;
+
+  constructor(numReplicas: number) {
+    this.deployment = {
+      uid: "u",
+      spec: { ...spec, numReplicas },
+      generation: 1,
+      revision: 1,
+      configGeneration: 1,
+      createdAtMs: 0,
+      updatedAtMs: 0,
+    };
+  }
+
+  get records(): readonly ReplicaRecord[] {
+    return [...this.bodies.values()].map(({ record }) => record);
+  }
+
+  count(...states: readonly string[]): number {
+    return this.records.filter(({ state }) => states.includes(state)).length;
+  }
+
+  seen(): readonly SeenReplica[] {
+    return [...this.bodies.values()].map(({ record, process, exit, terminatedAtMs, answer, ongoing }) => ({
+      replica: record,
+      process,
+      exit,
+      errors: [],
+      terminatedAtMs,
+      answer,
+      reason: "",
+      ongoing,
+      drained: ongoing === 0,
+    }));
+  }
+
+  /** Plans once and applies it; gives the plan. */
+  step(): readonly Action[] {
+    const actions = plan({ deployment: this.deployment, progress: this.progress, seen: this.seen(), nowMs: this.nowMs, draw: 0.5 });
+    for (const action of actions) this.#apply(action);
+    this.#place();
+    return actions;
+  }
+
+  /** Lets every process do what is asked of it at once, until nothing changes any more. */
+  settle(steps = 200): void {
+    for (let step = 0; step < steps; step++) {
+      const actions = this.step();
+      for (const body of this.bodies.values()) this.obey(body);
+      if (actions.length === 0) this.nowMs += 1_000;
+    }
+  }
+
+  /** Starts well, and ends when told to. */
+  obey(body: Body): void {
+    if (body.record.state === "STARTING" && body.process === "alive") body.answer = "ready";
+    if (body.terminatedAtMs > 0) body.process = "exited";
+  }
+
+  update(change: Partial<DeploymentSpec>, revision = false): void {
+    const { deployment } = this;
+    this.deployment = {
+      ...deployment,
+      spec: { ...deployment.spec, ...change },
+      generation: deployment.generation + 1,
+      revision: deployment.revision + (revision ? 1 : 0),
+    };
+  }
+
+  #apply(action: Action): void {
+    if (action.kind === "create") {
+      const id = `app-${this.#ids++}`;
+      const record: ReplicaRecord = {
+        id,
+        deployment: "app",
+        uid: "u",
+        revision: this.deployment.revision,
+        state: "PENDING",
+        message: "",
+        resources: this.deployment.spec.resources,
+        gpuIndexes: [],
+        address: "",
+        token: "",
+        createdAtMs: this.nowMs,
+        sinceMs: this.nowMs,
+        readyAtMs: 0,
+      };
+      this.bodies.set(id, { record, process: "none", exit: "", terminatedAtMs: 0, answer: "unknown", ongoing: 0 });
+    } else if (action.kind === "move") this.#body(action.replica.id).record = action.replica;
+    else if (action.kind === "terminate") this.#body(action.replicaId).terminatedAtMs = this.nowMs;
+    else if (action.kind === "kill") this.#body(action.replicaId).process = "exited";
+    else if (action.kind === "forget") this.bodies.delete(action.replicaId);
+    else if (action.kind === "progress") this.progress = action.progress;
+    else this.erased = true;
+  }
+
+  #place(): void {
+    for (const body of this.bodies.values()) {
+      if (body.record.state !== "PENDING") continue;
+      if (this.count("STARTING", "RUNNING", "DRAINING") < this.slots) {
+        body.record = advance(body.record, "STARTING", this.nowMs);
+        body.process = "alive";
+      } else body.record = { ...body.record, message: "waits for CPU" };
+    }
+  }
+
+  #body(id: string): Body {
+    const body = this.bodies.get(id);
+    if (body === undefined) throw new Error(`no replica ${id}`);
+    return body;
+  }
+}
