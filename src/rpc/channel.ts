@@ -1,0 +1,307 @@
+import type { DescMessage, DescMethod, DescService, Message, MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  type ClientWritableStream,
+  connectivityState,
+  credentials,
+  Metadata,
+  Client as RawClient,
+  type CallOptions as RawOptions,
+  type ServiceError,
+  type StatusObject,
+} from "@grpc/grpc-js";
+import type { Clock } from "../clock/clock.ts";
+import { realClock } from "../clock/real.ts";
+import { refusal, StatusError } from "../core/errors.ts";
+import { asBytes, decode, defaultMessageBytesMax, encode, pathOf } from "./codec.ts";
+import type { CallOptions, Client } from "./service.ts";
+import { decodeStatus } from "./status.ts";
+import { drained, incoming } from "./streams.ts";
+
+/** Time between attempts to connect: from the first to the last, milliseconds. */
+const reconnectMs = { first: 50, last: 1000 };
+
+/** The longest that grpc-js watches a connection at a time: its timer cannot be cancelled, and keeps the process alive. */
+const lookMs = 500;
+
+export interface ChannelOptions {
+  /** The largest response message read; unset: 4 MiB. */
+  readonly messageBytesMax?: number;
+  /** For deadlines; unset: the real one. */
+  readonly clock?: Clock;
+}
+
+type MessageIn = MessageInitShape<DescMessage>;
+type Decode = (bytes: Buffer) => Message;
+type AnyCall = ClientUnaryCall | ClientReadableStream<Message> | ClientWritableStream<Buffer> | ClientDuplexStream<Buffer, Message>;
+
+/**
+ * One connection to one server, made when first needed and made again when lost. Calls are never repeated, except that gRPC itself sends a
+ * call once more which the server is known not to have seen.
+ */
+export class Channel {
+  /** `host:port` or `unix:/path`. */
+  readonly address: string;
+  readonly #raw: RawClient;
+  readonly #clock: Clock;
+  readonly #closed = new AbortController();
+
+  constructor(address: string, { messageBytesMax = defaultMessageBytesMax, clock = realClock }: ChannelOptions = {}) {
+    this.address = address;
+    this.#clock = clock;
+    this.#raw = new RawClient(address, credentials.createInsecure(), {
+      "grpc.max_receive_message_length": messageBytesMax,
+      "grpc.initial_reconnect_backoff_ms": reconnectMs.first,
+      "grpc.min_reconnect_backoff_ms": reconnectMs.first,
+      "grpc.max_reconnect_backoff_ms": reconnectMs.last,
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.service_config_disable_resolution": 1,
+      "grpc.enable_http_proxy": 0,
+      "grpc.enable_channelz": 0,
+    });
+  }
+
+  /** A client of one service. A stream's call begins when the first message is asked for. Every failure is a `StatusError`. */
+  client<S extends DescService>(service: S): Client<S> {
+    const methods = service.methods.map((method) => [method.localName, this.#caller(method)]);
+    return Object.fromEntries(methods) as Client<S>;
+  }
+
+  /** Resolves when connected. Rejects with UNAVAILABLE after `timeoutMs` or when closed, with CANCELLED when `signal` aborts. */
+  ready(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    const endMs = this.#clock.nowMs() + timeoutMs;
+    const channel = this.#raw.getChannel();
+    return new Promise((resolve, reject) => {
+      let over = false;
+      const end = (error?: StatusError) => {
+        over = true;
+        signal?.removeEventListener("abort", leave);
+        this.#closed.signal.removeEventListener("abort", close);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      const leave = () => end(cancelled(signal));
+      const close = () => end(new StatusError("UNAVAILABLE", `the channel to ${this.address} is closed`));
+      const look = () => {
+        if (over) return;
+        const state = channel.getConnectivityState(true);
+        const nowMs = this.#clock.nowMs();
+        if (state === connectivityState.READY) end();
+        else if (nowMs >= endMs) end(new StatusError("UNAVAILABLE", `no connection to ${this.address} within ${timeoutMs} ms`));
+        else channel.watchConnectivityState(state, Math.min(endMs, nowMs + lookMs), look);
+      };
+      signal?.addEventListener("abort", leave);
+      this.#closed.signal.addEventListener("abort", close);
+      if (this.#closed.signal.aborted) close();
+      else if (signal?.aborted) leave();
+      else look();
+    });
+  }
+
+  /** Closes the connection; calls in work fail. */
+  close(): void {
+    if (this.#closed.signal.aborted) return;
+    this.#closed.abort();
+    this.#raw.close();
+  }
+
+  #caller(method: DescMethod): unknown {
+    const decodeAnswer: Decode = (bytes) => decode(method.output, bytes);
+    switch (method.methodKind) {
+      case "unary":
+        return (request: MessageIn, options?: CallOptions) => this.#unary(method, decodeAnswer, request, options ?? {});
+      case "client_streaming":
+        return (requests: AsyncIterable<MessageIn>, options?: CallOptions) =>
+          this.#clientStream(method, decodeAnswer, requests, options ?? {});
+      case "server_streaming":
+        return (request: MessageIn, options?: CallOptions) => this.#serverStream(method, decodeAnswer, request, options ?? {});
+      case "bidi_streaming":
+        return (requests: AsyncIterable<MessageIn>, options?: CallOptions) =>
+          this.#bidiStream(method, decodeAnswer, requests, options ?? {});
+    }
+  }
+
+  async #unary(method: DescMethod, decodeAnswer: Decode, request: MessageIn, options: CallOptions): Promise<Message> {
+    const bytes = encodeRequest(method, request);
+    return this.#oneAnswer(options, (answered) =>
+      this.#raw.makeUnaryRequest(pathOf(method), asBytes, decodeAnswer, bytes, metadataOf(options), this.#rawOptions(options), answered),
+    );
+  }
+
+  async #clientStream(
+    method: DescMethod,
+    decodeAnswer: Decode,
+    requests: AsyncIterable<MessageIn>,
+    options: CallOptions,
+  ): Promise<Message> {
+    const outgoing = new Outgoing(method, requests);
+    return this.#oneAnswer(options, (answered) => {
+      const call = this.#raw.makeClientStreamRequest<Buffer, Message>(
+        pathOf(method),
+        asBytes,
+        decodeAnswer,
+        metadataOf(options),
+        this.#rawOptions(options),
+        (error, response) => answered(error === null ? null : (outgoing.failure ?? error), response),
+      );
+      void outgoing.pour(call);
+      return call;
+    });
+  }
+
+  #oneAnswer(options: CallOptions, begin: (answered: (error: Error | null, response?: Message) => void) => AnyCall): Promise<Message> {
+    return new Promise((resolve, reject) => {
+      if (options.signal?.aborted) return reject(cancelled(options.signal));
+      const call = begun(() =>
+        begin((error, response) => {
+          unfollow();
+          if (error === null) resolve(response as Message);
+          else reject(isStatus(error) ? failureOf(error, options) : error);
+        }),
+      );
+      const unfollow = follow(call, options);
+    });
+  }
+
+  async *#serverStream(method: DescMethod, decodeAnswer: Decode, request: MessageIn, options: CallOptions): AsyncGenerator<Message, void> {
+    const bytes = encodeRequest(method, request);
+    yield* answersOf(options, () =>
+      this.#raw.makeServerStreamRequest(pathOf(method), asBytes, decodeAnswer, bytes, metadataOf(options), this.#rawOptions(options)),
+    );
+  }
+
+  async *#bidiStream(
+    method: DescMethod,
+    decodeAnswer: Decode,
+    requests: AsyncIterable<MessageIn>,
+    options: CallOptions,
+  ): AsyncGenerator<Message, void> {
+    const outgoing = new Outgoing(method, requests);
+    const begin = () => {
+      const call = this.#raw.makeBidiStreamRequest<Buffer, Message>(
+        pathOf(method),
+        asBytes,
+        decodeAnswer,
+        metadataOf(options),
+        this.#rawOptions(options),
+      );
+      void outgoing.pour(call);
+      return call;
+    };
+    yield* answersOf(options, begin, () => outgoing.failure);
+  }
+
+  #rawOptions({ deadlineMs }: CallOptions): RawOptions {
+    return deadlineMs === undefined ? {} : { deadline: this.#clock.nowMs() + deadlineMs };
+  }
+}
+
+/** Carries requests into a call until there are no more, or the call is over. */
+class Outgoing {
+  /** What `requests` threw; the call is cancelled then, and fails with it. */
+  failure: Error | undefined;
+  readonly #method: DescMethod;
+  readonly #requests: AsyncIterable<MessageIn>;
+
+  constructor(method: DescMethod, requests: AsyncIterable<MessageIn>) {
+    this.#method = method;
+    this.#requests = requests;
+  }
+
+  /** Never rejects. */
+  async pour(call: ClientWritableStream<Buffer> | ClientDuplexStream<Buffer, Message>): Promise<void> {
+    let over = false;
+    call.on("error", ignore);
+    call.on("status", () => {
+      over = true;
+    });
+    try {
+      for await (const request of this.#requests) {
+        if (over || call.destroyed) return;
+        if (!call.write(encodeRequest(this.#method, request)) && !over) await drained(call);
+      }
+      call.end();
+    } catch (error) {
+      this.failure = error instanceof Error ? error : new Error(String(error));
+      call.cancel();
+    }
+  }
+}
+
+/** The answers of a call that streams them. Leaving early cancels the call. */
+async function* answersOf(
+  options: CallOptions,
+  begin: () => ClientReadableStream<Message> | ClientDuplexStream<Buffer, Message>,
+  localFailure: () => Error | undefined = () => undefined,
+): AsyncGenerator<Message, void> {
+  if (options.signal?.aborted) throw cancelled(options.signal);
+  const call = begun(begin);
+  let status: StatusObject | undefined;
+  call.on("error", ignore); // the status says it all; without a listener a failed call ends the process
+  call.on("status", (given: StatusObject) => {
+    status = given;
+  });
+  const unfollow = follow(call, options);
+  const failure = () => (status === undefined || status.code === 0 ? undefined : (localFailure() ?? failureOf(status, options)));
+  try {
+    yield* incoming<Message>(call, failure);
+  } finally {
+    unfollow();
+    call.cancel();
+  }
+}
+
+const ignore = () => {};
+
+/** A closed channel throws at once; to a caller that is a failure like any other. */
+function begun<C extends AnyCall>(begin: () => C): C {
+  try {
+    return begin();
+  } catch (error) {
+    if (error instanceof StatusError) throw error;
+    throw new StatusError("UNAVAILABLE", error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Ties a call to what its options ask for; the answer unties it from the signal. */
+function follow(call: AnyCall, { signal, onHeaders, onTrailers }: CallOptions): () => void {
+  if (onHeaders !== undefined) call.on("metadata", onHeaders);
+  if (onTrailers !== undefined) call.on("status", (status: StatusObject) => onTrailers(status.metadata));
+  if (signal === undefined) return ignore;
+  const cancel = () => call.cancel();
+  signal.addEventListener("abort", cancel, { once: true });
+  return () => signal.removeEventListener("abort", cancel);
+}
+
+function encodeRequest(method: DescMethod, request: MessageIn): Buffer {
+  try {
+    return encode(method.input, request);
+  } catch (error) {
+    throw new StatusError("INVALID_ARGUMENT", `not a ${method.input.typeName}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function metadataOf({ metadata = {} }: CallOptions): Metadata {
+  const raw = new Metadata();
+  try {
+    for (const [name, value] of Object.entries(metadata)) raw.set(name, value);
+  } catch (error) {
+    throw new StatusError("INVALID_ARGUMENT", `metadata: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return raw;
+}
+
+function isStatus(error: Error): error is ServiceError {
+  return typeof (error as Partial<ServiceError>).code === "number" && "details" in error;
+}
+
+function failureOf(status: StatusObject | ServiceError, { signal }: CallOptions): StatusError {
+  return signal?.aborted && status.code === 1 ? cancelled(signal) : decodeStatus(status);
+}
+
+/** A signal aborted by a `StatusError` says itself why. */
+function cancelled(signal: AbortSignal | undefined): StatusError {
+  return signal?.reason instanceof StatusError ? signal.reason : refusal("CANCELLED", "the call was cancelled");
+}

@@ -1,0 +1,43 @@
+import { create, type DescMessage, type DescMethod, fromBinary, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+
+/** The largest message read where nothing else is said: 4 MiB. */
+export const defaultMessageBytesMax = 4 * 1024 * 1024;
+
+/** Bytes that are no message of the type wanted: given, not thrown, or grpc-js would answer in our place, and without details. */
+export class Undecodable {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/** The path of a method on the wire. */
+export function pathOf(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
+/** A message, or the fields of one, as bytes. Throws where a value has no place in its field. */
+export function encode(schema: DescMessage, message: MessageInitShape<DescMessage>): Buffer {
+  const bytes = toBinary(schema, create(schema, message));
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/**
+ * Bytes as a message. A `Buffer` is seen as the plain array it is, or the message's own bytes would be `Buffer`s too, whose `slice` is another.
+ */
+export function decode(schema: DescMessage, { buffer, byteOffset, byteLength }: Uint8Array): Message {
+  return fromBinary(schema, new Uint8Array(buffer, byteOffset, byteLength));
+}
+
+/** Bytes as a message, or what is wrong with them. */
+export function tryDecode(schema: DescMessage, bytes: Uint8Array): Message | Undecodable {
+  try {
+    return decode(schema, bytes);
+  } catch (error) {
+    return new Undecodable(`not a ${schema.typeName}: ${error instanceof Error ? error.message : "malformed"}`);
+  }
+}
+
+/** For messages that are bytes already. */
+export const asBytes = (bytes: Buffer): Buffer => bytes;

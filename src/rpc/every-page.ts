@@ -1,0 +1,14 @@
+/** Pages after which a list is taken to be without end. */
+const pagesMax = 10_000;
+
+/** Reads a list page by page until the last. `read` gets the token of the page; the first is empty. */
+export async function* everyPage<P extends { readonly nextPageToken: string }>(read: (pageToken: string) => Promise<P>): AsyncGenerator<P> {
+  let pageToken = "";
+  for (let count = 0; count < pagesMax; count++) {
+    const page = await read(pageToken);
+    yield page;
+    pageToken = page.nextPageToken;
+    if (pageToken === "") return;
+  }
+  throw new Error(`a list of more than ${pagesMax} pages`);
+}

@@ -1,0 +1,118 @@
+import type { ListValue, Struct, Value } from "@bufbuild/protobuf/wkt";
+import type { Json, JsonObject } from "../core/json.ts";
+
+/** Levels of JSON within JSON: protobuf readers commonly stop at 100 nested messages, and a level takes three. */
+export const jsonLevelsMax = 32;
+
+/** Something that has no form in JSON; `path` says where in the value it is. */
+export class NotJson extends Error {
+  override readonly name = "NotJson";
+  readonly what: string;
+  path = "";
+
+  constructor(what: string) {
+    super(what);
+    this.what = what;
+  }
+}
+
+const nullValue = { $typeName: "google.protobuf.Value", kind: { case: "nullValue", value: 0 } } as const satisfies Value;
+
+/** The JSON value that a message holds; an empty message is null. */
+export function valueToJson(value: Value): Json {
+  const { kind } = value;
+  switch (kind.case) {
+    case "stringValue":
+    case "numberValue":
+    case "boolValue":
+      return kind.value;
+    case "structValue":
+      return structToJson(kind.value);
+    case "listValue":
+      return kind.value.values.map(valueToJson);
+    default:
+      return null;
+  }
+}
+
+function structToJson(struct: Struct): JsonObject {
+  const object: Record<string, Json> = {};
+  for (const name in struct.fields) put(object, name, valueToJson(struct.fields[name] as Value));
+  return object;
+}
+
+/** Says what `JSON.stringify` says, as a message, but throws `NotJson` where that would lose something (NaN, functions, maps, promises) or fail. */
+export function jsonToValue(json: unknown, level = 0): Value {
+  switch (typeof json) {
+    case "string":
+      return { $typeName: "google.protobuf.Value", kind: { case: "stringValue", value: json } };
+    case "number":
+      if (!Number.isFinite(json)) throw new NotJson(String(json));
+      return { $typeName: "google.protobuf.Value", kind: { case: "numberValue", value: json } };
+    case "boolean":
+      return { $typeName: "google.protobuf.Value", kind: { case: "boolValue", value: json } };
+    case "undefined":
+      return nullValue;
+    case "object":
+      return json === null ? nullValue : valueOfObject(json, level);
+    case "bigint":
+      throw new NotJson(`a BigInt (${json}n)`);
+    default:
+      throw new NotJson(`a ${typeof json}`);
+  }
+}
+
+function valueOfObject(json: object, level: number): Value {
+  if (level === jsonLevelsMax) throw new NotJson(`more than ${jsonLevelsMax} levels, or an object that contains itself`);
+  if (Array.isArray(json)) return { $typeName: "google.protobuf.Value", kind: { case: "listValue", value: listOf(json, level) } };
+  const prototype: unknown = Object.getPrototypeOf(json);
+  if (prototype !== Object.prototype && prototype !== null) {
+    if (ArrayBuffer.isView(json) && !("toJSON" in json) && !(json instanceof DataView)) {
+      return jsonToValue(Array.from(json as unknown as Iterable<unknown>), level);
+    }
+    if (json instanceof Number || json instanceof String || json instanceof Boolean) return jsonToValue(json.valueOf(), level);
+  }
+  if (typeof (json as { toJSON?: unknown }).toJSON === "function") return jsonToValue((json as { toJSON(): unknown }).toJSON(), level + 1);
+  const tag = Object.prototype.toString.call(json).slice(8, -1);
+  if (lossy.has(tag)) throw new NotJson(tag === "Promise" ? "a Promise (is an await missing?)" : `a ${tag}`);
+  return { $typeName: "google.protobuf.Value", kind: { case: "structValue", value: structOf(json, level) } };
+}
+
+/** Objects whose contents `JSON.stringify` would leave out without a word. */
+const lossy = new Set(["Map", "Set", "WeakMap", "WeakSet", "Promise", "ArrayBuffer", "DataView"]);
+
+function listOf(items: readonly unknown[], level: number): ListValue {
+  const values = new Array<Value>(items.length);
+  let index = 0;
+  try {
+    for (; index < items.length; index++) values[index] = jsonToValue(items[index], level + 1);
+  } catch (cause) {
+    throw within(`[${index}]`, cause);
+  }
+  return { $typeName: "google.protobuf.ListValue", values };
+}
+
+function structOf(object: object, level: number): Struct {
+  const fields: Record<string, Value> = {};
+  let name = "";
+  try {
+    for (name of Object.keys(object)) {
+      const member: unknown = (object as Record<string, unknown>)[name];
+      if (member !== undefined) put(fields, name, jsonToValue(member, level + 1));
+    }
+  } catch (cause) {
+    throw within(`.${name}`, cause);
+  }
+  return { $typeName: "google.protobuf.Struct", fields };
+}
+
+function within(step: string, cause: unknown): unknown {
+  if (cause instanceof NotJson) cause.path = step + cause.path;
+  return cause;
+}
+
+/** Plain assignment to `__proto__` would change the object's prototype instead. */
+function put<T>(object: Record<string, T>, name: string, value: T): void {
+  if (name === "__proto__") Object.defineProperty(object, name, { value, enumerable: true, writable: true, configurable: true });
+  else object[name] = value;
+}

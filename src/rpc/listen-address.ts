@@ -1,0 +1,46 @@
+import { lstat, unlink } from "node:fs/promises";
+import { connect } from "node:net";
+
+/** The longest path a unix socket can have, in bytes (Linux: 108 with the final zero). */
+export const socketPathBytesMax = 107;
+
+/**
+ * Makes way for listening at `address`: removes a socket file that nobody listens at any more.
+ * Throws an Error that a person can act on if the place is taken or impossible.
+ */
+export async function clearAddress(address: string): Promise<void> {
+  if (!address.startsWith("unix:")) return;
+  const path = socketPath(address);
+  if (Buffer.byteLength(path) > socketPathBytesMax) {
+    throw new Error(`cannot listen at ${address}: a socket's path has at most ${socketPathBytesMax} bytes`);
+  }
+  const stat = await lstat(path).catch(() => undefined);
+  if (stat === undefined) return;
+  if (!stat.isSocket()) throw new Error(`cannot listen at ${address}: there is a file that is not a socket`);
+  if (await answers(path)) throw new Error(`cannot listen at ${address}: another process listens there`);
+  await unlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+}
+
+/** The address that was bound: `port` in place of port 0. */
+export function boundAddress(address: string, port: number): string {
+  return address.startsWith("unix:") ? address : `${address.slice(0, address.lastIndexOf(":"))}:${port}`;
+}
+
+/** `unix:/path`, `unix:path` and `unix:///path` are what gRPC knows. */
+function socketPath(address: string): string {
+  const path = address.slice("unix:".length);
+  return path.startsWith("//") ? path.slice(2) : path;
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.on("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on("error", () => resolve(false));
+  });
+}

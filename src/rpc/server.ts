@@ -1,0 +1,206 @@
+import type { DescMessage, DescMethod, MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type handleUnaryCall,
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerWritableStream,
+  type sendUnaryData,
+  setLogVerbosity,
+} from "@grpc/grpc-js";
+import type { Clock } from "../clock/clock.ts";
+import { refusal, StatusError } from "../core/errors.ts";
+import type { Log } from "../log/log.ts";
+import { asBytes, defaultMessageBytesMax, encode, pathOf, tryDecode, Undecodable } from "./codec.ts";
+import { type Interceptor, runThrough } from "./interceptor.ts";
+import { boundAddress, clearAddress } from "./listen-address.ts";
+import { type Raw, ServerCall } from "./server-call.ts";
+import type { CallContext, Implementation } from "./service.ts";
+import { internalText } from "./status.ts";
+import { drained, incoming } from "./streams.ts";
+
+// grpc-js prints errors that it also gives to us.
+if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
+
+export type { Interceptor } from "./interceptor.ts";
+
+/** How long, after the grace period, answers may take to reach slow callers before their connections are cut. */
+const flushMs = 500;
+
+export interface RpcServerOptions {
+  readonly implementations: readonly Implementation[];
+  /** Stand around every call, the first outermost. */
+  readonly interceptors?: readonly Interceptor[];
+  readonly log: Pick<Log, "error">;
+  /** The largest request message read; unset: 4 MiB. grpc-js answers a larger one RESOURCE_EXHAUSTED before any handler sees it. */
+  readonly messageBytesMax?: number;
+  readonly clock: Clock;
+}
+
+/** A handler as the server sees it: what comes in may be a stream, and so may what goes out. */
+type Handle = (request: unknown, context: CallContext) => unknown;
+type MessageOut = MessageInitShape<DescMessage>;
+
+const handlerTypes = {
+  unary: "unary",
+  server_streaming: "serverStream",
+  client_streaming: "clientStream",
+  bidi_streaming: "bidi",
+} as const;
+
+/** Serves typed implementations by gRPC. */
+export class RpcServer {
+  readonly #server: Server;
+  readonly #interceptors: readonly Interceptor[];
+  readonly #log: Pick<Log, "error">;
+  readonly #clock: Clock;
+  readonly #nowMs: () => number;
+  readonly #open = new Set<ServerCall>();
+  readonly #startedAtMs: number;
+  #requestIds = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor({ implementations, interceptors = [], log, messageBytesMax = defaultMessageBytesMax, clock }: RpcServerOptions) {
+    this.#interceptors = interceptors;
+    this.#log = log;
+    this.#clock = clock;
+    this.#nowMs = () => clock.nowMs();
+    this.#startedAtMs = clock.nowMs();
+    this.#server = new Server({ "grpc.max_receive_message_length": messageBytesMax, "grpc.enable_channelz": 0 });
+    for (const { service, handlers } of implementations) {
+      for (const method of service.methods) {
+        const handle = handlers[method.localName] as Handle | undefined;
+        if (handle === undefined) throw new Error(`${service.typeName} has no handler of ${method.name}`);
+        this.#register(method, handle.bind(handlers));
+      }
+    }
+  }
+
+  /**
+   * Starts to serve at `host:port` (port 0: any free one) or `unix:/path`, and gives the address bound.
+   * Throws an Error that a person can act on where that is not possible.
+   */
+  async listen(address: string): Promise<string> {
+    await clearAddress(address);
+    const port = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      );
+    }).catch((error: Error) => {
+      const [, cause = error.message] = / errors: \[(.*)\]$/.exec(error.message) ?? [];
+      throw new Error(`cannot listen at ${address}: ${cause}`, { cause: error });
+    });
+    return boundAddress(address, port);
+  }
+
+  /**
+   * Ends the server, and resolves when its last connection is closed. New calls are refused at once, and streams told to end; calls still
+   * open after `graceMs` are answered SHUTTING_DOWN, whatever their handlers do.
+   */
+  close(graceMs: number): Promise<void> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    const reason = shuttingDown();
+    const over = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    for (const call of this.#open) if (call.method.methodKind !== "unary") call.abort(reason);
+    let cancelTimer = this.#clock.after(graceMs, () => {
+      cancelTimer = this.#clock.after(flushMs, () => this.#server.forceShutdown());
+      for (const call of this.#open) {
+        call.abort(reason);
+        call.fail(reason);
+      }
+    });
+    await over;
+    cancelTimer();
+  }
+
+  #register(method: DescMethod, handle: Handle): void {
+    const serve = (raw: Raw<Buffer>, callback?: sendUnaryData<Buffer>) => {
+      void this.#serve(new ServerCall(method, raw, callback, this.#nowMs), handle);
+    };
+    // One function takes all four kinds: grpc-js gives a callback where the answer is one message.
+    const free = this.#server.register(
+      pathOf(method),
+      serve as handleUnaryCall<unknown, Buffer>,
+      asBytes,
+      (bytes) => tryDecode(method.input, bytes),
+      handlerTypes[method.methodKind],
+    );
+    if (!free) throw new Error(`${method.parent.typeName} is implemented twice`);
+  }
+
+  /** Runs one call to its answer. Never rejects. */
+  async #serve(call: ServerCall, handle: Handle): Promise<void> {
+    this.#open.add(call);
+    try {
+      if (this.#closing !== undefined) throw shuttingDown();
+      if (this.#interceptors.length === 0) await run(call, handle);
+      else await runThrough(this.#interceptors, call, () => run(call, handle));
+      call.succeed();
+    } catch (error) {
+      call.fail(this.#statusOf(error, call));
+    } finally {
+      this.#open.delete(call);
+    }
+  }
+
+  #statusOf(error: unknown, call: ServerCall): StatusError {
+    if (error instanceof StatusError) return error;
+    // What Node's own functions throw when the signal they were given aborts.
+    if (call.abortReason !== undefined && error instanceof Error && error.name === "AbortError") return call.abortReason;
+    const requestId = this.#requestIdOf(call);
+    this.#log.error({ err: error, method: pathOf(call.method), requestId }, "a call failed by an unexpected error");
+    return refusal("INTERNAL", internalText, { metadata: { request_id: requestId } });
+  }
+
+  #requestIdOf(call: ServerCall): string {
+    const [given] = call.metadata.get("x-request-id");
+    if (given !== undefined) return String(given).slice(0, 128);
+    this.#requestIds += 1;
+    return `${this.#startedAtMs.toString(36)}-${process.pid}-${this.#requestIds}`;
+  }
+}
+
+function shuttingDown(): StatusError {
+  return refusal("SHUTTING_DOWN", "this server is shutting down");
+}
+
+/** Runs the handler; resolves when its last message was handed over. */
+async function run(call: ServerCall, handle: Handle): Promise<void> {
+  const { method, raw } = call;
+  const request = "request" in raw ? decoded(raw.request) : requestsOf(call);
+  if (method.methodKind === "unary" || method.methodKind === "client_streaming") {
+    call.response = encode(method.output, (await handle(request, call)) as MessageOut);
+  } else {
+    await pump(call, handle(request, call) as AsyncIterable<MessageOut>);
+  }
+}
+
+/** Writes a handler's messages as fast as the caller reads them; ends the handler when the signal aborts. */
+async function pump(call: ServerCall, messages: AsyncIterable<MessageOut>): Promise<void> {
+  const raw = call.raw as ServerWritableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>;
+  const { signal } = call;
+  for await (const message of messages) {
+    if (signal.aborted) break;
+    call.sendHeaders();
+    if (!raw.write(encode(call.method.output, message))) await drained(raw, signal);
+  }
+  // A handler that ended because of the signal did not say all it had to say: that is no OK.
+  if (call.abortReason !== undefined) throw call.abortReason;
+}
+
+async function* requestsOf(call: ServerCall): AsyncGenerator<unknown, void> {
+  const raw = call.raw as ServerDuplexStream<unknown, Buffer>;
+  for await (const request of incoming<unknown>(raw, noFailure, call.signal)) yield decoded(request);
+}
+
+const noFailure = () => undefined;
+
+function decoded(request: unknown): unknown {
+  if (request instanceof Undecodable) throw refusal("INVALID_FIELD", request.text);
+  return request;
+}

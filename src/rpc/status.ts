@@ -1,0 +1,166 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { type Any, anyPack, anyUnpack, durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import { Metadata } from "@grpc/grpc-js";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
+import { type Code, codeOfReason, type ErrorFacts, type FieldViolation, type Reason, StatusError } from "../core/errors.ts";
+
+/** The number of each status code on the wire. */
+export const codeNumber: Readonly<Record<Code, number>> = {
+  CANCELLED: 1,
+  UNKNOWN: 2,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  ALREADY_EXISTS: 6,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
+  OUT_OF_RANGE: 11,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  DATA_LOSS: 15,
+  UNAUTHENTICATED: 16,
+};
+
+const nameOfNumber = new Map(Object.entries(codeNumber).map(([name, number]) => [number, name as Code]));
+
+/** The status code of that number; `UNKNOWN` for a number that no failure has. */
+export function codeName(n: number): Code {
+  return nameOfNumber.get(n) ?? "UNKNOWN";
+}
+
+/** What every caller is told of an error that nobody foresaw. */
+export const internalText = "internal error; the log has the cause";
+
+/** The trailer that carries a serialized `google.rpc.Status`. */
+export const detailsKey = "grpc-status-details-bin";
+
+const domain = "drover";
+
+// Some clients drop trailers above 8 KiB. The message travels twice: percent-encoded, and in the details, which grow by a third in base64.
+const messageBytesMax = 1536;
+const violationBytesMax = 2304;
+const metadataBytesMax = 768;
+
+/** An error as it goes on the wire. */
+export interface EncodedStatus {
+  readonly code: number;
+  readonly message: string;
+  /** A serialized `google.rpc.Status`; unset where it would say no more than code and message. */
+  readonly details: Uint8Array | undefined;
+  /** Whether the error was meant for the caller; otherwise its cause belongs in the log. */
+  readonly known: boolean;
+}
+
+/**
+ * The one funnel from errors to gRPC statuses: a `StatusError` as it says, anything else INTERNAL with a fixed text.
+ * Bounds: what would not fit in 8 KiB of trailers is shortened, and said to be.
+ */
+export function encodeStatus(error: unknown): EncodedStatus {
+  const known = error instanceof StatusError;
+  const status = known ? error : new StatusError("INTERNAL", internalText, { reason: "INTERNAL" });
+  const code = codeNumber[status.code];
+  const message = shorten(status.message, messageBytesMax);
+  const details = detailsOf(status);
+  if (details.length === 0) return { code, message, details: undefined, known };
+  return { code, message, details: toBinary(StatusSchema, create(StatusSchema, { code, message, details })), known };
+}
+
+function detailsOf({ reason, facts }: StatusError): Any[] {
+  const details: Any[] = [];
+  if (reason !== undefined) {
+    details.push(anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { domain, reason, metadata: fitMetadata(facts.metadata ?? {}) })));
+  }
+  if (facts.violations !== undefined && facts.violations.length > 0) {
+    details.push(anyPack(BadRequestSchema, create(BadRequestSchema, { fieldViolations: fitViolations(facts.violations) })));
+  }
+  if (facts.retryAfterMs !== undefined) {
+    details.push(
+      anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay: durationFromMs(Math.max(0, Math.ceil(facts.retryAfterMs))) })),
+    );
+  }
+  return details;
+}
+
+/** Cuts to what percent-encodes to at most `bytesMax` bytes; lone surrogates are replaced, for they cannot be encoded. */
+function shorten(text: string, bytesMax: number): string {
+  const whole = text.slice(0, bytesMax).toWellFormed();
+  if (text.length <= bytesMax && encodeURI(whole).length <= bytesMax) return whole;
+  let bytes = 0;
+  let cut = "";
+  for (const character of whole) {
+    bytes += encodeURI(character).length;
+    if (bytes > bytesMax - 9) break; // the ellipsis takes nine
+    cut += character;
+  }
+  return `${cut}…`;
+}
+
+function fitMetadata(metadata: Readonly<Record<string, string>>): Record<string, string> {
+  const fitting: Record<string, string> = {};
+  let left = metadataBytesMax;
+  for (const [name, value] of Object.entries(metadata)) {
+    left -= encodeURI(name.toWellFormed()).length;
+    if (left <= 9) break;
+    fitting[name.toWellFormed()] = shorten(value, left);
+    left -= encodeURI(fitting[name.toWellFormed()] as string).length;
+  }
+  return fitting;
+}
+
+function fitViolations(violations: readonly FieldViolation[]): FieldViolation[] {
+  const fitting: FieldViolation[] = [];
+  let left = violationBytesMax;
+  for (const violation of violations) {
+    const field = shorten(violation.field, 256);
+    const description = shorten(violation.description, 512);
+    left -= Buffer.byteLength(field) + Buffer.byteLength(description) + 8;
+    if (left < 0) {
+      fitting.push({ field: "", description: `${violations.length - fitting.length} more` });
+      break;
+    }
+    fitting.push({ field, description });
+  }
+  return fitting;
+}
+
+/** The trailers of an error, with its details; what is in `into` stays. */
+export function statusMetadata(error: unknown, into: Metadata = new Metadata()): Metadata {
+  const { details } = encodeStatus(error);
+  if (details !== undefined) into.set(detailsKey, Buffer.from(details));
+  return into;
+}
+
+/** The error a server answered. The status of a foreign server keeps its code and message, and has no reason. */
+export function decodeStatus(error: { readonly code: number; readonly details: string; readonly metadata?: Metadata }): StatusError {
+  const bytes = error.metadata?.get(detailsKey)[0];
+  const facts = bytes instanceof Uint8Array ? readDetails(bytes) : {};
+  return new StatusError(codeName(error.code), error.details, facts);
+}
+
+type ReadFacts = { -readonly [Name in keyof ErrorFacts]: ErrorFacts[Name] } & { reason?: Reason };
+
+function readDetails(bytes: Uint8Array): ReadFacts {
+  const facts: ReadFacts = {};
+  try {
+    for (const detail of fromBinary(StatusSchema, bytes).details) readDetail(detail, facts);
+  } catch {
+    // What some server put there is no google.rpc.Status: code and message still hold.
+  }
+  return facts;
+}
+
+function readDetail(detail: Any, facts: ReadFacts): void {
+  const info = anyUnpack(detail, ErrorInfoSchema);
+  if (info?.domain === domain) {
+    if (Object.hasOwn(codeOfReason, info.reason)) facts.reason = info.reason as Reason;
+    if (Object.keys(info.metadata).length > 0) facts.metadata = info.metadata;
+  }
+  const bad = anyUnpack(detail, BadRequestSchema);
+  if (bad !== undefined) facts.violations = bad.fieldViolations.map(({ field, description }) => ({ field, description }));
+  const delay = anyUnpack(detail, RetryInfoSchema)?.retryDelay;
+  if (delay !== undefined) facts.retryAfterMs = durationMs(delay);
+}

@@ -1,0 +1,45 @@
+import type { Duplex, EventEmitter, Readable, Writable } from "node:stream";
+
+/**
+ * The messages of a call, either end of it. Breaking out of it leaves the stream as it is, so that the call can still be answered;
+ * the built-in iterator would destroy it. Throws what `failure` gives once the stream has no more to read, and the reason of `signal` at once.
+ */
+export async function* incoming<T>(
+  stream: Readable | Duplex,
+  failure: () => Error | undefined,
+  signal?: AbortSignal,
+): AsyncGenerator<T, void> {
+  for (;;) {
+    signal?.throwIfAborted();
+    const message: T | null = stream.read();
+    if (message !== null) {
+      yield message;
+      continue;
+    }
+    const error = failure();
+    if (error !== undefined) throw error;
+    if (stream.readableEnded) return;
+    // Between `read` and here nothing else ran, so no event is missed.
+    await nextOf(stream, readingEvents, signal);
+  }
+}
+
+const readingEvents = ["readable", "end", "close", "error", "status"] as const;
+const writingEvents = ["drain", "close", "error", "status"] as const;
+
+/** Resolves when a full stream takes messages again, or when there is no more reason to wait. */
+export function drained(stream: Writable | Duplex, signal?: AbortSignal): Promise<void> {
+  return nextOf(stream, writingEvents, signal);
+}
+
+function nextOf(emitter: EventEmitter, events: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      for (const event of events) emitter.off(event, done);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    for (const event of events) emitter.on(event, done);
+    signal?.addEventListener("abort", done);
+  });
+}

@@ -1,0 +1,122 @@
+import { readFile } from "node:fs/promises";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { anyPack } from "@bufbuild/protobuf/wkt";
+import { status as grpcStatus, Metadata } from "@grpc/grpc-js";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { ErrorReasonSchema } from "../../gen/drover/v1/errors_pb.ts";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
+import { type Code, codeOfReason, invalid, type Reason, refusal, StatusError } from "../../src/core/errors.ts";
+import { codeName, codeNumber, decodeStatus, encodeStatus, statusMetadata } from "../../src/rpc/status.ts";
+
+test("the reasons of the code are those of the proto", () => {
+  const inProto = ErrorReasonSchema.values.map(({ name }) => name.slice("ERROR_REASON_".length)).filter((name) => name !== "UNSPECIFIED");
+  expect(Object.keys(codeOfReason).sort()).toEqual(inProto.sort());
+});
+
+test("the proto's comment on a reason begins with the code it has here", async () => {
+  const proto = await readFile("proto/drover/v1/errors.proto", "utf8");
+  const comments = new Map(
+    [...proto.matchAll(/((?: *\/\/.*\n)+) *ERROR_REASON_(\w+) =/g)].map(([, comment, reason]) => [reason, comment?.trim()]),
+  );
+  for (const [reason, code] of Object.entries(codeOfReason)) expect(comments.get(reason), reason).toMatch(new RegExp(`^// ${code}: `));
+});
+
+test("codes have the numbers gRPC gives them, and back", () => {
+  for (const [name, number] of Object.entries(codeNumber)) {
+    expect(grpcStatus[name as Code]).toBe(number);
+    expect(codeName(number)).toBe(name);
+  }
+  expect(Object.keys(codeNumber).length).toBe(16);
+  expect(codeName(99)).toBe("UNKNOWN");
+});
+
+function through(error: unknown): StatusError {
+  const { code, message } = encodeStatus(error);
+  return decodeStatus({ code, details: message, metadata: statusMetadata(error) });
+}
+
+test("every reason, with all its facts, survives the wire", () => {
+  const facts = { violations: [{ field: "a", description: "b" }], retryAfterMs: 250, metadata: { k: "v" } };
+  for (const reason of Object.keys(codeOfReason) as Reason[]) {
+    const error = through(refusal(reason, "text", facts));
+    expect(error).toMatchObject({ reason, code: codeOfReason[reason], message: "text" });
+    expect(error.facts).toMatchObject(facts);
+  }
+});
+
+test("a status without reason and facts carries no details", () => {
+  expect(encodeStatus(new StatusError("NOT_FOUND", "of a program"))).toEqual({
+    code: 5,
+    message: "of a program",
+    details: undefined,
+    known: true,
+  });
+});
+
+test.each([new Error("a secret"), "a secret", undefined, null, { code: 5, details: "a secret" }])(
+  "an unexpected %s tells nothing",
+  (thrown) => {
+    const { code, message, known } = encodeStatus(thrown);
+    expect({ code, message, known }).toEqual({ code: 13, message: "internal error; the log has the cause", known: false });
+    expect(through(thrown)).toMatchObject({ reason: "INTERNAL", code: "INTERNAL" });
+    expect(Buffer.from(encodeStatus(thrown).details ?? []).toString()).not.toContain("secret");
+  },
+);
+
+test("the statuses of foreign servers stay as they are", () => {
+  const details = [
+    anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { domain: "googleapis.com", reason: "QUEUE_FULL", metadata: { a: "b" } })),
+  ];
+  const metadata = new Metadata();
+  metadata.set("grpc-status-details-bin", Buffer.from(toBinary(StatusSchema, create(StatusSchema, { code: 8, message: "m", details }))));
+  expect(decodeStatus({ code: 8, details: "quota", metadata })).toMatchObject({
+    code: "RESOURCE_EXHAUSTED",
+    message: "quota",
+    reason: undefined,
+  });
+
+  const rubbish = new Metadata();
+  rubbish.set("grpc-status-details-bin", Buffer.from([0xff, 0x01, 0x02]));
+  expect(decodeStatus({ code: 9, details: "text", metadata: rubbish })).toMatchObject({ code: "FAILED_PRECONDITION", message: "text" });
+  expect(decodeStatus({ code: 14, details: "no metadata" })).toMatchObject({ code: "UNAVAILABLE", facts: {} });
+});
+
+test("a reason that this build does not know is left out, its metadata kept", () => {
+  const details = [
+    anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { domain: "drover", reason: "FROM_THE_FUTURE", metadata: { a: "b" } })),
+  ];
+  const metadata = new Metadata();
+  metadata.set("grpc-status-details-bin", Buffer.from(toBinary(StatusSchema, create(StatusSchema, { details }))));
+  expect(decodeStatus({ code: 9, details: "text", metadata })).toMatchObject({ reason: undefined, facts: { metadata: { a: "b" } } });
+});
+
+test("whatever an error says, its trailers fit into 8 KiB and can be sent", () => {
+  const text = fc.oneof(fc.string({ unit: "binary", maxLength: 6000 }), fc.string({ maxLength: 6000 }), fc.constant("\ud800".repeat(3000)));
+  const facts = fc.record({
+    violations: fc.array(fc.record({ field: text, description: text }), { maxLength: 40 }),
+    metadata: fc.dictionary(text, text, { maxKeys: 10 }),
+  });
+  fc.assert(
+    fc.property(text, facts, (message, some) => {
+      const error = refusal("INVALID_FIELD", message, some);
+      const encoded = encodeStatus(error);
+      const bytes = encodeURI(encoded.message).length + Math.ceil(((encoded.details?.length ?? 0) * 4) / 3);
+      expect(bytes).toBeLessThan(8192 - 256);
+      statusMetadata(error).toHttp2Headers();
+      const { code, message: sent } = encoded;
+      expect(decodeStatus({ code, details: sent, metadata: statusMetadata(error) }).reason).toBe("INVALID_FIELD");
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("what is left out is said to be", () => {
+  const many = Array.from({ length: 200 }, (_, i) => ({ field: `spec.f${i}`, description: "must be something else than it is" }));
+  const { violations = [] } = through(invalid(many)).facts;
+  const last = violations.at(-1);
+  expect(violations.length).toBeGreaterThan(20);
+  expect(last?.description).toBe(`${200 - (violations.length - 1)} more`);
+  expect(through(refusal("CONFLICT", "x".repeat(5000))).message).toMatch(/^x{1000,}…$/);
+});

@@ -1,0 +1,86 @@
+// Goal: a server ends cleanly with calls of each kind open. The grace period is ended by hand, through a clock of the test's own.
+import { describe, expect, test } from "vitest";
+import { WireService } from "./gen/test/v1/wire_pb.ts";
+import { collect, manualClock, rejection, serve, transports } from "./harness.ts";
+import { kinds, wireService } from "./wire-service.ts";
+
+const table = transports.flatMap((transport) => Object.entries(kinds).map(([kind, call]) => ({ transport, kind, call })));
+
+describe.each(table)("$kind over $transport", ({ transport, kind, call }) => {
+  async function start() {
+    const service = wireService();
+    const clock = manualClock();
+    const wire = await serve([service.implementation], { transport, clock });
+    const ask = (text: string) => collect(call(wire.channel.client(WireService), text));
+    return { service, clock, wire, ask };
+  }
+
+  test.skipIf(kind === "unary")("an open stream is told that the server shuts down, and ends within the grace period", async () => {
+    const { service, wire, ask } = await start();
+    await using _ = wire;
+    const failure = rejection(ask("park"));
+    await service.entered;
+    await wire.server.close(60_000); // the timer never fires: the streams must end by themselves
+    expect(await service.left).toMatchObject({ reason: "SHUTTING_DOWN" });
+    if (kind !== "client stream") expect(await failure).toMatchObject({ code: "UNAVAILABLE", reason: "SHUTTING_DOWN" });
+  });
+
+  test.runIf(kind === "unary")("a unary call in work is finished within the grace period", async () => {
+    const { service, wire, ask } = await start();
+    await using _ = wire;
+    const answer = ask("wait");
+    const { signal } = await service.entered;
+    const closed = wire.server.close(60_000);
+    expect(signal.aborted).toBe(false);
+    service.release();
+    expect(await answer).toEqual(["done"]);
+    await closed;
+  });
+
+  test("a handler that does not end is answered for when the grace period is over", async () => {
+    const { service, wire, clock, ask } = await start();
+    await using _ = wire;
+    const failure = rejection(ask("wait"));
+    const { signal } = await service.entered;
+    const closed = wire.server.close(60_000);
+    clock.runTimers();
+    expect(await failure).toMatchObject({ code: "UNAVAILABLE", reason: "SHUTTING_DOWN" });
+    await closed;
+    expect(signal.reason).toMatchObject({ reason: "SHUTTING_DOWN" });
+    service.release(); // what it answers now goes nowhere, and harms nobody
+  });
+
+  test("a closed server takes no new call", async () => {
+    const { wire, ask } = await start();
+    await using _ = wire;
+    await ask("hello");
+    await wire.server.close(0);
+    expect(await rejection(ask("hello"))).toMatchObject({ code: "UNAVAILABLE" });
+  });
+
+  test("a call that comes while the server shuts down is refused, and does not reach the handler", async () => {
+    const { service, wire, clock, ask } = await start();
+    await using _ = wire;
+    const first = rejection(ask("wait"));
+    await service.entered;
+    const closed = wire.server.close(60_000);
+    expect(await rejection(ask("bug"))).toMatchObject({ code: "UNAVAILABLE" });
+    expect(wire.logged).toEqual([]);
+    clock.runTimers();
+    await first;
+    await closed;
+  });
+});
+
+test("closing twice is closing once", async () => {
+  const wire = await serve([wireService().implementation]);
+  await using _ = wire;
+  expect(wire.server.close(0)).toBe(wire.server.close(0));
+  await wire.server.close(0);
+});
+
+test("a server that never listened can be closed", async () => {
+  const wire = await serve([wireService().implementation]);
+  await using _ = wire;
+  await wire.server.close(1000);
+});
