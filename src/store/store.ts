@@ -66,8 +66,8 @@ export interface Change {
 
 export type ChangeBatch =
   | { readonly kind: "changes"; readonly changes: readonly Change[] }
-  /** The changes after `after` are not all kept any more, or the state went back behind it (`revision` is where it is now): read all anew. */
-  | { readonly kind: "lost"; readonly revision: number };
+  /** The changes after `after` are not all kept any more, or the state went back since (`rewound`); `revision` is where it is now. Read all anew. */
+  | { readonly kind: "lost"; readonly revision: number; readonly rewound: boolean };
 
 export type LeaseAnswer =
   /** Held until `ttlMs` from the call; `epoch` is new if `holder` did not hold it before. */

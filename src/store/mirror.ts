@@ -1,0 +1,256 @@
+import type { Clock } from "../clock/clock.ts";
+import { refusal } from "../core/errors.ts";
+import type { Log } from "../log/log.ts";
+import { pageMax } from "./bounds.ts";
+import { MirrorState } from "./mirror-state.ts";
+import { type Change, type Entry, type Kind, kinds, type Store } from "./store.ts";
+
+/** How long one wait for changes lasts. */
+const followMs = 5_000;
+/** Longest wait for the mirror to reach the store's revision. */
+export const catchUpMs = 2_000;
+const retryFirstMs = 25;
+const retryMaxMs = 1_000;
+/** How often reading all is begun anew because the store moved on faster than it was read. */
+const loadAttemptsMax = 5;
+
+/** What happened to the state: the listener finds the mirror as it is right after it. */
+export type MirrorEvent =
+  | { readonly kind: "change"; readonly change: Change }
+  /** All was read anew: changes were missed, or (`rewound`) the store lost what it had acknowledged. */
+  | { readonly kind: "reset"; readonly rewound: boolean };
+
+export interface MirrorOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * A process's live copy of the whole state: it follows the change stream, and reads, watches and loops are served from it.
+ * While the store is away it serves what it has and keeps trying.
+ * Invariant: at all times it is the state at `revision`, whole; listeners see each revision once and in order, or a reset.
+ */
+export class Mirror {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #listeners = new Set<(event: MirrorEvent) => void>();
+  readonly #checks = new Set<() => void>();
+  #state: MirrorState;
+  #resets = 0;
+  #available = true;
+  #closed = false;
+  /** Ends the follower's present wait. */
+  #nudge = new AbortController();
+  #following: Promise<void>;
+
+  /** Reads all, then follows. Fails with STORE_UNAVAILABLE if the store is away. */
+  static async open(options: MirrorOptions): Promise<Mirror> {
+    return new Mirror(options, await load(options.store));
+  }
+
+  private constructor(options: MirrorOptions, state: MirrorState) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#state = state;
+    this.#following = this.#follow();
+  }
+
+  /** The revision of the whole state that this copy is at. */
+  get revision(): number {
+    return this.#state.revision;
+  }
+
+  /** Whether the last contact with the store succeeded. */
+  get available(): boolean {
+    return this.#available;
+  }
+
+  /** Live views, in no order: they change with the mirror, and a reset replaces them, so ask anew after each wait. */
+  deployments(): ReadonlyMap<string, Entry<"deployment">> {
+    return this.#state.deployment;
+  }
+  replicas(): ReadonlyMap<string, Entry<"replica">> {
+    return this.#state.replica;
+  }
+
+  deployment(name: string): Entry<"deployment"> | undefined {
+    return this.#state.deployment.get(name);
+  }
+  progress(name: string): Entry<"progress"> | undefined {
+    return this.#state.progress.get(name);
+  }
+  replica(id: string): Entry<"replica"> | undefined {
+    return this.#state.replica.get(id);
+  }
+  /** The deployment's replicas in any state, in no order. */
+  replicasOf(deployment: string): readonly Entry<"replica">[] {
+    return this.#state.replicasOf(deployment);
+  }
+
+  /** Calls `listener` with every event from now on, in order; it must not wait. The answer unsubscribes. */
+  subscribe(listener: (event: MirrorEvent) => void): () => void {
+    const own = (event: MirrorEvent) => listener(event);
+    this.#listeners.add(own);
+    return () => this.#listeners.delete(own);
+  }
+
+  /**
+   * Waits until this copy has all that the store had when it was called, so that a caller reads its own writes.
+   * STORE_UNAVAILABLE if the store is away or that takes longer than 2 s; CANCELLED if the signal aborts.
+   */
+  async catchUp(signal?: AbortSignal): Promise<void> {
+    const before = this.revision;
+    const resets = this.#resets;
+    const target = await this.#revisionOfStore();
+    const rewound = () => target < before && this.#resets === resets;
+    const reached = () => !rewound() && this.revision >= target;
+    if (reached()) return;
+    if (rewound()) this.#nudge.abort();
+    await this.#until(reached, signal);
+  }
+
+  async #revisionOfStore(): Promise<number> {
+    try {
+      const revision = await this.#store.revision();
+      // The follower may be pausing after a failure: the store is back, it need not wait longer.
+      if (!this.#available) this.#nudge.abort();
+      this.#available = true;
+      return revision;
+    } catch (error) {
+      this.#available = false;
+      throw error;
+    }
+  }
+
+  #until(reached: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (end: () => void) => {
+        stopTimer();
+        signal?.removeEventListener("abort", cancel);
+        this.#checks.delete(check);
+        end();
+      };
+      const late = () =>
+        settle(() => reject(refusal("STORE_UNAVAILABLE", "the store's changes do not arrive; try again", { retryAfterMs: retryMaxMs })));
+      const cancel = () => settle(() => reject(refusal("CANCELLED", "the caller left")));
+      const check = () => {
+        if (this.#closed) settle(() => reject(refusal("SHUTTING_DOWN", "this controller is shutting down")));
+        else if (reached()) settle(resolve);
+      };
+      const stopTimer = this.#clock.after(catchUpMs, late);
+      signal?.addEventListener("abort", cancel);
+      this.#checks.add(check);
+      if (signal?.aborted) cancel();
+      else check();
+    });
+  }
+
+  async #follow(): Promise<void> {
+    let failures = 0;
+    let missed: { readonly rewound: boolean } | undefined;
+    while (!this.#closed) {
+      this.#nudge = new AbortController();
+      try {
+        // After a failure it does not wait, to know at once whether the store is back.
+        missed = missed ? await this.#reset(missed.rewound) : await this.#next(failures > 0 ? 0 : followMs);
+        if (failures > 0) this.#log.info("the store is back");
+        failures = 0;
+        this.#available = true;
+      } catch (error) {
+        if (this.#closed) break;
+        this.#available = false;
+        if (failures === 0) this.#log.warn({ err: error }, "the store cannot be followed; trying again");
+        await this.#clock.sleep(Math.min(retryFirstMs * 2 ** Math.min(failures, 10), retryMaxMs), this.#nudge.signal);
+        failures += 1;
+      }
+    }
+  }
+
+  /** Waits for the next changes and applies them; answers what was missed, if anything. */
+  async #next(waitMs: number): Promise<{ readonly rewound: boolean } | undefined> {
+    const batch = await this.#store.changes(this.revision, waitMs, this.#nudge.signal);
+    if (batch.kind === "lost") return batch;
+    for (const change of batch.changes) {
+      this.#state.apply(change);
+      this.#emit({ kind: "change", change });
+    }
+    return undefined;
+  }
+
+  async #reset(rewound: boolean): Promise<undefined> {
+    this.#state = await load(this.#store);
+    this.#resets += 1;
+    this.#log.warn(
+      { revision: this.revision, rewound },
+      rewound ? "the store lost what it had acknowledged; read all anew" : "read all anew",
+    );
+    this.#emit({ kind: "reset", rewound });
+  }
+
+  #emit(event: MirrorEvent): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.#log.error({ err: error }, "a listener of the state failed");
+      }
+    }
+    for (const check of [...this.#checks]) check();
+  }
+
+  /** Stops following; the copy can still be read. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#nudge.abort();
+    for (const check of [...this.#checks]) check();
+    await this.#following;
+  }
+}
+
+/**
+ * Reads all, page by page, then the changes since the first page until those that the last page has: whatever mixture of
+ * revisions the pages were, after all their changes it is the state of one revision.
+ */
+async function load(store: Store): Promise<MirrorState> {
+  for (let attempt = 1; attempt <= loadAttemptsMax; attempt++) {
+    const state = await loadOnce(store);
+    if (state) return state;
+  }
+  throw refusal("STORE_UNAVAILABLE", "the store changes faster than it can be read; try again", { retryAfterMs: retryMaxMs });
+}
+
+/** Undefined: the changes made while it was read are lost. */
+async function loadOnce(store: Store): Promise<MirrorState | undefined> {
+  const state = new MirrorState(await store.revision());
+  // Anchors the store: from here on it notices if the history after this revision is replaced by another.
+  if ((await advance(store, state)) === "lost") return undefined;
+  let target = state.revision;
+  for (const kind of kinds) target = Math.max(target, await loadKind(store, kind, state));
+  do {
+    const moved = await advance(store, state);
+    if (moved === "lost" || (moved === 0 && state.revision < target)) return undefined;
+  } while (state.revision < target);
+  return state;
+}
+
+/** Applies the changes there are by now; answers how many. */
+async function advance(store: Store, state: MirrorState): Promise<number | "lost"> {
+  const batch = await store.changes(state.revision, 0, new AbortController().signal);
+  if (batch.kind === "lost") return "lost";
+  for (const change of batch.changes) state.apply(change);
+  return batch.changes.length;
+}
+
+/** Answers the latest revision of its pages. */
+async function loadKind<K extends Kind>(store: Store, kind: K, state: MirrorState): Promise<number> {
+  let after: string | undefined;
+  for (;;) {
+    const page = await store.list(kind, { limit: pageMax, ...(after === undefined ? {} : { after }) });
+    for (const entry of page.entries) state.put(kind, entry);
+    after = page.entries.at(-1)?.key;
+    if (!page.more) return page.revision;
+  }
+}

@@ -1,0 +1,247 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, readFile, readlink, realpath } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import type { Redis } from "ioredis";
+import type { Clock } from "../clock/clock.ts";
+import type { Log } from "../log/log.ts";
+import { probe } from "./redis-probe.ts";
+import { logPath, pidPath, spawnRedis } from "./redis-process.ts";
+
+/** Longest time for a server to read its data and answer. */
+const startTimeoutMs = 60_000;
+/** Longest time for a former server to answer, or to be gone. */
+const formerTimeoutMs = 10_000;
+/** Longest time for a server to end in order; then it is killed. */
+const stopTimeoutMs = 10_000;
+const pollMs = 20;
+const restartFirstMs = 50;
+const restartMaxMs = 5_000;
+/** A server that lived this long ended for a new reason: it is started again at once. */
+const steadyMs = 10_000;
+/** What the operating system allows for the path of a unix socket. */
+const socketPathBytesMax = process.platform === "darwin" ? 103 : 107;
+
+export interface PrivateRedisOptions {
+  /** Where its data, its log and its pidfile are; made if missing. */
+  readonly dataDir: string;
+  /** The unix socket it is reached at, at most 107 bytes (macOS: 103). */
+  readonly socketPath: string;
+  /** The program; default `redis-server`, found in PATH. */
+  readonly binary?: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A redis-server of our own; it is started again if it dies, at the same socket. */
+export interface PrivateRedis {
+  readonly socketPath: string;
+  /** Its process id; another one after it was started again. */
+  readonly pid: number;
+  /** Stops it and waits for its end. */
+  close(): Promise<void>;
+}
+
+/** A server that runs: it lives as long as `client` is connected. */
+interface Server {
+  readonly client: Redis;
+  readonly pid: number;
+  /** Unset: a former controller started it. */
+  readonly child?: ChildProcess;
+}
+
+/**
+ * Starts a redis-server with an append-only file, or goes on with the one that a former, killed controller left.
+ * Fails with an Error that names the remedy: program not found, socket path too long, another server in the way.
+ */
+export async function startPrivateRedis(options: PrivateRedisOptions): Promise<PrivateRedis> {
+  const bytes = Buffer.byteLength(options.socketPath);
+  if (bytes > socketPathBytesMax) {
+    throw new Error(
+      `the path of Redis's unix socket has ${bytes} bytes, the system allows ${socketPathBytesMax} (${options.socketPath}): choose a shorter data folder with --data.`,
+    );
+  }
+  await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
+  await mkdir(dirname(options.socketPath), { recursive: true, mode: 0o700 });
+  const dataDir = await realpath(options.dataDir);
+  const supervisor = new Supervisor({ ...options, dataDir, socketPath: resolve(options.socketPath) });
+  await supervisor.start();
+  return supervisor;
+}
+
+class Supervisor implements PrivateRedis {
+  readonly socketPath: string;
+  readonly #dataDir: string;
+  readonly #binary: string;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #closing = new AbortController();
+  #server: Server | undefined;
+  #watching: Promise<void> = Promise.resolve();
+
+  constructor(options: PrivateRedisOptions) {
+    this.socketPath = options.socketPath;
+    this.#dataDir = options.dataDir;
+    this.#binary = options.binary ?? "redis-server";
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  get pid(): number {
+    return this.#server?.pid ?? 0;
+  }
+
+  async start(): Promise<void> {
+    this.#server = await this.#adoptOrSpawn();
+    this.#watching = this.#watch(this.#server);
+  }
+
+  async #watch(server: Server): Promise<void> {
+    const { signal } = this.#closing;
+    let failures = 0;
+    let sinceMs = this.#clock.nowMs();
+    while (!signal.aborted) {
+      await ended(server.client, signal);
+      if (this.#clock.nowMs() - sinceMs > steadyMs) failures = 0;
+      await this.#clock.sleep(Math.min(restartFirstMs * 2 ** Math.min(failures++, 10), restartMaxMs), signal);
+      if (signal.aborted) return;
+      try {
+        this.#server = await this.#adoptOrSpawn();
+        if (this.#server.pid !== server.pid) {
+          this.#log.warn({ before: server.pid, pid: this.#server.pid }, "the private redis-server ended and was started again");
+        }
+        server = this.#server;
+        sinceMs = this.#clock.nowMs();
+      } catch (error) {
+        if (!signal.aborted) this.#log.error({ err: error }, "the private redis-server ended and cannot be started; trying again");
+      }
+    }
+  }
+
+  async #adoptOrSpawn(): Promise<Server> {
+    return (await this.#adopt()) ?? (await this.#spawn());
+  }
+
+  /** The server that runs on our folder already; undefined when there is none. Two on one folder would ruin the data. */
+  async #adopt(): Promise<Server | undefined> {
+    const untilMs = this.#clock.nowMs() + formerTimeoutMs;
+    for (;;) {
+      const found = await probe(this.socketPath).catch(() => "silent" as const);
+      if (found && found !== "silent") {
+        if (found.dir === this.#dataDir) return found.loading ? await this.#loaded(found) : this.#adopted(found);
+        found.client.disconnect();
+        throw new Error(
+          `another redis-server (pid ${found.pid}, data in ${found.dir}) listens at ${this.socketPath}: end it, or choose another data folder.`,
+        );
+      }
+      const formerPid = await runningOn(this.#dataDir);
+      if (!found && formerPid === undefined) return undefined;
+      if (this.#clock.nowMs() >= untilMs) {
+        const who = formerPid === undefined ? "a program" : `redis-server (pid ${formerPid})`;
+        throw new Error(`${who} holds ${this.#dataDir} but does not answer at ${this.socketPath}: end it and try again.`);
+      }
+      await this.#pause();
+    }
+  }
+
+  #adopted(server: Server): Server {
+    if (server.pid !== this.#server?.pid)
+      this.#log.info({ pid: server.pid }, "going on with the redis-server that a former controller left");
+    // Whoever is met again after a cut connection is still our child.
+    const child = server.pid === this.#server?.pid ? this.#server.child : undefined;
+    return { client: server.client, pid: server.pid, ...(child && { child }) };
+  }
+
+  async #loaded(found: Server): Promise<Server> {
+    found.client.disconnect();
+    return this.#adopted(await this.#ready());
+  }
+
+  async #spawn(): Promise<Server> {
+    const child = await spawnRedis({ binary: this.#binary, dataDir: this.#dataDir, socketPath: this.socketPath });
+    try {
+      return { ...(await this.#ready(child)), child };
+    } catch (error) {
+      child.kill("SIGKILL");
+      throw error;
+    }
+  }
+
+  /** Waits until the server has read its data and answers. */
+  async #ready(child?: ChildProcess): Promise<Server> {
+    const untilMs = this.#clock.nowMs() + startTimeoutMs;
+    for (;;) {
+      const found = await probe(this.socketPath).catch(() => undefined);
+      if (found && !found.loading) return found;
+      found?.client.disconnect();
+      if (child && hasExited(child)) throw new Error(`redis-server ended at once: ${await lastLogLines(this.#dataDir)}`);
+      if (this.#clock.nowMs() >= untilMs) {
+        throw new Error(`redis-server does not answer ${startTimeoutMs / 1_000} s after its start; see ${logPath(this.#dataDir)}`);
+      }
+      await this.#pause();
+    }
+  }
+
+  async #pause(): Promise<void> {
+    await this.#clock.sleep(pollMs, this.#closing.signal);
+    if (this.#closing.signal.aborted) throw new Error("closed while redis-server was being started");
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#watching;
+    if (this.#server) await stop(this.#server, this.#clock);
+  }
+}
+
+/** Ends a server in order (its append-only file is written out), by force after a bound. */
+async function stop({ client, pid, child }: Server, clock: Clock): Promise<void> {
+  child?.ref(); // from here on its end is waited for
+  const force = () => {
+    if (child) child.kill("SIGKILL");
+    else if (client.status !== "end") process.kill(pid, "SIGKILL");
+  };
+  const stopTimer = clock.after(stopTimeoutMs, force);
+  client.shutdown("NOSAVE").catch(() => {});
+  await ended(client);
+  if (child && !hasExited(child)) await once(child, "exit");
+  stopTimer();
+}
+
+function hasExited(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+/** Resolves when the connection is over, or the signal aborts. */
+function ended(client: Redis, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      client.off("end", done);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    client.on("end", done);
+    signal?.addEventListener("abort", done);
+    if (client.status === "end" || signal?.aborted) done();
+  });
+}
+
+/** The process id of a server that runs on the folder, also while it does not listen (it is ending, or listens elsewhere). */
+async function runningOn(dataDir: string): Promise<number | undefined> {
+  const pid = Number.parseInt(await readFile(pidPath(dataDir), "utf8").catch(() => ""), 10);
+  if (!(pid > 0)) return undefined;
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return undefined;
+  }
+  if (process.platform !== "linux") return pid;
+  // The id may be another program's by now; a redis-server works in its data folder. A process that has ended has none.
+  const workingDir = await readlink(`/proc/${pid}/cwd`).catch(() => "");
+  return workingDir === dataDir ? pid : undefined;
+}
+
+async function lastLogLines(dataDir: string): Promise<string> {
+  const text = await readFile(logPath(dataDir), "utf8").catch(() => "");
+  return text.trimEnd().split("\n").slice(-3).join(" | ") || `see ${logPath(dataDir)}`;
+}

@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { rename, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+/** A redis.log that has grown beyond this is put aside as redis.log.1 when the server is started. */
+const logBytesMax = 1 << 20;
+
+export interface RedisProcessOptions {
+  readonly binary: string;
+  readonly dataDir: string;
+  readonly socketPath: string;
+}
+
+/** Where the server writes its log. */
+export function logPath(dataDir: string): string {
+  return join(dataDir, "redis.log");
+}
+
+/** Where the server writes its process id; it removes the file when it ends in order. */
+export function pidPath(dataDir: string): string {
+  return join(dataDir, "redis.pid");
+}
+
+/**
+ * Starts a redis-server that keeps its data in a folder and listens at a unix socket only. It has a session of its own, so that
+ * neither the terminal's Ctrl-C nor the end of this process ends it, and no pipe to us.
+ */
+export async function spawnRedis(options: RedisProcessOptions): Promise<ChildProcess> {
+  await putAsideLog(logPath(options.dataDir));
+  const child = spawn(options.binary, settings(options), { detached: true, stdio: "ignore" });
+  try {
+    await once(child, "spawn");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    throw new Error(
+      `redis-server was not found (${options.binary}): install it (Debian: apt-get install redis-server; macOS: brew install redis), ` +
+        "or set DROVER_REDIS_SERVER, or use --redis redis://…",
+    );
+  }
+  child.unref();
+  return child;
+}
+
+function settings({ dataDir, socketPath }: RedisProcessOptions): string[] {
+  const pairs = {
+    port: "0",
+    unixsocket: socketPath,
+    unixsocketperm: "700",
+    dir: dataDir,
+    appendonly: "yes",
+    appendfsync: "everysec",
+    save: "",
+    "maxmemory-policy": "noeviction",
+    logfile: logPath(dataDir),
+    pidfile: pidPath(dataDir),
+    daemonize: "no",
+  };
+  return Object.entries(pairs).flatMap(([name, value]) => [`--${name}`, value]);
+}
+
+async function putAsideLog(path: string): Promise<void> {
+  const bytes = await stat(path).then(
+    (stats) => stats.size,
+    () => 0,
+  );
+  if (bytes > logBytesMax) await rename(path, `${path}.1`);
+}

@@ -1,0 +1,235 @@
+import type { Redis } from "ioredis";
+import type { Clock } from "../clock/clock.ts";
+import type { Log } from "../log/log.ts";
+import { batchMax, changesKept, pageMax, requestTtlMs } from "./bounds.ts";
+import { commandConnection, disconnect, printable, type RedisAddress, storeError } from "./redis-connection.ts";
+import { ChangeWaiters } from "./redis-waiters.ts";
+import { judgeServer } from "./requirements.ts";
+import { evaluate, type Script, scripts } from "./scripts.ts";
+import {
+  type Change,
+  type ChangeBatch,
+  type CommitOptions,
+  type CommitResult,
+  type ControllerInfo,
+  type Entry,
+  type Kind,
+  kinds,
+  type LeaseAnswer,
+  type Store,
+  type Write,
+} from "./store.ts";
+
+/** Longest time `openRedisStore` waits for a Redis that is still loading. */
+const openTimeoutMs = 60_000;
+
+export interface RedisStoreOptions extends RedisAddress {
+  /** Put before every key; its `{…}` keeps all keys in one hash slot. Default `{drover}:`. */
+  readonly prefix?: string;
+  /** How many changes are kept for watchers, about; default 20,000. */
+  readonly changesKept?: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Connects to Redis. Fails with an Error that names the remedy if it cannot be reached or cannot be used. */
+export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
+  const redis = commandConnection(options, options.log);
+  try {
+    await reach(redis, options);
+    const { refusals, warnings } = judgeServer(await redis.info());
+    if (refusals.length > 0) throw new Error(refusals.join("\n"));
+    for (const warning of warnings) options.log.warn(warning);
+  } catch (error) {
+    redis.disconnect();
+    throw error;
+  }
+  return new RedisStore(redis, options);
+}
+
+async function reach(redis: Redis, options: RedisStoreOptions): Promise<void> {
+  let cause = "no answer";
+  const note = (error: Error) => {
+    cause = error.message;
+  };
+  redis.on("error", note);
+  const giveUp = options.clock.after(openTimeoutMs, () => redis.disconnect());
+  try {
+    await redis.connect();
+  } catch {
+    throw new Error(
+      `Redis cannot be reached at ${printable(options)} (${cause}): start it there, point --redis at another, or leave --redis out.`,
+    );
+  } finally {
+    giveUp();
+    redis.off("error", note);
+  }
+}
+
+class RedisStore implements Store {
+  readonly #redis: Redis;
+  readonly #waiters: ChangeWaiters;
+  readonly #prefix: string;
+  readonly #changesKept: number;
+  /** The last change handed out and when it was made: another time at the same revision is another history. */
+  #seen: { readonly revision: number; readonly at: string } | undefined;
+
+  constructor(redis: Redis, options: RedisStoreOptions) {
+    this.#redis = redis;
+    this.#prefix = options.prefix ?? "{drover}:";
+    this.#changesKept = options.changesKept ?? changesKept;
+    this.#waiters = new ChangeWaiters(options, this.#key("changes"), options.clock);
+  }
+
+  async get<K extends Kind>(kind: K, key: string): Promise<Entry<K> | undefined> {
+    const kept = await this.#try(() => this.#redis.hget(this.#objects(kind), key));
+    return kept === null ? undefined : entryOf<K>(key, kept);
+  }
+
+  async list<K extends Kind>(kind: K, page: { readonly after?: string; readonly limit: number }) {
+    const keys = [this.#key("revision"), this.#objects(kind), this.#index(kind)];
+    const from = page.after === undefined ? "-" : `(${page.after}`;
+    const [revision, more, ...flat] = (await this.#run(scripts.list, keys, [from, Math.min(page.limit, pageMax)])) as [
+      number,
+      number,
+      ...string[],
+    ];
+    return { entries: pairs(flat).map(([key, kept]) => entryOf<K>(key, kept)), revision, more: more === 1 };
+  }
+
+  async revision(): Promise<number> {
+    return Number((await this.#try(() => this.#redis.get(this.#key("revision")))) ?? 0);
+  }
+
+  async commit(writes: readonly Write[], options: CommitOptions = {}): Promise<CommitResult> {
+    const { epoch, request } = options;
+    const keys = [this.#key("revision"), this.#key("changes"), this.#key("lease")];
+    for (const kind of kinds) keys.push(this.#objects(kind), this.#index(kind));
+    if (request) keys.push(this.#request(request.id));
+    const args = [epoch ?? "", request?.fingerprint ?? "", request?.answer ?? "", requestTtlMs, this.#changesKept];
+    const answer = (await this.#run(scripts.commit, keys, [...args, ...writes.flatMap(writeArgs)])) as CommitAnswer;
+    switch (answer[0]) {
+      case "committed":
+        return { kind: "committed", revisions: writes.map((_, i) => answer[1] + i + 1) };
+      case "conflict":
+        return { kind: "conflict", key: answer[1], found: answer[2] };
+      case "fenced":
+        return { kind: "fenced", epoch: answer[1] };
+      case "replayed":
+        return { kind: "replayed", answer: answer[1] };
+      case "reused":
+        return { kind: "reused" };
+    }
+  }
+
+  async recall(requestId: string, fingerprint: string): Promise<CommitResult | undefined> {
+    const [known, answer] = await this.#try(() => this.#redis.hmget(this.#request(requestId), "fingerprint", "answer"));
+    if (known == null || answer == null) return undefined;
+    return known === fingerprint ? { kind: "replayed", answer } : { kind: "reused" };
+  }
+
+  async changes(after: number, waitMs: number, signal: AbortSignal): Promise<ChangeBatch> {
+    const batch = await this.#readChanges(after);
+    if (batch.kind === "lost" || batch.changes.length > 0 || waitMs <= 0 || signal.aborted) return batch;
+    await this.#waiters.wait(after, waitMs, signal);
+    return signal.aborted ? batch : await this.#readChanges(after);
+  }
+
+  async #readChanges(after: number): Promise<ChangeBatch> {
+    const at = this.#seen?.revision === after ? this.#seen.at : "";
+    const keys = [this.#key("revision"), this.#key("changes")];
+    const answer = (await this.#run(scripts.readChanges, keys, [after, at, batchMax])) as ChangesAnswer;
+    if (answer[0] === "lost") {
+      this.#seen = undefined;
+      return { kind: "lost", revision: answer[1], rewound: answer[2] === 1 };
+    }
+    const entries = answer[1].map(([id, fields]) => changeOf(id, fields));
+    const last = entries.at(-1);
+    this.#seen = last ? { revision: last.change.revision, at: last.at } : { revision: after, at: answer[2] };
+    return { kind: "changes", changes: entries.map((entry) => entry.change) };
+  }
+
+  async acquireLease(holder: string, ttlMs: number): Promise<LeaseAnswer> {
+    const answer = (await this.#run(scripts.acquireLease, [this.#key("lease"), this.#key("epoch")], [holder, ttlMs])) as LeaseReply;
+    return answer[0] === 1 ? { held: true, epoch: answer[1] } : { held: false, holder: answer[1], remainingMs: answer[2] };
+  }
+
+  async releaseLease(holder: string): Promise<void> {
+    await this.#run(scripts.releaseLease, [this.#key("lease")], [holder]);
+  }
+
+  async announce(controller: ControllerInfo, ttlMs: number): Promise<void> {
+    await this.#run(scripts.announce, [this.#key("controllers")], [controller.id, controller.startedAtMs, ttlMs]);
+  }
+
+  async controllers() {
+    const [leader, epoch, ...flat] = (await this.#run(scripts.controllers, [this.#key("controllers"), this.#key("lease")], [])) as [
+      string,
+      number,
+      ...string[],
+    ];
+    const controllers = pairs(flat).map(([id, startedAtMs]) => ({ id, startedAtMs: Number(startedAtMs) }));
+    return { controllers: controllers.sort((a, b) => (a.id < b.id ? -1 : 1)), leader, epoch };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#waiters.close(), disconnect(this.#redis)]);
+  }
+
+  #key(name: string): string {
+    return this.#prefix + name;
+  }
+  #objects(kind: Kind): string {
+    return this.#key(`${kind}:objects`);
+  }
+  #index(kind: Kind): string {
+    return this.#key(`${kind}:keys`);
+  }
+  #request(id: string): string {
+    return this.#key(`request:${id}`);
+  }
+
+  #run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    return this.#try(() => evaluate(this.#redis, script, keys, args));
+  }
+
+  async #try<T>(command: () => Promise<T>): Promise<T> {
+    try {
+      return await command();
+    } catch (error) {
+      throw storeError(error);
+    }
+  }
+}
+
+type CommitAnswer = ["committed", number] | ["conflict", string, number] | ["fenced", number] | ["replayed", string] | ["reused"];
+type ChangesAnswer = ["lost", number, number] | ["changes", [id: string, fields: string[]][], string];
+type LeaseReply = [1, number] | [0, string, number];
+
+function writeArgs(write: Write): (string | number)[] {
+  const put = "put" in write;
+  const kind = put ? write.put : write.delete;
+  return [put ? "put" : "delete", kinds.indexOf(kind) + 1, kind, write.key, write.version, put ? JSON.stringify(write.value) : ""];
+}
+
+/** An object is kept as its version, a space, and its value as JSON. */
+function entryOf<K extends Kind>(key: string, kept: string): Entry<K> {
+  const space = kept.indexOf(" ");
+  return { key, version: Number(kept.slice(0, space)), value: JSON.parse(kept.slice(space + 1)) };
+}
+
+function changeOf(id: string, flat: readonly string[]): { readonly change: Change; readonly at: string } {
+  const fields = new Map(pairs(flat));
+  const value = fields.get("value");
+  const change: Change = {
+    revision: Number.parseInt(id, 10),
+    kind: fields.get("kind") as Kind,
+    key: fields.get("key") ?? "",
+    value: value === undefined ? undefined : JSON.parse(value),
+  };
+  return { change, at: fields.get("at") ?? "" };
+}
+
+function pairs(flat: readonly string[]): [string, string][] {
+  return Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] as string, flat[2 * i + 1] as string]);
+}

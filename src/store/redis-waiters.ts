@@ -1,0 +1,70 @@
+import type { Redis } from "ioredis";
+import type { Clock } from "../clock/clock.ts";
+import { commandTimeoutMs, disconnect, disposableConnection, type RedisAddress, storeError, unavailable } from "./redis-connection.ts";
+
+/** Waits for the change stream to grow: each wait blocks a connection of its own; one is kept for the next wait. */
+export class ChangeWaiters {
+  readonly #address: RedisAddress;
+  readonly #stream: string;
+  readonly #clock: Clock;
+  readonly #busy = new Set<Redis>();
+  #idle: Redis | undefined;
+  readonly #closing = new AbortController();
+
+  constructor(address: RedisAddress, stream: string, clock: Clock) {
+    this.#address = address;
+    this.#stream = stream;
+    this.#clock = clock;
+  }
+
+  /**
+   * Ends when there is a change after `revision`, after `waitMs`, or when the signal aborts.
+   * STORE_UNAVAILABLE when Redis is away, or has not answered a command's time after `waitMs`.
+   */
+  async wait(revision: number, waitMs: number, signal: AbortSignal): Promise<void> {
+    const redis = this.#take();
+    const gone = Promise.withResolvers<false>();
+    const giveUp = () => gone.resolve(false);
+    const stopTimer = this.#clock.after(waitMs + commandTimeoutMs, giveUp);
+    const signals = [signal, this.#closing.signal];
+    for (const one of signals) one.addEventListener("abort", giveUp);
+    if (signals.some((one) => one.aborted)) giveUp();
+    let answered = false;
+    try {
+      answered = await Promise.race([this.#block(redis, revision, waitMs), gone.promise]);
+      if (!answered && !signal.aborted) throw unavailable("Redis did not answer; try again");
+    } catch (error) {
+      throw storeError(error);
+    } finally {
+      stopTimer();
+      for (const one of signals) one.removeEventListener("abort", giveUp);
+      this.#giveBack(redis, answered);
+    }
+  }
+
+  async #block(redis: Redis, revision: number, waitMs: number): Promise<true> {
+    if (redis.status === "wait") await redis.connect();
+    await redis.xread("COUNT", 1, "BLOCK", Math.ceil(waitMs), "STREAMS", this.#stream, `${revision}-0`);
+    return true;
+  }
+
+  #take(): Redis {
+    const kept = this.#idle?.status === "ready" ? this.#idle : undefined;
+    this.#idle = undefined;
+    const redis = kept ?? disposableConnection(this.#address);
+    this.#busy.add(redis);
+    return redis;
+  }
+
+  #giveBack(redis: Redis, sound: boolean): void {
+    this.#busy.delete(redis);
+    if (sound && !this.#closing.signal.aborted && !this.#idle) this.#idle = redis;
+    else redis.disconnect();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    const open = this.#idle ? [...this.#busy, this.#idle] : [...this.#busy];
+    await Promise.all(open.map(disconnect));
+  }
+}

@@ -1,0 +1,39 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Redis } from "ioredis";
+
+/** A Lua script; what it takes and answers stands at its head. */
+export interface Script {
+  readonly text: string;
+  readonly sha: string;
+}
+
+function load(name: string): Script {
+  const text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
+  return { text, sha: createHash("sha1").update(text).digest("hex") };
+}
+
+export const scripts = {
+  commit: load("commit"),
+  readChanges: load("read-changes"),
+  list: load("list"),
+  acquireLease: load("acquire-lease"),
+  releaseLease: load("release-lease"),
+  announce: load("announce"),
+  controllers: load("controllers"),
+} as const;
+
+/** Runs a script by its digest; Redis forgets scripts when it restarts or fails over, then it is sent whole. */
+export async function evaluate(
+  redis: Redis,
+  script: Script,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  try {
+    return await redis.evalsha(script.sha, keys.length, ...keys, ...args);
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+    return await redis.eval(script.text, keys.length, ...keys, ...args);
+  }
+}

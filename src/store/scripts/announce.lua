@@ -1,0 +1,14 @@
+#!lua
+-- Announces a controller, and forgets those whose announcement has run out.
+--
+-- KEYS  1 hash of controllers: id → "<runs out at, ms> <started at, ms>"
+-- ARGV  1 id   2 started at, ms   3 how long, ms
+
+local time = redis.call("TIME")
+local nowMs = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local all = redis.call("HGETALL", KEYS[1])
+for i = 1, #all, 2 do
+  if tonumber(string.match(all[i + 1], "^%d+")) <= nowMs then redis.call("HDEL", KEYS[1], all[i]) end
+end
+redis.call("HSET", KEYS[1], ARGV[1], string.format("%.0f %s", nowMs + tonumber(ARGV[3]), ARGV[2]))
+return 0

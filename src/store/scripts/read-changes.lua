@@ -1,0 +1,32 @@
+#!lua flags=no-writes
+-- The changes after a revision, if the caller's history is still this one.
+--
+-- KEYS  1 revision   2 changes
+-- ARGV  1 revision the caller has   2 when that revision was made as the caller knows it, or ""   3 how many changes at most
+--
+-- Answers {"lost", revision, 1 if the state went back else 0}, or {"changes", entries, when the caller's revision was made or ""}.
+
+local revision = tonumber(redis.call("GET", KEYS[1]) or "0")
+local after = tonumber(ARGV[1])
+if revision < after then return { "lost", revision, 1 } end
+
+local at = ""
+local id = ARGV[1] .. "-0"
+local last = redis.call("XRANGE", KEYS[2], id, id)[1]
+if last then
+  local fields = last[2]
+  for i = 1, #fields, 2 do
+    if fields[i] == "at" then at = fields[i + 1] end
+  end
+end
+if ARGV[2] ~= "" and ARGV[2] ~= at then
+  return { "lost", revision, last and 1 or 0 }
+end
+
+local entries = {}
+if revision > after then
+  local first = string.format("%.0f-0", after + 1)
+  entries = redis.call("XRANGE", KEYS[2], first, "+", "COUNT", ARGV[3])
+  if not entries[1] or entries[1][1] ~= first then return { "lost", revision, 0 } end
+end
+return { "changes", entries, at }
