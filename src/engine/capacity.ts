@@ -1,0 +1,24 @@
+import { execFile } from "node:child_process";
+import { availableParallelism, totalmem } from "node:os";
+import type { Capacity } from "../core/resources.ts";
+
+/** A driver that hangs must not hold up the start. */
+const gpuQueryMs = 5_000;
+
+/** What this machine has; CPUs (fractions allowed) and GPUs as given, where they are. */
+export async function detectCapacity(given: { readonly cpus?: number; readonly gpus?: number }): Promise<Capacity> {
+  return {
+    cpuMilli: Math.round((given.cpus ?? availableParallelism()) * 1000),
+    gpuCount: given.gpus ?? (await countGpus()),
+    memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
+  };
+}
+
+/** The GPUs that NVIDIA's driver lists; 0 where there is none or it does not answer. */
+function countGpus(): Promise<number> {
+  return new Promise((resolve) => {
+    execFile("nvidia-smi", ["-L"], { timeout: gpuQueryMs, killSignal: "SIGKILL" }, (error, stdout) =>
+      resolve(error ? 0 : stdout.split("\n").filter((line) => line.startsWith("GPU ")).length),
+    );
+  });
+}

@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { constants } from "node:fs";
+import { access, open, stat } from "node:fs/promises";
+import { delimiter, join, resolve } from "node:path";
+import { recordAndExec } from "./process-identity.ts";
+
+export interface Launch {
+  /** The program and its arguments. */
+  readonly argv: readonly string[];
+  /** Empty: the controller's own. */
+  readonly workingDir: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Where the process writes itself down (`recordAndExec`). */
+  readonly pidFile: string;
+  /** Where its output goes. */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * Starts a process in a group of its own that goes on without us: its output goes straight into files, so that it never
+ * meets a closed pipe. Fails with an Error that names what to change: no such folder, no such program.
+ */
+export async function launch({ argv, workingDir, env, pidFile, stdout, stderr }: Launch): Promise<ChildProcess> {
+  const folder = resolve(workingDir);
+  if (!(await isFolder(folder))) throw new Error(`working folder ${folder} does not exist`);
+  const program = await findProgram(argv[0] ?? "", folder, env.PATH ?? "");
+  const out = await open(stdout, "a", 0o600);
+  const err = await open(stderr, "a", 0o600).catch((error) => out.close().then(() => Promise.reject(error)));
+  try {
+    const child = spawn("/bin/sh", ["-c", recordAndExec, pidFile, ...handOver(env), program, ...argv.slice(1)], {
+      cwd: folder,
+      env,
+      detached: true,
+      stdio: ["ignore", out.fd, err.fd],
+    });
+    await new Promise<void>((done, fail) => child.once("spawn", done).once("error", fail));
+    child.on("error", () => {}); // later ones are of signals that come too late
+    child.unref();
+    return child;
+  } catch (error) {
+    throw new Error(`program ${program} could not be started: ${startFault(error)}`, { cause: error });
+  } finally {
+    await Promise.all([out.close(), err.close()]);
+  }
+}
+
+/** What hands over the variables that a shell drops, because it could not name them itself. */
+function handOver(env: Readonly<Record<string, string>>): string[] {
+  const dropped = Object.entries(env).filter(([name]) => !/^[A-Za-z_]\w*$/.test(name));
+  return dropped.length > 0 ? ["/usr/bin/env", "--", ...dropped.map(([name, value]) => `${name}=${value}`)] : [];
+}
+
+/** The program's file, as a shell would find it. */
+async function findProgram(name: string, folder: string, path: string): Promise<string> {
+  if (name === "") throw new Error("the command line is empty");
+  if (name.includes("/")) {
+    const file = resolve(folder, name);
+    if (await isExecutable(file)) return file;
+    throw new Error((await exists(file)) ? `program ${file} is not an executable file` : `program ${file} does not exist`);
+  }
+  for (const place of path.split(delimiter)) {
+    const file = join(resolve(folder, place), name);
+    if (await isExecutable(file)) return file;
+  }
+  throw new Error(`program ${name} was not found on PATH (${path})`);
+}
+
+async function isExecutable(file: string): Promise<boolean> {
+  try {
+    await access(file, constants.X_OK);
+    return (await stat(file)).isFile();
+  } catch {
+    return false;
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
+function startFault(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "E2BIG") return "its arguments, init_args and env_vars are together too long for the system";
+  if (code === "EAGAIN" || code === "EMFILE" || code === "ENFILE") return `the system has no more processes or files to give (${code})`;
+  return message;
+}

@@ -1,0 +1,187 @@
+import { mkdir, realpath, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../clock/clock.ts";
+import type { Capacity } from "../core/resources.ts";
+import type { Log } from "../log/log.ts";
+import type { Assignment, Engine, EngineReplica, LogLine } from "./engine.ts";
+import { launch } from "./launch.ts";
+import { LocalReplica } from "./local-replica.ts";
+import { bootId } from "./process-identity.ts";
+import { type Environment, replicaArgv, replicaEnv } from "./replica-env.ts";
+import { ReplicaFolder, replicaFolders } from "./replica-folder.ts";
+import { prepareSocketFolder, socketPath } from "./socket-path.ts";
+
+/** How often processes that are not our children are looked at. */
+const watchMs = 1_000;
+/** At which of these looks outputs are kept within bounds: each fifth. */
+const looksPerBound = 5;
+/** The most kept of each output of a replica, once in its file and once beside it. */
+const logBytesMaxDefault = 10 * 1024 * 1024;
+
+export interface LocalEngineOptions {
+  /** Its folder; made if it is not there. One engine at a time (`lockFolder`). */
+  readonly dataDir: string;
+  readonly capacity: Capacity;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** What replicas inherit. */
+  readonly ambientEnv: Environment;
+  /** The most kept of each output of a replica, bytes; twice that on disk. Unset: 10 MiB. */
+  readonly logBytesMax?: number;
+}
+
+/**
+ * Replicas as processes of this machine, each in a folder of the data folder. They outlive the engine: the next one on the
+ * same folder finds them there.
+ */
+export class LocalEngine implements Engine {
+  readonly #options: LocalEngineOptions;
+  readonly #dataDir: string;
+  readonly #logBytesMax: number;
+  readonly #boot = bootId();
+  readonly #replicas = new Map<string, LocalReplica>();
+  readonly #listeners = new Set<(replicaId: string) => void>();
+  readonly #closing = new AbortController();
+  #watching: Promise<void> = Promise.resolve();
+  #cancelWatch = () => {};
+  #looks = 0;
+
+  /** Opens the engine and finds the replicas that a former one left. */
+  static async open(options: LocalEngineOptions): Promise<LocalEngine> {
+    await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
+    const engine = new LocalEngine(options, await realpath(options.dataDir));
+    await engine.#adopt();
+    engine.#watchLater();
+    return engine;
+  }
+
+  private constructor(options: LocalEngineOptions, dataDir: string) {
+    this.#options = options;
+    this.#dataDir = dataDir;
+    this.#logBytesMax = options.logBytesMax ?? logBytesMaxDefault;
+  }
+
+  capacity(): Capacity {
+    return this.#options.capacity;
+  }
+
+  addressFor(replicaId: string): string {
+    return `unix:${socketPath(this.#dataDir, join(this.#dataDir, "run", `${replicaId}.sock`))}`;
+  }
+
+  async start(assignment: Assignment): Promise<void> {
+    const { replicaId, address, workingDir } = assignment;
+    const folder = new ReplicaFolder(join(this.#foldersPath, replicaId));
+    const facts = await folder.create(assignment, this.#options.clock.nowMs(), this.#boot);
+    const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
+    try {
+      const socket = socketOf(address);
+      if (socket) await prepareSocketFolder(socket);
+      const env = replicaEnv(assignment, this.#options.ambientEnv, this.#options.capacity);
+      const { stdout, stderr } = replica.output.paths;
+      const child = await launch({ argv: replicaArgv(assignment), workingDir, env, pidFile: folder.pidFile, stdout, stderr });
+      this.#replicas.set(replicaId, replica);
+      await replica.own(child, this.#options.clock);
+    } catch (error) {
+      await folder.remove();
+      throw error;
+    }
+  }
+
+  async list(): Promise<readonly EngineReplica[]> {
+    return [...this.#replicas.values()].map((replica) => replica.describe());
+  }
+
+  async stop(replicaId: string, how: "terminate" | "kill"): Promise<void> {
+    const replica = this.#replicas.get(replicaId);
+    if (how === "kill") await replica?.kill();
+    else await replica?.terminate(this.#options.clock.nowMs());
+  }
+
+  async lastErrors(replicaId: string, lines: number): Promise<readonly string[]> {
+    return (await this.#replicas.get(replicaId)?.output.lastErrors(lines)) ?? [];
+  }
+
+  async *logs(
+    replicaId: string,
+    options: { readonly tailLines: number; readonly follow: boolean },
+    signal: AbortSignal,
+  ): AsyncIterable<LogLine> {
+    const replica = this.#replicas.get(replicaId);
+    if (!replica) return;
+    const until = AbortSignal.any([signal, replica.forgotten, this.#closing.signal]);
+    yield* replica.output.lines(replicaId, options, this.#options.clock, until);
+  }
+
+  async forget(replicaId: string): Promise<void> {
+    const replica = this.#replicas.get(replicaId);
+    if (!replica) return;
+    await replica.remove();
+    const socket = socketOf(replica.describe().address);
+    if (socket) await rm(socket, { force: true });
+    this.#replicas.delete(replicaId);
+  }
+
+  onExit(listener: (replicaId: string) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#listeners.clear();
+    this.#cancelWatch();
+    await this.#watching;
+    for (const replica of this.#replicas.values()) await replica.noted();
+  }
+
+  get #foldersPath(): string {
+    return join(this.#dataDir, "replicas");
+  }
+
+  async #adopt(): Promise<void> {
+    for (const folder of await replicaFolders(this.#foldersPath)) {
+      try {
+        const facts = await folder.facts();
+        if (!facts) {
+          await folder.remove(); // a start that came no further than the folder: there is no process
+          continue;
+        }
+        const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
+        await replica.adopt(this.#options.clock, this.#boot);
+        this.#replicas.set(facts.replicaId, replica);
+        this.#options.log.info({ replica: facts.replicaId, state: replica.describe().state }, "found a replica of a former controller");
+      } catch (error) {
+        this.#options.log.error({ err: error, folder: folder.path }, "the folder of a replica cannot be read; it is left alone");
+      }
+    }
+  }
+
+  #announceExit(replicaId: string): void {
+    for (const listener of this.#listeners) listener(replicaId);
+  }
+
+  /** Looks at all replicas from time to time until the engine is closed. */
+  #watchLater(): void {
+    if (this.#closing.signal.aborted) return;
+    this.#cancelWatch = this.#options.clock.after(watchMs, () => {
+      this.#watching = this.#watch().finally(() => this.#watchLater());
+    });
+  }
+
+  async #watch(): Promise<void> {
+    const bounding = this.#looks++ % looksPerBound === 0;
+    for (const replica of this.#replicas.values()) {
+      try {
+        await replica.look();
+        if (bounding) await replica.output.bound(this.#logBytesMax);
+      } catch (error) {
+        this.#options.log.warn({ err: error, replica: replica.describe().replicaId }, "a replica cannot be looked after");
+      }
+    }
+  }
+}
+
+/** The path of the socket that an address names, if it does. */
+function socketOf(address: string): string | undefined {
+  return address.startsWith("unix:") ? address.slice("unix:".length) : undefined;
+}

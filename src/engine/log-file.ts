@@ -1,0 +1,92 @@
+import { createReadStream, createWriteStream } from "node:fs";
+import { open, rename, stat, truncate } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+
+/** The most that one `read` gives. */
+const readBytesMax = 256 * 1024;
+
+/**
+ * One output of a replica, written by the replica itself (it must be able to go on without us) and kept within bounds by us:
+ * too large, its end is copied into one file beside it (`.1`) and it is cut to nothing. What the replica writes in between is lost.
+ * Positions count bytes from where the file began when it was opened here, and so go on growing over cuts.
+ */
+export class LogFile {
+  readonly path: string;
+  readonly #older: string;
+  /** Bytes cut off so far: the position at which the file now begins. */
+  #cut = 0;
+  /** Reading and cutting take turns. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(path: string) {
+    this.path = path;
+    this.#older = `${path}.1`;
+  }
+
+  /** Cuts the file if it has more than `bytesMax`; as many bytes of its end are kept aside. */
+  bound(bytesMax: number): Promise<void> {
+    return this.#exclusively(async () => {
+      const size = await sizeOf(this.path);
+      if (size <= bytesMax) return;
+      const part = `${this.#older}.part`;
+      await pipeline(createReadStream(this.path, { start: size - bytesMax, end: size - 1 }), createWriteStream(part, { mode: 0o600 }));
+      await rename(part, this.#older);
+      await truncate(this.path);
+      this.#cut += size;
+    });
+  }
+
+  /** The position `bytes` before the end, or the first that is kept. */
+  beforeEnd(bytes: number): Promise<number> {
+    return this.#exclusively(async () => Math.max((await sizeOf(this.path)) + this.#cut - bytes, this.#cut - (await sizeOf(this.#older))));
+  }
+
+  /** What there is from `position` on, up to a bound, and the position after it. What is no longer kept is left out. */
+  read(position: number): Promise<{ readonly bytes: Buffer; readonly next: number }> {
+    return this.#exclusively(async () => {
+      const olderStart = this.#cut - (await sizeOf(this.#older));
+      const start = Math.max(position, olderStart);
+      const bytes = start < this.#cut ? await readAt(this.#older, start - olderStart) : await readAt(this.path, start - this.#cut);
+      return { bytes, next: start + bytes.length };
+    });
+  }
+
+  /** The last `bytesMax` bytes. */
+  async tail(bytesMax: number): Promise<{ readonly bytes: Buffer; readonly next: number }> {
+    const parts: Buffer[] = [];
+    let next = await this.beforeEnd(bytesMax);
+    for (let size = 0; size < bytesMax; ) {
+      const part = await this.read(next);
+      if (part.bytes.length === 0) break;
+      parts.push(part.bytes);
+      size += part.bytes.length;
+      next = part.next;
+    }
+    return { bytes: Buffer.concat(parts), next };
+  }
+
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => {}); // its failure is the caller's, not that of who comes next
+    return turn;
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch {
+    return 0; // not there
+  }
+}
+
+async function readAt(path: string, offset: number): Promise<Buffer> {
+  const file = await open(path).catch(() => undefined);
+  if (!file) return Buffer.alloc(0);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(readBytesMax), 0, readBytesMax, offset);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}

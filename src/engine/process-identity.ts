@@ -1,0 +1,71 @@
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+
+/** A process that no other is ever taken for: pids are reused, a pid and its start time are not. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** When it started, in the system's own form: clock ticks since boot (Linux), a date (macOS). */
+  readonly started: string;
+}
+
+const linux = process.platform === "linux";
+
+/**
+ * A shell script that writes its own process down in the file `$0`, then becomes the program `$@`, so that no process is ever
+ * running that nobody has written down. It gives up if the file exists: whoever creates the file decides (`noclobber`).
+ */
+export const recordAndExec = linux
+  ? 'set -C; read -r stat </proc/$$/stat && echo "$stat" >"$0" && exec "$@"'
+  : 'set -C; echo "$$ - $(ps -o lstart= -p $$)" >"$0" && exec "$@"';
+
+/** Reads what `recordAndExec` has written; undefined: it is not whole. */
+export function parseIdentity(record: string): ProcessIdentity | undefined {
+  const facts = record.endsWith("\n") ? parseFacts(record) : undefined;
+  return facts && { pid: facts.pid, started: facts.started };
+}
+
+/** Whether this very process is running. One that has ended and only waits to be reaped by its parent is not. */
+export async function isRunning({ pid, started }: ProcessIdentity): Promise<boolean> {
+  const facts = await observe(pid);
+  return facts !== undefined && facts.started === started && !/^[ZX]/.test(facts.state);
+}
+
+/** Whether any process has this pid, running or not. */
+export async function pidInUse(pid: number): Promise<boolean> {
+  return (await observe(pid)) !== undefined;
+}
+
+/** Tells one start of the machine from another; empty where the system does not say. */
+export function bootId(): string {
+  return (linux && readIfAny("/proc/sys/kernel/random/boot_id")?.trim()) || "";
+}
+
+interface Facts extends ProcessIdentity {
+  readonly state: string;
+}
+
+async function observe(pid: number): Promise<Facts | undefined> {
+  if (linux) return parseFacts(readIfAny(`/proc/${pid}/stat`) ?? "");
+  return new Promise((resolve) => {
+    execFile("ps", ["-o", "stat=,lstart=", "-p", String(pid)], (error, stdout) =>
+      resolve(error ? undefined : parseFacts(`${pid} ${stdout}`)),
+    );
+  });
+}
+
+/** Reads a line of `/proc/<pid>/stat`, or `pid state start` as `ps` gives them. */
+function parseFacts(text: string): Facts | undefined {
+  const [, pid, rest] = (linux ? /^(\d+) \(.*\) (.*)$/s : /^(\d+)\s+(.*)$/s).exec(text.trim()) ?? [];
+  const [state, ...fields] = rest?.split(/\s+/) ?? [];
+  const started = linux ? fields[18] : fields.join(" "); // field 22 of the line, the state being field 3
+  return state && started ? { pid: Number(pid), state, started } : undefined;
+}
+
+/** Files of /proc are read at once: they are not on a disk. */
+function readIfAny(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
