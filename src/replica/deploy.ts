@@ -1,0 +1,46 @@
+import { dirname, resolve } from "node:path";
+import { fromJson, type JsonValue } from "@bufbuild/protobuf";
+import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
+import { DeploymentSpecSchema, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
+import { StatusError } from "../core/errors.ts";
+import type { JsonObject } from "../core/json.ts";
+import { Channel } from "../rpc/channel.ts";
+import type { Client } from "../rpc/service.ts";
+import { moduleDigest } from "./module-digest.ts";
+import type { RunOptions } from "./run.ts";
+
+/** How long the API may take to answer `Deploy`. */
+const deployMs = 30_000;
+
+/** Deploys `spec`, whose module is the file `path`, and waits until its replicas serve. */
+export async function deploy(spec: JsonObject, path: string, options: Pick<RunOptions, "api" | "signal">): Promise<void> {
+  const version = spec.version || (await moduleDigest(path, JSON.stringify(spec.runtimeEnv ?? {})));
+  const channel = new Channel(options.api ?? (process.env.DROVER_API || "127.0.0.1:9001"));
+  const signal = options.signal ? { signal: options.signal } : {};
+  try {
+    const controller = channel.client(ControllerService);
+    const message = fromJson(DeploymentSpecSchema, { ...spec, version } as JsonValue);
+    // The controller may run in any folder: what is relative here is relative to the module.
+    if (message.runtimeEnv?.workingDir) message.runtimeEnv.workingDir = resolve(dirname(path), message.runtimeEnv.workingDir);
+    const { deployment } = await controller.deploy({ spec: message }, { ...signal, deadlineMs: deployMs });
+    await untilHealthy(controller, String(spec.name), deployment?.status?.generation ?? 0n, signal);
+  } finally {
+    channel.close();
+  }
+}
+
+async function untilHealthy(
+  controller: Client<typeof ControllerService>,
+  name: string,
+  generation: bigint,
+  signal: { readonly signal?: AbortSignal },
+): Promise<void> {
+  for await (const { event } of controller.watchDeployments({ names: [name] }, signal)) {
+    if (event.case === "deploymentDeleted") throw new StatusError("ABORTED", `deployment "${name}" was deleted`);
+    const status = event.case === "deploymentUpdated" ? event.value.status : undefined;
+    if (!status || status.observedGeneration < generation) continue;
+    if (status.state === DeploymentState.HEALTHY) return;
+    if (status.state === DeploymentState.DEPLOY_FAILED) throw new StatusError("FAILED_PRECONDITION", status.message);
+  }
+  throw new StatusError("UNAVAILABLE", "the controller stopped telling about the deployment");
+}

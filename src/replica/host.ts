@@ -1,0 +1,89 @@
+// Runs a module program as a replica: `node host.js MODULE [EXPORT]`, with the environment variables of the contract.
+import { realClock, realRandom } from "../clock/real.ts";
+import { importFlag } from "../core/definition.ts";
+import type { JsonObject } from "../core/json.ts";
+import { loadDefinition, StartError, textOf } from "./load-module.ts";
+import { createProgram, type Program } from "./program.ts";
+import { ReplicaServer } from "./replica-server.ts";
+import { createReplicaLog } from "./stderr-log.ts";
+
+/** How long requests in work may go on after a SIGTERM that no `Drain` preceded. */
+const terminateGraceMs = 3_000;
+
+const log = createReplicaLog((line) => process.stderr.write(line), realClock);
+
+async function start(): Promise<void> {
+  const [path, exportName = ""] = process.argv.slice(2);
+  if (!path) throw new StartError("usage: host MODULE [EXPORT]");
+  const environment = readEnvironment(process.env);
+  (globalThis as Record<symbol, unknown>)[importFlag] = true;
+  const definition = await loadDefinition(path, exportName);
+  const program = await createProgram(definition, environment.initArgs).catch((cause: unknown) => {
+    throw new StartError(`${path}: the program could not be constructed: ${textOf(cause)}`);
+  });
+  const server = serverOf(program, environment);
+  await server.listen(environment.address).catch((cause: unknown) => {
+    throw new StartError(`cannot listen at ${environment.address}: ${cause instanceof Error ? cause.message : cause}`);
+  });
+  process.off("beforeExit", onNothingLeft);
+  process.once("SIGTERM", () => void server.close(terminateGraceMs).finally(() => process.exit(0)));
+}
+
+function serverOf(program: Program, environment: ReturnType<typeof readEnvironment>): ReplicaServer {
+  try {
+    return new ReplicaServer(program, { ...environment, log, clock: realClock, random: realRandom });
+  } catch (cause) {
+    throw new StartError(`the program's services cannot be served: ${textOf(cause)}`);
+  }
+}
+
+function readEnvironment(env: NodeJS.ProcessEnv) {
+  const address = env.DROVER_LISTEN;
+  if (!address) throw new StartError("DROVER_LISTEN is not set: a replica is started by the controller");
+  return {
+    address,
+    identity: {
+      replicaId: env.DROVER_REPLICA_ID ?? "",
+      deployment: env.DROVER_DEPLOYMENT ?? "",
+      revision: readInteger("DROVER_REVISION", env.DROVER_REVISION, 0),
+    },
+    maxOngoingRequests: readInteger("DROVER_MAX_ONGOING_REQUESTS", env.DROVER_MAX_ONGOING_REQUESTS, 5),
+    token: env.DROVER_TOKEN ?? "",
+    initArgs: readInitArgs(env.DROVER_INIT_ARGS),
+  };
+}
+
+function readInteger(name: string, text: string | undefined, unset: number): number {
+  if (!text) return unset;
+  if (!/^\d{1,15}$/.test(text)) throw new StartError(`${name} must be a whole number, not "${text}"`);
+  return Number(text);
+}
+
+function readInitArgs(text: string | undefined): JsonObject {
+  if (!text) return {};
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new StartError(`DROVER_INIT_ARGS is not JSON: ${cause}`);
+  }
+}
+
+// The terminal's Ctrl-C is for the controller, which stops its replicas in order.
+process.on("SIGINT", () => {});
+process.on("unhandledRejection", (err) => log.error({ err }, "a promise was rejected and nobody looked"));
+process.on("uncaughtException", (err) => {
+  log.error({ err }, "an error nobody caught: the replica ends");
+  process.exit(1);
+});
+
+/** Node ends without a word when all that is left is a promise that nothing will ever settle. */
+function onNothingLeft(): void {
+  process.stderr.write("the module or its constructor waits for something that can never happen: the replica ends\n");
+  process.exit(1);
+}
+process.on("beforeExit", onNothingLeft);
+
+start().catch((cause: unknown) => {
+  process.stderr.write(`${cause instanceof StartError ? cause.message : textOf(cause)}\n`);
+  process.exit(1);
+});

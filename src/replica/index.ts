@@ -1,0 +1,7 @@
+export type { DeploymentOptions, Duration } from "../core/deployment-options.ts";
+export { StatusError } from "../core/errors.ts";
+export type { Json, JsonObject } from "../core/json.ts";
+export { type CallContext, type Implementation, implement } from "../rpc/service.ts";
+export { type DeploymentDefinition, deployment, type ProgramOptions } from "./deployment.ts";
+export type { ProgramHooks, RequestContext } from "./program.ts";
+export { type RunOptions, run } from "./run.ts";

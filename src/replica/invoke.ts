@@ -1,0 +1,154 @@
+import type { MessageShape } from "@bufbuild/protobuf";
+import type { Value } from "@bufbuild/protobuf/wkt";
+import type { ReplicaService, ReplicaServiceInvokeRequest } from "../../gen/drover/v1/replica_service_pb.ts";
+import { invalid, refusal } from "../core/errors.ts";
+import { jsonToValue, NotJson, valueToJson } from "../rpc/json-value.ts";
+import type { CallContext, ServiceHandlers } from "../rpc/service.ts";
+import type { Program, ProgramMethod, RequestContext } from "./program.ts";
+
+/** Who a replica is. */
+export interface Identity {
+  readonly replicaId: string;
+  readonly deployment: string;
+  readonly revision: number;
+}
+
+type InvokeHandlers = Pick<ServiceHandlers<typeof ReplicaService>, "invoke" | "invokeServerStream">;
+type Request = Pick<ReplicaServiceInvokeRequest, "deployment" | "method" | "input">;
+type Output = MessageShape<(typeof ReplicaService)["method"]["invoke"]["output"]>["output"];
+
+/** The handlers that call a program's methods. */
+export function invokeHandlers(program: Program, identity: Identity): InvokeHandlers {
+  const start = (request: Request, context: CallContext): unknown => {
+    if (request.deployment && request.deployment !== identity.deployment) {
+      throw refusal("WRONG_REPLICA", `this is a replica of "${identity.deployment}", not of "${request.deployment}"`);
+    }
+    return methodOf(program, request.method)(inputOf(request), new CallView(context, identity));
+  };
+  return {
+    invoke: async (request, context) => {
+      const method = request.method || "call";
+      const result = await start(request, context);
+      if (isStream(result)) {
+        void leave(iteratorOf(result));
+        throw invalid([{ field: "method", description: `"${method}" gives a stream of results: call it with InvokeServerStream` }]);
+      }
+      return { output: outputOf(result, method) };
+    },
+    invokeServerStream: async function* (request, context) {
+      const method = request.method || "call";
+      const result = await start(request, context);
+      if (!isStream(result)) yield { output: outputOf(result, method) };
+      else for await (const item of untilLeft(result, context.signal)) yield { output: outputOf(item, method) };
+    },
+  };
+}
+
+function methodOf(program: Program, name: string): ProgramMethod {
+  const method = program.methods.get(name || "call");
+  if (method) return method;
+  const names = [...program.methods.keys()].sort();
+  throw refusal("METHOD_NOT_FOUND", `no method "${name || "call"}"; there ${names.length ? `are: ${names.join(", ")}` : "is none"}`);
+}
+
+function inputOf({ input }: Request) {
+  if (input.case === "json") return valueToJson(input.value);
+  return input.case === "bytes" ? input.value : null;
+}
+
+/** Made for each request, so it reads from the call only what is asked of it. */
+class CallView implements RequestContext {
+  readonly #call: CallContext;
+  readonly #identity: Identity;
+
+  constructor(call: CallContext, identity: Identity) {
+    this.#call = call;
+    this.#identity = identity;
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.signal;
+  }
+
+  get deadlineMs(): number | undefined {
+    return this.#call.deadlineMs;
+  }
+
+  get metadata(): RequestContext["metadata"] {
+    return { get: (name) => this.#call.metadata.get(name)[0]?.toString() };
+  }
+
+  get replicaId(): string {
+    return this.#identity.replicaId;
+  }
+
+  get deployment(): string {
+    return this.#identity.deployment;
+  }
+
+  get revision(): number {
+    return this.#identity.revision;
+  }
+}
+
+function outputOf(result: unknown, method: string): Output {
+  if (result instanceof Uint8Array) return { case: "bytes", value: result };
+  return { case: "json", value: jsonOf(result, method) };
+}
+
+function jsonOf(result: unknown, method: string): Value {
+  try {
+    return jsonToValue(result);
+  } catch (cause) {
+    if (!(cause instanceof NotJson)) throw cause;
+    throw refusal("PROGRAM_ERROR", `the result of "${method}" is not JSON: result${cause.path} is ${cause.what}`);
+  }
+}
+
+type Stream = AsyncIterable<unknown> | Iterable<unknown>;
+type StreamIterator = AsyncIterator<unknown> | Iterator<unknown>;
+
+/** Whether a result is several: anything that can be iterated, but for what is one JSON value or bytes. */
+function isStream(result: unknown): result is Stream {
+  if (typeof result !== "object" || result === null) return false;
+  if (Symbol.asyncIterator in result) return true;
+  return Symbol.iterator in result && !Array.isArray(result) && !ArrayBuffer.isView(result) && !("toJSON" in result);
+}
+
+function iteratorOf(stream: Stream): StreamIterator {
+  return Symbol.asyncIterator in stream ? stream[Symbol.asyncIterator]() : stream[Symbol.iterator]();
+}
+
+/**
+ * The stream's items. When the caller leaves, the iterator is told at once, also while it makes the next item; the stream is
+ * over when it has cleaned up.
+ */
+async function* untilLeft(stream: Stream, signal: AbortSignal): AsyncGenerator<unknown> {
+  const iterator = iteratorOf(stream);
+  let stopWaiting = () => {};
+  const onAbort = () => void leave(iterator).then(() => stopWaiting());
+  signal.addEventListener("abort", onAbort, { once: true });
+  let ended = false;
+  try {
+    while (!signal.aborted) {
+      ended = true; // if next throws
+      const step = await new Promise<IteratorResult<unknown> | undefined>((resolve, reject) => {
+        stopWaiting = () => resolve(undefined);
+        Promise.resolve(iterator.next()).then(resolve, reject);
+      });
+      if (step === undefined || step.done) return;
+      ended = false;
+      yield await step.value;
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    if (!ended) await iterator.return?.();
+  }
+}
+
+/** Ends an iterator nobody reads any more; what it throws while it cleans up concerns nobody. */
+async function leave(iterator: StreamIterator): Promise<void> {
+  try {
+    await iterator.return?.();
+  } catch {}
+}

@@ -1,0 +1,43 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { type Definition, findDefinition } from "../core/definition.ts";
+
+/** Why a program does not start, for the person who wrote it; shown without a stack of ours. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+}
+
+/** The definition that the module at `path` (relative to the working folder) exports. Fails with a `StartError`. */
+export async function loadDefinition(path: string, exportName: string): Promise<Definition> {
+  const file = resolve(path);
+  if (!existsSync(file)) throw new StartError(`no such module: ${file}`);
+  const found = findDefinition(await importModule(file), exportName);
+  if ("error" in found) throw new StartError(`${file}: ${found.error}`);
+  return found.definition;
+}
+
+async function importModule(file: string): Promise<Record<string, unknown>> {
+  try {
+    return await import(pathToFileURL(file).href);
+  } catch (cause) {
+    throw new StartError(`${file} cannot be imported: ${remedy(cause, file)}${textOf(cause)}`);
+  }
+}
+
+/** What to do about it, where that is known. */
+function remedy(cause: unknown, file: string): string {
+  const { code } = (cause ?? {}) as { code?: unknown };
+  if (code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
+    return "Node only removes types, so enums, namespaces and parameter properties do not work here; write them differently, or deploy the compiled JavaScript\n";
+  }
+  if (code === "ERR_UNKNOWN_FILE_EXTENSION" && /\.[cm]?ts$/.test(file)) {
+    return `Node ${process.versions.node} cannot run TypeScript by itself; use 22.18 or newer, or deploy the compiled JavaScript\n`;
+  }
+  return "";
+}
+
+/** An error with its stack as Node shows it; a syntax error's stack begins with the place. */
+export function textOf(cause: unknown): string {
+  return cause instanceof Error ? (cause.stack ?? String(cause)) : String(cause);
+}

@@ -1,0 +1,45 @@
+import type { Random } from "../clock/clock.ts";
+import { type Code, type ErrorFacts, type Reason, refusal, StatusError } from "../core/errors.ts";
+import type { Interceptor } from "../rpc/server.ts";
+import type { CallContext } from "../rpc/service.ts";
+import type { ReplicaLog } from "./stderr-log.ts";
+
+/** What a caller is told of an error that the program did not mean for it. */
+const fixedText = "the program failed; the cause is in the replica's log";
+
+/**
+ * Lets a program's own statuses through and gives every other error a fixed text; the cause goes to the log, under the
+ * request id that the caller gets too.
+ */
+export function programErrors(log: ReplicaLog, random: Random, isProgram: (context: CallContext) => boolean): Interceptor {
+  return async (context, next) => {
+    if (!isProgram(context)) return next();
+    try {
+      await next();
+    } catch (cause) {
+      throw statusOf(cause) ?? endOf(context) ?? unknownError(cause, context, log, random);
+    }
+  };
+}
+
+/** The status that an error is, also when it was made by another copy of this package, which the program may have installed. */
+export function statusOf(cause: unknown): StatusError | undefined {
+  if (cause instanceof StatusError) return cause;
+  if (!(cause instanceof Error) || cause.name !== "StatusError") return undefined;
+  const { code, reason, facts } = cause as { code?: Code; reason?: Reason; facts?: ErrorFacts };
+  if (typeof code !== "string") return undefined;
+  return new StatusError(code, cause.message, { ...facts, ...(reason && { reason }) });
+}
+
+/** What a program throws when its signal aborts is no error of its own. */
+function endOf({ signal }: CallContext): StatusError | undefined {
+  if (!signal.aborted) return undefined;
+  return statusOf(signal.reason) ?? refusal("CANCELLED", "the caller left");
+}
+
+function unknownError(cause: unknown, context: CallContext, log: ReplicaLog, random: Random): StatusError {
+  const requestId = String(context.metadata.get("x-request-id")[0] ?? random.id(12)).slice(0, 128);
+  const method = `${context.method.parent.typeName}/${context.method.name}`;
+  log.error({ requestId, method, err: cause }, "the program failed");
+  return refusal("PROGRAM_ERROR", fixedText, { metadata: { request_id: requestId } });
+}

@@ -1,0 +1,90 @@
+import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import type { Clock, Random } from "../clock/clock.ts";
+import { descriptorsOf, reflection } from "../rpc/reflection.ts";
+import { RpcServer, type RpcServerOptions } from "../rpc/server.ts";
+import type { CallContext } from "../rpc/service.ts";
+import { Config } from "./config.ts";
+import { Control } from "./control.ts";
+import { ReplicaHealth } from "./health.ts";
+import type { Identity } from "./invoke.ts";
+import { Load } from "./load.ts";
+import type { Program } from "./program.ts";
+import { programErrors } from "./program-errors.ts";
+import { idleWithin, replicaService } from "./replica-service.ts";
+import type { ReplicaLog } from "./stderr-log.ts";
+
+/** How long `close` of the program may take. */
+const programCloseMs = 5_000;
+
+/** All that a replica is besides its program. */
+export interface ReplicaOptions {
+  readonly identity: Identity;
+  /** Refuses requests above this many at a time. */
+  readonly maxOngoingRequests: number;
+  /** What control calls must prove; empty: nothing. */
+  readonly token: string;
+  readonly log: ReplicaLog;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** A program served: `ReplicaService`, its own services, health and reflection. */
+export class ReplicaServer {
+  readonly #program: Program;
+  readonly #options: ReplicaOptions;
+  readonly #load: Load;
+  readonly #health: ReplicaHealth;
+  readonly #server: RpcServer;
+
+  constructor(program: Program, options: ReplicaOptions) {
+    const { identity, token, log, clock, random } = options;
+    this.#program = program;
+    this.#options = options;
+    const services = program.implementations.map(({ service }) => service);
+    const isRequest = requestsOf(services.map(({ typeName }) => typeName));
+    this.#load = new Load(options.maxOngoingRequests, isRequest);
+    const names = [ReplicaService, ...services].map(({ typeName }) => typeName);
+    this.#health = new ReplicaHealth(program.hooks.checkHealth, names, log);
+    const parts = { program, identity, load: this.#load, config: new Config(program.hooks), control: new Control(token), clock };
+    const implementations = [replicaService(parts), this.#health.implementation, ...program.implementations];
+    this.#server = new RpcServer({
+      implementations: [...implementations, ...reflection(descriptorsOf(implementations.map(({ service }) => service)))],
+      interceptors: [this.#load.interceptor, programErrors(log, random, isRequest)],
+      log: log as unknown as RpcServerOptions["log"], // of whose many forms a server uses one
+      clock,
+    });
+  }
+
+  /** Gives the address it listens at, with the port that was free where 0 was asked for. */
+  listen(address: string): Promise<string> {
+    return this.#server.listen(address);
+  }
+
+  /** Takes no more requests, waits up to `graceMs` for those in work (not at all after a `Drain`), then closes the program. */
+  async close(graceMs: number): Promise<void> {
+    const { clock } = this.#options;
+    const wasDraining = this.#load.draining;
+    this.#load.drain();
+    if (!wasDraining) await idleWithin(this.#load, graceMs, clock);
+    this.#health.close();
+    await this.#server.close(0);
+    const closed = new AbortController();
+    const closing = this.#closeProgram().finally(() => closed.abort());
+    await Promise.race([closing, clock.sleep(programCloseMs, closed.signal)]);
+  }
+
+  async #closeProgram(): Promise<void> {
+    try {
+      await this.#program.hooks.close?.();
+    } catch (err) {
+      this.#options.log.error({ err }, "close of the program failed");
+    }
+  }
+}
+
+/** Requests are the program's own services and `Invoke*`; the rest is Drover's business with the replica. */
+function requestsOf(services: readonly string[]): (context: CallContext) => boolean {
+  const own = new Set(services);
+  const { invoke, invokeServerStream } = ReplicaService.method;
+  return ({ method }) => method === invoke || method === invokeServerStream || own.has(method.parent.typeName);
+}

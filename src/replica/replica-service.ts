@@ -1,0 +1,90 @@
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import { ReconfigurePhase, ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import type { Clock } from "../clock/clock.ts";
+import { invalid, refusal } from "../core/errors.ts";
+import { valueToJson } from "../rpc/json-value.ts";
+import { type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
+import type { Config } from "./config.ts";
+import type { Control } from "./control.ts";
+import { type Identity, invokeHandlers } from "./invoke.ts";
+import type { Load } from "./load.ts";
+import type { Program } from "./program.ts";
+
+const intervalMinMs = 50;
+const intervalMaxMs = 60_000;
+const intervalDefaultMs = 1_000;
+const graceMaxMs = 3_600_000;
+
+/** What `ReplicaService` is made of. */
+export interface ReplicaParts {
+  readonly program: Program;
+  readonly identity: Identity;
+  readonly load: Load;
+  readonly config: Config;
+  readonly control: Control;
+  readonly clock: Clock;
+}
+
+type Handlers = ServiceHandlers<typeof ReplicaService>;
+
+/** `ReplicaService` around a program. */
+export function replicaService(parts: ReplicaParts): Implementation {
+  const { program, identity } = parts;
+  const services = program.implementations.map(({ service }) => service.typeName);
+  return implement(ReplicaService, {
+    getInfo: () => ({ ...identity, revision: BigInt(identity.revision), configGeneration: parts.config.generation, services }),
+    reconfigure: reconfigureHandler(parts),
+    watchLoad: watchLoadHandler(parts),
+    drain: drainHandler(parts),
+    ...invokeHandlers(program, identity),
+  });
+}
+
+function reconfigureHandler({ config, control }: ReplicaParts): Handlers["reconfigure"] {
+  return async ({ phase, configGeneration, userConfig, epoch }, context) => {
+    control.check(context, epoch);
+    if (phase !== ReconfigurePhase.APPLY && phase !== ReconfigurePhase.UNSPECIFIED) {
+      throw invalid([{ field: "phase", description: `this replica knows no phase but RECONFIGURE_PHASE_APPLY, not ${phase}` }]);
+    }
+    if (configGeneration < 1n) throw invalid([{ field: "config_generation", description: `must be 1 or more, not ${configGeneration}` }]);
+    const generation = await config.apply(configGeneration, userConfig && valueToJson(userConfig), () => {
+      if (context.signal.aborted) throw refusal("CANCELLED", "the caller left before its turn");
+      control.checkEpoch(epoch);
+    });
+    return { configGeneration: generation };
+  };
+}
+
+function watchLoadHandler({ load, config, clock }: ReplicaParts): Handlers["watchLoad"] {
+  return async function* ({ interval }, { signal }) {
+    const intervalMs = interval ? Math.min(Math.max(durationMs(interval), intervalMinMs), intervalMaxMs) : intervalDefaultMs;
+    while (!signal.aborted) {
+      const { ongoing, completed, failed } = load.report();
+      yield {
+        ongoingRequests: BigInt(ongoing),
+        completedTotal: BigInt(completed),
+        failedTotal: BigInt(failed),
+        configGeneration: config.generation,
+      };
+      await clock.sleep(intervalMs, signal);
+    }
+  };
+}
+
+function drainHandler({ load, control, clock }: ReplicaParts): Handlers["drain"] {
+  return async ({ gracePeriod, epoch }, context) => {
+    control.check(context, epoch);
+    load.drain();
+    const graceMs = gracePeriod ? Math.min(Math.max(durationMs(gracePeriod), 0), graceMaxMs) : 0;
+    if (graceMs > 0) await idleWithin(load, graceMs, clock, context.signal);
+    return { ongoingRequests: BigInt(load.report().ongoing) };
+  };
+}
+
+/** Waits until nothing is ongoing, but no longer than `graceMs` nor than the signal allows. */
+export async function idleWithin(load: Load, graceMs: number, clock: Clock, signal?: AbortSignal): Promise<void> {
+  const idle = new AbortController();
+  const either = signal ? AbortSignal.any([signal, idle.signal]) : idle.signal;
+  await Promise.race([load.idle(), clock.sleep(graceMs, either)]);
+  idle.abort();
+}

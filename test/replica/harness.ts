@@ -1,0 +1,82 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { ReplicaService, type ReplicaServiceInvokeResponse } from "../../gen/drover/v1/replica_service_pb.ts";
+import { realClock, realRandom } from "../../src/clock/real.ts";
+import type { Definition } from "../../src/core/definition.ts";
+import type { StatusError } from "../../src/core/errors.ts";
+import type { JsonObject } from "../../src/core/json.ts";
+import { createProgram } from "../../src/replica/program.ts";
+import { ReplicaServer } from "../../src/replica/replica-server.ts";
+import { createReplicaLog } from "../../src/replica/stderr-log.ts";
+import { Channel } from "../../src/rpc/channel.ts";
+import { jsonToValue, valueToJson } from "../../src/rpc/json-value.ts";
+import type { CallOptions } from "../../src/rpc/service.ts";
+
+/** A folder that goes with the test. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "drover-replica-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export interface ServeOptions {
+  readonly initArgs?: JsonObject;
+  readonly maxOngoingRequests?: number;
+  readonly token?: string;
+}
+
+/** Serves a definition in this process, on a unix socket of its own, until the test ends. */
+export async function serve(definition: Definition, { initArgs = {}, maxOngoingRequests = 100, token = "" }: ServeOptions = {}) {
+  const logged: { requestId?: string; err?: { message: string; stack: string } }[] = [];
+  const server = new ReplicaServer(await createProgram(definition, initArgs), {
+    identity: { replicaId: "echo-1", deployment: "echo", revision: 7 },
+    maxOngoingRequests,
+    token,
+    log: createReplicaLog((line) => logged.push(JSON.parse(line)), realClock),
+    clock: realClock,
+    random: realRandom,
+  });
+  const address = await server.listen(`unix:${join(await temporaryFolder(), "replica.sock")}`);
+  const channel = new Channel(address);
+  onTestFinished(async () => {
+    channel.close();
+    await server.close(0);
+  });
+  return { server, address, channel, logged, replica: channel.client(ReplicaService), ...invoker(channel) };
+}
+
+/** Calls of a program's methods, in plain values. */
+export function invoker(channel: Channel) {
+  const replica = channel.client(ReplicaService);
+  const request = (method: string, input: unknown) => ({
+    method,
+    input: input instanceof Uint8Array ? { case: "bytes" as const, value: input } : { case: "json" as const, value: jsonToValue(input) },
+  });
+  return {
+    invoke: async (method: string, input?: unknown, options?: CallOptions) => plain(await replica.invoke(request(method, input), options)),
+    stream: async function* (method: string, input?: unknown, options?: CallOptions) {
+      for await (const response of replica.invokeServerStream(request(method, input), options)) yield plain(response);
+    },
+  };
+}
+
+function plain({ output }: Pick<ReplicaServiceInvokeResponse, "output">): unknown {
+  return output.case === "json" ? valueToJson(output.value) : output.value;
+}
+
+/** What a call that must fail failed with. */
+export async function failure(call: Promise<unknown>): Promise<StatusError> {
+  try {
+    await call;
+  } catch (error) {
+    return error as StatusError;
+  }
+  throw new Error("the call succeeded");
+}
+
+/** A promise and what settles it. */
+export function gate<T = void>() {
+  return Promise.withResolvers<T>();
+}

@@ -1,0 +1,108 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { ControllerService, type WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import { type DeploymentSpec, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
+import { realClock } from "../../src/clock/real.ts";
+import { refusal } from "../../src/core/errors.ts";
+import { silentLog } from "../../src/log/log.ts";
+import { deployment, run } from "../../src/replica/index.ts";
+import { moduleDigest } from "../../src/replica/module-digest.ts";
+import { RpcServer } from "../../src/rpc/server.ts";
+import { implement, type ServiceHandlers } from "../../src/rpc/service.ts";
+import { failure, temporaryFolder } from "./harness.ts";
+
+const { HEALTHY, UPDATING, DEPLOY_FAILED } = DeploymentState;
+type Status = [state: DeploymentState, observedGeneration: number, message?: string];
+
+/** A controller that deploys at generation 2 and then tells of these states. */
+async function controllerTelling(...told: (Status | "deleted")[]) {
+  const specs: DeploymentSpec[] = [];
+  const handlers: Pick<ServiceHandlers<typeof ControllerService>, "deploy" | "watchDeployments"> = {
+    deploy: ({ spec }) => {
+      if (spec) specs.push(spec);
+      return { deployment: { spec, status: { generation: 2n } } };
+    },
+    async *watchDeployments({ names: [name = ""] }): AsyncGenerator<MessageInitShape<typeof WatchDeploymentsResponseSchema>> {
+      for (const status of told) {
+        if (status === "deleted") yield { event: { case: "deploymentDeleted", value: name } };
+        else {
+          const [state, observed, message] = status;
+          yield { event: { case: "deploymentUpdated", value: { status: { state, observedGeneration: BigInt(observed), message } } } };
+        }
+      }
+    },
+  };
+  const others = Object.fromEntries(
+    ControllerService.methods.map(({ localName }) => [localName, () => Promise.reject(refusal("INTERNAL", localName))]),
+  );
+  const implementation = implement(ControllerService, { ...others, ...handlers } as unknown as ServiceHandlers<typeof ControllerService>);
+  const server = new RpcServer({ implementations: [implementation], log: silentLog, clock: realClock });
+  const folder = await temporaryFolder();
+  const path = join(folder, "program.ts");
+  await writeFile(path, "export default 1;");
+  onTestFinished(() => server.close(0));
+  return { api: await server.listen(`unix:${join(folder, "api.sock")}`), specs, path, module: pathToFileURL(path).href };
+}
+
+class Echo {}
+
+describe("run", () => {
+  test("deploys the module, under a digest of it, and ends when all is healthy at that generation", async () => {
+    const { api, module, path, specs } = await controllerTelling([HEALTHY, 1], [UPDATING, 2], [HEALTHY, 2], [DEPLOY_FAILED, 2]);
+    expect(await run(deployment(Echo, { numReplicas: 2, runtimeEnv: { workingDir: "data" } }), { module, api })).toBe("echo");
+    expect(specs).toMatchObject([
+      {
+        name: "echo",
+        numReplicas: 2,
+        version: await moduleDigest(path, '{"workingDir":"data"}'),
+        program: { kind: { case: "module", value: { path } } },
+        runtimeEnv: { workingDir: join(dirname(path), "data") },
+      },
+    ]);
+  });
+
+  test("leaves a version that is given as it is", async () => {
+    const { api, module, specs } = await controllerTelling([HEALTHY, 2]);
+    await run(deployment(Echo).options({ version: "7" }), { module, api, exportName: "Named" });
+    expect(specs).toMatchObject([{ version: "7", program: { kind: { value: { exportName: "Named" } } } }]);
+  });
+
+  test("fails with the cause when the replicas do not start, or the deployment goes", async () => {
+    const failed = await controllerTelling([DEPLOY_FAILED, 1, "old"], [DEPLOY_FAILED, 2, "no GPU"]);
+    expect(await failure(run(deployment(Echo), failed))).toMatchObject({ code: "FAILED_PRECONDITION", message: "no GPU" });
+    const deleted = await controllerTelling([UPDATING, 2], "deleted");
+    expect(await failure(run(deployment(Echo), deleted))).toMatchObject({ code: "ABORTED" });
+    const ended = await controllerTelling([UPDATING, 2]);
+    expect(await failure(run(deployment(Echo), ended))).toMatchObject({ code: "UNAVAILABLE" });
+  });
+});
+
+test("a module's digest changes with it, with what it imports by relative paths and with more, and with nothing else", async () => {
+  const folder = await temporaryFolder();
+  const [main, near, far, other] = ["main.ts", "near.ts", "lib/far.ts", "other.ts"].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+  await mkdir(join(folder, "lib"));
+  await writeFile(main, 'import { near } from "./near.ts";\nimport fc from "fast-check";');
+  await writeFile(near, 'export * from "./lib/far.ts"; import("./missing.ts");');
+  await writeFile(far, 'import "../main.ts"; export const near = 1;');
+  await writeFile(other, "1");
+  const digests = [await moduleDigest(main, "")];
+  const next = async (more = "") => digests.push(await moduleDigest(main, more));
+  await writeFile(other, "2");
+  await next();
+  expect(new Set(digests).size).toBe(1);
+  await next("more");
+  await writeFile(far, "export const near = 2;");
+  await next();
+  await writeFile(main, "");
+  await next();
+  expect(new Set(digests).size).toBe(4);
+  expect(digests[0]).toMatch(/^[0-9a-f]{16}$/);
+});
