@@ -1,0 +1,62 @@
+import { invalid, refusal, type StatusError } from "../core/errors.ts";
+import type { Routes } from "./endpoints.ts";
+
+const invokeService = "drover.v1.InvokeService";
+const replicaService = "drover.v1.ReplicaService";
+const invokeMethods: ReadonlySet<string> = new Set(["Invoke", "InvokeServerStream"]);
+const ownServices: ReadonlySet<string> = new Set([
+  "grpc.health.v1.Health",
+  "grpc.reflection.v1.ServerReflection",
+  "grpc.reflection.v1alpha.ServerReflection",
+]);
+const elsewhere: Readonly<Record<string, string>> = {
+  [replicaService]: "is served by replicas, for the controller; call drover.v1.InvokeService here",
+  "drover.v1.ControllerService": "is served at the controller's API address, not at the gateway",
+};
+
+/** Where a call goes. */
+export type Destination =
+  /** To the gateway's own services. */
+  | { readonly kind: "own" }
+  /** To a deployment, as it is. */
+  | { readonly kind: "deployment"; readonly deployment: string }
+  /** To the deployment that the first message names, at another path there. */
+  | { readonly kind: "invoke"; readonly path: string }
+  | { readonly kind: "refused"; readonly error: StatusError };
+
+/** Decides by the path and the metadata key `drover-deployment`. */
+export function destination(path: string, deployment: string | undefined, routes: Pick<Routes, "serving">): Destination {
+  const [, service, method] = /^\/([^/]+)\/([^/]+)$/.exec(path) ?? [];
+  if (service === undefined || method === undefined)
+    return refused(refusal("METHOD_NOT_FOUND", `"${path}" is not the path of a gRPC method`));
+  if (service === invokeService) {
+    if (!invokeMethods.has(method)) return refused(refusal("METHOD_NOT_FOUND", `${invokeService} has no method ${method}`));
+    return { kind: "invoke", path: `/${replicaService}/${method}` };
+  }
+  const where = elsewhere[service];
+  if (where !== undefined) return refused(refusal("SERVICE_NOT_FOUND", `${service} ${where}`, { metadata: { service } }));
+  // Every replica serves these too: with a deployment named, one of it is asked.
+  if (deployment === undefined && ownServices.has(service)) return { kind: "own" };
+  return deployment === undefined ? byService(service, routes) : { kind: "deployment", deployment };
+}
+
+function byService(service: string, routes: Pick<Routes, "serving">): Destination {
+  const serving = routes.serving(service);
+  const [only] = serving;
+  if (only === undefined) {
+    return refused(refusal("SERVICE_NOT_FOUND", `no deployment behind this gateway serves ${service}`, { metadata: { service } }));
+  }
+  if (serving.length === 1) return { kind: "deployment", deployment: only };
+  const names = [...serving].sort().join(", ");
+  const text = `${service} is served by several deployments (${names}): name one in the metadata key drover-deployment`;
+  return refused(refusal("AMBIGUOUS_SERVICE", text, { metadata: { service, deployments: names } }));
+}
+
+/** What is wrong with an invoke whose message and metadata name two deployments. */
+export function disagreement(inMessage: string, inMetadata: string): StatusError {
+  return invalid([{ field: "deployment", description: `is "${inMessage}", but the metadata key drover-deployment says "${inMetadata}"` }]);
+}
+
+function refused(error: StatusError): Destination {
+  return { kind: "refused", error };
+}

@@ -1,0 +1,355 @@
+import type { Clock, Random } from "../clock/clock.ts";
+import { refusal, type StatusError } from "../core/errors.ts";
+import { isFull, pick } from "../core/pick.ts";
+import type { Endpoint, GatewayLoad, Route, Routes } from "./endpoints.ts";
+import { type GivenBack, Place } from "./place.ts";
+import { Queue, type Ticket } from "./queue.ts";
+
+/** Requests of one deployment that may wait where the user sets no bound. */
+export const queuedMax = 100_000;
+/** How long a request waits while there is no replica at all, unless its deadline comes first. */
+export const noReplicaWaitMs = 30_000;
+/** How often one request is given to a replica that gives it back. */
+export const triesMax = 100;
+/** How long a replica that gave a request back gets none: doubled each time in a row. */
+const restFirstMs = 5;
+const restMaxMs = 1_000;
+const retryFirstMs = 100;
+const retryMaxMs = 1_000;
+
+/** A request that wants a place at a replica. Whatever relays bytes implements this; the dispatcher knows nothing of bytes. */
+export interface Waiter {
+  /** It has a place now, and must give it back by `release` or `giveBack`. May be called within `enter`. */
+  granted(visit: Visit, place: Place): void;
+  /** It will get none. May be called within `enter`. */
+  denied(error: StatusError): void;
+}
+
+/** One request's stay at the dispatcher. */
+export interface Visit {
+  readonly deployment: string;
+  readonly waiter: Waiter;
+  readonly turn: number;
+  readonly enteredMs: number;
+  tries: number;
+  ticket: Ticket<Visit> | undefined;
+}
+
+/** A deployment as it is served here. */
+interface Lane {
+  route: Route;
+  places: readonly Place[];
+  readonly queue: Queue<Visit>;
+  /** Since when no replica can be reached; undefined: one can. */
+  withoutSinceMs: number | undefined;
+  /** Somebody is being served, who may give the place back at once; `again`: and has. */
+  serving: boolean;
+  again: boolean;
+  /** Ends the watch over those who wait for the first replica. */
+  endWatch: (() => void) | undefined;
+}
+
+/**
+ * Decides which request goes to which replica, and which waits.
+ * Invariant: a place never has more than its deployment's `maxOngoingRequests`; while anyone waits in a lane, no place there is free.
+ */
+export class Dispatcher implements GatewayLoad {
+  readonly #routes: Routes;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #onGone: (place: Place) => void;
+  readonly #lanes = new Map<string, Lane>();
+  /** By replica, also those out of the routes that still have requests. */
+  readonly #places = new Map<string, Place>();
+  readonly #unsubscribe: () => void;
+  #turns = 0;
+  #closed = false;
+
+  /** `onGone` is told of each place that left the routes. */
+  constructor(options: {
+    readonly routes: Routes;
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly onGone: (place: Place) => void;
+  }) {
+    this.#routes = options.routes;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#onGone = options.onGone;
+    this.#unsubscribe = options.routes.onChange((deployment) => {
+      const lane = this.#lanes.get(deployment);
+      if (lane !== undefined) this.#refresh(deployment, lane);
+    });
+  }
+
+  /**
+   * Gives `waiter` a place, or lets it wait for one.
+   * Denied with DEPLOYMENT_NOT_FOUND, QUEUE_FULL (with RetryInfo), NO_REPLICA, REPLICA_BUSY or SHUTTING_DOWN.
+   */
+  enter(deployment: string, waiter: Waiter): Visit {
+    const visit: Visit = { deployment, waiter, turn: this.#turns++, enteredMs: this.#clock.nowMs(), tries: 0, ticket: undefined };
+    const lane = this.#lane(deployment);
+    if (this.#closed) waiter.denied(shuttingDown());
+    else if (lane === undefined) waiter.denied(notFound(deployment));
+    else this.#admit(lane, visit);
+    return visit;
+  }
+
+  /** The request does not want to wait any more. */
+  leave(visit: Visit): void {
+    const lane = this.#lanes.get(visit.deployment);
+    if (visit.ticket !== undefined) lane?.queue.remove(visit.ticket);
+    visit.ticket = undefined;
+  }
+
+  /** The request at `place` has ended: the place is for the next. */
+  release(place: Place): void {
+    place.ongoing--;
+    if (!place.away) this.#endRest(place);
+    const lane = this.#lanes.get(place.deployment);
+    if (!place.routed) this.#forgetIfIdle(place);
+    else if (lane !== undefined && !isFull(place, lane.route.maxOngoingRequests)) this.#serve(lane, place);
+  }
+
+  /** The replica took a request in: it is there, and has room. */
+  accepted(place: Place): void {
+    if (place.givenBack === 0) return;
+    place.givenBack = 0;
+    place.away = false;
+    this.#endRest(place);
+    const lane = this.#lanes.get(place.deployment);
+    if (lane === undefined || !place.routed) return;
+    this.#watch(lane);
+    this.#serve(lane);
+  }
+
+  /**
+   * The replica did not do the request: it rests for a moment, and the request is given to another in its old turn.
+   * Without `visit` the request is not tried again.
+   */
+  giveBack(place: Place, why: GivenBack, visit: Visit | undefined): void {
+    place.ongoing--;
+    this.#rest(place, why);
+    if (!place.routed) this.#forgetIfIdle(place);
+    if (visit === undefined) return;
+    const lane = this.#lanes.get(visit.deployment);
+    visit.tries++;
+    if (this.#closed) visit.waiter.denied(shuttingDown());
+    else if (lane === undefined) visit.waiter.denied(notFound(visit.deployment));
+    else if (visit.tries >= triesMax) visit.waiter.denied(givenUp(why, visit.deployment));
+    else {
+      visit.ticket = lane.queue.put(visit, visit.turn);
+      this.#watch(lane);
+      this.#serve(lane);
+    }
+  }
+
+  /** The replica was lost with requests in work, which are released on their own: it rests before it is tried again. */
+  lost(place: Place): void {
+    this.#rest(place, "away");
+    const lane = this.#lanes.get(place.deployment);
+    if (lane !== undefined) this.#watch(lane);
+  }
+
+  queued(deployment: string): number {
+    return this.#lanes.get(deployment)?.queue.size ?? 0;
+  }
+
+  ongoing(replicaId: string): number {
+    return this.#places.get(replicaId)?.ongoing ?? 0;
+  }
+
+  /** Denies all who wait and all who come. */
+  close(): void {
+    this.#closed = true;
+    this.#unsubscribe();
+    for (const lane of this.#lanes.values()) {
+      lane.endWatch?.();
+      denyAll(lane.queue, shuttingDown());
+      for (const place of lane.places) this.#endRest(place);
+    }
+  }
+
+  #lane(deployment: string): Lane | undefined {
+    const known = this.#lanes.get(deployment);
+    if (known !== undefined || this.#closed) return known;
+    const route = this.#routes.get(deployment);
+    if (route === undefined) return undefined;
+    const lane: Lane = {
+      route,
+      places: [],
+      queue: new Queue(),
+      serving: false,
+      again: false,
+      withoutSinceMs: undefined,
+      endWatch: undefined,
+    };
+    this.#lanes.set(deployment, lane);
+    this.#refresh(deployment, lane);
+    return lane;
+  }
+
+  #admit(lane: Lane, visit: Visit): void {
+    const place = lane.queue.size > 0 ? undefined : this.#pick(lane);
+    const { maxQueuedRequests } = lane.route;
+    if (place !== undefined) this.#grant(place, visit);
+    else if (lane.queue.size >= (maxQueuedRequests < 0 ? queuedMax : maxQueuedRequests)) {
+      visit.waiter.denied(queueFull(visit.deployment, lane.queue.size, this.#random.next()));
+    } else {
+      visit.ticket = lane.queue.put(visit, visit.turn);
+      if (lane.withoutSinceMs !== undefined) this.#watch(lane);
+    }
+  }
+
+  #pick(lane: Lane): Place | undefined {
+    return pick(lane.places, lane.route.maxOngoingRequests, this.#random.next(), this.#random.next());
+  }
+
+  #grant(place: Place, visit: Visit): void {
+    visit.ticket = undefined;
+    place.ongoing++;
+    visit.waiter.granted(visit, place);
+  }
+
+  #grantFirst(lane: Lane, place: Place): void {
+    const visit = lane.queue.shift();
+    if (visit !== undefined) this.#grant(place, visit);
+  }
+
+  /** Serves those who wait; with `freed` known, only the first, unless more becomes free by that. Nested calls are left to the outermost. */
+  #serve(lane: Lane, freed?: Place): void {
+    lane.again = freed === undefined || lane.serving;
+    if (lane.serving) return;
+    lane.serving = true;
+    if (freed !== undefined) this.#grantFirst(lane, freed);
+    while (lane.again && lane.queue.size > 0) {
+      const place = this.#pick(lane);
+      if (place === undefined) break;
+      this.#grantFirst(lane, place);
+    }
+    lane.serving = false;
+  }
+
+  /** Takes over what the routes say of this deployment now. */
+  #refresh(deployment: string, lane: Lane): void {
+    const route = this.#routes.get(deployment);
+    const before = lane.places;
+    if (route !== undefined) lane.route = route;
+    lane.places = route?.endpoints.map((endpoint) => this.#placeOf(deployment, endpoint)) ?? [];
+    const stay = new Set(lane.places);
+    for (const place of before) if (!stay.has(place)) this.#drop(place);
+    if (route === undefined) {
+      this.#lanes.delete(deployment);
+      lane.endWatch?.();
+      denyAll(lane.queue, notFound(deployment));
+      return;
+    }
+    this.#watch(lane);
+    this.#serve(lane);
+  }
+
+  #placeOf(deployment: string, endpoint: Endpoint): Place {
+    const known = this.#places.get(endpoint.replicaId);
+    if (known !== undefined && known.endpoint.address === endpoint.address) {
+      known.update(endpoint);
+      known.routed = true;
+      return known;
+    }
+    const place = new Place(deployment, endpoint);
+    this.#places.set(endpoint.replicaId, place);
+    return place;
+  }
+
+  #drop(place: Place): void {
+    place.routed = false;
+    this.#endRest(place);
+    this.#onGone(place);
+    this.#forgetIfIdle(place);
+  }
+
+  #forgetIfIdle(place: Place): void {
+    const { replicaId } = place.endpoint;
+    if (place.ongoing === 0 && this.#places.get(replicaId) === place) this.#places.delete(replicaId);
+  }
+
+  #rest(place: Place, why: GivenBack): void {
+    place.away = why === "away";
+    if (!place.routed || this.#closed || place.resting) return; // those given back together count once
+    const ms = Math.min(restFirstMs * 2 ** Math.min(place.givenBack++, 10), restMaxMs);
+    place.resting = true;
+    place.endRest = this.#clock.after(ms, () => {
+      place.resting = false;
+      const lane = this.#lanes.get(place.deployment);
+      if (lane !== undefined) this.#serve(lane);
+    });
+  }
+
+  #endRest(place: Place): void {
+    if (!place.resting) return;
+    place.endRest();
+    place.resting = false;
+  }
+
+  /** Sees to it that nobody waits longer than `noReplicaWaitMs` for a first replica. */
+  #watch(lane: Lane): void {
+    if (lane.places.some((place) => !place.away)) {
+      lane.withoutSinceMs = undefined;
+      lane.endWatch?.();
+      lane.endWatch = undefined;
+      return;
+    }
+    const nowMs = this.#clock.nowMs();
+    lane.withoutSinceMs ??= nowMs;
+    const first = lane.queue.first?.value;
+    if (first === undefined || lane.endWatch !== undefined) return;
+    const dueMs = Math.max(first.enteredMs, lane.withoutSinceMs) + noReplicaWaitMs;
+    lane.endWatch = this.#clock.after(Math.max(0, dueMs - nowMs), () => {
+      lane.endWatch = undefined;
+      this.#expire(lane);
+      this.#watch(lane);
+    });
+  }
+
+  #expire(lane: Lane): void {
+    const enteredMaxMs = this.#clock.nowMs() - noReplicaWaitMs;
+    if (lane.withoutSinceMs === undefined || lane.withoutSinceMs > enteredMaxMs) return;
+    for (let first = lane.queue.first; first !== undefined && first.value.enteredMs <= enteredMaxMs; first = lane.queue.first) {
+      lane.queue.shift();
+      first.value.ticket = undefined;
+      first.value.waiter.denied(givenUp("away", first.value.deployment));
+    }
+  }
+}
+
+function denyAll(queue: Queue<Visit>, error: StatusError): void {
+  for (let visit = queue.shift(); visit !== undefined; visit = queue.shift()) {
+    visit.ticket = undefined;
+    visit.waiter.denied(error);
+  }
+}
+
+function notFound(deployment: string): StatusError {
+  return refusal("DEPLOYMENT_NOT_FOUND", `there is no deployment "${deployment}"`, { metadata: { deployment } });
+}
+
+function shuttingDown(): StatusError {
+  return refusal("SHUTTING_DOWN", "this gateway is shutting down");
+}
+
+function queueFull(deployment: string, waiting: number, draw: number): StatusError {
+  const text =
+    waiting === 0
+      ? `no replica of "${deployment}" has room, and requests may not wait`
+      : `no replica of "${deployment}" has room, and ${waiting} requests wait`;
+  // Spread, so that those refused together do not come back together.
+  const retryAfterMs = retryFirstMs + Math.floor(draw * (retryMaxMs - retryFirstMs));
+  return refusal("QUEUE_FULL", text, { retryAfterMs, metadata: { deployment } });
+}
+
+/** What a request gets that was given back and may not be tried again. */
+export function givenUp(why: GivenBack, deployment: string): StatusError {
+  const facts = { retryAfterMs: retryMaxMs, metadata: { deployment } };
+  return why === "busy"
+    ? refusal("REPLICA_BUSY", `the replicas of "${deployment}" have no room: others than this gateway fill them`, facts)
+    : refusal("NO_REPLICA", `no replica of "${deployment}" can be reached`, facts);
+}

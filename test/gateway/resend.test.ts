@@ -1,0 +1,173 @@
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import type { ServerHttp2Stream } from "node:http2";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { answer, answered, deferred, endpoint, frame, house, rawReplica, refuse, until } from "./harness.ts";
+
+const path = "/test.Echo/Any";
+
+/** Reads a request to its end and answers with what it read. */
+function echo(stream: ServerHttp2Stream): void {
+  const chunks: Buffer[] = [];
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  stream.once("end", () => answer(stream, Buffer.concat(chunks)));
+}
+
+describe("a request that had no effect is sent elsewhere", () => {
+  test.each(["busy", "draining"] as const)("a replica that refuses it as %s", async (why) => {
+    await using at = await house();
+    await using refusing = await rawReplica((stream) => refuse(stream, why));
+    await using good = await rawReplica(echo);
+    at.routes.set("d", [endpoint("refusing", refusing.address), endpoint("good", good.address)]);
+    for (let index = 0; index < 20; index++) {
+      const got = await at.caller.call(path, {}, frame(`request ${index}`));
+      expect(got.body).toEqual(frame(`request ${index}`));
+      expect(got.headers["drover-replica"]).toBe("good");
+    }
+    expect([good.calls, refusing.calls > 0]).toEqual([20, true]);
+    expect(at.gateway.ongoing("refusing")).toBe(0);
+  });
+
+  test("a replica that refuses after it has read it", async () => {
+    await using at = await house();
+    const body = frame(Buffer.alloc(200_000, "abc"));
+    await using fickle = await rawReplica((stream) => {
+      if (fickle.calls === 1) stream.resume().once("end", () => refuse(stream, "busy"));
+      else echo(stream);
+    });
+    at.routes.set("d", [endpoint("r", fickle.address)]);
+    const got = await at.caller.call(path, {}, body);
+    expect(got.body.equals(body)).toBe(true);
+    expect(fickle.calls).toBe(2);
+  });
+
+  test("a stream of which a part was sent goes on where it is sent again", async () => {
+    await using at = await house();
+    const first = deferred<ServerHttp2Stream>();
+    await using refusing = await rawReplica((stream) => first.resolve(stream));
+    await using good = await rawReplica(echo);
+    at.routes.set("d", [endpoint("refusing", refusing.address)]);
+    const stream = at.caller.open(path);
+    const done = answered(stream);
+    stream.write(frame("one"));
+    const refused = await first.promise;
+    await once(refused, "data");
+    at.routes.set("d", [endpoint("refusing", refusing.address), endpoint("good", good.address)]);
+    refuse(refused, "draining");
+    await until(() => good.calls === 1);
+    stream.end(frame("two"));
+    expect((await done).body).toEqual(Buffer.concat([frame("one"), frame("two")]));
+  });
+
+  test("a stream that was reset with REFUSED_STREAM", async () => {
+    await using at = await house();
+    await using replica = await rawReplica((stream) => (replica.calls === 1 ? stream.close(7) : echo(stream)));
+    at.routes.set("d", [endpoint("r", replica.address)]);
+    expect((await at.caller.call(path)).body).toEqual(frame("hello"));
+    expect(replica.calls).toBe(2);
+  });
+
+  test.each([0, 2])("a stream behind the last one that a GOAWAY (code %i) says was looked at", async (code) => {
+    await using at = await house();
+    const held: ServerHttp2Stream[] = [];
+    await using replica = await rawReplica((stream) => {
+      held.push(stream);
+      if (held.length === 2) (stream.session as NonNullable<typeof stream.session>).goaway(code, 1);
+      if (held.length === 3) echo(stream);
+    });
+    at.routes.set("d", [endpoint("r", replica.address)]);
+    const first = at.caller.call(path);
+    await until(() => held.length === 1);
+    const second = at.caller.call(path);
+    expect((await second).body).toEqual(frame("hello"));
+    if (code === 0) answer(held[0] as ServerHttp2Stream);
+    expect(await first).toMatchObject(code === 0 ? { status: 0 } : { status: 14, reason: "REPLICA_LOST" });
+    expect(replica.calls).toBe(3);
+  });
+
+  test("a replica that cannot be reached: no socket, or nobody at the port", async () => {
+    await using at = await house();
+    const gone = await rawReplica(() => {});
+    await gone.close();
+    await using good = await rawReplica(echo);
+    at.routes.set("d", [endpoint("a", "unix:/nowhere/at/all.sock"), endpoint("b", gone.address), endpoint("good", good.address)]);
+    for (let index = 0; index < 20; index++) expect((await at.caller.call(path)).status).toBe(0);
+    expect(good.calls).toBe(20);
+  });
+
+  test("a replica that comes back at the same socket gets requests again", async () => {
+    await using at = await house();
+    const folder = await mkdtemp(join(tmpdir(), "gateway-"));
+    const listenAt = { path: join(folder, "r.sock") };
+    const first = await rawReplica(echo, listenAt);
+    at.routes.set("d", [endpoint("r", first.address)]);
+    expect((await at.caller.call(path)).status).toBe(0);
+    await first.close();
+    const between = at.caller.call(path);
+    await until(() => at.gateway.queued("d") === 1 || at.gateway.ongoing("r") === 1);
+    await using second = await rawReplica(echo, listenAt);
+    expect((await between).status).toBe(0);
+    expect(second.calls).toBe(1);
+    await rm(folder, { recursive: true });
+  });
+
+  test("one too long to keep is not sent again: the caller is told that it is safe to", async () => {
+    await using at = await house();
+    await using refusing = await rawReplica((stream) => {
+      stream.resume();
+      stream.once("end", () => refuse(stream, "busy"));
+    });
+    at.routes.set("d", [endpoint("r", refusing.address)]);
+    const got = await at.caller.call(path, {}, frame(Buffer.alloc(1_000_000)));
+    expect(got).toMatchObject({ status: 8, reason: "REPLICA_BUSY" });
+    expect(got.retryAfterMs).toBeGreaterThan(0);
+    expect([refusing.calls, at.gateway.ongoing("r"), at.gateway.queued("d")]).toEqual([1, 0, 0]);
+  });
+});
+
+describe("a request that may have had an effect is not sent again", () => {
+  test("when the replica dies with it", async () => {
+    await using at = await house();
+    const held: ServerHttp2Stream[] = [];
+    await using dying = await rawReplica((stream) => held.push(stream));
+    await using other = await rawReplica(echo);
+    at.routes.set("d", [endpoint("dying", dying.address)]);
+    const call = at.caller.call(path);
+    await until(() => held.length === 1);
+    at.routes.set("d", [endpoint("dying", dying.address), endpoint("other", other.address)]);
+    held[0]?.session?.socket.destroy();
+    expect(await call).toMatchObject({ status: 14, reason: "REPLICA_LOST" });
+    expect([dying.calls, other.calls, at.gateway.ongoing("dying")]).toEqual([1, 0, 0]);
+  });
+
+  test("when the replica dies in the middle of its answer", async () => {
+    await using at = await house();
+    await using dying = await rawReplica((stream) => {
+      stream.respond({ ":status": 200, "content-type": "application/grpc" });
+      stream.write(frame("half"));
+    });
+    at.routes.set("d", [endpoint("dying", dying.address)]);
+    const stream = at.caller.open(path);
+    const done = answered(stream);
+    stream.end(frame("x"));
+    await once(stream, "data");
+    for (const session of dying.sessions) session.socket.destroy();
+    expect(await done).toMatchObject({ status: 14, reason: "REPLICA_LOST", body: frame("half"), resetCode: 0 });
+    expect(dying.calls).toBe(1);
+  });
+
+  test("when the replica drains: what it took in, it ends", async () => {
+    await using at = await house();
+    const held: ServerHttp2Stream[] = [];
+    await using replica = await rawReplica((stream) => held.push(stream));
+    at.routes.set("d", [endpoint("r", replica.address)]);
+    const call = at.caller.call(path);
+    await until(() => held.length === 1);
+    at.routes.set("d", []);
+    answer(held[0] as ServerHttp2Stream);
+    expect((await call).status).toBe(0);
+    await until(() => replica.sessions.size === 0); // a replica out of the routes is let go
+  });
+});
