@@ -1,0 +1,218 @@
+import { create, fromJson, type JsonValue, type MessageInitShape, toJson } from "@bufbuild/protobuf";
+import { type Duration, durationFromMs, durationMs, timestampFromMs, ValueSchema } from "@bufbuild/protobuf/wkt";
+import {
+  type Deployment,
+  DeploymentSchema,
+  type DeploymentSpec as DeploymentSpecMessage,
+  type DeploymentSpecSchema,
+  DeploymentState,
+  type Program as ProgramMessage,
+  type Replica,
+  ReplicaSchema,
+  ReplicaState,
+  type Resources as ResourcesMessage,
+  type ResourcesSchema,
+} from "../../gen/drover/v1/deployment_pb.ts";
+import type { DeploymentRecord, DeploymentSpec, Program, ProgressRecord } from "../core/deployment.ts";
+import { type FieldViolation, invalid } from "../core/errors.ts";
+import type { Json, JsonObject } from "../core/json.ts";
+import type { ReplicaState as CoreReplicaState, ReplicaRecord } from "../core/replica.ts";
+import type { Resources } from "../core/resources.ts";
+import { type DeploymentState as CoreDeploymentState, statusOf } from "../core/status.ts";
+
+/** What is observed of a replica, where it is known. */
+export interface ObservedLoad {
+  readonly ongoing: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly configGeneration: number;
+}
+
+/** Where the API learns what is observed; nothing of it is in the store. */
+export interface Observed {
+  replica(replicaId: string): ObservedLoad | undefined;
+  queued(deployment: string): number;
+  pid(replicaId: string): number;
+}
+
+const milli = (amount: number): number => Math.round(amount * 1_000);
+
+/** The spec with every default filled in. Throws INVALID_ARGUMENT for what the rules in the proto cannot say. */
+export function specFromMessage(message: DeploymentSpecMessage): DeploymentSpec {
+  const violations: FieldViolation[] = [];
+  if (message.autoscalingConfig !== undefined) {
+    violations.push({ field: "spec.autoscaling_config", description: "this version does not scale by itself yet: set num_replicas" });
+  }
+  const userConfig = jsonOf(message.userConfig, "spec.user_config", violations);
+  const initArgs = jsonOf(message.initArgs, "spec.init_args", violations) as JsonObject | undefined;
+  if (violations.length > 0) throw invalid(violations);
+  const { runtimeEnv, resources, healthCheck } = message;
+  return {
+    name: message.name,
+    version: message.version,
+    program: programFromMessage(message.program),
+    initArgs: initArgs ?? {},
+    runtimeEnv: { workingDir: runtimeEnv?.workingDir ?? "", envVars: { ...runtimeEnv?.envVars } },
+    numReplicas: message.numReplicas ?? 1,
+    resources: {
+      cpuMilli: milli(resources?.numCpus ?? 1),
+      gpuMilli: milli(resources?.numGpus ?? 0),
+      memoryBytes: Number(resources?.memoryBytes ?? 0n),
+    },
+    maxOngoingRequests: message.maxOngoingRequests ?? 5,
+    maxQueuedRequests: message.maxQueuedRequests ?? -1,
+    ...(userConfig === undefined ? {} : { userConfig }),
+    healthCheck: {
+      periodMs: msOf(healthCheck?.period, 10_000),
+      timeoutMs: msOf(healthCheck?.timeout, 30_000),
+      failureThreshold: healthCheck?.failureThreshold ?? 3,
+    },
+    gracefulShutdownTimeoutMs: msOf(message.gracefulShutdownTimeout, 20_000),
+    startupTimeoutMs: msOf(message.startupTimeout, 60_000),
+    requestTimeoutMs: msOf(message.requestTimeout, 0),
+    labels: { ...message.labels },
+  };
+}
+
+function programFromMessage(message: ProgramMessage | undefined): Program {
+  const kind = message?.kind;
+  if (kind?.case === "module") return { kind: "module", path: kind.value.path, exportName: kind.value.exportName };
+  if (kind?.case === "command") return { kind: "command", argv: kind.value.argv };
+  throw invalid([{ field: "spec.program", description: "set one of module and command" }]);
+}
+
+/** A Value or Struct as JSON; NaN and infinities, which JSON does not have, become violations. */
+function jsonOf(message: unknown, field: string, violations: FieldViolation[]): Json | undefined {
+  if (message === undefined) return undefined;
+  try {
+    // A Struct is JSON as protobuf-es holds it; a Value is a message.
+    const json =
+      (message as { $typeName?: string }).$typeName === "google.protobuf.Value" ? toJson(ValueSchema, message as never) : message;
+    const problem = notJson(json as JsonValue);
+    if (problem === "") return json as Json;
+    violations.push({ field, description: problem });
+  } catch (cause) {
+    violations.push({ field, description: `is not JSON: ${cause instanceof Error ? cause.message : String(cause)}` });
+  }
+  return undefined;
+}
+
+function notJson(value: JsonValue): string {
+  if (typeof value === "number" && !Number.isFinite(value)) return `is not JSON: it holds ${value}`;
+  if (typeof value !== "object" || value === null) return "";
+  for (const inner of Object.values(value)) {
+    const problem = notJson(inner as JsonValue);
+    if (problem !== "") return problem;
+  }
+  return "";
+}
+
+function msOf(duration: Duration | undefined, unsetMs: number): number {
+  return duration === undefined ? unsetMs : durationMs(duration);
+}
+
+/** A deployment as clients see it: what was asked, and what is so by the records and by observation. */
+export function deploymentToMessage(
+  record: DeploymentRecord,
+  progress: ProgressRecord | undefined,
+  replicas: readonly ReplicaRecord[],
+  observed: Observed,
+): Deployment {
+  const status = statusOf(record, progress, replicas);
+  const ongoing = replicas.reduce((sum, { id }) => sum + (observed.replica(id)?.ongoing ?? 0), 0);
+  return create(DeploymentSchema, {
+    spec: specToMessage(record.spec),
+    status: {
+      state: deploymentStates[status.state],
+      message: status.message,
+      generation: BigInt(record.generation),
+      observedGeneration: BigInt(progress?.uid === record.uid ? progress.observedGeneration : 0),
+      revision: BigInt(record.revision),
+      configGeneration: BigInt(record.configGeneration),
+      targetReplicas: status.target,
+      runningReplicas: status.running,
+      updatedReplicas: status.updated,
+      ongoingRequests: BigInt(ongoing),
+      queuedRequests: BigInt(observed.queued(record.spec.name)),
+      reconciling: status.reconciling,
+    },
+    uid: record.uid,
+    createTime: timestampFromMs(record.createdAtMs),
+    updateTime: timestampFromMs(record.updatedAtMs),
+  });
+}
+
+const deploymentStates: Readonly<Record<CoreDeploymentState, DeploymentState>> = {
+  UPDATING: DeploymentState.UPDATING,
+  UPSCALING: DeploymentState.UPSCALING,
+  DOWNSCALING: DeploymentState.DOWNSCALING,
+  HEALTHY: DeploymentState.HEALTHY,
+  UNHEALTHY: DeploymentState.UNHEALTHY,
+  DEPLOY_FAILED: DeploymentState.DEPLOY_FAILED,
+  DELETING: DeploymentState.DELETING,
+};
+
+function specToMessage(spec: DeploymentSpec): MessageInitShape<typeof DeploymentSpecSchema> {
+  const { program } = spec;
+  return {
+    name: spec.name,
+    version: spec.version,
+    program: {
+      kind:
+        program.kind === "module"
+          ? { case: "module", value: { path: program.path, exportName: program.exportName } }
+          : { case: "command", value: { argv: [...program.argv] } },
+    },
+    initArgs: spec.initArgs as Record<string, JsonValue>,
+    runtimeEnv: { workingDir: spec.runtimeEnv.workingDir, envVars: { ...spec.runtimeEnv.envVars } },
+    numReplicas: spec.numReplicas,
+    resources: resourcesToMessage(spec.resources),
+    maxOngoingRequests: spec.maxOngoingRequests,
+    maxQueuedRequests: spec.maxQueuedRequests,
+    ...(spec.userConfig === undefined ? {} : { userConfig: fromJson(ValueSchema, spec.userConfig as JsonValue) }),
+    healthCheck: {
+      period: durationFromMs(spec.healthCheck.periodMs),
+      timeout: durationFromMs(spec.healthCheck.timeoutMs),
+      failureThreshold: spec.healthCheck.failureThreshold,
+    },
+    gracefulShutdownTimeout: durationFromMs(spec.gracefulShutdownTimeoutMs),
+    startupTimeout: durationFromMs(spec.startupTimeoutMs),
+    requestTimeout: durationFromMs(spec.requestTimeoutMs),
+    labels: { ...spec.labels },
+  };
+}
+
+export function resourcesToMessage(resources: Resources): MessageInitShape<typeof ResourcesSchema> & Partial<ResourcesMessage> {
+  return { numCpus: resources.cpuMilli / 1_000, numGpus: resources.gpuMilli / 1_000, memoryBytes: BigInt(resources.memoryBytes) };
+}
+
+const replicaStates: Readonly<Record<CoreReplicaState, ReplicaState>> = {
+  PENDING: ReplicaState.PENDING,
+  STARTING: ReplicaState.STARTING,
+  RUNNING: ReplicaState.RUNNING,
+  DRAINING: ReplicaState.DRAINING,
+  STOPPED: ReplicaState.STOPPED,
+  FAILED: ReplicaState.FAILED,
+};
+
+/** A replica as clients see it. */
+export function replicaToMessage(record: ReplicaRecord, observed: Observed): Replica {
+  const load = observed.replica(record.id);
+  return create(ReplicaSchema, {
+    replicaId: record.id,
+    deployment: record.deployment,
+    revision: BigInt(record.revision),
+    state: replicaStates[record.state],
+    message: record.message,
+    configGeneration: BigInt(load?.configGeneration ?? 0),
+    address: record.address,
+    pid: BigInt(observed.pid(record.id)),
+    resources: resourcesToMessage(record.resources),
+    gpuIndexes: [...record.gpuIndexes],
+    ongoingRequests: BigInt(load?.ongoing ?? 0),
+    completedTotal: BigInt(load?.completed ?? 0),
+    failedTotal: BigInt(load?.failed ?? 0),
+    createTime: timestampFromMs(record.createdAtMs),
+    ...(record.readyAtMs === 0 ? {} : { readyTime: timestampFromMs(record.readyAtMs) }),
+  });
+}

@@ -1,0 +1,34 @@
+import { refusal } from "../core/errors.ts";
+
+/** Items a page when the caller does not say. */
+const pageSizeDefault = 100;
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly nextPageToken: string;
+}
+
+/** One page of items by their key; a token is the last key of the page before. Items that come or go meanwhile do not shift the rest. */
+export function pageOf<T>(items: Iterable<T>, keyOf: (item: T) => string, pageSize: number, pageToken: string): Page<T> {
+  const after = decodeToken(pageToken);
+  const size = pageSize === 0 ? pageSizeDefault : pageSize;
+  const rest = [...items].filter((item) => after === undefined || keyOf(item) > after).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  const page = rest.slice(0, size);
+  const last = page.at(-1);
+  return { items: page, nextPageToken: rest.length > size && last !== undefined ? encodeToken(keyOf(last)) : "" };
+}
+
+const mark = "p1:";
+
+const encodeToken = (key: string): string => Buffer.from(mark + key).toString("base64url");
+
+function decodeToken(token: string): string | undefined {
+  if (token === "") return undefined;
+  const text = Buffer.from(token, "base64url").toString();
+  if (!text.startsWith(mark) || encodeToken(text.slice(mark.length)) !== token) {
+    throw refusal("INVALID_PAGE_TOKEN", "page_token is not one that this list gave: begin without one", {
+      violations: [{ field: "page_token", description: "must be the next_page_token of an earlier page" }],
+    });
+  }
+  return text.slice(mark.length);
+}

@@ -1,0 +1,69 @@
+import type { Clock } from "../clock/clock.ts";
+import type { Log } from "../log/log.ts";
+import type { Store } from "../store/store.ts";
+
+/** How long a leader that is not heard of keeps the lease. */
+export const leaseMs = 5_000;
+/** How often it is renewed. */
+const renewMs = 1_500;
+/** How long a controller stays listed after it was last heard of. */
+const announcedMs = 10_000;
+
+/** Takes the lease when it is free, and renews it. */
+export class LeaseKeeper {
+  readonly #options: { readonly store: Store; readonly id: string; readonly clock: Clock; readonly log: Log; readonly onLead: () => void };
+  readonly #startedAtMs: number;
+  #held: { readonly epoch: number; readonly untilMs: number } | undefined;
+
+  constructor(options: {
+    readonly store: Store;
+    readonly id: string;
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly onLead: () => void;
+  }) {
+    this.#options = options;
+    this.#startedAtMs = options.clock.nowMs();
+  }
+
+  /** The epoch under which this controller may act now; undefined: it may not. */
+  get epoch(): number | undefined {
+    const held = this.#held;
+    return held !== undefined && this.#options.clock.nowMs() < held.untilMs ? held.epoch : undefined;
+  }
+
+  /** Runs until the signal aborts, then gives the lease up. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { store, id, clock } = this.#options;
+    while (!signal.aborted) {
+      const waitMs = await this.#renew().catch((cause: unknown) => {
+        this.#options.log.warn({ cause: String(cause) }, "the lease could not be renewed");
+        return renewMs;
+      });
+      await clock.sleep(waitMs, signal);
+    }
+    this.#held = undefined;
+    await store.releaseLease(id).catch(() => {});
+  }
+
+  /** One try; gives the time until the next. */
+  async #renew(): Promise<number> {
+    const { store, id, clock, log, onLead } = this.#options;
+    const askedAtMs = clock.nowMs();
+    await store.announce({ id, startedAtMs: this.#startedAtMs }, announcedMs);
+    const answer = await store.acquireLease(id, leaseMs);
+    if (!answer.held) {
+      if (this.#held !== undefined) log.warn({ holder: answer.holder }, "lost the lease");
+      this.#held = undefined;
+      return Math.min(renewMs, answer.remainingMs + 1);
+    }
+    const isNew = this.#held?.epoch !== answer.epoch;
+    // Counted from before the call, so that we stop acting before the store lets somebody else in.
+    this.#held = { epoch: answer.epoch, untilMs: askedAtMs + leaseMs };
+    if (isNew) {
+      log.info({ epoch: answer.epoch }, "took the lead");
+      onLead();
+    }
+    return renewMs;
+  }
+}

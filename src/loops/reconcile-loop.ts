@@ -1,0 +1,293 @@
+import type { Clock, Random } from "../clock/clock.ts";
+import type { DeploymentRecord, Program } from "../core/deployment.ts";
+import { place } from "../core/placement.ts";
+import { type Action, plan, type SeenReplica } from "../core/plan.ts";
+import { advance, hasEnded, holds, type ReplicaRecord } from "../core/replica.ts";
+import type { Assignment, Engine, EngineReplica } from "../engine/engine.ts";
+import type { Log } from "../log/log.ts";
+import type { Mirror } from "../store/mirror.ts";
+import type { Entry, Store, Write } from "../store/store.ts";
+import type { ReplicaPort } from "./replica-port.ts";
+import { Strays } from "./strays.ts";
+
+/** The longest sleep between two looks; events shorten it. */
+const periodMs = 1_000;
+/** The shortest, so that a row of events is one look. */
+const restMs = 5;
+/** Processes started in one tick, and at the same time. */
+const startsMax = 64;
+const startsAtOnce = 8;
+/** Lines of standard error kept of a failed start, and of a replica that ran. */
+const errorLines = { STARTING: 20, RUNNING: 5 } as Readonly<Record<string, number>>;
+const idLength = 5;
+const tokenLength = 32;
+
+export interface ReconcileOptions {
+  readonly mirror: Mirror;
+  readonly store: Store;
+  readonly engine: Engine;
+  readonly port: ReplicaPort;
+  /** The epoch to act under; undefined: do not act. */
+  readonly epoch: () => number | undefined;
+  /** The command line that runs a `module` program, without the module's path and export. */
+  readonly moduleHost: readonly string[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** Makes what is so into what is wanted: reads all, plans, applies, sleeps. */
+export class ReconcileLoop {
+  readonly #options: ReconcileOptions;
+  readonly #strays: Strays;
+  /** Why replicas could not be started; until the plan has noted it. */
+  readonly #startErrors = new Map<string, string>();
+  #wake = new AbortController();
+  #troubled = false;
+  #found: ReadonlyMap<string, EngineReplica> = new Map();
+
+  constructor(options: ReconcileOptions) {
+    this.#options = options;
+    this.#strays = new Strays(options);
+  }
+
+  /** Ends the sleep: something has changed. */
+  wake(): void {
+    this.#wake.abort();
+  }
+
+  /** The replica's process as the last look found it; 0: none. */
+  pid(replicaId: string): number {
+    return this.#found.get(replicaId)?.pid ?? 0;
+  }
+
+  /** Runs until the signal aborts and the tick in work has ended. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    while (!signal.aborted) {
+      await clock.sleep(restMs, signal);
+      this.#wake = new AbortController();
+      try {
+        await this.tick();
+        if (this.#troubled) log.info("reconciling again");
+        this.#troubled = false;
+      } catch (cause) {
+        if (!this.#troubled) log.warn({ cause: String(cause) }, "reconciling waits");
+        this.#troubled = true;
+      }
+      await clock.sleep(periodMs, AbortSignal.any([signal, this.#wake.signal]));
+    }
+  }
+
+  /** One look at everything, and what follows from it. Fails if the store cannot be reached. */
+  async tick(): Promise<void> {
+    const { mirror, engine, port } = this.#options;
+    // Whoever leads, requests go to the replicas there are.
+    port.meet(
+      [...mirror.replicas().values()].flatMap(({ value: replica }) => {
+        const deployment = mirror.deployment(replica.deployment)?.value;
+        return deployment !== undefined && holds(replica.state) ? { replica, deployment } : [];
+      }),
+    );
+    if (this.#options.epoch() === undefined) return;
+    await mirror.catchUp();
+    const found = new Map((await engine.list()).map((replica) => [replica.replicaId, replica]));
+    this.#found = found;
+    for (const entry of mirror.deployments().values()) await this.#alone(entry.key, () => this.#reconcile(entry, found));
+    await this.#alone("placement", () => this.#startPending());
+    await this.#alone("strays", () => this.#strays.settle(found));
+  }
+
+  /** One failed action does not stop the others. */
+  async #alone(what: string, act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+    } catch (cause) {
+      this.#options.log.error({ cause, what }, "a reconcile step failed");
+    }
+  }
+
+  async #reconcile(entry: Entry<"deployment">, found: ReadonlyMap<string, EngineReplica>): Promise<void> {
+    const { mirror, clock, random } = this.#options;
+    const seen = await Promise.all(mirror.replicasOf(entry.key).map(({ value }) => this.#see(value, found.get(value.id))));
+    const actions = plan({
+      deployment: entry.value,
+      progress: mirror.progress(entry.key)?.value,
+      seen,
+      nowMs: clock.nowMs(),
+      draw: random.next(),
+    });
+    if (actions.length > 0) await this.#apply(entry, actions);
+  }
+
+  async #see(replica: ReplicaRecord, process: EngineReplica | undefined): Promise<SeenReplica> {
+    const { engine, port } = this.#options;
+    const contact = port.contact(replica.id);
+    const failing = !hasEnded(replica.state) && (process?.state === "exited" || contact.answer === "refused");
+    return {
+      replica,
+      process: process?.state ?? "none",
+      exit: this.#startErrors.get(replica.id) ?? process?.exit ?? "",
+      errors: failing && process !== undefined ? await engine.lastErrors(replica.id, errorLines[replica.state] ?? 0) : [],
+      terminatedAtMs: process?.terminatedAtMs ?? 0,
+      answer: contact.answer,
+      reason: contact.reason,
+      ongoing: contact.load?.ongoing,
+      drained: contact.drained,
+    };
+  }
+
+  /** Writes first, as one commit; acts only if that was written. */
+  async #apply(entry: Entry<"deployment">, actions: readonly Action[]): Promise<void> {
+    const { engine, mirror, log } = this.#options;
+    const forgotten = new Set(actions.flatMap((action) => (action.kind === "forget" ? action.replicaId : [])));
+    for (const id of forgotten) await engine.forget(id);
+    const writes = [
+      ...actions.flatMap((action) => this.#writeFor(entry, action)),
+      ...[...forgotten].map((id): Write => ({ delete: "replica", key: id, version: mirror.replica(id)?.version ?? 0 })),
+    ];
+    if (writes.length > 0 && !(await this.#commit(writes))) return;
+    for (const action of actions) {
+      if (action.kind === "terminate" || action.kind === "kill") await engine.stop(action.replicaId, action.kind);
+      if (action.kind === "move") {
+        this.#startErrors.delete(action.replica.id);
+        const { id, state, message } = action.replica;
+        log[state === "FAILED" ? "warn" : "info"](
+          { deployment: entry.key, replica: id, state, ...(message === "" ? {} : { message }) },
+          "replica",
+        );
+      }
+    }
+  }
+
+  #writeFor(entry: Entry<"deployment">, action: Action): readonly Write[] {
+    const { mirror } = this.#options;
+    switch (action.kind) {
+      case "create": {
+        const replica = this.#newReplica(entry.value);
+        return [{ put: "replica", key: replica.id, version: 0, value: replica }];
+      }
+      case "move":
+        return [
+          { put: "replica", key: action.replica.id, version: mirror.replica(action.replica.id)?.version ?? 0, value: action.replica },
+        ];
+      case "progress":
+        return [{ put: "progress", key: entry.key, version: mirror.progress(entry.key)?.version ?? 0, value: action.progress }];
+      case "erase": {
+        const progress = mirror.progress(entry.key);
+        const writes: Write[] = [{ delete: "deployment", key: entry.key, version: entry.version }];
+        return progress === undefined ? writes : [...writes, { delete: "progress", key: entry.key, version: progress.version }];
+      }
+      default:
+        return [];
+    }
+  }
+
+  #newReplica(deployment: DeploymentRecord): ReplicaRecord {
+    const { clock, random } = this.#options;
+    const nowMs = clock.nowMs();
+    const { name, resources } = deployment.spec;
+    return {
+      id: `${name}-${random.id(idLength)}`,
+      deployment: name,
+      uid: deployment.uid,
+      revision: deployment.revision,
+      state: "PENDING",
+      message: "",
+      resources,
+      gpuIndexes: [],
+      address: "",
+      token: "",
+      createdAtMs: nowMs,
+      sinceMs: nowMs,
+      readyAtMs: 0,
+    };
+  }
+
+  /** Gives resources to replicas that wait for them, in the order they asked, and starts those that got them. */
+  async #startPending(): Promise<void> {
+    const { mirror, engine, clock } = this.#options;
+    const replicas = [...mirror.replicas().values()];
+    const pending = replicas
+      .filter(({ value }) => value.state === "PENDING")
+      .toSorted((a, b) => a.value.createdAtMs - b.value.createdAtMs || (a.key < b.key ? -1 : 1));
+    if (pending.length === 0) return;
+    const nowMs = clock.nowMs();
+    const { placed, waiting } = place({
+      pending: pending.map(({ value }) => value),
+      held: replicas.flatMap(({ value }) => (holds(value.state) ? value : [])),
+      capacity: engine.capacity(),
+      nowMs,
+    });
+    const starts = placed.slice(0, startsMax).flatMap(({ id, gpuIndexes }) => {
+      const entry = mirror.replica(id);
+      const token = this.#options.random.id(tokenLength);
+      return entry === undefined
+        ? []
+        : {
+            version: entry.version,
+            replica: advance(entry.value, "STARTING", nowMs, { gpuIndexes, address: engine.addressFor(id), token }),
+          };
+    });
+    const notes = waiting.flatMap(({ id, message }): Write[] => {
+      const entry = mirror.replica(id);
+      return entry === undefined || entry.value.message === message
+        ? []
+        : [{ put: "replica", key: id, version: entry.version, value: { ...entry.value, message } }];
+    });
+    const writes = [
+      ...starts.map(({ version, replica }): Write => ({ put: "replica", key: replica.id, version, value: replica })),
+      ...notes,
+    ];
+    if (writes.length === 0 || !(await this.#commit(writes))) return;
+    for (let first = 0; first < starts.length; first += startsAtOnce) {
+      await Promise.all(starts.slice(first, first + startsAtOnce).map(({ replica }) => this.#start(replica)));
+    }
+  }
+
+  async #start(replica: ReplicaRecord): Promise<void> {
+    const { mirror, engine, log } = this.#options;
+    const deployment = mirror.deployment(replica.deployment)?.value;
+    try {
+      if (deployment === undefined) throw new Error("its deployment is gone");
+      await engine.start(assignmentOf(replica, deployment, this.#options.moduleHost));
+      log.info({ deployment: replica.deployment, replica: replica.id, state: replica.state }, "replica");
+    } catch (cause) {
+      this.#startErrors.set(replica.id, `could not be started: ${cause instanceof Error ? cause.message : String(cause)}`);
+      this.wake();
+    }
+  }
+
+  /** False: somebody else was faster, or leads; the next look sees what is so. */
+  async #commit(writes: readonly Write[]): Promise<boolean> {
+    const { store, log } = this.#options;
+    const epoch = this.#options.epoch();
+    if (epoch === undefined) return false;
+    const result = await store.commit(writes, { epoch });
+    if (result.kind !== "committed") log.debug({ result }, "not written");
+    this.wake();
+    return result.kind === "committed";
+  }
+}
+
+function assignmentOf(replica: ReplicaRecord, { spec }: DeploymentRecord, moduleHost: readonly string[]): Assignment {
+  return {
+    replicaId: replica.id,
+    deployment: replica.deployment,
+    uid: replica.uid,
+    revision: replica.revision,
+    argv: argvOf(spec.program, moduleHost),
+    workingDir: spec.runtimeEnv.workingDir,
+    envVars: spec.runtimeEnv.envVars,
+    initArgs: JSON.stringify(spec.initArgs),
+    maxOngoingRequests: spec.maxOngoingRequests,
+    resources: replica.resources,
+    gpuIndexes: replica.gpuIndexes,
+    address: replica.address,
+    token: replica.token,
+  };
+}
+
+function argvOf(program: Program, moduleHost: readonly string[]): readonly string[] {
+  return program.kind === "command" ? program.argv : [...moduleHost, program.path, program.exportName];
+}

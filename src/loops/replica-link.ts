@@ -1,0 +1,276 @@
+import { createConnection } from "node:net";
+import type { JsonValue } from "@bufbuild/protobuf";
+import { fromJson } from "@bufbuild/protobuf";
+import { durationFromMs, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { ReconfigurePhase, ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import { Health, HealthCheckResponse_ServingStatus } from "../../gen/health/v1/health_pb.ts";
+import type { Clock } from "../clock/clock.ts";
+import { StatusError } from "../core/errors.ts";
+import type { Log } from "../log/log.ts";
+import { Channel } from "../rpc/channel.ts";
+import { readDescriptors } from "../rpc/reflection.ts";
+import { type Acquaintance, noContact, type ReplicaContact } from "./replica-port.ts";
+
+/** Between two tries to reach a replica that starts, growing to the second. */
+const knockFirstMs = 10;
+const knockMaxMs = 100;
+/** Between two health checks of a replica that starts. */
+const startCheckMs = 50;
+/** How long a replica may take to say who it is. */
+const infoMs = 5_000;
+/** Between two load reports, and before a broken stream is opened again. */
+const loadIntervalMs = 1_000;
+const loadRetryMs = 200;
+/** Between two looks at a program that cannot tell when it has drained. */
+const drainPollMs = 50;
+
+export interface LinkOptions {
+  readonly acquaintance: Acquaintance;
+  /** The leader's epoch; undefined: we do not lead, and give no orders. */
+  readonly epoch: () => number | undefined;
+  /** Requests that the gateway has given to a replica and that have not ended. */
+  readonly gatewayOngoing: (replicaId: string) => number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onChange: () => void;
+}
+
+/** Our side of one replica: says who we are, gives it its config, checks its health, follows its load, drains it. */
+export class ReplicaLink {
+  readonly #options: LinkOptions;
+  readonly #abort = new AbortController();
+  readonly #done: Promise<void>;
+  #acquaintance: Acquaintance;
+  #channel: Channel | undefined;
+  #contact: ReplicaContact = noContact;
+  #draining: Promise<void> | undefined;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#acquaintance = options.acquaintance;
+    this.#done = this.#run(this.#abort.signal).catch((cause: unknown) => {
+      if (!this.#abort.signal.aborted) options.log.error({ cause, replica: this.#id }, "a replica's link failed");
+    });
+  }
+
+  get contact(): ReplicaContact {
+    return this.#contact;
+  }
+
+  /** Takes the records as they are now. */
+  update(acquaintance: Acquaintance): void {
+    this.#acquaintance = acquaintance;
+    if (acquaintance.replica.state === "DRAINING") this.#draining ??= this.#drain(this.#abort.signal).catch(() => {});
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    this.#channel?.close();
+    await this.#done;
+    await this.#draining;
+  }
+
+  get #id(): string {
+    return this.#acquaintance.replica.id;
+  }
+
+  get #control(): { readonly "drover-token": string } {
+    return { "drover-token": this.#acquaintance.replica.token };
+  }
+
+  #set(change: Partial<ReplicaContact>): void {
+    this.#contact = { ...this.#contact, ...change };
+    this.#options.onChange();
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    await this.#knock(signal);
+    if (signal.aborted) return;
+    this.#channel = new Channel(this.#acquaintance.replica.address);
+    if (!(await this.#introduce(this.#channel, signal))) return;
+    if (!(await this.#configure(this.#channel, signal))) return;
+    const load = this.#contact.invocable ? this.#followLoad(this.#channel, signal) : undefined;
+    await this.#checkHealth(this.#channel, signal);
+    await load;
+  }
+
+  /** Waits until something listens at the address: cheaper, and sooner noticed, than a channel that backs off. */
+  async #knock(signal: AbortSignal): Promise<void> {
+    for (
+      let waitMs = knockFirstMs;
+      !signal.aborted && !(await answers(this.#acquaintance.replica.address));
+      waitMs = Math.min(waitMs * 1.2, knockMaxMs)
+    ) {
+      await this.#options.clock.sleep(waitMs, signal);
+    }
+  }
+
+  /** Asks who is there. False: not the one we want, or we were closed. */
+  async #introduce(channel: Channel, signal: AbortSignal): Promise<boolean> {
+    const { replica } = this.#acquaintance;
+    while (!signal.aborted) {
+      try {
+        const info = await channel.client(ReplicaService).getInfo({}, { deadlineMs: infoMs, signal });
+        if (info.replicaId !== replica.id) {
+          this.#set({ answer: "refused", reason: `another replica (${info.replicaId}) answers at its address` });
+          return false;
+        }
+        this.#set({
+          invocable: true,
+          services: info.services,
+          load: { ongoing: 0, completed: 0, failed: 0, configGeneration: Number(info.configGeneration) },
+        });
+        return true;
+      } catch (cause) {
+        if (cause instanceof StatusError && cause.code === "UNIMPLEMENTED") {
+          this.#set({ services: await servicesOf(channel, signal) });
+          return true;
+        }
+        this.#set({ reason: String(cause instanceof Error ? cause.message : cause) });
+      }
+      await this.#options.clock.sleep(knockMaxMs, signal);
+    }
+    return false;
+  }
+
+  /** Gives a replica that starts the committed config. False: it refused, or we were closed. */
+  async #configure(channel: Channel, signal: AbortSignal): Promise<boolean> {
+    while (!signal.aborted) {
+      const { replica, deployment } = this.#acquaintance;
+      if (replica.state !== "STARTING") return true;
+      const { userConfig } = deployment.spec;
+      if (!this.#contact.invocable) {
+        if (userConfig === undefined) return true;
+        this.#set({
+          answer: "refused",
+          reason: "refused its user_config: the program does not serve drover.v1.ReplicaService; serve it, or leave user_config out",
+        });
+        return false;
+      }
+      if (this.#contact.load?.configGeneration === deployment.configGeneration) return true;
+      const epoch = this.#options.epoch();
+      if (epoch !== undefined) {
+        try {
+          await channel.client(ReplicaService).reconfigure(
+            {
+              phase: ReconfigurePhase.APPLY,
+              configGeneration: BigInt(deployment.configGeneration),
+              ...(userConfig === undefined ? {} : { userConfig: fromJson(ValueSchema, userConfig as JsonValue) }),
+              epoch: BigInt(epoch),
+            },
+            { signal, deadlineMs: deployment.spec.startupTimeoutMs, metadata: this.#control },
+          );
+          return true;
+        } catch (cause) {
+          if (signal.aborted) return false;
+          if (cause instanceof StatusError && cause.code !== "UNAVAILABLE" && cause.reason !== "STALE_EPOCH") {
+            this.#set({ answer: "refused", reason: `refused its user_config: ${cause.message}` });
+            return false;
+          }
+        }
+      }
+      await this.#options.clock.sleep(knockMaxMs, signal);
+    }
+    return false;
+  }
+
+  async #checkHealth(channel: Channel, signal: AbortSignal): Promise<void> {
+    for (let failed = 0; !signal.aborted; ) {
+      const { periodMs, timeoutMs, failureThreshold } = this.#acquaintance.deployment.spec.healthCheck;
+      const problem = await this.#check(channel, timeoutMs, signal);
+      if (signal.aborted) return;
+      failed = problem === "" ? 0 : failed + 1;
+      const ready = this.#contact.answer !== "unknown";
+      if (problem === "") {
+        if (this.#contact.answer !== "ready") this.#set({ answer: "ready", reason: "", routable: true });
+      } else if (ready && failed >= failureThreshold) {
+        this.#set({ answer: "unhealthy", reason: `unhealthy: ${failed} health checks in a row failed, the last with: ${problem}` });
+      } else if (!ready) this.#set({ reason: problem });
+      await this.#options.clock.sleep(this.#contact.answer === "unknown" ? startCheckMs : periodMs, signal);
+    }
+  }
+
+  /** One health check; gives what is wrong, or nothing. */
+  async #check(channel: Channel, timeoutMs: number, signal: AbortSignal): Promise<string> {
+    try {
+      const { status } = await channel.client(Health).check({}, { deadlineMs: timeoutMs, signal });
+      return status === HealthCheckResponse_ServingStatus.SERVING ? "" : "it answers that it is not serving";
+    } catch (cause) {
+      return cause instanceof StatusError ? `${cause.code}: ${cause.message}` : String(cause);
+    }
+  }
+
+  async #followLoad(channel: Channel, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        for await (const report of channel.client(ReplicaService).watchLoad({ interval: durationFromMs(loadIntervalMs) }, { signal })) {
+          const load = {
+            ongoing: Number(report.ongoingRequests),
+            completed: Number(report.completedTotal),
+            failed: Number(report.failedTotal),
+            configGeneration: Number(report.configGeneration),
+          };
+          const back = !this.#contact.routable && this.#contact.answer === "ready";
+          if (back) this.#set({ load, routable: true });
+          else this.#contact = { ...this.#contact, load };
+        }
+      } catch {
+        // Whatever broke the stream: not knowing is all there is to say of it.
+      }
+      if (signal.aborted) return;
+      this.#set({ load: undefined, routable: false });
+      await this.#options.clock.sleep(loadRetryMs, signal);
+    }
+  }
+
+  async #drain(signal: AbortSignal): Promise<void> {
+    const { clock, epoch, gatewayOngoing } = this.#options;
+    const endsAtMs = () => this.#acquaintance.replica.sinceMs + this.#acquaintance.deployment.spec.gracefulShutdownTimeoutMs;
+    while (!signal.aborted && clock.nowMs() < endsAtMs()) {
+      const leaderEpoch = epoch();
+      if (this.#channel === undefined || !this.#contact.invocable) {
+        if (gatewayOngoing(this.#id) === 0) return this.#set({ drained: true });
+      } else if (leaderEpoch !== undefined) {
+        const graceMs = endsAtMs() - clock.nowMs();
+        try {
+          const { ongoingRequests } = await this.#channel
+            .client(ReplicaService)
+            .drain(
+              { gracePeriod: durationFromMs(graceMs), epoch: BigInt(leaderEpoch) },
+              { signal, deadlineMs: graceMs + infoMs, metadata: this.#control },
+            );
+          if (ongoingRequests === 0n) return this.#set({ drained: true });
+        } catch {
+          // Asked again until the grace period ends; then it is stopped anyway.
+        }
+      }
+      await clock.sleep(drainPollMs, signal);
+    }
+  }
+}
+
+/** Whether something accepts connections at the address. */
+function answers(address: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const colon = address.lastIndexOf(":");
+    const socket = address.startsWith("unix:")
+      ? createConnection(address.slice("unix:".length))
+      : createConnection(Number(address.slice(colon + 1)), address.slice(0, colon));
+    const settle = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once("connect", () => settle(true));
+    socket.once("error", () => settle(false));
+  });
+}
+
+/** The services that a program without ReplicaService shows by reflection; none if it shows nothing. */
+async function servicesOf(channel: Channel, signal: AbortSignal): Promise<readonly string[]> {
+  try {
+    const services = await (await readDescriptors(channel, signal)).services();
+    return services.filter((name) => !name.startsWith("grpc."));
+  } catch {
+    return [];
+  }
+}

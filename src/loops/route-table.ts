@@ -1,0 +1,82 @@
+import type { DeploymentRecord } from "../core/deployment.ts";
+import type { Mirror } from "../store/mirror.ts";
+import type { ReplicaContact } from "./replica-port.ts";
+
+/** Where requests may go, from the records and from what the links know. It is what a gateway asks (`gateway/endpoints.ts`). */
+export class RouteTable {
+  readonly #mirror: Mirror;
+  readonly #contact: (replicaId: string) => ReplicaContact;
+  readonly #routes = new Map<string, DeploymentRoute>();
+  readonly #listeners = new Set<(deployment: string) => void>();
+
+  constructor(mirror: Mirror, contact: (replicaId: string) => ReplicaContact) {
+    this.#mirror = mirror;
+    this.#contact = contact;
+  }
+
+  get(deployment: string): DeploymentRoute | undefined {
+    const known = this.#routes.get(deployment);
+    if (known !== undefined) return known;
+    const record = this.#mirror.deployment(deployment)?.value;
+    if (record === undefined) return undefined;
+    const route = this.#build(record);
+    this.#routes.set(deployment, route);
+    return route;
+  }
+
+  serving(service: string): readonly string[] {
+    return this.all().flatMap((route) => (route.services.includes(service) ? route.deployment : []));
+  }
+
+  all(): readonly DeploymentRoute[] {
+    return [...this.#mirror.deployments().keys()].flatMap((name) => this.get(name) ?? []);
+  }
+
+  onChange(listener: (deployment: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** To be told when a record or a contact of the deployment has changed. */
+  changed(deployment: string): void {
+    this.#routes.delete(deployment);
+    for (const listener of this.#listeners) listener(deployment);
+  }
+
+  #build(record: DeploymentRecord): DeploymentRoute {
+    const contact = this.#contact;
+    const running = this.#mirror
+      .replicasOf(record.spec.name)
+      .filter(({ value }) => value.state === "RUNNING" && contact(value.id).routable);
+    return {
+      deployment: record.spec.name,
+      endpoints: running.map(({ value }) => ({
+        replicaId: value.id,
+        address: value.address,
+        invocable: contact(value.id).invocable,
+        get reportedOngoing() {
+          return contact(value.id).load?.ongoing;
+        },
+      })),
+      services: [...new Set(running.flatMap(({ value }) => contact(value.id).services))],
+      maxOngoingRequests: record.spec.maxOngoingRequests,
+      maxQueuedRequests: record.spec.maxQueuedRequests,
+      requestTimeoutMs: record.spec.requestTimeoutMs,
+    };
+  }
+}
+
+/** A deployment as a gateway needs to know it. */
+export interface DeploymentRoute {
+  readonly deployment: string;
+  readonly endpoints: readonly {
+    readonly replicaId: string;
+    readonly address: string;
+    readonly invocable: boolean;
+    readonly reportedOngoing: number | undefined;
+  }[];
+  readonly services: readonly string[];
+  readonly maxOngoingRequests: number;
+  readonly maxQueuedRequests: number;
+  readonly requestTimeoutMs: number;
+}

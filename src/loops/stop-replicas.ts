@@ -1,0 +1,48 @@
+import type { Clock } from "../clock/clock.ts";
+import { terminateGraceMs } from "../core/plan.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Log } from "../log/log.ts";
+import type { Mirror } from "../store/mirror.ts";
+import type { Store, Write } from "../store/store.ts";
+
+/** Between two looks at processes that are to end. */
+const lookMs = 20;
+/** How long after SIGKILL a process may still be there. */
+const killedMs = 2_000;
+/** Records removed in one commit. */
+const writesMax = 500;
+
+export interface StopOptions {
+  readonly engine: Engine;
+  readonly mirror: Mirror;
+  readonly store: Store;
+  readonly epoch: number | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Ends every replica, as a controller does that ends itself: the gateway has let requests finish before. Their records go too, so that the next start begins afresh. */
+export async function stopReplicas({ engine, mirror, store, epoch, clock, log }: StopOptions): Promise<void> {
+  const alive = async () => (await engine.list()).filter(({ state }) => state === "alive").map(({ replicaId }) => replicaId);
+  const stopAll = async (how: "terminate" | "kill", waitMs: number) => {
+    const untilMs = clock.nowMs() + waitMs;
+    let left = await alive();
+    await Promise.all(left.map((id) => engine.stop(id, how)));
+    while (left.length > 0 && clock.nowMs() < untilMs) {
+      await clock.sleep(lookMs);
+      left = await alive();
+    }
+    return left;
+  };
+  if ((await stopAll("terminate", terminateGraceMs)).length > 0) await stopAll("kill", killedMs);
+  const ended = (await engine.list()).filter(({ state }) => state === "exited");
+  for (const { replicaId } of ended) await engine.forget(replicaId);
+  if (epoch === undefined) return;
+  const writes = ended.flatMap(({ replicaId }): Write[] => {
+    const entry = mirror.replica(replicaId);
+    return entry === undefined ? [] : [{ delete: "replica", key: replicaId, version: entry.version }];
+  });
+  for (let first = 0; first < writes.length; first += writesMax) {
+    await store.commit(writes.slice(first, first + writesMax), { epoch }).catch((cause: unknown) => log.warn({ cause: String(cause) }, "the records of stopped replicas stay"));
+  }
+}

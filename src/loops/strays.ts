@@ -1,0 +1,80 @@
+import type { Clock } from "../clock/clock.ts";
+import { terminateGraceMs } from "../core/plan.ts";
+import type { ReplicaRecord } from "../core/replica.ts";
+import type { Engine, EngineReplica } from "../engine/engine.ts";
+import type { Log } from "../log/log.ts";
+import type { Mirror } from "../store/mirror.ts";
+import type { Store } from "../store/store.ts";
+
+/** How long a process that the store does not know may wait for its deployment to turn up. */
+export const strayGraceMs = 30_000;
+
+export interface StraysOptions {
+  readonly mirror: Mirror;
+  readonly store: Store;
+  readonly engine: Engine;
+  readonly epoch: () => number | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Processes that the store does not know, as after a store lost its last writes: those of a known deployment are taken back as they
+ * run; the others are stopped after a while.
+ */
+export class Strays {
+  readonly #options: StraysOptions;
+  readonly #firstSeenMs = new Map<string, number>();
+
+  constructor(options: StraysOptions) {
+    this.#options = options;
+  }
+
+  async settle(found: ReadonlyMap<string, EngineReplica>): Promise<void> {
+    const { mirror, clock } = this.#options;
+    const nowMs = clock.nowMs();
+    const strays = [...found.values()].filter(({ replicaId }) => mirror.replica(replicaId) === undefined);
+    const ids = new Set(strays.map(({ replicaId }) => replicaId));
+    for (const id of this.#firstSeenMs.keys()) if (!ids.has(id)) this.#firstSeenMs.delete(id);
+    for (const stray of strays) {
+      const sinceMs = this.#firstSeenMs.get(stray.replicaId) ?? nowMs;
+      this.#firstSeenMs.set(stray.replicaId, sinceMs);
+      await this.#settleOne(stray, nowMs - sinceMs, nowMs);
+    }
+  }
+
+  async #settleOne(stray: EngineReplica, waitedMs: number, nowMs: number): Promise<void> {
+    const { mirror, engine, log } = this.#options;
+    if (stray.state === "exited") return engine.forget(stray.replicaId);
+    const deployment = mirror.deployment(stray.deployment)?.value;
+    if (deployment !== undefined && deployment.uid === stray.uid && stray.terminatedAtMs === 0) return this.#adopt(stray, nowMs);
+    if (waitedMs < strayGraceMs) return;
+    if (stray.terminatedAtMs === 0) {
+      log.warn({ replica: stray.replicaId, pid: stray.pid }, "stopping a process that belongs to no deployment");
+      await engine.stop(stray.replicaId, "terminate");
+    } else if (nowMs - stray.terminatedAtMs >= terminateGraceMs) await engine.stop(stray.replicaId, "kill");
+  }
+
+  async #adopt(stray: EngineReplica, nowMs: number): Promise<void> {
+    const { store, log } = this.#options;
+    const epoch = this.#options.epoch();
+    if (epoch === undefined) return;
+    const value: ReplicaRecord = {
+      id: stray.replicaId,
+      deployment: stray.deployment,
+      uid: stray.uid,
+      revision: stray.revision,
+      state: "STARTING",
+      message: "adopted",
+      resources: stray.resources,
+      gpuIndexes: stray.gpuIndexes,
+      address: stray.address,
+      token: stray.token,
+      createdAtMs: stray.startedAtMs,
+      sinceMs: nowMs,
+      readyAtMs: 0,
+    };
+    const { kind } = await store.commit([{ put: "replica", key: value.id, version: 0, value }], { epoch });
+    if (kind === "committed") log.warn({ replica: value.id, pid: stray.pid }, "took back a replica that the store had lost");
+  }
+}
