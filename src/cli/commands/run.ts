@@ -1,0 +1,125 @@
+import { existsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { fromJson } from "@bufbuild/protobuf";
+import { type DeploymentSpec, DeploymentSpecSchema } from "../../../gen/drover/v1/deployment_pb.ts";
+import { findDefinition, specJson } from "../../core/definition.ts";
+import { type AddCommand, examples, readAmount, readInteger, type WaitFlags, waitOptions } from "../command.ts";
+import { CliError, exitCodes, usage } from "../failure.ts";
+import { readJsonInput, reasonOf } from "../input.ts";
+import type { CliIo } from "../io.ts";
+import { resolvePaths } from "../spec-file.ts";
+import { deploySpecs } from "./deploy.ts";
+
+interface RunFlags extends WaitFlags {
+  readonly name?: string;
+  readonly replicas?: number;
+  readonly numCpus?: number;
+  readonly numGpus?: number;
+  readonly maxOngoingRequests?: number;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly initArgs?: string;
+  readonly dryRun?: boolean;
+}
+
+/** `drover run`: deploys what a module exports. */
+export const addRun: AddCommand = (program, act) => {
+  const command = program
+    .command("run")
+    .description("deploy what a JavaScript or TypeScript module exports")
+    .argument("<module[:export]>", "the module's file; the export, if it has several deployments")
+    .option("--name <name>", "another name for the deployment")
+    .option("--replicas <number>", "replicas wanted", readInteger(0, 10_000))
+    .option("--num-cpus <number>", "CPUs a replica takes", readAmount)
+    .option("--num-gpus <number>", "GPUs a replica takes", readAmount)
+    .option("--max-ongoing-requests <number>", "requests a replica works on at a time", readInteger(1, 100_000))
+    .option("--env <name=value>", "an environment variable of the replicas; may be repeated", readVariable)
+    .option("--init-args <json>", "JSON object for the constructor: itself, @FILE or - for standard input")
+    .option("--dry-run", "check, say what would be, and change nothing");
+  waitOptions(command, "all replicas run")
+    .addHelpText("after", examples("drover run sentiment.ts", "drover run app.ts:Translator --name fr --replicas 2"))
+    .action(
+      act(async (session, given: string, flags: RunFlags) => {
+        const { file, exportName } = splitModule(given, session.io.cwd);
+        const spec = await specOfModule(file, exportName, session.io);
+        if (!spec) return exitCodes.interrupted;
+        await override(spec, flags, session.io);
+        return deploySpecs(session, [{ spec, file: given, lineOf: () => 1 }], flags);
+      }),
+    );
+};
+
+/** `app.ts:Translator` is the file and the export, unless there is a file of the whole name. */
+export function splitModule(given: string, cwd: string): { readonly file: string; readonly exportName: string } {
+  const match = /^(.+):([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(given);
+  const whole = resolve(cwd, given);
+  if (!match || existsSync(whole)) return { file: whole, exportName: "" };
+  return { file: resolve(cwd, match[1] ?? ""), exportName: match[2] ?? "" };
+}
+
+/** Imports the module and gives the spec of the deployment it exports; undefined: interrupted. Throws `CliError`. */
+async function specOfModule(file: string, exportName: string, io: CliIo): Promise<DeploymentSpec | undefined> {
+  if (!existsSync(file)) throw new CliError(`cannot run ${file}: there is no such file`);
+  let exports: Readonly<Record<string, unknown>> | undefined;
+  try {
+    exports = await untilInterrupted(import(pathToFileURL(file).href), io.interrupted);
+  } catch (cause) {
+    throw new CliError([`cannot import ${file}:`, ...importFailure(cause, file).split("\n")]);
+  }
+  if (!exports) return undefined;
+  const found = findDefinition(exports, exportName);
+  if ("error" in found) throw new CliError(`${file}: ${found.error}`);
+  const spec = fromJson(DeploymentSpecSchema, specJson(found.definition, { path: file, exportName: found.exportName }) as never);
+  resolvePaths(spec, dirname(file));
+  return spec;
+}
+
+/** The error without its stack. A syntax error does not know its place: Node prints it only where nobody catches. */
+function importFailure(cause: unknown, file: string): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const where = cause instanceof SyntaxError ? `\n\`node ${file}\` shows where` : "";
+  return `${cause.name}: ${reasonOf(cause)}${where}`;
+}
+
+async function override(spec: DeploymentSpec, flags: RunFlags, io: CliIo): Promise<void> {
+  if (flags.name !== undefined) spec.name = flags.name;
+  if (flags.replicas !== undefined) {
+    spec.numReplicas = flags.replicas;
+    delete spec.autoscalingConfig;
+  }
+  if (flags.maxOngoingRequests !== undefined) spec.maxOngoingRequests = flags.maxOngoingRequests;
+  const { numCpus, numGpus } = flags;
+  if (numCpus !== undefined || numGpus !== undefined)
+    spec.resources = {
+      $typeName: "drover.v1.Resources",
+      ...spec.resources,
+      ...(numCpus === undefined ? {} : { numCpus }),
+      ...(numGpus === undefined ? {} : { numGpus }),
+    };
+  if (flags.env)
+    spec.runtimeEnv = {
+      $typeName: "drover.v1.RuntimeEnv",
+      workingDir: "",
+      ...spec.runtimeEnv,
+      envVars: { ...spec.runtimeEnv?.envVars, ...flags.env },
+    };
+  if (flags.initArgs !== undefined) {
+    const args = await readJsonInput(flags.initArgs, io);
+    if (typeof args !== "object" || args === null || Array.isArray(args)) throw usage("--init-args: must be a JSON object");
+    spec.initArgs = args as NonNullable<DeploymentSpec["initArgs"]>;
+  }
+}
+
+function readVariable(text: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  const at = text.indexOf("=");
+  if (at < 1) throw usage(`--env "${text}": must be NAME=VALUE`);
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+/** A module that waits for something on its own must not keep Ctrl-C waiting. */
+function untilInterrupted<T>(work: Promise<T>, interrupted: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    interrupted.addEventListener("abort", () => resolve(undefined), { once: true });
+    work.then(resolve, reject);
+  });
+}

@@ -1,0 +1,108 @@
+import { type Deployment, DeploymentSchema } from "../../../gen/drover/v1/deployment_pb.ts";
+import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
+import { CliError, exitCodes } from "../failure.ts";
+import { colorState, deploymentState, firstLine, messageJson, plain, printJson, printTable, runningOf, tableText } from "../print.ts";
+import { Progress } from "../progress.ts";
+import type { Session } from "../session.ts";
+import { watchDeployments } from "../watch.ts";
+import { allDeployments } from "./list.ts";
+import { allReplicas, printReplicas } from "./replicas.ts";
+
+interface StatusFlags {
+  readonly output: Format;
+  readonly watch?: boolean;
+}
+
+/** `drover status`: how deployments are. */
+export const addStatus: AddCommand = (program, act) => {
+  program
+    .command("status")
+    .description("show how deployments are, and what they wait for")
+    .argument("[name]", "only this deployment, with its replicas")
+    .option("-w, --watch", "go on showing changes until Ctrl-C")
+    .addOption(outputOption())
+    .addHelpText("after", examples("drover status", "drover status sentiment --watch"))
+    .action(
+      act(async (session, name: string | undefined, flags: StatusFlags) => {
+        if (flags.watch) return watch(session, name, flags.output);
+        return name === undefined ? showAll(session, flags.output) : showOne(session, name, flags.output);
+      }),
+    );
+};
+
+async function showAll(session: Session, output: Format): Promise<number> {
+  const deployments = await allDeployments(session);
+  if (output === "json")
+    printJson(
+      session,
+      deployments.map((deployment) => messageJson(DeploymentSchema, deployment)),
+    );
+  else if (deployments.length === 0) session.note("no deployments: `drover run` or `drover deploy` makes one");
+  else session.print(statusTable(session, deployments));
+  return exitCodes.done;
+}
+
+async function showOne(session: Session, name: string, output: Format): Promise<number> {
+  const { deployment } = await session.controller().getDeployment({ name }, session.brief);
+  if (!deployment) throw new CliError("the controller answered without a deployment");
+  if (output === "json") {
+    printJson(session, messageJson(DeploymentSchema, deployment));
+    return exitCodes.done;
+  }
+  const { status } = deployment;
+  printTable(
+    session,
+    ["NAME", "STATE", "RUNNING", "UPDATED", "ONGOING", "QUEUED", "REVISION", "GENERATION"],
+    [
+      [
+        name,
+        colorState(session.colors, deploymentState(status)),
+        runningOf(status),
+        String(status?.updatedReplicas ?? 0),
+        String(status?.ongoingRequests ?? 0),
+        String(status?.queuedRequests ?? 0),
+        String(status?.revision ?? 0),
+        `${status?.observedGeneration ?? 0}/${status?.generation ?? 0}`,
+      ],
+    ],
+  );
+  if (status?.message) session.print(`\n${plain(status.message)}`);
+  const replicas = await allReplicas(session, name);
+  if (replicas.length > 0) {
+    session.print("");
+    printReplicas(session, replicas);
+  }
+  return exitCodes.done;
+}
+
+function statusTable(session: Session, deployments: readonly Deployment[]): string {
+  const rows = deployments.map(({ spec, status }) => [
+    spec?.name ?? "",
+    colorState(session.colors, deploymentState(status)),
+    runningOf(status),
+    String(status?.ongoingRequests ?? 0),
+    String(status?.queuedRequests ?? 0),
+    firstLine(status?.message ?? ""),
+  ]);
+  return tableText(session.colors, ["NAME", "STATE", "RUNNING", "ONGOING", "QUEUED", "MESSAGE"], rows);
+}
+
+/** A table that is drawn anew on a terminal; else a line (of JSON) for each change. */
+async function watch(session: Session, name: string | undefined, output: Format): Promise<number> {
+  const { stdout } = session.io;
+  const lines = new Progress({ write: (chunk) => stdout.write(chunk) }, session.colors);
+  for await (const { deployments, synced, changed } of watchDeployments(session, name === undefined ? [] : [name])) {
+    const now = changed === undefined ? undefined : deployments.get(changed);
+    if (name !== undefined && synced && !deployments.has(name))
+      throw new CliError(changed ? `${name}: was deleted` : `no deployment "${name}"`);
+    if (output === "json") {
+      const event = now ? messageJson(DeploymentSchema, now) : changed === undefined ? undefined : { deployment_deleted: changed };
+      if (event !== undefined) session.print(JSON.stringify(event));
+    } else if (stdout.isTTY) {
+      const all = [...deployments.values()].sort((a, b) => ((a.spec?.name ?? "") < (b.spec?.name ?? "") ? -1 : 1));
+      if (synced) stdout.write(`\u001b[H\u001b[2J${statusTable(session, all)}\n`);
+    } else if (now) lines.show(now);
+    else if (changed !== undefined) lines.line(changed, `${changed}  deleted`);
+  }
+  return exitCodes.done;
+}

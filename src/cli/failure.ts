@@ -1,0 +1,62 @@
+import { type Reason, StatusError } from "../core/errors.ts";
+
+/** Exit codes: `done`, `failed`, `usage` (wrong command line), `interrupted` (Ctrl-C). */
+export const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+
+/** Ends a command: the lines to show (the first after "error: ") and the exit code. */
+export class CliError extends Error {
+  override readonly name = "CliError";
+  readonly lines: readonly string[];
+  readonly exitCode: number;
+
+  constructor(lines: string | readonly string[], exitCode: number = exitCodes.failed) {
+    const all = typeof lines === "string" ? [lines] : lines;
+    super(all.join("\n"));
+    this.lines = all;
+    this.exitCode = exitCode;
+  }
+}
+
+/** A wrong command line. */
+export function usage(...lines: readonly string[]): CliError {
+  return new CliError(lines, exitCodes.usage);
+}
+
+/** What to do about it, where the message alone does not say. */
+const remedies: Partial<Record<Reason, string>> = {
+  DEPLOYMENT_NOT_FOUND: "`drover list` shows the deployments there are",
+  REPLICA_NOT_FOUND: "`drover replicas` shows the replicas there are",
+  DEPLOYMENT_DELETING: "wait until it is gone (`drover status`), then try again",
+  CONFLICT: "somebody else changed it meanwhile: look at it again (`drover get`), then repeat",
+  QUEUE_FULL: "all replicas are full: try again later, add replicas (`drover scale`), or raise max_queued_requests",
+  NO_REPLICA: "`drover status` says why no replica runs",
+  REPLICA_LOST: "the request may or may not have had its effect: `drover replicas` shows what became of the replica",
+  PROGRAM_ERROR: "`drover logs` shows what the program printed",
+  STORE_UNAVAILABLE: "the controller cannot reach Redis: try again when it is back",
+  SHUTTING_DOWN: "the controller is stopping: try again when it runs",
+  INTERNAL: "this is a bug in Drover: the controller's log says more",
+};
+
+/** The lines that show a failure, without stack trace. `address` is who was called, `flag` names another. */
+export function failureLines(error: unknown, called: { readonly address: string; readonly flag: string } | undefined): readonly string[] {
+  if (error instanceof CliError) return error.lines;
+  if (error instanceof StatusError) return statusLines(error, called);
+  return [error instanceof Error ? error.message || error.name : String(error)];
+}
+
+function statusLines(error: StatusError, called: { readonly address: string; readonly flag: string } | undefined): readonly string[] {
+  const { code, reason, message, facts } = error;
+  // A server that answers gives a reason; without one it is the connection that failed.
+  if (code === "UNAVAILABLE" && reason === undefined && called) {
+    const who = called.flag === "--api" ? "controller" : "gateway";
+    return [`no ${who} answers at ${called.address}: start one with \`drover start\`, or name another with ${called.flag}`, `(${message})`];
+  }
+  const violations = facts.violations ?? [];
+  const count = violations.length === 1 ? "1 field is wrong" : `${violations.length} fields are wrong`;
+  return [
+    `${code}: ${violations.length > 0 ? count : message}`,
+    ...violations.map(({ field, description }) => (field ? `${field}: ${description}` : description)),
+    ...(facts.retryAfterMs === undefined ? [] : [`it may work in ${facts.retryAfterMs / 1000} s`]),
+    ...(reason && remedies[reason] ? [remedies[reason]] : []),
+  ];
+}

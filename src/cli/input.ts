@@ -1,0 +1,53 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { CliError, usage } from "./failure.ts";
+import type { CliIo } from "./io.ts";
+
+/** Far above what a server takes: only a guard against reading without end. */
+const inputBytesMax = 256 * 1024 * 1024;
+
+/** An argument that is the value itself, `@FILE` or `-` for standard input, as bytes. */
+export async function readInput(argument: string, io: Pick<CliIo, "cwd" | "stdin">): Promise<Uint8Array> {
+  if (argument === "-") return readStream(io.stdin, inputBytesMax);
+  if (!argument.startsWith("@")) return new TextEncoder().encode(argument);
+  try {
+    return await readFile(resolve(io.cwd, argument.slice(1)));
+  } catch (cause) {
+    throw new CliError(`cannot read ${argument.slice(1)}: ${reasonOf(cause)}`);
+  }
+}
+
+/** As `readInput`, and JSON. */
+export async function readJsonInput(argument: string, io: Pick<CliIo, "cwd" | "stdin">): Promise<unknown> {
+  const text = new TextDecoder().decode(await readInput(argument, io));
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
+    throw usage(
+      `not JSON: ${shown.trim() || "(empty)"}`,
+      (cause as Error).message,
+      "text is written in quotes of its own: '\"like this\"'",
+    );
+  }
+}
+
+/** All that a stream gives. Throws `CliError` above `bytesMax`. */
+export async function readStream(stream: AsyncIterable<Uint8Array | string>, bytesMax: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of stream) {
+    const bytes = typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk;
+    length += bytes.length;
+    if (length > bytesMax) throw new CliError(`standard input gives more than ${bytesMax} bytes`);
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** Why a file could not be read, in words. */
+export function reasonOf(cause: unknown): string {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const words: Readonly<Record<string, string>> = { ENOENT: "there is no such file", EISDIR: "it is a folder", EACCES: "no permission" };
+  return (code && words[code]) || message;
+}

@@ -1,0 +1,50 @@
+import type { Config } from "../config/config.ts";
+
+/** Where the CLI prints. */
+export interface Output {
+  write(chunk: string | Uint8Array): unknown;
+  /** Whether a person reads it: colours and rewritten lines only there. */
+  readonly isTTY?: boolean;
+  /** Width in characters, on a terminal. */
+  readonly columns?: number;
+}
+
+/** All that the CLI knows of the world around it. */
+export interface CliIo {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly stdin: AsyncIterable<Uint8Array | string>;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** Aborts at Ctrl-C or SIGTERM; the command then ends with 130. */
+  readonly interrupted: AbortSignal;
+  /** Milliseconds since 1970. */
+  nowMs(): number;
+  /** Runs a controller until it is told to stop; gives the exit code. */
+  start(config: Config, interrupted: AbortSignal): Promise<number>;
+}
+
+/** What a shell reports for a program that wrote into a closed pipe. */
+const brokenPipeExitCode = 141;
+
+/** The world of this process. A second Ctrl-C ends it at once. */
+export function processIo(parts: Pick<CliIo, "nowMs" | "start">): CliIo {
+  const interrupt = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort());
+  for (const output of [process.stdout, process.stderr]) output.on("error", endWhenNobodyReads);
+  return {
+    ...parts,
+    env: process.env,
+    cwd: process.cwd(),
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    interrupted: interrupt.signal,
+  };
+}
+
+/** `drover list | head -1` closes the pipe before all is written. */
+function endWhenNobodyReads(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(brokenPipeExitCode);
+}

@@ -1,0 +1,191 @@
+import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, type LineCounter, type Node, type Pair, type YAMLMap } from "yaml";
+import type { Json } from "../core/json.ts";
+import { didYouMean } from "./did-you-mean.ts";
+import { parseDurationMs, protoDuration } from "./duration.ts";
+
+/** Aliases make a small file large: what may be read of one document. */
+const nodesMax = 100_000;
+const levelsMax = 64;
+
+type Fields = Record<string, Json>;
+
+/** Reads a YAML document as proto JSON of a message, and notes what is wrong with it and where everything stands. */
+export class MessageReader {
+  /** Each with its line: `7: spec.num_replica: no such field`. */
+  readonly problems: { readonly line: number; readonly text: string }[] = [];
+  /** The line of each field, by path. */
+  readonly lines = new Map<string, number>();
+  readonly #document: Document;
+  readonly #counter: LineCounter;
+  #nodes = 0;
+
+  constructor(document: Document, counter: LineCounter) {
+    this.#document = document;
+    this.#counter = counter;
+  }
+
+  /** Proto JSON of the message; to be used only if there are no problems. */
+  read(node: Node, schema: DescMessage, path: string): Json {
+    this.lines.set(path, this.#lineOf(node, 1));
+    return this.#message(node, schema, path, 0);
+  }
+
+  #message(given: unknown, schema: DescMessage, path: string, level: number): Json {
+    const node = this.#enter(given, path, level);
+    if (schema.typeName === "google.protobuf.Duration") return this.#duration(node, path);
+    if (schema.typeName === "google.protobuf.Value") return this.#json(node, path, level);
+    if (!isMap(node)) return this.#wrong(node, path, schema.typeName === "google.protobuf.Struct" ? "a JSON object" : "fields with values");
+    if (schema.typeName === "google.protobuf.Struct") return this.#json(node, path, level);
+    const fields: Fields = {};
+    const oneofs = new Map<string, string>();
+    for (const pair of node.items) {
+      const field = this.#fieldOf(pair, schema, path);
+      if (!field) continue;
+      const fieldPath = `${path}.${field.name}`;
+      const nothing = this.#isNull(pair.value) && field.message?.typeName !== "google.protobuf.Value";
+      if (Object.hasOwn(fields, field.name)) this.#report(pair.key, fieldPath, "is given twice");
+      else if (!nothing && field.oneof) {
+        const other = oneofs.get(field.oneof.name);
+        if (other) this.#report(pair.key, fieldPath, `excludes ${other}: give one of them`);
+        oneofs.set(field.oneof.name, field.name);
+      }
+      this.lines.set(fieldPath, this.#lineOf(pair.key, this.lines.get(path) ?? 1));
+      // Null is how proto JSON says that a field is not set.
+      if (!nothing) fields[field.name] = this.#field(pair.value, field, fieldPath, level + 1);
+    }
+    return fields;
+  }
+
+  #fieldOf(pair: Pair, schema: DescMessage, path: string): DescField | undefined {
+    const name = isScalar(pair.key) ? String(pair.key.value) : "";
+    const field = schema.fields.find((known) => known.name === name || known.jsonName === name);
+    if (field) return field;
+    const names = schema.fields.map((known) => known.name);
+    const meant = didYouMean(name.replace(/([a-z])([A-Z])/g, "$1_$2"), names);
+    this.#report(pair.key, `${path}.${name}`, `no such field; ${meant ? `did you mean ${meant}?` : `there are ${names.join(", ")}`}`);
+    return undefined;
+  }
+
+  #field(given: unknown, field: DescField, path: string, level: number): Json {
+    if (field.fieldKind === "list") return this.#list(given, field, path, level);
+    if (field.fieldKind === "map") return this.#map(given, field, path, level);
+    return this.#single(given, field.message, field.scalar, path, level);
+  }
+
+  #list(given: unknown, field: DescField & { fieldKind: "list" }, path: string, level: number): Json {
+    const node = this.#enter(given, path, level);
+    if (!isSeq(node)) return this.#wrong(node, path, "a list");
+    return node.items.map((item, index) => {
+      const itemPath = `${path}[${index}]`;
+      this.lines.set(itemPath, this.#lineOf(item, this.lines.get(path) ?? 1));
+      return this.#single(item, field.message, field.scalar, itemPath, level + 1);
+    });
+  }
+
+  #map(given: unknown, field: DescField & { fieldKind: "map" }, path: string, level: number): Json {
+    const node = this.#enter(given, path, level);
+    if (!isMap(node)) return this.#wrong(node, path, "names with values");
+    return this.#entries(node, path, (value, entryPath) => this.#single(value, field.message, field.scalar, entryPath, level + 1), true);
+  }
+
+  #single(given: unknown, message: DescMessage | undefined, scalar: ScalarType | undefined, path: string, level: number): Json {
+    if (message) return this.#message(given, message, path, level);
+    const node = this.#enter(given, path, level);
+    const value = isScalar(node) ? node.value : undefined;
+    switch (scalar) {
+      case ScalarType.STRING:
+        if (typeof value === "string") return value;
+        if (isScalar(node) && value !== null)
+          return this.#report(node, path, `must be text: put ${node.source ?? String(value)} in quotes`);
+        return this.#wrong(node, path, "text");
+      case ScalarType.BOOL:
+        return typeof value === "boolean" ? value : this.#wrong(node, path, "true or false");
+      case ScalarType.INT32:
+        return isInteger(value, 2 ** 31 - 1) ? value : this.#wrong(node, path, "a whole number");
+      case ScalarType.INT64:
+        if (typeof value === "string" && /^-?\d{1,15}$/.test(value)) return value;
+        return isInteger(value, Number.MAX_SAFE_INTEGER) ? value : this.#wrong(node, path, "a whole number");
+      case ScalarType.DOUBLE:
+        return typeof value === "number" && Number.isFinite(value) ? value : this.#wrong(node, path, "a finite number");
+      default:
+        throw new Error(`${path}: a field of a kind that specs do not have`);
+    }
+  }
+
+  #duration(node: unknown, path: string): Json {
+    const value = isScalar(node) ? node.value : undefined;
+    const ms = typeof value === "string" ? parseDurationMs(value) : undefined;
+    return ms === undefined ? this.#wrong(node, path, "a time with its unit, for example 20s, 500ms or 2m") : protoDuration(ms);
+  }
+
+  /** Any JSON value. */
+  #json(given: unknown, path: string, level: number): Json {
+    const node = this.#enter(given, path, level);
+    if (isMap(node)) return this.#entries(node, path, (value, entryPath) => this.#json(value, entryPath, level + 1), false);
+    if (isSeq(node)) return node.items.map((item, index) => this.#json(item, `${path}[${index}]`, level + 1));
+    const value = isScalar(node) ? node.value : null;
+    if (value === null || typeof value === "string" || typeof value === "boolean") return value;
+    return typeof value === "number" && Number.isFinite(value) ? value : this.#wrong(node, path, "a JSON value");
+  }
+
+  #entries(node: YAMLMap, path: string, read: (value: unknown, path: string) => Json, quoted: boolean): Json {
+    // No prototype: `__proto__` is a name like any other.
+    const entries = Object.create(null) as Fields;
+    for (const { key, value } of node.items) {
+      if (!isScalar(key)) {
+        this.#report(key, path, "a name must be text");
+        continue;
+      }
+      const name = String(key.source ?? key.value);
+      const entryPath = quoted ? `${path}[${JSON.stringify(name)}]` : `${path}.${name}`;
+      this.lines.set(entryPath, this.#lineOf(key, this.lines.get(path) ?? 1));
+      entries[name] = read(value, entryPath);
+    }
+    return entries;
+  }
+
+  /** The node itself, behind aliases; counts it. */
+  #enter(given: unknown, path: string, level: number): unknown {
+    const node = isAlias(given) ? (given as Alias).resolve(this.#document) : given;
+    this.#nodes += 1;
+    if (this.#nodes > nodesMax || level > levelsMax) {
+      const bound = level > levelsMax ? `more than ${levelsMax} levels` : `more than ${nodesMax.toLocaleString("en")} values`;
+      if (this.#nodes !== Number.POSITIVE_INFINITY) this.#report(given, path, `${bound} (aliases counted)`);
+      // Whatever comes now is read as nothing.
+      this.#nodes = Number.POSITIVE_INFINITY;
+      return undefined;
+    }
+    return node;
+  }
+
+  #isNull(node: unknown): boolean {
+    return node === null || (isScalar(node) && node.value === null);
+  }
+
+  #wrong(node: unknown, path: string, wanted: string): null {
+    if (this.#nodes === Number.POSITIVE_INFINITY) return null;
+    const is = isMap(node)
+      ? "a mapping"
+      : isSeq(node)
+        ? "a list"
+        : isScalar(node) && node.value !== null
+          ? JSON.stringify(node.source ?? node.value)
+          : "nothing";
+    return this.#report(node, path, `must be ${wanted}, not ${is}`);
+  }
+
+  #report(node: unknown, path: string, text: string): null {
+    this.problems.push({ line: this.#lineOf(node, this.lines.get(path) ?? 1), text: `${path}: ${text}` });
+    return null;
+  }
+
+  #lineOf(node: unknown, otherwise: number): number {
+    const start = (node as Node | null | undefined)?.range?.[0];
+    return start === undefined ? otherwise : this.#counter.linePos(start).line;
+  }
+}
+
+function isInteger(value: unknown, max: number): value is number {
+  return Number.isSafeInteger(value) && Math.abs(value as number) <= max;
+}

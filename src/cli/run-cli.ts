@@ -1,0 +1,97 @@
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import type { Act, AddCommand } from "./command.ts";
+import { addCluster } from "./commands/cluster.ts";
+import { addDelete } from "./commands/delete.ts";
+import { addDeploy } from "./commands/deploy.ts";
+import { addGet } from "./commands/get.ts";
+import { addInvoke } from "./commands/invoke.ts";
+import { addList } from "./commands/list.ts";
+import { addLogs } from "./commands/logs.ts";
+import { addReplicas } from "./commands/replicas.ts";
+import { addRun } from "./commands/run.ts";
+import { addScale } from "./commands/scale.ts";
+import { addStart } from "./commands/start.ts";
+import { addStatus } from "./commands/status.ts";
+import { CliError, exitCodes, failureLines } from "./failure.ts";
+import type { CliIo } from "./io.ts";
+import { Session } from "./session.ts";
+
+const commands: readonly AddCommand[] = [
+  addStart,
+  addDeploy,
+  addRun,
+  addStatus,
+  addList,
+  addGet,
+  addReplicas,
+  addLogs,
+  addInvoke,
+  addScale,
+  addDelete,
+  addCluster,
+];
+
+/** Runs one command line (without `node drover`) and gives the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Never throws. */
+export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
+  let exitCode: number = exitCodes.done;
+  let session: Session | undefined;
+  const act: Act =
+    (run) =>
+    async (...given) => {
+      const command = given.at(-1) as Command;
+      session = new Session(io, command.optsWithGlobals());
+      exitCode = await run(session, ...(given as never));
+    };
+  try {
+    await createProgram(io, act).parseAsync([...argv], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+    return report(error, io, session);
+  } finally {
+    session?.close();
+  }
+}
+
+function createProgram(io: CliIo, act: Act): Command {
+  const program = new Command("drover")
+    .description("Deployments of replicas over gRPC: roll out, scale, share resources.")
+    .version(packageVersion())
+    .option("--api <host:port>", "the controller API (DROVER_API; default 127.0.0.1:9001)")
+    .option("--gateway <host:port>", "the gateway (DROVER_GATEWAY; default 127.0.0.1:9000)")
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+      getOutHelpWidth: () => io.stdout.columns ?? 100,
+      getErrHelpWidth: () => io.stderr.columns ?? 100,
+    })
+    .exitOverride();
+  for (const add of commands) add(program, act);
+  return program;
+}
+
+function report(error: unknown, io: CliIo, session: Session | undefined): number {
+  // A call that Ctrl-C ended needs no words; a wait has its own.
+  if (io.interrupted.aborted && !(error instanceof CliError)) return exitCodes.interrupted;
+  const [first = "failed", ...more] = failureLines(error, session?.called);
+  const label = session ? session.errorColors.red("error:") : "error:";
+  io.stderr.write(`${[`${label} ${first}`, ...more.map((line) => `  ${line}`)].join("\n")}\n`);
+  return error instanceof CliError ? error.exitCode : exitCodes.failed;
+}
+
+/** From the package.json above this file, which is two folders up in `src` and three in `dist`. */
+function packageVersion(): string {
+  for (const up of ["../../package.json", "../../../package.json"]) {
+    try {
+      const { name, version } = JSON.parse(readFileSync(new URL(up, import.meta.url), "utf8")) as { name?: string; version?: string };
+      if (name === "drover" && version) return version;
+    } catch {
+      // Not there: look one folder further up.
+    }
+  }
+  return "unknown";
+}

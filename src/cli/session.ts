@@ -1,0 +1,93 @@
+import pc from "picocolors";
+import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
+import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
+import { type Address, parseAddress, printAddress } from "../config/address.ts";
+import { Channel } from "../rpc/channel.ts";
+import type { CallOptions, Client } from "../rpc/service.ts";
+import { usage } from "./failure.ts";
+import type { CliIo, Output } from "./io.ts";
+
+export type Colors = ReturnType<typeof pc.createColors>;
+
+/** The longest a call may take that should answer at once. */
+const callMs = 30_000;
+/** A page of many large specs, or a large result. */
+const messageBytesMax = 256 * 1024 * 1024;
+
+const servers = {
+  api: { flag: "--api", variable: "DROVER_API", standard: "127.0.0.1:9001" },
+  gateway: { flag: "--gateway", variable: "DROVER_GATEWAY", standard: "127.0.0.1:9000" },
+} as const;
+
+/** What one run of a command works with. */
+export class Session {
+  readonly io: CliIo;
+  /** For standard output. */
+  readonly colors: Colors;
+  /** For standard error. */
+  readonly errorColors: Colors;
+  readonly #flags: Readonly<Partial<Record<keyof typeof servers, string>>>;
+  readonly #channels = new Map<string, Channel>();
+  #called: { readonly address: string; readonly flag: string } | undefined;
+
+  constructor(io: CliIo, flags: Readonly<Partial<Record<keyof typeof servers, string>>>) {
+    this.io = io;
+    this.colors = pc.createColors(wantsColors(io.stdout, io.env));
+    this.errorColors = pc.createColors(wantsColors(io.stderr, io.env));
+    this.#flags = flags;
+  }
+
+  /** The server called last, for error messages; undefined: none was. */
+  get called(): { readonly address: string; readonly flag: string } | undefined {
+    return this.#called;
+  }
+
+  /** For calls that should answer at once: they end with the command or after 30 s. */
+  get brief(): CallOptions {
+    return { signal: this.io.interrupted, deadlineMs: callMs };
+  }
+
+  controller(): Client<typeof ControllerService> {
+    return this.#channel("api").client(ControllerService);
+  }
+
+  gateway(): Client<typeof InvokeService> {
+    return this.#channel("gateway").client(InvokeService);
+  }
+
+  /** Prints a line of the result. */
+  print(text: string): void {
+    this.io.stdout.write(`${text}\n`);
+  }
+
+  /** Prints a line that is not part of the result. */
+  note(text: string): void {
+    this.io.stderr.write(`${text}\n`);
+  }
+
+  close(): void {
+    for (const channel of this.#channels.values()) channel.close();
+  }
+
+  #channel(server: keyof typeof servers): Channel {
+    const { flag } = servers[server];
+    const address = printAddress(this.#address(server));
+    this.#called = { address, flag };
+    const channel = this.#channels.get(server) ?? new Channel(address, { messageBytesMax });
+    this.#channels.set(server, channel);
+    return channel;
+  }
+
+  #address(server: keyof typeof servers): Address {
+    const { flag, variable, standard } = servers[server];
+    const [source, text] = this.#flags[server] !== undefined ? [flag, this.#flags[server]] : [variable, this.io.env[variable] || standard];
+    const address = parseAddress(text);
+    if (typeof address === "string") throw usage(`${source} "${text}": ${address}`);
+    if (address.port === 0) throw usage(`${source} "${text}": port 0 is nobody's: give the port the server printed at its start`);
+    return address;
+  }
+}
+
+function wantsColors(output: Output, env: CliIo["env"]): boolean {
+  return output.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb";
+}

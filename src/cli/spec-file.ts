@@ -1,0 +1,113 @@
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { fromJson } from "@bufbuild/protobuf";
+import { type Document, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from "yaml";
+import { type DeploymentSpec, DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { CliError } from "./failure.ts";
+import { readStream, reasonOf } from "./input.ts";
+import type { CliIo } from "./io.ts";
+import { MessageReader } from "./message-reader.ts";
+
+/** A spec and where it was read. */
+export interface LoadedSpec {
+  readonly spec: DeploymentSpec;
+  /** As the user named it. */
+  readonly file: string;
+  /** The line of a field, or of the nearest one around it. */
+  lineOf(path: string): number;
+}
+
+const fileBytesMax = 4 * 1024 * 1024;
+
+/**
+ * Reads all specs of YAML or JSON files (several documents, a list, or one spec each; `-` is standard input), with relative
+ * paths made absolute. Throws one `CliError` with every problem of every file.
+ */
+export async function readSpecFiles(files: readonly string[], io: Pick<CliIo, "cwd" | "stdin">): Promise<readonly LoadedSpec[]> {
+  const loaded: LoadedSpec[] = [];
+  const problems: string[] = [];
+  for (const file of files) {
+    const read = parseSpecs(file, await readText(file, io));
+    problems.push(...read.problems);
+    const folder = file === "-" ? io.cwd : dirname(resolve(io.cwd, file));
+    for (const { spec } of read.specs) resolvePaths(spec, folder);
+    loaded.push(...read.specs);
+  }
+  if (problems.length === 0) problems.push(...duplicates(loaded));
+  if (problems.length > 0) throw new CliError(problems);
+  return loaded;
+}
+
+/** The specs in a text; `file` is its name in problems. */
+export function parseSpecs(file: string, text: string): { readonly specs: readonly LoadedSpec[]; readonly problems: readonly string[] } {
+  const counter = new LineCounter();
+  const parsed = parseAllDocuments(text, { lineCounter: counter, prettyErrors: false, logLevel: "error", stringKeys: false });
+  const documents = (Array.isArray(parsed) ? parsed : []) as readonly Document.Parsed[];
+  const problems: string[] = [];
+  const specs: LoadedSpec[] = [];
+  for (const document of documents) {
+    for (const error of document.errors) problems.push(`${file}:${counter.linePos(error.pos[0]).line}: ${error.message}`);
+    if (document.errors.length > 0) continue;
+    const nodes = isSeq(document.contents) ? document.contents.items : isNothing(document.contents) ? [] : [document.contents];
+    for (const node of nodes as readonly Node[]) {
+      const reader = new MessageReader(document, counter);
+      const json = reader.read(node, DeploymentSpecSchema, "spec");
+      problems.push(...reader.problems.map(({ line, text }) => `${file}:${line}: ${text}`));
+      if (reader.problems.length > 0) continue;
+      specs.push({ spec: fromJson(DeploymentSpecSchema, json as never), file, lineOf: (path) => nearestLine(reader.lines, path) });
+    }
+  }
+  if (problems.length === 0 && specs.length === 0) problems.push(`${file}: holds no deployment`);
+  return { specs, problems };
+}
+
+/**
+ * Makes relative paths absolute: the module's path starts at `runtime_env.working_dir` where that is given, else at `folder`;
+ * a command runs in `folder` unless told otherwise.
+ */
+export function resolvePaths(spec: DeploymentSpec, folder: string): void {
+  if (spec.runtimeEnv?.workingDir) spec.runtimeEnv.workingDir = resolve(folder, spec.runtimeEnv.workingDir);
+  const kind = spec.program?.kind;
+  if (kind?.case === "module" && kind.value.path) kind.value.path = resolve(spec.runtimeEnv?.workingDir || folder, kind.value.path);
+  if (kind?.case === "command" && !spec.runtimeEnv?.workingDir)
+    spec.runtimeEnv = { $typeName: "drover.v1.RuntimeEnv", envVars: {}, ...spec.runtimeEnv, workingDir: folder };
+}
+
+async function readText(file: string, io: Pick<CliIo, "cwd" | "stdin">): Promise<string> {
+  let bytes: Uint8Array;
+  try {
+    bytes = file === "-" ? await readStream(io.stdin, fileBytesMax) : await readFile(resolve(io.cwd, file));
+  } catch (cause) {
+    if (cause instanceof CliError) throw cause;
+    throw new CliError(`cannot read ${file}: ${reasonOf(cause)}`);
+  }
+  if (bytes.length > fileBytesMax)
+    throw new CliError(`${file}: ${bytes.length} bytes are more than a file of specs may have (${fileBytesMax})`);
+  return new TextDecoder().decode(bytes);
+}
+
+/** A document without content, as between two `---`. */
+function isNothing(contents: Node | null): boolean {
+  return contents === null || (isScalar(contents) && contents.value === null);
+}
+
+function nearestLine(lines: ReadonlyMap<string, number>, path: string): number {
+  for (let rest = path; rest !== ""; rest = rest.replace(/(\.[^.[\]]*|\[[^\]]*\]|^[^.[\]]*)$/, "")) {
+    const line = lines.get(rest);
+    if (line !== undefined) return line;
+    if (!/[.[]/.test(rest)) break;
+  }
+  return lines.get("spec") ?? 1;
+}
+
+function duplicates(loaded: readonly LoadedSpec[]): string[] {
+  const first = new Map<string, string>();
+  const problems: string[] = [];
+  for (const { spec, file, lineOf } of loaded) {
+    const place = `${file}:${lineOf("spec.name")}`;
+    const before = first.get(spec.name);
+    if (before === undefined) first.set(spec.name, place);
+    else problems.push(`${place}: spec.name: "${spec.name}" is also deployed at ${before}`);
+  }
+  return problems;
+}

@@ -1,0 +1,95 @@
+import { type Deployment, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
+import { StatusError } from "../core/errors.ts";
+import { printDuration } from "./duration.ts";
+import { CliError, exitCodes, failureLines } from "./failure.ts";
+import { colorState, deploymentState, plain } from "./print.ts";
+import { Progress, progressLine } from "./progress.ts";
+import type { Session } from "./session.ts";
+import { watchDeployments } from "./watch.ts";
+
+/** What a wait makes of a deployment as it is now; undefined: go on waiting. */
+type Verdict = { readonly done: string } | { readonly failed: string } | undefined;
+type Judge = (deployment: Deployment | undefined) => Verdict;
+
+/** Waits until each deployment is healthy at the generation given or later, showing progress. Gives the exit code. */
+export function waitUntilHealthy(session: Session, wanted: readonly Deployment[], timeoutMs: number): Promise<number> {
+  const judges = new Map(
+    wanted.map((deployment) => [deployment.spec?.name ?? "", (now: Deployment | undefined) => judgeHealth(deployment, now)]),
+  );
+  return waitFor(session, judges, timeoutMs, "goes on without you: `drover status` shows how");
+}
+
+/** Waits until each deployment is gone. Gives the exit code. */
+export function waitUntilGone(session: Session, deleted: readonly Deployment[], timeoutMs: number): Promise<number> {
+  const judges = new Map<string, Judge>();
+  for (const { spec, uid } of deleted)
+    judges.set(spec?.name ?? "", (now) => (now?.uid === uid ? undefined : { done: `${spec?.name}  deleted` }));
+  return waitFor(session, judges, timeoutMs, "is being deleted all the same: `drover status` shows how far it is");
+}
+
+function judgeHealth(wanted: Deployment, now: Deployment | undefined): Verdict {
+  const name = wanted.spec?.name ?? "";
+  if (!now || now.uid !== wanted.uid) return { failed: `${name}: was deleted meanwhile` };
+  const { state = DeploymentState.UNSPECIFIED, observedGeneration = 0n, message = "" } = now.status ?? {};
+  const failed = { failed: `${name}: ${deploymentState(now.status)}: ${plain(message)}` };
+  if (state === DeploymentState.DELETING) return failed;
+  if (observedGeneration < (wanted.status?.generation ?? 0n)) return undefined;
+  if (state === DeploymentState.HEALTHY) return { done: progressLine(now) };
+  return state === DeploymentState.DEPLOY_FAILED || state === DeploymentState.UNHEALTHY ? failed : undefined;
+}
+
+async function waitFor(session: Session, judges: ReadonlyMap<string, Judge>, timeoutMs: number, afterwards: string): Promise<number> {
+  const waiting = new Map(judges);
+  const last = new Map<string, Deployment>();
+  const failures: string[] = [];
+  const progress = new Progress(session.io.stderr, session.errorColors);
+  try {
+    for await (const { deployments, synced, changed } of watchDeployments(session, [...judges.keys()], timeoutMs)) {
+      for (const name of changed === undefined ? [...waiting.keys()] : [changed]) {
+        const now = deployments.get(name);
+        if (now) last.set(name, now);
+        // What has not come before `synced` may still come.
+        const judged = now || synced ? waiting.get(name)?.(now) : undefined;
+        if (now && waiting.has(name)) progress.show(now);
+        if (!judged) continue;
+        waiting.delete(name);
+        progress.clear();
+        if ("failed" in judged) failures.push(judged.failed);
+        else session.print(colored(session, judged.done));
+      }
+      if (waiting.size === 0) break;
+    }
+  } catch (error) {
+    progress.clear();
+    throw endedEarly(session, error, [...waiting.keys()], last, failures, timeoutMs, afterwards);
+  }
+  progress.clear();
+  if (failures.length > 0) throw new CliError(failures.flatMap((failure) => failure.split("\n")));
+  return exitCodes.done;
+}
+
+function endedEarly(
+  session: Session,
+  error: unknown,
+  waiting: readonly string[],
+  last: ReadonlyMap<string, Deployment>,
+  failures: readonly string[],
+  timeoutMs: number,
+  afterwards: string,
+): CliError {
+  const goesOn = `${waiting.join(", ")} ${afterwards}`;
+  if (session.io.interrupted.aborted) return new CliError([`interrupted: ${goesOn}`], exitCodes.interrupted);
+  const timedOut = error instanceof StatusError && error.code === "DEADLINE_EXCEEDED";
+  const why = timedOut
+    ? waiting.map((name) => `${name}: not done after ${printDuration(timeoutMs)}: ${stateInWords(last.get(name))}`)
+    : failureLines(error, session.called);
+  return new CliError([...failures, ...why, goesOn].flatMap((line) => line.split("\n")));
+}
+
+function stateInWords(deployment: Deployment | undefined): string {
+  return deployment ? `${deploymentState(deployment.status)}: ${plain(deployment.status?.message ?? "")}` : "nothing is known of it";
+}
+
+function colored(session: Session, line: string): string {
+  return line.replace(/ {2}([A-Z_]+)( {2}|$)/, (_, state: string, end: string) => `  ${colorState(session.colors, state)}${end}`);
+}

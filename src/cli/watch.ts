@@ -1,0 +1,45 @@
+import type { WatchDeploymentsResponse } from "../../gen/drover/v1/controller_service_pb.ts";
+import type { Deployment } from "../../gen/drover/v1/deployment_pb.ts";
+import { StatusError } from "../core/errors.ts";
+import type { Session } from "./session.ts";
+
+/** What is known of the deployments watched; grows while one listens. */
+export interface Seen {
+  readonly deployments: ReadonlyMap<string, Deployment>;
+  /** Whether all that was before is known: what is missing then, is not there. */
+  readonly synced: boolean;
+  /** The deployment that just changed or went; undefined for `synced`. */
+  readonly changed: string | undefined;
+}
+
+/** Follows deployments (empty: all) for at most `timeoutMs`, and begins again where the server says that the watch is too old. */
+export async function* watchDeployments(session: Session, names: readonly string[], timeoutMs?: number): AsyncGenerator<Seen> {
+  const untilMs = timeoutMs === undefined ? undefined : session.io.nowMs() + timeoutMs;
+  const controller = session.controller();
+  for (;;) {
+    const left = untilMs === undefined ? {} : { deadlineMs: Math.max(1, untilMs - session.io.nowMs()) };
+    try {
+      yield* seen(controller.watchDeployments({ names: [...names] }, { signal: session.io.interrupted, ...left }));
+      return;
+    } catch (error) {
+      if (!(error instanceof StatusError && error.reason === "WATCH_EXPIRED")) throw error;
+    }
+  }
+}
+
+async function* seen(events: AsyncIterable<WatchDeploymentsResponse>): AsyncGenerator<Seen> {
+  const deployments = new Map<string, Deployment>();
+  let synced = false;
+  for await (const { event } of events) {
+    let changed: string | undefined;
+    if (event.case === "synced") synced = true;
+    else if (event.case === "deploymentDeleted") {
+      changed = event.value;
+      deployments.delete(changed);
+    } else if (event.case === "deploymentUpdated") {
+      changed = event.value.spec?.name ?? "";
+      deployments.set(changed, event.value);
+    }
+    yield { deployments, synced, changed };
+  }
+}

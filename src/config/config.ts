@@ -1,0 +1,168 @@
+import { resolve } from "node:path";
+import { type Address, isLoopback, parseAddress, printAddress } from "./address.ts";
+
+/** The command line of `drover start`, as written. */
+export interface Flags {
+  readonly api?: string;
+  readonly gateway?: string;
+  readonly http?: string;
+  readonly redis?: string;
+  readonly data?: string;
+  readonly readyFile?: string;
+  readonly insecure?: boolean;
+  readonly keepReplicas?: boolean;
+  readonly numCpus?: string;
+  readonly numGpus?: string;
+  readonly logLevel?: string;
+}
+
+/** Everything a controller is told at its start. Paths are absolute. */
+export interface Config {
+  /** Where the controller API is served. */
+  readonly api: Address;
+  /** Where requests to deployments are taken. */
+  readonly gateway: Address;
+  /** Where metrics and health are served over HTTP. */
+  readonly http: Address;
+  /** `redis:`, `rediss:` or `unix:`; undefined: a private redis-server under `dataDir`. May hold a password: never print it. */
+  readonly redisUrl: string | undefined;
+  /** The private redis-server's program; undefined: the one on PATH. */
+  readonly redisServer: string | undefined;
+  readonly dataDir: string;
+  /** Where the addresses are written once everything serves. */
+  readonly readyFile: string | undefined;
+  /** Whether replicas go on running when the controller stops. */
+  readonly keepReplicas: boolean;
+  /** Whether other machines may connect. */
+  readonly insecure: boolean;
+  /** CPUs to give out, in thousandths' steps; undefined: those of the machine. */
+  readonly numCpus: number | undefined;
+  /** GPUs to give out; undefined: those of the machine. */
+  readonly numGpus: number | undefined;
+  readonly logLevel: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A setting as given, and by what. */
+interface Given {
+  /** For a person: `--api` or `DROVER_API`. */
+  readonly source: string;
+  readonly value: string;
+}
+
+const numCpusMax = 10_000;
+const numGpusMax = 1_024;
+const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
+
+/** Checks flags, then environment, then defaults, and gives the whole config or every problem at once. Relative paths start at `cwd`. */
+export function readConfig(
+  flags: Flags,
+  env: Environment,
+  cwd: string,
+): { readonly config: Config } | { readonly problems: readonly string[] } {
+  const problems: string[] = [];
+  const report = ({ source, value }: Given, wrong: string) => problems.push(`${source} "${value}": ${wrong}`);
+  const given = (flag: string, flagValue: string | undefined, variable?: string): Given | undefined => {
+    if (flagValue !== undefined) return { source: flag, value: flagValue };
+    const value = variable && env[variable];
+    return variable && value ? { source: variable, value } : undefined;
+  };
+  const path = (setting: Given | undefined): string | undefined => {
+    if (setting?.value === "") report(setting, "must be a path");
+    return setting && resolve(cwd, setting.value);
+  };
+
+  const insecure = flags.insecure ?? false;
+  const address = (setting: Given) => readAddress(setting, insecure, report);
+  const redis = given("--redis", flags.redis, "DROVER_REDIS_URL");
+  const redisServer = env.DROVER_REDIS_SERVER || undefined;
+  const config: Config = {
+    api: address(given("--api", flags.api, "DROVER_API") ?? defaults.api),
+    gateway: address(given("--gateway", flags.gateway, "DROVER_GATEWAY") ?? defaults.gateway),
+    http: address(given("--http", flags.http, "DROVER_HTTP") ?? defaults.http),
+    redisUrl: redis && readRedisUrl(redis, report),
+    redisServer: redisServer?.includes("/") ? resolve(cwd, redisServer) : redisServer,
+    dataDir: path(given("--data", flags.data, "DROVER_DATA")) ?? resolve(cwd, ".drover"),
+    readyFile: path(given("--ready-file", flags.readyFile)),
+    keepReplicas: flags.keepReplicas ?? false,
+    insecure,
+    numCpus: readAmount(given("--num-cpus", flags.numCpus), numCpusMax, 0.001, report),
+    numGpus: readAmount(given("--num-gpus", flags.numGpus), numGpusMax, 1, report),
+    logLevel: readLogLevel(given("--log-level", flags.logLevel, "DROVER_LOG_LEVEL"), report),
+  };
+  problems.push(...sharedAddresses(config));
+  return problems.length > 0 ? { problems } : { config: freeze(config) };
+}
+
+const defaults = {
+  api: { source: "--api", value: "127.0.0.1:9001" },
+  gateway: { source: "--gateway", value: "127.0.0.1:9000" },
+  http: { source: "--http", value: "127.0.0.1:9002" },
+};
+
+type Report = (setting: Given, wrong: string) => void;
+
+function readAddress(setting: Given, insecure: boolean, report: Report): Address {
+  const address = parseAddress(setting.value);
+  // Port 0 is never reported as shared, so it stands for an address that has its own problem.
+  if (typeof address === "string") {
+    report(setting, address);
+    return { host: "", port: 0 };
+  }
+  if (!insecure && !isLoopback(address.host))
+    report(setting, "is not a loopback address, and there is no TLS yet: use 127.0.0.1, [::1] or localhost, or allow it with --insecure");
+  return address;
+}
+
+function readRedisUrl(setting: Given, report: Report): string {
+  const { protocol, hostname, pathname } = URL.canParse(setting.value) ? new URL(setting.value) : {};
+  const ok =
+    protocol === "unix:"
+      ? pathname?.startsWith("/") && pathname !== "/"
+      : protocol === "redis:" || protocol === "rediss:"
+        ? hostname
+        : false;
+  if (!ok)
+    report(
+      { ...setting, value: hidePassword(setting.value) },
+      'must be "redis://host:port", "rediss://host:port" (TLS) or "unix:/path/to/socket"',
+    );
+  return setting.value;
+}
+
+/** The URL as it may be shown: without user name and password. */
+export function hidePassword(url: string): string {
+  if (url.startsWith("unix:")) return url.replace(/\?.*$/s, "");
+  return url.replace(/^([a-z]+:)?(\/\/)?.*@/is, "$1$2***@").replace(/\?.*$/s, "");
+}
+
+function readAmount(setting: Given | undefined, max: number, step: number, report: Report): number | undefined {
+  if (!setting) return undefined;
+  const amount = /^\d{1,9}(\.\d{1,9})?$/.test(setting.value) ? Number(setting.value) : Number.NaN;
+  const whole = step === 1 ? amount : Math.round(amount * 1000) / 1000;
+  if (!(amount <= max && whole === amount && (step !== 1 || Number.isInteger(amount))))
+    report(setting, `must be ${step === 1 ? "a whole number" : "a multiple of 0.001"} from 0 to ${max.toLocaleString("en")}`);
+  return amount;
+}
+
+function readLogLevel(setting: Given | undefined, report: Report): string {
+  if (!setting) return "info";
+  if (!logLevels.includes(setting.value)) report(setting, `must be one of ${logLevels.join(", ")}`);
+  return setting.value;
+}
+
+function sharedAddresses({ api, gateway, http }: Config): string[] {
+  const servers = Object.entries({ api, gateway, http }).filter(([, address]) => address.port !== 0);
+  return servers.flatMap(([name, address], at) =>
+    servers
+      .slice(at + 1)
+      .filter(([, other]) => printAddress(other) === printAddress(address))
+      .map(([other]) => `--${name} and --${other} are both ${printAddress(address)}: give one of them another port`),
+  );
+}
+
+function freeze(config: Config): Config {
+  for (const address of [config.api, config.gateway, config.http]) Object.freeze(address);
+  return Object.freeze(config);
+}

@@ -1,0 +1,132 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
+import type { Deployment, Replica } from "../../gen/drover/v1/deployment_pb.ts";
+import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "../../gen/health/v1/health_pb.ts";
+import { parseAddress, printAddress } from "../config/address.ts";
+import type { Log } from "../log/log.ts";
+import { Channel } from "../rpc/channel.ts";
+import { everyPage } from "../rpc/every-page.ts";
+import type { CallOptions, Client } from "../rpc/service.ts";
+import { metricsText } from "./metrics.ts";
+
+const healthMs = 2_000;
+const metricsMs = 5_000;
+const requestMs = 10_000;
+const connectionsMax = 256;
+const messageBytesMax = 64 * 1024 * 1024;
+
+const index = `Drover
+
+/healthz  200 while the controller serves, else 503
+/metrics  for Prometheus
+`;
+
+export interface HttpServerOptions {
+  /** The controller API, `host:port`. */
+  readonly api: string;
+  readonly log: Pick<Log, "warn">;
+}
+
+/** What is offered over HTTP: health and metrics. It knows only what the controller API says. */
+export class HttpServer {
+  readonly #channel: Channel;
+  readonly #controller: Client<typeof ControllerService>;
+  readonly #health: Client<typeof Health>;
+  readonly #log: Pick<Log, "warn">;
+  readonly #server: Server;
+  readonly #closed = new AbortController();
+
+  constructor({ api, log }: HttpServerOptions) {
+    this.#channel = new Channel(api, { messageBytesMax });
+    this.#controller = this.#channel.client(ControllerService);
+    this.#health = this.#channel.client(Health);
+    this.#log = log;
+    this.#server = createServer(
+      { requestTimeout: requestMs, headersTimeout: requestMs },
+      (request, response) => void this.#answer(request, response),
+    );
+    this.#server.maxConnections = connectionsMax;
+  }
+
+  /** Starts to serve at `host:port` (port 0: any free one) and gives the address bound. Throws an Error that a person can act on. */
+  async listen(address: string): Promise<string> {
+    const wanted = parseAddress(address);
+    if (typeof wanted === "string") throw new Error(`cannot listen at ${address}: ${wanted}`);
+    await new Promise<void>((resolve, reject) => {
+      const failed = (cause: Error) => reject(new Error(`cannot listen at ${address}: ${cause.message}`, { cause }));
+      this.#server.once("error", failed);
+      this.#server.listen(wanted.port, wanted.host, () => {
+        this.#server.off("error", failed);
+        resolve();
+      });
+    });
+    return printAddress({ host: wanted.host, port: (this.#server.address() as AddressInfo).port });
+  }
+
+  /** Ends the server with all its connections; resolves when none is left. */
+  async close(): Promise<void> {
+    this.#closed.abort();
+    const over = this.#server.listening ? new Promise<void>((resolve) => this.#server.close(() => resolve())) : undefined;
+    this.#server.closeAllConnections();
+    await over;
+    this.#channel.close();
+  }
+
+  /** Never rejects. */
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = "GET", url = "/" } = request;
+    request.resume();
+    if (method !== "GET" && method !== "HEAD") return send(response, method, 405, `no ${method} here, only GET\n`, { allow: "GET, HEAD" });
+    const path = url.replace(/[?#].*$/s, "");
+    try {
+      if (path === "/") send(response, method, 200, index);
+      else if (path === "/healthz") await this.#answerHealth(response, method);
+      else if (path === "/metrics")
+        send(response, method, 200, await this.#metrics(), { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
+      else send(response, method, 404, "not here; / says what is\n");
+    } catch (error) {
+      if (!this.#closed.signal.aborted) this.#log.warn({ path, error: String(error) }, "the controller API did not answer");
+      send(response, method, 503, "the controller API does not answer\n");
+    }
+  }
+
+  async #answerHealth(response: ServerResponse, method: string): Promise<void> {
+    const { status } = await this.#health.check({ service: "" }, this.#within(healthMs));
+    const serving = status === ServingStatus.SERVING;
+    send(response, method, serving ? 200 : 503, serving ? "ok\n" : "not serving\n");
+  }
+
+  async #metrics(): Promise<string> {
+    const within = this.#within(metricsMs);
+    const deployments: Deployment[] = [];
+    const replicas: Replica[] = [];
+    for await (const page of everyPage((pageToken) => this.#controller.listDeployments({ pageToken, pageSize: 1_000 }, within)))
+      deployments.push(...page.deployments);
+    for await (const page of everyPage((pageToken) => this.#controller.listReplicas({ pageToken, pageSize: 1_000 }, within)))
+      replicas.push(...page.replicas);
+    return metricsText(deployments, replicas);
+  }
+
+  #within(deadlineMs: number): CallOptions {
+    return { signal: this.#closed.signal, deadlineMs };
+  }
+}
+
+function send(
+  response: ServerResponse,
+  method: string,
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  if (response.destroyed) return;
+  response.writeHead(status, {
+    "content-type": "text/plain; charset=utf-8",
+    "content-length": Buffer.byteLength(text),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    ...headers,
+  });
+  response.end(method === "HEAD" ? undefined : text);
+}

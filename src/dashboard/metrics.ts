@@ -1,0 +1,62 @@
+import { type Deployment, type Replica, ReplicaState } from "../../gen/drover/v1/deployment_pb.ts";
+
+type Labels = Readonly<Record<string, string>>;
+interface Sample {
+  readonly labels: Labels;
+  readonly value: number | bigint;
+}
+
+/** Deployments and replicas in the text format of Prometheus, version 0.0.4. */
+export function metricsText(deployments: readonly Deployment[], replicas: readonly Replica[]): string {
+  const byDeployment = (read: (status: NonNullable<Deployment["status"]>) => number | bigint): readonly Sample[] =>
+    deployments.flatMap(({ spec, status }) => (spec && status ? [{ labels: { deployment: spec.name }, value: read(status) }] : []));
+  return [
+    gauge(
+      "drover_deployment_target_replicas",
+      "Replicas wanted.",
+      byDeployment((status) => status.targetReplicas),
+    ),
+    gauge(
+      "drover_deployment_running_replicas",
+      "Replicas that get requests.",
+      byDeployment((status) => status.runningReplicas),
+    ),
+    gauge(
+      "drover_deployment_ongoing_requests",
+      "Requests in work.",
+      byDeployment((status) => status.ongoingRequests),
+    ),
+    gauge(
+      "drover_deployment_queued_requests",
+      "Requests that wait at the gateway.",
+      byDeployment((status) => status.queuedRequests),
+    ),
+    gauge("drover_replicas", "Replicas by deployment and state.", countReplicas(deployments, replicas)),
+  ].join("");
+}
+
+/** Every state of every deployment, zeros too: a series that comes and goes cannot be alerted on. */
+function countReplicas(deployments: readonly Deployment[], replicas: readonly Replica[]): readonly Sample[] {
+  const names = new Set([...deployments.map(({ spec }) => spec?.name ?? ""), ...replicas.map(({ deployment }) => deployment)]);
+  const states = Object.entries(ReplicaState).filter(([, value]) => value !== ReplicaState.UNSPECIFIED);
+  const counts = new Map<string, number>();
+  for (const { deployment, state } of replicas) counts.set(`${deployment} ${state}`, (counts.get(`${deployment} ${state}`) ?? 0) + 1);
+  return [...names].flatMap((deployment) =>
+    states.map(([state, value]) => ({ labels: { deployment, state }, value: counts.get(`${deployment} ${value}`) ?? 0 })),
+  );
+}
+
+function gauge(name: string, help: string, samples: readonly Sample[]): string {
+  const lines = samples.map(({ labels, value }) => `${name}{${labelText(labels)}} ${value}\n`);
+  return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${lines.join("")}`;
+}
+
+function labelText(labels: Labels): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}="${escapeLabel(value)}"`)
+    .join(",");
+}
+
+function escapeLabel(value: string): string {
+  return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+}

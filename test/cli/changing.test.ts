@@ -1,0 +1,275 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import type { WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import { DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
+import { invalid, refusal } from "../../src/core/errors.ts";
+import { type ControllerHandlers, deploymentOf, folder, serve } from "./harness.ts";
+
+const files = {
+  "app.yaml": "name: a\nprogram: { module: { path: a.ts } }\nnum_replicas: 2\n",
+  "two.yaml": "name: a\nprogram: { module: { path: a.ts } }\n---\nname: b\nprogram: { module: { path: b.ts } }\n",
+};
+
+type Deploy = NonNullable<ControllerHandlers["deploy"]>;
+type Watch = NonNullable<ControllerHandlers["watchDeployments"]>;
+type Facts = Parameters<typeof deploymentOf>[1];
+
+const updated = (name: string, facts: Facts = {}) => ({ event: { case: "deploymentUpdated" as const, value: deploymentOf(name, facts) } });
+const deleted = (name: string) => ({ event: { case: "deploymentDeleted" as const, value: name } });
+const synced = { event: { case: "synced" as const, value: {} } };
+
+/** Accepts every spec as generation 2 and remembers what was asked. */
+function deploying(asked: string[] = []): Deploy {
+  return ({ spec, validateOnly }) => {
+    asked.push(`${spec?.name}${validateOnly ? " (check)" : ""}`);
+    return { deployment: deploymentOf(spec?.name ?? "", { generation: 2n }) };
+  };
+}
+
+/** A watch that sends these and then nothing until the caller leaves. */
+function watching(...events: readonly MessageInitShape<typeof WatchDeploymentsResponseSchema>[]): Watch {
+  return async function* (_, { signal }) {
+    yield* events;
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  };
+}
+
+test("deploy waits until the deployment is healthy at its generation, with a line for each change", async () => {
+  const asked: string[] = [];
+  const run = await serve({
+    deploy: deploying(asked),
+    watchDeployments: watching(
+      updated("a", { generation: 2n, observedGeneration: 1n }),
+      synced,
+      updated("a", {
+        generation: 2n,
+        observedGeneration: 2n,
+        state: DeploymentState.UPDATING,
+        runningReplicas: 1,
+        message: "1 of 2 running; starting a-x7k2p",
+      }),
+      updated("a", {
+        generation: 2n,
+        observedGeneration: 2n,
+        state: DeploymentState.UPDATING,
+        runningReplicas: 1,
+        message: "1 of 2 running; starting a-x7k2p",
+      }),
+      updated("a", { generation: 2n, observedGeneration: 2n }),
+    ),
+  });
+  expect(await run(["deploy", "app.yaml"], { cwd: await folder(files) })).toEqual({
+    exitCode: 0,
+    stdout: "a  HEALTHY  2/2 running\n",
+    stderr: "a  HEALTHY  2/2 running\na  UPDATING  1/2 running  starting a-x7k2p\na  HEALTHY  2/2 running\n",
+  });
+  expect(asked).toEqual(["a"]);
+});
+
+test("on a terminal the progress is one line, rewritten, and gone at the end", async () => {
+  const run = await serve({
+    deploy: deploying(),
+    watchDeployments: watching(
+      updated("a", { state: DeploymentState.UPDATING, runningReplicas: 1 }),
+      synced,
+      updated("a", { observedGeneration: 2n }),
+    ),
+  });
+  const { stderr } = await run(["deploy", "app.yaml"], { cwd: await folder(files), terminal: true, env: { NO_COLOR: "1" } });
+  const up = "\u001b[1A\u001b[0J";
+  expect(stderr).toBe(`a  UPDATING  1/2 running\n${up}a  HEALTHY  2/2 running\n${up}`);
+});
+
+test("a deployment that fails ends the wait with 1 and the program's last lines", async () => {
+  const message = "0 of 2 running; last failure (5 failed starts in a row): exit code 1\nTypeError: no model\n  in load";
+  const run = await serve({
+    deploy: deploying(),
+    watchDeployments: watching(updated("a", { observedGeneration: 2n, state: DeploymentState.DEPLOY_FAILED, message, runningReplicas: 0 })),
+  });
+  const { exitCode, stdout, stderr } = await run(["deploy", "app.yaml"], { cwd: await folder(files) });
+  expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
+  expect(stderr).toContain(
+    "error: a: DEPLOY_FAILED: 0 of 2 running; last failure (5 failed starts in a row): exit code 1\n  TypeError: no model\n    in load\n",
+  );
+});
+
+test("what failed at an older generation is not this deploy's failure", async () => {
+  const run = await serve({
+    deploy: deploying(),
+    watchDeployments: watching(
+      updated("a", { observedGeneration: 1n, state: DeploymentState.DEPLOY_FAILED }),
+      synced,
+      updated("a", { observedGeneration: 2n, state: DeploymentState.HEALTHY }),
+    ),
+  });
+  expect(await run(["deploy", "app.yaml"], { cwd: await folder(files) })).toMatchObject({ exitCode: 0 });
+});
+
+test("a deployment that is deleted, or is another one of its name, ends the wait with 1", async () => {
+  for (const last of [
+    deleted("a"),
+    { event: { case: "deploymentUpdated" as const, value: { ...deploymentOf("a", { observedGeneration: 9n }), uid: "another" } } },
+  ]) {
+    const run = await serve({ deploy: deploying(), watchDeployments: watching(updated("a"), synced, last) });
+    expect(await run(["deploy", "app.yaml"], { cwd: await folder(files) })).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining("error: a: was deleted meanwhile"),
+    });
+  }
+});
+
+test("a deployment that is gone before the watch begins is not waited for", async () => {
+  const run = await serve({ deploy: deploying(), watchDeployments: watching(synced) });
+  expect(await run(["deploy", "app.yaml"], { cwd: await folder(files) })).toMatchObject({
+    exitCode: 1,
+    stderr: "error: a: was deleted meanwhile\n",
+  });
+});
+
+test("a wait longer than --timeout ends with 1, says how it is, and that it goes on", async () => {
+  const run = await serve({
+    deploy: deploying(),
+    watchDeployments: watching(updated("a", { state: DeploymentState.UPDATING, message: "a-1 wants 8 CPUs" }), synced),
+  });
+  const { exitCode, stderr } = await run(["deploy", "app.yaml", "--timeout", "300ms"], { cwd: await folder(files) });
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(
+    /error: a: not done after \S+: UPDATING: a-1 wants 8 CPUs\n {2}a goes on without you: `drover status` shows how\n$/,
+  );
+});
+
+test("Ctrl-C in a wait ends with 130 and says that the deployment goes on", async () => {
+  const interrupt = new AbortController();
+  const run = await serve({ deploy: deploying(), watchDeployments: watching(updated("a", { state: DeploymentState.UPDATING }), synced) });
+  const ended = await run(["deploy", "app.yaml"], {
+    cwd: await folder(files),
+    interrupted: interrupt.signal,
+    onPrint: () => interrupt.abort(),
+  });
+  expect(ended).toMatchObject({ exitCode: 130, stderr: expect.stringContaining("error: interrupted: a goes on without you") });
+});
+
+test("a watch that expired is begun anew", async () => {
+  let watches = 0;
+  const run = await serve({
+    deploy: deploying(),
+    async *watchDeployments() {
+      watches += 1;
+      if (watches === 1) throw refusal("WATCH_EXPIRED", "too slow");
+      yield updated("a", { observedGeneration: 2n });
+    },
+  });
+  expect(await run(["deploy", "app.yaml"], { cwd: await folder(files) })).toMatchObject({ exitCode: 0 });
+  expect(watches).toBe(2);
+});
+
+test("a controller that stops during the wait is said, and that the deployment goes on", async () => {
+  const run = await serve({
+    deploy: deploying(),
+    // biome-ignore lint/correctness/useYield: it fails at once
+    async *watchDeployments() {
+      throw refusal("SHUTTING_DOWN", "this server is shutting down");
+    },
+  });
+  const { exitCode, stderr } = await run(["deploy", "app.yaml"], { cwd: await folder(files) });
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain("error: UNAVAILABLE: this server is shutting down\n");
+  expect(stderr).toContain("a goes on without you");
+});
+
+test("several specs are deployed all or none: each is checked first", async () => {
+  const asked: string[] = [];
+  const run = await serve({
+    deploy: (request, context) => {
+      if (request.spec?.name === "b") throw invalid([{ field: "spec.program.module.path", description: "there is no such file" }]);
+      return deploying(asked)(request, context);
+    },
+  });
+  expect(await run(["deploy", "two.yaml", "--no-wait"], { cwd: await folder(files) })).toEqual({
+    exitCode: 1,
+    stdout: "",
+    stderr: "error: two.yaml:5: spec.program.module.path: there is no such file\n",
+  });
+  expect(asked).toEqual(["a (check)"]);
+});
+
+test("a dry run changes nothing and says what would be", async () => {
+  const asked: string[] = [];
+  const run = await serve({ deploy: deploying(asked) });
+  const ended = await run(["deploy", "two.yaml", "--dry-run"], { cwd: await folder(files) });
+  expect(ended.stdout).toBe("a  valid  would be generation 2, revision 1\nb  valid  would be generation 2, revision 1\n");
+  expect(asked).toEqual(["a (check)", "b (check)"]);
+});
+
+test("standard input is a file like any other", async () => {
+  const asked: string[] = [];
+  const run = await serve({ deploy: deploying(asked) });
+  expect(await run(["deploy", "-", "--no-wait"], { stdin: files["app.yaml"] })).toMatchObject({
+    exitCode: 0,
+    stdout: "a  deployed  generation 2\n",
+  });
+  expect(asked).toEqual(["a"]);
+});
+
+test("a wrong file deploys nothing", async () => {
+  const asked: string[] = [];
+  const run = await serve({ deploy: deploying(asked) });
+  const cwd = await folder({ "app.yaml": "name: a\nprogram: { modul: { path: a.ts } }" });
+  expect(await run(["deploy", "app.yaml"], { cwd })).toEqual({
+    exitCode: 1,
+    stdout: "",
+    stderr: "error: app.yaml:2: spec.program.modul: no such field; did you mean module?\n",
+  });
+  expect(asked).toEqual([]);
+});
+
+test("scale sets the number and waits for it", async () => {
+  const asked: unknown[] = [];
+  const run = await serve({
+    scale: ({ name, numReplicas }) => {
+      asked.push([name, numReplicas]);
+      return { deployment: deploymentOf(name, { generation: 3n }) };
+    },
+    watchDeployments: watching(updated("a"), synced, updated("a", { observedGeneration: 3n, targetReplicas: 0, runningReplicas: 0 })),
+  });
+  expect(await run(["scale", "a", "0"])).toMatchObject({ exitCode: 0, stdout: "a  HEALTHY  0/0 running\n" });
+  expect(await run(["scale", "a", "4", "--no-wait"])).toMatchObject({ exitCode: 0, stdout: "a  4 wanted\n" });
+  expect(asked).toEqual([
+    ["a", 0],
+    ["a", 4],
+  ]);
+});
+
+test("delete waits until all are gone, also those that were gone before the watch began", async () => {
+  const run = await serve({
+    deleteDeployment: ({ name }) => ({ deployment: deploymentOf(name, { state: DeploymentState.DELETING }) }),
+    watchDeployments: watching(
+      updated("a", { state: DeploymentState.DELETING, message: "2 replicas finish their requests" }),
+      synced,
+      deleted("a"),
+    ),
+  });
+  expect(await run(["delete", "a", "b"])).toEqual({
+    exitCode: 0,
+    stdout: "b  deleted\na  deleted\n",
+    stderr: "a  DELETING  2/2 running  2 replicas finish their requests\n",
+  });
+});
+
+test("delete goes on past a name that is not there, and ends with 1", async () => {
+  const run = await serve({
+    deleteDeployment: ({ name, allowMissing }) => {
+      if (name !== "none") return { deployment: deploymentOf(name) };
+      if (allowMissing) return {};
+      throw refusal("DEPLOYMENT_NOT_FOUND", 'no deployment "none"');
+    },
+    watchDeployments: watching(synced),
+  });
+  expect(await run(["delete", "none", "a"])).toMatchObject({
+    exitCode: 1,
+    stdout: "a  deleted\n",
+    stderr: expect.stringContaining('NOT_FOUND: no deployment "none"'),
+  });
+  expect(await run(["delete", "none", "--allow-missing"])).toMatchObject({ exitCode: 0, stdout: "none  was not there\n" });
+  expect(await run(["delete", "a", "--no-wait"])).toMatchObject({ exitCode: 0, stdout: "a  deleting\n" });
+});

@@ -1,0 +1,69 @@
+import { toJson } from "@bufbuild/protobuf";
+import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { expect, test } from "vitest";
+import { type InvokeHandlers, serve } from "./harness.ts";
+
+/** Gives back what it was given. */
+const echo: InvokeHandlers = {
+  invoke: ({ input }) => ({ output: input.case === undefined ? { case: undefined } : input }),
+};
+
+test("the result is JSON: compact in a pipe, indented on a terminal", async () => {
+  const run = await serve({}, echo);
+  const json = '{"text": "Lovely!", "n": [1, null]}';
+  expect(await run(["invoke", "a", "m", json])).toEqual({ exitCode: 0, stdout: '{"text":"Lovely!","n":[1,null]}\n', stderr: "" });
+  expect((await run(["invoke", "a", "m", json], { terminal: true })).stdout).toBe(`${JSON.stringify(JSON.parse(json), null, 2)}\n`);
+  expect((await run(["invoke", "a", "m", json, "-o", "json"], { terminal: true })).stdout).toBe('{"text":"Lovely!","n":[1,null]}\n');
+});
+
+test("without method and input, the function is called with nothing", async () => {
+  const asked: unknown[] = [];
+  const run = await serve(
+    {},
+    {
+      invoke: ({ deployment, method, input }) => {
+        asked.push([deployment, method, input.case]);
+        return {};
+      },
+    },
+  );
+  expect((await run(["invoke", "a"])).stdout).toBe("null\n");
+  expect(asked).toEqual([["a", "", undefined]]);
+});
+
+test("standard input is JSON, or bytes that come out as they went in", async () => {
+  const run = await serve({}, echo);
+  expect((await run(["invoke", "a", "m", "-"], { stdin: " [1,\n2] " })).stdout).toBe("[1,2]\n");
+  expect((await run(["invoke", "a", "m", "-", "--bytes"], { stdin: "no newline" })).stdout).toBe("no newline");
+  expect((await run(["invoke", "a", "m", "hi", "--bytes", "-o", "json"])).stdout).toBe('{"bytes":"aGk="}\n');
+});
+
+test("each result of a stream is printed as it comes", async () => {
+  const interrupt = new AbortController();
+  const printed: string[] = [];
+  const run = await serve(
+    {},
+    {
+      async *invokeServerStream({ input }, { signal }) {
+        const words = input.case === "json" ? (toJson(ValueSchema, input.value) as readonly string[]) : [];
+        for (const word of words) yield { output: { case: "json", value: { kind: { case: "stringValue", value: word } } } };
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      },
+    },
+  );
+  const onPrint = (text: string) => {
+    printed.push(text);
+    if (printed.length === 2) interrupt.abort();
+  };
+  const ended = await run(["invoke", "a", "m", '["x", "y"]', "--stream"], { interrupted: interrupt.signal, onPrint });
+  expect(ended).toEqual({ exitCode: 130, stdout: '"x"\n"y"\n', stderr: "" });
+  expect(printed).toEqual(['"x"\n', '"y"\n']);
+});
+
+test("a call that takes longer than --timeout fails", async () => {
+  const run = await serve({}, { invoke: (_, { signal }) => new Promise((resolve) => signal.addEventListener("abort", () => resolve({}))) });
+  expect(await run(["invoke", "a", "--timeout", "100ms"])).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringMatching(/^error: DEADLINE_EXCEEDED: /),
+  });
+});

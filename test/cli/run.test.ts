@@ -1,0 +1,120 @@
+import { fileURLToPath } from "node:url";
+import { toJson } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { splitModule } from "../../src/cli/commands/run.ts";
+import { deploymentOf, folder, type Run, type RunOptions, serve } from "./harness.ts";
+
+const definitionPath = fileURLToPath(new URL("../../src/core/definition.ts", import.meta.url));
+
+/** Runs `drover run` in a folder with the modules given; `specs` are what was deployed. */
+async function running(modules: Readonly<Record<string, string>>): Promise<{
+  readonly cwd: string;
+  readonly specs: readonly unknown[];
+  readonly run: (...argv: readonly string[]) => Promise<Run>;
+  readonly runWith: (options: RunOptions, ...argv: readonly string[]) => Promise<Run>;
+}> {
+  const specs: unknown[] = [];
+  const withImport = Object.entries(modules).map(([name, text]) => [
+    name,
+    `import { define } from ${JSON.stringify(definitionPath)};\n${text}`,
+  ]);
+  const cwd = await folder(Object.fromEntries(withImport) as Record<string, string>);
+  const run = await serve({
+    deploy: ({ spec }) => {
+      if (spec) specs.push(toJson(DeploymentSpecSchema, spec, { useProtoFieldName: true }));
+      return { deployment: deploymentOf(spec?.name ?? "") };
+    },
+  });
+  const runWith = (options: RunOptions, ...argv: readonly string[]) => run(["run", ...argv, "--no-wait"], { cwd, ...options });
+  return { cwd, specs, run: (...argv) => runWith({}, ...argv), runWith };
+}
+
+test("run deploys the module's deployment with the options written in code", async () => {
+  const { cwd, specs, run } = await running({
+    "app.mts":
+      "class MyModel {}\nconst replicas: number = 2;\nexport const Model = define(MyModel, { numReplicas: replicas, requestTimeout: 1.5, runtimeEnv: { workingDir: 'data' } });",
+  });
+  expect(await run("app.mts")).toEqual({ exitCode: 0, stdout: "my-model  deployed  generation 1\n", stderr: "" });
+  expect(specs).toEqual([
+    {
+      name: "my-model",
+      program: { module: { path: `${cwd}/app.mts`, export_name: "Model" } },
+      num_replicas: 2,
+      request_timeout: "1.500s",
+      runtime_env: { working_dir: `${cwd}/data` },
+    },
+  ]);
+});
+
+test("of several deployments one is named, and flags go before the code's options", async () => {
+  const { specs, run, cwd } = await running({
+    "app.mjs":
+      "export const A = define(class {}, { name: 'a' });\nexport const B = define(class {}, { name: 'b', numReplicas: 1, resources: { numGpus: 1 }, runtimeEnv: { envVars: { X: '1' } } });",
+  });
+  expect(await run("app.mjs")).toMatchObject({
+    exitCode: 1,
+    stderr: `error: ${cwd}/app.mjs: it exports several deployments, name one of them: A, B\n`,
+  });
+  const flags = [
+    "--name",
+    "c",
+    "--replicas",
+    "3",
+    "--num-cpus",
+    "0.5",
+    "--max-ongoing-requests",
+    "9",
+    "--env",
+    "Y=2=3",
+    "--env",
+    "X=4",
+    "--init-args",
+    '{"size": [1]}',
+  ];
+  expect(await run("app.mjs:B", ...flags)).toMatchObject({ exitCode: 0 });
+  expect(specs).toEqual([
+    {
+      name: "c",
+      program: { module: { path: `${cwd}/app.mjs`, export_name: "B" } },
+      num_replicas: 3,
+      max_ongoing_requests: 9,
+      resources: { num_cpus: 0.5, num_gpus: 1 },
+      runtime_env: { env_vars: { X: "4", Y: "2=3" } },
+      init_args: { size: [1] },
+    },
+  ]);
+});
+
+test.each([
+  ["throws.mjs", "throw new TypeError('no model');", "TypeError: no model"],
+  ["missing.mjs", "import './not-there.mjs';", "not-there.mjs"],
+  ["none.mjs", "export const x = 1;", "it exports no deployment; it exports x"],
+])("a module that cannot be deployed is said to be so without a stack: %s", async (name, text, said) => {
+  const { run, specs } = await running({ [name]: text });
+  const ended = await run(name);
+  expect(ended.exitCode).toBe(1);
+  expect(ended.stderr).toContain(said);
+  expect(ended.stderr).not.toMatch(/\n\s+at /);
+  expect(specs).toEqual([]);
+});
+
+test("a module that is not there is named with its whole path", async () => {
+  const { run, cwd } = await running({});
+  expect(await run("none.ts:X")).toMatchObject({ exitCode: 1, stderr: `error: cannot run ${cwd}/none.ts: there is no such file\n` });
+});
+
+test("Ctrl-C ends the wait for a module that never finishes loading", async () => {
+  const { runWith } = await running({ "hangs.mjs": "globalThis.droverTestLoading?.();\nawait new Promise(() => {});" });
+  const interrupt = new AbortController();
+  const loading = globalThis as { droverTestLoading?: () => void };
+  loading.droverTestLoading = () => interrupt.abort();
+  expect(await runWith({ interrupted: interrupt.signal }, "hangs.mjs")).toMatchObject({ exitCode: 130 });
+});
+
+test("a colon begins the export, except in the name of a file that is there", async () => {
+  const cwd = await folder({ "a:b": "" });
+  expect(splitModule("a:b", cwd)).toEqual({ file: `${cwd}/a:b`, exportName: "" });
+  expect(splitModule("c.ts:Über_1", cwd)).toEqual({ file: `${cwd}/c.ts`, exportName: "Über_1" });
+  expect(splitModule("c.ts:9", cwd)).toEqual({ file: `${cwd}/c.ts:9`, exportName: "" });
+});

@@ -1,0 +1,149 @@
+import { expect, test } from "vitest";
+import { type Config, type Flags, hidePassword, readConfig } from "../../src/config/config.ts";
+
+type Env = Readonly<Record<string, string>>;
+
+function configOf(flags: Flags, env: Env = {}): Config {
+  const read = readConfig(flags, env, "/home/ada");
+  if ("problems" in read) throw new Error(read.problems.join("\n"));
+  return read.config;
+}
+
+function problemsOf(flags: Flags, env: Env = {}): readonly string[] {
+  const read = readConfig(flags, env, "/home/ada");
+  return "problems" in read ? read.problems : [];
+}
+
+test("without flags and environment everything has its default", () => {
+  expect(configOf({})).toEqual({
+    api: { host: "127.0.0.1", port: 9001 },
+    gateway: { host: "127.0.0.1", port: 9000 },
+    http: { host: "127.0.0.1", port: 9002 },
+    redisUrl: undefined,
+    redisServer: undefined,
+    dataDir: "/home/ada/.drover",
+    readyFile: undefined,
+    keepReplicas: false,
+    insecure: false,
+    numCpus: undefined,
+    numGpus: undefined,
+    logLevel: "info",
+  });
+});
+
+test("every setting can be given by flag", () => {
+  const flags: Flags = {
+    api: "localhost:1",
+    gateway: "[::1]:2",
+    http: ":3",
+    redis: "rediss://cache:6380",
+    data: "../state",
+    readyFile: "ready.json",
+    keepReplicas: true,
+    insecure: true,
+    numCpus: "1.5",
+    numGpus: "2",
+    logLevel: "debug",
+  };
+  expect(configOf(flags)).toEqual({
+    api: { host: "localhost", port: 1 },
+    gateway: { host: "::1", port: 2 },
+    http: { host: "127.0.0.1", port: 3 },
+    redisUrl: "rediss://cache:6380",
+    redisServer: undefined,
+    dataDir: "/home/state",
+    readyFile: "/home/ada/ready.json",
+    keepReplicas: true,
+    insecure: true,
+    numCpus: 1.5,
+    numGpus: 2,
+    logLevel: "debug",
+  });
+});
+
+test("every setting of the environment is read, and a flag wins over it", () => {
+  const env = {
+    DROVER_API: ":11",
+    DROVER_GATEWAY: ":12",
+    DROVER_HTTP: ":13",
+    DROVER_REDIS_URL: "unix:/run/redis.sock",
+    DROVER_DATA: "/var/drover",
+    DROVER_LOG_LEVEL: "warn",
+    DROVER_REDIS_SERVER: "bin/redis-server",
+    DROVER_SOMETHING_ELSE: "ignored",
+  };
+  const { api, gateway, http, redisUrl, dataDir, logLevel, redisServer } = configOf({}, env);
+  expect([api.port, gateway.port, http.port]).toEqual([11, 12, 13]);
+  expect({ redisUrl, dataDir, logLevel, redisServer }).toEqual({
+    redisUrl: "unix:/run/redis.sock",
+    dataDir: "/var/drover",
+    logLevel: "warn",
+    redisServer: "/home/ada/bin/redis-server",
+  });
+  expect(configOf({ api: ":21", logLevel: "error" }, env)).toMatchObject({ api: { port: 21 }, logLevel: "error" });
+});
+
+test("an empty variable is as good as none", () => {
+  expect(configOf({}, { DROVER_API: "", DROVER_REDIS_URL: "", DROVER_REDIS_SERVER: "" })).toEqual(configOf({}));
+});
+
+test("a redis-server without a slash is looked for on PATH", () => {
+  expect(configOf({}, { DROVER_REDIS_SERVER: "redis-server-7" }).redisServer).toBe("redis-server-7");
+});
+
+test("every problem is reported at once, with the flag or variable, the value and what is allowed", () => {
+  const problems = problemsOf(
+    { api: "nine", http: "localhost:70000", numCpus: "-1", numGpus: "0.5", logLevel: "loud" },
+    { DROVER_GATEWAY: "0.0.0.0:9000", DROVER_REDIS_URL: "http://cache" },
+  );
+  expect(problems).toEqual([
+    '--api "nine": must be "host:port", for example 127.0.0.1:9001 or [::1]:9001',
+    expect.stringMatching(/^DROVER_GATEWAY "0\.0\.0\.0:9000": is not a loopback address.*--insecure$/),
+    '--http "localhost:70000": port 70000 is out of range: must be 0 to 65535',
+    expect.stringMatching(/^DROVER_REDIS_URL "http:\/\/cache": must be "redis:\/\/host:port"/),
+    '--num-cpus "-1": must be a multiple of 0.001 from 0 to 10,000',
+    '--num-gpus "0.5": must be a whole number from 0 to 1,024',
+    '--log-level "loud": must be one of trace, debug, info, warn, error, fatal, silent',
+  ]);
+});
+
+test.each(["0.0.0.0:1", "[::]:1", "192.168.1.7:1", "db.example.com:1"])("%s is refused, and allowed with --insecure", (api) => {
+  expect(problemsOf({ api })).toHaveLength(1);
+  expect(problemsOf({ api, insecure: true })).toEqual([]);
+});
+
+test("two servers at one port are refused, but any number at port 0", () => {
+  expect(problemsOf({ api: ":9000" })).toEqual(["--api and --gateway are both 127.0.0.1:9000: give one of them another port"]);
+  expect(problemsOf({ api: ":0", gateway: ":0", http: ":0" })).toEqual([]);
+});
+
+test.each(["1e3", "NaN", "Infinity", "0x10", "0.0005", "10001", "", " 1"])("%j is no number of CPUs", (numCpus) => {
+  expect(problemsOf({ numCpus })).toHaveLength(1);
+});
+
+test.each(["redis://", "cache:6379", "unix:", "unix:relative", "rediss:///0", "file:///x"])("%s is no Redis URL", (redis) => {
+  expect(problemsOf({ redis })).toHaveLength(1);
+});
+
+test.each([
+  "redis://ada:secret@cache:1:2",
+  "http://:secret@cache",
+  "redis:secret@cache",
+  "ada:secret@cache:6379",
+  "redis://a:secret/@b:x",
+  "redis://a/?password=secret",
+])("a password is never printed: %s", (redis) => {
+  expect(hidePassword(redis)).not.toContain("secret");
+  expect(problemsOf({ redis }).join("\n")).not.toContain("secret");
+});
+
+test("what is no password is shown", () => {
+  expect(hidePassword("unix:/data/a@b/redis.sock")).toBe("unix:/data/a@b/redis.sock");
+  expect(hidePassword("redis://ada:secret@cache:6379/2")).toBe("redis://***@cache:6379/2");
+});
+
+test("a config cannot be changed", () => {
+  const config = configOf({});
+  expect(Object.isFrozen(config)).toBe(true);
+  expect(Object.isFrozen(config.api)).toBe(true);
+});

@@ -1,0 +1,154 @@
+import { expect, onTestFinished, test } from "vitest";
+import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
+import { ReplicaState } from "../../gen/drover/v1/deployment_pb.ts";
+import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "../../gen/health/v1/health_pb.ts";
+import { realClock } from "../../src/clock/real.ts";
+import { refusal, StatusError } from "../../src/core/errors.ts";
+import { HttpServer } from "../../src/dashboard/http-server.ts";
+import { silentLog } from "../../src/log/log.ts";
+import { RpcServer } from "../../src/rpc/server.ts";
+import { type Implementation, implement, type ServiceHandlers } from "../../src/rpc/service.ts";
+
+type Controller = Pick<ServiceHandlers<typeof ControllerService>, "listDeployments" | "listReplicas">;
+
+const none: Controller = { listDeployments: () => ({}), listReplicas: () => ({}) };
+
+/** An HTTP server before a controller API that answers as told; gives its URL. */
+async function serve(status: () => ServingStatus, controller: Controller = none): Promise<string> {
+  const unimplemented = () => {
+    throw new StatusError("UNIMPLEMENTED", "not in this test");
+  };
+  const rest = Object.fromEntries(ControllerService.methods.map(({ localName }) => [localName, unimplemented]));
+  const implementations: readonly Implementation[] = [
+    implement(ControllerService, { ...rest, ...controller } as ServiceHandlers<typeof ControllerService>),
+    implement(Health, { check: () => ({ status: status() }), list: unimplemented, watch: unimplemented } as ServiceHandlers<typeof Health>),
+  ];
+  const server = new RpcServer({ implementations, log: silentLog, clock: realClock });
+  const api = await server.listen("127.0.0.1:0");
+  onTestFinished(() => server.close(0));
+  return listen(api);
+}
+
+async function listen(api: string): Promise<string> {
+  const http = new HttpServer({ api, log: silentLog });
+  onTestFinished(() => http.close());
+  return `http://${await http.listen("127.0.0.1:0")}`;
+}
+
+async function get(url: string, init?: RequestInit): Promise<readonly [status: number, text: string]> {
+  const response = await fetch(url, init);
+  return [response.status, await response.text()];
+}
+
+test("health is the controller API's", async () => {
+  let status: ServingStatus = ServingStatus.SERVING;
+  const url = await serve(() => status);
+  expect(await get(`${url}/healthz`)).toEqual([200, "ok\n"]);
+  expect(await get(`${url}/healthz?verbose`)).toEqual([200, "ok\n"]);
+  status = ServingStatus.NOT_SERVING;
+  expect(await get(`${url}/healthz`)).toEqual([503, "not serving\n"]);
+});
+
+test("where the controller API does not answer, neither health nor metrics are invented", async () => {
+  const url = await listen("127.0.0.1:1");
+  expect(await get(`${url}/healthz`)).toEqual([503, "the controller API does not answer\n"]);
+  expect(await get(`${url}/metrics`)).toEqual([503, "the controller API does not answer\n"]);
+  const failing = await serve(() => ServingStatus.SERVING, {
+    ...none,
+    listReplicas: () => Promise.reject(refusal("STORE_UNAVAILABLE", "away")),
+  });
+  expect((await get(`${failing}/metrics`))[0]).toBe(503);
+});
+
+test("metrics are those of all pages, in Prometheus's text format", async () => {
+  const url = await serve(() => ServingStatus.SERVING, {
+    listDeployments: ({ pageToken }) =>
+      pageToken === ""
+        ? {
+            deployments: [
+              { spec: { name: "a" }, status: { targetReplicas: 3, runningReplicas: 2, ongoingRequests: 7n, queuedRequests: 1n } },
+            ],
+            nextPageToken: "b",
+          }
+        : { deployments: [{ spec: { name: 'b"\\\n' }, status: {} }] },
+    listReplicas: () => ({
+      replicas: [
+        { deployment: "a", state: ReplicaState.RUNNING },
+        { deployment: "a", state: ReplicaState.RUNNING },
+        { deployment: "a", state: ReplicaState.PENDING },
+      ],
+    }),
+  });
+  const response = await fetch(`${url}/metrics`);
+  expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+  const text = await response.text();
+  expect(text.split("\n").slice(0, 4)).toEqual([
+    "# HELP drover_deployment_target_replicas Replicas wanted.",
+    "# TYPE drover_deployment_target_replicas gauge",
+    'drover_deployment_target_replicas{deployment="a"} 3',
+    'drover_deployment_target_replicas{deployment="b\\"\\\\\\n"} 0',
+  ]);
+  for (const line of [
+    'drover_deployment_running_replicas{deployment="a"} 2',
+    'drover_deployment_ongoing_requests{deployment="a"} 7',
+    'drover_deployment_queued_requests{deployment="a"} 1',
+    'drover_replicas{deployment="a",state="RUNNING"} 2',
+    'drover_replicas{deployment="a",state="PENDING"} 1',
+    'drover_replicas{deployment="a",state="FAILED"} 0',
+  ])
+    expect(text).toContain(`\n${line}\n`);
+});
+
+test("the index says what there is; anything else is not found, and nothing can be changed", async () => {
+  const url = await serve(() => ServingStatus.SERVING);
+  expect(await get(url)).toEqual([200, expect.stringContaining("/metrics")]);
+  expect(await get(`${url}/`, { method: "HEAD" })).toEqual([200, ""]);
+  expect((await get(`${url}/etc/passwd`))[0]).toBe(404);
+  expect((await get(`${url}/metrics`, { method: "POST", body: "x" }))[0]).toBe(405);
+});
+
+test("closing ends requests in work, and the port is free again", async () => {
+  const left: Promise<unknown>[] = [];
+  let arrived: () => void = () => {};
+  const arriving = new Promise<void>((resolve) => {
+    arrived = resolve;
+  });
+  const controller = {
+    ...none,
+    listDeployments: (_: unknown, { signal }: { readonly signal: AbortSignal }) => {
+      arrived();
+      const gone = new Promise<object>((resolve) => signal.addEventListener("abort", () => resolve({})));
+      left.push(gone);
+      return gone;
+    },
+  };
+  const server = new RpcServer({
+    implementations: [implement(ControllerService, controller as unknown as ServiceHandlers<typeof ControllerService>)].map((given) => ({
+      ...given,
+      handlers: { ...Object.fromEntries(ControllerService.methods.map(({ localName }) => [localName, () => ({})])), ...given.handlers },
+    })),
+    log: silentLog,
+    clock: realClock,
+  });
+  const api = await server.listen("127.0.0.1:0");
+  onTestFinished(() => server.close(0));
+  const http = new HttpServer({ api, log: silentLog });
+  const address = await http.listen("127.0.0.1:0");
+  const asked = fetch(`http://${address}/metrics`).catch(() => "cut");
+  await arriving;
+  await http.close();
+  expect(await asked).toBe("cut");
+  await Promise.all(left);
+  const next = new HttpServer({ api, log: silentLog });
+  expect(await next.listen(address)).toBe(address);
+  await next.close();
+});
+
+test("a port that is taken, and an address that is none, are refused with their name", async () => {
+  const url = await listen("127.0.0.1:1");
+  const taken = url.slice("http://".length);
+  const http = new HttpServer({ api: "127.0.0.1:1", log: silentLog });
+  onTestFinished(() => http.close());
+  await expect(http.listen(taken)).rejects.toThrow(`cannot listen at ${taken}: `);
+  await expect(http.listen("nowhere")).rejects.toThrow('cannot listen at nowhere: must be "host:port"');
+});
