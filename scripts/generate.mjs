@@ -1,7 +1,8 @@
-// Writes gen/ from proto/. No npm package ships buf/validate/validate.proto as text, but protovalidate
+// Writes gen/ from proto/, and the examples' gen/ from theirs. No npm package ships buf/validate/validate.proto as text, but protovalidate
 // carries its descriptor: print one from it (structure only) into an ignored folder for the compiler.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 
 const scalars = {
@@ -65,4 +66,7 @@ const text = [
 
 mkdirSync(".generate/validate/buf/validate", { recursive: true });
 writeFileSync(".generate/validate/buf/validate/validate.proto", text);
-execFileSync("buf", ["generate"], { stdio: "inherit" });
+// One template for each gen/ folder. With `--out DIR` everything is written under that folder instead, and the checkout stays as it is.
+const { out } = parseArgs({ options: { out: { type: "string" } } }).values;
+for (const template of ["buf.gen.yaml", "examples/greeter/buf.gen.yaml"])
+  execFileSync("buf", ["generate", "--template", template, ...(out === undefined ? [] : ["--output", out])], { stdio: "inherit" });

@@ -1,0 +1,229 @@
+// `npm run demo`: the main job on real input, from nothing to a clean end. Everything it prints is read from the system.
+//   npm run demo -- --file TEXT     another text than the README
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { fromJson, toJson } from "@bufbuild/protobuf";
+import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { Channel, StatusError } from "drover/client";
+import { ControllerService } from "drover/gen/drover/v1/controller_service_pb";
+import { ReplicaState } from "drover/gen/drover/v1/deployment_pb";
+import { InvokeService } from "drover/gen/drover/v1/invoke_service_pb";
+
+const root = resolve(import.meta.dirname, "../..");
+const { values } = parseArgs({ options: { file: { type: "string", default: join(root, "README.md") } } });
+const clients = 16;
+const startMaxMs = 30_000;
+
+const bold = (text: string) => (process.stdout.isTTY ? `\x1b[1m${text}\x1b[0m` : text);
+const say = (text: string) => console.log(text === "" ? "" : `  ${text}`);
+const title = (text: string) => console.log(`\n${bold(text)}`);
+const count = (number: number) => number.toLocaleString("en");
+const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
+
+/** The sentences of a text, without the marks that Markdown puts around them. */
+function sentencesOf(text: string): readonly string[] {
+  const prose = text.replace(/```[\s\S]*?```/g, "").replace(/[#>*_`|[\]]/g, " ");
+  const sentences = [...new Intl.Segmenter("en", { granularity: "sentence" }).segment(prose)].map(({ segment }) =>
+    segment.replace(/\s+/g, " ").trim(),
+  );
+  return sentences.filter((sentence) => /[a-z]{3}/i.test(sentence));
+}
+
+/** Runs the CLI as a user would, and shows what it prints. */
+function drover(...args: string[]): void {
+  say(`$ drover ${args.join(" ").replace(`${root}/`, "")}`);
+  const output = execFileSync(process.execPath, [join(root, "dist/src/main.js"), ...args], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  for (const line of output.trimEnd().split("\n")) say(line);
+}
+
+interface Load {
+  readonly milliseconds: number;
+  /** Of each request that was answered. */
+  readonly latenciesMs: readonly number[];
+  readonly retries: number;
+  readonly lost: number;
+  readonly byReplica: ReadonlyMap<string, number>;
+  readonly answers: readonly { readonly sentence: string; readonly label: string; readonly score: number }[];
+}
+
+/** Classifies sentences from many clients at once, each sending its next request when it has its answer, until `more` says no. */
+async function classify(channel: Channel, sentences: readonly string[], more: (sent: number) => boolean): Promise<Load> {
+  const invoke = channel.client(InvokeService);
+  const load = {
+    latenciesMs: [] as number[],
+    retries: 0,
+    lost: 0,
+    byReplica: new Map<string, number>(),
+    answers: [] as { sentence: string; label: string; score: number }[],
+  };
+  let sent = 0;
+  const client = async () => {
+    while (more(sent)) {
+      const sentence = sentences[sent++ % sentences.length] ?? "";
+      const began = performance.now();
+      let replica = "";
+      for (let tries = 0; ; tries++) {
+        try {
+          const request = {
+            deployment: "sentiment",
+            method: "classify",
+            input: { case: "json" as const, value: fromJson(ValueSchema, { text: sentence }) },
+          };
+          const { output } = await invoke.invoke(request, {
+            deadlineMs: 10_000,
+            onHeaders: (headers) => (replica = String(headers.get("drover-replica")[0] ?? "")),
+          });
+          if (output.case === "json")
+            load.answers.push({ sentence, ...(toJson(ValueSchema, output.value) as { label: string; score: number }) });
+          load.latenciesMs.push(performance.now() - began);
+          load.byReplica.set(replica, (load.byReplica.get(replica) ?? 0) + 1);
+          break;
+        } catch (error) {
+          // To classify twice does no harm, so a client may retry what was lost on the way.
+          if (error instanceof StatusError && error.code === "UNAVAILABLE" && tries < 5) load.retries++;
+          else {
+            if (load.lost++ < 3) say(`lost: ${error instanceof Error ? error.message : String(error)}`);
+            break;
+          }
+        }
+      }
+    }
+  };
+  const began = performance.now();
+  await Promise.all(Array.from({ length: clients }, client));
+  return { ...load, milliseconds: performance.now() - began };
+}
+
+function showLoad({ latenciesMs, milliseconds, byReplica }: Load): void {
+  const sorted = latenciesMs.toSorted((a, b) => a - b);
+  const at = (share: number) => (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0).toFixed(1);
+  say(
+    `${count(sorted.length)} requests, ${count(Math.round((sorted.length / milliseconds) * 1_000))} requests/s, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`,
+  );
+  for (const [replica, served] of [...byReplica].sort()) say(`${replica.padEnd(20)} ${count(served).padStart(8)}`);
+}
+
+async function waitFor(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const began = performance.now();
+  while (!(await holds())) {
+    if (performance.now() - began > startMaxMs) throw new Error(`gave up waiting: ${what}`);
+    await pause(20);
+  }
+}
+
+async function main(): Promise<void> {
+  const began = performance.now();
+  const dataDir = mkdtempSync(join(tmpdir(), "drover-demo-"));
+  const readyFile = join(dataDir, "ready.json");
+  let controller: ChildProcess | undefined;
+  try {
+    title("Drover starts: controller, gateway and a Redis of its own, on free ports");
+    const any = "127.0.0.1:0";
+    controller = spawn(
+      process.execPath,
+      [
+        join(root, "dist/src/main.js"),
+        "start",
+        "--api",
+        any,
+        "--gateway",
+        any,
+        "--http",
+        any,
+        "--data",
+        dataDir,
+        "--ready-file",
+        readyFile,
+        "--log-level",
+        "warn",
+      ],
+      { stdio: ["ignore", "ignore", "inherit"] },
+    );
+    await waitFor("Drover to start", () => existsSync(readyFile) || controller?.exitCode !== null);
+    if (controller.exitCode !== null) throw new Error("Drover did not start");
+    const addresses = JSON.parse(readFileSync(readyFile, "utf8")) as { api: string; gateway: string };
+    process.env.DROVER_API = addresses.api;
+    say(`controller ${addresses.api}, gateway ${addresses.gateway}, after ${((performance.now() - began) / 1_000).toFixed(1)} s`);
+
+    title("Two replicas of a text classifier (wink-nlp), options in its code");
+    drover("run", join(root, "examples/sentiment/sentiment.ts"));
+
+    const text = readFileSync(values.file, "utf8");
+    const sentences = sentencesOf(text);
+    const channel = new Channel(addresses.gateway);
+    title(`Every sentence of ${values.file.replace(`${root}/`, "")}, through the gateway, from ${clients} clients`);
+    const first = await classify(channel, sentences, (sent) => sent < sentences.length);
+    for (const label of ["positive", "neutral", "negative"])
+      say(`${label.padEnd(9)} ${String(first.answers.filter((answer) => answer.label === label).length).padStart(4)}`);
+    const [best] = first.answers.toSorted((a, b) => b.score - a.score);
+    const [worst] = first.answers.toSorted((a, b) => a.score - b.score);
+    for (const answer of [best, worst]) if (answer) say(`${answer.score.toFixed(2).padStart(5)}  ${answer.sentence.slice(0, 90)}`);
+    showLoad(first);
+
+    title("The same for three seconds");
+    const until = (ms: number) => {
+      const end = performance.now() + ms;
+      return () => performance.now() < end;
+    };
+    showLoad(await classify(channel, sentences, until(3_000)));
+
+    title("Four replicas");
+    drover("scale", "sentiment", "4");
+    showLoad(await classify(channel, sentences, until(3_000)));
+
+    title("SIGKILL to one of them in the middle of the load");
+    const api = new Channel(addresses.api);
+    const controllerApi = api.client(ControllerService);
+    const running = async () =>
+      (await controllerApi.listReplicas({ deployment: "sentiment" })).replicas.filter(({ state }) => state === ReplicaState.RUNNING);
+    const before = await running();
+    const victim = before[0];
+    if (victim === undefined) throw new Error("no replica runs");
+    let back = false;
+    const recovery = (async () => {
+      await pause(700);
+      process.kill(Number(victim.pid), "SIGKILL");
+      const killedAt = performance.now();
+      const known = new Set(before.map(({ replicaId }) => replicaId));
+      await waitFor("a new replica", async () => {
+        const now = await running();
+        const fresh = now.find(({ replicaId }) => !known.has(replicaId));
+        if (fresh === undefined || now.length < 4) return false;
+        say(
+          `killed ${victim.replicaId} (pid ${victim.pid}); ${fresh.replicaId} (pid ${fresh.pid}) took its place after ${((performance.now() - killedAt) / 1_000).toFixed(1)} s`,
+        );
+        return true;
+      });
+      back = true;
+    })();
+    const end = until(3_000);
+    const kill = await classify(channel, sentences, () => end() || !back);
+    await recovery;
+    showLoad(kill);
+    say(`${count(kill.latenciesMs.length)} answered, ${count(kill.retries)} retried by their client, ${count(kill.lost)} lost`);
+    if (kill.lost > 0) throw new Error("requests were lost");
+    drover("replicas", "sentiment");
+
+    title("The end: the deployment is deleted, everything stops");
+    drover("delete", "sentiment");
+    channel.close();
+    api.close();
+    controller.kill("SIGTERM");
+    const exitCode = await new Promise<number | null>((done) =>
+      controller?.exitCode === null ? controller.once("exit", done) : done(controller?.exitCode ?? null),
+    );
+    if (exitCode !== 0) throw new Error(`the controller ended with ${exitCode}`);
+    say(`done in ${((performance.now() - began) / 1_000).toFixed(1)} s`);
+  } finally {
+    if (controller?.exitCode === null) controller.kill("SIGKILL");
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+await main();

@@ -1,0 +1,214 @@
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ControllerService } from "../gen/drover/v1/controller_service_pb.ts";
+import { Health } from "../gen/health/v1/health_pb.ts";
+import { ControllerApi } from "./api/controller-service.ts";
+import { realClock as clock, realRandom as random } from "./clock/real.ts";
+import { printAddress } from "./config/address.ts";
+import { type Config, hidePassword } from "./config/config.ts";
+import { HttpServer } from "./dashboard/http-server.ts";
+import { detectCapacity } from "./engine/capacity.ts";
+import { lockFolder } from "./engine/folder-lock.ts";
+import { LocalEngine } from "./engine/local-engine.ts";
+import { prepareSocketFolder, socketPath } from "./engine/socket-path.ts";
+import { Gateway } from "./gateway/gateway.ts";
+import { createLog, type Log } from "./log/log.ts";
+import { LeaseKeeper } from "./loops/lease-keeper.ts";
+import { ReconcileLoop } from "./loops/reconcile-loop.ts";
+import { ReplicaLinks } from "./loops/replica-links.ts";
+import { RouteTable } from "./loops/route-table.ts";
+import { stopReplicas } from "./loops/stop-replicas.ts";
+import { HealthService } from "./rpc/health.ts";
+import { descriptorsOf, reflection } from "./rpc/reflection.ts";
+import { RpcServer } from "./rpc/server.ts";
+import { Mirror } from "./store/mirror.ts";
+import { type PrivateRedis, startPrivateRedis } from "./store/private-redis.ts";
+import { openRedisStore } from "./store/redis-store.ts";
+
+const idLength = 12;
+/** How long requests may go on while the controller stops. */
+const gatewayGraceMs = 10_000;
+const apiGraceMs = 1_000;
+
+/** Where a running controller can be reached; what a ready file holds. */
+export interface Addresses {
+  readonly api: string;
+  readonly gateway: string;
+  readonly http: string;
+  readonly redis: string;
+  readonly pid: number;
+}
+
+/** Things to close, the last opened first. */
+class Closers {
+  readonly #closers: (() => Promise<void> | void)[] = [];
+
+  add(close: () => Promise<void> | void): void {
+    this.#closers.push(close);
+  }
+
+  async closeAll(log: Log): Promise<void> {
+    for (const close of this.#closers.splice(0).reverse()) {
+      await Promise.resolve(close()).catch((cause: unknown) => log.warn({ cause: String(cause) }, "closing failed"));
+    }
+  }
+}
+
+/** Runs a controller until the signal aborts; calls `onReady` once everything serves. Fails if it cannot start, with nothing left behind. */
+export async function runController(config: Config, signal: AbortSignal, onReady: (addresses: Addresses) => void): Promise<void> {
+  const log = createLog(config.logLevel);
+  const closers = new Closers();
+  try {
+    const addresses = await open(config, log, closers);
+    if (config.readyFile !== undefined) await writeReadyFile(config.readyFile, addresses, closers);
+    onReady(addresses);
+    if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    log.info("stopping");
+  } finally {
+    await closers.closeAll(log);
+  }
+}
+
+async function open(config: Config, log: Log, closers: Closers): Promise<Addresses> {
+  await mkdir(config.dataDir, { recursive: true });
+  const lock = await lockFolder(config.dataDir);
+  closers.add(() => lock.release());
+
+  const redis = await openRedis(config, log, closers);
+  const store = await openRedisStore({ ...redis, clock, log: log.child({ room: "store" }) });
+  closers.add(() => store.close());
+  const mirror = await Mirror.open({ store, clock, log: log.child({ room: "store" }) });
+  closers.add(() => mirror.close());
+
+  const capacity = await detectCapacity({
+    ...(config.numCpus === undefined ? {} : { cpus: config.numCpus }),
+    ...(config.numGpus === undefined ? {} : { gpus: config.numGpus }),
+  });
+  const engine = await LocalEngine.open({
+    dataDir: config.dataDir,
+    capacity,
+    clock,
+    log: log.child({ room: "engine" }),
+    ambientEnv: process.env,
+  });
+  closers.add(() => engine.close());
+
+  const loopLog = log.child({ room: "loops" });
+  const lease = new LeaseKeeper({ store, id: random.id(idLength), clock, log: loopLog, onLead: () => loop.wake() });
+  const links = new ReplicaLinks({ epoch: () => lease.epoch, gatewayOngoing: (id) => gateway.ongoing(id), clock, log: loopLog });
+  const routes = new RouteTable(mirror, (id) => links.contact(id));
+  const gateway = new Gateway({ routes, clock, random, log: log.child({ room: "gateway" }) });
+  const loop = new ReconcileLoop({
+    mirror,
+    store,
+    engine,
+    port: links,
+    epoch: () => lease.epoch,
+    moduleHost: [process.execPath, hostPath],
+    clock,
+    random,
+    log: loopLog,
+  });
+  mirror.subscribe((event) => {
+    const names = event.kind === "reset" ? mirror.deployments().keys() : [deploymentOf(event.change)];
+    for (const name of names) routes.changed(name);
+    loop.wake();
+  });
+  links.onChange((deployment) => {
+    routes.changed(deployment);
+    loop.wake();
+  });
+  engine.onExit(() => loop.wake());
+
+  const leaseEnd = new AbortController();
+  const leaseDone = lease.run(leaseEnd.signal);
+  closers.add(() => {
+    leaseEnd.abort();
+    return leaseDone;
+  });
+  closers.add(() => (config.keepReplicas ? undefined : stopReplicas({ engine, mirror, store, epoch: lease.epoch, clock, log: loopLog })));
+  closers.add(() => links.close());
+  const loopEnd = new AbortController();
+  const loopDone = loop.run(loopEnd.signal);
+  closers.add(() => {
+    loopEnd.abort();
+    return loopDone;
+  });
+
+  closers.add(() => gateway.close(gatewayGraceMs));
+  const gatewayAddress = await gateway.listen(printAddress(config.gateway));
+  const observed = {
+    replica: (id: string) => links.contact(id).load,
+    queued: (name: string) => gateway.queued(name),
+    pid: (id: string) => loop.pid(id),
+  };
+  const api = new ControllerApi({
+    store,
+    mirror,
+    observed,
+    capacity: () => engine.capacity(),
+    logs: (id, options, stop) => engine.logs(id, options, stop),
+    clock,
+    random,
+  });
+  const health = new HealthService();
+  const apiServer = new RpcServer({
+    implementations: [api.implementation, health.implementation, ...reflection(descriptorsOf([ControllerService, Health]))],
+    log: log.child({ room: "api" }),
+    clock,
+  });
+  closers.add(async () => {
+    health.set("", false);
+    api.close();
+    await apiServer.close(apiGraceMs);
+    health.close();
+  });
+  const apiAddress = await apiServer.listen(printAddress(config.api));
+  health.set("", true);
+  health.set(ControllerService.typeName, true);
+
+  const http = new HttpServer({ api: apiAddress, log: log.child({ room: "dashboard" }) });
+  closers.add(() => http.close());
+  const httpAddress = await http.listen(printAddress(config.http));
+  return { api: apiAddress, gateway: gatewayAddress, http: httpAddress, redis: redis.url ?? `unix:${redis.socketPath}`, pid: process.pid };
+}
+
+/** The program that runs `module` programs; TypeScript in a checkout, JavaScript when built. */
+const hostPath = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./replica/host.ts" : "./replica/host.js", import.meta.url));
+
+async function openRedis(
+  config: Config,
+  log: Log,
+  closers: Closers,
+): Promise<{ readonly url: string; readonly socketPath?: undefined } | { readonly socketPath: string; readonly url?: undefined }> {
+  const unix = "unix:";
+  if (config.redisUrl?.startsWith(unix)) return { socketPath: config.redisUrl.slice(unix.length).replace(/^\/\/(?=\/)/, "") };
+  if (config.redisUrl !== undefined) return { url: config.redisUrl };
+  const dataDir = join(config.dataDir, "redis");
+  const path = socketPath(config.dataDir, join(dataDir, "redis.sock"));
+  await prepareSocketFolder(path);
+  const redis: PrivateRedis = await startPrivateRedis({
+    dataDir,
+    socketPath: path,
+    ...(config.redisServer === undefined ? {} : { binary: config.redisServer }),
+    clock,
+    log: log.child({ room: "store" }),
+  });
+  closers.add(() => redis.close());
+  return { socketPath: redis.socketPath };
+}
+
+function deploymentOf(change: { readonly kind: string; readonly key: string; readonly value: unknown }): string {
+  if (change.kind !== "replica") return change.key;
+  // A replica's id is its deployment's name and a random part without a hyphen.
+  return (change.value as { readonly deployment: string } | undefined)?.deployment ?? change.key.slice(0, change.key.lastIndexOf("-"));
+}
+
+/** Written aside and moved into place, so that who waits for it never reads half of it. */
+async function writeReadyFile(path: string, addresses: Addresses, closers: Closers): Promise<void> {
+  const shown = { ...addresses, redis: hidePassword(addresses.redis) };
+  await writeFile(`${path}.new`, `${JSON.stringify(shown)}\n`);
+  await rename(`${path}.new`, path);
+  closers.add(() => rm(path, { force: true }));
+}

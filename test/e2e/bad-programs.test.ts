@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
+import { Drover, fixturePath, until } from "./drover.ts";
+
+let drover: Drover;
+beforeAll(async () => {
+  drover = await Drover.start();
+});
+afterAll(() => drover.close());
+
+/** Deploys a program that will not start; gives the message that a person sees. */
+async function messageOf(name: string, spec: Record<string, unknown>, holds: (message: string) => boolean): Promise<string> {
+  await drover.controller.deploy({ spec: { name, version: "1", resources: { numCpus: 0.01 }, ...spec } });
+  return until(`the failure of ${name} is told`, async () => {
+    const { deployment } = await drover.controller.getDeployment({ name });
+    const message = deployment?.status?.message ?? "";
+    expect(deployment?.status?.state).not.toBe(DeploymentState.HEALTHY);
+    return holds(message) && message;
+  });
+}
+
+const module = (name: string) => ({ program: { kind: { case: "module", value: { path: fixturePath(name) } } } });
+const command = (...argv: string[]) => ({ program: { kind: { case: "command", value: { argv } } } });
+
+test.each([
+  ["missing", module("nowhere.ts"), ["nowhere.ts"]],
+  ["throws", module("throws.ts"), ["broken on import"]],
+  ["exits", module("exits.ts"), ["exit code 7", "I leave"]],
+  ["prints", module("prints.ts"), ["the last line", "after a megabyte"]],
+  ["hangs", { ...module("hangs.ts"), startupTimeout: { seconds: 1n } }, ["startup_timeout of 1 s"]],
+  ["refuses", { ...module("program.ts"), userConfig: { kind: { case: "stringValue", value: "refuse" } } }, ["I do not like this config"]],
+  ["no-config", { ...module("late.ts"), userConfig: { kind: { case: "boolValue", value: true } } }, ["reconfigure"]],
+  ["not-found", command("no-such-program-anywhere"), ["no-such-program-anywhere"]],
+  ["no-folder", { ...command("true"), runtimeEnv: { workingDir: "/no/such/folder" } }, ["/no/such/folder"]],
+  ["not-grpc", { ...command("sleep", "600"), startupTimeout: { seconds: 1n } }, ["startup_timeout"]],
+])("a program that will not start says why: %s", async (name, spec, words) => {
+  const message = await messageOf(name, spec, (text) => words.every((word) => text.includes(word)));
+  expect(message.length).toBeLessThan(5_000);
+});
+
+test("five failed starts in a row fail the deployment, and it recovers when the cause goes away", async () => {
+  await drover.controller.deploy({
+    spec: { name: "mended", version: "1", resources: { numCpus: 0.01 }, ...(module("throws.ts") as object) },
+  });
+  await until("a start has failed", async () =>
+    ((await drover.controller.getDeployment({ name: "mended" })).deployment?.status?.message ?? "").includes("broken"),
+  );
+  const mended = await drover.deploy("mended", { version: "2" });
+  expect(mended.status).toMatchObject({ state: DeploymentState.HEALTHY, runningReplicas: 1 });
+});
+
+test("a program that listens late serves in the end", async () => {
+  await drover.deploy("late", {}, "late.ts");
+  expect(await drover.invoke("late", "", null)).toBe("better late");
+});
+
+test.each([
+  ["Bad_Name", { name: "Bad_Name" }, "spec.name"],
+  ["too long", { name: "a".repeat(64) }, "spec.name"],
+  ["NaN CPUs", { resources: { numCpus: Number.NaN } }, "spec.resources.num_cpus"],
+  ["negative CPUs", { resources: { numCpus: -1 } }, "spec.resources.num_cpus"],
+  ["GPUs too fine", { resources: { numGpus: 0.3333333 } }, "spec.resources.num_gpus"],
+  ["negative replicas", { numReplicas: -1 }, "spec.num_replicas"],
+  ["absurd replicas", { numReplicas: 1_000_000 }, "spec.num_replicas"],
+  ["both scalings", { numReplicas: 1, autoscalingConfig: { minReplicas: 1 } }, "spec"],
+  ["no program", { program: undefined }, "spec.program"],
+  ["a reserved variable", { runtimeEnv: { envVars: { DROVER_TOKEN: "x" } } }, "spec.runtime_env.env_vars"],
+])("a bad spec is refused with its field and nothing is written: %s", async (_, change, field) => {
+  const spec = { name: "bad-spec", ...command("true"), ...change } as never;
+  const error = await drover.controller.deploy({ spec }).catch((cause: unknown) => cause);
+  expect(error).toMatchObject({ code: "INVALID_ARGUMENT", reason: "INVALID_FIELD" });
+  const violations = (error as { facts: { violations: readonly { field: string }[] } }).facts.violations;
+  expect(violations.map((violation) => violation.field)).toContain(field);
+  await expect(drover.controller.getDeployment({ name: "bad-spec" })).rejects.toMatchObject({ reason: "DEPLOYMENT_NOT_FOUND" });
+});
+
+test("a request over the message limit is refused, and the server goes on", async () => {
+  const spec = { name: "big", ...command("true"), labels: {}, initArgs: { text: "x".repeat(5_000_000) } } as never;
+  await expect(drover.controller.deploy({ spec })).rejects.toMatchObject({
+    code: expect.stringMatching(/RESOURCE_EXHAUSTED|INVALID_ARGUMENT/),
+  });
+  expect((await drover.controller.getCluster({})).controllers).toHaveLength(1);
+});
