@@ -1,0 +1,70 @@
+// Measures all, or what is named:  npm run bench -- [requests] [start] [memory] [tick] [--quick] [--write]
+//   --quick   short runs, to see that it works; the figures say nothing
+//   --write   puts the figures into bench/README.md
+import { fork } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { h2loadMissing } from "./h2load.ts";
+import { describeMachine } from "./machine.ts";
+import { markdownOf, type Section } from "./section.ts";
+
+const benches = ["requests", "start", "memory", "tick"];
+const readme = join(import.meta.dirname, "README.md");
+const [begin, end] = ["<!-- figures: written by `npm run bench -- --write` -->", "<!-- end of figures -->"];
+
+const { names, quick, write } = readArguments();
+const machine = describeMachine(["npm run bench", ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : [])].join(" "));
+console.log(`${machine}\n`);
+const sections: Section[] = [];
+for (const name of names) {
+  process.stderr.write(`measuring ${name} …\n`);
+  const found = await measure(name);
+  sections.push(...found);
+  console.log(found.map(markdownOf).join("\n"));
+}
+if (write) writeFigures([machine, ...sections.map(markdownOf)].join("\n\n"));
+
+function readArguments() {
+  try {
+    const options = { quick: { type: "boolean", default: false }, write: { type: "boolean", default: false } } as const;
+    const { values, positionals } = parseArgs({ options, allowPositionals: true });
+    const unknown = positionals.filter((name) => !benches.includes(name));
+    if (unknown.length > 0) fail(`there is no ${unknown.join(", ")}: there are ${benches.join(", ")}`, 2);
+    if (values.write && (values.quick || positionals.length > 0)) fail("--write is for a whole run: without --quick, and without names", 2);
+    const names = positionals.length > 0 ? positionals : benches;
+    if (process.platform !== "linux" && names.some((name) => name === "requests" || name === "memory"))
+      fail("requests and memory read /proc, which only Linux has: name the others", 1);
+    const missing = names.includes("requests") ? h2loadMissing() : "";
+    if (missing !== "") fail(missing, 1);
+    return { names, ...values };
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error), 2);
+  }
+}
+
+/** Each in a process of its own: what one leaves in the heap and the compiler is not the next one's. */
+function measure(name: string): Promise<readonly Section[]> {
+  const child = fork(join(import.meta.dirname, `${name}.ts`), quick ? ["--quick"] : [], { serialization: "advanced" });
+  let found: readonly Section[] | undefined;
+  child.on("message", (sections) => {
+    found = sections as readonly Section[];
+  });
+  return new Promise((done, failed) => {
+    child.once("error", failed);
+    child.once("exit", (code) => (code === 0 && found !== undefined ? done(found) : fail(`${name} could not be measured`, 1)));
+  });
+}
+
+function writeFigures(figures: string): void {
+  const text = readFileSync(readme, "utf8");
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from < 0 || to < from) fail(`${readme} has no section for the figures between "${begin}" and "${end}"`, 1);
+  writeFileSync(readme, `${text.slice(0, from)}${begin}\n\n${figures.trim()}\n\n${text.slice(to)}`);
+  console.log(`written to ${readme}`);
+}
+
+function fail(problem: string, exitCode: number): never {
+  process.stderr.write(`bench: ${problem}\n`);
+  process.exit(exitCode);
+}

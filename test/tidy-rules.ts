@@ -1,0 +1,170 @@
+import { posix } from "node:path";
+
+/** A file of the repository: its path from the root, with `/`, and its text. */
+export interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Says what is against a rule of the house in a file; nothing: all is well. */
+export type Rule = (file: SourceFile) => readonly string[];
+
+/** Which rooms of `src` (and `gen`) a room may import beside itself. */
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  clock: [],
+  config: ["core"],
+  log: [],
+  store: ["core", "clock", "log"],
+  engine: ["core", "clock", "log"],
+  rpc: ["core", "clock", "log", "gen"],
+  gateway: ["core", "rpc", "clock", "log", "gen"],
+  replica: ["core", "rpc", "clock", "gen"],
+  client: ["core", "rpc", "clock", "gen"],
+  cli: ["core", "rpc", "config", "log", "gen"],
+  dashboard: ["core", "rpc", "config", "log", "gen"],
+  loops: ["core", "store", "engine", "rpc", "clock", "log", "gen"],
+  api: ["core", "store", "rpc", "clock", "log", "gen"],
+};
+
+/** The composition root: files that make real things and are imported by no room. */
+const compositionRoot = ["src/main.ts", "src/controller.ts"];
+
+const fileLinesMax = 400;
+
+/** Everything that may lie at the top of the repository. */
+const topLevel = new Set([
+  ...["package.json", "package-lock.json", "tsconfig.json", "buf.yaml", "buf.gen.yaml", "README.md", "LICENSE", ".gitignore"],
+  ...["proto", "gen", "src", "test", "examples", "bench", "sdk", "scripts", ".ci"],
+]);
+
+export function roomsImportOnlyTheirOwn({ path, text }: SourceFile): readonly string[] {
+  if (!path.startsWith("src/") || !path.endsWith(".ts")) return [];
+  const room = roomOf(path);
+  return importsOf(text).flatMap((specifier) => {
+    if (!specifier.startsWith(".")) {
+      return room === "core" ? [`core imports "${specifier}": it imports nothing but core`] : [];
+    }
+    const target = posix.normalize(posix.join(posix.dirname(path), specifier));
+    if (compositionRoot.includes(target)) {
+      return compositionRoot.includes(path) && target !== "src/main.ts" ? [] : [`imports ${target}, the composition root`];
+    }
+    const targetRoom = roomOf(target);
+    if (targetRoom === undefined) return [`imports ${target}, which is outside src and gen`];
+    if (compositionRoot.includes(path) || targetRoom === room) return [];
+    const allowed = room === undefined ? undefined : mayImport[room];
+    if (allowed === undefined) return [`is in no room of the house`];
+    return allowed.includes(targetRoom) ? [] : [`${room} imports ${target}: it may import only ${allowed.join(", ") || "itself"}`];
+  });
+}
+
+export function timeAndChanceComeFromClock({ path, text }: SourceFile): readonly string[] {
+  if (!isSource(path) || path.startsWith("src/clock/")) return [];
+  const code = withoutTexts(text);
+  const banned = [
+    /\bDate\s*\.\s*now\b/,
+    /\bnew\s+Date\s*\(\s*\)/,
+    /(?<!\bnew\s)(?<![.\w])\bDate\s*\(/,
+    /(?<![.\w])(?:set|clear)(?:Timeout|Interval|Immediate)\b/,
+    /\bglobalThis\s*\.\s*set(?:Timeout|Interval|Immediate)\b/,
+    /\bAbortSignal\s*\.\s*timeout\b/,
+    /\bperformance\s*\.\s*now\b/,
+    /\bprocess\s*\.\s*hrtime\b/,
+    /\bMath\s*\.\s*random\b/,
+    /\b(?:randomUUID|randomInt|randomBytes|getRandomValues)\b/,
+  ];
+  const found = banned.flatMap((ban) => ban.exec(code)?.[0] ?? []);
+  const timers = importsOf(text).filter((specifier) => /^(?:node:)?timers(?:\/|$)/.test(specifier));
+  return [...found, ...timers].map((what) => `uses ${what}: take a Clock or a Random instead`);
+}
+
+export function processesAreStartedByEngine({ path, text }: SourceFile): readonly string[] {
+  const allowed = path.startsWith("src/engine/") || /^src\/store\/(?:private-redis|redis-process)/.test(path);
+  if (!isSource(path) || allowed) return [];
+  return importsOf(text)
+    .filter((specifier) => /^(?:node:)?(?:child_process|cluster|worker_threads)$/.test(specifier))
+    .map((specifier) => `imports ${specifier}: only engine starts processes, and store its redis-server`);
+}
+
+export function onlyCliPrints({ path, text }: SourceFile): readonly string[] {
+  if (!isSource(path) || path.startsWith("src/cli/")) return [];
+  const found = /(?<![.\w])console\s*\.\s*\w+/.exec(withoutTexts(text))?.[0];
+  return found ? [`uses ${found}: only cli prints`] : [];
+}
+
+export function exportsHaveNames({ path, text }: SourceFile): readonly string[] {
+  if (!isSource(path)) return [];
+  return /\bexport\s+default\b|\bas\s+default\b/.test(withoutTexts(text)) ? ["has a default export"] : [];
+}
+
+export function filesAreShort({ path, text }: SourceFile): readonly string[] {
+  const lines = text.split("\n").length - 1;
+  return path.startsWith("src/") && lines > fileLinesMax ? [`has ${lines} lines: at most ${fileLinesMax}`] : [];
+}
+
+export function namesAreKebabCase({ path }: SourceFile): readonly string[] {
+  if (!/^(?:src|test|scripts|examples|bench)\//.test(path) || isGenerated(path)) return [];
+  // Names that tools ask for.
+  const parts = path.split("/").filter((part) => !["README.md", "Dockerfile", "Makefile"].includes(part));
+  // Protos are named like their packages, Python's modules by its own rule.
+  const snake = /\.(?:proto|py)$/.test(path);
+  const name = snake ? /^[a-z0-9]+(?:[-_][a-z0-9]+)*(?:\.[a-z]+)*$/ : /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+)*$/;
+  return parts.filter((part) => !name.test(part)).map((part) => `"${part}" is not kebab-case`);
+}
+
+export function namesSayWhatItIs({ path }: SourceFile): readonly string[] {
+  const found = /(?:^|[/-])(utils?|helpers?|common|managers?|misc)(?=[-./]|$)/.exec(path)?.[1];
+  return found ? [`a name with "${found}" says nothing`] : [];
+}
+
+export function topLevelIsTheHouse({ path }: SourceFile): readonly string[] {
+  const [top = ""] = path.split("/");
+  return topLevel.has(top) ? [] : [`"${top}" is not part of the house's plan`];
+}
+
+export function noMachineIsMentioned({ path, text }: SourceFile): readonly string[] {
+  if (path === "package-lock.json" || isGenerated(path)) return [];
+  // Folders of a developer's machine; what tests make up starts with other names.
+  const found = /(?<![\w.)}*~/-])\/(?:work|workspace|Users\/\w+|root)\/\w+/.exec(text)?.[0];
+  return found && path !== "test/tidy.test.ts" ? [`mentions ${found}, a path of one machine`] : [];
+}
+
+export const rules: readonly Rule[] = [
+  roomsImportOnlyTheirOwn,
+  timeAndChanceComeFromClock,
+  processesAreStartedByEngine,
+  onlyCliPrints,
+  exportsHaveNames,
+  filesAreShort,
+  namesAreKebabCase,
+  namesSayWhatItIs,
+  topLevelIsTheHouse,
+  noMachineIsMentioned,
+];
+
+/** What a file imports or re-exports, statically, dynamically and as types. */
+export function importsOf(text: string): readonly string[] {
+  const code = text.replace(textOrComment, (match) => (match.startsWith("/") ? " " : match));
+  const patterns = [/\bfrom\s*["']([^"']+)["']/g, /\bimport\s*["']([^"']+)["']/g, /\bimport\s*\(\s*["'`]([^"'`]+)["'`]/g];
+  return patterns.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1] ?? ""));
+}
+
+/** Strings in quotes, and comments. A template's holes are code and stay. */
+const textOrComment = /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\/\/[^\n]*|\/\*[\s\S]*?\*\//g;
+
+function withoutTexts(text: string): string {
+  return text.replace(textOrComment, " ");
+}
+
+function isSource(path: string): boolean {
+  return path.startsWith("src/") && path.endsWith(".ts");
+}
+
+function isGenerated(path: string): boolean {
+  return /(?:^|\/)gen\//.test(path);
+}
+
+function roomOf(path: string): string | undefined {
+  if (path.startsWith("gen/")) return "gen";
+  return /^src\/([^/]+)\//.exec(path)?.[1];
+}

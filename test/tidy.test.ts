@@ -1,0 +1,189 @@
+// The rules of the house, held against every file of the repository. Each rule is also shown to fail on a sample that breaks it.
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import * as rules from "./tidy-rules.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const textual = /\.(?:ts|mjs|js|json|lua|proto|yaml|yml|md|txt|sh|py|go|html|css)$|(?:^|\/)[^.]+$/;
+
+/** Every file that is, or is about to be, in the repository. */
+function repositoryFiles(): readonly rules.SourceFile[] {
+  const paths = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
+    cwd: root,
+    encoding: "utf8",
+  }).split("\0");
+  return [...new Set(paths)]
+    .filter((path) => path !== "" && existsSync(join(root, path)))
+    .map((path) => ({ path, text: textual.test(path) ? readFileSync(join(root, path), "utf8") : "" }));
+}
+
+describe("every file keeps the rule", () => {
+  const files = repositoryFiles();
+
+  test("and there are files", () => {
+    expect(files.map(({ path }) => path)).toEqual(expect.arrayContaining(["package.json", "src/main.ts", "src/core/errors.ts"]));
+  });
+
+  test.each(rules.rules.map((rule) => [rule.name, rule] as const))("%s", (_, rule) => {
+    expect(files.flatMap((file) => rule(file).map((wrong) => `${file.path}: ${wrong}`))).toEqual([]);
+  });
+});
+
+/** Samples of the rule: `bad` are against it, `good` are not. */
+function samples(
+  rule: rules.Rule,
+  { bad, good }: { readonly bad: readonly (readonly [path: string, text: string])[]; readonly good: typeof bad },
+): void {
+  describe(rule.name, () => {
+    test.each(bad)("refuses %s: %s", (path, text) => {
+      expect(rule({ path, text })).toHaveLength(1);
+    });
+    test.each(good)("allows %s: %s", (path, text) => {
+      expect(rule({ path, text })).toEqual([]);
+    });
+  });
+}
+
+samples(rules.roomsImportOnlyTheirOwn, {
+  bad: [
+    ["src/core/plan.ts", 'import { realClock } from "../clock/real.ts";'],
+    ["src/core/plan.ts", 'import { join } from "node:path";'],
+    ["src/core/plan.ts", 'export type { Log } from "../log/log.ts";'],
+    ["src/api/convert.ts", 'const engine = await import("../engine/engine.ts");'],
+    ["src/cli/commands/list.ts", 'import {\n  type Clock,\n} from "../../clock/clock.ts";'],
+    ["src/store/store.ts", 'import "../../gen/drover/v1/errors_pb.ts";'],
+    ["src/cli/run-cli.ts", 'import { runController } from "../controller.ts";'],
+    ["src/controller.ts", 'import { main } from "./main.ts";'],
+    ["src/rpc/server.ts", 'import { folder } from "../../test/cli/harness.ts";'],
+    ["src/attic/old.ts", 'import { invalid } from "../core/errors.ts";'],
+  ],
+  good: [
+    ["src/core/plan.ts", 'import type { Json } from "./json.ts";'],
+    ["src/api/convert.ts", '// as in "../engine/engine.ts"\nimport { pino } from "pino";\nimport { Store } from "../store/store.ts";'],
+    ["src/cli/commands/list.ts", 'import { DeploymentSchema } from "../../../gen/drover/v1/deployment_pb.ts";'],
+    ["src/main.ts", 'import { runCli } from "./cli/run-cli.ts";\nawait import("./controller.ts");'],
+    ["test/core/plan.test.ts", 'import { realClock } from "../../src/clock/real.ts";'],
+  ],
+});
+
+samples(rules.timeAndChanceComeFromClock, {
+  bad: [
+    ["src/loops/x.ts", "const now = Date.now();"],
+    ["src/loops/x.ts", "const now = new Date();"],
+    ["src/loops/x.ts", "const now = Date();"],
+    ["src/loops/x.ts", "setTimeout(run, 10);"],
+    ["src/loops/x.ts", "const timer = setInterval(run, 10);"],
+    ["src/loops/x.ts", "setImmediate(run);"],
+    ["src/loops/x.ts", "globalThis.setTimeout(run, 10);"],
+    ["src/loops/x.ts", "fetch(url, { signal: AbortSignal.timeout(10) });"],
+    ["src/loops/x.ts", "const started = performance.now();"],
+    ["src/loops/x.ts", "const started = process.hrtime.bigint();"],
+    ["src/loops/x.ts", "const at = Math.random();"],
+    ["src/loops/x.ts", 'import { randomUUID } from "node:crypto";'],
+    ["src/loops/x.ts", 'import * as later from "node:timers/promises";'],
+  ],
+  good: [
+    ["src/clock/real.ts", "const now = () => Date.now();"],
+    ["src/loops/x.ts", "// no setTimeout here\nconst shown = new Date(nowMs).toISOString();"],
+    ["src/loops/x.ts", 'const message = "Math.random is not allowed";'],
+    ["src/loops/x.ts", "socket.setTimeout(idleMs); clock.after(10, run);"],
+    ["test/loops/x.test.ts", "setTimeout(run, 10);"],
+  ],
+});
+
+samples(rules.processesAreStartedByEngine, {
+  bad: [
+    ["src/api/x.ts", 'import { spawn } from "node:child_process";'],
+    ["src/store/mirror.ts", 'import { fork } from "child_process";'],
+    ["src/cli/x.ts", 'const { Worker } = await import("node:worker_threads");'],
+  ],
+  good: [
+    ["src/engine/launch.ts", 'import { spawn } from "node:child_process";'],
+    ["src/store/private-redis.ts", 'import { spawn } from "node:child_process";'],
+    ["test/cli/x.test.ts", 'import { spawn } from "node:child_process";'],
+  ],
+});
+
+samples(rules.onlyCliPrints, {
+  bad: [["src/loops/x.ts", "console.log(plan);"]],
+  good: [
+    ["src/cli/x.ts", "console.log(plan);"],
+    ["src/loops/x.ts", "log.info(plan); // not console.log"],
+  ],
+});
+
+samples(rules.exportsHaveNames, {
+  bad: [
+    ["src/core/x.ts", "export default function plan() {}"],
+    ["src/core/x.ts", "export { plan as default };"],
+  ],
+  good: [
+    ["src/core/x.ts", 'const name = "export default";\nexport { name };'],
+    ["examples/x.ts", "export default deployment(Model);"],
+  ],
+});
+
+samples(rules.filesAreShort, {
+  bad: [["src/core/x.ts", "\n".repeat(401)]],
+  good: [
+    ["src/core/x.ts", "\n".repeat(400)],
+    ["gen/x_pb.ts", "\n".repeat(4000)],
+  ],
+});
+
+samples(rules.namesAreKebabCase, {
+  bad: [
+    ["src/core/rolloutPlan.ts", ""],
+    ["src/core/rollout_plan.ts", ""],
+    ["src/Core/plan.ts", ""],
+    ["test/core/Plan.test.ts", ""],
+  ],
+  good: [
+    ["src/core/rollout-plan.ts", ""],
+    ["test/core/rollout-plan.test.ts", ""],
+    ["examples/greeter/gen/greeter_pb.ts", ""],
+    ["examples/greeter/proto/greeter/v1/greeter_service.proto", ""],
+    ["bench/README.md", ""],
+  ],
+});
+
+samples(rules.namesSayWhatItIs, {
+  bad: [
+    ["src/core/utils.ts", ""],
+    ["src/core/util.ts", ""],
+    ["src/rpc/test-helpers.ts", ""],
+    ["src/common/json.ts", ""],
+    ["src/engine/process-manager.ts", ""],
+  ],
+  good: [
+    ["src/core/futile.ts", ""],
+    ["src/core/uncommon.ts", ""],
+  ],
+});
+
+samples(rules.topLevelIsTheHouse, {
+  bad: [
+    ["notes.txt", ""],
+    [".env", ""],
+    ["lib/x.ts", ""],
+  ],
+  good: [
+    ["src/main.ts", ""],
+    [".ci/run", ""],
+  ],
+});
+
+samples(rules.noMachineIsMentioned, {
+  bad: [
+    ["README.md", "run it in /work/drover"],
+    ["src/x.ts", 'const path = "/Users/ada/drover";'],
+    ["bench/README.md", "measured in /root/bench"],
+  ],
+  good: [
+    ["README.md", "https://example.com/work/drover and ./work/drover"],
+    ["src/x.ts", 'const path = "/tmp/work/drover";'],
+  ],
+});
