@@ -145,7 +145,7 @@ export const rules: readonly Rule[] = [
 /** What a file imports or re-exports, statically, dynamically and as types. */
 export function importsOf(text: string): readonly string[] {
   const code = text.replace(textOrComment, (match) => (match.startsWith("/") ? " " : match));
-  const patterns = [/\bfrom\s*["']([^"']+)["']/g, /\bimport\s*["']([^"']+)["']/g, /\bimport\s*\(\s*["'`]([^"'`]+)["'`]/g];
+  const patterns = [/\bfrom\s*["']([^"'\n]+)["']/g, /\bimport\s*["']([^"'\n]+)["']/g, /\bimport\s*\(\s*["'`]([^"'`\n]+)["'`]/g];
   return patterns.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1] ?? ""));
 }
 

@@ -38,13 +38,18 @@ function samples(
   { bad, good }: { readonly bad: readonly (readonly [path: string, text: string])[]; readonly good: typeof bad },
 ): void {
   describe(rule.name, () => {
-    test.each(bad)("refuses %s: %s", (path, text) => {
+    test.each(bad.map(titled))("refuses %s: %s", (path, _, text) => {
       expect(rule({ path, text })).toHaveLength(1);
     });
-    test.each(good)("allows %s: %s", (path, text) => {
+    test.each(good.map(titled))("allows %s: %s", (path, _, text) => {
       expect(rule({ path, text })).toEqual([]);
     });
   });
+}
+
+/** With the text cut to what fits a line. */
+function titled([path, text]: readonly [path: string, text: string]): readonly [path: string, title: string, text: string] {
+  return [path, JSON.stringify(text.slice(0, 60)), text];
 }
 
 samples(rules.roomsImportOnlyTheirOwn, {

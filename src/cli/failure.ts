@@ -46,11 +46,9 @@ export function failureLines(error: unknown, called: { readonly address: string;
 
 function statusLines(error: StatusError, called: { readonly address: string; readonly flag: string } | undefined): readonly string[] {
   const { code, reason, message, facts } = error;
-  // A server that answers gives a reason; without one it is the connection that failed.
-  if (code === "UNAVAILABLE" && reason === undefined && called) {
-    const who = called.flag === "--api" ? "controller" : "gateway";
-    return [`no ${who} answers at ${called.address}: start one with \`drover start\`, or name another with ${called.flag}`, `(${message})`];
-  }
+  const unreachable =
+    code === "UNAVAILABLE" && reason === undefined ? /^(?:No connection established|Name resolution failed)/.test(message) : false;
+  if (unreachable && called) return unreachableLines(message, called);
   const violations = facts.violations ?? [];
   const count = violations.length === 1 ? "1 field is wrong" : `${violations.length} fields are wrong`;
   return [
@@ -59,4 +57,12 @@ function statusLines(error: StatusError, called: { readonly address: string; rea
     ...(facts.retryAfterMs === undefined ? [] : [`it may work in ${facts.retryAfterMs / 1000} s`]),
     ...(reason && remedies[reason] ? [remedies[reason]] : []),
   ];
+}
+
+/** `message` is what grpc-js says of a connection that was never made. A server's own UNAVAILABLE looks otherwise. */
+function unreachableLines(message: string, { address, flag }: { readonly address: string; readonly flag: string }): readonly string[] {
+  const who = flag === "--api" ? "controller" : "gateway";
+  const cause = message.replace(/^No connection established\. Last error: (?:Error: )?/, "").replace(/\.? *Resolution note:.*$/s, "");
+  const remedy = `no ${who} answers at ${address}: start one with \`drover start\`, or name another with ${flag}`;
+  return cause.includes("ECONNREFUSED") ? [remedy] : [remedy, cause];
 }

@@ -1,3 +1,4 @@
+import type { ChildProcess } from "node:child_process";
 import { mkdir, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../clock/clock.ts";
@@ -70,22 +71,16 @@ export class LocalEngine implements Engine {
   }
 
   async start(assignment: Assignment): Promise<void> {
-    const { replicaId, address, workingDir } = assignment;
+    const { replicaId } = assignment;
     const folder = new ReplicaFolder(join(this.#foldersPath, replicaId));
     const facts = await folder.create(assignment, this.#options.clock.nowMs(), this.#boot);
     const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
-    try {
-      const socket = socketOf(address);
-      if (socket) await prepareSocketFolder(socket);
-      const env = replicaEnv(assignment, this.#options.ambientEnv, this.#options.capacity);
-      const { stdout, stderr } = replica.output.paths;
-      const child = await launch({ argv: replicaArgv(assignment), workingDir, env, pidFile: folder.pidFile, stdout, stderr });
-      this.#replicas.set(replicaId, replica);
-      await replica.own(child, this.#options.clock);
-    } catch (error) {
+    const child = await this.#launch(assignment, folder, replica).catch(async (error) => {
       await folder.remove();
       throw error;
-    }
+    });
+    this.#replicas.set(replicaId, replica);
+    await replica.own(child, this.#options.clock);
   }
 
   async list(): Promise<readonly EngineReplica[]> {
@@ -136,6 +131,18 @@ export class LocalEngine implements Engine {
 
   get #foldersPath(): string {
     return join(this.#dataDir, "replicas");
+  }
+
+  async #launch(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica): Promise<ChildProcess> {
+    const socket = socketOf(assignment.address);
+    if (socket) await prepareSocketFolder(socket);
+    return launch({
+      argv: replicaArgv(assignment),
+      workingDir: assignment.workingDir,
+      env: replicaEnv(assignment, this.#options.ambientEnv, this.#options.capacity),
+      pidFile: folder.pidFile,
+      ...replica.output.paths,
+    });
   }
 
   async #adopt(): Promise<void> {

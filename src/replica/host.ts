@@ -8,7 +8,7 @@ import { ReplicaServer } from "./replica-server.ts";
 import { createReplicaLog } from "./stderr-log.ts";
 
 /** How long requests in work may go on after a SIGTERM that no `Drain` preceded. */
-const terminateGraceMs = 3_000;
+const terminateGraceMs = 1_000;
 
 const log = createReplicaLog((line) => process.stderr.write(line), realClock);
 

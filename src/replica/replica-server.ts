@@ -13,8 +13,8 @@ import { programErrors } from "./program-errors.ts";
 import { idleWithin, replicaService } from "./replica-service.ts";
 import type { ReplicaLog } from "./stderr-log.ts";
 
-/** How long `close` of the program may take. */
-const programCloseMs = 5_000;
+/** How long `close` of the program may take: with the grace before it, less than the 5 s after which a replica is killed. */
+const programCloseMs = 3_000;
 
 /** All that a replica is besides its program. */
 export interface ReplicaOptions {

@@ -1,5 +1,6 @@
 import { type DescFile, type DescService, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type DescriptorProto, type FileDescriptorProto, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
 
 /** Descriptors by name: what reflection serves and reads. Files are serialized `FileDescriptorProto`s. */
 export interface DescriptorSource {
@@ -11,7 +12,7 @@ export interface DescriptorSource {
   fileBySymbol(symbol: string): Uint8Array | undefined | Promise<Uint8Array | undefined>;
 }
 
-/** The descriptors of generated services, with all that their files import. Files are serialized when first asked for. */
+/** The descriptors of generated services and of the details of errors, with all that their files import. Files are serialized when first asked for. */
 export function descriptorsOf(services: readonly DescService[]): DescriptorSource {
   const files = new Map<string, FileDescriptorProto>();
   const add = ({ proto, dependencies }: DescFile) => {
@@ -20,6 +21,7 @@ export function descriptorsOf(services: readonly DescService[]): DescriptorSourc
     for (const dependency of dependencies) add(dependency);
   };
   for (const service of services) add(service.file);
+  add(file_google_rpc_error_details);
   return sourceOf(
     services.map((service) => service.typeName),
     files,

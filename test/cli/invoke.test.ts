@@ -1,6 +1,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
+import { StatusError } from "../../src/core/errors.ts";
 import { type InvokeHandlers, serve } from "./harness.ts";
 
 /** Gives back what it was given. */
@@ -66,4 +67,9 @@ test("a call that takes longer than --timeout fails", async () => {
     exitCode: 1,
     stderr: expect.stringMatching(/^error: DEADLINE_EXCEEDED: /),
   });
+});
+
+test("a status that the program gives is shown as it is, also UNAVAILABLE", async () => {
+  const run = await serve({}, { invoke: () => Promise.reject(new StatusError("UNAVAILABLE", "the model is being loaded")) });
+  expect(await run(["invoke", "a"])).toEqual({ exitCode: 1, stdout: "", stderr: "error: UNAVAILABLE: the model is being loaded\n" });
 });
