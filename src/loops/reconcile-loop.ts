@@ -93,9 +93,10 @@ export class ReconcileLoop {
     await mirror.catchUp();
     const found = new Map((await engine.list()).map((replica) => [replica.replicaId, replica]));
     this.#found = found;
+    // What was taken back counts, so that nothing is started in its place: the next look sees it.
+    if (await this.#strays.settle(found)) return this.wake();
     for (const entry of mirror.deployments().values()) await this.#alone(entry.key, () => this.#reconcile(entry, found));
     await this.#alone("placement", () => this.#startPending());
-    await this.#alone("strays", () => this.#strays.settle(found));
   }
 
   /** One failed action does not stop the others. */

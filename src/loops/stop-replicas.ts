@@ -43,6 +43,8 @@ export async function stopReplicas({ engine, mirror, store, epoch, clock, log }:
     return entry === undefined ? [] : [{ delete: "replica", key: replicaId, version: entry.version }];
   });
   for (let first = 0; first < writes.length; first += writesMax) {
-    await store.commit(writes.slice(first, first + writesMax), { epoch }).catch((cause: unknown) => log.warn({ cause: String(cause) }, "the records of stopped replicas stay"));
+    await store
+      .commit(writes.slice(first, first + writesMax), { epoch })
+      .catch((cause: unknown) => log.warn({ cause: String(cause) }, "the records of stopped replicas stay"));
   }
 }

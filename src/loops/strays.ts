@@ -30,24 +30,28 @@ export class Strays {
     this.#options = options;
   }
 
-  async settle(found: ReadonlyMap<string, EngineReplica>): Promise<void> {
+  /** True: some were taken back. */
+  async settle(found: ReadonlyMap<string, EngineReplica>): Promise<boolean> {
     const { mirror, clock } = this.#options;
     const nowMs = clock.nowMs();
     const strays = [...found.values()].filter(({ replicaId }) => mirror.replica(replicaId) === undefined);
     const ids = new Set(strays.map(({ replicaId }) => replicaId));
     for (const id of this.#firstSeenMs.keys()) if (!ids.has(id)) this.#firstSeenMs.delete(id);
+    let adopted = false;
     for (const stray of strays) {
       const sinceMs = this.#firstSeenMs.get(stray.replicaId) ?? nowMs;
       this.#firstSeenMs.set(stray.replicaId, sinceMs);
-      await this.#settleOne(stray, nowMs - sinceMs, nowMs);
+      const deployment = mirror.deployment(stray.deployment)?.value;
+      const known = deployment?.uid === stray.uid && deployment.deletingSinceMs === undefined && stray.terminatedAtMs === 0;
+      if (known && stray.state === "alive") adopted = (await this.#adopt(stray, nowMs)) || adopted;
+      else await this.#end(stray, nowMs - sinceMs, nowMs);
     }
+    return adopted;
   }
 
-  async #settleOne(stray: EngineReplica, waitedMs: number, nowMs: number): Promise<void> {
-    const { mirror, engine, log } = this.#options;
+  async #end(stray: EngineReplica, waitedMs: number, nowMs: number): Promise<void> {
+    const { engine, log } = this.#options;
     if (stray.state === "exited") return engine.forget(stray.replicaId);
-    const deployment = mirror.deployment(stray.deployment)?.value;
-    if (deployment !== undefined && deployment.uid === stray.uid && stray.terminatedAtMs === 0) return this.#adopt(stray, nowMs);
     if (waitedMs < strayGraceMs) return;
     if (stray.terminatedAtMs === 0) {
       log.warn({ replica: stray.replicaId, pid: stray.pid }, "stopping a process that belongs to no deployment");
@@ -55,10 +59,10 @@ export class Strays {
     } else if (nowMs - stray.terminatedAtMs >= terminateGraceMs) await engine.stop(stray.replicaId, "kill");
   }
 
-  async #adopt(stray: EngineReplica, nowMs: number): Promise<void> {
+  async #adopt(stray: EngineReplica, nowMs: number): Promise<boolean> {
     const { store, log } = this.#options;
     const epoch = this.#options.epoch();
-    if (epoch === undefined) return;
+    if (epoch === undefined) return false;
     const value: ReplicaRecord = {
       id: stray.replicaId,
       deployment: stray.deployment,
@@ -76,5 +80,6 @@ export class Strays {
     };
     const { kind } = await store.commit([{ put: "replica", key: value.id, version: 0, value }], { epoch });
     if (kind === "committed") log.warn({ replica: value.id, pid: stray.pid }, "took back a replica that the store had lost");
+    return kind === "committed";
   }
 }

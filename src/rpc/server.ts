@@ -196,6 +196,10 @@ async function pump(call: ServerCall, messages: AsyncIterable<MessageOut>): Prom
 async function* requestsOf(call: ServerCall): AsyncGenerator<unknown, void> {
   const raw = call.raw as ServerDuplexStream<unknown, Buffer>;
   for await (const request of incoming<unknown>(raw, noFailure, call.signal)) yield decoded(request);
+  // A stream that was reset ends like one that is complete; asked for more, grpc-js looks which it was, and says `cancelled` a tick later.
+  raw._read(0);
+  await new Promise<void>((resolve) => process.nextTick(resolve));
+  call.signal.throwIfAborted();
 }
 
 const noFailure = () => undefined;

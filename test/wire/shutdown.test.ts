@@ -1,5 +1,6 @@
 // Goal: a server ends cleanly with calls of each kind open. The grace period is ended by hand, through a clock of the test's own.
 import { describe, expect, test } from "vitest";
+import { implement, type ServiceHandlers } from "../../src/rpc/service.ts";
 import { WireService } from "./gen/test/v1/wire_pb.ts";
 import { collect, manualClock, rejection, serve, transports } from "./harness.ts";
 import { kinds, wireService } from "./wire-service.ts";
@@ -69,6 +70,55 @@ describe.each(table)("$kind over $transport", ({ transport, kind, call }) => {
     clock.runTimers();
     await first;
     await closed;
+  });
+});
+
+describe("a handler that waits for the caller's next request", () => {
+  async function start() {
+    const over = Promise.withResolvers<unknown>();
+    const waiting = implement(WireService, {
+      ...(wireService().implementation.handlers as unknown as ServiceHandlers<typeof WireService>),
+      async *bidiStream(requests) {
+        try {
+          for await (const { text } of requests) yield { text };
+          over.resolve("the requests ended");
+        } catch (error) {
+          over.resolve(error);
+          throw error;
+        }
+      },
+    });
+    const wire = await serve([waiting], { clock: manualClock() });
+    async function* endless() {
+      yield { text: "first" };
+      await new Promise(() => {});
+    }
+    const answers = wire.channel.client(WireService).bidiStream(endless())[Symbol.asyncIterator]();
+    expect((await answers.next()).value).toMatchObject({ text: "first" });
+    return { wire, answers, over: over.promise };
+  }
+
+  test("ends when the server shuts down", async () => {
+    const { wire, answers, over } = await start();
+    await using _ = wire;
+    const failure = rejection(answers.next());
+    await wire.server.close(60_000);
+    expect(await over).toMatchObject({ reason: "SHUTTING_DOWN" });
+    expect(await failure).toMatchObject({ reason: "SHUTTING_DOWN" });
+  });
+
+  test("ends when the caller leaves, and can tell that from the end of the requests", async () => {
+    const { wire, answers, over } = await start();
+    await using _ = wire;
+    await answers.return?.();
+    expect(await over).toMatchObject({ reason: "CANCELLED" });
+  });
+
+  test("ends when the connection is lost, and can tell that from the end of the requests", async () => {
+    const { wire, over } = await start();
+    await using _ = wire;
+    wire.channel.close();
+    expect(await over).toMatchObject({ reason: "CANCELLED" });
   });
 });
 

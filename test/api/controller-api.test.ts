@@ -1,0 +1,186 @@
+// The API over a store in memory and real gRPC; what replicas do is played by records.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { ControllerService, type WatchDeploymentsResponse } from "../../gen/drover/v1/controller_service_pb.ts";
+import { ControllerApi } from "../../src/api/controller-service.ts";
+import { realClock, realRandom } from "../../src/clock/real.ts";
+import { silentLog } from "../../src/log/log.ts";
+import { Channel } from "../../src/rpc/channel.ts";
+import { RpcServer } from "../../src/rpc/server.ts";
+import { MemoryStore } from "../../src/store/memory-store.ts";
+import { Mirror } from "../../src/store/mirror.ts";
+
+const program = { kind: { case: "command" as const, value: { argv: ["app"] } } };
+const specOf = (name: string, more = {}) => ({ name, version: "1", program, ...more });
+
+let folder: string;
+let store: MemoryStore;
+let mirror: Mirror;
+let api: ControllerApi;
+let server: RpcServer;
+let channel: Channel;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "drover-api-"));
+  store = new MemoryStore({ clock: realClock });
+  mirror = await Mirror.open({ store, clock: realClock, log: silentLog });
+  const observed = { replica: () => undefined, queued: () => 0, pid: () => 0 };
+  const capacity = () => ({ cpuMilli: 4_000, gpuCount: 1, memoryBytes: 1_000 });
+  const logs = async function* (replicaId: string) {
+    yield { replicaId, stream: "stdout" as const, line: `${replicaId} speaks` };
+  };
+  api = new ControllerApi({ store, mirror, observed, capacity, logs, clock: realClock, random: realRandom });
+  server = new RpcServer({ implementations: [api.implementation], log: silentLog, clock: realClock });
+  channel = new Channel(await server.listen(`unix:${join(folder, "s")}`));
+});
+afterEach(async () => {
+  channel.close();
+  api.close();
+  await server.close(0);
+  await mirror.close();
+  await store.close();
+  await rm(folder, { recursive: true });
+});
+
+const controller = () => channel.client(ControllerService);
+
+/** Collects a watch until `enough` says so; calls `onSynced` when all that was has been told. */
+async function watch(
+  request: { names?: string[]; resumeRevision?: bigint },
+  enough: (events: readonly WatchDeploymentsResponse[]) => boolean,
+  onSynced: () => Promise<unknown> = async () => {},
+) {
+  const events: WatchDeploymentsResponse[] = [];
+  for await (const event of controller().watchDeployments(request)) {
+    events.push(event);
+    if (event.event.case === "synced") onSynced().catch(() => {});
+    if (enough(events)) break;
+  }
+  return events.map(({ event, revision }) => {
+    const what =
+      event.case === "deploymentUpdated"
+        ? `${event.value.spec?.name}@${event.value.status?.generation}`
+        : event.case === "deploymentDeleted"
+          ? `-${event.value}`
+          : "synced";
+    return `${revision} ${what}`;
+  });
+}
+
+test("a watch tells what is, then synced, then each change with its revision", async () => {
+  await controller().deploy({ spec: specOf("a") });
+  await controller().deploy({ spec: specOf("b") });
+  const events = await watch(
+    {},
+    (seen) => seen.length === 5,
+    async () => {
+      await controller().scale({ name: "a", numReplicas: 2 });
+      await controller().deleteDeployment({ name: "b" });
+    },
+  );
+  expect(events.slice(0, 2).map((event) => event.split(" ")[1]?.split("@")[0])).toEqual(["a", "b"]);
+  expect(events.at(-1)).toBe("4 b@2");
+  expect(events).toContain("3 a@2");
+});
+
+test("a watch resumes after a revision without a gap, and is told to start again where it cannot", async () => {
+  await controller().deploy({ spec: specOf("a") });
+  await controller().scale({ name: "a", numReplicas: 2 });
+  await controller().scale({ name: "a", numReplicas: 3 });
+  const synced = (events: readonly WatchDeploymentsResponse[]) => events.at(-1)?.event.case === "synced";
+  expect(await watch({ resumeRevision: 1n }, synced)).toEqual(["2 a@2", "3 a@3", "3 synced"]);
+  expect(await watch({ resumeRevision: 3n }, synced)).toEqual(["3 synced"]);
+  await expect(watch({ resumeRevision: 99n }, synced)).rejects.toMatchObject({ code: "ABORTED", reason: "WATCH_EXPIRED" });
+});
+
+test("a watch of one name is not told of others", async () => {
+  const events = await watch(
+    { names: ["b"] },
+    (seen) => seen.length === 2,
+    async () => {
+      await controller().deploy({ spec: specOf("a") });
+      await controller().deploy({ spec: specOf("b") });
+    },
+  );
+  expect(events.map((event) => event.split(" ")[1])).toEqual(["synced", "b@1"]);
+});
+
+test("a watch ends with UNAVAILABLE when the controller stops", async () => {
+  const watching = watch(
+    {},
+    () => false,
+    async () => api.close(),
+  );
+  await expect(watching).rejects.toMatchObject({ code: "UNAVAILABLE", reason: "SHUTTING_DOWN" });
+});
+
+test("of a hundred retries of one request at the same time, one has an effect, and all get its answer", async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, () => controller().deploy({ spec: { ...specOf("a"), version: "" }, requestId: "same" })),
+  );
+  expect(new Set(answers.map(({ deployment }) => deployment?.uid)).size).toBe(1);
+  expect((await controller().getDeployment({ name: "a" })).deployment?.status?.generation).toBe(1n);
+});
+
+test("of two who expect the same generation, one wins", async () => {
+  await controller().deploy({ spec: specOf("a") });
+  const both = await Promise.allSettled(
+    [1, 2].map((numReplicas) => controller().deploy({ spec: specOf("a", { numReplicas: numReplicas + 5 }), expectedGeneration: 1n })),
+  );
+  expect(both.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+});
+
+test("changes by many at once are all kept", async () => {
+  await controller().deploy({ spec: specOf("a") });
+  const results = await Promise.allSettled(
+    Array.from({ length: 20 }, (_, index) => controller().scale({ name: "a", numReplicas: index + 10 })),
+  );
+  const done = results.filter(({ status }) => status === "fulfilled").length;
+  const { deployment } = await controller().getDeployment({ name: "a" });
+  expect(Number(deployment?.status?.generation)).toBe(1 + done);
+  for (const result of results) if (result.status === "rejected") expect(result.reason).toMatchObject({ code: "ABORTED" });
+});
+
+test("a deployment that is being deleted takes no change, and deleting it again changes nothing", async () => {
+  await controller().deploy({ spec: specOf("a") });
+  const first = await controller().deleteDeployment({ name: "a" });
+  expect(await controller().deleteDeployment({ name: "a" })).toEqual(first);
+  for (const change of [controller().deploy({ spec: specOf("a") }), controller().scale({ name: "a", numReplicas: 2 })]) {
+    await expect(change).rejects.toMatchObject({ code: "FAILED_PRECONDITION", reason: "DEPLOYMENT_DELETING" });
+  }
+  await expect(controller().deleteDeployment({ name: "b" })).rejects.toMatchObject({ code: "NOT_FOUND" });
+  expect(await controller().deleteDeployment({ name: "b", allowMissing: true })).not.toHaveProperty("deployment");
+});
+
+test("while the store is away reads give what was known, and changes say to wait", async () => {
+  await controller().deploy({ spec: specOf("a") });
+  await controller().getDeployment({ name: "a" });
+  store.setFault("unavailable");
+  expect((await controller().getDeployment({ name: "a" })).deployment?.spec?.name).toBe("a");
+  const refused = await controller()
+    .scale({ name: "a", numReplicas: 2 })
+    .catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: "UNAVAILABLE", reason: "STORE_UNAVAILABLE", facts: { retryAfterMs: expect.any(Number) } });
+  store.setFault("none");
+  expect((await controller().scale({ name: "a", numReplicas: 2 })).deployment?.status?.generation).toBe(2n);
+});
+
+test("JSON comes back as it was given; what is not JSON is refused with its field", async () => {
+  const userConfig = {
+    kind: { case: "structValue" as const, value: { fields: { a: { kind: { case: "nullValue" as const, value: 0 as const } } } } },
+  };
+  const { deployment } = await controller().deploy({ spec: specOf("a", { userConfig, initArgs: { x: [1, { y: "ü" }] } }) });
+  expect(deployment?.spec?.initArgs).toEqual({ x: [1, { y: "ü" }] });
+  expect(deployment?.spec?.userConfig?.kind.case).toBe("structValue");
+  const bad = { kind: { case: "numberValue" as const, value: Number.NaN } };
+  await expect(controller().deploy({ spec: specOf("b", { userConfig: bad }) })).rejects.toMatchObject({
+    facts: { violations: [{ field: "spec.user_config" }] },
+  });
+});
+
+test("autoscaling, which this version does not have, is refused and not ignored", async () => {
+  const refused = controller().deploy({ spec: specOf("a", { autoscalingConfig: { minReplicas: 1 } }) });
+  await expect(refused).rejects.toMatchObject({ facts: { violations: [{ field: "spec.autoscaling_config" }] } });
+});

@@ -1,0 +1,130 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { silentLog } from "../../src/log/log.ts";
+import { LeaseKeeper, leaseMs } from "../../src/loops/lease-keeper.ts";
+import { strayGraceMs } from "../../src/loops/strays.ts";
+import { MemoryStore } from "../../src/store/memory-store.ts";
+import { SimulatedCluster } from "../sim/simulated-cluster.ts";
+import { HandClock } from "../store/hand-clock.ts";
+import { until } from "../store/redis-fixture.ts";
+
+let cluster: SimulatedCluster;
+beforeEach(async () => {
+  cluster = await SimulatedCluster.open();
+});
+afterEach(() => cluster.close());
+
+const ids = async () => (await cluster.replicas("RUNNING")).map(({ id }) => id).sort();
+async function ticks(count: number): Promise<void> {
+  for (let tick = 0; tick < count; tick++) await cluster.tick(1_000);
+}
+
+test("a process that the store has lost is taken back as it runs", async () => {
+  await cluster.deploy("app", 3);
+  await ticks(5);
+  const before = await ids();
+  expect(before).toHaveLength(3);
+  const [lost = ""] = before;
+  const entry = await cluster.store.get("replica", lost);
+  await cluster.store.commit([{ delete: "replica", key: lost, version: entry?.version ?? 0 }]);
+  await ticks(5);
+  expect(await ids()).toEqual(before);
+  expect(await cluster.engine.list()).toHaveLength(3);
+});
+
+test("a process of no deployment is stopped, but not before it had time to be adopted", async () => {
+  await cluster.engine.start({
+    replicaId: "ghost-1",
+    deployment: "ghost",
+    uid: "u",
+    revision: 1,
+    argv: ["x"],
+    workingDir: "",
+    envVars: {},
+    initArgs: "{}",
+    maxOngoingRequests: 1,
+    resources: { cpuMilli: 0, gpuMilli: 0, memoryBytes: 0 },
+    gpuIndexes: [],
+    address: "unix:/x",
+    token: "",
+  });
+  await cluster.tick(0);
+  await cluster.tick(strayGraceMs - 1);
+  expect((await cluster.engine.list())[0]).toMatchObject({ state: "alive", terminatedAtMs: 0 });
+  await cluster.tick(1);
+  await ticks(2);
+  expect(await cluster.engine.list()).toEqual([]);
+});
+
+test("nothing is stopped or started while the store is away", async () => {
+  await cluster.deploy("app", 2);
+  await ticks(5);
+  await cluster.deploy("app", 5);
+  const before = await cluster.engine.list();
+  cluster.store.setFault("unavailable");
+  await expect(cluster.tick(1_000)).rejects.toMatchObject({ reason: "STORE_UNAVAILABLE" });
+  expect(await cluster.engine.list()).toEqual(before);
+  cluster.store.setFault("none");
+  await ticks(5);
+  expect(await ids()).toHaveLength(5);
+});
+
+test("a failed start shows why, and holds its resources no longer", async () => {
+  cluster.engine.failStarts("program app was not found");
+  await cluster.deploy("app", 1);
+  await ticks(3);
+  const [failed] = await cluster.replicas("FAILED");
+  expect(failed?.message).toContain("program app was not found");
+  cluster.engine.failStarts("");
+  await ticks(10);
+  expect(await ids()).toHaveLength(1);
+});
+
+test("a write under a lost lease is refused, and no deed follows it", async () => {
+  await cluster.deploy("app", 1);
+  cluster.clock.pass(2 ** 41);
+  const taken = await cluster.store.acquireLease("other", 60_000);
+  expect(taken.held).toBe(true);
+  await ticks(3);
+  expect(await cluster.engine.list()).toEqual([]);
+});
+
+test("only one of two keepers leads; when it ends the other takes over under a higher epoch", async () => {
+  const clock = new HandClock();
+  const store = new MemoryStore({ clock });
+  const keep = (id: string) => {
+    const end = new AbortController();
+    const keeper = new LeaseKeeper({ store, id, clock, log: silentLog, onLead: () => {} });
+    return { keeper, end, done: keeper.run(end.signal) };
+  };
+  const first = keep("first");
+  await until(() => first.keeper.epoch !== undefined);
+  const second = keep("second");
+  await until(async () => (await store.controllers()).controllers.length === 2);
+  expect(second.keeper.epoch).toBeUndefined();
+  const epoch = first.keeper.epoch ?? 0;
+  first.end.abort();
+  await first.done;
+  await until(() => {
+    clock.pass(500);
+    return second.keeper.epoch !== undefined;
+  });
+  expect(second.keeper.epoch).toBeGreaterThan(epoch);
+  expect(first.keeper.epoch).toBeUndefined();
+  second.end.abort();
+  await second.done;
+});
+
+test("a leader that cannot renew stops acting before anybody else may", async () => {
+  const clock = new HandClock();
+  const store = new MemoryStore({ clock });
+  const end = new AbortController();
+  const keeper = new LeaseKeeper({ store, id: "cut-off", clock, log: silentLog, onLead: () => {} });
+  const done = keeper.run(end.signal);
+  await until(() => keeper.epoch !== undefined);
+  store.setFault("unavailable");
+  clock.pass(leaseMs);
+  expect(keeper.epoch).toBeUndefined();
+  store.setFault("none");
+  end.abort();
+  await done;
+});
