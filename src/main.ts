@@ -23,4 +23,5 @@ async function start(config: Config, interrupted: AbortSignal): Promise<number> 
   return 0;
 }
 
-process.exitCode = await runCli(process.argv.slice(2), processIo({ nowMs: () => realClock.nowMs(), start }));
+// What a module that was imported to be deployed left open must not keep the command waiting.
+process.exit(await runCli(process.argv.slice(2), processIo({ nowMs: () => realClock.nowMs(), start })));

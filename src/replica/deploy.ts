@@ -1,12 +1,13 @@
+import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { fromJson, type JsonValue } from "@bufbuild/protobuf";
+import { fromJson, type JsonValue, toJsonString } from "@bufbuild/protobuf";
 import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
-import { DeploymentSpecSchema, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
+import { DeploymentSpecSchema, DeploymentState, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import { StatusError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
+import { programDigest } from "../core/program-digest.ts";
 import { Channel } from "../rpc/channel.ts";
 import type { Client } from "../rpc/service.ts";
-import { moduleDigest } from "./module-digest.ts";
 import type { RunOptions } from "./run.ts";
 
 /** How long the API may take to answer `Deploy`. */
@@ -14,14 +15,16 @@ const deployMs = 30_000;
 
 /** Deploys `spec`, whose module is the file `path`, and waits until its replicas serve. */
 export async function deploy(spec: JsonObject, path: string, options: Pick<RunOptions, "api" | "signal">): Promise<void> {
-  const version = spec.version || (await moduleDigest(path, JSON.stringify(spec.runtimeEnv ?? {})));
   const channel = new Channel(options.api ?? (process.env.DROVER_API || "127.0.0.1:9001"));
   const signal = options.signal ? { signal: options.signal } : {};
   try {
     const controller = channel.client(ControllerService);
-    const message = fromJson(DeploymentSpecSchema, { ...spec, version } as JsonValue);
+    const message = fromJson(DeploymentSpecSchema, spec as JsonValue);
     // The controller may run in any folder: what is relative here is relative to the module.
     if (message.runtimeEnv?.workingDir) message.runtimeEnv.workingDir = resolve(dirname(path), message.runtimeEnv.workingDir);
+    // The same digest as the command line's, so that either finds what the other deployed unchanged.
+    const environment = message.runtimeEnv ? toJsonString(RuntimeEnvSchema, message.runtimeEnv) : "";
+    message.version ||= programDigest([path], `${environment}\0`, readText);
     const { deployment } = await controller.deploy({ spec: message }, { ...signal, deadlineMs: deployMs });
     await untilHealthy(controller, String(spec.name), deployment?.status?.generation ?? 0n, signal);
   } finally {
@@ -43,4 +46,12 @@ async function untilHealthy(
     if (status.state === DeploymentState.DEPLOY_FAILED) throw new StatusError("FAILED_PRECONDITION", status.message);
   }
   throw new StatusError("UNAVAILABLE", "the controller stopped telling about the deployment");
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
 }

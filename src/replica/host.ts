@@ -23,7 +23,7 @@ async function start(): Promise<void> {
   });
   const server = serverOf(program, environment);
   await server.listen(environment.address).catch((cause: unknown) => {
-    throw new StartError(`cannot listen at ${environment.address}: ${cause instanceof Error ? cause.message : cause}`);
+    throw new StartError(cause instanceof Error ? cause.message : String(cause)); // which names the address
   });
   process.off("beforeExit", onNothingLeft);
   process.once("SIGTERM", () => void server.close(terminateGraceMs).finally(() => process.exit(0)));

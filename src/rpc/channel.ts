@@ -47,6 +47,7 @@ export class Channel {
   readonly #raw: RawClient;
   readonly #clock: Clock;
   readonly #closed = new AbortController();
+  readonly #open = new Set<AnyCall>();
 
   constructor(address: string, { messageBytesMax = defaultMessageBytesMax, clock = realClock }: ChannelOptions = {}) {
     this.address = address;
@@ -83,7 +84,7 @@ export class Channel {
         else reject(error);
       };
       const leave = () => end(cancelled(signal));
-      const close = () => end(new StatusError("UNAVAILABLE", `the channel to ${this.address} is closed`));
+      const close = () => end(this.#closedError());
       const look = () => {
         if (over) return;
         const state = channel.getConnectivityState(true);
@@ -100,10 +101,11 @@ export class Channel {
     });
   }
 
-  /** Closes the connection; calls in work fail. */
+  /** Closes the connection; calls in work fail with UNAVAILABLE. */
   close(): void {
     if (this.#closed.signal.aborted) return;
     this.#closed.abort();
+    for (const call of this.#open) call.cancel();
     this.#raw.close();
   }
 
@@ -154,20 +156,20 @@ export class Channel {
   #oneAnswer(options: CallOptions, begin: (answered: (error: Error | null, response?: Message) => void) => AnyCall): Promise<Message> {
     return new Promise((resolve, reject) => {
       if (options.signal?.aborted) return reject(cancelled(options.signal));
-      const call = begun(() =>
+      const call = this.#begun(() =>
         begin((error, response) => {
           unfollow();
           if (error === null) resolve(response as Message);
-          else reject(isStatus(error) ? failureOf(error, options) : error);
+          else reject(isStatus(error) ? this.#failureOf(error, options) : error);
         }),
       );
-      const unfollow = follow(call, options);
+      const unfollow = this.#follow(call, options);
     });
   }
 
   async *#serverStream(method: DescMethod, decodeAnswer: Decode, request: MessageIn, options: CallOptions): AsyncGenerator<Message, void> {
     const bytes = encodeRequest(method, request);
-    yield* answersOf(options, () =>
+    yield* this.#answers(options, () =>
       this.#raw.makeServerStreamRequest(pathOf(method), asBytes, decodeAnswer, bytes, metadataOf(options), this.#rawOptions(options)),
     );
   }
@@ -190,7 +192,63 @@ export class Channel {
       void outgoing.pour(call);
       return call;
     };
-    yield* answersOf(options, begin, () => outgoing.failure);
+    yield* this.#answers(options, begin, () => outgoing.failure);
+  }
+
+  /** The answers of a call that streams them. Leaving early cancels the call. */
+  async *#answers(
+    options: CallOptions,
+    begin: () => ClientReadableStream<Message> | ClientDuplexStream<Buffer, Message>,
+    localFailure: () => Error | undefined = () => undefined,
+  ): AsyncGenerator<Message, void> {
+    if (options.signal?.aborted) throw cancelled(options.signal);
+    const call = this.#begun(begin);
+    let status: StatusObject | undefined;
+    call.on("error", ignore); // the status says it all; without a listener a failed call ends the process
+    call.on("status", (given: StatusObject) => {
+      status = given;
+    });
+    const unfollow = this.#follow(call, options);
+    const failure = () => (status === undefined || status.code === 0 ? undefined : (localFailure() ?? this.#failureOf(status, options)));
+    try {
+      yield* incoming<Message>(call, failure);
+    } finally {
+      unfollow();
+      call.cancel();
+    }
+  }
+
+  /** grpc-js throws where the channel is closed; to a caller that is a failure like any other. */
+  #begun<C extends AnyCall>(begin: () => C): C {
+    try {
+      return begin();
+    } catch (error) {
+      if (error instanceof StatusError) throw error;
+      throw this.#closedError();
+    }
+  }
+
+  /** Ties a call to this channel and to what its options ask for; the answer unties it. */
+  #follow(call: AnyCall, { signal, onHeaders, onTrailers }: CallOptions): () => void {
+    if (onHeaders !== undefined) call.on("metadata", onHeaders);
+    if (onTrailers !== undefined) call.on("status", (status: StatusObject) => onTrailers(status.metadata));
+    const cancel = () => call.cancel();
+    signal?.addEventListener("abort", cancel, { once: true });
+    this.#open.add(call);
+    return () => {
+      this.#open.delete(call);
+      signal?.removeEventListener("abort", cancel);
+    };
+  }
+
+  #failureOf(status: StatusObject | ServiceError, { signal }: CallOptions): StatusError {
+    if (status.code === 1 && signal?.aborted) return cancelled(signal);
+    if (status.code === 1 && this.#closed.signal.aborted) return this.#closedError();
+    return decodeStatus(status);
+  }
+
+  #closedError(): StatusError {
+    return new StatusError("UNAVAILABLE", `the channel to ${this.address} is closed`);
   }
 
   #rawOptions({ deadlineMs }: CallOptions): RawOptions {
@@ -230,50 +288,7 @@ class Outgoing {
   }
 }
 
-/** The answers of a call that streams them. Leaving early cancels the call. */
-async function* answersOf(
-  options: CallOptions,
-  begin: () => ClientReadableStream<Message> | ClientDuplexStream<Buffer, Message>,
-  localFailure: () => Error | undefined = () => undefined,
-): AsyncGenerator<Message, void> {
-  if (options.signal?.aborted) throw cancelled(options.signal);
-  const call = begun(begin);
-  let status: StatusObject | undefined;
-  call.on("error", ignore); // the status says it all; without a listener a failed call ends the process
-  call.on("status", (given: StatusObject) => {
-    status = given;
-  });
-  const unfollow = follow(call, options);
-  const failure = () => (status === undefined || status.code === 0 ? undefined : (localFailure() ?? failureOf(status, options)));
-  try {
-    yield* incoming<Message>(call, failure);
-  } finally {
-    unfollow();
-    call.cancel();
-  }
-}
-
 const ignore = () => {};
-
-/** A closed channel throws at once; to a caller that is a failure like any other. */
-function begun<C extends AnyCall>(begin: () => C): C {
-  try {
-    return begin();
-  } catch (error) {
-    if (error instanceof StatusError) throw error;
-    throw new StatusError("UNAVAILABLE", error instanceof Error ? error.message : String(error));
-  }
-}
-
-/** Ties a call to what its options ask for; the answer unties it from the signal. */
-function follow(call: AnyCall, { signal, onHeaders, onTrailers }: CallOptions): () => void {
-  if (onHeaders !== undefined) call.on("metadata", onHeaders);
-  if (onTrailers !== undefined) call.on("status", (status: StatusObject) => onTrailers(status.metadata));
-  if (signal === undefined) return ignore;
-  const cancel = () => call.cancel();
-  signal.addEventListener("abort", cancel, { once: true });
-  return () => signal.removeEventListener("abort", cancel);
-}
 
 function encodeRequest(method: DescMethod, request: MessageIn): Buffer {
   try {
@@ -295,10 +310,6 @@ function metadataOf({ metadata = {} }: CallOptions): Metadata {
 
 function isStatus(error: Error): error is ServiceError {
   return typeof (error as Partial<ServiceError>).code === "number" && "details" in error;
-}
-
-function failureOf(status: StatusObject | ServiceError, { signal }: CallOptions): StatusError {
-  return signal?.aborted && status.code === 1 ? cancelled(signal) : decodeStatus(status);
 }
 
 /** A signal aborted by a `StatusError` says itself why. */

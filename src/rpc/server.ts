@@ -196,9 +196,8 @@ async function pump(call: ServerCall, messages: AsyncIterable<MessageOut>): Prom
 async function* requestsOf(call: ServerCall): AsyncGenerator<unknown, void> {
   const raw = call.raw as ServerDuplexStream<unknown, Buffer>;
   for await (const request of incoming<unknown>(raw, noFailure, call.signal)) yield decoded(request);
-  // A stream that was reset ends like one that is complete; asked for more, grpc-js looks which it was, and says `cancelled` a tick later.
-  raw._read(0);
-  await new Promise<void>((resolve) => process.nextTick(resolve));
+  // A caller that cancels may end its stream and reset it in one breath (Node's do): let the reset be read too, then look which it was.
+  await new Promise((resolve) => setImmediate(resolve));
   call.signal.throwIfAborted();
 }
 

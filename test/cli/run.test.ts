@@ -5,6 +5,8 @@ import { DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import { splitModule } from "../../src/cli/commands/run.ts";
 import { deploymentOf, folder, type Run, type RunOptions, serve } from "./harness.ts";
 
+const digest = expect.stringMatching(/^[0-9a-f]{16}$/);
+
 const definitionPath = fileURLToPath(new URL("../../src/core/definition.ts", import.meta.url));
 
 /** Runs `drover run` in a folder with the modules given; `specs` are what was deployed. */
@@ -39,12 +41,23 @@ test("run deploys the module's deployment with the options written in code", asy
   expect(specs).toEqual([
     {
       name: "my-model",
+      version: digest,
       program: { module: { path: `${cwd}/app.mts`, export_name: "Model" } },
       num_replicas: 2,
       request_timeout: "1.500s",
       runtime_env: { working_dir: `${cwd}/data` },
     },
   ]);
+});
+
+test("an empty version becomes a digest of the program, unless it is to be deployed again", async () => {
+  const { specs, run } = await running({ "app.mjs": "export default define(class App {});" });
+  await run("app.mjs");
+  await run("app.mjs");
+  await run("app.mjs", "--redeploy");
+  const versions = specs.map((spec) => (spec as { version?: string }).version ?? "");
+  expect(versions[0]).toMatch(/^[0-9a-f]{16}$/);
+  expect(versions).toEqual([versions[0], versions[0], ""]);
 });
 
 test("of several deployments one is named, and flags go before the code's options", async () => {
@@ -76,6 +89,7 @@ test("of several deployments one is named, and flags go before the code's option
   expect(specs).toEqual([
     {
       name: "c",
+      version: digest,
       program: { module: { path: `${cwd}/app.mjs`, export_name: "B" } },
       num_replicas: 3,
       max_ongoing_requests: 9,

@@ -39,7 +39,7 @@ beforeAll(async () => {
 });
 afterAll(() => drover.close());
 
-test("every command of the README does what it shows", async () => {
+test("every command of the README does what it shows", { timeout: 240_000 }, async () => {
   const steps = stepsOf(readme);
   expect(steps.length).toBeGreaterThan(10);
   const mark = "-- end of step";

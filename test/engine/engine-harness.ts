@@ -29,6 +29,14 @@ export async function testFolder(): Promise<string> {
   return folder;
 }
 
+/** A folder whose path is too long for sockets below it; the folder for temporary files is one that is gone after the test. */
+export async function deepFolder(): Promise<string> {
+  const folder = await testFolder();
+  vi.stubEnv("TMPDIR", folder);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  return join(folder, "d".repeat(100));
+}
+
 /** An engine; after the test it is closed and all its replicas are killed. */
 export async function openEngine(dataDir: string, options: Partial<LocalEngineOptions> = {}): Promise<LocalEngine> {
   const capacity = { cpuMilli: 4000, gpuCount: 0, memoryBytes: 2 ** 30 };

@@ -1,9 +1,8 @@
 import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { lockFolder } from "../../src/engine/folder-lock.ts";
-import { testFolder } from "./engine-harness.ts";
+import { deepFolder, testFolder } from "./engine-harness.ts";
 
 const program = `
   import { lockFolder } from ${JSON.stringify(new URL("../../src/engine/folder-lock.ts", import.meta.url).href)};
@@ -37,11 +36,11 @@ async function taker(folder: string) {
 }
 
 describe.each([
-  ["a folder", ""],
-  ["a folder with a long path", "d".repeat(120)],
-])("the lock of %s", (_, below) => {
+  ["a folder", testFolder],
+  ["a folder with a long path", deepFolder],
+])("the lock of %s", (_, newFolder) => {
   test("is refused to a second controller, with the pid of the first and the remedy, until it is released", async () => {
-    const folder = join(await testFolder(), below);
+    const folder = await newFolder();
     const first = await lockFolder(folder);
     await expect(lockFolder(folder)).rejects.toThrow(
       `another controller (pid ${process.pid}) runs on the data folder ${folder}: stop it, or give this one another folder with --data`,
@@ -51,7 +50,7 @@ describe.each([
   });
 
   test("of a killed controller is taken over", async () => {
-    const folder = join(await testFolder(), below);
+    const folder = await newFolder();
     const holder = await taker(folder);
     expect(await holder.take()).toBe("locked");
     await expect(lockFolder(folder)).rejects.toThrow(`pid ${holder.pid}`);

@@ -1,7 +1,19 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { assignment, ended, eventually, find, isAlive, linesOf, openEngine, printed, startShell, testFolder } from "./engine-harness.ts";
+import {
+  assignment,
+  deepFolder,
+  ended,
+  eventually,
+  find,
+  isAlive,
+  linesOf,
+  openEngine,
+  printed,
+  startShell,
+  testFolder,
+} from "./engine-harness.ts";
 
 describe("a replica that ends", () => {
   test.each([
@@ -66,7 +78,7 @@ describe("what a replica is given", () => {
   });
 
   test("its address is short enough for the system, however long the folder's path or its id", async () => {
-    const deep = await openEngine(join(await testFolder(), "d".repeat(100)));
+    const deep = await openEngine(await deepFolder());
     const flat = await openEngine(await testFolder());
     const paths = [deep.addressFor("r1"), deep.addressFor("r2"), flat.addressFor("r".repeat(90)), flat.addressFor("r1")];
     expect(new Set(paths).size).toBe(4);

@@ -100,7 +100,7 @@ describe("a program that cannot start ends with code 1 and says why", () => {
     "nowhere to listen": ["export default () => 1", /DROVER_LISTEN is not set/, { env: { DROVER_LISTEN: "" } }],
     "cannot listen there": [
       "export default () => 1",
-      /cannot listen at unix:\/no\/such\/folder\/r\.sock/,
+      /^cannot listen at unix:\/no\/such\/folder\/r\.sock/,
       { env: { DROVER_LISTEN: "unix:/no/such/folder/r.sock" } },
     ],
   };

@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -7,9 +8,9 @@ import { ControllerService, type WatchDeploymentsResponseSchema } from "../../ge
 import { type DeploymentSpec, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
 import { realClock } from "../../src/clock/real.ts";
 import { refusal } from "../../src/core/errors.ts";
+import { programDigest } from "../../src/core/program-digest.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { deployment, run } from "../../src/replica/index.ts";
-import { moduleDigest } from "../../src/replica/module-digest.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { implement, type ServiceHandlers } from "../../src/rpc/service.ts";
 import { failure, temporaryFolder } from "./harness.ts";
@@ -47,6 +48,8 @@ async function controllerTelling(...told: (Status | "deleted")[]) {
   return { api: await server.listen(`unix:${join(folder, "api.sock")}`), specs, path, module: pathToFileURL(path).href };
 }
 
+const readText = (path: string) => readFileSync(path, "utf8");
+
 class Echo {}
 
 describe("run", () => {
@@ -57,7 +60,7 @@ describe("run", () => {
       {
         name: "echo",
         numReplicas: 2,
-        version: await moduleDigest(path, '{"workingDir":"data"}'),
+        version: programDigest([path], `{"workingDir":"${join(dirname(path), "data")}"}\0`, readText),
         program: { kind: { case: "module", value: { path } } },
         runtimeEnv: { workingDir: join(dirname(path), "data") },
       },
@@ -78,31 +81,4 @@ describe("run", () => {
     const ended = await controllerTelling([UPDATING, 2]);
     expect(await failure(run(deployment(Echo), ended))).toMatchObject({ code: "UNAVAILABLE" });
   });
-});
-
-test("a module's digest changes with it, with what it imports by relative paths and with more, and with nothing else", async () => {
-  const folder = await temporaryFolder();
-  const [main, near, far, other] = ["main.ts", "near.ts", "lib/far.ts", "other.ts"].map((name) => join(folder, name)) as [
-    string,
-    string,
-    string,
-    string,
-  ];
-  await mkdir(join(folder, "lib"));
-  await writeFile(main, 'import { near } from "./near.ts";\nimport fc from "fast-check";');
-  await writeFile(near, 'export * from "./lib/far.ts"; import("./missing.ts");');
-  await writeFile(far, 'import "../main.ts"; export const near = 1;');
-  await writeFile(other, "1");
-  const digests = [await moduleDigest(main, "")];
-  const next = async (more = "") => digests.push(await moduleDigest(main, more));
-  await writeFile(other, "2");
-  await next();
-  expect(new Set(digests).size).toBe(1);
-  await next("more");
-  await writeFile(far, "export const near = 2;");
-  await next();
-  await writeFile(main, "");
-  await next();
-  expect(new Set(digests).size).toBe(4);
-  expect(digests[0]).toMatch(/^[0-9a-f]{16}$/);
 });

@@ -5,7 +5,7 @@ import { Channel } from "../../src/rpc/channel.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { WireService } from "./gen/test/v1/wire_pb.ts";
 import { collect, each, rejection, serve, temporaryFolder } from "./harness.ts";
-import { wireService } from "./wire-service.ts";
+import { kinds, wireService } from "./wire-service.ts";
 
 function newServer(): RpcServer {
   return new RpcServer({ implementations: [wireService().implementation], log: silentLog, clock: realClock });
@@ -66,6 +66,17 @@ test("a call on a closed channel is UNAVAILABLE", async () => {
   expect(await rejection(collect(client.serverStream({})))).toMatchObject({ code: "UNAVAILABLE" });
   expect(await rejection(client.clientStream(each({})))).toMatchObject({ code: "UNAVAILABLE" });
   expect(await rejection(collect(client.bidiStream(each({}))))).toMatchObject({ code: "UNAVAILABLE" });
+});
+
+test.each(Object.entries(kinds))("%s: closing a channel fails its calls in work, and frees their handlers", async (_, call) => {
+  const service = wireService();
+  const wire = await serve([service.implementation]);
+  await using __ = wire;
+  const failure = rejection(collect(call(wire.channel.client(WireService), "park")));
+  await service.entered;
+  wire.channel.close();
+  expect(await failure).toMatchObject({ code: "UNAVAILABLE" });
+  expect(await service.left).toMatchObject({ reason: "CANCELLED" });
 });
 
 test("a response above the limit fails that call alone", async () => {

@@ -113,13 +113,6 @@ describe("a handler that waits for the caller's next request", () => {
     await answers.return?.();
     expect(await over).toMatchObject({ reason: "CANCELLED" });
   });
-
-  test("ends when the connection is lost, and can tell that from the end of the requests", async () => {
-    const { wire, over } = await start();
-    await using _ = wire;
-    wire.channel.close();
-    expect(await over).toMatchObject({ reason: "CANCELLED" });
-  });
 });
 
 test("closing twice is closing once", async () => {

@@ -2,13 +2,17 @@ import type { Deployment } from "../../../gen/drover/v1/deployment_pb.ts";
 import { StatusError } from "../../core/errors.ts";
 import { type AddCommand, examples, type WaitFlags, waitOptions } from "../command.ts";
 import { CliError, exitCodes } from "../failure.ts";
+import { fillVersion } from "../fill-version.ts";
 import type { Session } from "../session.ts";
 import { type LoadedSpec, readSpecFiles } from "../spec-file.ts";
 import { waitUntilHealthy } from "../wait.ts";
 
 interface DeployFlags extends WaitFlags {
   readonly dryRun?: boolean;
+  readonly redeploy?: boolean;
 }
+
+export const redeployHelp = "replace the replicas also when nothing has changed: leave an empty version empty";
 
 /** `drover deploy`: makes deployments what files say. */
 export const addDeploy: AddCommand = (program, act) => {
@@ -16,7 +20,8 @@ export const addDeploy: AddCommand = (program, act) => {
     .command("deploy")
     .description("deploy what YAML or JSON files of deployment specs say")
     .argument("<file...>", "files with one or several specs; - is standard input")
-    .option("--dry-run", "check, say what would be, and change nothing");
+    .option("--dry-run", "check, say what would be, and change nothing")
+    .option("--redeploy", redeployHelp);
   waitOptions(command, "all replicas run")
     .addHelpText("after", examples("drover deploy app.yaml", "drover deploy app.yaml --dry-run", "drover deploy app.yaml --timeout 10m"))
     .action(
@@ -29,6 +34,7 @@ export const addDeploy: AddCommand = (program, act) => {
 
 /** Deploys all specs, or none if one of them is refused, and waits as the flags say. Gives the exit code. */
 export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[], flags: DeployFlags): Promise<number> {
+  if (!flags.redeploy) for (const { spec } of loaded) fillVersion(spec);
   if (flags.dryRun || loaded.length > 1) {
     const checked = await checkAll(session, loaded);
     if (flags.dryRun) {

@@ -3,13 +3,13 @@ import { dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { fromJson } from "@bufbuild/protobuf";
 import { type DeploymentSpec, DeploymentSpecSchema } from "../../../gen/drover/v1/deployment_pb.ts";
-import { findDefinition, specJson } from "../../core/definition.ts";
+import { findDefinition, importFlag, specJson } from "../../core/definition.ts";
 import { type AddCommand, examples, readAmount, readInteger, type WaitFlags, waitOptions } from "../command.ts";
 import { CliError, exitCodes, usage } from "../failure.ts";
 import { readJsonInput, reasonOf } from "../input.ts";
 import type { CliIo } from "../io.ts";
 import { resolvePaths } from "../spec-file.ts";
-import { deploySpecs } from "./deploy.ts";
+import { deploySpecs, redeployHelp } from "./deploy.ts";
 
 interface RunFlags extends WaitFlags {
   readonly name?: string;
@@ -20,6 +20,7 @@ interface RunFlags extends WaitFlags {
   readonly env?: Readonly<Record<string, string>>;
   readonly initArgs?: string;
   readonly dryRun?: boolean;
+  readonly redeploy?: boolean;
 }
 
 /** `drover run`: deploys what a module exports. */
@@ -35,7 +36,8 @@ export const addRun: AddCommand = (program, act) => {
     .option("--max-ongoing-requests <number>", "requests a replica works on at a time", readInteger(1, 100_000))
     .option("--env <name=value>", "an environment variable of the replicas; may be repeated", readVariable)
     .option("--init-args <json>", "JSON object for the constructor: itself, @FILE or - for standard input")
-    .option("--dry-run", "check, say what would be, and change nothing");
+    .option("--dry-run", "check, say what would be, and change nothing")
+    .option("--redeploy", redeployHelp);
   waitOptions(command, "all replicas run")
     .addHelpText("after", examples("drover run sentiment.ts", "drover run app.ts:Translator --name fr --replicas 2"))
     .action(
@@ -60,6 +62,8 @@ export function splitModule(given: string, cwd: string): { readonly file: string
 /** Imports the module and gives the spec of the deployment it exports; undefined: interrupted. Throws `CliError`. */
 async function specOfModule(file: string, exportName: string, io: CliIo): Promise<DeploymentSpec | undefined> {
   if (!existsSync(file)) throw new CliError(`cannot run ${file}: there is no such file`);
+  // So that a module that calls `run` itself does not deploy a second time.
+  (globalThis as Record<symbol, unknown>)[importFlag] = true;
   let exports: Readonly<Record<string, unknown>> | undefined;
   try {
     exports = await untilInterrupted(import(pathToFileURL(file).href), io.interrupted);

@@ -1,0 +1,31 @@
+import { readFileSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { toJsonString } from "@bufbuild/protobuf";
+import { type DeploymentSpec, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { programDigest } from "../core/program-digest.ts";
+
+/** The largest file read for a digest. */
+const fileBytesMax = 16 * 1024 * 1024;
+
+/** Gives a spec without a version one that changes with its program's files and environment, so that deploying it again does nothing until they change. */
+export function fillVersion(spec: DeploymentSpec): void {
+  const kind = spec.program?.kind;
+  if (spec.version !== "" || kind?.case === undefined) return;
+  const folder = spec.runtimeEnv?.workingDir ?? "";
+  const paths = kind.case === "module" ? [kind.value.path] : kind.value.argv;
+  const more = spec.runtimeEnv ? toJsonString(RuntimeEnvSchema, spec.runtimeEnv) : "";
+  spec.version = programDigest(
+    paths.map((path) => resolve(folder, path)),
+    `${more}\0${kind.case === "command" ? kind.value.argv.join("\0") : ""}`,
+    readText,
+  );
+}
+
+/** A file's text; undefined for what is no file, or too large to be a program's source. */
+function readText(path: string): string | undefined {
+  try {
+    return statSync(path).size <= fileBytesMax ? readFileSync(path, "utf8") : undefined;
+  } catch {
+    return undefined;
+  }
+}
