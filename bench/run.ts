@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { h2loadMissing } from "./h2load.ts";
-import { describeMachine } from "./machine.ts";
+import { describeMachine, watchOthers } from "./machine.ts";
 import { markdownOf, type Section } from "./section.ts";
 
 const benches = ["requests", "start", "memory", "tick"];
@@ -19,9 +19,12 @@ console.log(`${machine}\n`);
 const sections: Section[] = [];
 for (const name of names) {
   process.stderr.write(`measuring ${name} …\n`);
-  const found = await measure(name);
-  sections.push(...found);
-  console.log(found.map(markdownOf).join("\n"));
+  const others = process.platform === "linux" ? watchOthers() : () => "";
+  for (const section of await measure(name)) {
+    const told = { ...section, notes: [...section.notes, others()].filter((note) => note !== "") };
+    sections.push(told);
+    console.log(markdownOf(told));
+  }
 }
 if (write) writeFigures([machine, ...sections.map(markdownOf)].join("\n\n"));
 

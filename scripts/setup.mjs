@@ -63,10 +63,11 @@ function packagesMissing() {
 }
 
 function installPackages(reason) {
-  say(`${reason}: npm install`);
-  // Not `npm ci`: it refuses a lock that was written where the registry lacked optional packages for other platforms.
-  const install = ["npm", "install", "--no-save", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"];
-  run(install, "npm install failed: its output says why; is the registry reachable?");
+  say(`${reason}: npm ci`);
+  run(
+    ["npm", "ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"],
+    "npm ci failed: its output says why; is the registry reachable?",
+  );
   const version = output(join(bin, "node"), ["--version"]);
   if (majorOf(version) >= nodeMajorMin) return;
   throw new Problem(

@@ -223,8 +223,7 @@ export class Channel {
     try {
       return begin();
     } catch (error) {
-      if (error instanceof StatusError) throw error;
-      throw this.#closedError();
+      throw this.#closed.signal.aborted ? this.#closedError() : error;
     }
   }
 
