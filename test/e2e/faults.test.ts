@@ -110,6 +110,26 @@ test("a controller that ends normally stops its replicas and its Redis, unless t
   expect(await third.running("kept")).toHaveLength(2);
 });
 
+const healthCheck = { period: { nanos: 100_000_000 }, timeout: { nanos: 300_000_000 }, failureThreshold: 3 };
+
+test("a replica that says it is ill, and one that says nothing at all, are replaced", async () => {
+  const drover = await start();
+  await drover.deploy("ill", { numReplicas: 2, healthCheck, gracefulShutdownTimeout: { seconds: 1n } });
+  const ill = await drover.invoke("ill", "fallIll", null);
+  await until("it is replaced", async () => {
+    const running = await drover.running("ill");
+    return running.length === 2 && running.every(({ pid }) => Number(pid) !== ill);
+  });
+  const [hung] = await drover.running("ill");
+  process.kill(Number(hung?.pid), "SIGSTOP");
+  await until("the hung one is replaced, and its process ended", async () => {
+    const running = await drover.running("ill");
+    return running.length === 2 && running.every(({ pid }) => pid !== hung?.pid) && !alive(hung?.pid ?? 0n);
+  });
+  const { replicas } = await drover.controller.listReplicas({ deployment: "ill" });
+  expect(replicas.find(({ replicaId }) => replicaId === hung?.replicaId)?.message).toContain("3 health checks in a row failed");
+});
+
 test("while Redis is away requests go on and writes say so; when it is back, writes go on", async () => {
   const redis = await startTestRedis();
   try {
