@@ -26,6 +26,7 @@ import { type CallContext, type Implementation, implement, type ServiceHandlers 
 import { checkRequest } from "../rpc/validate.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Store } from "../store/store.ts";
+import { changesToMessage } from "./changes.ts";
 import { deploymentToMessage, type Observed, replicaToMessage, resourcesToMessage, specFromMessage } from "./convert.ts";
 import { DeploymentFeed, type FeedEvent } from "./deployment-feed.ts";
 import { followLogs, type LogLine } from "./follow-logs.ts";
@@ -135,9 +136,11 @@ export class ControllerApi {
     };
     if (request.validateOnly) {
       await this.#catchUp();
-      return { deployment: this.#compose(change((await store.get("deployment", spec.name))?.value)) };
+      const before = (await store.get("deployment", spec.name))?.value;
+      return { deployment: this.#compose(change(before)), ...changesToMessage(before?.spec, spec) };
     }
-    const answer = (record: DeploymentRecord | undefined) => (record === undefined ? {} : { deployment: this.#compose(record) });
+    const answer = (record: DeploymentRecord | undefined, before: DeploymentRecord | undefined) =>
+      record === undefined ? {} : { deployment: this.#compose(record), ...changesToMessage(before?.spec, spec) };
     const result = await mutate(store, {
       name: spec.name,
       change,
@@ -147,11 +150,11 @@ export class ControllerApi {
             request: {
               id: request.requestId,
               fingerprint: fingerprintOf(DeployRequestSchema, request),
-              answer: (record) => toJsonString(DeployResponseSchema, create(DeployResponseSchema, answer(record))),
+              answer: (record, before) => toJsonString(DeployResponseSchema, create(DeployResponseSchema, answer(record, before))),
             },
           }),
     });
-    return result.kind === "replayed" ? answerOf(DeployResponseSchema, result.answer) : answer(result.record);
+    return result.kind === "replayed" ? answerOf(DeployResponseSchema, result.answer) : answer(result.record, result.before);
   }
 
   async #scale({ name, numReplicas }: ScaleRequest): Promise<{ readonly deployment: Deployment }> {

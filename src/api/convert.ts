@@ -152,7 +152,7 @@ const deploymentStates: Readonly<Record<CoreDeploymentState, DeploymentState>> =
   DELETING: DeploymentState.DELETING,
 };
 
-function specToMessage(spec: DeploymentSpec): MessageInitShape<typeof DeploymentSpecSchema> {
+export function specToMessage(spec: DeploymentSpec): MessageInitShape<typeof DeploymentSpecSchema> {
   const { program } = spec;
   return {
     name: spec.name,

@@ -17,12 +17,12 @@ export interface Mutation {
   readonly request?: {
     readonly id: string;
     readonly fingerprint: string;
-    readonly answer: (after: DeploymentRecord | undefined) => string;
+    readonly answer: (after: DeploymentRecord | undefined, before: DeploymentRecord | undefined) => string;
   };
 }
 
 export type MutationResult =
-  | { readonly kind: "done"; readonly record: DeploymentRecord | undefined; readonly revision: number }
+  | { readonly kind: "done"; readonly before: DeploymentRecord | undefined; readonly record: DeploymentRecord | undefined }
   /** The request was carried out before, with this answer. */
   | { readonly kind: "replayed"; readonly answer: string };
 
@@ -30,18 +30,18 @@ export type MutationResult =
 export async function mutate(store: Store, { name, change, request }: Mutation): Promise<MutationResult> {
   if (request !== undefined) {
     const before = await store.recall(request.id, request.fingerprint);
-    if (before !== undefined) return settled(before, request.id, undefined);
+    if (before !== undefined) return settled(before, request.id, {});
   }
   for (let tries = 0; tries < triesMax; tries++) {
     const entry = await store.get("deployment", name);
     const after = change(entry?.value);
     const write = writeOf(name, entry, after);
-    if (write === undefined && request === undefined) return { kind: "done", record: after, revision: entry?.version ?? 0 };
+    if (write === undefined && request === undefined) return { kind: "done", before: entry?.value, record: after };
     const result = await store.commit(
       write === undefined ? [] : [write],
-      request === undefined ? {} : { request: { ...request, answer: request.answer(after) } },
+      request === undefined ? {} : { request: { ...request, answer: request.answer(after, entry?.value) } },
     );
-    if (result.kind !== "conflict") return settled(result, request?.id ?? "", after);
+    if (result.kind !== "conflict") return settled(result, request?.id ?? "", { before: entry?.value, record: after });
   }
   throw refusal("CONFLICT", `others keep changing deployment "${name}": try again`, { retryAfterMs: 100 });
 }
@@ -52,10 +52,14 @@ function writeOf(name: string, before: Entry<"deployment"> | undefined, after: D
     : { put: "deployment", key: name, version: before?.version ?? 0, value: after };
 }
 
-function settled(result: CommitResult, requestId: string, record: DeploymentRecord | undefined): MutationResult {
+function settled(
+  result: CommitResult,
+  requestId: string,
+  { before, record }: { readonly before?: DeploymentRecord | undefined; readonly record?: DeploymentRecord | undefined },
+): MutationResult {
   switch (result.kind) {
     case "committed":
-      return { kind: "done", record, revision: result.revisions.at(-1) ?? 0 };
+      return { kind: "done", before, record };
     case "replayed":
       return { kind: "replayed", answer: result.answer };
     case "reused":

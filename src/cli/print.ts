@@ -63,7 +63,7 @@ export function replicaState(state: number): string {
   return nameOf(ReplicaState, state);
 }
 
-function nameOf(values: Readonly<Record<string, number>>, value: number | undefined): string {
+export function nameOf(values: Readonly<Record<string, number>>, value: number | undefined): string {
   return Object.entries(values).find(([, number]) => number === value && number !== 0)?.[0] ?? "UNKNOWN";
 }
 

@@ -1,24 +1,55 @@
 import type { DeploymentRecord, DeploymentSpec } from "./deployment.ts";
-import { sameJson } from "./json.ts";
+import { type Json, type JsonObject, sameJson } from "./json.ts";
 
-/** What a new spec costs: nothing, the controller's attention only, or new replicas. */
+/** What a new spec costs, the least first: nothing, the controller's attention only, or new replicas. */
 export type Effect = "NONE" | "LIVE" | "ROLLOUT";
 
-/** The fields a replica is started with: a change of one of them takes a new replica. */
-const replicaFields = [
-  "version",
-  "program",
-  "initArgs",
-  "runtimeEnv",
-  "resources",
-  "userConfig",
-  "maxOngoingRequests",
-] as const satisfies readonly (keyof DeploymentSpec)[];
+/** What changing a field costs: a replica is replaced when something changes that it was started with. */
+export const fieldEffects: Readonly<Record<keyof DeploymentSpec, Effect>> = {
+  name: "NONE",
+  version: "ROLLOUT",
+  program: "ROLLOUT",
+  initArgs: "ROLLOUT",
+  runtimeEnv: "ROLLOUT",
+  numReplicas: "LIVE",
+  resources: "ROLLOUT",
+  maxOngoingRequests: "ROLLOUT",
+  maxQueuedRequests: "LIVE",
+  userConfig: "ROLLOUT",
+  healthCheck: "LIVE",
+  gracefulShutdownTimeoutMs: "LIVE",
+  startupTimeoutMs: "LIVE",
+  requestTimeoutMs: "LIVE",
+  labels: "LIVE",
+};
+
+const fields = Object.keys(fieldEffects) as (keyof DeploymentSpec)[];
 
 /** What going from one spec to the other costs. An empty version is a new one every time. */
 export function effectOf(before: DeploymentSpec, after: DeploymentSpec): Effect {
-  if (after.version === "" || replicaFields.some((field) => !sameJson(before[field], after[field]))) return "ROLLOUT";
-  return sameJson(before, after) ? "NONE" : "LIVE";
+  if (after.version === "") return "ROLLOUT";
+  const effects = fields.filter((field) => !sameJson(before[field], after[field])).map((field) => fieldEffects[field]);
+  return effects.includes("ROLLOUT") ? "ROLLOUT" : effects.includes("LIVE") ? "LIVE" : "NONE";
+}
+
+/** A value that differs between two JSON values; undefined: it is not there. */
+export interface Difference {
+  /** Names and indexes from the root. */
+  readonly path: readonly string[];
+  readonly before: Json | undefined;
+  readonly after: Json | undefined;
+}
+
+/** Where two JSON values differ, as deep as both have objects; arrays are compared whole. */
+export function differences(before: Json | undefined, after: Json | undefined, path: readonly string[] = []): readonly Difference[] {
+  if (sameJson(before, after)) return [];
+  if (!isObject(before) || !isObject(after)) return [{ path, before, after }];
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  return names.flatMap((name) => differences(before[name], after[name], [...path, name]));
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The record of a deployment that is deployed for the first time. */

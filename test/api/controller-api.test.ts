@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ControllerService, type WatchDeploymentsResponse } from "../../gen/drover/v1/controller_service_pb.ts";
+import { ControllerService, Effect, type WatchDeploymentsResponse } from "../../gen/drover/v1/controller_service_pb.ts";
 import { ControllerApi } from "../../src/api/controller-service.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
 import { silentLog } from "../../src/log/log.ts";
@@ -183,4 +183,26 @@ test("JSON comes back as it was given; what is not JSON is refused with its fiel
 test("autoscaling, which this version does not have, is refused and not ignored", async () => {
   const refused = controller().deploy({ spec: specOf("a", { autoscalingConfig: { minReplicas: 1 } }) });
   await expect(refused).rejects.toMatchObject({ facts: { violations: [{ field: "spec.autoscaling_config" }] } });
+});
+
+test("validate_only tells what each field's change costs, and does nothing", async () => {
+  const first = await controller().deploy({ spec: specOf("a"), validateOnly: true });
+  expect(first).toMatchObject({ effect: Effect.ROLLOUT, changes: [] });
+  await controller().deploy({ spec: specOf("a", { labels: { team: "x" }, runtimeEnv: { envVars: { A: "1" } } }) });
+  const dry = (more: object) =>
+    controller().deploy({ spec: specOf("a", { labels: { team: "x" }, runtimeEnv: { envVars: { A: "1" } }, ...more }), validateOnly: true });
+  expect(await dry({})).toMatchObject({ effect: Effect.NONE, changes: [] });
+  expect(await dry({ numReplicas: 3 })).toMatchObject({
+    effect: Effect.LIVE,
+    changes: [{ field: "num_replicas", effect: Effect.LIVE, before: "1", after: "3" }],
+  });
+  const both = await dry({ labels: {}, runtimeEnv: { envVars: { A: "2" } }, resources: { numCpus: 2 } });
+  expect(both.effect).toBe(Effect.ROLLOUT);
+  expect(both.changes.map(({ field, effect, before, after }) => [field, effect, before, after])).toEqual([
+    ['runtime_env.env_vars["A"]', Effect.ROLLOUT, '"1"', '"2"'],
+    ["resources.num_cpus", Effect.ROLLOUT, "1", "2"],
+    ['labels["team"]', Effect.LIVE, '"x"', ""],
+  ]);
+  expect(await dry({ version: "" })).toMatchObject({ effect: Effect.ROLLOUT, changes: [{ field: "version" }] });
+  expect((await controller().getDeployment({ name: "a" })).deployment?.status?.generation).toBe(1n);
 });

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import type { WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import { Effect } from "../../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
 import { invalid, refusal } from "../../src/core/errors.ts";
 import { type ControllerHandlers, deploymentOf, folder, serve } from "./harness.ts";
@@ -193,11 +194,20 @@ test("several specs are deployed all or none: each is checked first", async () =
   expect(asked).toEqual(["a (check)"]);
 });
 
-test("a dry run changes nothing and says what would be", async () => {
+test("a dry run changes nothing and shows what would be as a diff", async () => {
   const asked: string[] = [];
-  const run = await serve({ deploy: deploying(asked) });
+  const deploy = deploying(asked);
+  const run = await serve({
+    deploy: async (request, context) => ({
+      deployment: (await deploy(request, context)).deployment,
+      effect: request.spec?.name === "a" ? Effect.NONE : Effect.ROLLOUT,
+      changes: request.spec?.name === "a" ? [] : [{ field: "resources.num_cpus", effect: Effect.ROLLOUT, before: "1", after: "2" }],
+    }),
+  });
   const ended = await run(["deploy", "two.yaml", "--dry-run"], { cwd: await folder(files) });
-  expect(ended.stdout).toBe("a  valid  would be generation 2, revision 1\nb  valid  would be generation 2, revision 1\n");
+  expect(ended.stdout).toBe(
+    "a  NONE  nothing would change\nb  ROLLOUT  its replicas would be replaced\n  resources.num_cpus  (ROLLOUT)\n    - 1\n    + 2\n",
+  );
   expect(asked).toEqual(["a (check)", "b (check)"]);
 });
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { backoffMs } from "../../src/core/backoff.ts";
-import { effectOf, firstRecord, nextRecord } from "../../src/core/change.ts";
+import { differences, effectOf, firstRecord, nextRecord } from "../../src/core/change.ts";
 import { advance, type ReplicaRecord, type ReplicaState } from "../../src/core/replica.ts";
 import { spec } from "./plan-world.ts";
 
@@ -56,4 +56,15 @@ test("a replica's state only moves forward", () => {
       else expect(move).toThrow("cannot go from");
     }
   }
+});
+
+test("differences name each value that is not the same, as deep as both sides have objects", () => {
+  const before = { a: 1, b: { c: [1, 2], d: null }, e: "x" };
+  const after = { a: 1, b: { c: [2, 1], d: null, f: true }, e: { g: 1 } };
+  expect(differences(before, after)).toEqual([
+    { path: ["b", "c"], before: [1, 2], after: [2, 1] },
+    { path: ["b", "f"], before: undefined, after: true },
+    { path: ["e"], before: "x", after: { g: 1 } },
+  ]);
+  expect(differences(before, structuredClone(before))).toEqual([]);
 });

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file drover/v1/controller_service.proto.
  */
 export const file_drover_v1_controller_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJkcm92ZXIvdjEvY29udHJvbGxlcl9zZXJ2aWNlLnByb3RvEglkcm92ZXIudjEiuAEKDURlcGxveVJlcXVlc3QSLwoEc3BlYxgBIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0IGukgDyAEBEhUKDXZhbGlkYXRlX29ubHkYAiABKAgSHAoKcmVxdWVzdF9pZBgDIAEoCUIIukgFcgMYgAESKQoTZXhwZWN0ZWRfZ2VuZXJhdGlvbhgEIAEoA0IHukgEIgIoAEgAiAEBQhYKFF9leHBlY3RlZF9nZW5lcmF0aW9uIjsKDkRlcGxveVJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCItChRHZXREZXBsb3ltZW50UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABIkIKFUdldERlcGxveW1lbnRSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQiVQoWTGlzdERlcGxveW1lbnRzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAgiXgoXTGlzdERlcGxveW1lbnRzUmVzcG9uc2USKgoLZGVwbG95bWVudHMYASADKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiRwoXRGVsZXRlRGVwbG95bWVudFJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIVCg1hbGxvd19taXNzaW5nGAIgASgIIkUKGERlbGV0ZURlcGxveW1lbnRSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQiVQoXV2F0Y2hEZXBsb3ltZW50c1JlcXVlc3QSGAoFbmFtZXMYASADKAlCCbpIBpIBAxDoBxIgCg9yZXN1bWVfcmV2aXNpb24YAiABKANCB7pIBCICKAAirQEKGFdhdGNoRGVwbG95bWVudHNSZXNwb25zZRIzChJkZXBsb3ltZW50X3VwZGF0ZWQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudEgAEhwKEmRlcGxveW1lbnRfZGVsZXRlZBgCIAEoCUgAEiMKBnN5bmNlZBgDIAEoCzIRLmRyb3Zlci52MS5TeW5jZWRIABIQCghyZXZpc2lvbhgEIAEoA0IHCgVldmVudCIICgZTeW5jZWQiYAoMU2NhbGVSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAESKAoMbnVtX3JlcGxpY2FzGAIgASgFQg26SArIAQEaBRiQTigASACIAQFCDwoNX251bV9yZXBsaWNhcyI6Cg1TY2FsZVJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJmChNMaXN0UmVwbGljYXNSZXF1ZXN0EhIKCmRlcGxveW1lbnQYASABKAkSHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGIAIIlUKFExpc3RSZXBsaWNhc1Jlc3BvbnNlEiQKCHJlcGxpY2FzGAEgAygLMhIuZHJvdmVyLnYxLlJlcGxpY2ESFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIocBChBXYXRjaExvZ3NSZXF1ZXN0EhsKCmRlcGxveW1lbnQYASABKAlCB7pIBHICEAESEgoKcmVwbGljYV9pZBgCIAEoCRIjCgp0YWlsX2xpbmVzGAMgASgFQgq6SAcaBRiQTigASACIAQESDgoGZm9sbG93GAQgASgIQg0KC190YWlsX2xpbmVzIlsKEVdhdGNoTG9nc1Jlc3BvbnNlEhIKCnJlcGxpY2FfaWQYASABKAkSJAoGc3RyZWFtGAIgASgOMhQuZHJvdmVyLnYxLkxvZ1N0cmVhbRIMCgRsaW5lGAMgASgJIhMKEUdldENsdXN0ZXJSZXF1ZXN0Is8BChJHZXRDbHVzdGVyUmVzcG9uc2USJgoIY2FwYWNpdHkYASABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEicKCWFsbG9jYXRlZBgCIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSKgoHcGVuZGluZxgDIAMoCzIZLmRyb3Zlci52MS5QZW5kaW5nUmVwbGljYRIqCgtjb250cm9sbGVycxgEIAMoCzIVLmRyb3Zlci52MS5Db250cm9sbGVyEhAKCHJldmlzaW9uGAUgASgDInIKDlBlbmRpbmdSZXBsaWNhEhIKCnJlcGxpY2FfaWQYASABKAkSEgoKZGVwbG95bWVudBgCIAEoCRInCglyZXNvdXJjZXMYAyABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEg8KB21lc3NhZ2UYBCABKAkicgoKQ29udHJvbGxlchIVCg1jb250cm9sbGVyX2lkGAEgASgJEg4KBmxlYWRlchgCIAEoCBINCgVlcG9jaBgDIAEoAxIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpVCglMb2dTdHJlYW0SGgoWTE9HX1NUUkVBTV9VTlNQRUNJRklFRBAAEhUKEUxPR19TVFJFQU1fU1RET1VUEAESFQoRTE9HX1NUUkVBTV9TVERFUlIQAjL8BQoRQ29udHJvbGxlclNlcnZpY2USPQoGRGVwbG95EhguZHJvdmVyLnYxLkRlcGxveVJlcXVlc3QaGS5kcm92ZXIudjEuRGVwbG95UmVzcG9uc2USVwoNR2V0RGVwbG95bWVudBIfLmRyb3Zlci52MS5HZXREZXBsb3ltZW50UmVxdWVzdBogLmRyb3Zlci52MS5HZXREZXBsb3ltZW50UmVzcG9uc2UiA5ACARJdCg9MaXN0RGVwbG95bWVudHMSIS5kcm92ZXIudjEuTGlzdERlcGxveW1lbnRzUmVxdWVzdBoiLmRyb3Zlci52MS5MaXN0RGVwbG95bWVudHNSZXNwb25zZSIDkAIBElsKEERlbGV0ZURlcGxveW1lbnQSIi5kcm92ZXIudjEuRGVsZXRlRGVwbG95bWVudFJlcXVlc3QaIy5kcm92ZXIudjEuRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEmIKEFdhdGNoRGVwbG95bWVudHMSIi5kcm92ZXIudjEuV2F0Y2hEZXBsb3ltZW50c1JlcXVlc3QaIy5kcm92ZXIudjEuV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlIgOQAgEwARI6CgVTY2FsZRIXLmRyb3Zlci52MS5TY2FsZVJlcXVlc3QaGC5kcm92ZXIudjEuU2NhbGVSZXNwb25zZRJUCgxMaXN0UmVwbGljYXMSHi5kcm92ZXIudjEuTGlzdFJlcGxpY2FzUmVxdWVzdBofLmRyb3Zlci52MS5MaXN0UmVwbGljYXNSZXNwb25zZSIDkAIBEk0KCVdhdGNoTG9ncxIbLmRyb3Zlci52MS5XYXRjaExvZ3NSZXF1ZXN0GhwuZHJvdmVyLnYxLldhdGNoTG9nc1Jlc3BvbnNlIgOQAgEwARJOCgpHZXRDbHVzdGVyEhwuZHJvdmVyLnYxLkdldENsdXN0ZXJSZXF1ZXN0Gh0uZHJvdmVyLnYxLkdldENsdXN0ZXJSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_buf_validate_validate, file_drover_v1_deployment, file_google_protobuf_timestamp]);
+  fileDesc("CiJkcm92ZXIvdjEvY29udHJvbGxlcl9zZXJ2aWNlLnByb3RvEglkcm92ZXIudjEiuAEKDURlcGxveVJlcXVlc3QSLwoEc3BlYxgBIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0IGukgDyAEBEhUKDXZhbGlkYXRlX29ubHkYAiABKAgSHAoKcmVxdWVzdF9pZBgDIAEoCUIIukgFcgMYgAESKQoTZXhwZWN0ZWRfZ2VuZXJhdGlvbhgEIAEoA0IHukgEIgIoAEgAiAEBQhYKFF9leHBlY3RlZF9nZW5lcmF0aW9uIl4KC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEiEKBmVmZmVjdBgCIAEoDjIRLmRyb3Zlci52MS5FZmZlY3QSDgoGYmVmb3JlGAMgASgJEg0KBWFmdGVyGAQgASgJIocBCg5EZXBsb3lSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSIQoGZWZmZWN0GAIgASgOMhEuZHJvdmVyLnYxLkVmZmVjdBInCgdjaGFuZ2VzGAMgAygLMhYuZHJvdmVyLnYxLkZpZWxkQ2hhbmdlIi0KFEdldERlcGxveW1lbnRSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiQgoVR2V0RGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChZMaXN0RGVwbG95bWVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACCJeChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIqCgtkZXBsb3ltZW50cxgBIAMoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJHChdEZWxldGVEZXBsb3ltZW50UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKDWFsbG93X21pc3NpbmcYAiABKAgiRQoYRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChdXYXRjaERlcGxveW1lbnRzUmVxdWVzdBIYCgVuYW1lcxgBIAMoCUIJukgGkgEDEOgHEiAKD3Jlc3VtZV9yZXZpc2lvbhgCIAEoA0IHukgEIgIoACKtAQoYV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlEjMKEmRlcGxveW1lbnRfdXBkYXRlZBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50SAASHAoSZGVwbG95bWVudF9kZWxldGVkGAIgASgJSAASIwoGc3luY2VkGAMgASgLMhEuZHJvdmVyLnYxLlN5bmNlZEgAEhAKCHJldmlzaW9uGAQgASgDQgcKBWV2ZW50IggKBlN5bmNlZCJgCgxTY2FsZVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIoCgxudW1fcmVwbGljYXMYAiABKAVCDbpICsgBARoFGJBOKABIAIgBAUIPCg1fbnVtX3JlcGxpY2FzIjoKDVNjYWxlUmVzcG9uc2USKQoKZGVwbG95bWVudBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50ImYKE0xpc3RSZXBsaWNhc1JlcXVlc3QSEgoKZGVwbG95bWVudBgBIAEoCRIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgiVQoUTGlzdFJlcGxpY2FzUmVzcG9uc2USJAoIcmVwbGljYXMYASADKAsyEi5kcm92ZXIudjEuUmVwbGljYRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkihwEKEFdhdGNoTG9nc1JlcXVlc3QSGwoKZGVwbG95bWVudBgBIAEoCUIHukgEcgIQARISCgpyZXBsaWNhX2lkGAIgASgJEiMKCnRhaWxfbGluZXMYAyABKAVCCrpIBxoFGJBOKABIAIgBARIOCgZmb2xsb3cYBCABKAhCDQoLX3RhaWxfbGluZXMiWwoRV2F0Y2hMb2dzUmVzcG9uc2USEgoKcmVwbGljYV9pZBgBIAEoCRIkCgZzdHJlYW0YAiABKA4yFC5kcm92ZXIudjEuTG9nU3RyZWFtEgwKBGxpbmUYAyABKAkiEwoRR2V0Q2x1c3RlclJlcXVlc3QizwEKEkdldENsdXN0ZXJSZXNwb25zZRImCghjYXBhY2l0eRgBIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSJwoJYWxsb2NhdGVkGAIgASgLMhQuZHJvdmVyLnYxLlJlc291cmNlcxIqCgdwZW5kaW5nGAMgAygLMhkuZHJvdmVyLnYxLlBlbmRpbmdSZXBsaWNhEioKC2NvbnRyb2xsZXJzGAQgAygLMhUuZHJvdmVyLnYxLkNvbnRyb2xsZXISEAoIcmV2aXNpb24YBSABKAMicgoOUGVuZGluZ1JlcGxpY2ESEgoKcmVwbGljYV9pZBgBIAEoCRISCgpkZXBsb3ltZW50GAIgASgJEicKCXJlc291cmNlcxgDIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSDwoHbWVzc2FnZRgEIAEoCSJyCgpDb250cm9sbGVyEhUKDWNvbnRyb2xsZXJfaWQYASABKAkSDgoGbGVhZGVyGAIgASgIEg0KBWVwb2NoGAMgASgDEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKlYKBkVmZmVjdBIWChJFRkZFQ1RfVU5TUEVDSUZJRUQQABIPCgtFRkZFQ1RfTk9ORRABEg8KC0VGRkVDVF9MSVZFEAISEgoORUZGRUNUX1JPTExPVVQQBCpVCglMb2dTdHJlYW0SGgoWTE9HX1NUUkVBTV9VTlNQRUNJRklFRBAAEhUKEUxPR19TVFJFQU1fU1RET1VUEAESFQoRTE9HX1NUUkVBTV9TVERFUlIQAjL8BQoRQ29udHJvbGxlclNlcnZpY2USPQoGRGVwbG95EhguZHJvdmVyLnYxLkRlcGxveVJlcXVlc3QaGS5kcm92ZXIudjEuRGVwbG95UmVzcG9uc2USVwoNR2V0RGVwbG95bWVudBIfLmRyb3Zlci52MS5HZXREZXBsb3ltZW50UmVxdWVzdBogLmRyb3Zlci52MS5HZXREZXBsb3ltZW50UmVzcG9uc2UiA5ACARJdCg9MaXN0RGVwbG95bWVudHMSIS5kcm92ZXIudjEuTGlzdERlcGxveW1lbnRzUmVxdWVzdBoiLmRyb3Zlci52MS5MaXN0RGVwbG95bWVudHNSZXNwb25zZSIDkAIBElsKEERlbGV0ZURlcGxveW1lbnQSIi5kcm92ZXIudjEuRGVsZXRlRGVwbG95bWVudFJlcXVlc3QaIy5kcm92ZXIudjEuRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEmIKEFdhdGNoRGVwbG95bWVudHMSIi5kcm92ZXIudjEuV2F0Y2hEZXBsb3ltZW50c1JlcXVlc3QaIy5kcm92ZXIudjEuV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlIgOQAgEwARI6CgVTY2FsZRIXLmRyb3Zlci52MS5TY2FsZVJlcXVlc3QaGC5kcm92ZXIudjEuU2NhbGVSZXNwb25zZRJUCgxMaXN0UmVwbGljYXMSHi5kcm92ZXIudjEuTGlzdFJlcGxpY2FzUmVxdWVzdBofLmRyb3Zlci52MS5MaXN0UmVwbGljYXNSZXNwb25zZSIDkAIBEk0KCVdhdGNoTG9ncxIbLmRyb3Zlci52MS5XYXRjaExvZ3NSZXF1ZXN0GhwuZHJvdmVyLnYxLldhdGNoTG9nc1Jlc3BvbnNlIgOQAgEwARJOCgpHZXRDbHVzdGVyEhwuZHJvdmVyLnYxLkdldENsdXN0ZXJSZXF1ZXN0Gh0uZHJvdmVyLnYxLkdldENsdXN0ZXJSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_buf_validate_validate, file_drover_v1_deployment, file_google_protobuf_timestamp]);
 
 /**
  * The request of `Deploy`.
@@ -62,6 +62,48 @@ export const DeployRequestSchema: GenMessage<DeployRequest> = /*@__PURE__*/
   messageDesc(file_drover_v1_controller_service, 0);
 
 /**
+ * A field of a spec that changes.
+ *
+ * @generated from message drover.v1.FieldChange
+ */
+export type FieldChange = Message<"drover.v1.FieldChange"> & {
+  /**
+   * Its path in the spec, for example `resources.num_cpus`.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * What changing it costs.
+   *
+   * @generated from field: drover.v1.Effect effect = 2;
+   */
+  effect: Effect;
+
+  /**
+   * Its value before, as JSON; empty: it was not set.
+   *
+   * @generated from field: string before = 3;
+   */
+  before: string;
+
+  /**
+   * Its value afterwards, as JSON; empty: it is not set any more.
+   *
+   * @generated from field: string after = 4;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message drover.v1.FieldChange.
+ * Use `create(FieldChangeSchema)` to create a new message.
+ */
+export const FieldChangeSchema: GenMessage<FieldChange> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 1);
+
+/**
  * The response of `Deploy`.
  *
  * @generated from message drover.v1.DeployResponse
@@ -73,6 +115,22 @@ export type DeployResponse = Message<"drover.v1.DeployResponse"> & {
    * @generated from field: drover.v1.Deployment deployment = 1;
    */
   deployment?: Deployment | undefined;
+
+  /**
+   * What the change costs: the most of what its fields cost. A new deployment
+   * is a `ROLLOUT`, and so is an empty `version`, with or without changes.
+   *
+   * @generated from field: drover.v1.Effect effect = 2;
+   */
+  effect: Effect;
+
+  /**
+   * The fields that change, in the order of the spec; none for a new
+   * deployment. 1,000 at most.
+   *
+   * @generated from field: repeated drover.v1.FieldChange changes = 3;
+   */
+  changes: FieldChange[];
 };
 
 /**
@@ -80,7 +138,7 @@ export type DeployResponse = Message<"drover.v1.DeployResponse"> & {
  * Use `create(DeployResponseSchema)` to create a new message.
  */
 export const DeployResponseSchema: GenMessage<DeployResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 1);
+  messageDesc(file_drover_v1_controller_service, 2);
 
 /**
  * The request of `GetDeployment`.
@@ -101,7 +159,7 @@ export type GetDeploymentRequest = Message<"drover.v1.GetDeploymentRequest"> & {
  * Use `create(GetDeploymentRequestSchema)` to create a new message.
  */
 export const GetDeploymentRequestSchema: GenMessage<GetDeploymentRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 2);
+  messageDesc(file_drover_v1_controller_service, 3);
 
 /**
  * The response of `GetDeployment`.
@@ -122,7 +180,7 @@ export type GetDeploymentResponse = Message<"drover.v1.GetDeploymentResponse"> &
  * Use `create(GetDeploymentResponseSchema)` to create a new message.
  */
 export const GetDeploymentResponseSchema: GenMessage<GetDeploymentResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 3);
+  messageDesc(file_drover_v1_controller_service, 4);
 
 /**
  * The request of `ListDeployments`.
@@ -150,7 +208,7 @@ export type ListDeploymentsRequest = Message<"drover.v1.ListDeploymentsRequest">
  * Use `create(ListDeploymentsRequestSchema)` to create a new message.
  */
 export const ListDeploymentsRequestSchema: GenMessage<ListDeploymentsRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 4);
+  messageDesc(file_drover_v1_controller_service, 5);
 
 /**
  * The response of `ListDeployments`.
@@ -178,7 +236,7 @@ export type ListDeploymentsResponse = Message<"drover.v1.ListDeploymentsResponse
  * Use `create(ListDeploymentsResponseSchema)` to create a new message.
  */
 export const ListDeploymentsResponseSchema: GenMessage<ListDeploymentsResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 5);
+  messageDesc(file_drover_v1_controller_service, 6);
 
 /**
  * The request of `DeleteDeployment`.
@@ -206,7 +264,7 @@ export type DeleteDeploymentRequest = Message<"drover.v1.DeleteDeploymentRequest
  * Use `create(DeleteDeploymentRequestSchema)` to create a new message.
  */
 export const DeleteDeploymentRequestSchema: GenMessage<DeleteDeploymentRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 6);
+  messageDesc(file_drover_v1_controller_service, 7);
 
 /**
  * The response of `DeleteDeployment`.
@@ -227,7 +285,7 @@ export type DeleteDeploymentResponse = Message<"drover.v1.DeleteDeploymentRespon
  * Use `create(DeleteDeploymentResponseSchema)` to create a new message.
  */
 export const DeleteDeploymentResponseSchema: GenMessage<DeleteDeploymentResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 7);
+  messageDesc(file_drover_v1_controller_service, 8);
 
 /**
  * The request of `WatchDeployments`.
@@ -255,7 +313,7 @@ export type WatchDeploymentsRequest = Message<"drover.v1.WatchDeploymentsRequest
  * Use `create(WatchDeploymentsRequestSchema)` to create a new message.
  */
 export const WatchDeploymentsRequestSchema: GenMessage<WatchDeploymentsRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 8);
+  messageDesc(file_drover_v1_controller_service, 9);
 
 /**
  * One event of `WatchDeployments`.
@@ -307,7 +365,7 @@ export type WatchDeploymentsResponse = Message<"drover.v1.WatchDeploymentsRespon
  * Use `create(WatchDeploymentsResponseSchema)` to create a new message.
  */
 export const WatchDeploymentsResponseSchema: GenMessage<WatchDeploymentsResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 9);
+  messageDesc(file_drover_v1_controller_service, 10);
 
 /**
  * Marks the end of what was before a watch began.
@@ -322,7 +380,7 @@ export type Synced = Message<"drover.v1.Synced"> & {
  * Use `create(SyncedSchema)` to create a new message.
  */
 export const SyncedSchema: GenMessage<Synced> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 10);
+  messageDesc(file_drover_v1_controller_service, 11);
 
 /**
  * The request of `Scale`.
@@ -350,7 +408,7 @@ export type ScaleRequest = Message<"drover.v1.ScaleRequest"> & {
  * Use `create(ScaleRequestSchema)` to create a new message.
  */
 export const ScaleRequestSchema: GenMessage<ScaleRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 11);
+  messageDesc(file_drover_v1_controller_service, 12);
 
 /**
  * The response of `Scale`.
@@ -371,7 +429,7 @@ export type ScaleResponse = Message<"drover.v1.ScaleResponse"> & {
  * Use `create(ScaleResponseSchema)` to create a new message.
  */
 export const ScaleResponseSchema: GenMessage<ScaleResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 12);
+  messageDesc(file_drover_v1_controller_service, 13);
 
 /**
  * The request of `ListReplicas`.
@@ -406,7 +464,7 @@ export type ListReplicasRequest = Message<"drover.v1.ListReplicasRequest"> & {
  * Use `create(ListReplicasRequestSchema)` to create a new message.
  */
 export const ListReplicasRequestSchema: GenMessage<ListReplicasRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 13);
+  messageDesc(file_drover_v1_controller_service, 14);
 
 /**
  * The response of `ListReplicas`.
@@ -434,7 +492,7 @@ export type ListReplicasResponse = Message<"drover.v1.ListReplicasResponse"> & {
  * Use `create(ListReplicasResponseSchema)` to create a new message.
  */
 export const ListReplicasResponseSchema: GenMessage<ListReplicasResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 14);
+  messageDesc(file_drover_v1_controller_service, 15);
 
 /**
  * The request of `WatchLogs`.
@@ -477,7 +535,7 @@ export type WatchLogsRequest = Message<"drover.v1.WatchLogsRequest"> & {
  * Use `create(WatchLogsRequestSchema)` to create a new message.
  */
 export const WatchLogsRequestSchema: GenMessage<WatchLogsRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 15);
+  messageDesc(file_drover_v1_controller_service, 16);
 
 /**
  * One line of a replica's output.
@@ -513,7 +571,7 @@ export type WatchLogsResponse = Message<"drover.v1.WatchLogsResponse"> & {
  * Use `create(WatchLogsResponseSchema)` to create a new message.
  */
 export const WatchLogsResponseSchema: GenMessage<WatchLogsResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 16);
+  messageDesc(file_drover_v1_controller_service, 17);
 
 /**
  * The request of `GetCluster`.
@@ -528,7 +586,7 @@ export type GetClusterRequest = Message<"drover.v1.GetClusterRequest"> & {
  * Use `create(GetClusterRequestSchema)` to create a new message.
  */
 export const GetClusterRequestSchema: GenMessage<GetClusterRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 17);
+  messageDesc(file_drover_v1_controller_service, 18);
 
 /**
  * The response of `GetCluster`.
@@ -577,7 +635,7 @@ export type GetClusterResponse = Message<"drover.v1.GetClusterResponse"> & {
  * Use `create(GetClusterResponseSchema)` to create a new message.
  */
 export const GetClusterResponseSchema: GenMessage<GetClusterResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 18);
+  messageDesc(file_drover_v1_controller_service, 19);
 
 /**
  * A replica that waits for resources.
@@ -619,7 +677,7 @@ export type PendingReplica = Message<"drover.v1.PendingReplica"> & {
  * Use `create(PendingReplicaSchema)` to create a new message.
  */
 export const PendingReplicaSchema: GenMessage<PendingReplica> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 19);
+  messageDesc(file_drover_v1_controller_service, 20);
 
 /**
  * A controller.
@@ -661,7 +719,55 @@ export type Controller = Message<"drover.v1.Controller"> & {
  * Use `create(ControllerSchema)` to create a new message.
  */
 export const ControllerSchema: GenMessage<Controller> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 20);
+  messageDesc(file_drover_v1_controller_service, 21);
+
+/**
+ * What a change of a spec costs.
+ *
+ * @generated from enum drover.v1.Effect
+ */
+export const Effect = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: EFFECT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Nothing changes.
+   *
+   * @generated from enum value: EFFECT_NONE = 1;
+   */
+  NONE: 1,
+
+  /**
+   * Only the controller's behaviour changes; replicas do not notice.
+   *
+   * @generated from enum value: EFFECT_LIVE = 2;
+   */
+  LIVE: 2,
+
+  /**
+   * Replicas are replaced by new ones of a new revision.
+   *
+   * @generated from enum value: EFFECT_ROLLOUT = 4;
+   */
+  ROLLOUT: 4,
+} as const;
+
+/**
+ * What a change of a spec costs.
+ *
+ * @generated from enum drover.v1.Effect
+ */
+export type Effect = (typeof Effect)[keyof typeof Effect] | UnknownEnum;
+
+/**
+ * Describes the enum drover.v1.Effect.
+ */
+export const EffectSchema: GenEnum<Effect> = /*@__PURE__*/
+  enumDesc(file_drover_v1_controller_service, 0);
 
 /**
  * Where a replica printed a line.
@@ -702,7 +808,7 @@ export type LogStream = (typeof LogStream)[keyof typeof LogStream] | UnknownEnum
  * Describes the enum drover.v1.LogStream.
  */
 export const LogStreamSchema: GenEnum<LogStream> = /*@__PURE__*/
-  enumDesc(file_drover_v1_controller_service, 0);
+  enumDesc(file_drover_v1_controller_service, 1);
 
 /**
  * For operators, the CLI, scripts and other services: says what should run,

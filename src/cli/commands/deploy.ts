@@ -1,8 +1,10 @@
+import { type DeployResponse, Effect } from "../../../gen/drover/v1/controller_service_pb.ts";
 import type { Deployment } from "../../../gen/drover/v1/deployment_pb.ts";
 import { StatusError } from "../../core/errors.ts";
 import { type AddCommand, examples, type WaitFlags, waitOptions } from "../command.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { fillVersion } from "../fill-version.ts";
+import { nameOf, plain } from "../print.ts";
 import type { Session } from "../session.ts";
 import { type LoadedSpec, readSpecFiles } from "../spec-file.ts";
 import { waitUntilHealthy } from "../wait.ts";
@@ -38,21 +40,42 @@ export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[
   if (flags.dryRun || loaded.length > 1) {
     const checked = await checkAll(session, loaded);
     if (flags.dryRun) {
-      for (const { spec, status } of checked)
-        session.print(`${spec?.name}  valid  would be generation ${status?.generation ?? 0n}, revision ${status?.revision ?? 0n}`);
+      for (const answer of checked) printPlan(session, answer);
       return exitCodes.done;
     }
   }
   const deployed: Deployment[] = [];
-  for (const one of loaded) deployed.push(await deployOne(session, one, false));
+  for (const one of loaded) {
+    const { deployment } = await deployOne(session, one, false);
+    if (deployment === undefined) throw new CliError("the controller answered without a deployment");
+    deployed.push(deployment);
+  }
   if (flags.wait) return waitUntilHealthy(session, deployed, flags.timeout);
   for (const { spec, status } of deployed) session.print(`${spec?.name}  deployed  generation ${status?.generation ?? 0n}`);
   return exitCodes.done;
 }
 
+const costs: Readonly<Record<number, string>> = {
+  [Effect.NONE]: "nothing would change",
+  [Effect.LIVE]: "it would change while its replicas go on",
+  [Effect.ROLLOUT]: "its replicas would be replaced",
+};
+
+/** What a deploy would do, as a diff: each field with its value before and after. */
+function printPlan(session: Session, { deployment, effect, changes }: DeployResponse): void {
+  const name = deployment?.spec?.name ?? "";
+  const isNew = deployment?.status?.generation === 1n && effect === Effect.ROLLOUT;
+  session.print(isNew ? `${name}  new  it would be created` : `${name}  ${nameOf(Effect, effect)}  ${costs[effect] ?? ""}`);
+  for (const { field, effect: cost, before, after } of changes) {
+    session.print(`  ${field}  (${nameOf(Effect, cost)})`);
+    if (before !== "") session.print(session.colors.red(`    - ${plain(before)}`));
+    if (after !== "") session.print(session.colors.green(`    + ${plain(after)}`));
+  }
+}
+
 /** Asks for each spec whether it would do, and reports all refusals together. */
-async function checkAll(session: Session, loaded: readonly LoadedSpec[]): Promise<readonly Deployment[]> {
-  const checked: Deployment[] = [];
+async function checkAll(session: Session, loaded: readonly LoadedSpec[]): Promise<readonly DeployResponse[]> {
+  const checked: DeployResponse[] = [];
   const refusals: string[] = [];
   for (const one of loaded) {
     try {
@@ -66,11 +89,9 @@ async function checkAll(session: Session, loaded: readonly LoadedSpec[]): Promis
   return checked;
 }
 
-async function deployOne(session: Session, { spec, file, lineOf }: LoadedSpec, validateOnly: boolean): Promise<Deployment> {
+async function deployOne(session: Session, { spec, file, lineOf }: LoadedSpec, validateOnly: boolean): Promise<DeployResponse> {
   try {
-    const { deployment } = await session.controller().deploy({ spec, validateOnly }, session.brief);
-    if (!deployment) throw new CliError("the controller answered without a deployment");
-    return deployment;
+    return await session.controller().deploy({ spec, validateOnly }, session.brief);
   } catch (error) {
     const violations = error instanceof StatusError ? (error.facts.violations ?? []) : [];
     if (violations.length === 0) throw error;
