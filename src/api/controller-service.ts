@@ -9,6 +9,7 @@ import {
   DeployResponseSchema,
   type GetClusterResponseSchema,
   LogStream,
+  type RollbackRequest,
   type ScaleRequest,
   type WatchDeploymentsRequest,
   type WatchDeploymentsResponseSchema,
@@ -17,7 +18,7 @@ import {
 } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { Deployment } from "../../gen/drover/v1/deployment_pb.ts";
 import type { Clock, Random } from "../clock/clock.ts";
-import { firstRecord, nextRecord } from "../core/change.ts";
+import { firstRecord, nextRecord, rolledBack } from "../core/change.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { refusal } from "../core/errors.ts";
 import { holds } from "../core/replica.ts";
@@ -32,6 +33,7 @@ import { DeploymentFeed, type FeedEvent } from "./deployment-feed.ts";
 import { followLogs, type LogLine } from "./follow-logs.ts";
 import { answerOf, changeTimeMs, fingerprintOf, type MutationResult, mutate } from "./mutations.ts";
 import { pageOf } from "./pages.ts";
+import { revisionsToMessage, revisionToGoBackTo, revisionWrites } from "./revisions.ts";
 
 const uidLength = 20;
 const tailLinesDefault = 100;
@@ -85,6 +87,11 @@ export class ControllerApi {
       deleteDeployment: (request) => this.#delete(request),
       watchDeployments: (request, context) => this.#watch(request, context),
       scale: (request) => this.#scale(request),
+      listRevisions: async ({ name }) => {
+        await this.#catchUp();
+        return { revisions: [...revisionsToMessage(mirror, mirror.deployment(name)?.value ?? notFound(name))] };
+      },
+      rollback: (request) => this.#rollback(request),
       listReplicas: async ({ deployment, pageSize, pageToken }) => {
         await this.#catchUp();
         if (deployment !== "" && mirror.deployment(deployment) === undefined) notFound(deployment);
@@ -119,7 +126,7 @@ export class ControllerApi {
   }
 
   async #deploy(request: DeployRequest): Promise<MessageInitShape<typeof DeployResponseSchema>> {
-    const { store, clock, random } = this.#options;
+    const { store, mirror, clock, random } = this.#options;
     if (request.spec === undefined) throw new Error("validation lets no request without a spec through");
     const spec = specFromMessage(request.spec);
     const uid = random.id(uidLength);
@@ -144,6 +151,7 @@ export class ControllerApi {
     const result = await mutate(store, {
       name: spec.name,
       change,
+      beside: (after, before) => revisionWrites(mirror, after, before),
       ...(request.requestId === ""
         ? {}
         : {
@@ -171,6 +179,21 @@ export class ControllerApi {
           generation: before.generation + 1,
           updatedAtMs: changeTimeMs(clock, before),
         };
+      },
+    });
+    return { deployment: this.#compose(recordOf(result)) };
+  }
+
+  async #rollback({ name, revision }: RollbackRequest): Promise<{ readonly deployment: Deployment }> {
+    const { store, mirror, clock } = this.#options;
+    await mirror.catchUp();
+    const result = await mutate(store, {
+      name,
+      change: (before) => {
+        if (before === undefined) return notFound(name);
+        if (before.deletingSinceMs !== undefined) throw deleting(name);
+        const to = revisionToGoBackTo(mirror, before, Number(revision));
+        return to.revision === before.revision ? before : rolledBack(before, to, changeTimeMs(clock, before));
       },
     });
     return { deployment: this.#compose(recordOf(result)) };

@@ -13,6 +13,8 @@ export interface Mutation {
   readonly name: string;
   /** What to write; the same record: nothing. Throws what the caller is to be told. */
   readonly change: (before: DeploymentRecord | undefined) => DeploymentRecord | undefined;
+  /** What is written with it, in the same commit. */
+  readonly beside?: (after: DeploymentRecord, before: DeploymentRecord | undefined) => readonly Write[];
   /** Kept with the write, for a retry of the same request. */
   readonly request?: {
     readonly id: string;
@@ -27,7 +29,7 @@ export type MutationResult =
   | { readonly kind: "replayed"; readonly answer: string };
 
 /** Reads, changes and writes a deployment; reads again if somebody else wrote it meanwhile. */
-export async function mutate(store: Store, { name, change, request }: Mutation): Promise<MutationResult> {
+export async function mutate(store: Store, { name, change, beside, request }: Mutation): Promise<MutationResult> {
   if (request !== undefined) {
     const before = await store.recall(request.id, request.fingerprint);
     if (before !== undefined) return settled(before, request.id, {});
@@ -35,10 +37,11 @@ export async function mutate(store: Store, { name, change, request }: Mutation):
   for (let tries = 0; tries < triesMax; tries++) {
     const entry = await store.get("deployment", name);
     const after = change(entry?.value);
-    const write = writeOf(name, entry, after);
-    if (write === undefined && request === undefined) return { kind: "done", before: entry?.value, record: after };
+    const writes =
+      after === undefined || after === entry?.value ? [] : [writeOf(name, entry, after), ...(beside?.(after, entry?.value) ?? [])];
+    if (writes.length === 0 && request === undefined) return { kind: "done", before: entry?.value, record: after };
     const result = await store.commit(
-      write === undefined ? [] : [write],
+      writes,
       request === undefined ? {} : { request: { ...request, answer: request.answer(after, entry?.value) } },
     );
     if (result.kind !== "conflict") return settled(result, request?.id ?? "", { before: entry?.value, record: after });
@@ -46,10 +49,8 @@ export async function mutate(store: Store, { name, change, request }: Mutation):
   throw refusal("CONFLICT", `others keep changing deployment "${name}": try again`, { retryAfterMs: 100 });
 }
 
-function writeOf(name: string, before: Entry<"deployment"> | undefined, after: DeploymentRecord | undefined): Write | undefined {
-  return after === undefined || after === before?.value
-    ? undefined
-    : { put: "deployment", key: name, version: before?.version ?? 0, value: after };
+function writeOf(name: string, before: Entry<"deployment"> | undefined, after: DeploymentRecord): Write {
+  return { put: "deployment", key: name, version: before?.version ?? 0, value: after };
 }
 
 function settled(

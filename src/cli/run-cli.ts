@@ -9,6 +9,8 @@ import { addInvoke } from "./commands/invoke.ts";
 import { addList } from "./commands/list.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addReplicas } from "./commands/replicas.ts";
+import { addRevisions } from "./commands/revisions.ts";
+import { addRollback } from "./commands/rollback.ts";
 import { addRun } from "./commands/run.ts";
 import { addScale } from "./commands/scale.ts";
 import { addStart } from "./commands/start.ts";
@@ -28,6 +30,8 @@ const commands: readonly AddCommand[] = [
   addLogs,
   addInvoke,
   addScale,
+  addRevisions,
+  addRollback,
   addDelete,
   addCluster,
 ];

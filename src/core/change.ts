@@ -54,19 +54,55 @@ function isObject(value: Json | undefined): value is JsonObject {
 
 /** The record of a deployment that is deployed for the first time. */
 export function firstRecord(spec: DeploymentSpec, uid: string, nowMs: number): DeploymentRecord {
-  return { uid, spec, generation: 1, revision: 1, configGeneration: 1, createdAtMs: nowMs, updatedAtMs: nowMs };
+  return { uid, spec, generation: 1, revision: 1, newestRevision: 1, configGeneration: 1, createdAtMs: nowMs, updatedAtMs: nowMs };
 }
 
 /** The record after `spec` replaced its spec; the same record if nothing changes. */
 export function nextRecord(record: DeploymentRecord, spec: DeploymentSpec, nowMs: number): DeploymentRecord {
   const effect = effectOf(record.spec, spec);
   if (effect === "NONE") return record;
+  const newestRevision = record.newestRevision + (effect === "ROLLOUT" ? 1 : 0);
+  return { ...withSpec(record, spec, nowMs), revision: effect === "ROLLOUT" ? newestRevision : record.revision, newestRevision };
+}
+
+/**
+ * The record after going back to an old revision: what its replicas are started with is as it was then; what only the controller
+ * reads, such as the number of replicas, stays as it is now.
+ */
+export function rolledBack(
+  record: DeploymentRecord,
+  to: { readonly revision: number; readonly spec: DeploymentSpec },
+  nowMs: number,
+): DeploymentRecord {
+  const old = Object.fromEntries(fields.filter((field) => fieldEffects[field] === "ROLLOUT").map((field) => [field, to.spec[field]]));
+  const { userConfig, ...spec } = { ...record.spec, ...old } as DeploymentSpec;
+  return { ...withSpec(record, userConfig === undefined ? spec : { ...spec, userConfig }, nowMs), revision: to.revision };
+}
+
+function withSpec(record: DeploymentRecord, spec: DeploymentSpec, nowMs: number): DeploymentRecord {
   return {
     ...record,
     spec,
     generation: record.generation + 1,
-    revision: record.revision + (effect === "ROLLOUT" ? 1 : 0),
     configGeneration: record.configGeneration + (sameJson(record.spec.userConfig, spec.userConfig) ? 0 : 1),
     updatedAtMs: nowMs,
   };
+}
+
+/** Revisions kept beside those in use. */
+export const revisionsKept = 10;
+
+/** The revisions that need not be kept any more: neither among the newest, nor wanted, nor run by a replica, nor the last that was healthy. */
+export function revisionsToForget(revisions: readonly number[], inUse: ReadonlySet<number>): readonly number[] {
+  const oldest = revisions.toSorted((a, b) => b - a).slice(revisionsKept);
+  return oldest.filter((revision) => !inUse.has(revision));
+}
+
+/** The revision to go back to when none is named: the last that was healthy, other than the one wanted now. */
+export function revisionBefore(
+  record: DeploymentRecord,
+  healthyRevisions: readonly number[],
+  kept: ReadonlySet<number>,
+): number | undefined {
+  return healthyRevisions.findLast((revision) => revision !== record.revision && kept.has(revision));
 }

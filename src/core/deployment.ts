@@ -35,14 +35,25 @@ export interface DeploymentRecord {
   readonly spec: DeploymentSpec;
   /** Grows with each change of the spec, from 1. */
   readonly generation: number;
-  /** Grows with each change that replaces replicas, from 1. */
+  /** The revision of the program wanted. */
   readonly revision: number;
+  /** The newest revision there ever was: grows with each change that replaces replicas, from 1. A rollback goes below it. */
+  readonly newestRevision: number;
   /** Grows with each change of `userConfig`, from 1. */
   readonly configGeneration: number;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   /** Set: it is being deleted. */
   readonly deletingSinceMs?: number;
+}
+
+/** The spec with which a revision was made. Written by the API only, once. */
+export interface RevisionRecord {
+  readonly uid: string;
+  readonly deployment: string;
+  readonly revision: number;
+  readonly spec: DeploymentSpec;
+  readonly createdAtMs: number;
 }
 
 /** How far the leader has come with a deployment. Written by the reconcile loop only. */
@@ -63,4 +74,6 @@ export interface ProgressRecord {
   readonly lastFailure: string;
   /** What last was fully running; revision 0: nothing yet. */
   readonly settled: { readonly revision: number; readonly target: number };
+  /** The revisions that were ever fully running, the last one last. */
+  readonly healthyRevisions: readonly number[];
 }

@@ -50,6 +50,8 @@ export const stoppedKeptMs = 30_000;
 /** How long, and how many, replicas that failed stay listed. */
 export const failedKeptMs = 600_000;
 export const failedKeptMax = 3;
+/** How many healthy revisions are remembered. */
+const healthyKeptMax = 20;
 /** The longest failure text kept, and the longest line of it. */
 const failureCharsMax = 4_000;
 const lineCharsMax = 1_000;
@@ -155,10 +157,19 @@ function lastLines(lines: readonly string[]): readonly string[] {
 
 /** Progress of the revision that is wanted now; a new one starts afresh. */
 function currentProgress(progress: ProgressRecord | undefined, deployment: DeploymentRecord): ProgressRecord {
-  const settled = progress?.uid === deployment.uid ? progress.settled : { revision: 0, target: 0 };
+  const ours = progress?.uid === deployment.uid ? progress : undefined;
+  const settled = ours?.settled ?? { revision: 0, target: 0 };
+  const healthyRevisions = ours?.healthyRevisions ?? [];
   const fresh = { failedStarts: 0, failedAtMs: 0, retryAtMs: 0, everRan: false, lastFailure: "" };
-  const kept = progress?.uid === deployment.uid && progress.revision === deployment.revision ? progress : fresh;
-  return { ...kept, uid: deployment.uid, observedGeneration: deployment.generation, revision: deployment.revision, settled };
+  const kept = ours?.revision === deployment.revision ? ours : fresh;
+  return {
+    ...kept,
+    uid: deployment.uid,
+    observedGeneration: deployment.generation,
+    revision: deployment.revision,
+    settled,
+    healthyRevisions,
+  };
 }
 
 function noteFailures(progress: ProgressRecord, failures: readonly Failure[], nowMs: number, draw: number): ProgressRecord {
@@ -190,7 +201,13 @@ function noteSuccess(
     everRan: progress.everRan || running.length > 0,
     lastFailure: whole && stable ? "" : progress.lastFailure,
     settled: whole ? { revision: deployment.revision, target } : progress.settled,
+    healthyRevisions: whole && target > 0 ? lastHealthy(progress.healthyRevisions, deployment.revision) : progress.healthyRevisions,
   };
+}
+
+function lastHealthy(revisions: readonly number[], revision: number): readonly number[] {
+  if (revisions.at(-1) === revision) return revisions;
+  return [...revisions.filter((other) => other !== revision), revision].slice(-healthyKeptMax);
 }
 
 /**

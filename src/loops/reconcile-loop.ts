@@ -176,8 +176,11 @@ export class ReconcileLoop {
         return [{ put: "progress", key: entry.key, version: mirror.progress(entry.key)?.version ?? 0, value: action.progress }];
       case "erase": {
         const progress = mirror.progress(entry.key);
-        const writes: Write[] = [{ delete: "deployment", key: entry.key, version: entry.version }];
-        return progress === undefined ? writes : [...writes, { delete: "progress", key: entry.key, version: progress.version }];
+        return [
+          { delete: "deployment", key: entry.key, version: entry.version },
+          ...(progress === undefined ? [] : [{ delete: "progress", key: entry.key, version: progress.version } as const]),
+          ...mirror.revisionsOf(entry.key).map(({ key, version }) => ({ delete: "revision", key, version }) as const),
+        ];
       }
       default:
         return [];

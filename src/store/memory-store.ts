@@ -37,7 +37,12 @@ export interface MemoryStoreOptions {
 export class MemoryStore implements Store {
   readonly #clock: Clock;
   readonly #changesKept: number;
-  readonly #objects: Readonly<Record<Kind, Map<string, Kept>>> = { deployment: new Map(), progress: new Map(), replica: new Map() };
+  readonly #objects: Readonly<Record<Kind, Map<string, Kept>>> = {
+    deployment: new Map(),
+    progress: new Map(),
+    replica: new Map(),
+    revision: new Map(),
+  };
   /** The latest changes; the last one is at `#revision`. */
   #changes: KeptChange[] = [];
   #revision = 0;

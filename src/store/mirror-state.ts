@@ -1,51 +1,62 @@
 import type { Change, Entry, Kind } from "./store.ts";
 
+/** The kinds of which a deployment has many. */
+type Part = "replica" | "revision";
+const isPart = (kind: Kind): kind is Part => kind === "replica" || kind === "revision";
+
 /** All objects at one revision, indexed as readers need them. */
 export class MirrorState {
-  revision: number;
+  revisionNow: number;
   readonly deployment = new Map<string, Entry<"deployment">>();
   readonly progress = new Map<string, Entry<"progress">>();
   readonly replica = new Map<string, Entry<"replica">>();
-  readonly #replicasOf = new Map<string, Map<string, Entry<"replica">>>();
+  readonly revision = new Map<string, Entry<"revision">>();
+  readonly #parts = {
+    replica: new Map<string, Map<string, Entry<"replica">>>(),
+    revision: new Map<string, Map<string, Entry<"revision">>>(),
+  };
 
-  constructor(revision: number) {
-    this.revision = revision;
+  constructor(revisionNow: number) {
+    this.revisionNow = revisionNow;
   }
 
-  replicasOf(deployment: string): readonly Entry<"replica">[] {
-    return [...(this.#replicasOf.get(deployment)?.values() ?? [])];
+  /** The replicas, or the revisions, of one deployment. */
+  partsOf<P extends Part>(part: P, deployment: string): readonly Entry<P>[] {
+    return [...(this.#parts[part].get(deployment)?.values() ?? [])] as unknown as readonly Entry<P>[];
   }
 
   put<K extends Kind>(kind: K, entry: Entry<K>): void {
-    if (kind === "replica") this.#forgetReplica(entry.key);
+    if (isPart(kind)) this.#forgetPart(kind, entry.key);
     (this[kind] as ReadonlyMap<string, Entry> as Map<string, Entry>).set(entry.key, entry as Entry);
-    if (kind === "replica") this.#indexReplica(entry as Entry<"replica">);
+    if (isPart(kind)) this.#indexPart(kind, entry as unknown as Entry<Part>);
   }
 
   /** Makes the state that of the change's revision. */
   apply(change: Change): void {
-    this.revision = change.revision;
+    this.revisionNow = change.revision;
     const { kind, key, value, revision: version } = change;
     if (value === undefined) this.#delete(kind, key);
     else this.put(kind, { key, version, value } as Entry<typeof kind>);
   }
 
   #delete(kind: Kind, key: string): void {
-    if (kind === "replica") this.#forgetReplica(key);
+    if (isPart(kind)) this.#forgetPart(kind, key);
     this[kind].delete(key);
   }
 
-  #indexReplica(entry: Entry<"replica">): void {
+  #indexPart(part: Part, entry: Entry<Part>): void {
+    const index = this.#parts[part] as Map<string, Map<string, Entry<Part>>>;
     const { deployment } = entry.value;
-    const siblings = this.#replicasOf.get(deployment) ?? new Map();
-    this.#replicasOf.set(deployment, siblings.set(entry.key, entry));
+    const siblings = index.get(deployment) ?? new Map<string, Entry<Part>>();
+    index.set(deployment, siblings.set(entry.key, entry));
   }
 
-  #forgetReplica(id: string): void {
-    const deployment = this.replica.get(id)?.value.deployment;
+  #forgetPart(part: Part, key: string): void {
+    const deployment = this[part].get(key)?.value.deployment;
     if (deployment === undefined) return;
-    const siblings = this.#replicasOf.get(deployment);
-    siblings?.delete(id);
-    if (siblings?.size === 0) this.#replicasOf.delete(deployment);
+    const index = this.#parts[part] as Map<string, Map<string, Entry<Part>>>;
+    const siblings = index.get(deployment);
+    siblings?.delete(key);
+    if (siblings?.size === 0) index.delete(deployment);
   }
 }

@@ -60,7 +60,7 @@ export class Mirror {
 
   /** The revision of the whole state that this copy is at. */
   get revision(): number {
-    return this.#state.revision;
+    return this.#state.revisionNow;
   }
 
   /** Whether the last contact with the store succeeded. */
@@ -86,8 +86,13 @@ export class Mirror {
     return this.#state.replica.get(id);
   }
   /** The deployment's replicas in any state, in no order. */
+  /** The revisions of one deployment, the oldest first. */
+  revisionsOf(deployment: string): readonly Entry<"revision">[] {
+    return this.#state.partsOf("revision", deployment).toSorted((a, b) => a.value.revision - b.value.revision);
+  }
+
   replicasOf(deployment: string): readonly Entry<"replica">[] {
-    return this.#state.replicasOf(deployment);
+    return this.#state.partsOf("replica", deployment);
   }
 
   /** Calls `listener` with every event from now on, in order; it must not wait. The answer unsubscribes. */
@@ -227,18 +232,18 @@ async function loadOnce(store: Store): Promise<MirrorState | undefined> {
   const state = new MirrorState(await store.revision());
   // Anchors the store: from here on it notices if the history after this revision is replaced by another.
   if ((await advance(store, state)) === "lost") return undefined;
-  let target = state.revision;
+  let target = state.revisionNow;
   for (const kind of kinds) target = Math.max(target, await loadKind(store, kind, state));
   do {
     const moved = await advance(store, state);
-    if (moved === "lost" || (moved === 0 && state.revision < target)) return undefined;
-  } while (state.revision < target);
+    if (moved === "lost" || (moved === 0 && state.revisionNow < target)) return undefined;
+  } while (state.revisionNow < target);
   return state;
 }
 
 /** Applies the changes there are by now; answers how many. */
 async function advance(store: Store, state: MirrorState): Promise<number | "lost"> {
-  const batch = await store.changes(state.revision, 0, new AbortController().signal);
+  const batch = await store.changes(state.revisionNow, 0, new AbortController().signal);
   if (batch.kind === "lost") return "lost";
   for (const change of batch.changes) state.apply(change);
   return batch.changes.length;

@@ -1,14 +1,18 @@
-import type { DeploymentRecord, ProgressRecord } from "../core/deployment.ts";
+import type { DeploymentRecord, ProgressRecord, RevisionRecord } from "../core/deployment.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 
-/** The kinds of object kept, each by key: deployment and progress by the deployment's name, replica by the replica's id. */
+/** The kinds of object kept, each by key: deployment and progress by the deployment's name, replica by its id, revision by `revisionKey`. */
 export interface Records {
   readonly deployment: DeploymentRecord;
   readonly progress: ProgressRecord;
   readonly replica: ReplicaRecord;
+  readonly revision: RevisionRecord;
 }
 export type Kind = keyof Records;
-export const kinds = ["deployment", "progress", "replica"] as const satisfies readonly Kind[];
+export const kinds = ["deployment", "progress", "replica", "revision"] as const satisfies readonly Kind[];
+
+/** The key of a revision's record. */
+export const revisionKey = (deployment: string, revision: number): string => `${deployment}/${revision}`;
 
 /** An object as kept; `version` is the revision of the whole state at which it was last written. */
 export interface Entry<K extends Kind = Kind> {

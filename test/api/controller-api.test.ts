@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { ControllerService, Effect, type WatchDeploymentsResponse } from "../../gen/drover/v1/controller_service_pb.ts";
 import { ControllerApi } from "../../src/api/controller-service.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
+import type { ProgressRecord } from "../../src/core/deployment.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { Channel } from "../../src/rpc/channel.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
@@ -81,8 +82,8 @@ test("a watch tells what is, then synced, then each change with its revision", a
     },
   );
   expect(events.slice(0, 2).map((event) => event.split(" ")[1]?.split("@")[0])).toEqual(["a", "b"]);
-  expect(events.at(-1)).toBe("4 b@2");
-  expect(events).toContain("3 a@2");
+  // Each deploy was two mutations, of the deployment and of its revision.
+  expect(events.slice(-2)).toEqual(["5 a@2", "6 b@2"]);
 });
 
 test("a watch resumes after a revision without a gap, and is told to start again where it cannot", async () => {
@@ -90,8 +91,8 @@ test("a watch resumes after a revision without a gap, and is told to start again
   await controller().scale({ name: "a", numReplicas: 2 });
   await controller().scale({ name: "a", numReplicas: 3 });
   const synced = (events: readonly WatchDeploymentsResponse[]) => events.at(-1)?.event.case === "synced";
-  expect(await watch({ resumeRevision: 1n }, synced)).toEqual(["2 a@2", "3 a@3", "3 synced"]);
-  expect(await watch({ resumeRevision: 3n }, synced)).toEqual(["3 synced"]);
+  expect(await watch({ resumeRevision: 1n }, synced)).toEqual(["3 a@2", "4 a@3", "4 synced"]);
+  expect(await watch({ resumeRevision: 4n }, synced)).toEqual(["4 synced"]);
   await expect(watch({ resumeRevision: 99n }, synced)).rejects.toMatchObject({ code: "ABORTED", reason: "WATCH_EXPIRED" });
 });
 
@@ -205,4 +206,69 @@ test("validate_only tells what each field's change costs, and does nothing", asy
   ]);
   expect(await dry({ version: "" })).toMatchObject({ effect: Effect.ROLLOUT, changes: [{ field: "version" }] });
   expect((await controller().getDeployment({ name: "a" })).deployment?.status?.generation).toBe(1n);
+});
+
+/** Says of a deployment what the reconcile loop would. */
+async function noteHealthy(name: string, healthyRevisions: readonly number[]): Promise<void> {
+  const entry = await store.get("progress", name);
+  const deployment = (await store.get("deployment", name))?.value;
+  if (deployment === undefined) throw new Error("no deployment");
+  const value: ProgressRecord = {
+    uid: deployment.uid,
+    observedGeneration: deployment.generation,
+    revision: deployment.revision,
+    failedStarts: 0,
+    failedAtMs: 0,
+    retryAtMs: 0,
+    everRan: true,
+    lastFailure: "",
+    settled: { revision: deployment.revision, target: 1 },
+    healthyRevisions,
+  };
+  await store.commit([{ put: "progress", key: name, version: entry?.version ?? 0, value }]);
+}
+
+test("a rollback brings back what replicas are started with, under its old number, and leaves the rest", async () => {
+  await controller().deploy({
+    spec: specOf("a", { version: "1", labels: { team: "x" }, userConfig: { kind: { case: "boolValue", value: true } } }),
+  });
+  await controller().deploy({ spec: specOf("a", { version: "2", runtimeEnv: { envVars: { A: "1" } } }) });
+  await controller().scale({ name: "a", numReplicas: 7 });
+  await noteHealthy("a", [1, 2]);
+  const { deployment } = await controller().rollback({ name: "a" });
+  expect(deployment?.status).toMatchObject({ revision: 1n, generation: 4n });
+  expect(deployment?.spec).toMatchObject({
+    version: "1",
+    numReplicas: 7,
+    labels: {},
+    runtimeEnv: { envVars: {} },
+    userConfig: { kind: { value: true } },
+  });
+  const { revisions } = await controller().listRevisions({ name: "a" });
+  expect(revisions.map(({ revision, current, wasHealthy, spec }) => [revision, current, wasHealthy, spec?.version])).toEqual([
+    [2n, false, true, "2"],
+    [1n, true, true, "1"],
+  ]);
+  const next = await controller().deploy({ spec: specOf("a", { version: "3" }) });
+  expect(next.deployment?.status?.revision).toBe(3n);
+});
+
+test("a rollback needs a revision that is kept, and without a name one that was healthy", async () => {
+  await controller().deploy({ spec: specOf("a", { version: "1" }) });
+  await controller().deploy({ spec: specOf("a", { version: "2" }) });
+  await expect(controller().rollback({ name: "a" })).rejects.toMatchObject({ code: "FAILED_PRECONDITION", reason: "NO_HEALTHY_REVISION" });
+  await expect(controller().rollback({ name: "a", revision: 9n })).rejects.toMatchObject({
+    reason: "REVISION_NOT_FOUND",
+    message: expect.stringContaining("1, 2"),
+  });
+  await expect(controller().rollback({ name: "b" })).rejects.toMatchObject({ reason: "DEPLOYMENT_NOT_FOUND" });
+  expect((await controller().rollback({ name: "a", revision: 1n })).deployment?.status?.revision).toBe(1n);
+});
+
+test("the last ten revisions are kept, and the last that was healthy", async () => {
+  await controller().deploy({ spec: specOf("a", { version: "1" }) });
+  await noteHealthy("a", [1]);
+  for (let version = 2; version <= 15; version++) await controller().deploy({ spec: specOf("a", { version: String(version) }) });
+  const { revisions } = await controller().listRevisions({ name: "a" });
+  expect(revisions.map(({ revision }) => Number(revision))).toEqual([15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 1]);
 });

@@ -1,10 +1,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import type { WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { Effect } from "../../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
 import { invalid, refusal } from "../../src/core/errors.ts";
-import { type ControllerHandlers, deploymentOf, folder, serve } from "./harness.ts";
+import { type ControllerHandlers, deploymentOf, folder, nowMs, serve } from "./harness.ts";
 
 const files = {
   "app.yaml": "name: a\nprogram: { module: { path: a.ts } }\nnum_replicas: 2\n",
@@ -282,4 +283,33 @@ test("delete goes on past a name that is not there, and ends with 1", async () =
   });
   expect(await run(["delete", "none", "--allow-missing"])).toMatchObject({ exitCode: 0, stdout: "none  was not there\n" });
   expect(await run(["delete", "a", "--no-wait"])).toMatchObject({ exitCode: 0, stdout: "a  deleting\n" });
+});
+
+test("revisions are listed, and a rollback goes to the one named", async () => {
+  const asked: unknown[] = [];
+  const run = await serve({
+    listRevisions: () => ({
+      revisions: [
+        { revision: 2n, spec: { version: "b" }, current: true, runningReplicas: 3, createTime: timestampFromMs(nowMs - 60_000) },
+        { revision: 1n, wasHealthy: true, createTime: timestampFromMs(nowMs - 3_600_000) },
+      ],
+    }),
+    rollback: (request) => {
+      asked.push([request.name, request.revision]);
+      return { deployment: { spec: { name: request.name }, status: { revision: 1n } } };
+    },
+  });
+  expect((await run(["revisions", "a"])).stdout.split("\n").map((line) => line.split(/\s{2,}/))).toEqual([
+    ["REVISION", "VERSION", "RUNNING", "WAS HEALTHY", "AGE"],
+    ["2", "b", "3", "no", "1m", "current"],
+    ["1", "-", "0", "yes", "1h"],
+    [""],
+  ]);
+  expect(await run(["rollback", "a", "--to", "1", "--no-wait"])).toMatchObject({ exitCode: 0, stdout: "a  going back to revision 1\n" });
+  expect(await run(["rollback", "a", "--no-wait"])).toMatchObject({ exitCode: 0 });
+  expect(await run(["rollback", "a", "--to", "0"])).toMatchObject({ exitCode: 2 });
+  expect(asked).toEqual([
+    ["a", 1n],
+    ["a", 0n],
+  ]);
 });

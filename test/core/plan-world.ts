@@ -46,6 +46,7 @@ export class World {
       spec: { ...spec, numReplicas },
       generation: 1,
       revision: 1,
+      newestRevision: 1,
       configGeneration: 1,
       createdAtMs: 0,
       updatedAtMs: 0,

@@ -67,12 +67,15 @@ test("scaling up and down under load fails no request", async () => {
   expect([...ended.keys()]).toEqual(["ok"]);
 });
 
-test("replacing all replicas under load fails no request", async () => {
+test("replacing all replicas under load and going back fails no request", async () => {
   const drover = await start();
   await drover.deploy("replaced", { numReplicas: 4 });
   const requests = load(drover, "replaced");
   await until("requests flow", () => requests.count("ok") > 100);
   await drover.deploy("replaced", { numReplicas: 4, version: "2" });
+  await drover.controller.rollback({ name: "replaced" });
+  const back = await drover.settled("replaced");
+  expect(back).toMatchObject({ spec: { version: "1" }, status: { revision: 1n, generation: 3n, updatedReplicas: 4 } });
   const ended = await requests.stop();
   expect([...ended.keys()]).toEqual(["ok"]);
 });

@@ -68,7 +68,7 @@ export class SimulatedCluster {
   async deploy(name: string, numReplicas: number): Promise<void> {
     const known = await this.store.get("deployment", name);
     const nowMs = this.clock.nowMs();
-    const fresh = { uid: `uid-${name}`, revision: 1, configGeneration: 1, createdAtMs: nowMs };
+    const fresh = { uid: `uid-${name}`, revision: 1, newestRevision: 1, configGeneration: 1, createdAtMs: nowMs };
     const value: DeploymentRecord = {
       ...(known?.value ?? fresh),
       spec: { ...spec, name, numReplicas },

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file drover/v1/controller_service.proto.
  */
 export const file_drover_v1_controller_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJkcm92ZXIvdjEvY29udHJvbGxlcl9zZXJ2aWNlLnByb3RvEglkcm92ZXIudjEiuAEKDURlcGxveVJlcXVlc3QSLwoEc3BlYxgBIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0IGukgDyAEBEhUKDXZhbGlkYXRlX29ubHkYAiABKAgSHAoKcmVxdWVzdF9pZBgDIAEoCUIIukgFcgMYgAESKQoTZXhwZWN0ZWRfZ2VuZXJhdGlvbhgEIAEoA0IHukgEIgIoAEgAiAEBQhYKFF9leHBlY3RlZF9nZW5lcmF0aW9uIl4KC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEiEKBmVmZmVjdBgCIAEoDjIRLmRyb3Zlci52MS5FZmZlY3QSDgoGYmVmb3JlGAMgASgJEg0KBWFmdGVyGAQgASgJIocBCg5EZXBsb3lSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSIQoGZWZmZWN0GAIgASgOMhEuZHJvdmVyLnYxLkVmZmVjdBInCgdjaGFuZ2VzGAMgAygLMhYuZHJvdmVyLnYxLkZpZWxkQ2hhbmdlIi0KFEdldERlcGxveW1lbnRSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiQgoVR2V0RGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChZMaXN0RGVwbG95bWVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACCJeChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIqCgtkZXBsb3ltZW50cxgBIAMoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJHChdEZWxldGVEZXBsb3ltZW50UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKDWFsbG93X21pc3NpbmcYAiABKAgiRQoYRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChdXYXRjaERlcGxveW1lbnRzUmVxdWVzdBIYCgVuYW1lcxgBIAMoCUIJukgGkgEDEOgHEiAKD3Jlc3VtZV9yZXZpc2lvbhgCIAEoA0IHukgEIgIoACKtAQoYV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlEjMKEmRlcGxveW1lbnRfdXBkYXRlZBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50SAASHAoSZGVwbG95bWVudF9kZWxldGVkGAIgASgJSAASIwoGc3luY2VkGAMgASgLMhEuZHJvdmVyLnYxLlN5bmNlZEgAEhAKCHJldmlzaW9uGAQgASgDQgcKBWV2ZW50IggKBlN5bmNlZCJgCgxTY2FsZVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIoCgxudW1fcmVwbGljYXMYAiABKAVCDbpICsgBARoFGJBOKABIAIgBAUIPCg1fbnVtX3JlcGxpY2FzIjoKDVNjYWxlUmVzcG9uc2USKQoKZGVwbG95bWVudBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50ImYKE0xpc3RSZXBsaWNhc1JlcXVlc3QSEgoKZGVwbG95bWVudBgBIAEoCRIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgiVQoUTGlzdFJlcGxpY2FzUmVzcG9uc2USJAoIcmVwbGljYXMYASADKAsyEi5kcm92ZXIudjEuUmVwbGljYRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkihwEKEFdhdGNoTG9nc1JlcXVlc3QSGwoKZGVwbG95bWVudBgBIAEoCUIHukgEcgIQARISCgpyZXBsaWNhX2lkGAIgASgJEiMKCnRhaWxfbGluZXMYAyABKAVCCrpIBxoFGJBOKABIAIgBARIOCgZmb2xsb3cYBCABKAhCDQoLX3RhaWxfbGluZXMiWwoRV2F0Y2hMb2dzUmVzcG9uc2USEgoKcmVwbGljYV9pZBgBIAEoCRIkCgZzdHJlYW0YAiABKA4yFC5kcm92ZXIudjEuTG9nU3RyZWFtEgwKBGxpbmUYAyABKAkiEwoRR2V0Q2x1c3RlclJlcXVlc3QizwEKEkdldENsdXN0ZXJSZXNwb25zZRImCghjYXBhY2l0eRgBIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSJwoJYWxsb2NhdGVkGAIgASgLMhQuZHJvdmVyLnYxLlJlc291cmNlcxIqCgdwZW5kaW5nGAMgAygLMhkuZHJvdmVyLnYxLlBlbmRpbmdSZXBsaWNhEioKC2NvbnRyb2xsZXJzGAQgAygLMhUuZHJvdmVyLnYxLkNvbnRyb2xsZXISEAoIcmV2aXNpb24YBSABKAMicgoOUGVuZGluZ1JlcGxpY2ESEgoKcmVwbGljYV9pZBgBIAEoCRISCgpkZXBsb3ltZW50GAIgASgJEicKCXJlc291cmNlcxgDIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSDwoHbWVzc2FnZRgEIAEoCSJyCgpDb250cm9sbGVyEhUKDWNvbnRyb2xsZXJfaWQYASABKAkSDgoGbGVhZGVyGAIgASgIEg0KBWVwb2NoGAMgASgDEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKlYKBkVmZmVjdBIWChJFRkZFQ1RfVU5TUEVDSUZJRUQQABIPCgtFRkZFQ1RfTk9ORRABEg8KC0VGRkVDVF9MSVZFEAISEgoORUZGRUNUX1JPTExPVVQQBCpVCglMb2dTdHJlYW0SGgoWTE9HX1NUUkVBTV9VTlNQRUNJRklFRBAAEhUKEUxPR19TVFJFQU1fU1RET1VUEAESFQoRTE9HX1NUUkVBTV9TVERFUlIQAjL8BQoRQ29udHJvbGxlclNlcnZpY2USPQoGRGVwbG95EhguZHJvdmVyLnYxLkRlcGxveVJlcXVlc3QaGS5kcm92ZXIudjEuRGVwbG95UmVzcG9uc2USVwoNR2V0RGVwbG95bWVudBIfLmRyb3Zlci52MS5HZXREZXBsb3ltZW50UmVxdWVzdBogLmRyb3Zlci52MS5HZXREZXBsb3ltZW50UmVzcG9uc2UiA5ACARJdCg9MaXN0RGVwbG95bWVudHMSIS5kcm92ZXIudjEuTGlzdERlcGxveW1lbnRzUmVxdWVzdBoiLmRyb3Zlci52MS5MaXN0RGVwbG95bWVudHNSZXNwb25zZSIDkAIBElsKEERlbGV0ZURlcGxveW1lbnQSIi5kcm92ZXIudjEuRGVsZXRlRGVwbG95bWVudFJlcXVlc3QaIy5kcm92ZXIudjEuRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEmIKEFdhdGNoRGVwbG95bWVudHMSIi5kcm92ZXIudjEuV2F0Y2hEZXBsb3ltZW50c1JlcXVlc3QaIy5kcm92ZXIudjEuV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlIgOQAgEwARI6CgVTY2FsZRIXLmRyb3Zlci52MS5TY2FsZVJlcXVlc3QaGC5kcm92ZXIudjEuU2NhbGVSZXNwb25zZRJUCgxMaXN0UmVwbGljYXMSHi5kcm92ZXIudjEuTGlzdFJlcGxpY2FzUmVxdWVzdBofLmRyb3Zlci52MS5MaXN0UmVwbGljYXNSZXNwb25zZSIDkAIBEk0KCVdhdGNoTG9ncxIbLmRyb3Zlci52MS5XYXRjaExvZ3NSZXF1ZXN0GhwuZHJvdmVyLnYxLldhdGNoTG9nc1Jlc3BvbnNlIgOQAgEwARJOCgpHZXRDbHVzdGVyEhwuZHJvdmVyLnYxLkdldENsdXN0ZXJSZXF1ZXN0Gh0uZHJvdmVyLnYxLkdldENsdXN0ZXJSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_buf_validate_validate, file_drover_v1_deployment, file_google_protobuf_timestamp]);
+  fileDesc("CiJkcm92ZXIvdjEvY29udHJvbGxlcl9zZXJ2aWNlLnByb3RvEglkcm92ZXIudjEiuAEKDURlcGxveVJlcXVlc3QSLwoEc3BlYxgBIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0IGukgDyAEBEhUKDXZhbGlkYXRlX29ubHkYAiABKAgSHAoKcmVxdWVzdF9pZBgDIAEoCUIIukgFcgMYgAESKQoTZXhwZWN0ZWRfZ2VuZXJhdGlvbhgEIAEoA0IHukgEIgIoAEgAiAEBQhYKFF9leHBlY3RlZF9nZW5lcmF0aW9uIl4KC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEiEKBmVmZmVjdBgCIAEoDjIRLmRyb3Zlci52MS5FZmZlY3QSDgoGYmVmb3JlGAMgASgJEg0KBWFmdGVyGAQgASgJIocBCg5EZXBsb3lSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSIQoGZWZmZWN0GAIgASgOMhEuZHJvdmVyLnYxLkVmZmVjdBInCgdjaGFuZ2VzGAMgAygLMhYuZHJvdmVyLnYxLkZpZWxkQ2hhbmdlIi0KFEdldERlcGxveW1lbnRSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiQgoVR2V0RGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChZMaXN0RGVwbG95bWVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACCJeChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIqCgtkZXBsb3ltZW50cxgBIAMoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJHChdEZWxldGVEZXBsb3ltZW50UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKDWFsbG93X21pc3NpbmcYAiABKAgiRQoYRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChdXYXRjaERlcGxveW1lbnRzUmVxdWVzdBIYCgVuYW1lcxgBIAMoCUIJukgGkgEDEOgHEiAKD3Jlc3VtZV9yZXZpc2lvbhgCIAEoA0IHukgEIgIoACKtAQoYV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlEjMKEmRlcGxveW1lbnRfdXBkYXRlZBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50SAASHAoSZGVwbG95bWVudF9kZWxldGVkGAIgASgJSAASIwoGc3luY2VkGAMgASgLMhEuZHJvdmVyLnYxLlN5bmNlZEgAEhAKCHJldmlzaW9uGAQgASgDQgcKBWV2ZW50IggKBlN5bmNlZCJgCgxTY2FsZVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIoCgxudW1fcmVwbGljYXMYAiABKAVCDbpICsgBARoFGJBOKABIAIgBAUIPCg1fbnVtX3JlcGxpY2FzIjoKDVNjYWxlUmVzcG9uc2USKQoKZGVwbG95bWVudBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50Ii0KFExpc3RSZXZpc2lvbnNSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiPwoVTGlzdFJldmlzaW9uc1Jlc3BvbnNlEiYKCXJldmlzaW9ucxgBIAMoCzITLmRyb3Zlci52MS5SZXZpc2lvbiK2AQoIUmV2aXNpb24SEAoIcmV2aXNpb24YASABKAMSJwoEc3BlYxgCIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlYxIvCgtjcmVhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHY3VycmVudBgEIAEoCBITCgt3YXNfaGVhbHRoeRgFIAEoCBIYChBydW5uaW5nX3JlcGxpY2FzGAYgASgFIkMKD1JvbGxiYWNrUmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABEhkKCHJldmlzaW9uGAIgASgDQge6SAQiAigAIj0KEFJvbGxiYWNrUmVzcG9uc2USKQoKZGVwbG95bWVudBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50ImYKE0xpc3RSZXBsaWNhc1JlcXVlc3QSEgoKZGVwbG95bWVudBgBIAEoCRIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgiVQoUTGlzdFJlcGxpY2FzUmVzcG9uc2USJAoIcmVwbGljYXMYASADKAsyEi5kcm92ZXIudjEuUmVwbGljYRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkihwEKEFdhdGNoTG9nc1JlcXVlc3QSGwoKZGVwbG95bWVudBgBIAEoCUIHukgEcgIQARISCgpyZXBsaWNhX2lkGAIgASgJEiMKCnRhaWxfbGluZXMYAyABKAVCCrpIBxoFGJBOKABIAIgBARIOCgZmb2xsb3cYBCABKAhCDQoLX3RhaWxfbGluZXMiWwoRV2F0Y2hMb2dzUmVzcG9uc2USEgoKcmVwbGljYV9pZBgBIAEoCRIkCgZzdHJlYW0YAiABKA4yFC5kcm92ZXIudjEuTG9nU3RyZWFtEgwKBGxpbmUYAyABKAkiEwoRR2V0Q2x1c3RlclJlcXVlc3QizwEKEkdldENsdXN0ZXJSZXNwb25zZRImCghjYXBhY2l0eRgBIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSJwoJYWxsb2NhdGVkGAIgASgLMhQuZHJvdmVyLnYxLlJlc291cmNlcxIqCgdwZW5kaW5nGAMgAygLMhkuZHJvdmVyLnYxLlBlbmRpbmdSZXBsaWNhEioKC2NvbnRyb2xsZXJzGAQgAygLMhUuZHJvdmVyLnYxLkNvbnRyb2xsZXISEAoIcmV2aXNpb24YBSABKAMicgoOUGVuZGluZ1JlcGxpY2ESEgoKcmVwbGljYV9pZBgBIAEoCRISCgpkZXBsb3ltZW50GAIgASgJEicKCXJlc291cmNlcxgDIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSDwoHbWVzc2FnZRgEIAEoCSJyCgpDb250cm9sbGVyEhUKDWNvbnRyb2xsZXJfaWQYASABKAkSDgoGbGVhZGVyGAIgASgIEg0KBWVwb2NoGAMgASgDEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKlYKBkVmZmVjdBIWChJFRkZFQ1RfVU5TUEVDSUZJRUQQABIPCgtFRkZFQ1RfTk9ORRABEg8KC0VGRkVDVF9MSVZFEAISEgoORUZGRUNUX1JPTExPVVQQBCpVCglMb2dTdHJlYW0SGgoWTE9HX1NUUkVBTV9VTlNQRUNJRklFRBAAEhUKEUxPR19TVFJFQU1fU1RET1VUEAESFQoRTE9HX1NUUkVBTV9TVERFUlIQAjKaBwoRQ29udHJvbGxlclNlcnZpY2USPQoGRGVwbG95EhguZHJvdmVyLnYxLkRlcGxveVJlcXVlc3QaGS5kcm92ZXIudjEuRGVwbG95UmVzcG9uc2USVwoNR2V0RGVwbG95bWVudBIfLmRyb3Zlci52MS5HZXREZXBsb3ltZW50UmVxdWVzdBogLmRyb3Zlci52MS5HZXREZXBsb3ltZW50UmVzcG9uc2UiA5ACARJdCg9MaXN0RGVwbG95bWVudHMSIS5kcm92ZXIudjEuTGlzdERlcGxveW1lbnRzUmVxdWVzdBoiLmRyb3Zlci52MS5MaXN0RGVwbG95bWVudHNSZXNwb25zZSIDkAIBElsKEERlbGV0ZURlcGxveW1lbnQSIi5kcm92ZXIudjEuRGVsZXRlRGVwbG95bWVudFJlcXVlc3QaIy5kcm92ZXIudjEuRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEmIKEFdhdGNoRGVwbG95bWVudHMSIi5kcm92ZXIudjEuV2F0Y2hEZXBsb3ltZW50c1JlcXVlc3QaIy5kcm92ZXIudjEuV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlIgOQAgEwARI6CgVTY2FsZRIXLmRyb3Zlci52MS5TY2FsZVJlcXVlc3QaGC5kcm92ZXIudjEuU2NhbGVSZXNwb25zZRJXCg1MaXN0UmV2aXNpb25zEh8uZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXF1ZXN0GiAuZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZSIDkAIBEkMKCFJvbGxiYWNrEhouZHJvdmVyLnYxLlJvbGxiYWNrUmVxdWVzdBobLmRyb3Zlci52MS5Sb2xsYmFja1Jlc3BvbnNlElQKDExpc3RSZXBsaWNhcxIeLmRyb3Zlci52MS5MaXN0UmVwbGljYXNSZXF1ZXN0Gh8uZHJvdmVyLnYxLkxpc3RSZXBsaWNhc1Jlc3BvbnNlIgOQAgESTQoJV2F0Y2hMb2dzEhsuZHJvdmVyLnYxLldhdGNoTG9nc1JlcXVlc3QaHC5kcm92ZXIudjEuV2F0Y2hMb2dzUmVzcG9uc2UiA5ACATABEk4KCkdldENsdXN0ZXISHC5kcm92ZXIudjEuR2V0Q2x1c3RlclJlcXVlc3QaHS5kcm92ZXIudjEuR2V0Q2x1c3RlclJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_drover_v1_deployment, file_google_protobuf_timestamp]);
 
 /**
  * The request of `Deploy`.
@@ -432,6 +432,154 @@ export const ScaleResponseSchema: GenMessage<ScaleResponse> = /*@__PURE__*/
   messageDesc(file_drover_v1_controller_service, 13);
 
 /**
+ * The request of `ListRevisions`.
+ *
+ * @generated from message drover.v1.ListRevisionsRequest
+ */
+export type ListRevisionsRequest = Message<"drover.v1.ListRevisionsRequest"> & {
+  /**
+   * The deployment's name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message drover.v1.ListRevisionsRequest.
+ * Use `create(ListRevisionsRequestSchema)` to create a new message.
+ */
+export const ListRevisionsRequestSchema: GenMessage<ListRevisionsRequest> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 14);
+
+/**
+ * The response of `ListRevisions`.
+ *
+ * @generated from message drover.v1.ListRevisionsResponse
+ */
+export type ListRevisionsResponse = Message<"drover.v1.ListRevisionsResponse"> & {
+  /**
+   * The revisions, the newest first.
+   *
+   * @generated from field: repeated drover.v1.Revision revisions = 1;
+   */
+  revisions: Revision[];
+};
+
+/**
+ * Describes the message drover.v1.ListRevisionsResponse.
+ * Use `create(ListRevisionsResponseSchema)` to create a new message.
+ */
+export const ListRevisionsResponseSchema: GenMessage<ListRevisionsResponse> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 15);
+
+/**
+ * A revision of a deployment's program. It never changes.
+ *
+ * @generated from message drover.v1.Revision
+ */
+export type Revision = Message<"drover.v1.Revision"> & {
+  /**
+   * Its number: grows with each change that replaces replicas, from 1.
+   *
+   * @generated from field: int64 revision = 1;
+   */
+  revision: bigint;
+
+  /**
+   * The spec with which it was made.
+   *
+   * @generated from field: drover.v1.DeploymentSpec spec = 2;
+   */
+  spec?: DeploymentSpec | undefined;
+
+  /**
+   * When it was made.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 3;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * Whether it is the one wanted now.
+   *
+   * @generated from field: bool current = 4;
+   */
+  current: boolean;
+
+  /**
+   * Whether all replicas wanted ever ran it at the same time.
+   *
+   * @generated from field: bool was_healthy = 5;
+   */
+  wasHealthy: boolean;
+
+  /**
+   * Replicas that run it now.
+   *
+   * @generated from field: int32 running_replicas = 6;
+   */
+  runningReplicas: number;
+};
+
+/**
+ * Describes the message drover.v1.Revision.
+ * Use `create(RevisionSchema)` to create a new message.
+ */
+export const RevisionSchema: GenMessage<Revision> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 16);
+
+/**
+ * The request of `Rollback`.
+ *
+ * @generated from message drover.v1.RollbackRequest
+ */
+export type RollbackRequest = Message<"drover.v1.RollbackRequest"> & {
+  /**
+   * The deployment's name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The revision to go back to; 0: the last one that was healthy, other than
+   * the one wanted now.
+   *
+   * @generated from field: int64 revision = 2;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message drover.v1.RollbackRequest.
+ * Use `create(RollbackRequestSchema)` to create a new message.
+ */
+export const RollbackRequestSchema: GenMessage<RollbackRequest> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 17);
+
+/**
+ * The response of `Rollback`.
+ *
+ * @generated from message drover.v1.RollbackResponse
+ */
+export type RollbackResponse = Message<"drover.v1.RollbackResponse"> & {
+  /**
+   * The deployment as it is now.
+   *
+   * @generated from field: drover.v1.Deployment deployment = 1;
+   */
+  deployment?: Deployment | undefined;
+};
+
+/**
+ * Describes the message drover.v1.RollbackResponse.
+ * Use `create(RollbackResponseSchema)` to create a new message.
+ */
+export const RollbackResponseSchema: GenMessage<RollbackResponse> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 18);
+
+/**
  * The request of `ListReplicas`.
  *
  * @generated from message drover.v1.ListReplicasRequest
@@ -464,7 +612,7 @@ export type ListReplicasRequest = Message<"drover.v1.ListReplicasRequest"> & {
  * Use `create(ListReplicasRequestSchema)` to create a new message.
  */
 export const ListReplicasRequestSchema: GenMessage<ListReplicasRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 14);
+  messageDesc(file_drover_v1_controller_service, 19);
 
 /**
  * The response of `ListReplicas`.
@@ -492,7 +640,7 @@ export type ListReplicasResponse = Message<"drover.v1.ListReplicasResponse"> & {
  * Use `create(ListReplicasResponseSchema)` to create a new message.
  */
 export const ListReplicasResponseSchema: GenMessage<ListReplicasResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 15);
+  messageDesc(file_drover_v1_controller_service, 20);
 
 /**
  * The request of `WatchLogs`.
@@ -535,7 +683,7 @@ export type WatchLogsRequest = Message<"drover.v1.WatchLogsRequest"> & {
  * Use `create(WatchLogsRequestSchema)` to create a new message.
  */
 export const WatchLogsRequestSchema: GenMessage<WatchLogsRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 16);
+  messageDesc(file_drover_v1_controller_service, 21);
 
 /**
  * One line of a replica's output.
@@ -571,7 +719,7 @@ export type WatchLogsResponse = Message<"drover.v1.WatchLogsResponse"> & {
  * Use `create(WatchLogsResponseSchema)` to create a new message.
  */
 export const WatchLogsResponseSchema: GenMessage<WatchLogsResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 17);
+  messageDesc(file_drover_v1_controller_service, 22);
 
 /**
  * The request of `GetCluster`.
@@ -586,7 +734,7 @@ export type GetClusterRequest = Message<"drover.v1.GetClusterRequest"> & {
  * Use `create(GetClusterRequestSchema)` to create a new message.
  */
 export const GetClusterRequestSchema: GenMessage<GetClusterRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 18);
+  messageDesc(file_drover_v1_controller_service, 23);
 
 /**
  * The response of `GetCluster`.
@@ -635,7 +783,7 @@ export type GetClusterResponse = Message<"drover.v1.GetClusterResponse"> & {
  * Use `create(GetClusterResponseSchema)` to create a new message.
  */
 export const GetClusterResponseSchema: GenMessage<GetClusterResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 19);
+  messageDesc(file_drover_v1_controller_service, 24);
 
 /**
  * A replica that waits for resources.
@@ -677,7 +825,7 @@ export type PendingReplica = Message<"drover.v1.PendingReplica"> & {
  * Use `create(PendingReplicaSchema)` to create a new message.
  */
 export const PendingReplicaSchema: GenMessage<PendingReplica> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 20);
+  messageDesc(file_drover_v1_controller_service, 25);
 
 /**
  * A controller.
@@ -719,7 +867,7 @@ export type Controller = Message<"drover.v1.Controller"> & {
  * Use `create(ControllerSchema)` to create a new message.
  */
 export const ControllerSchema: GenMessage<Controller> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 21);
+  messageDesc(file_drover_v1_controller_service, 26);
 
 /**
  * What a change of a spec costs.
@@ -885,6 +1033,32 @@ export const ControllerService: GenService<{
     methodKind: "unary";
     input: typeof ScaleRequestSchema;
     output: typeof ScaleResponseSchema;
+  },
+  /**
+   * Gives the revisions of a deployment's program that are kept, the newest
+   * first: the last 10 and every one in use.
+   *
+   * @generated from rpc drover.v1.ControllerService.ListRevisions
+   */
+  listRevisions: {
+    methodKind: "unary";
+    input: typeof ListRevisionsRequestSchema;
+    output: typeof ListRevisionsResponseSchema;
+  },
+  /**
+   * Goes back to an old revision: what its replicas are started with becomes
+   * as it was then, as a new generation; what only the controller reads, such
+   * as `num_replicas`, stays as it is. Fails with `NOT_FOUND`
+   * (`REVISION_NOT_FOUND`) for one that is not kept, and with
+   * `FAILED_PRECONDITION` (`NO_HEALTHY_REVISION`) if none is named and none was
+   * ever healthy but the one wanted now.
+   *
+   * @generated from rpc drover.v1.ControllerService.Rollback
+   */
+  rollback: {
+    methodKind: "unary";
+    input: typeof RollbackRequestSchema;
+    output: typeof RollbackResponseSchema;
   },
   /**
    * Gives the replicas of one deployment, or of all, in pages. Those that ended

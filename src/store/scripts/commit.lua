@@ -2,8 +2,8 @@
 -- The one write: all of it or nothing.
 --
 -- KEYS  1 revision   2 changes   3 lease
---       4, 5  6, 7  8, 9   hash of objects and index of their keys, for each kind in the order of `kinds`
---       10 the request's record (only when there is a request)
+--       4, 5  6, 7 ...     hash of objects and index of their keys, for each kind in the order of `kinds`
+--       last               the request's record (only when there is a request: then their number is even)
 -- ARGV  1 epoch that must hold the lease, or "" for none
 --       2 fingerprint of the request   3 its answer   4 how long to remember it, ms
 --       5 how many changes to keep
@@ -14,7 +14,7 @@
 
 local objectsOf = function(kind) return KEYS[2 + 2 * kind] end
 local indexOf = function(kind) return KEYS[3 + 2 * kind] end
-local request = KEYS[10]
+local request = #KEYS % 2 == 0 and KEYS[#KEYS]
 
 if request then
   local before = redis.call("HMGET", request, "fingerprint", "answer")

@@ -1,0 +1,38 @@
+import { RevisionSchema } from "../../../gen/drover/v1/controller_service_pb.ts";
+import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
+import { exitCodes } from "../failure.ts";
+import { age, messageJson, printJson, printTable } from "../print.ts";
+
+/** `drover revisions`: what there is to go back to. */
+export const addRevisions: AddCommand = (program, act) => {
+  program
+    .command("revisions")
+    .description("list the revisions of a deployment's program, the newest first")
+    .argument("<name>", "the deployment")
+    .addOption(outputOption())
+    .addHelpText("after", examples("drover revisions sentiment", "drover revisions sentiment -o json"))
+    .action(
+      act(async (session, name: string, flags: { readonly output: Format }) => {
+        const { revisions } = await session.controller().listRevisions({ name }, session.brief);
+        if (flags.output === "json")
+          printJson(
+            session,
+            revisions.map((revision) => messageJson(RevisionSchema, revision)),
+          );
+        else
+          printTable(
+            session,
+            ["REVISION", "VERSION", "RUNNING", "WAS HEALTHY", "AGE", ""],
+            revisions.map(({ revision, spec, runningReplicas, wasHealthy, createTime, current }) => [
+              String(revision),
+              spec?.version || "-",
+              String(runningReplicas),
+              wasHealthy ? "yes" : "no",
+              age(session.io.nowMs(), createTime),
+              current ? "current" : "",
+            ]),
+          );
+        return exitCodes.done;
+      }),
+    );
+};
