@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ControllerService } from "../gen/drover/v1/controller_service_pb.ts";
@@ -25,6 +25,7 @@ import { RpcServer } from "./rpc/server.ts";
 import { Mirror } from "./store/mirror.ts";
 import { type PrivateRedis, startPrivateRedis } from "./store/private-redis.ts";
 import { openRedisStore } from "./store/redis-store.ts";
+import type { Store } from "./store/store.ts";
 
 const idLength = 12;
 /** How long requests may go on while the controller stops. */
@@ -74,6 +75,7 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   await mkdir(config.dataDir, { recursive: true });
   const lock = await lockFolder(config.dataDir);
   closers.add(() => lock.release());
+  if (config.readyFile !== undefined) await rm(config.readyFile, { force: true });
 
   const redis = await openRedis(config, log, closers);
   const store = await openRedisStore({ ...redis, clock, log: log.child({ room: "store" }) });
@@ -95,7 +97,8 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   closers.add(() => engine.close());
 
   const loopLog = log.child({ room: "loops" });
-  const lease = new LeaseKeeper({ store, id: random.id(idLength), clock, log: loopLog, onLead: () => loop.wake() });
+  const id = await takeOverId(config.dataDir, store);
+  const lease = new LeaseKeeper({ store, id, clock, log: loopLog, onLead: () => loop.wake() });
   const links = new ReplicaLinks({ epoch: () => lease.epoch, gatewayOngoing: (id) => gateway.ongoing(id), clock, log: loopLog });
   const routes = new RouteTable(mirror, (id) => links.contact(id));
   const gateway = new Gateway({ routes, clock, random, log: log.child({ room: "gateway" }) });
@@ -172,6 +175,16 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   closers.add(() => http.close());
   const httpAddress = await http.listen(printAddress(config.http));
   return { api: apiAddress, gateway: gatewayAddress, http: httpAddress, redis: redis.url ?? `unix:${redis.socketPath}`, pid: process.pid };
+}
+
+/** A new id for this controller. The lock on the folder proves that the controller which had it before is gone, and so its lease need not run out. */
+async function takeOverId(dataDir: string, store: Store): Promise<string> {
+  const file = join(dataDir, "controller.id");
+  const former = await readFile(file, "utf8").catch(() => "");
+  if (former !== "") await store.releaseLease(former);
+  const id = random.id(idLength);
+  await writeFile(file, id);
+  return id;
 }
 
 /** The program that runs `module` programs; TypeScript in a checkout, JavaScript when built. */

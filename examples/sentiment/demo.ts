@@ -119,6 +119,7 @@ async function waitFor(what: string, holds: () => boolean | Promise<boolean>): P
 
 async function main(): Promise<void> {
   const began = performance.now();
+  const text = readFileSync(values.file, "utf8");
   const dataDir = mkdtempSync(join(tmpdir(), "drover-demo-"));
   const readyFile = join(dataDir, "ready.json");
   let controller: ChildProcess | undefined;
@@ -154,7 +155,6 @@ async function main(): Promise<void> {
     title("Two replicas of a text classifier (wink-nlp), options in its code");
     drover("run", join(root, "examples/sentiment/sentiment.ts"));
 
-    const text = readFileSync(values.file, "utf8");
     const sentences = sentencesOf(text);
     const channel = new Channel(addresses.gateway);
     title(`Every sentence of ${values.file.replace(`${root}/`, "")}, through the gateway, from ${clients} clients`);
@@ -221,7 +221,11 @@ async function main(): Promise<void> {
     if (exitCode !== 0) throw new Error(`the controller ended with ${exitCode}`);
     say(`done in ${((performance.now() - began) / 1_000).toFixed(1)} s`);
   } finally {
-    if (controller?.exitCode === null) controller.kill("SIGKILL");
+    // Not SIGKILL: replicas and Redis outlive a killed controller.
+    if (controller?.exitCode === null) {
+      controller.kill("SIGTERM");
+      await new Promise((done) => controller?.once("exit", done));
+    }
     rmSync(dataDir, { recursive: true, force: true });
   }
 }

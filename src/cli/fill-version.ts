@@ -7,18 +7,19 @@ import { programDigest } from "../core/program-digest.ts";
 /** The largest file read for a digest. */
 const fileBytesMax = 16 * 1024 * 1024;
 
-/** Gives a spec without a version one that changes with its program's files and environment, so that deploying it again does nothing until they change. */
+/**
+ * Gives a spec without a version one that changes with its program's files and environment, so that deploying it again does nothing
+ * until they change. A command that names no file stays without one: what it runs is not known, so each deploy is a new revision.
+ */
 export function fillVersion(spec: DeploymentSpec): void {
   const kind = spec.program?.kind;
   if (spec.version !== "" || kind?.case === undefined) return;
   const folder = spec.runtimeEnv?.workingDir ?? "";
   const paths = kind.case === "module" ? [kind.value.path] : kind.value.argv;
+  const files = paths.map((path) => resolve(folder, path));
+  if (files.every((file) => readText(file) === undefined)) return;
   const more = spec.runtimeEnv ? toJsonString(RuntimeEnvSchema, spec.runtimeEnv) : "";
-  spec.version = programDigest(
-    paths.map((path) => resolve(folder, path)),
-    `${more}\0${kind.case === "command" ? kind.value.argv.join("\0") : ""}`,
-    readText,
-  );
+  spec.version = programDigest(files, `${more}\0${kind.case === "command" ? kind.value.argv.join("\0") : ""}`, readText);
 }
 
 /** A file's text; undefined for what is no file, or too large to be a program's source. */

@@ -72,6 +72,11 @@ export function place(input: {
   return { placed, waiting: waiting.map(({ id, resources }) => ({ id, message: explain(resources, left, capacity, empty, keptFor) })) };
 }
 
+/** Whether a replica that wants `wanted` could start beside `held`. */
+export function fits(wanted: Resources, held: readonly Holding[], capacity: Capacity): boolean {
+  return gpusFor(wanted, free(capacity, held)) !== undefined;
+}
+
 /** The replica for which what is free is kept now, if any. */
 function whoseTurn(pending: readonly PendingReplica[], left: Free, empty: Free, nowMs: number): string | undefined {
   const firstOfEachSize = new Map<string, PendingReplica>();

@@ -1,7 +1,9 @@
 import { backoffMs } from "./backoff.ts";
 import type { DeploymentRecord, ProgressRecord } from "./deployment.ts";
 import { sameJson } from "./json.ts";
+import { fits } from "./placement.ts";
 import { advance, counts, hasEnded, type ReplicaRecord } from "./replica.ts";
+import type { Capacity, Holding, Resources } from "./resources.ts";
 import { availableMin, defaultBounds, replicasMax } from "./rollout.ts";
 import { targetOf } from "./status.ts";
 
@@ -14,6 +16,8 @@ export interface SeenReplica {
   readonly exit: string;
   /** The last lines of its standard error; known once it has failed. */
   readonly errors: readonly string[];
+  /** When this controller first looked at it, so that time without a controller does not count as its own. */
+  readonly metAtMs: number;
   /** When it was told to terminate; 0: not yet. */
   readonly terminatedAtMs: number;
   /** What it answers: `ready` took its config and serves, `refused` never will, `unhealthy` failed too many checks. */
@@ -22,6 +26,8 @@ export interface SeenReplica {
   readonly reason: string;
   /** Requests in work; undefined: not reported. */
   readonly ongoing: number | undefined;
+  /** Whether it can be given requests now. */
+  readonly routable: boolean;
   /** It said that nothing is ongoing any more since it was told to drain. */
   readonly drained: boolean;
 }
@@ -60,6 +66,9 @@ export interface PlanInput {
   readonly deployment: DeploymentRecord;
   readonly progress: ProgressRecord | undefined;
   readonly seen: readonly SeenReplica[];
+  /** What the machine has, and what replicas of all deployments hold of it. */
+  readonly capacity: Capacity;
+  readonly held: readonly (Holding & { readonly id: string })[];
   readonly nowMs: number;
   /** Uniform in [0, 1), for the jitter of a retry. */
   readonly draw: number;
@@ -73,7 +82,7 @@ export function plan(input: PlanInput): readonly Action[] {
   const failures = settled.flatMap(({ failure }) => failure ?? []);
   const before = currentProgress(input.progress, deployment);
   const failing = noteFailures(before, failures, nowMs, input.draw);
-  const moved = choose(deployment, failing, settled, nowMs);
+  const moved = choose(input, failing, settled);
   const after = noteSuccess(failing, deployment, moved.replicas, nowMs);
   return [
     ...moved.replicas
@@ -119,7 +128,7 @@ function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: number):
       if (gone) return fail(seen.exit.startsWith("could not") ? seen.exit : `ended before it served (${seen.exit})`);
       if (seen.answer === "refused") return fail(seen.reason);
       if (seen.answer === "ready") return { seen, replica: advance(replica, "RUNNING", nowMs) };
-      if (nowMs - replica.sinceMs >= deployment.spec.startupTimeoutMs) {
+      if (nowMs - Math.max(replica.sinceMs, seen.metAtMs) >= deployment.spec.startupTimeoutMs) {
         return fail(
           `did not serve within its startup_timeout of ${deployment.spec.startupTimeoutMs / 1000} s${seen.reason === "" ? "" : ` (${seen.reason})`}`,
         );
@@ -215,10 +224,9 @@ function lastHealthy(revisions: readonly number[], revision: number): readonly n
  * running + starting at or below N + ceil(N · max_surge); a replica is taken away only for one that is there, unless resources are short.
  */
 function choose(
-  deployment: DeploymentRecord,
+  { deployment, capacity, held, nowMs }: PlanInput,
   progress: ProgressRecord,
   settled: readonly Settled[],
-  nowMs: number,
 ): { readonly replicas: readonly ReplicaRecord[]; readonly create: number } {
   const target = targetOf(deployment);
   const live = settled.filter(({ replica }) => counts(replica.state));
@@ -233,13 +241,22 @@ function choose(
   remove(victims(current).slice(0, Math.max(0, current.length - target)), stopping);
   const old = live.filter(({ replica }) => replica.revision !== deployment.revision);
   const replaced = `replaced by revision ${deployment.revision}`;
+  // One that served before, and was taken back, is left alone until it is known whether it still does.
   remove(
-    old.filter(({ replica }) => replica.state !== "RUNNING"),
+    old.filter(({ replica }) => replica.state !== "RUNNING" && replica.readyAtMs === 0),
     replaced,
   );
   const oldRunning = victims(old.filter(({ replica }) => replica.state === "RUNNING"));
-  const available = running.filter(({ replica }) => !removed.has(replica.id)).length;
-  remove(oldRunning.slice(0, Math.max(0, available - availableFloor(target, progress, settled))), target === 0 ? stopping : replaced);
+  const staying = running.filter(({ replica }) => !removed.has(replica.id));
+  // The note that a replica waits may be older than the room there is, and there may be room that is kept for another.
+  const onlyInPlaceOfOld = (wanted: Resources) =>
+    !fits(wanted, held, capacity) &&
+    oldRunning.some(({ replica }) => {
+      const others = held.filter(({ id }) => id !== replica.id);
+      return fits(wanted, others, capacity);
+    });
+  const floor = availableFloor(target, progress, settled, onlyInPlaceOfOld);
+  remove(spare(oldRunning, staying, floor), target === 0 ? stopping : replaced);
 
   const kept = live.filter(({ replica }) => !removed.has(replica.id)).length;
   const missing = target - current.filter(({ replica }) => !removed.has(replica.id)).length;
@@ -257,31 +274,46 @@ function choose(
   };
 }
 
+/**
+ * Those of `oldRunning`, in this order, that may go. One that cannot be given requests is not available, and may be back soon:
+ * it neither lets an available one go in its place, nor goes as if it were none.
+ */
+function spare(oldRunning: readonly Settled[], staying: readonly Settled[], floor: number): readonly Settled[] {
+  const routable = ({ seen }: Settled) => seen.routable;
+  const most = Math.max(0, staying.length - floor);
+  const mostRoutable = Math.max(0, staying.filter(routable).length - floor);
+  return [...oldRunning.filter((one) => !routable(one)), ...oldRunning.filter(routable).slice(0, mostRoutable)].slice(0, most);
+}
+
 function takeAway(replica: ReplicaRecord, why: string | undefined, nowMs: number): ReplicaRecord {
   if (why === undefined) return replica;
   return advance(replica, replica.state === "PENDING" ? "STOPPED" : "DRAINING", nowMs, { message: why });
 }
 
 /** How many replicas must stay available: all of the target until the new revision has shown that it runs, or nothing can start beside the old ones. */
-function availableFloor(target: number, progress: ProgressRecord, settled: readonly Settled[]): number {
+function availableFloor(
+  target: number,
+  progress: ProgressRecord,
+  settled: readonly Settled[],
+  onlyInPlaceOfOld: (wanted: Resources) => boolean,
+): number {
   const least = availableMin(target, defaultBounds);
   const states = settled.map(({ replica }) => replica.state);
-  const waiting = settled.some(
+  const [waiting] = settled.filter(
     ({ replica }) => replica.state === "PENDING" && replica.revision === progress.revision && replica.message !== "",
   );
-  const short = waiting && !states.includes("STARTING") && !states.includes("DRAINING");
+  const short =
+    waiting !== undefined && !states.includes("STARTING") && !states.includes("DRAINING") && onlyInPlaceOfOld(waiting.replica.resources);
   if (short) return Math.min(least, target - 1);
   return progress.everRan ? least : target;
 }
 
-/** The order in which replicas are taken away: not yet running first, then the least loaded, then the youngest. */
+/** The order in which replicas are taken away: not yet running first, then not routable, then the least loaded, then the youngest. */
 function victims(replicas: readonly Settled[]): readonly Settled[] {
-  const rank = { PENDING: 0, STARTING: 1 } as Readonly<Record<string, number>>;
+  const rank = ({ replica: { state, readyAtMs }, seen }: Settled) =>
+    state === "PENDING" ? 0 : state === "STARTING" && readyAtMs === 0 ? 1 : seen.routable ? 3 : 2;
   return replicas.toSorted(
-    (a, b) =>
-      (rank[a.replica.state] ?? 2) - (rank[b.replica.state] ?? 2) ||
-      (a.seen.ongoing ?? 0) - (b.seen.ongoing ?? 0) ||
-      b.replica.createdAtMs - a.replica.createdAtMs,
+    (a, b) => rank(a) - rank(b) || (a.seen.ongoing ?? 0) - (b.seen.ongoing ?? 0) || b.replica.createdAtMs - a.replica.createdAtMs,
   );
 }
 

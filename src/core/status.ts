@@ -57,11 +57,10 @@ function stateOf(
   if (deployment.deletingSinceMs !== undefined) return "DELETING";
   if (there) return whole ? "HEALTHY" : "UPDATING";
   const ours = progress?.uid === deployment.uid ? progress : undefined;
+  // A revision is also whole with no replica wanted: that it can run is not known yet.
+  if (ours?.revision === deployment.revision && ours.failedStarts >= startFailuresMax && !ours.everRan) return "DEPLOY_FAILED";
   const settled = ours?.settled ?? { revision: 0, target: 0 };
-  if (settled.revision !== deployment.revision) {
-    const failed = ours?.revision === deployment.revision && ours.failedStarts >= startFailuresMax && !ours.everRan;
-    return failed ? "DEPLOY_FAILED" : "UPDATING";
-  }
+  if (settled.revision !== deployment.revision) return "UPDATING";
   if (target > settled.target) return "UPSCALING";
   if (target < settled.target) return "DOWNSCALING";
   return "UNHEALTHY";

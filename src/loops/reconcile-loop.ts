@@ -22,6 +22,12 @@ const errorLines = { STARTING: 20, RUNNING: 5 } as Readonly<Record<string, numbe
 const idLength = 5;
 const tokenLength = 32;
 
+/** At which versions the records of a deployment were read. */
+interface Versions {
+  readonly replicas: ReadonlyMap<string, number>;
+  readonly progress: number;
+}
+
 export interface ReconcileOptions {
   readonly mirror: Mirror;
   readonly store: Store;
@@ -45,15 +51,20 @@ export class ReconcileLoop {
   #wake = new AbortController();
   #troubled = false;
   #found: ReadonlyMap<string, EngineReplica> = new Map();
+  /** When we first looked at each replica. */
+  readonly #metAtMs = new Map<string, number>();
+  /** Under which the present look acts. */
+  #epoch: number | undefined;
 
   constructor(options: ReconcileOptions) {
     this.#options = options;
-    this.#strays = new Strays(options);
+    this.#strays = new Strays({ ...options, epoch: () => (this.#leads() ? this.#epoch : undefined) });
   }
 
   /** Ends the sleep: something has changed. */
   wake(): void {
-    this.#wake.abort();
+    // An abort costs as much as an error, also where it changes nothing.
+    if (!this.#wake.signal.aborted) this.#wake.abort();
   }
 
   /** The replica's process as the last look found it; 0: none. */
@@ -89,14 +100,29 @@ export class ReconcileLoop {
         return deployment !== undefined && holds(replica.state) ? { replica, deployment } : [];
       }),
     );
-    if (this.#options.epoch() === undefined) return;
-    await mirror.catchUp();
+    this.#epoch = this.#options.epoch();
+    const leads = this.#epoch !== undefined;
+    if (leads) await mirror.catchUp();
     const found = new Map((await engine.list()).map((replica) => [replica.replicaId, replica]));
     this.#found = found;
+    this.#noteMet();
+    if (!leads) return;
     // What was taken back counts, so that nothing is started in its place: the next look sees it.
     if (await this.#strays.settle(found)) return this.wake();
-    for (const entry of mirror.deployments().values()) await this.#alone(entry.key, () => this.#reconcile(entry, found));
-    await this.#alone("placement", () => this.#startPending());
+    const held = this.#held(found);
+    for (const entry of mirror.deployments().values()) await this.#alone(entry.key, () => this.#reconcile(entry, found, held));
+    await this.#alone("placement", () => this.#startPending(held));
+  }
+
+  /** Whether what was decided may still be done: a look that took long may have outlived its lease. */
+  #leads(): boolean {
+    return this.#epoch !== undefined && this.#options.epoch() === this.#epoch;
+  }
+
+  #noteMet(): void {
+    const { mirror, clock } = this.#options;
+    for (const id of this.#metAtMs.keys()) if (mirror.replica(id) === undefined) this.#metAtMs.delete(id);
+    for (const id of mirror.replicas().keys()) if (!this.#metAtMs.has(id)) this.#metAtMs.set(id, clock.nowMs());
   }
 
   /** One failed action does not stop the others. */
@@ -108,17 +134,23 @@ export class ReconcileLoop {
     }
   }
 
-  async #reconcile(entry: Entry<"deployment">, found: ReadonlyMap<string, EngineReplica>): Promise<void> {
-    const { mirror, clock, random } = this.#options;
-    const seen = await Promise.all(mirror.replicasOf(entry.key).map(({ value }) => this.#see(value, found.get(value.id))));
+  async #reconcile(entry: Entry<"deployment">, found: ReadonlyMap<string, EngineReplica>, held: readonly ReplicaRecord[]): Promise<void> {
+    const { mirror, engine, clock, random } = this.#options;
+    const replicas = mirror.replicasOf(entry.key);
+    const progress = mirror.progress(entry.key);
+    // As they were when they were looked at: a write over anything newer is refused.
+    const versions: Versions = { replicas: new Map(replicas.map(({ key, version }) => [key, version])), progress: progress?.version ?? 0 };
+    const seen = await Promise.all(replicas.map(({ value }) => this.#see(value, found.get(value.id))));
     const actions = plan({
       deployment: entry.value,
-      progress: mirror.progress(entry.key)?.value,
+      progress: progress?.value,
       seen,
+      capacity: engine.capacity(),
+      held,
       nowMs: clock.nowMs(),
       draw: random.next(),
     });
-    if (actions.length > 0) await this.#apply(entry, actions);
+    if (actions.length > 0) await this.#apply(entry, actions, versions);
   }
 
   async #see(replica: ReplicaRecord, process: EngineReplica | undefined): Promise<SeenReplica> {
@@ -130,25 +162,31 @@ export class ReconcileLoop {
       process: process?.state ?? "none",
       exit: this.#startErrors.get(replica.id) ?? process?.exit ?? "",
       errors: failing && process !== undefined ? await engine.lastErrors(replica.id, errorLines[replica.state] ?? 0) : [],
+      metAtMs: this.#metAtMs.get(replica.id) ?? this.#options.clock.nowMs(),
       terminatedAtMs: process?.terminatedAtMs ?? 0,
       answer: contact.answer,
       reason: contact.reason,
       ongoing: contact.load?.ongoing,
+      routable: contact.routable,
       drained: contact.drained,
     };
   }
 
   /** Writes first, as one commit; acts only if that was written. */
-  async #apply(entry: Entry<"deployment">, actions: readonly Action[]): Promise<void> {
-    const { engine, mirror, log } = this.#options;
+  async #apply(entry: Entry<"deployment">, actions: readonly Action[], versions: Versions): Promise<void> {
+    const { engine, log } = this.#options;
     const forgotten = new Set(actions.flatMap((action) => (action.kind === "forget" ? action.replicaId : [])));
-    for (const id of forgotten) await engine.forget(id);
+    for (const id of forgotten) {
+      if (!this.#leads()) return;
+      await engine.forget(id);
+    }
     const writes = [
-      ...actions.flatMap((action) => this.#writeFor(entry, action)),
-      ...[...forgotten].map((id): Write => ({ delete: "replica", key: id, version: mirror.replica(id)?.version ?? 0 })),
+      ...actions.flatMap((action) => this.#writeFor(entry, action, versions)),
+      ...[...forgotten].map((id): Write => ({ delete: "replica", key: id, version: versions.replicas.get(id) ?? 0 })),
     ];
     if (writes.length > 0 && !(await this.#commit(writes))) return;
     for (const action of actions) {
+      if (!this.#leads()) return;
       if (action.kind === "terminate" || action.kind === "kill") await engine.stop(action.replicaId, action.kind);
       if (action.kind === "move") {
         this.#startErrors.delete(action.replica.id);
@@ -161,7 +199,7 @@ export class ReconcileLoop {
     }
   }
 
-  #writeFor(entry: Entry<"deployment">, action: Action): readonly Write[] {
+  #writeFor(entry: Entry<"deployment">, action: Action, versions: Versions): readonly Write[] {
     const { mirror } = this.#options;
     switch (action.kind) {
       case "create": {
@@ -169,11 +207,9 @@ export class ReconcileLoop {
         return [{ put: "replica", key: replica.id, version: 0, value: replica }];
       }
       case "move":
-        return [
-          { put: "replica", key: action.replica.id, version: mirror.replica(action.replica.id)?.version ?? 0, value: action.replica },
-        ];
+        return [{ put: "replica", key: action.replica.id, version: versions.replicas.get(action.replica.id) ?? 0, value: action.replica }];
       case "progress":
-        return [{ put: "progress", key: entry.key, version: mirror.progress(entry.key)?.version ?? 0, value: action.progress }];
+        return [{ put: "progress", key: entry.key, version: versions.progress, value: action.progress }];
       case "erase": {
         const progress = mirror.progress(entry.key);
         return [
@@ -208,8 +244,14 @@ export class ReconcileLoop {
     };
   }
 
+  /** Who holds resources: a replica that failed keeps what it has until its process has ended. */
+  #held(found: ReadonlyMap<string, EngineReplica>): readonly ReplicaRecord[] {
+    const replicas = [...this.#options.mirror.replicas().values()];
+    return replicas.flatMap(({ value }) => (holds(value.state) || found.get(value.id)?.state === "alive" ? value : []));
+  }
+
   /** Gives resources to replicas that wait for them, in the order they asked, and starts those that got them. */
-  async #startPending(): Promise<void> {
+  async #startPending(held: readonly ReplicaRecord[]): Promise<void> {
     const { mirror, engine, clock } = this.#options;
     const replicas = [...mirror.replicas().values()];
     const pending = replicas
@@ -219,7 +261,7 @@ export class ReconcileLoop {
     const nowMs = clock.nowMs();
     const { placed, waiting } = place({
       pending: pending.map(({ value }) => value),
-      held: replicas.flatMap(({ value }) => (holds(value.state) ? value : [])),
+      held,
       capacity: engine.capacity(),
       nowMs,
     });
@@ -252,8 +294,10 @@ export class ReconcileLoop {
   async #start(replica: ReplicaRecord): Promise<void> {
     const { mirror, engine, log } = this.#options;
     const deployment = mirror.deployment(replica.deployment)?.value;
+    if (!this.#leads()) return;
     try {
-      if (deployment === undefined) throw new Error("its deployment is gone");
+      // A deployment that went on to another revision meanwhile will take this replica away.
+      if (deployment === undefined || deployment.revision !== replica.revision) return;
       await engine.start(assignmentOf(replica, deployment, this.#options.moduleHost));
       log.info({ deployment: replica.deployment, replica: replica.id, state: replica.state }, "replica");
     } catch (cause) {
@@ -265,9 +309,8 @@ export class ReconcileLoop {
   /** False: somebody else was faster, or leads; the next look sees what is so. */
   async #commit(writes: readonly Write[]): Promise<boolean> {
     const { store, log } = this.#options;
-    const epoch = this.#options.epoch();
-    if (epoch === undefined) return false;
-    const result = await store.commit(writes, { epoch });
+    if (this.#epoch === undefined || !this.#leads()) return false;
+    const result = await store.commit(writes, { epoch: this.#epoch });
     if (result.kind !== "committed") log.debug({ result }, "not written");
     this.wake();
     return result.kind === "committed";

@@ -44,6 +44,8 @@ export class ReplicaLink {
   #channel: Channel | undefined;
   #contact: ReplicaContact = noContact;
   #draining: Promise<void> | undefined;
+  /** Whether it has said what it serves. */
+  #introduced = false;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -88,6 +90,7 @@ export class ReplicaLink {
     if (signal.aborted) return;
     this.#channel = new Channel(this.#acquaintance.replica.address);
     if (!(await this.#introduce(this.#channel, signal))) return;
+    this.#introduced = true;
     if (!(await this.#configure(this.#channel, signal))) return;
     const load = this.#contact.invocable ? this.#followLoad(this.#channel, signal) : undefined;
     await this.#checkHealth(this.#channel, signal);
@@ -228,9 +231,9 @@ export class ReplicaLink {
     const endsAtMs = () => this.#acquaintance.replica.sinceMs + this.#acquaintance.deployment.spec.gracefulShutdownTimeoutMs;
     while (!signal.aborted && clock.nowMs() < endsAtMs()) {
       const leaderEpoch = epoch();
-      if (this.#channel === undefined || !this.#contact.invocable) {
+      if (this.#introduced && !this.#contact.invocable) {
         if (gatewayOngoing(this.#id) === 0) return this.#set({ drained: true });
-      } else if (leaderEpoch !== undefined) {
+      } else if (this.#introduced && this.#channel !== undefined && leaderEpoch !== undefined) {
         const graceMs = endsAtMs() - clock.nowMs();
         try {
           const { ongoingRequests } = await this.#channel

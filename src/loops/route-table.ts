@@ -8,6 +8,10 @@ export class RouteTable {
   readonly #contact: (replicaId: string) => ReplicaContact;
   readonly #routes = new Map<string, DeploymentRoute>();
   readonly #listeners = new Set<(deployment: string) => void>();
+  /** What the replicas of each deployment served last, so that a call waits, and does not fail, while none of them runs. */
+  readonly #services = new Map<string, readonly string[]>();
+  /** The deployments by service; undefined: to be made anew. */
+  #serving: ReadonlyMap<string, readonly string[]> | undefined;
 
   constructor(mirror: Mirror, contact: (replicaId: string) => ReplicaContact) {
     this.#mirror = mirror;
@@ -25,7 +29,8 @@ export class RouteTable {
   }
 
   serving(service: string): readonly string[] {
-    return this.all().flatMap((route) => (route.services.includes(service) ? route.deployment : []));
+    this.#serving ??= index(this.all());
+    return this.#serving.get(service) ?? [];
   }
 
   all(): readonly DeploymentRoute[] {
@@ -40,6 +45,8 @@ export class RouteTable {
   /** To be told when a record or a contact of the deployment has changed. */
   changed(deployment: string): void {
     this.#routes.delete(deployment);
+    this.#serving = undefined;
+    if (this.#mirror.deployment(deployment) === undefined) this.#services.delete(deployment);
     for (const listener of this.#listeners) listener(deployment);
   }
 
@@ -48,8 +55,10 @@ export class RouteTable {
     const running = this.#mirror
       .replicasOf(record.spec.name)
       .filter(({ value }) => value.state === "RUNNING" && contact(value.id).routable);
+    const { name } = record.spec;
+    if (running.length > 0) this.#services.set(name, [...new Set(running.flatMap(({ value }) => contact(value.id).services))]);
     return {
-      deployment: record.spec.name,
+      deployment: name,
       endpoints: running.map(({ value }) => ({
         replicaId: value.id,
         address: value.address,
@@ -58,12 +67,20 @@ export class RouteTable {
           return contact(value.id).load?.ongoing;
         },
       })),
-      services: [...new Set(running.flatMap(({ value }) => contact(value.id).services))],
+      services: this.#services.get(name) ?? [],
       maxOngoingRequests: record.spec.maxOngoingRequests,
       maxQueuedRequests: record.spec.maxQueuedRequests,
       requestTimeoutMs: record.spec.requestTimeoutMs,
     };
   }
+}
+
+function index(routes: readonly DeploymentRoute[]): ReadonlyMap<string, readonly string[]> {
+  const serving = new Map<string, string[]>();
+  for (const { deployment, services } of routes) {
+    for (const service of services) serving.set(service, [...(serving.get(service) ?? []), deployment]);
+  }
+  return serving;
 }
 
 /** A deployment as a gateway needs to know it. */

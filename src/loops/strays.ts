@@ -39,6 +39,7 @@ export class Strays {
     for (const id of this.#firstSeenMs.keys()) if (!ids.has(id)) this.#firstSeenMs.delete(id);
     let adopted = false;
     for (const stray of strays) {
+      if (this.#options.epoch() === undefined) break;
       const sinceMs = this.#firstSeenMs.get(stray.replicaId) ?? nowMs;
       this.#firstSeenMs.set(stray.replicaId, sinceMs);
       const deployment = mirror.deployment(stray.deployment)?.value;
@@ -76,7 +77,8 @@ export class Strays {
       token: stray.token,
       createdAtMs: stray.startedAtMs,
       sinceMs: nowMs,
-      readyAtMs: 0,
+      // It may have served before: it is left alone until it has answered.
+      readyAtMs: stray.startedAtMs,
     };
     const { kind } = await store.commit([{ put: "replica", key: value.id, version: 0, value }], { epoch });
     if (kind === "committed") log.warn({ replica: value.id, pid: stray.pid }, "took back a replica that the store had lost");

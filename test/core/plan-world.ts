@@ -1,6 +1,7 @@
 import type { DeploymentRecord, DeploymentSpec, ProgressRecord } from "../../src/core/deployment.ts";
+import { place } from "../../src/core/placement.ts";
 import { type Action, plan, type SeenReplica } from "../../src/core/plan.ts";
-import { advance, type ReplicaRecord } from "../../src/core/replica.ts";
+import { advance, holds, type ReplicaRecord } from "../../src/core/replica.ts";
 
 export const spec: DeploymentSpec = {
   name: "app",
@@ -27,6 +28,7 @@ export interface Body {
   terminatedAtMs: number;
   answer: SeenReplica["answer"];
   ongoing: number;
+  metAtMs?: number;
 }
 
 /** A world with one deployment, in which plans are applied at once and processes do what the test says. */
@@ -53,6 +55,12 @@ export class World {
     };
   }
 
+  /** The slots as CPUs, one a replica. */
+  get room() {
+    const held = this.records.filter(({ state }) => holds(state));
+    return { capacity: { cpuMilli: Math.min(this.slots, 1_000_000) * 1_000, gpuCount: 0, memoryBytes: 0 }, held };
+  }
+
   get records(): readonly ReplicaRecord[] {
     return [...this.bodies.values()].map(({ record }) => record);
   }
@@ -62,22 +70,31 @@ export class World {
   }
 
   seen(): readonly SeenReplica[] {
-    return [...this.bodies.values()].map(({ record, process, exit, terminatedAtMs, answer, ongoing }) => ({
+    return [...this.bodies.values()].map(({ record, process, exit, terminatedAtMs, answer, ongoing, metAtMs = 0 }) => ({
       replica: record,
       process,
       exit,
       errors: [],
+      metAtMs,
       terminatedAtMs,
       answer,
       reason: "",
       ongoing,
+      routable: answer === "ready",
       drained: ongoing === 0,
     }));
   }
 
   /** Plans once and applies it; gives the plan. */
   step(): readonly Action[] {
-    const actions = plan({ deployment: this.deployment, progress: this.progress, seen: this.seen(), nowMs: this.nowMs, draw: 0.5 });
+    const actions = plan({
+      deployment: this.deployment,
+      progress: this.progress,
+      seen: this.seen(),
+      nowMs: this.nowMs,
+      draw: 0.5,
+      ...this.room,
+    });
     for (const action of actions) this.#apply(action);
     this.#place();
     return actions;
@@ -138,7 +155,8 @@ export class World {
   #place(): void {
     for (const body of this.bodies.values()) {
       if (body.record.state !== "PENDING") continue;
-      if (this.count("STARTING", "RUNNING", "DRAINING") < this.slots) {
+      const { capacity, held } = this.room;
+      if (place({ pending: [body.record], held, capacity, nowMs: this.nowMs }).placed.length > 0) {
         body.record = advance(body.record, "STARTING", this.nowMs);
         body.process = "alive";
       } else body.record = { ...body.record, message: "waits for CPU" };

@@ -157,6 +157,18 @@ describe("failures", () => {
     expect(world.step()).toContainEqual({ kind: "terminate", replicaId: "app-0" });
   });
 
+  test("time without a controller does not count against a start", () => {
+    const world = new World(1);
+    world.step();
+    const [body] = world.bodies.values();
+    world.nowMs += 600_000;
+    if (body !== undefined) body.metAtMs = world.nowMs;
+    expect(world.step()).toEqual([]);
+    world.nowMs += 60_000;
+    world.step();
+    expect(world.count("FAILED")).toBe(1);
+  });
+
   test("an unhealthy replica is drained and replaced", () => {
     const world = new World(2);
     world.settle(20);
@@ -190,6 +202,28 @@ describe("a new revision", () => {
     world.update({ version: "2" }, true);
     world.settle(20);
     expect(state(world)).toMatchObject({ state: "HEALTHY", running: 2, updated: 2 });
+  });
+
+  test("that can never fit takes nothing down", () => {
+    const world = new World(2);
+    world.slots = 2;
+    world.settle(10);
+    world.update({ version: "2", resources: { cpuMilli: 3_000, gpuMilli: 0, memoryBytes: 0 } }, true);
+    world.settle(100);
+    expect(world.count("RUNNING")).toBe(2);
+    expect(state(world)).toMatchObject({ state: "UPDATING", running: 2, updated: 0 });
+  });
+
+  test("leaves an old replica that was taken back alone until it has answered", () => {
+    const world = new World(2);
+    world.settle(10);
+    world.update({ version: "2" }, true);
+    for (const body of world.bodies.values()) {
+      Object.assign(body, { record: { ...body.record, state: "STARTING", sinceMs: world.nowMs }, answer: "unknown", ongoing: 3 });
+    }
+    world.step();
+    world.step();
+    expect(world.count("DRAINING", "STOPPED")).toBe(0);
   });
 
   test("at every N: available and extra stay within the bounds of the table, whatever the order of events, and it ends", () => {
@@ -241,7 +275,14 @@ test("with no new input it settles: whatever happened, an applied plan is follow
       }
       world.settle(2_000);
       expect(state(world)).toMatchObject({ state: "HEALTHY", running: world.deployment.spec.numReplicas });
-      const input = { deployment: world.deployment, progress: world.progress, seen: world.seen(), nowMs: world.nowMs, draw: 0.5 };
+      const input = {
+        deployment: world.deployment,
+        progress: world.progress,
+        seen: world.seen(),
+        nowMs: world.nowMs,
+        draw: 0.5,
+        ...world.room,
+      };
       expect(plan(input)).toEqual([]);
     }),
     { numRuns: 60 },

@@ -2,6 +2,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import { Channel } from "../../src/rpc/channel.ts";
+import { jsonToValue } from "../../src/rpc/json-value.ts";
 import { startTestRedis } from "../store/redis-fixture.ts";
 import { alive, Drover, mainPath, run, startArgs, until } from "./drover.ts";
 
@@ -95,6 +98,24 @@ test("replicas outlive a killed controller, and the next one adopts them: the sa
   expect(after).toHaveLength(3);
   await second.end();
   await until("all processes are gone", () => !after.some(({ pid }) => alive(pid)));
+});
+
+test("a request at a draining replica ends well though the controller is killed and started again meanwhile", async () => {
+  const first = await start();
+  await first.deploy("drained", { gracefulShutdownTimeout: { seconds: 60n } });
+  const [replica] = await first.running("drained");
+  const channel = new Channel(replica?.address ?? "");
+  const input = { case: "json" as const, value: jsonToValue(9_000) };
+  const answer = channel.client(ReplicaService).invoke({ method: "sleep", input });
+  await until("the request is in work", async () => (await first.running("drained")).some(({ ongoingRequests }) => ongoingRequests === 1n));
+  await first.controller.scale({ name: "drained", numReplicas: 0 });
+  await until("it drains", async () => (await first.running("drained")).length === 0);
+  await first.end("SIGKILL");
+  const second = await start([], first.dataDir);
+  expect((await answer).output.case).toBe("json");
+  await until("its process ends", () => !alive(replica?.pid ?? 0n));
+  channel.close();
+  await second.end();
 });
 
 test("a controller that ends normally stops its replicas and its Redis, unless told to keep the replicas", async () => {
