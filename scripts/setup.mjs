@@ -47,7 +47,7 @@ function runStep({ why, act }) {
   if (reason === "") return;
   act(reason);
   const left = why();
-  if (left !== "") throw new Problem(`this did not help: ${left}`);
+  if (left !== "") throw new Problem(`this did not help: ${left}${act === installRedis ? `\n${redisRemedies}` : ""}`);
 }
 
 // npm packages

@@ -1,5 +1,5 @@
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ControllerService } from "../gen/drover/v1/controller_service_pb.ts";
 import { Health } from "../gen/health/v1/health_pb.ts";
@@ -72,7 +72,11 @@ export async function runController(config: Config, signal: AbortSignal, onReady
 }
 
 async function open(config: Config, log: Log, closers: Closers): Promise<Addresses> {
-  await mkdir(config.dataDir, { recursive: true });
+  await mkdir(config.dataDir, { recursive: true }).catch((cause: unknown) => {
+    throw new Error(
+      `the data folder ${config.dataDir} cannot be used (${cause instanceof Error ? cause.message : String(cause)}): name another with --data`,
+    );
+  });
   const lock = await lockFolder(config.dataDir);
   closers.add(() => lock.release());
   if (config.readyFile !== undefined) await rm(config.readyFile, { force: true });
@@ -101,7 +105,9 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   const lease = new LeaseKeeper({ store, id, clock, log: loopLog, onLead: () => loop.wake() });
   const links = new ReplicaLinks({ epoch: () => lease.epoch, gatewayOngoing: (id) => gateway.ongoing(id), clock, log: loopLog });
   const routes = new RouteTable(mirror, (id) => links.contact(id));
-  const gateway = new Gateway({ routes, clock, random, log: log.child({ room: "gateway" }) });
+  const gatewaySocket = socketPath(config.dataDir, join(config.dataDir, "run", "gateway.sock"));
+  await prepareSocketFolder(gatewaySocket);
+  const gateway = new Gateway({ routes, clock, random, log: log.child({ room: "gateway" }), socketFolder: dirname(gatewaySocket) });
   const loop = new ReconcileLoop({
     mirror,
     store,
@@ -124,19 +130,25 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   });
   engine.onExit(() => loop.wake());
 
-  const leaseEnd = new AbortController();
-  const leaseDone = lease.run(leaseEnd.signal);
+  // Begun only when all is listening: a controller that cannot start touches no replica, least of all those of its predecessor.
+  const acting = {
+    lease: new AbortController(),
+    loop: new AbortController(),
+    leaseDone: Promise.resolve(),
+    loopDone: Promise.resolve(),
+    begun: false,
+  };
   closers.add(() => {
-    leaseEnd.abort();
-    return leaseDone;
+    acting.lease.abort();
+    return acting.leaseDone;
   });
-  closers.add(() => (config.keepReplicas ? undefined : stopReplicas({ engine, mirror, store, epoch: lease.epoch, clock, log: loopLog })));
-  closers.add(() => links.close());
-  const loopEnd = new AbortController();
-  const loopDone = loop.run(loopEnd.signal);
   closers.add(() => {
-    loopEnd.abort();
-    return loopDone;
+    if (acting.begun && !config.keepReplicas) return stopReplicas({ engine, mirror, store, epoch: lease.epoch, clock, log: loopLog });
+  });
+  closers.add(() => links.close());
+  closers.add(() => {
+    acting.loop.abort();
+    return acting.loopDone;
   });
 
   closers.add(() => gateway.close(gatewayGraceMs));
@@ -174,6 +186,10 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   const http = new HttpServer({ api: apiAddress, log: log.child({ room: "dashboard" }) });
   closers.add(() => http.close());
   const httpAddress = await http.listen(printAddress(config.http));
+
+  acting.begun = true;
+  acting.leaseDone = lease.run(acting.lease.signal);
+  acting.loopDone = loop.run(acting.loop.signal);
   return { api: apiAddress, gateway: gatewayAddress, http: httpAddress, redis: redis.url ?? `unix:${redis.socketPath}`, pid: process.pid };
 }
 

@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+// First of all, before anything is loaded that an old Node cannot run.
+import "./require-node.ts";
 import { processIo } from "./cli/io.ts";
 import { runCli } from "./cli/run-cli.ts";
 import { realClock } from "./clock/real.ts";
@@ -16,6 +18,7 @@ async function start(config: Config, interrupted: AbortSignal): Promise<number> 
         `  http     ${http}  (/healthz, /metrics)`,
         `  redis    ${hidePassword(redis)}`,
         `  data     ${config.dataDir}`,
+        "Ctrl-C stops it: requests in work may finish, then replicas and Redis are stopped. A second Ctrl-C leaves them running.",
         "",
       ].join("\n"),
     );
@@ -23,5 +26,7 @@ async function start(config: Config, interrupted: AbortSignal): Promise<number> 
   return 0;
 }
 
-// What a module that was imported to be deployed left open must not keep the command waiting.
-process.exit(await runCli(process.argv.slice(2), processIo({ nowMs: () => realClock.nowMs(), start })));
+const exitCode = await runCli(process.argv.slice(2), processIo({ nowMs: () => realClock.nowMs(), start }));
+// What a module that was imported to be deployed left open must not keep the command waiting, but what was printed is to arrive.
+for (const output of [process.stdout, process.stderr]) await new Promise<void>((done) => output.write("", () => done()));
+process.exit(exitCode);

@@ -142,7 +142,7 @@ async function main(): Promise<void> {
         "--ready-file",
         readyFile,
         "--log-level",
-        "warn",
+        "error",
       ],
       { stdio: ["ignore", "ignore", "inherit"] },
     );

@@ -21,7 +21,7 @@ import type { Clock, Random } from "../clock/clock.ts";
 import { firstRecord, nextRecord, rolledBack } from "../core/change.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { refusal } from "../core/errors.ts";
-import { holds } from "../core/replica.ts";
+import { hasEnded, holds } from "../core/replica.ts";
 import { allocated, type Capacity } from "../core/resources.ts";
 import { type CallContext, type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
 import { checkRequest } from "../rpc/validate.ts";
@@ -257,7 +257,12 @@ export class ControllerApi {
     }
     if (request.follow) {
       const lines = followLogs(
-        { ids, open: (id, stop) => logs(id, options, stop), subscribe: (changed) => mirror.subscribe(changed) },
+        {
+          ids,
+          hasEnded: (id) => hasEnded(mirror.replica(id)?.value.state ?? "STOPPED"),
+          open: (id, whole, stop) => logs(id, whole ? { tailLines: Number.MAX_SAFE_INTEGER, follow: true } : options, stop),
+          subscribe: (changed) => mirror.subscribe(changed),
+        },
         signal,
       );
       for await (const line of lines) yield logLineToMessage(line);

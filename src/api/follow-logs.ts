@@ -11,40 +11,60 @@ const linesAheadMax = 1_000;
 export interface LogSources {
   /** The replicas there are now. */
   readonly ids: () => readonly string[];
-  readonly open: (id: string, signal: AbortSignal) => AsyncIterable<LogLine>;
+  readonly hasEnded: (id: string) => boolean;
+  /**
+   * The lines of a replica until it is forgotten; none where nothing is known of it, as before it is started.
+   * `whole`: all that is kept of it, for it is new; otherwise as many old lines as the caller asked for.
+   */
+  readonly open: (id: string, whole: boolean, signal: AbortSignal) => AsyncIterable<LogLine>;
   /** Calls the listener when there may be other replicas; the answer unsubscribes. */
   readonly subscribe: (listener: () => void) => () => void;
 }
 
 /** The lines of all replicas as they come, those of replicas to come too, until the signal aborts. */
-export async function* followLogs({ ids, open, subscribe }: LogSources, signal: AbortSignal): AsyncGenerator<LogLine> {
+export async function* followLogs({ ids, hasEnded, open, subscribe }: LogSources, signal: AbortSignal): AsyncGenerator<LogLine> {
   const stop = new AbortController();
   const followed = new Set<string>();
+  let changes = 0;
   let queue: LogLine[] = [];
   let wakeReader = () => {};
   let waiting: (() => void)[] = [];
-  const follow = async (id: string) => {
-    for await (const line of open(id, stop.signal)) {
+  const read = async (id: string, whole: boolean) => {
+    let silent = true;
+    for await (const line of open(id, whole, stop.signal)) {
+      silent = false;
       queue.push(line);
       wakeReader();
       if (queue.length > linesAheadMax) await new Promise<void>((resolve) => waiting.push(resolve));
     }
+    return silent;
   };
-  const join = () => {
+  const follow = async (id: string, whole: boolean) => {
+    const before = changes;
+    const silent = await read(id, whole).catch(() => false);
+    // A stream that gave lines is not opened again: they would come twice.
+    if (!silent || hasEnded(id) || stop.signal.aborted) return;
+    followed.delete(id); // it is not started yet: the next change may be its start, unless that came meanwhile
+    if (changes !== before) join(true);
+  };
+  const join = (whole: boolean) => {
     for (const id of ids().filter((id) => !followed.has(id))) {
       followed.add(id);
-      follow(id).catch(() => {});
+      void follow(id, whole);
     }
   };
   const resume = () => {
     for (const go of waiting) go();
     waiting = [];
   };
-  const unsubscribe = subscribe(join);
+  const unsubscribe = subscribe(() => {
+    changes += 1;
+    join(true);
+  });
   const end = () => wakeReader();
   signal.addEventListener("abort", end);
   try {
-    join();
+    join(false);
     while (!signal.aborted) {
       const ready = queue;
       queue = [];

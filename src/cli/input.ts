@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import { CliError, usage } from "./failure.ts";
 import type { CliIo } from "./io.ts";
@@ -11,8 +11,9 @@ export async function readInput(argument: string, io: Pick<CliIo, "cwd" | "stdin
   if (argument === "-") return readStream(io.stdin, inputBytesMax);
   if (!argument.startsWith("@")) return new TextEncoder().encode(argument);
   try {
-    return await readFile(resolve(io.cwd, argument.slice(1)));
+    return await readFile(resolve(io.cwd, argument.slice(1)), inputBytesMax);
   } catch (cause) {
+    if (cause instanceof CliError) throw cause;
     throw new CliError(`cannot read ${argument.slice(1)}: ${reasonOf(cause)}`);
   }
 }
@@ -32,14 +33,23 @@ export async function readJsonInput(argument: string, io: Pick<CliIo, "cwd" | "s
   }
 }
 
+/** All of a file, or of a device that pretends to be one. Throws `CliError` above `bytesMax`. */
+export function readFile(path: string, bytesMax: number): Promise<Uint8Array> {
+  return readStream(createReadStream(path), bytesMax, path);
+}
+
 /** All that a stream gives. Throws `CliError` above `bytesMax`. */
-export async function readStream(stream: AsyncIterable<Uint8Array | string>, bytesMax: number): Promise<Uint8Array> {
+export async function readStream(
+  stream: AsyncIterable<Uint8Array | string>,
+  bytesMax: number,
+  name = "standard input",
+): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of stream) {
     const bytes = typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk;
     length += bytes.length;
-    if (length > bytesMax) throw new CliError(`standard input gives more than ${bytesMax} bytes`);
+    if (length > bytesMax) throw new CliError(`${name} has more than ${bytesMax} bytes`);
     chunks.push(bytes);
   }
   return Buffer.concat(chunks);

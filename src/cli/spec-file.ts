@@ -1,10 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { fromJson } from "@bufbuild/protobuf";
 import { type Document, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from "yaml";
 import { type DeploymentSpec, DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import { CliError } from "./failure.ts";
-import { readStream, reasonOf } from "./input.ts";
+import { readFile, readStream, reasonOf } from "./input.ts";
 import type { CliIo } from "./io.ts";
 import { MessageReader } from "./message-reader.ts";
 
@@ -76,13 +75,11 @@ export function resolvePaths(spec: DeploymentSpec, folder: string): void {
 async function readText(file: string, io: Pick<CliIo, "cwd" | "stdin">): Promise<string> {
   let bytes: Uint8Array;
   try {
-    bytes = file === "-" ? await readStream(io.stdin, fileBytesMax) : await readFile(resolve(io.cwd, file));
+    bytes = file === "-" ? await readStream(io.stdin, fileBytesMax) : await readFile(resolve(io.cwd, file), fileBytesMax);
   } catch (cause) {
     if (cause instanceof CliError) throw cause;
     throw new CliError(`cannot read ${file}: ${reasonOf(cause)}`);
   }
-  if (bytes.length > fileBytesMax)
-    throw new CliError(`${file}: ${bytes.length} bytes are more than a file of specs may have (${fileBytesMax})`);
   return new TextDecoder().decode(bytes);
 }
 

@@ -257,8 +257,12 @@ function choose(
     });
   const floor = availableFloor(target, progress, settled, onlyInPlaceOfOld);
   remove(spare(oldRunning, staying, floor), target === 0 ? stopping : replaced);
+  // A target that shrinks amid a rollout leaves more on their way than may be extra.
+  const coming = current.filter(({ replica }) => replica.readyAtMs === 0 && !removed.has(replica.id));
+  const surplus = live.length - removed.size - replicasMax(target, defaultBounds);
+  remove(victims(coming).slice(0, Math.max(0, surplus)), stopping);
 
-  const kept = live.filter(({ replica }) => !removed.has(replica.id)).length;
+  const kept = live.length - removed.size;
   const missing = target - current.filter(({ replica }) => !removed.has(replica.id)).length;
   const room = replicasMax(target, defaultBounds) - kept;
   // While starts fail, one at a time is tried.

@@ -1,11 +1,15 @@
 import type { ChildProcess } from "node:child_process";
 import type { Clock } from "../clock/clock.ts";
 import type { EngineReplica } from "./engine.ts";
-import { isRunning, type ProcessIdentity, pidInUse } from "./process-identity.ts";
+import { groupHas, isRunning, isTaken, type ProcessIdentity } from "./process-identity.ts";
 import type { ReplicaFacts, ReplicaFolder } from "./replica-folder.ts";
 import { ReplicaOutput } from "./replica-output.ts";
 
-/** One replica: a process of ours, or one that a former controller started. */
+/**
+ * One replica: a process of ours, or one that a former controller started.
+ * Invariant: once it counts as ended, what it started is killed, too, for its resources then are another's. That is done once, when
+ * the end is noticed; later its group's number may be another group's.
+ */
 export class LocalReplica {
   readonly output: ReplicaOutput;
   readonly #folder: ReplicaFolder;
@@ -51,7 +55,10 @@ export class LocalReplica {
   /** Its process is this child. Ends when the process has written itself down, so that every controller from now on finds it. */
   async own(child: ChildProcess, clock: Clock): Promise<void> {
     this.#pid = child.pid!;
-    const ended = (code: number | null, signal: string | null) => this.#ended(signal ? `signal ${signal}` : `exit code ${code}`);
+    const ended = (code: number | null, name: string | null) => {
+      killRest(this.#pid); // its pid became free this very moment: nobody else has it yet
+      this.#ended(name ? `signal ${name}` : `exit code ${code}`);
+    };
     if (child.exitCode !== null || child.signalCode !== null) ended(child.exitCode, child.signalCode);
     else child.once("exit", ended);
     await this.#folder.recorded(clock, () => !this.#alive);
@@ -65,13 +72,23 @@ export class LocalReplica {
     this.#exit = await this.#folder.exit();
     if (this.#exit !== undefined) return;
     if (!identity) this.#exit = "never started";
-    else if (boot !== this.#facts.boot || !(await isRunning(identity))) this.#exit = "ended";
-    else this.#adopted = identity;
+    else if (boot !== this.#facts.boot) this.#exit = "ended";
+    else if (await isRunning(identity)) this.#adopted = identity;
+    else {
+      const ours = !(await isTaken(identity)) && groupHas(identity.pid, `DROVER_REPLICA_ID=${this.#facts.replicaId}`);
+      if (ours) killRest(identity.pid);
+      this.#exit = "ended";
+      this.#noting = this.#folder.noteExit("ended"); // so that no later controller kills a group of that number
+    }
   }
 
   /** Notices the end of a process that is not our child. */
   async look(): Promise<void> {
-    if (this.#adopted && this.#alive && !(await isRunning(this.#adopted))) this.#ended("ended");
+    if (!this.#adopted || !this.#alive || (await isRunning(this.#adopted))) return;
+    const taken = await isTaken(this.#adopted);
+    if (!this.#alive) return; // another look was faster
+    if (!taken) killRest(this.#pid);
+    this.#ended("ended");
   }
 
   async terminate(nowMs: number): Promise<void> {
@@ -83,18 +100,16 @@ export class LocalReplica {
     await this.#folder.noteTerminated(nowMs);
   }
 
-  /** Ends its whole group, also what is left of it after the process itself. */
+  /** Ends its whole group. */
   async kill(): Promise<void> {
     await this.look();
-    // The system gives a pid to no new process while a group of that number lives: in use by another one, the group is gone.
-    if (this.#pid > 0 && (this.#alive || !(await pidInUse(this.#pid)))) signal(-this.#pid, "SIGKILL");
+    if (this.#alive) signal(-this.#pid, "SIGKILL");
   }
 
   /** Removes what is left of it. Fails while it is alive. */
   async remove(): Promise<void> {
     await this.look();
     if (this.#alive) throw new Error(`replica ${this.#facts.replicaId} is still alive`);
-    await this.kill();
     this.#forgotten.abort();
     await this.#noting;
     await this.#folder.remove();
@@ -108,6 +123,15 @@ export class LocalReplica {
     this.#exit = exit;
     this.#noting = this.#folder.noteExit(exit);
     this.#onExit(this.#facts.replicaId);
+  }
+}
+
+/** Ends what is left of the group of a process that has ended. */
+function killRest(pid: number): void {
+  try {
+    signal(-pid, "SIGKILL");
+  } catch {
+    // It became another user's, or (macOS) only waits to be reaped: there is nothing that could be done.
   }
 }
 

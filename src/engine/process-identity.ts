@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** A process that no other is ever taken for: pids are reused, a pid and its start time are not. */
 export interface ProcessIdentity {
@@ -30,9 +30,28 @@ export async function isRunning({ pid, started }: ProcessIdentity): Promise<bool
   return facts !== undefined && facts.started === started && !/^[ZX]/.test(facts.state);
 }
 
-/** Whether any process has this pid, running or not. */
-export async function pidInUse(pid: number): Promise<boolean> {
-  return (await observe(pid)) !== undefined;
+/**
+ * Whether the pid now belongs to another process. The system gives no process the pid of a group that has members: so then the
+ * process has ended and nothing is left of its group.
+ */
+export async function isTaken({ pid, started }: ProcessIdentity): Promise<boolean> {
+  const facts = await observe(pid);
+  return facts !== undefined && facts.started !== started;
+}
+
+/**
+ * Whether a process of the group `pid` was given the variable `setting` (`name=value`): a group whose leader ended nobody knows
+ * when may by now be another one of the same number. True where the system does not show it.
+ */
+export function groupHas(pid: number, setting: string): boolean {
+  if (!linux) return true;
+  const members = readdirSync("/proc").filter((name) => groupOf(readIfAny(`/proc/${name}/stat`) ?? "") === pid);
+  return members.some((member) => readIfAny(`/proc/${member}/environ`)?.split("\0").includes(setting));
+}
+
+/** The process group in a line of `/proc/<pid>/stat`. */
+function groupOf(stat: string): number {
+  return Number(/ \S \d+ (\d+)/.exec(stat.slice(stat.lastIndexOf(")") + 1))?.[1]);
 }
 
 /** Tells one start of the machine from another; empty where the system does not say. */

@@ -9,10 +9,10 @@ const ownServices: ReadonlySet<string> = new Set([
   "grpc.reflection.v1.ServerReflection",
   "grpc.reflection.v1alpha.ServerReflection",
 ]);
-const elsewhere: Readonly<Record<string, string>> = {
-  [replicaService]: "is served by replicas, for the controller; call drover.v1.InvokeService here",
-  "drover.v1.ControllerService": "is served at the controller's API address, not at the gateway",
-};
+const elsewhere: ReadonlyMap<string, string> = new Map([
+  [replicaService, "is served by replicas, for the controller; call drover.v1.InvokeService here"],
+  ["drover.v1.ControllerService", "is served at the controller's API address, not at the gateway"],
+]);
 
 /** Where a call goes. */
 export type Destination =
@@ -33,7 +33,7 @@ export function destination(path: string, deployment: string | undefined, routes
     if (!invokeMethods.has(method)) return refused(refusal("METHOD_NOT_FOUND", `${invokeService} has no method ${method}`));
     return { kind: "invoke", path: `/${replicaService}/${method}` };
   }
-  const where = elsewhere[service];
+  const where = elsewhere.get(service);
   if (where !== undefined) return refused(refusal("SERVICE_NOT_FOUND", `${service} ${where}`, { metadata: { service } }));
   // Every replica serves these too: with a deployment named, one of it is asked.
   if (deployment === undefined && ownServices.has(service)) return { kind: "own" };

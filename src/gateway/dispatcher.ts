@@ -15,7 +15,8 @@ export const triesMax = 100;
 const restFirstMs = 5;
 const restMaxMs = 1_000;
 const retryFirstMs = 100;
-const retryMaxMs = 1_000;
+/** After how long those are to try again that nobody knows a better moment for. */
+export const retryMaxMs = 1_000;
 
 /** A request that wants a place at a replica. Whatever relays bytes implements this; the dispatcher knows nothing of bytes. */
 export interface Waiter {
@@ -105,10 +106,14 @@ export class Dispatcher implements GatewayLoad {
   /** The request at `place` has ended: the place is for the next. */
   release(place: Place): void {
     place.ongoing--;
+    const rested = place.resting;
     if (!place.away) this.#endRest(place);
     const lane = this.#lanes.get(place.deployment);
     if (!place.routed) this.#forgetIfIdle(place);
-    else if (lane !== undefined && !isFull(place, lane.route.maxOngoingRequests)) this.#serve(lane, place);
+    else if (lane !== undefined && !isFull(place, lane.route.maxOngoingRequests)) {
+      // Out of a rest it has room for more than one: for all it gave back.
+      this.#serve(lane, rested ? undefined : place);
+    }
   }
 
   /** The replica took a request in: it is there, and has room. */
@@ -221,13 +226,16 @@ export class Dispatcher implements GatewayLoad {
     lane.again = freed === undefined || lane.serving;
     if (lane.serving) return;
     lane.serving = true;
-    if (freed !== undefined) this.#grantFirst(lane, freed);
-    while (lane.again && lane.queue.size > 0) {
-      const place = this.#pick(lane);
-      if (place === undefined) break;
-      this.#grantFirst(lane, place);
+    try {
+      if (freed !== undefined) this.#grantFirst(lane, freed);
+      while (lane.again && lane.queue.size > 0) {
+        const place = this.#pick(lane);
+        if (place === undefined) break;
+        this.#grantFirst(lane, place);
+      }
+    } finally {
+      lane.serving = false;
     }
-    lane.serving = false;
   }
 
   /** Takes over what the routes say of this deployment now. */
@@ -332,8 +340,9 @@ function notFound(deployment: string): StatusError {
   return refusal("DEPLOYMENT_NOT_FOUND", `there is no deployment "${deployment}"`, { metadata: { deployment } });
 }
 
-function shuttingDown(): StatusError {
-  return refusal("SHUTTING_DOWN", "this gateway is shutting down");
+/** What all get that are here when the gateway ends. */
+export function shuttingDown(): StatusError {
+  return refusal("SHUTTING_DOWN", "this gateway is shutting down", { retryAfterMs: retryMaxMs });
 }
 
 function queueFull(deployment: string, waiting: number, draw: number): StatusError {
@@ -347,7 +356,7 @@ function queueFull(deployment: string, waiting: number, draw: number): StatusErr
 }
 
 /** What a request gets that was given back and may not be tried again. */
-export function givenUp(why: GivenBack, deployment: string): StatusError {
+function givenUp(why: GivenBack, deployment: string): StatusError {
   const facts = { retryAfterMs: retryMaxMs, metadata: { deployment } };
   return why === "busy"
     ? refusal("REPLICA_BUSY", `the replicas of "${deployment}" have no room: others than this gateway fill them`, facts)

@@ -6,8 +6,9 @@ import type { Log } from "../log/log.ts";
 import { internalText } from "../rpc/status.ts";
 import { joinAddress, splitAddress } from "./address.ts";
 import { Connection, connectionWindowBytes, headerBytesMax, headerSendBytesMax, sessionMemoryMb, streamWindowBytes } from "./connection.ts";
-import { Dispatcher } from "./dispatcher.ts";
+import { Dispatcher, retryMaxMs, shuttingDown } from "./dispatcher.ts";
 import type { GatewayLoad, Routes } from "./endpoints.ts";
+import { KeptPool } from "./kept-request.ts";
 import { OwnServices } from "./own-services.ts";
 import type { Place } from "./place.ts";
 import { Relay } from "./relay.ts";
@@ -24,6 +25,11 @@ export interface GatewayOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /**
+   * The folder of the socket `gateway.sock`, by which the gateway reaches its own services. It is there, and no other gateway's.
+   * Unset: a new one among the temporary files, which stays there if the process is killed.
+   */
+  readonly socketFolder?: string | undefined;
 }
 
 /** Takes calls from anybody and brings each to a replica of the deployment it is for. */
@@ -49,6 +55,7 @@ export class Gateway implements GatewayLoad {
       clock,
       log,
       dispatcher: this.#dispatcher,
+      keptPool: new KeptPool(),
       connectionTo: (place: Place) => this.#connectionTo(place),
       ownConnection: () => this.#connectionToOwn(),
     };
@@ -123,7 +130,7 @@ export class Gateway implements GatewayLoad {
     });
     for (const session of this.#sessions) if (!session.closed) session.close();
     let stopTimer = clock.after(graceMs, () => {
-      for (const relay of this.#relays) relay.fail(refusal("SHUTTING_DOWN", "this gateway is shutting down"));
+      for (const relay of this.#relays) relay.fail(shuttingDown());
       stopTimer = clock.after(flushMs, () => {
         for (const session of this.#sessions) session.destroy();
       });
@@ -157,7 +164,7 @@ export class Gateway implements GatewayLoad {
   }
 
   #connectionToOwn(): Connection {
-    if (this.#own === undefined) throw refusal("SHUTTING_DOWN", "this gateway does not serve yet");
+    if (this.#own === undefined) throw refusal("SHUTTING_DOWN", "this gateway does not serve yet", { retryAfterMs: retryMaxMs });
     if (!this.#ownConnection?.usable) this.#ownConnection = this.#connect(this.#own.address, () => {});
     return this.#ownConnection;
   }

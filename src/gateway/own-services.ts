@@ -11,26 +11,36 @@ import { RpcServer } from "../rpc/server.ts";
 import { DeploymentDescriptors } from "./deployment-descriptors.ts";
 import type { Routes } from "./endpoints.ts";
 
+const socketName = "gateway.sock";
+
 /** What the gateway itself serves: health and reflection, on a private socket to which it relays as to any replica. */
 export class OwnServices {
   /** `unix:/path`. */
   readonly address: string;
-  readonly #folder: string;
+  readonly #remove: () => Promise<void>;
   readonly #server: RpcServer;
   readonly #health: HealthService;
   readonly #descriptors: DeploymentDescriptors;
 
-  private constructor(folder: string, address: string, server: RpcServer, health: HealthService, descriptors: DeploymentDescriptors) {
-    this.#folder = folder;
-    this.address = address;
+  private constructor({ path, remove }: OwnSocket, server: RpcServer, health: HealthService, descriptors: DeploymentDescriptors) {
+    this.address = `unix:${path}`;
+    this.#remove = remove;
     this.#server = server;
     this.#health = health;
     this.#descriptors = descriptors;
   }
 
-  /** Starts to serve. */
-  static async start(options: { readonly routes: Routes; readonly clock: Clock; readonly log: Log }): Promise<OwnServices> {
-    const folder = await mkdtemp(join(tmpdir(), "drover-"));
+  /**
+   * Starts to serve: at `gateway.sock` in `socketFolder`, which is there and is this gateway's alone, or in a new folder for temporary files.
+   * A socket that a dead gateway left there makes way; fails if one listens there.
+   */
+  static async start(options: {
+    readonly routes: Routes;
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly socketFolder?: string | undefined;
+  }): Promise<OwnServices> {
+    const socket = await ownSocket(options.socketFolder);
     const health = new HealthService();
     health.set(InvokeService.typeName, true);
     const descriptors = new DeploymentDescriptors(options);
@@ -40,8 +50,14 @@ export class OwnServices {
       log: options.log,
       clock: options.clock,
     });
-    const address = await server.listen(`unix:${join(folder, "own.sock")}`);
-    return new OwnServices(folder, address, server, health, descriptors);
+    const own = new OwnServices(socket, server, health, descriptors);
+    try {
+      await server.listen(own.address);
+    } catch (error) {
+      await own.close();
+      throw error;
+    }
+    return own;
   }
 
   /** Ends the server; resolves when it is gone. */
@@ -49,6 +65,19 @@ export class OwnServices {
     this.#health.close();
     this.#descriptors.close();
     await this.#server.close(0);
-    await rm(this.#folder, { recursive: true, force: true });
+    await this.#remove();
   }
+}
+
+/** Where the own services listen, and what removes that when they have ended. */
+interface OwnSocket {
+  readonly path: string;
+  remove(): Promise<void>;
+}
+
+async function ownSocket(folder: string | undefined): Promise<OwnSocket> {
+  // In a folder given, the server removes its socket itself.
+  if (folder !== undefined) return { path: join(folder, socketName), remove: async () => {} };
+  const made = await mkdtemp(join(tmpdir(), "drover-"));
+  return { path: join(made, socketName), remove: () => rm(made, { recursive: true, force: true }) };
 }

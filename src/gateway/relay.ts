@@ -5,7 +5,7 @@ import type { Log } from "../log/log.ts";
 import { internalText } from "../rpc/status.ts";
 import type { Connection } from "./connection.ts";
 import { destination, disagreement } from "./destination.ts";
-import { type Dispatcher, givenUp, type Visit, type Waiter } from "./dispatcher.ts";
+import { type Dispatcher, retryMaxMs, shuttingDown, type Visit, type Waiter } from "./dispatcher.ts";
 import type { Routes } from "./endpoints.ts";
 import {
   deploymentHeader,
@@ -18,12 +18,11 @@ import {
   replicaHeader,
   timeoutHeader,
 } from "./headers.ts";
+import { type KeptPool, KeptRequest } from "./kept-request.ts";
 import { Peek } from "./peek.ts";
 import type { GivenBack, Place } from "./place.ts";
 import { formatTimeout, parseTimeout } from "./timeout.ts";
 
-/** Bytes of a request kept until its replica answers, to send them to another if it does not take the request. */
-const keptBytesMax = 256 * 1024;
 /** How long the first message of an invoke without a deadline may take to name its deployment. */
 const firstMessageMs = 60_000;
 /** The longest time a timer can be set for. */
@@ -35,6 +34,7 @@ export interface RelayHouse {
   readonly dispatcher: Dispatcher;
   readonly clock: Clock;
   readonly log: Log;
+  readonly keptPool: KeptPool;
   /** The connection to a replica. */
   connectionTo(place: Place): Connection;
   /** The connection to the gateway's own services. */
@@ -60,9 +60,8 @@ export class Relay implements Waiter {
   #holding = false;
   #connection: Connection | undefined;
   #up: ClientHttp2Stream | undefined;
-  /** The request so far; undefined: too long to keep, or the replica has answered. */
-  #kept: Buffer[] | undefined = [];
-  #keptBytes = 0;
+  /** The request so far, until the replica answers. */
+  readonly #kept: KeptRequest;
   #reading = false;
   #requestEnded = false;
   /** The caller has the response's headers. */
@@ -77,6 +76,7 @@ export class Relay implements Waiter {
     this.#down = down;
     this.#headers = headersOf(rawHeaders);
     this.#startMs = house.clock.nowMs();
+    this.#kept = new KeptRequest(house.keptPool);
     down.on("error", () => {}); // "close" comes too
     down.once("aborted", () => this.#left());
     down.once("close", () => this.#left());
@@ -201,8 +201,8 @@ export class Relay implements Waiter {
     up.on("drain", () => {
       if (this.#up === up) this.#down.resume();
     });
-    for (const chunk of this.#kept ?? []) up.write(chunk);
-    if (this.#keptBytes > keptBytesMax) this.#kept = undefined;
+    for (const chunk of this.#kept.chunks) up.write(chunk);
+    this.#kept.fit();
     if (this.#requestEnded) up.end();
     else if (this.#reading) this.#down.resume();
     else this.#read();
@@ -223,14 +223,11 @@ export class Relay implements Waiter {
 
   #onRequestData(chunk: Buffer): void {
     if (this.#over) return;
-    if (this.#kept !== undefined) {
-      this.#kept.push(chunk);
-      this.#keptBytes += chunk.length;
-    }
+    this.#kept.add(chunk);
     const up = this.#up;
     if (up === undefined) this.#peek?.push(chunk);
     else {
-      if (this.#keptBytes > keptBytesMax) this.#kept = undefined;
+      this.#kept.fit();
       if (!up.write(chunk)) this.#down.pause();
     }
   }
@@ -246,7 +243,7 @@ export class Relay implements Waiter {
 
   /** Passes on the response's headers, and what follows as it comes. */
   #answer(up: ClientHttp2Stream, raw: readonly string[], whole: boolean): void {
-    this.#kept = undefined;
+    this.#kept.drop();
     const answer = headersOf(raw);
     const down = this.#down;
     if (this.#place !== undefined) {
@@ -291,7 +288,7 @@ export class Relay implements Waiter {
   #onUpClose(up: ClientHttp2Stream): void {
     if (this.#over || this.#up !== up || this.#connection === undefined) return;
     const fate = this.#connection.fate(up);
-    if (this.#place === undefined) this.fail(refusal("SHUTTING_DOWN", "the gateway's own services have ended"));
+    if (this.#place === undefined) this.fail(shuttingDown());
     else if (!this.#answered && fate === "unreached") this.#giveBack("away");
     else if (!this.#answered && fate === "refused") this.#giveBack("busy");
     else if (fate === "reset") {
@@ -310,9 +307,9 @@ export class Relay implements Waiter {
     this.#up = undefined;
     this.#responded = false;
     this.#down.pause();
-    const again = this.#kept !== undefined;
-    dispatcher.giveBack(place, why, again ? this.#visit : undefined);
-    if (!again) this.fail(givenUp(why, place.deployment));
+    const { lack } = this.#kept;
+    dispatcher.giveBack(place, why, lack === undefined ? this.#visit : undefined);
+    if (lack !== undefined) this.fail(notSentAgain(why, place, lack));
   }
 
   /** The caller went away, or all has been sent. */
@@ -324,7 +321,7 @@ export class Relay implements Waiter {
   #end(): void {
     this.#over = true;
     this.#stopTimer?.();
-    this.#kept = undefined;
+    this.#kept.drop();
     this.#peek?.end();
     if (this.#visit !== undefined) this.#house.dispatcher.leave(this.#visit);
     this.#giveUp();
@@ -367,8 +364,16 @@ function notInvocable(deployment: string): StatusError {
   return refusal("METHOD_NOT_FOUND", text, { metadata: { deployment } });
 }
 
+/** It had no effect, but is not here any more. */
+function notSentAgain(why: GivenBack, { deployment, endpoint: { replicaId } }: Place, lack: string): StatusError {
+  const trouble = why === "busy" ? "has no room" : "takes no requests or cannot be reached";
+  const text = `replica ${replicaId} ${trouble}, and the request cannot be sent to another (${lack}): it had no effect, send it again`;
+  return refusal(why === "busy" ? "REPLICA_BUSY" : "NO_REPLICA", text, { retryAfterMs: retryMaxMs, metadata: { deployment } });
+}
+
 function lost({ deployment, endpoint: { replicaId } }: Place): StatusError {
   return refusal("REPLICA_LOST", `replica ${replicaId} was lost while it worked on the request`, {
+    retryAfterMs: retryMaxMs,
     metadata: { deployment, replica: replicaId },
   });
 }

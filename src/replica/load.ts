@@ -5,6 +5,10 @@ import type { CallContext } from "../rpc/service.ts";
 /** The trailer of a call that was refused before it began, so that it is safe to send it elsewhere. */
 export const refusedTrailer = "drover-refused";
 
+/** When a refused caller is to try again: a request's end makes room; a replica that drains is replaced. */
+const retryBusyMs = 100;
+const retryDrainingMs = 1_000;
+
 /** Counts of a replica's requests. */
 export interface LoadReport {
   readonly ongoing: number;
@@ -70,11 +74,13 @@ export class Load {
   #admit(context: CallContext): void {
     if (this.#draining) {
       context.responseTrailers.set(refusedTrailer, "draining");
-      throw refusal("REPLICA_DRAINING", "the replica drains and takes no more requests");
+      throw refusal("REPLICA_DRAINING", "the replica drains and takes no more requests", { retryAfterMs: retryDrainingMs });
     }
     if (this.#ongoing >= this.#ongoingMax) {
       context.responseTrailers.set(refusedTrailer, "busy");
-      throw refusal("REPLICA_BUSY", `the replica has ${this.#ongoing} requests in work, which is its max_ongoing_requests`);
+      throw refusal("REPLICA_BUSY", `the replica has ${this.#ongoing} requests in work, which is its max_ongoing_requests`, {
+        retryAfterMs: retryBusyMs,
+      });
     }
   }
 }

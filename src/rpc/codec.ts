@@ -1,14 +1,15 @@
 import { create, type DescMessage, type DescMethod, fromBinary, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { refusal, type StatusError } from "../core/errors.ts";
 
 /** The largest message read where nothing else is said: 4 MiB. */
 export const defaultMessageBytesMax = 4 * 1024 * 1024;
 
-/** Bytes that are no message of the type wanted: given, not thrown, or grpc-js would answer in our place, and without details. */
+/** Bytes that are no message to work on: given, not thrown, or grpc-js would answer in our place, and without details. */
 export class Undecodable {
-  readonly text: string;
+  readonly error: StatusError;
 
-  constructor(text: string) {
-    this.text = text;
+  constructor(error: StatusError) {
+    this.error = error;
   }
 }
 
@@ -30,12 +31,17 @@ export function decode(schema: DescMessage, { buffer, byteOffset, byteLength }: 
   return fromBinary(schema, new Uint8Array(buffer, byteOffset, byteLength));
 }
 
-/** Bytes as a message, or what is wrong with them. */
-export function tryDecode(schema: DescMessage, bytes: Uint8Array): Message | Undecodable {
+/** Bytes as a message of at most `bytesMax`, or what is wrong with them. */
+export function tryDecode(schema: DescMessage, bytes: Uint8Array, bytesMax: number): Message | Undecodable {
+  if (bytes.length > bytesMax) {
+    const text = `the message has ${bytes.length} bytes, and at most ${bytesMax} are read`;
+    return new Undecodable(refusal("MESSAGE_TOO_LARGE", text));
+  }
   try {
     return decode(schema, bytes);
   } catch (error) {
-    return new Undecodable(`not a ${schema.typeName}: ${error instanceof Error ? error.message : "malformed"}`);
+    const text = `not a ${schema.typeName}: ${error instanceof Error ? error.message : "malformed"}`;
+    return new Undecodable(refusal("INVALID_FIELD", text));
   }
 }
 

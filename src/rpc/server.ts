@@ -25,15 +25,22 @@ if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE)
 
 export type { Interceptor } from "./interceptor.ts";
 
+/** How far above the limit a message is still read, so that it is refused with details: to larger ones grpc-js answers by itself. */
+const excessBytesMax = 4 * 1024 * 1024;
 /** How long, after the grace period, answers may take to reach slow callers before their connections are cut. */
 const flushMs = 500;
+/** When a caller that a server refused at its end is to try again: there, or at the one that takes its place. */
+const retryElsewhereMs = 1_000;
 
 export interface RpcServerOptions {
   readonly implementations: readonly Implementation[];
   /** Stand around every call, the first outermost. */
   readonly interceptors?: readonly Interceptor[];
   readonly log: Pick<Log, "error">;
-  /** The largest request message read; unset: 4 MiB. grpc-js answers a larger one RESOURCE_EXHAUSTED before any handler sees it. */
+  /**
+   * The largest request message taken; unset: 4 MiB. A larger one is refused with MESSAGE_TOO_LARGE before any handler sees it;
+   * one that is more than 4 MiB larger by grpc-js, RESOURCE_EXHAUSTED without details.
+   */
   readonly messageBytesMax?: number;
   readonly clock: Clock;
 }
@@ -56,6 +63,7 @@ export class RpcServer {
   readonly #log: Pick<Log, "error">;
   readonly #clock: Clock;
   readonly #nowMs: () => number;
+  readonly #messageBytesMax: number;
   readonly #open = new Set<ServerCall>();
   readonly #startedAtMs: number;
   #requestIds = 0;
@@ -67,7 +75,8 @@ export class RpcServer {
     this.#clock = clock;
     this.#nowMs = () => clock.nowMs();
     this.#startedAtMs = clock.nowMs();
-    this.#server = new Server({ "grpc.max_receive_message_length": messageBytesMax, "grpc.enable_channelz": 0 });
+    this.#messageBytesMax = messageBytesMax;
+    this.#server = new Server({ "grpc.max_receive_message_length": messageBytesMax + excessBytesMax, "grpc.enable_channelz": 0 });
     for (const { service, handlers } of implementations) {
       for (const method of service.methods) {
         const handle = handlers[method.localName] as Handle | undefined;
@@ -127,7 +136,7 @@ export class RpcServer {
       pathOf(method),
       serve as handleUnaryCall<unknown, Buffer>,
       asBytes,
-      (bytes) => tryDecode(method.input, bytes),
+      (bytes) => tryDecode(method.input, bytes, this.#messageBytesMax),
       handlerTypes[method.methodKind],
     );
     if (!free) throw new Error(`${method.parent.typeName} is implemented twice`);
@@ -166,7 +175,7 @@ export class RpcServer {
 }
 
 function shuttingDown(): StatusError {
-  return refusal("SHUTTING_DOWN", "this server is shutting down");
+  return refusal("SHUTTING_DOWN", "this server is shutting down", { retryAfterMs: retryElsewhereMs });
 }
 
 /** Runs the handler; resolves when its last message was handed over. */
@@ -204,6 +213,6 @@ async function* requestsOf(call: ServerCall): AsyncGenerator<unknown, void> {
 const noFailure = () => undefined;
 
 function decoded(request: unknown): unknown {
-  if (request instanceof Undecodable) throw refusal("INVALID_FIELD", request.text);
+  if (request instanceof Undecodable) throw request.error;
   return request;
 }

@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Any, anyPack, anyUnpack, durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
-import { Metadata } from "@grpc/grpc-js";
+import type { Metadata } from "@grpc/grpc-js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { type Code, codeOfReason, type ErrorFacts, type FieldViolation, type Reason, StatusError } from "../core/errors.ts";
@@ -125,13 +125,6 @@ function fitViolations(violations: readonly FieldViolation[]): FieldViolation[] 
     fitting.push({ field, description });
   }
   return fitting;
-}
-
-/** The trailers of an error, with its details; what is in `into` stays. */
-export function statusMetadata(error: unknown, into: Metadata = new Metadata()): Metadata {
-  const { details } = encodeStatus(error);
-  if (details !== undefined) into.set(detailsKey, Buffer.from(details));
-  return into;
 }
 
 /** The error a server answered. The status of a foreign server keeps its code and message, and has no reason. */

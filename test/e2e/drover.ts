@@ -19,12 +19,16 @@ const askMs = 20;
 const giveUpMs = 60_000;
 
 /** Waits until `ask` gives something other than undefined and false. */
-export async function until<T>(what: string, ask: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T | undefined | false> | T | undefined | false,
+  waitMs = giveUpMs,
+): Promise<T> {
   const began = performance.now();
   for (;;) {
     const answer = await ask();
     if (answer !== undefined && answer !== false) return answer;
-    if (performance.now() - began > giveUpMs) throw new Error(`gave up waiting until ${what}`);
+    if (performance.now() - began > waitMs) throw new Error(`gave up waiting until ${what}`);
     await new Promise((done) => setTimeout(done, askMs));
   }
 }

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
@@ -98,6 +100,24 @@ test("replicas outlive a killed controller, and the next one adopts them: the sa
   expect(after).toHaveLength(3);
   await second.end();
   await until("all processes are gone", () => !after.some(({ pid }) => alive(pid)));
+});
+
+test("a controller that cannot start leaves the replicas of the one before as they are", async () => {
+  const first = await start();
+  await first.deploy("spared", { numReplicas: 2 });
+  const before = await first.running("spared");
+  await first.end("SIGKILL");
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const { port } = taken.address() as AddressInfo;
+  const failed = await run(process.execPath, [mainPath, ...startArgs(first.dataDir), "--http", `127.0.0.1:${port}`]);
+  taken.close();
+  expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining(String(port)) });
+  expect(before.every(({ pid }) => alive(pid))).toBe(true);
+  const second = await start([], first.dataDir);
+  await second.settled("spared");
+  expect((await second.running("spared")).map(({ pid }) => pid).sort()).toEqual(before.map(({ pid }) => pid).sort());
+  await second.end();
 });
 
 test("a request at a draining replica ends well though the controller is killed and started again meanwhile", async () => {

@@ -194,10 +194,17 @@ describe("requests", () => {
 
   test("a deadline ends a request, also one that waits for a replica", async () => {
     await drover.deploy("slow", { maxOngoingRequests: 1 });
-    const working = drover.invoke("slow", "sleep", 60_000, { deadlineMs: 400 });
-    const waiting = drover.invoke("slow", "sleep", 60_000, { deadlineMs: 200 });
-    await expect(waiting).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
-    await expect(working).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+    const [replica] = await drover.running("slow");
+    // Only told to the gateway: a client that watches the deadline too answers itself at the same moment, and knows no reason.
+    const within = (timeout: string) =>
+      drover.invoke("slow", "sleep", 60_000, { metadata: { "grpc-timeout": timeout } }).catch((error: unknown) => error);
+    const working = within("5S");
+    await until("the request is in work", async () => (await drover.running("slow")).some(({ ongoingRequests }) => ongoingRequests === 1n));
+    // The replica watches the deadline, too: stopped, it cannot answer before the gateway does.
+    process.kill(Number(replica?.pid), "SIGSTOP");
+    expect(await within("200m")).toMatchObject({ code: "DEADLINE_EXCEEDED", reason: "QUEUE_DEADLINE" });
+    expect(await working).toMatchObject({ code: "DEADLINE_EXCEEDED", reason: "DEADLINE" });
+    process.kill(Number(replica?.pid), "SIGCONT");
   });
 });
 
@@ -234,6 +241,30 @@ test("a replica that does not fit waits and says for what; when room is made it 
   await drover.controller.deleteDeployment({ name: "holder" });
   expect((await drover.settled("waiter")).status?.runningReplicas).toBe(1);
   await drover.close();
+});
+
+test("logs that are followed show replicas that start later, from their first line", async () => {
+  await drover.deploy("told");
+  const leave = new AbortController();
+  const lines: string[] = [];
+  const following = (async () => {
+    for await (const { line } of drover.controller.watchLogs({ deployment: "told", follow: true }, { signal: leave.signal }))
+      lines.push(line);
+  })().catch((error: unknown) => error);
+  await until("the first has spoken", () => lines.length === 1);
+  await drover.controller.scale({ name: "told", numReplicas: 2 });
+  await drover.settled("told");
+  await until("the second has spoken", () => lines.length === 2);
+  const pids = (await drover.running("told")).map(({ pid }) => pid);
+  expect(lines.toSorted()).toEqual(pids.map((pid) => `program ${pid} is up`).toSorted());
+  leave.abort();
+  expect(await following).toMatchObject({ code: "CANCELLED" });
+});
+
+test("a large result arrives whole through a pipe", async () => {
+  await drover.deploy("large");
+  const { code, stdout } = await drover.cli("invoke", "large", "text", "2000000");
+  expect({ code, length: stdout.trim().length }).toEqual({ code: 0, length: 2_000_002 });
 });
 
 test("health and metrics are served over HTTP", async () => {

@@ -1,5 +1,5 @@
 import { execFile, spawn } from "node:child_process";
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
@@ -127,14 +127,14 @@ describe("a controller that died in the middle of a start", () => {
   });
 });
 
-/** A controller of its own: opens an engine on the folder `argv[1]`, starts a replica, says its pid and goes on. */
+/** A controller of its own: opens an engine on the folder `argv[1]`, starts a replica (`argv[3]`), says its pid and goes on. */
 const controller = `
   import { realClock } from ${JSON.stringify(new URL("../../src/clock/real.ts", import.meta.url).href)};
   import { LocalEngine } from ${JSON.stringify(new URL("../../src/engine/local-engine.ts", import.meta.url).href)};
   import { silentLog } from ${JSON.stringify(new URL("../../src/log/log.ts", import.meta.url).href)};
   const capacity = { cpuMilli: 4000, gpuCount: 0, memoryBytes: 0 };
   const engine = await LocalEngine.open({ dataDir: process.argv[1], capacity, clock: realClock, log: silentLog, ambientEnv: process.env });
-  const script = "i=0; while :; do i=$((i+1)); echo line $i; echo error $i >&2; sleep 0.01; done";
+  const script = process.argv[3] ?? "i=0; while :; do i=$((i+1)); echo line $i; echo error $i >&2; sleep 0.01; done";
   await engine.start({ replicaId: "r1", deployment: "d", uid: "u", revision: 1, argv: ["sh", "-c", script], workingDir: "", envVars: {}, initArgs: "{}",
     maxOngoingRequests: 1, resources: { cpuMilli: 0, gpuMilli: 0, memoryBytes: 0 }, gpuIndexes: [], address: engine.addressFor("r1"), token: "t" });
   console.log((await engine.list())[0].pid);
@@ -147,6 +147,62 @@ function runController(folder: string, ...more: string[]) {
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   return { child, pid, exited };
 }
+
+/** Starts a helper, then ends when it is told to. */
+const leavesHelper = (folder: string) => `sleep 1000 & echo $! >${folder}/child; while [ ! -e ${folder}/go ]; do sleep 0.01; done`;
+const helperOf = async (folder: string) => {
+  const text = () => readFile(join(folder, "child"), "utf8").catch(() => "");
+  await eventually(async () => (await text()).endsWith("\n"));
+  return Number(await text());
+};
+
+describe("what a replica of a former controller leaves running when it ends", () => {
+  test("is killed when its end is noticed", async () => {
+    const folder = await testFolder();
+    const { exited } = runController(folder, "leave", leavesHelper(folder));
+    await exited;
+    const engine = await openEngine(folder);
+    const helper = await helperOf(folder);
+    expect(await find(engine, "r1")).toMatchObject({ state: "alive" });
+    expect(await isAlive(helper)).toBe(true);
+    await writeFile(join(folder, "go"), "");
+    expect(await ended(engine, "r1")).toMatchObject({ exit: "ended" });
+    await eventually(async () => !(await isAlive(helper)));
+  });
+
+  test("is killed when it is found to have ended meanwhile", async () => {
+    const folder = await testFolder();
+    const { pid, exited } = runController(folder, "leave", leavesHelper(folder));
+    await exited;
+    const helper = await helperOf(folder);
+    await writeFile(join(folder, "go"), "");
+    await eventually(async () => !(await isAlive(await pid)));
+    expect(await isAlive(helper)).toBe(true);
+    expect(await find(await openEngine(folder), "r1")).toMatchObject({ state: "exited", exit: "ended" });
+    await eventually(async () => !(await isAlive(helper)));
+  });
+
+  test("is not taken for a group of strangers that now has its number", { skip: process.platform !== "linux" }, async () => {
+    const folder = await testFolder();
+    const first = await openEngine(folder);
+    await startShell(first, "r1", "exit");
+    await ended(first, "r1");
+    await first.close();
+    // A leader that has ended, its group goes on: as after a daemon's start.
+    const leader = spawn("sh", ["-c", `sleep 1000 & echo $! >${folder}/child`], { detached: true, stdio: "ignore" });
+    await new Promise((resolve) => leader.once("exit", resolve));
+    const record = await readFile(pidFileOf(folder, "r1"), "utf8");
+    await writeFile(pidFileOf(folder, "r1"), record.replace(/^\d+/, String(leader.pid)));
+    await rm(join(folder, "replicas", "r1", "exit"));
+    const second = await openEngine(folder);
+    expect(await find(second, "r1")).toMatchObject({ state: "exited", exit: "ended", pid: leader.pid });
+    await second.stop("r1", "kill");
+    await second.forget("r1");
+    const stranger = await helperOf(folder);
+    expect(await isAlive(stranger)).toBe(true);
+    process.kill(stranger, "SIGKILL");
+  });
+});
 
 describe("a controller's own process", () => {
   test("killed, leaves its replica running, and printing", async () => {

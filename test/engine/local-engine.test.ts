@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
@@ -157,17 +157,20 @@ describe("stopping", () => {
     await eventually(async () => !(await isAlive(child)));
   });
 
-  test("what a replica leaves running when it ends is killed when it is forgotten, and a living one cannot be forgotten", async () => {
+  test("what a replica leaves running when it ends is killed at once", async () => {
     const folder = await testFolder();
     const engine = await openEngine(folder);
-    await startShell(engine, "r1", `sleep 1000 & echo $! >${folder}/child; while [ ! -e ${folder}/go ]; do sleep 0.01; done`);
-    await expect(engine.forget("r1")).rejects.toThrow("replica r1 is still alive");
-    await writeFile(join(folder, "go"), "");
-    await ended(engine, "r1");
+    await startShell(engine, "r1", `sleep 98765 & echo $! >${folder}/child; sleep 0.3; exit 1`);
+    expect(await ended(engine, "r1")).toMatchObject({ exit: "exit code 1" });
     const child = Number(await readFile(join(folder, "child"), "utf8"));
-    expect(await isAlive(child)).toBe(true);
-    await engine.forget("r1");
     await eventually(async () => !(await isAlive(child)));
+  });
+
+  test("a living replica cannot be forgotten", async () => {
+    const engine = await openEngine(await testFolder());
+    await startShell(engine, "r1", "exec sleep 1000");
+    await expect(engine.forget("r1")).rejects.toThrow("replica r1 is still alive");
+    expect(await find(engine, "r1")).toMatchObject({ state: "alive" });
   });
 });
 

@@ -195,6 +195,35 @@ describe("dispatcher", () => {
     expect(log).toEqual(["a", "b", "b"]);
   });
 
+  test("one that ends while its replica rests makes room for all who were given back", () => {
+    const { routes, clock, dispatcher, enter } = setUp();
+    routes.set("d", [endpoint("r1")], { maxOngoingRequests: 5 });
+    const requests = ["a", "b", "c", "d", "e"].map((name) => enter(name));
+    const [first, ...others] = requests as [Request, ...Request[]];
+    for (const { place, visit } of others) dispatcher.giveBack(place as Place, "busy", visit as Visit);
+    expect([dispatcher.ongoing("r1"), dispatcher.queued("d")]).toEqual([1, 4]);
+    dispatcher.release(first.place as Place);
+    expect([dispatcher.ongoing("r1"), dispatcher.queued("d"), clock.pending]).toEqual([4, 0, 0]);
+  });
+
+  test("a waiter that throws while it is served does not keep others from being served later", () => {
+    const { routes, dispatcher, log, enter } = setUp();
+    routes.set("d", [endpoint("r1")], { maxOngoingRequests: 1 });
+    const a = enter("a");
+    let place: Place | undefined;
+    dispatcher.enter("d", {
+      granted: (_visit, given) => {
+        place = given;
+        throw new Error("thrown by a waiter");
+      },
+      denied: () => {},
+    });
+    enter("b");
+    expect(() => dispatcher.release(a.place as Place)).toThrow("thrown by a waiter");
+    dispatcher.release(place as Place);
+    expect(log).toEqual(["a", "b"]);
+  });
+
   test("a request that is given back again and again is given up", () => {
     const { routes, clock, dispatcher, enter } = setUp();
     routes.set("d", [endpoint("r1")]);
@@ -262,22 +291,24 @@ describe("dispatcher", () => {
     enter("a");
     const b = enter("b");
     dispatcher.close();
-    expect([b.error?.reason, enter("c").error?.reason]).toEqual(["SHUTTING_DOWN", "SHUTTING_DOWN"]);
+    const errors = [b.error, enter("c").error];
+    expect(errors.map((error) => error?.reason)).toEqual(["SHUTTING_DOWN", "SHUTTING_DOWN"]);
+    for (const error of errors) expect(error?.facts.retryAfterMs).toBeGreaterThan(0);
     expect(clock.pending).toBe(0);
   });
 
   test("whatever happens, no replica has more than its bound and nobody waits beside a free place", () => {
     const deed = fc.oneof(
-      fc.constant({ kind: "enter" as const }),
+      { arbitrary: fc.constant({ kind: "enter" as const }), weight: 3 },
       fc.record({ kind: fc.constantFrom("release" as const, "busy" as const, "away" as const, "leave" as const), which: fc.nat(50) }),
-      fc.record({ kind: fc.constant("routes" as const), replicas: fc.subarray(["r1", "r2", "r3"]), max: fc.integer({ min: 1, max: 3 }) }),
+      fc.record({ kind: fc.constant("routes" as const), replicas: fc.subarray(["r1", "r2", "r3"]), max: fc.integer({ min: 1, max: 4 }) }),
       fc.record({ kind: fc.constant("time" as const), ms: fc.integer({ min: 1, max: 2_000 }) }),
     );
     fc.assert(
-      fc.property(fc.array(deed, { maxLength: 100 }), (deeds) => {
+      fc.property(fc.array(deed, { maxLength: 100, size: "max" }), (deeds) => {
         const { routes, clock, dispatcher, enter } = setUp();
         let routed = ["r1", "r2"];
-        let max = 2;
+        let max = 3;
         let all: Request[] = [];
         const set = () => {
           routes.set(
@@ -288,6 +319,7 @@ describe("dispatcher", () => {
         };
         set();
         const bound = new Map<string, number>();
+        const places = new Set<Place>();
         for (const next of deeds) {
           const working = all.filter(({ place }) => place !== undefined);
           if (next.kind === "enter") all.push(enter("x"));
@@ -321,13 +353,15 @@ describe("dispatcher", () => {
           }
           const waiting = all.filter(({ place, error }) => place === undefined && error === undefined);
           expect(dispatcher.queued("d")).toBe(waiting.length);
+          for (const { place } of all) if (place !== undefined) places.add(place);
           if (waiting.length > 0) {
-            clock.advance(1_000); // every rest is over
-            for (const id of routed) expect(dispatcher.queued("d") === 0 || dispatcher.ongoing(id) >= max).toBe(true);
-            for (const id of ["r1", "r2", "r3"]) bound.set(id, dispatcher.ongoing(id));
+            for (const place of places) expect(!place.routed || place.resting || place.ongoing >= max).toBe(true);
           }
         }
+        clock.advance(1_000); // every rest is over
+        for (const id of routed) expect(dispatcher.queued("d") === 0 || dispatcher.ongoing(id) >= max).toBe(true);
       }),
+      { numRuns: 300 },
     );
   });
 });

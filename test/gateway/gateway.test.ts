@@ -1,6 +1,10 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import type { ServerHttp2Stream } from "node:http2";
 import { connect as connectSocket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
@@ -102,7 +106,7 @@ describe("closing", () => {
     const closing = at.gateway.close(1_000_000).then(() => {
       closed = true;
     });
-    expect(await waiting).toMatchObject({ status: 14, reason: "SHUTTING_DOWN" });
+    expect(await waiting).toMatchObject({ status: 14, reason: "SHUTTING_DOWN", retryAfterMs: 1_000 });
     const late = connectSocket(Number(at.address.split(":")[1]), "127.0.0.1");
     const [error] = await once(late, "error");
     expect(error).toMatchObject({ code: "ECONNREFUSED" });
@@ -123,7 +127,7 @@ describe("closing", () => {
     await until(() => held.length === 1);
     const closing = at.gateway.close(5_000);
     clock.advance(5_000);
-    expect(await inWork).toMatchObject({ status: 14, reason: "SHUTTING_DOWN" });
+    expect(await inWork).toMatchObject({ status: 14, reason: "SHUTTING_DOWN", retryAfterMs: 1_000 });
     clock.advance(60_000);
     await closing;
   });
@@ -158,6 +162,49 @@ describe("closing", () => {
     const second = new Gateway({ routes: new TestRoutes(), clock: realClock, random: realRandom, log: silentLog });
     await expect(second.listen(at.address)).rejects.toThrow(`cannot listen at ${at.address}`);
     await second.close(0);
+  });
+});
+
+describe("the socket of its own services", () => {
+  const checkHealth = async (socketFolder: string) => {
+    const gateway = new Gateway({ routes: new TestRoutes(), clock: realClock, random: realRandom, log: silentLog, socketFolder });
+    const channel = new Channel(await gateway.listen("127.0.0.1:0"));
+    const { status } = await channel.client(Health).check({});
+    const files = await readdir(socketFolder);
+    channel.close();
+    await gateway.close(0);
+    return { status, files };
+  };
+
+  test("is in the folder given, and nowhere else; what a killed gateway left there makes way", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "gateway-"));
+    expect(await checkHealth(folder)).toEqual({ status: Status.SERVING, files: ["gateway.sock"] });
+    expect(await readdir(folder)).toEqual([]);
+    const path = join(folder, "gateway.sock");
+    const killed = spawn(process.execPath, [
+      "-e",
+      `require("node:net").createServer().listen(${JSON.stringify(path)}, () => console.log())`,
+    ]);
+    await once(killed.stdout, "data");
+    killed.kill("SIGKILL");
+    await once(killed, "close");
+    expect(await readdir(folder)).toEqual(["gateway.sock"]);
+    expect(await checkHealth(folder)).toEqual({ status: Status.SERVING, files: ["gateway.sock"] });
+    expect(await readdir(folder)).toEqual([]);
+    await rm(folder, { recursive: true });
+  });
+
+  test("is not taken from a gateway that lives", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "gateway-"));
+    const options = { routes: new TestRoutes(), clock: realClock, random: realRandom, log: silentLog, socketFolder: folder };
+    const first = new Gateway(options);
+    await first.listen("127.0.0.1:0");
+    const second = new Gateway(options);
+    await expect(second.listen("127.0.0.1:0")).rejects.toThrow("another process listens there");
+    await second.close(0);
+    expect(await readdir(folder)).toEqual(["gateway.sock"]);
+    await first.close(0);
+    await rm(folder, { recursive: true });
   });
 });
 

@@ -4,6 +4,8 @@ import type { ServerHttp2Stream } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { keptAlwaysBytes, keptBytesMax, keptPoolBytes } from "../../src/gateway/kept-request.ts";
+import { defaultMessageBytesMax } from "../../src/rpc/codec.ts";
 import { answer, answered, deferred, endpoint, frame, house, rawReplica, refuse, until } from "./harness.ts";
 
 const path = "/test.Echo/Any";
@@ -83,7 +85,7 @@ describe("a request that had no effect is sent elsewhere", () => {
     const second = at.caller.call(path);
     expect((await second).body).toEqual(frame("hello"));
     if (code === 0) answer(held[0] as ServerHttp2Stream);
-    expect(await first).toMatchObject(code === 0 ? { status: 0 } : { status: 14, reason: "REPLICA_LOST" });
+    expect(await first).toMatchObject(code === 0 ? { status: 0 } : { status: 14, reason: "REPLICA_LOST", retryAfterMs: 1_000 });
     expect(replica.calls).toBe(3);
   });
 
@@ -113,17 +115,73 @@ describe("a request that had no effect is sent elsewhere", () => {
     await rm(folder, { recursive: true });
   });
 
-  test("one too long to keep is not sent again: the caller is told that it is safe to", async () => {
+  test.each([1_000_000, defaultMessageBytesMax])("a message of %i bytes, refused or not delivered", async (bytes) => {
+    await using at = await house();
+    const body = frame(Buffer.alloc(bytes, "0123456789abc"));
+    await using fickle = await rawReplica((stream) => {
+      if (fickle.calls === 1) stream.resume().once("end", () => refuse(stream, "busy"));
+      else if (fickle.calls === 2) stream.close(7);
+      else echo(stream);
+    });
+    at.routes.set("d", [endpoint("nowhere", "unix:/nowhere/at/all.sock")]);
+    const call = at.caller.call(path, {}, body);
+    await until(() => at.gateway.queued("d") === 1);
+    at.routes.set("d", [endpoint("r", fickle.address)]);
+    const got = await call;
+    expect([got.status, got.body.equals(body)]).toEqual([0, true]);
+    expect(fickle.calls).toBe(3);
+  });
+
+  test("one that is longer than a message may be is not sent again: the caller is told that it is safe to", async () => {
     await using at = await house();
     await using refusing = await rawReplica((stream) => {
       stream.resume();
       stream.once("end", () => refuse(stream, "busy"));
     });
     at.routes.set("d", [endpoint("r", refusing.address)]);
-    const got = await at.caller.call(path, {}, frame(Buffer.alloc(1_000_000)));
-    expect(got).toMatchObject({ status: 8, reason: "REPLICA_BUSY" });
-    expect(got.retryAfterMs).toBeGreaterThan(0);
+    const got = await at.caller.call(path, {}, frame(Buffer.alloc(keptBytesMax)));
+    expect(got).toMatchObject({ status: 8, reason: "REPLICA_BUSY", retryAfterMs: 1_000 });
+    expect(got.message).toContain(`only ${keptBytesMax} bytes`);
     expect([refusing.calls, at.gateway.ongoing("r"), at.gateway.queued("d")]).toEqual([1, 0, 0]);
+  });
+
+  test("large ones are kept as long as there is room for them together; small ones always, and the room comes back", async () => {
+    await using at = await house();
+    const held: ServerHttp2Stream[] = [];
+    await using replica = await rawReplica((stream) => stream.resume().once("end", () => held.push(stream)));
+    at.routes.set("d", [endpoint("r", replica.address)], { maxOngoingRequests: 100 });
+    const send = async (body: Uint8Array) => {
+      const index = held.length;
+      const call = at.caller.call(path, {}, body);
+      await until(() => held.length > index);
+      return { call, stream: held[index] as ServerHttp2Stream };
+    };
+    const isSentAgain = async (body: Uint8Array) => {
+      const { call, stream } = await send(body);
+      const index = held.length;
+      refuse(stream, "busy");
+      await until(() => held.length > index);
+      answer(held[index] as ServerHttp2Stream);
+      expect((await call).status).toBe(0);
+    };
+
+    const large = frame(Buffer.alloc(4_000_000));
+    const inWork: Awaited<ReturnType<typeof send>>[] = [];
+    const fits = Math.floor(keptPoolBytes / (large.length - keptAlwaysBytes));
+    for (let index = 0; index < fits; index++) inWork.push(await send(large));
+
+    const tooMuch = await send(large);
+    refuse(tooMuch.stream, "draining");
+    const got = await tooMuch.call;
+    expect(got).toMatchObject({ status: 14, reason: "NO_REPLICA", retryAfterMs: 1_000 });
+    expect(got.message).toContain(`the gateway keeps ${keptPoolBytes} bytes`);
+
+    await isSentAgain(frame(Buffer.alloc(200_000)));
+    for (const [index, { call, stream }] of inWork.entries()) {
+      answer(stream);
+      expect((await call).status).toBe(0);
+      if (index === 0) await isSentAgain(large); // in the room that the first one had
+    }
   });
 });
 

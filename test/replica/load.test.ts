@@ -133,7 +133,7 @@ describe("a request above max_ongoing_requests", () => {
       "own service": () => served.channel.client(InvokeService).invoke({}, options),
     };
     const error = await failure(calls[kind as keyof typeof calls]());
-    expect(error).toMatchObject({ code: "RESOURCE_EXHAUSTED", reason: "REPLICA_BUSY" });
+    expect(error).toMatchObject({ code: "RESOURCE_EXHAUSTED", reason: "REPLICA_BUSY", facts: { retryAfterMs: 100 } });
     expect(trailers?.get("drover-refused")).toEqual(["busy"]);
     expect(headers).toBe(false);
     go();
@@ -153,7 +153,7 @@ describe("a draining replica", () => {
     expect(await served.replica.drain({})).toMatchObject({ ongoingRequests: 1n });
     let trailers: Metadata | undefined;
     const error = await failure(served.invoke("hold", null, { onTrailers: (given) => (trailers = given) }));
-    expect(error).toMatchObject({ code: "UNAVAILABLE", reason: "REPLICA_DRAINING" });
+    expect(error).toMatchObject({ code: "UNAVAILABLE", reason: "REPLICA_DRAINING", facts: { retryAfterMs: 1_000 } });
     expect(trailers?.get("drover-refused")).toEqual(["draining"]);
     go();
     expect(await first).toBe("done");

@@ -8,7 +8,7 @@ import { ErrorReasonSchema } from "../../gen/drover/v1/errors_pb.ts";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { type Code, codeOfReason, invalid, type Reason, refusal, StatusError } from "../../src/core/errors.ts";
-import { codeName, codeNumber, decodeStatus, encodeStatus, statusMetadata } from "../../src/rpc/status.ts";
+import { codeName, codeNumber, decodeStatus, detailsKey, encodeStatus } from "../../src/rpc/status.ts";
 
 test("the reasons of the code are those of the proto", () => {
   const inProto = ErrorReasonSchema.values.map(({ name }) => name.slice("ERROR_REASON_".length)).filter((name) => name !== "UNSPECIFIED");
@@ -33,8 +33,11 @@ test("codes have the numbers gRPC gives them, and back", () => {
 });
 
 function through(error: unknown): StatusError {
-  const { code, message } = encodeStatus(error);
-  return decodeStatus({ code, details: message, metadata: statusMetadata(error) });
+  const { code, message, details } = encodeStatus(error);
+  const metadata = new Metadata();
+  if (details !== undefined) metadata.set(detailsKey, Buffer.from(details));
+  metadata.toHttp2Headers(); // fails on what cannot be sent
+  return decodeStatus({ code, details: message, metadata });
 }
 
 test("every reason, with all its facts, survives the wire", () => {
@@ -104,9 +107,7 @@ test("whatever an error says, its trailers fit into 8 KiB and can be sent", () =
       const encoded = encodeStatus(error);
       const bytes = encodeURI(encoded.message).length + Math.ceil(((encoded.details?.length ?? 0) * 4) / 3);
       expect(bytes).toBeLessThan(8192 - 256);
-      statusMetadata(error).toHttp2Headers();
-      const { code, message: sent } = encoded;
-      expect(decodeStatus({ code, details: sent, metadata: statusMetadata(error) }).reason).toBe("INVALID_FIELD");
+      expect(through(error).reason).toBe("INVALID_FIELD");
     }),
     { numRuns: 200 },
   );

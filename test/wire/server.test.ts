@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { credentials, Client as RawClient } from "@grpc/grpc-js";
 import { describe, expect, test } from "vitest";
 import { realClock } from "../../src/clock/real.ts";
@@ -10,7 +11,7 @@ import { Channel } from "../../src/rpc/channel.ts";
 import { type Interceptor, RpcServer } from "../../src/rpc/server.ts";
 import { implement, type ServiceHandlers } from "../../src/rpc/service.ts";
 import { decodeStatus } from "../../src/rpc/status.ts";
-import { WireService } from "./gen/test/v1/wire_pb.ts";
+import { WireRequestSchema, WireService } from "./gen/test/v1/wire_pb.ts";
 import { collect, each, rejection, serve, temporaryFolder } from "./harness.ts";
 import { kinds, wireService } from "./wire-service.ts";
 
@@ -23,14 +24,35 @@ function handlers(): ServiceHandlers<typeof WireService> {
 }
 
 describe("bad input", () => {
-  test.each(Object.entries(kinds))("%s: a request above the limit is RESOURCE_EXHAUSTED, and the server goes on", async (_, call) => {
+  test.each(Object.entries(kinds))("%s: a request above the limit is MESSAGE_TOO_LARGE, and the server goes on", async (_, call) => {
     const wire = await serve([wireService().implementation], { messageBytesMax: 10_000 });
     await using __ = wire;
     const client = wire.channel.client(WireService);
     expect(await collect(call(client, "x".repeat(9_000)))).toEqual(["x".repeat(9_000)]);
-    expect(await rejection(collect(call(client, "x".repeat(1_000_000))))).toMatchObject({ code: "RESOURCE_EXHAUSTED" });
+    const refused = await rejection(collect(call(client, "x".repeat(1_000_000))));
+    expect(refused).toMatchObject({ code: "INVALID_ARGUMENT", reason: "MESSAGE_TOO_LARGE" });
+    expect((refused as StatusError).message).toMatch(/ 10000\d\d bytes.* 10000 /);
     expect(await collect(call(client, "hello"))).toEqual(["hello"]);
     expect(wire.logged).toEqual([]);
+  });
+
+  test("a request at the limit is served, one byte more is not", async () => {
+    const atLimit = "x".repeat(1_000);
+    const bytes = toBinary(WireRequestSchema, create(WireRequestSchema, { text: atLimit })).length;
+    const wire = await serve([wireService().implementation], { messageBytesMax: bytes });
+    await using _ = wire;
+    const client = wire.channel.client(WireService);
+    expect((await client.unary({ text: atLimit })).text).toBe(atLimit);
+    expect(await rejection(client.unary({ text: `${atLimit}x` }))).toMatchObject({ reason: "MESSAGE_TOO_LARGE" });
+  });
+
+  test("a request far above the limit is not even read", async () => {
+    const wire = await serve([wireService().implementation], { messageBytesMax: 10_000 });
+    await using _ = wire;
+    const client = wire.channel.client(WireService);
+    const far = rejection(client.unary({ text: "x".repeat(10_000 + 4 * 1024 * 1024) }));
+    expect(await far).toMatchObject({ code: "RESOURCE_EXHAUSTED", reason: undefined });
+    expect((await client.unary({ text: "hello" })).text).toBe("hello");
   });
 
   test.each(["Unary", "ServerStream"])("bytes that are no message are INVALID_ARGUMENT: %s", async (method) => {

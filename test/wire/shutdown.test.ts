@@ -45,7 +45,7 @@ describe.each(table)("$kind over $transport", ({ transport, kind, call }) => {
     const { signal } = await service.entered;
     const closed = wire.server.close(60_000);
     clock.runTimers();
-    expect(await failure).toMatchObject({ code: "UNAVAILABLE", reason: "SHUTTING_DOWN" });
+    expect(await failure).toMatchObject({ code: "UNAVAILABLE", reason: "SHUTTING_DOWN", facts: { retryAfterMs: 1_000 } });
     await closed;
     expect(signal.reason).toMatchObject({ reason: "SHUTTING_DOWN" });
     service.release(); // what it answers now goes nowhere, and harms nobody

@@ -14,7 +14,8 @@ interface DeployFlags extends WaitFlags {
   readonly redeploy?: boolean;
 }
 
-export const redeployHelp = "replace the replicas also when nothing has changed: leave an empty version empty";
+export const redeployHelp =
+  "replace the replicas also when nothing has changed (by default a digest of the program's files is the version)";
 
 /** `drover deploy`: makes deployments what files say. */
 export const addDeploy: AddCommand = (program, act) => {

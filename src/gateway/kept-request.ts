@@ -1,0 +1,87 @@
+import { defaultMessageBytesMax } from "../rpc/codec.ts";
+
+/** Bytes kept of each request, whatever the others keep: with one large request after another in work, small ones are still sent elsewhere. */
+export const keptAlwaysBytes = 256 * 1024;
+/** Bytes kept of one request: the largest message that a replica takes, and its prefix. */
+export const keptBytesMax = defaultMessageBytesMax + 5;
+/** Bytes that all requests of a gateway together keep above their `keptAlwaysBytes`. */
+export const keptPoolBytes = 64 * 1024 * 1024;
+/** So many chunks become one: a chunk costs some hundred bytes more than it has, and may hold on to the others it came with. */
+const chunksPerPack = 64;
+
+/** What requests may keep above what is theirs. Invariant: what is taken out and not yet given back is at most `keptPoolBytes`. */
+export class KeptPool {
+  #freeBytes = keptPoolBytes;
+
+  /** False: there is not as much left, and nothing was taken. */
+  take(bytes: number): boolean {
+    if (bytes > this.#freeBytes) return false;
+    this.#freeBytes -= bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#freeBytes += bytes;
+  }
+}
+
+/**
+ * The bytes of a request, kept until its replica answers, to be sent to another one if that replica does not take it.
+ * Bounds: `keptAlwaysBytes` for each; above that up to `keptBytesMax`, as long as there is room in the pool, which all requests of a
+ * gateway share. What is longer, or finds no room, is not kept, and so not sent a second time.
+ */
+export class KeptRequest {
+  readonly #pool: KeptPool;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #pooledBytes = 0;
+  /** Chunks since the last pack. */
+  #loose = 0;
+  #keeping = true;
+  #lack: string | undefined;
+
+  constructor(pool: KeptPool) {
+    this.#pool = pool;
+  }
+
+  /** All of the request so far; none where it is not kept. */
+  get chunks(): readonly Buffer[] {
+    return this.#chunks;
+  }
+
+  /** Why it is not kept whole; undefined: it is. */
+  get lack(): string | undefined {
+    return this.#lack;
+  }
+
+  /** The next bytes; once they are sent, `fit` is to be called. */
+  add(chunk: Buffer): void {
+    if (!this.#keeping) return;
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    if (++this.#loose < chunksPerPack) return;
+    this.#chunks.push(Buffer.concat(this.#chunks.splice(-chunksPerPack)));
+    this.#loose = 0;
+  }
+
+  /** All is sent: keeps to the bounds, if it must by keeping nothing. */
+  fit(): void {
+    const missingBytes = this.#bytes - keptAlwaysBytes - this.#pooledBytes;
+    if (!this.#keeping || missingBytes <= 0) return;
+    if (this.#bytes > keptBytesMax) this.#lack = `only ${keptBytesMax} bytes of one are kept`;
+    else if (!this.#pool.take(missingBytes)) this.#lack = `the gateway keeps ${keptPoolBytes} bytes of other large ones already`;
+    else {
+      this.#pooledBytes += missingBytes;
+      return;
+    }
+    this.drop();
+  }
+
+  /** It is not needed any more. */
+  drop(): void {
+    this.#keeping = false;
+    this.#chunks = [];
+    this.#pool.give(this.#pooledBytes);
+    this.#pooledBytes = 0;
+  }
+}
