@@ -37,7 +37,7 @@ function drover(...args: string[]): void {
   say(`$ drover ${args.join(" ").replace(`${root}/`, "")}`);
   const output = execFileSync(process.execPath, [join(root, "dist/src/main.js"), ...args], {
     encoding: "utf8",
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
   for (const line of output.trimEnd().split("\n")) say(line);
 }
