@@ -134,17 +134,21 @@ function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: number):
         );
       }
       return { seen, replica };
-    case "RUNNING":
+    case "RUNNING": {
       if (gone) return fail(`ended by itself (${seen.exit === "" ? "its process is gone" : seen.exit})`);
-      if (seen.answer === "unhealthy" || seen.answer === "refused") {
-        const text = `${replica.id} ${seen.reason}`;
+      // One that this controller never heard of has had as long as it would have had to start.
+      const mute = seen.answer === "unknown" && nowMs - Math.max(replica.readyAtMs, seen.metAtMs) >= deployment.spec.startupTimeoutMs;
+      if (seen.answer === "unhealthy" || seen.answer === "refused" || mute) {
+        const reason = mute ? `unhealthy: it does not answer this controller${seen.reason === "" ? "" : ` (${seen.reason})`}` : seen.reason;
+        const text = `${replica.id} ${reason}`;
         return {
           seen,
-          replica: advance(replica, "DRAINING", nowMs, { message: seen.reason }),
+          replica: advance(replica, "DRAINING", nowMs, { message: reason }),
           failure: { replica, text, counts: nowMs - replica.readyAtMs < stableAfterMs },
         };
       }
       return { seen, replica };
+    }
     case "DRAINING":
       return { seen, replica: gone ? advance(replica, "STOPPED", nowMs, { message: replica.message }) : replica };
     default:

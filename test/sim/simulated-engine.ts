@@ -2,19 +2,32 @@ import type { Clock } from "../../src/clock/clock.ts";
 import type { Capacity } from "../../src/core/resources.ts";
 import type { Assignment, Engine, EngineReplica, LogLine } from "../../src/engine/engine.ts";
 
+/** What becomes of a process that is started; times in milliseconds, infinite where it never happens. */
+export interface Fate {
+  /** Why it cannot be started at all; empty: it can. */
+  readonly launchError: string;
+  readonly servesAfterMs: number;
+  /** From its start until it ends by itself, with `errors` as its last lines. */
+  readonly failsAfterMs: number;
+  readonly errors: readonly string[];
+  /** From SIGTERM until it ends. */
+  readonly endsAfterMs: number;
+}
+
+const well: Fate = { launchError: "", servesAfterMs: 100, failsAfterMs: Number.POSITIVE_INFINITY, errors: [], endsAfterMs: 10 };
+
 export interface SimulatedEngineOptions {
   readonly clock: Clock;
   readonly capacity: Capacity;
-  /** From a process's start until it serves, milliseconds; default 100. */
-  readonly servesAfterMs?: number;
-  /** From SIGTERM until it ends, milliseconds; default 10. */
-  readonly endsAfterMs?: number;
+  /** What differs from a process that serves 100 ms after its start and ends 10 ms after SIGTERM. */
+  readonly fate?: (assignment: Assignment) => Partial<Fate>;
 }
 
 /** A process that is only said to be there. */
 interface SimulatedProcess {
   replica: EngineReplica;
   readonly servesAtMs: number;
+  readonly fate: Fate;
   errors: readonly string[];
   cancelEnd: () => void;
 }
@@ -54,6 +67,16 @@ export class SimulatedEngine implements Engine {
     return process?.replica.state === "alive" && this.#options.clock.nowMs() >= process.servesAtMs;
   }
 
+  /** The replica as it is; undefined: never started, or forgotten. */
+  find(replicaId: string): EngineReplica | undefined {
+    return this.#processes.get(replicaId)?.replica;
+  }
+
+  /** Every process that lives. */
+  alive(): readonly EngineReplica[] {
+    return [...this.#processes.values()].flatMap(({ replica }) => (replica.state === "alive" ? replica : []));
+  }
+
   capacity(): Capacity {
     return this.#options.capacity;
   }
@@ -66,13 +89,16 @@ export class SimulatedEngine implements Engine {
     const { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes } = assignment;
     if (this.#startFault !== "") throw new Error(this.#startFault);
     if (this.#processes.has(replicaId)) throw new Error(`replica ${replicaId} was started before`);
+    const fate = { ...well, ...this.#options.fate?.(assignment) };
+    if (fate.launchError !== "") throw new Error(fate.launchError);
     const startedAtMs = this.#options.clock.nowMs();
     const known = { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes };
     this.#processes.set(replicaId, {
       replica: { ...known, pid: this.#nextPid++, startedAtMs, state: "alive", exit: "", terminatedAtMs: 0 },
-      servesAtMs: startedAtMs + (this.#options.servesAfterMs ?? 100),
+      servesAtMs: startedAtMs + fate.servesAfterMs,
+      fate,
       errors: [],
-      cancelEnd: () => {},
+      cancelEnd: this.#later(fate.failsAfterMs, () => this.end(replicaId, "exit code 1", fate.errors)),
     });
   }
 
@@ -85,9 +111,13 @@ export class SimulatedEngine implements Engine {
     if (process?.replica.state !== "alive") return;
     if (how === "kill") return this.end(replicaId, "signal SIGKILL");
     if (process.replica.terminatedAtMs !== 0) return;
-    const { clock, endsAfterMs = 10 } = this.#options;
-    process.replica = { ...process.replica, terminatedAtMs: clock.nowMs() };
-    process.cancelEnd = clock.after(endsAfterMs, () => this.end(replicaId, "signal SIGTERM"));
+    process.replica = { ...process.replica, terminatedAtMs: this.#options.clock.nowMs() };
+    process.cancelEnd();
+    process.cancelEnd = this.#later(process.fate.endsAfterMs, () => this.end(replicaId, "signal SIGTERM"));
+  }
+
+  #later(ms: number, run: () => void): () => void {
+    return Number.isFinite(ms) ? this.#options.clock.after(ms, run) : () => {};
   }
 
   async lastErrors(replicaId: string, lines: number): Promise<readonly string[]> {

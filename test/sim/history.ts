@@ -1,0 +1,58 @@
+import type { FaultCounts } from "./faults.ts";
+import { Mishaps } from "./mishaps.ts";
+import { Operators } from "./operators.ts";
+import { settles } from "./settles.ts";
+import type { Sabotage } from "./simulated-controller.ts";
+import { SimulatedWorld } from "./simulated-world.ts";
+import type { Alarm } from "./witness.ts";
+
+export interface HistoryOptions {
+  readonly sabotage?: Sabotage;
+  /** Gets a line for all that is written, done and goes wrong. */
+  readonly trace?: (line: string) => void;
+}
+
+/** How a history went. */
+export interface History {
+  readonly seed: number;
+  readonly alarm: Alarm | undefined;
+  readonly faults: FaultCounts;
+  /** How many mutations were written. */
+  readonly revisions: number;
+}
+
+const stepsMin = 20;
+const stepsMax = 36;
+
+/** One life of the whole system under one seed: steps in which anything may happen, then rest, in which all must come right. */
+export async function runHistory(seed: number, { sabotage = {}, trace = () => {} }: HistoryOptions = {}): Promise<History> {
+  const world = new SimulatedWorld(seed, sabotage, trace);
+  const { clock, random, witness } = world;
+  const operators = new Operators(world);
+  const mishaps = new Mishaps(world);
+  world.amid = () => operators.wish();
+  await world.startController();
+  const steps = random.whole(stepsMin, stepsMax);
+  for (let step = 0; step < steps && witness.alarm === undefined; step++) {
+    await operators.insist();
+    if (random.chance(0.4)) await operators.wish();
+    sendRequests(world);
+    await mishaps.throwAll();
+    await clock.pass(random.pick([1, 30, 200, 1_000, 1_000, 4_000]));
+  }
+  await mishaps.end();
+  if (witness.alarm === undefined) witness.raise(await settles(world, operators));
+  if (witness.alarm === undefined) for (const { id, mirror } of world.controllers) witness.compare(id, mirror);
+  for (const controller of world.controllers) world.endController(controller, "kill");
+  return { seed, alarm: witness.alarm, faults: world.faults.counts, revisions: witness.ledger.revision };
+}
+
+/** Clients send requests where any controller routes them. */
+function sendRequests(world: SimulatedWorld): void {
+  const { random, controllers, witness } = world;
+  for (const replicaId of controllers.flatMap((controller) => controller.routes())) {
+    // One that already drains refuses, and the request goes elsewhere.
+    const accepts = witness.ledger.replicas.get(replicaId)?.state === "RUNNING";
+    if (accepts && random.chance(0.3)) world.request(replicaId, random.pick([20, 500, 3_000, 9_000]));
+  }
+}

@@ -1,0 +1,78 @@
+import type { DeploymentRecord } from "../../../src/core/deployment.ts";
+import type { ReplicaRecord } from "../../../src/core/replica.ts";
+import type { Facts, Look, Verdict, Written } from "./facts.ts";
+import { fits } from "./resources.ts";
+
+/** Against fractions that are not exact. */
+const slack = 1e-9;
+
+/** What one commit does to the replicas of one deployment. */
+interface Step {
+  readonly name: string;
+  readonly before: readonly ReplicaRecord[];
+  readonly after: readonly ReplicaRecord[];
+  readonly look: Look;
+}
+
+/**
+ * I1. A controller takes a healthy running replica away only if enough available ones are left: N − floor(N / 5), all N for a
+ * revision that never ran, N − 1 where the next one finds no room. It asks for and starts no more than N + ceil(N / 5).
+ * Replicas that fail are nobody's decision, and are not counted against it. N is any target since it began to look.
+ */
+export function availability(facts: Facts, { writes, look }: Written): Verdict {
+  if (look === undefined) return undefined;
+  const puts = writes.flatMap((write) => ("put" in write && write.put === "replica" ? write.value : []));
+  for (const name of new Set(puts.map(({ deployment }) => deployment))) {
+    const before = facts.ledger.of(name);
+    const changed = new Map([...before, ...puts.filter(({ deployment }) => deployment === name)].map((replica) => [replica.id, replica]));
+    const step = { name, before, after: [...changed.values()], look };
+    const wanted = facts.ledger.since(name, look.revision);
+    const reasons = wanted.map((deployment) => tooFew(facts, step, deployment) ?? tooMany(step, deployment));
+    if (reasons.every((reason) => reason !== undefined)) return { invariant: "I1", text: `${name}: ${reasons.at(-1)}` };
+  }
+  return undefined;
+}
+
+function targetOf(deployment: DeploymentRecord | undefined): number {
+  return deployment === undefined || deployment.deletingSinceMs !== undefined ? 0 : deployment.spec.numReplicas;
+}
+
+function tooFew(facts: Facts, step: Step, deployment: DeploymentRecord | undefined): string | undefined {
+  const { before, after, look } = step;
+  const target = targetOf(deployment);
+  if (deployment === undefined || target === 0) return undefined;
+  const states = new Map(after.map(({ id, state }) => [id, state]));
+  const healthy = ({ id, state }: ReplicaRecord) =>
+    state === "RUNNING" && look.alive.has(id) && !["refused", "unhealthy"].includes(look.contacts.get(id)?.answer ?? "unknown");
+  const routable = (replica: ReplicaRecord) => healthy(replica) && look.contacts.get(replica.id)?.routable === true;
+  // One that is given up because it was never heard of is no loss if it hangs indeed.
+  const hangs = ({ id }: ReplicaRecord) =>
+    look.contacts.get(id)?.answer === "unknown" && facts.behaviours.of(id).hangsSinceMs !== undefined;
+  const taken = before.filter((replica) => healthy(replica) && !hangs(replica) && states.get(replica.id) !== "RUNNING");
+  if (taken.length === 0) return undefined;
+  const least = target - Math.floor(target * 0.2 + slack);
+  const ran = facts.ledger.everRan.has(`${deployment.uid}/${deployment.revision}`);
+  const needed = isShort(facts, step, deployment) ? Math.min(least, target - 1) : ran ? least : target;
+  const counts = [healthy, routable].map((is) => ({ taken: taken.filter(is).length, left: after.filter(is).length }));
+  const wrong = counts.find(({ taken, left }) => taken > 0 && left < needed);
+  return wrong && `${wrong.taken} taken away with ${wrong.left} left of ${needed} needed (target ${target})`;
+}
+
+/** Whether a replica of the wanted revision waits that finds no room. */
+function isShort(facts: Facts, { before, look }: Step, deployment: DeploymentRecord): boolean {
+  return before.some(
+    ({ state, revision, resources }) => state === "PENDING" && revision === deployment.revision && !fits(facts, resources, look),
+  );
+}
+
+function tooMany({ before, after }: Step, deployment: DeploymentRecord | undefined): string | undefined {
+  const target = targetOf(deployment);
+  const most = target + Math.ceil(target * 0.2 - slack);
+  const old = new Map(before.map(({ id, state }) => [id, state]));
+  const serving = after.filter(({ state }) => state === "STARTING" || state === "RUNNING").length;
+  const asked = serving + after.filter(({ state }) => state === "PENDING").length;
+  const starts = after.some(({ id, state }) => state === "STARTING" && old.get(id) === "PENDING");
+  if (starts && serving > most) return `${serving} running and starting, at most ${most} allowed (target ${target})`;
+  const creates = after.some(({ id, state }) => state === "PENDING" && !old.has(id));
+  return creates && asked > most ? `${asked} asked for, at most ${most} allowed (target ${target})` : undefined;
+}

@@ -1,0 +1,53 @@
+import type { ReplicaContact } from "../../../src/loops/replica-port.ts";
+import type { CommitOptions, Write } from "../../../src/store/store.ts";
+import type { Ledger } from "../ledger.ts";
+import type { SimulatedEngine } from "../simulated-engine.ts";
+import type { Behaviours } from "../simulated-port.ts";
+
+/** The rules of which each has a check here, by their names. */
+export type Invariant = "I1" | "I2" | "I4" | "I6" | "I7" | "I8" | "I9" | "I10";
+
+/** What is so, whatever anybody believes. */
+export interface Facts {
+  readonly nowMs: number;
+  /** As it was before what is being checked. */
+  readonly ledger: Ledger;
+  readonly engine: SimulatedEngine;
+  readonly behaviours: Behaviours;
+  readonly lease: Lease | undefined;
+}
+
+export interface Lease {
+  readonly holder: string;
+  readonly epoch: number;
+  readonly untilMs: number;
+}
+
+/** What a controller knew at its last look. */
+export interface Look {
+  readonly controller: string;
+  /** The ledger's revision, and the time, when it began. */
+  readonly revision: number;
+  readonly atMs: number;
+  readonly contacts: ReadonlyMap<string, ReplicaContact>;
+  /** Replicas whose process was found alive. */
+  readonly alive: ReadonlySet<string>;
+}
+
+/** A commit that was written; `look` is that of the controller, undefined: by a client. */
+export interface Written {
+  readonly writes: readonly Write[];
+  readonly options: CommitOptions;
+  readonly revisions: readonly number[];
+  readonly look: Look | undefined;
+}
+
+/** What a controller does to a process. */
+export interface Deed {
+  readonly verb: "start" | "terminate" | "kill" | "forget";
+  readonly replicaId: string;
+  readonly look: Look;
+}
+
+/** The rule it breaks, and how; undefined: none. */
+export type Verdict = { readonly invariant: Invariant; readonly text: string } | undefined;

@@ -1,0 +1,64 @@
+import type { DeploymentRecord } from "../../src/core/deployment.ts";
+import type { ReplicaRecord } from "../../src/core/replica.ts";
+import type { Write } from "../../src/store/store.ts";
+
+/** What was written, kept apart from the store: the invariants are checked against it. */
+export class Ledger {
+  readonly deployments = new Map<string, DeploymentRecord>();
+  readonly replicas = new Map<string, ReplicaRecord>();
+  /** Every object as JSON, by kind and key. */
+  readonly objects = new Map<string, string>();
+  /** `uid/revision` of which a replica ever ran. */
+  readonly everRan = new Set<string>();
+  /** `uid/version` that was once all there was, and running. */
+  readonly everWhole = new Set<string>();
+  revision = 0;
+  /** Every deployment as it was, in the order of time. */
+  readonly #past = new Map<string, { readonly revision: number; readonly record: DeploymentRecord | undefined }[]>();
+
+  apply(writes: readonly Write[]): void {
+    for (const write of writes) {
+      this.revision += 1;
+      const kind = "put" in write ? write.put : write.delete;
+      const id = `${kind}/${write.key}`;
+      if ("put" in write) this.objects.set(id, JSON.stringify(write.value));
+      else this.objects.delete(id);
+      if (kind === "deployment") this.#keepDeployment(write.key, "put" in write ? (write.value as DeploymentRecord) : undefined);
+      if (kind === "replica") this.#keepReplica(write.key, "put" in write ? (write.value as ReplicaRecord) : undefined);
+    }
+    const ran = writes.flatMap((write) => ("put" in write && write.put === "replica" ? write.value.deployment : []));
+    for (const name of new Set(ran)) this.#noteWhole(name);
+  }
+
+  #noteWhole(name: string): void {
+    const deployment = this.deployments.get(name);
+    if (deployment === undefined) return;
+    const all = this.of(name).filter(({ state }) => state === "RUNNING" || state === "STARTING");
+    const whole = all.every(({ state, revision }) => state === "RUNNING" && revision === deployment.revision);
+    if (whole && all.length > 0 && all.length === deployment.spec.numReplicas)
+      this.everWhole.add(`${deployment.uid}/${deployment.spec.version}`);
+  }
+
+  of(deployment: string): readonly ReplicaRecord[] {
+    return [...this.replicas.values()].filter((replica) => replica.deployment === deployment);
+  }
+
+  /** The deployment as it was at a revision, and as it has been since: who looked then may go by any of them. */
+  since(name: string, revision: number): readonly (DeploymentRecord | undefined)[] {
+    const past = this.#past.get(name) ?? [];
+    const first = past.findLastIndex((entry) => entry.revision <= revision);
+    return [...(first < 0 ? [undefined] : []), ...past.slice(Math.max(0, first)).map(({ record }) => record)];
+  }
+
+  #keepDeployment(name: string, record: DeploymentRecord | undefined): void {
+    if (record === undefined) this.deployments.delete(name);
+    else this.deployments.set(name, record);
+    this.#past.set(name, [...(this.#past.get(name) ?? []), { revision: this.revision, record }]);
+  }
+
+  #keepReplica(id: string, record: ReplicaRecord | undefined): void {
+    if (record === undefined) this.replicas.delete(id);
+    else this.replicas.set(id, record);
+    if (record?.state === "RUNNING") this.everRan.add(`${record.uid}/${record.revision}`);
+  }
+}

@@ -1,0 +1,90 @@
+import type { SimulatedController } from "./simulated-controller.ts";
+import type { SimulatedWorld } from "./simulated-world.ts";
+
+/** Draws what goes wrong in one step, and ends it after a while. */
+export class Mishaps {
+  readonly #world: SimulatedWorld;
+  #storeBackAtMs = 0;
+
+  constructor(world: SimulatedWorld) {
+    this.#world = world;
+  }
+
+  /** One throw of each die. */
+  async throwAll(): Promise<void> {
+    this.#replicas();
+    this.#store();
+    await this.#controllers();
+  }
+
+  /** From now on nothing goes wrong any more, and what was away is back. */
+  async end(): Promise<void> {
+    const { faults, store, controllers, engine, behaviours } = this.#world;
+    faults.roughness = 0;
+    store.setFault("none");
+    for (const { line } of controllers) line.cut = false;
+    for (const { replicaId } of engine.alive()) behaviours.set(replicaId, { silent: false, lateOngoing: undefined });
+    if (controllers.length === 0) await this.#world.startController();
+  }
+
+  #replicas(): void {
+    const { faults, random, engine, behaviours, clock, trace } = this.#world;
+    for (const { replicaId } of engine.alive()) {
+      if (faults.strikes("crash", 0.01)) {
+        trace(`crash ${replicaId}`);
+        engine.end(replicaId, random.pick(["exit code 3", "signal SIGSEGV"]), ["it was all too much"]);
+        continue;
+      }
+      if (!engine.serves(replicaId)) continue;
+      const { answer, hangsSinceMs } = behaviours.of(replicaId);
+      if (answer === "ready" && hangsSinceMs === undefined && faults.strikes("hang", 0.01)) {
+        trace(`hang ${replicaId}`);
+        this.#world.hang(replicaId, random.pick([500, 3_000, Number.POSITIVE_INFINITY]));
+      }
+      if (faults.strikes("lost load reports", 0.02)) {
+        trace(`lost reports ${replicaId}`);
+        behaviours.set(replicaId, { silent: true });
+        clock.after(random.pick([50, 1_000, 8_000]), () => behaviours.set(replicaId, { silent: false }));
+      }
+      if (faults.strikes("late load reports", 0.03)) {
+        behaviours.set(replicaId, { lateOngoing: behaviours.of(replicaId).ongoing });
+        clock.after(random.pick([300, 3_000]), () => behaviours.set(replicaId, { lateOngoing: undefined }));
+      }
+    }
+  }
+
+  #store(): void {
+    const { faults, random, store, clock, trace } = this.#world;
+    if (clock.nowMs() < this.#storeBackAtMs || !faults.strikes("store away", 0.03)) return;
+    const forMs = random.pick([10, 400, 3_000, 7_000]);
+    trace(`store away for ${forMs} ms`);
+    this.#storeBackAtMs = clock.nowMs() + forMs;
+    store.setFault("unavailable");
+    clock.after(forMs, () => store.setFault("none"));
+  }
+
+  async #controllers(): Promise<void> {
+    const { faults, random, clock, trace } = this.#world;
+    const controllers = () => this.#world.controllers;
+    const free = controllers().filter(({ line }) => !line.cut);
+    const [first] = free;
+    if (first !== undefined && faults.strikes("controller killed", 0.025)) this.#replace(first, "kill");
+    else if (first !== undefined && faults.strikes("controller stopped", 0.015)) this.#replace(first, "stop");
+    else if (first !== undefined && free.length === controllers().length && faults.strikes("controller cut off", 0.02)) {
+      trace(`${first.id} is cut off`);
+      first.line.cut = true;
+      clock.after(random.pick([800, 6_000, 12_000]), () => {
+        first.line.cut = false;
+      });
+    }
+    const serving = controllers().some(({ line }) => !line.cut);
+    if (!serving && random.chance(0.7) && (await this.#world.startController())) trace(`${controllers().at(-1)?.id} starts`);
+    const [surplus] = controllers().length > 2 ? controllers() : [];
+    if (surplus !== undefined) this.#world.endController(surplus, "stop");
+  }
+
+  #replace(controller: SimulatedController, how: "stop" | "kill"): void {
+    this.#world.trace(`${how} ${controller.id}`);
+    this.#world.endController(controller, how);
+  }
+}

@@ -1,0 +1,171 @@
+// Goal: each invariant of the simulator can fail. Method: the rule is broken on purpose, by something false between a controller
+// and what it stands on, and within a few histories that invariant, and no other before it, must raise the alarm.
+import { expect, test } from "vitest";
+import type { ReplicaRecord } from "../../src/core/replica.ts";
+import { noContact } from "../../src/loops/replica-port.ts";
+import type { CommitOptions, Store, Write } from "../../src/store/store.ts";
+import { runHistory } from "./history.ts";
+import type { Invariant } from "./invariants/facts.ts";
+import type { Sabotage } from "./simulated-controller.ts";
+
+const seedsMax = 60;
+
+/** The same object but for some methods. */
+function but<T extends object>(whole: T, methods: Partial<T>): T {
+  return new Proxy(whole, {
+    get: (target, name) => {
+      const own = Reflect.get(name in methods ? methods : target, name);
+      return typeof own === "function" ? own.bind(target) : own;
+    },
+  });
+}
+
+/** A store to which a controller writes more than it decided. */
+function writesToo(more: (writes: readonly Write[], store: Store) => Promise<readonly Write[]>): Sabotage {
+  return {
+    store: (store) =>
+      but(store, {
+        commit: async (writes: readonly Write[], options?: CommitOptions) =>
+          store.commit([...writes, ...(options?.epoch === undefined ? [] : await more(writes, store))], options),
+      }),
+  };
+}
+
+async function otherReplicas(writes: readonly Write[], store: Store) {
+  const { entries } = await store.list("replica", { limit: 1_000 });
+  return entries.filter(({ key }) => writes.every((write) => write.key !== key));
+}
+
+function put(replica: ReplicaRecord, version: number): Write {
+  return { put: "replica", key: replica.id, version, value: replica };
+}
+
+const takesAllAway = writesToo(async (writes, store) =>
+  (await otherReplicas(writes, store)).flatMap(({ value, version }) =>
+    value.state === "RUNNING" ? put({ ...value, state: "DRAINING", sinceMs: value.sinceMs + 1 }, version) : [],
+  ),
+);
+
+const asksForTooMany = writesToo(async (writes) =>
+  writes.flatMap((write) =>
+    "put" in write && write.put === "replica" && write.version === 0
+      ? ["x", "y", "z"].map((end) => put({ ...write.value, id: `${write.key}${end}` }, 0))
+      : [],
+  ),
+);
+
+const startsAllThatWait = writesToo(async (writes, store) =>
+  (await otherReplicas(writes, store)).flatMap(({ value, version }) =>
+    value.state === "PENDING" && value.message !== "" ? put({ ...value, state: "STARTING" }, version) : [],
+  ),
+);
+
+const goesToUnprovenVersions = writesToo(async (writes, store) => {
+  const { entries } = await store.list("deployment", { limit: 1_000 });
+  return entries.flatMap(({ key, version, value }): readonly Write[] =>
+    writes.some((write) => write.key === key)
+      ? []
+      : [{ put: "deployment", key, version, value: { ...value, spec: { ...value.spec, version: "never-seen" } } }],
+  );
+});
+
+const callsAllDrained: Sabotage = {
+  port: (port) => but(port, { contact: (replicaId: string) => ({ ...port.contact(replicaId), drained: true }) }),
+};
+
+const actsForEver = (): Sabotage => {
+  let last: number | undefined;
+  return {
+    epoch: (epoch) => {
+      last = epoch ?? last;
+      return last;
+    },
+  };
+};
+
+const oldEpochsMayWrite = (): Sabotage => ({
+  ...actsForEver(),
+  kept: (store) =>
+    but(store, {
+      commit: async (writes: readonly Write[], { epoch, ...rest }: CommitOptions = {}) => {
+        const holding = (await store.controllers()).epoch;
+        return store.commit(writes, epoch === undefined ? rest : { ...rest, epoch: holding });
+      },
+    }),
+});
+
+const sellsDouble: Sabotage = {
+  engine: (engine) =>
+    but(engine, {
+      capacity: () => {
+        const { cpuMilli, gpuCount, memoryBytes } = engine.capacity();
+        return { cpuMilli: 2 * cpuMilli, gpuCount, memoryBytes: 2 * memoryBytes };
+      },
+    }),
+};
+
+const losesAChange: Sabotage = {
+  kept: (store) =>
+    but(store, {
+      changes: async (after: number, waitMs: number, signal: AbortSignal) => {
+        const batch = await store.changes(after, waitMs, signal);
+        return batch.kind === "changes" ? { ...batch, changes: batch.changes.filter(({ revision }) => revision % 50 !== 0) } : batch;
+      },
+    }),
+};
+
+const skipsARevision: Sabotage = {
+  kept: (store) =>
+    but(store, {
+      commit: async (writes: readonly Write[], options?: CommitOptions) => {
+        const result = await store.commit(writes, options);
+        return result.kind === "committed" ? { ...result, revisions: result.revisions.map((revision) => revision + 1) } : result;
+      },
+    }),
+};
+
+const forgetsRequests: Sabotage = {
+  kept: (store) =>
+    but(store, {
+      recall: async () => undefined,
+      commit: (writes: readonly Write[], { epoch }: CommitOptions = {}) => store.commit(writes, epoch === undefined ? {} : { epoch }),
+    }),
+};
+
+const hearsOfNobody: Sabotage = { port: (port) => but(port, { contact: () => noContact }) };
+
+const neverRests: Sabotage = {
+  store: (store) =>
+    but(store, {
+      acquireLease: async (holder: string, ttlMs: number) => {
+        const answer = await store.acquireLease(holder, ttlMs);
+        const [first] = (await store.list("replica", { limit: 1 })).entries;
+        if (answer.held && first !== undefined) await store.commit([put(first.value, first.version)], { epoch: answer.epoch });
+        return answer;
+      },
+    }),
+};
+
+test.each<readonly [string, Invariant, () => Sabotage]>([
+  ["available replicas are taken away", "I1", () => takesAllAway],
+  ["more are asked for than may be extra", "I1", () => asksForTooMany],
+  ["replicas with requests in work are killed", "I2", () => callsAllDrained],
+  ["a controller acts on when its lease is over", "I4", actsForEver],
+  ["the store takes writes under an old epoch", "I4", oldEpochsMayWrite],
+  ["a leader goes to a version that never ran", "I6", () => goesToUnprovenVersions],
+  ["a follower misses a change", "I7", () => losesAChange],
+  ["a revision is left out", "I7", () => skipsARevision],
+  ["replicas start without room", "I8", () => startsAllThatWait],
+  ["more is given than there is", "I8", () => sellsDouble],
+  ["a request is carried out at each try", "I9", () => forgetsRequests],
+  ["no replica is ever heard of", "I10", () => hearsOfNobody],
+  ["it never rests", "I10", () => neverRests],
+])("where %s, %s raises the alarm", async (_, invariant, sabotage) => {
+  for (let seed = 1; seed <= seedsMax; seed++) {
+    const { alarm } = await runHistory(seed, { sabotage: sabotage() });
+    if (alarm === undefined) continue;
+    expect(alarm).toMatchObject({ invariant });
+    return;
+  }
+  expect.fail(`no alarm in ${seedsMax} histories`);
+});

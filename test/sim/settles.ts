@@ -1,0 +1,53 @@
+import { statusOf } from "../../src/core/status.ts";
+import type { Verdict } from "./invariants/facts.ts";
+import type { Operators } from "./operators.ts";
+import type { SimulatedWorld } from "./simulated-world.ts";
+
+/** How long everything may take to come to rest once nobody asks for anything and nothing goes wrong. */
+export const settleMaxMs = 400_000;
+/** How long nothing may be written, so that it counts as rest. */
+const restMs = 16_000;
+
+/**
+ * I10. With no new input it settles: every deployment has what was wanted, and nothing more is written; or it has not, says why,
+ * and that is true: its program is bad, or there is no room.
+ */
+export async function settles(world: SimulatedWorld, operators: Operators): Promise<Verdict> {
+  const { clock, witness } = world;
+  const untilMs = clock.nowMs() + settleMaxMs;
+  let trouble = "";
+  while (clock.nowMs() < untilMs && witness.alarm === undefined) {
+    const deeds = witness.deeds;
+    const answered = await operators.insist();
+    await clock.pass(restMs);
+    const states = [...witness.ledger.deployments.keys()].map((name) => stateOf(world, name));
+    trouble = answered ? states.flatMap(({ wrong }) => wrong ?? []).join("; ") : "requests are not answered";
+    if (trouble !== "") continue;
+    if (witness.deeds === deeds) return undefined;
+    if (states.some(({ excused }) => excused)) return undefined;
+    trouble = "it goes on writing";
+  }
+  return { invariant: "I10", text: `not settled after ${settleMaxMs / 1000} s: ${trouble}` };
+}
+
+/** What is wrong with a deployment, or whether it does not have what was wanted for a good reason. */
+function stateOf(world: SimulatedWorld, name: string): { readonly wrong?: string; readonly excused: boolean } {
+  const { ledger } = world.witness;
+  const deployment = ledger.deployments.get(name);
+  if (deployment === undefined) return { excused: false };
+  const replicas = ledger.of(name);
+  const progress = ledger.objects.get(`progress/${name}`);
+  const { state, message } = statusOf(deployment, progress === undefined ? undefined : JSON.parse(progress), replicas);
+  const { program, numReplicas } = deployment.spec;
+  const running = replicas.filter((replica) => replica.state === "RUNNING" && replica.revision === deployment.revision);
+  const serving = running.filter(({ id }) => world.engine.serves(id) && world.behaviours.of(id).hangsSinceMs === undefined);
+  if (state === "HEALTHY") {
+    const whole = running.length === numReplicas && serving.length === numReplicas;
+    return whole ? { excused: false } : { excused: false, wrong: `${name} is HEALTHY with ${serving.length} of ${numReplicas} serving` };
+  }
+  const bad = program.kind === "command" && program.argv[0] !== "good";
+  if (bad && state === "DEPLOY_FAILED" && message.includes("last failure")) return { excused: true };
+  const waits = replicas.find((replica) => replica.state === "PENDING" && replica.revision === deployment.revision);
+  if (waits !== undefined && waits.message !== "" && message.includes(waits.message)) return { excused: true };
+  return { excused: false, wrong: `${name} is ${state}: ${message}` };
+}

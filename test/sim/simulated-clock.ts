@@ -1,0 +1,65 @@
+import { nextTick } from "node:process";
+import type { Clock } from "../../src/clock/clock.ts";
+
+interface Timer {
+  readonly atMs: number;
+  readonly run: () => void;
+}
+
+/** Resolves once all that could go on without time passing has done so. */
+export async function calm(): Promise<void> {
+  await undefined;
+  // From inside a promise's job, the next tick comes when no job is left.
+  await new Promise<void>((resolve) => nextTick(resolve));
+}
+
+/** A clock that only `pass` moves: timer by timer in the order they are due, with everything settled in between. */
+export class SimulatedClock implements Clock {
+  #nowMs: number;
+  /** By when they are due, then by when they were set. */
+  readonly #timers: Timer[] = [];
+
+  constructor(nowMs = 1_700_000_000_000) {
+    this.#nowMs = nowMs;
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  after(ms: number, run: () => void): () => void {
+    const timer = { atMs: this.#nowMs + Math.max(0, ms), run };
+    let index = this.#timers.length;
+    while (index > 0 && (this.#timers[index - 1]?.atMs ?? 0) > timer.atMs) index--;
+    this.#timers.splice(index, 0, timer);
+    return () => {
+      const found = this.#timers.indexOf(timer);
+      if (found >= 0) this.#timers.splice(found, 1);
+    };
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal?.aborted) return resolve();
+      const done = () => {
+        cancel();
+        signal?.removeEventListener("abort", done);
+        resolve();
+      };
+      const cancel = this.after(ms, done);
+      signal?.addEventListener("abort", done);
+    });
+  }
+
+  async pass(ms: number): Promise<void> {
+    const untilMs = this.#nowMs + ms;
+    await calm();
+    for (let next = this.#timers[0]; next !== undefined && next.atMs <= untilMs; next = this.#timers[0]) {
+      this.#timers.shift();
+      this.#nowMs = next.atMs;
+      next.run();
+      await calm();
+    }
+    this.#nowMs = untilMs;
+  }
+}

@@ -1,0 +1,109 @@
+import type { Random } from "../../src/clock/clock.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+import { silentLog } from "../../src/log/log.ts";
+import { LeaseKeeper } from "../../src/loops/lease-keeper.ts";
+import { ReconcileLoop } from "../../src/loops/reconcile-loop.ts";
+import type { ReplicaPort } from "../../src/loops/replica-port.ts";
+import { Mirror } from "../../src/store/mirror.ts";
+import type { Store } from "../../src/store/store.ts";
+import type { SimulatedClock } from "./simulated-clock.ts";
+import type { SimulatedEngine } from "./simulated-engine.ts";
+import { type Behaviours, SimulatedPort } from "./simulated-port.ts";
+import { type Line, WatchedEngine, WatchedPort, WatchedStore } from "./watched.ts";
+import { Watch, type Witness } from "./witness.ts";
+
+/** How long a new controller knows nothing of the replicas it meets. */
+const introductionMs = 120;
+
+/** Ways to break the rules on purpose: each puts something false between a controller and what it stands on. */
+export interface Sabotage {
+  /** Between a controller and the store. */
+  readonly store?: (store: Store) => Store;
+  /** Below everybody: the store itself is wrong. */
+  readonly kept?: (store: Store) => Store;
+  readonly engine?: (engine: Engine) => Engine;
+  readonly port?: (port: ReplicaPort) => ReplicaPort;
+  readonly epoch?: (epoch: number | undefined) => number | undefined;
+}
+
+export interface ControllerOptions {
+  readonly id: string;
+  readonly kept: Store;
+  readonly engine: SimulatedEngine;
+  readonly behaviours: Behaviours;
+  readonly clock: SimulatedClock;
+  readonly random: Random;
+  readonly line: Line;
+  readonly witness: Witness;
+  readonly sabotage: Sabotage;
+}
+
+/** A controller without its API: the real mirror, lease and loop over what is simulated. */
+export class SimulatedController {
+  readonly id: string;
+  readonly line: Line;
+  readonly mirror: Mirror;
+  readonly #port: ReplicaPort;
+  readonly loop: ReconcileLoop;
+  readonly keeper: LeaseKeeper;
+  readonly #end = new AbortController();
+
+  /** Fails while the store is away. */
+  static async open(options: ControllerOptions): Promise<SimulatedController> {
+    const { id, kept, clock, line, witness, sabotage } = options;
+    const watch = new Watch(id);
+    const watched = new WatchedStore(kept, clock, line, witness, watch);
+    const store = sabotage.store?.(watched) ?? watched;
+    const mirror = await Mirror.open({ store, clock, log: silentLog });
+    return new SimulatedController(options, watch, store, mirror);
+  }
+
+  private constructor(options: ControllerOptions, watch: Watch, store: Store, mirror: Mirror) {
+    const { id, engine, behaviours, clock, random, line, witness, sabotage } = options;
+    this.id = id;
+    this.line = line;
+    this.mirror = mirror;
+    witness.follow(id, mirror);
+    const knowsFromMs = clock.nowMs() + introductionMs;
+    const heardFrom = (replicaId: string) =>
+      clock.nowMs() >= knowsFromMs && (behaviours.of(replicaId).hangsSinceMs ?? knowsFromMs) >= knowsFromMs;
+    const port = new SimulatedPort(engine, behaviours, heardFrom);
+    this.#port = port;
+    const machine = new WatchedEngine(engine, clock, line, witness, watch);
+    this.keeper = new LeaseKeeper({ store, id, clock, log: silentLog, onLead: () => this.loop.wake() });
+    this.loop = new ReconcileLoop({
+      mirror,
+      store,
+      engine: sabotage.engine?.(machine) ?? machine,
+      port: new WatchedPort(sabotage.port?.(port) ?? port, clock, witness, watch),
+      epoch: () => (sabotage.epoch ? sabotage.epoch(this.keeper.epoch) : this.keeper.epoch),
+      moduleHost: ["host"],
+      clock,
+      random,
+      log: silentLog,
+    });
+    mirror.subscribe(() => this.loop.wake());
+    machine.onExit(() => this.loop.wake());
+    clock.after(introductionMs, () => this.loop.wake());
+    void this.keeper.run(this.#end.signal);
+    void this.loop.run(this.#end.signal);
+  }
+
+  /** The replicas that its gateway gives requests to. */
+  routes(): readonly string[] {
+    const replicas = [...this.mirror.replicas().values()];
+    return replicas.flatMap(({ key, value }) => (value.state === "RUNNING" && this.#port.contact(key).routable ? key : []));
+  }
+
+  /** Ends as it should: gives the lease up, leaves the replicas. */
+  stop(): void {
+    this.#end.abort();
+    void this.mirror.close();
+  }
+
+  /** Ends at once, in the middle of whatever it does. */
+  kill(): void {
+    this.line.alive = false;
+    this.stop();
+  }
+}

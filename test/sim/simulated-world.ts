@@ -1,0 +1,157 @@
+import type { Capacity } from "../../src/core/resources.ts";
+import type { Assignment } from "../../src/engine/engine.ts";
+import { MemoryStore } from "../../src/store/memory-store.ts";
+import type { Store } from "../../src/store/store.ts";
+import { Faults } from "./faults.ts";
+import { SeededRandom } from "./seeded-random.ts";
+import { SimulatedClock } from "./simulated-clock.ts";
+import { type Sabotage, SimulatedController } from "./simulated-controller.ts";
+import { type Fate, SimulatedEngine } from "./simulated-engine.ts";
+import { Behaviours } from "./simulated-port.ts";
+import { type Line, WatchedStore } from "./watched.ts";
+import { Witness } from "./witness.ts";
+
+const never = Number.POSITIVE_INFINITY;
+/** How long checks take to notice a replica that hangs. */
+const unhealthyAfterMs = 1_500;
+/** Changes kept for followers: so few that who was away may have missed some. */
+const changesKept = 60;
+
+/** What a program does that is bad in one revision; the first word of its command line. */
+export const programs = ["good", "exits", "hangs", "refuses", "missing"] as const;
+export type ProgramKind = (typeof programs)[number];
+
+/** Everything of one history: one machine, one store, controllers that come and go, and the dice. */
+export class SimulatedWorld {
+  readonly clock = new SimulatedClock();
+  readonly random: SeededRandom;
+  readonly faults: Faults;
+  readonly behaviours = new Behaviours();
+  readonly engine: SimulatedEngine;
+  readonly store: MemoryStore;
+  readonly witness: Witness;
+  readonly trace: (line: string) => void;
+  /** What a client does between a controller's look and its write. */
+  amid: () => Promise<void> = async () => {};
+  controllers: readonly SimulatedController[] = [];
+  readonly #kept: Store;
+  readonly #sabotage: Sabotage;
+  #named = 0;
+
+  constructor(seed: number, sabotage: Sabotage, trace: (line: string) => void) {
+    const startMs = this.clock.nowMs();
+    this.trace = (line) => trace(`${String(this.clock.nowMs() - startMs).padStart(7)} ${line}`);
+    this.random = new SeededRandom(seed);
+    this.faults = new Faults(this.random);
+    this.engine = new SimulatedEngine({ clock: this.clock, capacity: this.#capacity(), fate: (assignment) => this.#fate(assignment) });
+    this.store = new MemoryStore({ clock: this.clock, changesKept });
+    this.#sabotage = sabotage;
+    this.#kept = sabotage.kept?.(this.store) ?? this.store;
+    this.witness = new Witness(this.clock, this.engine, this.behaviours, this.trace);
+    this.engine.onExit((replicaId) => this.behaviours.set(replicaId, { ongoing: 0 }));
+  }
+
+  /** The store as a client reaches it. */
+  clientStore(): WatchedStore {
+    return new WatchedStore(this.#kept, this.clock, this.#line(false), this.witness);
+  }
+
+  /** A controller starts; false: it could not, as the store is away. */
+  async startController(): Promise<boolean> {
+    const line = this.#line(true);
+    const { engine, behaviours, clock, random, witness } = this;
+    const common = { kept: this.#kept, engine, behaviours, clock, random, witness, sabotage: this.#sabotage };
+    try {
+      const controller = await SimulatedController.open({ ...common, id: `controller-${this.#named++}`, line });
+      this.controllers = [...this.controllers, controller];
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  endController(controller: SimulatedController, how: "stop" | "kill"): void {
+    this.controllers = this.controllers.filter((other) => other !== controller);
+    controller[how]();
+  }
+
+  /** Gives a replica a request that takes so long. */
+  request(replicaId: string, tookMs: number): void {
+    this.behaviours.set(replicaId, { ongoing: this.behaviours.of(replicaId).ongoing + 1 });
+    this.clock.after(tookMs, () => {
+      const left = Math.max(0, this.behaviours.of(replicaId).ongoing - 1);
+      this.behaviours.set(replicaId, { ongoing: left });
+      if (left === 0) this.#wake();
+    });
+  }
+
+  /** The replica answers nothing for so long; found unhealthy if that is long enough. */
+  hang(replicaId: string, forMs: number): void {
+    const back = () => this.behaviours.set(replicaId, { answer: "ready", reason: "", hangsSinceMs: undefined });
+    this.behaviours.set(replicaId, { hangsSinceMs: this.clock.nowMs() });
+    if (forMs >= unhealthyAfterMs) {
+      this.clock.after(unhealthyAfterMs, () => {
+        this.behaviours.set(replicaId, { answer: "unhealthy", reason: "unhealthy: 3 health checks in a row failed" });
+        this.#wake();
+      });
+    }
+    if (Number.isFinite(forMs)) this.clock.after(forMs, back);
+  }
+
+  #wake(): void {
+    for (const { loop } of this.controllers) loop.wake();
+  }
+
+  #capacity(): Capacity {
+    const plenty = this.random.chance(0.6);
+    if (plenty) return { cpuMilli: 100_000, memoryBytes: 2 ** 40, gpuCount: 100 };
+    this.faults.note("short resources");
+    return {
+      cpuMilli: this.random.whole(1, 10) * 1_000,
+      memoryBytes: this.random.whole(2, 12) * 2 ** 30,
+      gpuCount: this.random.whole(0, 3),
+    };
+  }
+
+  #line(isController: boolean): Line {
+    const { faults, random } = this;
+    let amid = false;
+    const line: Line = {
+      alive: true,
+      cut: false,
+      delayMs: (what) => {
+        // A new one is waited for while no time passes.
+        const slow =
+          this.controllers.some((controller) => controller.line === line) &&
+          faults.strikes(what === "store" ? "slow store" : "slow engine", 0.004);
+        return slow ? random.pick([5, 100, 2_500, 6_000]) : 0;
+      },
+      losesAnswer: () => faults.strikes("lost answer", isController ? 0.005 : 0.03),
+      beforeCommit: async () => {
+        if (!isController || amid || !faults.strikes("change amid a look", 0.01)) return;
+        amid = true;
+        await this.amid();
+        amid = false;
+      },
+    };
+    return line;
+  }
+
+  #fate({ argv, replicaId }: Assignment): Partial<Fate> {
+    const { faults, random } = this;
+    const bad = argv[0] as ProgramKind;
+    if (bad !== "good") faults.note("bad revision");
+    if (bad === "missing" || faults.strikes("missing program", 0.01)) return { launchError: "program app was not found" };
+    const ignores = faults.strikes("ignored SIGTERM", 0.05);
+    const ends = { endsAfterMs: ignores ? never : random.whole(0, 300) };
+    if (bad === "exits" || faults.strikes("failing start", 0.06))
+      return { ...ends, servesAfterMs: never, failsAfterMs: random.whole(1, 500), errors: ["cannot begin"] };
+    if (bad === "hangs" || faults.strikes("hanging start", 0.03)) return { ...ends, servesAfterMs: never };
+    if (bad === "refuses" || faults.strikes("refused config", 0.02)) {
+      this.behaviours.set(replicaId, { answer: "refused", reason: "refused its user_config: no such colour" });
+    }
+    const servesAfterMs = faults.strikes("slow start", 0.1) ? random.whole(500, 3_500) : random.whole(10, 400);
+    this.clock.after(servesAfterMs, () => this.#wake());
+    return { ...ends, servesAfterMs };
+  }
+}

@@ -1,0 +1,187 @@
+import { refusal } from "../../src/core/errors.ts";
+import type { Assignment, Engine, EngineReplica, LogLine } from "../../src/engine/engine.ts";
+import type { Acquaintance, ReplicaContact, ReplicaPort } from "../../src/loops/replica-port.ts";
+import type { ChangeBatch, CommitOptions, CommitResult, ControllerInfo, Kind, LeaseAnswer, Store, Write } from "../../src/store/store.ts";
+import type { SimulatedClock } from "./simulated-clock.ts";
+import type { Watch, Witness } from "./witness.ts";
+
+/** How somebody is connected to the store and the machine. */
+export interface Line {
+  /** Dead: nothing it asks for is ever answered. */
+  alive: boolean;
+  /** Cut off from the store. */
+  cut: boolean;
+  /** How long its next call takes, milliseconds. */
+  delayMs(what: "store" | "engine"): number;
+  /** Whether the answer of a commit gets lost on its way. */
+  losesAnswer(): boolean;
+  /** Called before a commit reaches the store. */
+  beforeCommit(): Promise<void>;
+}
+
+const never = <T>(): Promise<T> => new Promise(() => {});
+const away = () => refusal("STORE_UNAVAILABLE", "the store cannot be reached; try again", { retryAfterMs: 1_000 });
+
+/** The store as one client or controller reaches it, before the eyes of the witness. */
+export class WatchedStore implements Store {
+  readonly #kept: Store;
+  readonly #clock: SimulatedClock;
+  readonly #line: Line;
+  readonly #witness: Witness;
+  readonly #watch: Watch | undefined;
+
+  constructor(kept: Store, clock: SimulatedClock, line: Line, witness: Witness, watch?: Watch) {
+    this.#kept = kept;
+    this.#clock = clock;
+    this.#line = line;
+    this.#witness = witness;
+    this.#watch = watch;
+  }
+
+  async #call<T>(ask: () => Promise<T>): Promise<T> {
+    const delayMs = this.#line.delayMs("store");
+    if (delayMs > 0) await this.#clock.sleep(delayMs);
+    if (!this.#line.alive) return never();
+    if (this.#line.cut) throw away();
+    const answer = await ask();
+    if (!this.#line.alive) return never();
+    if (this.#line.cut) throw away();
+    return answer;
+  }
+
+  get<K extends Kind>(kind: K, key: string) {
+    return this.#call(() => this.#kept.get(kind, key));
+  }
+  list<K extends Kind>(kind: K, page: { readonly after?: string; readonly limit: number }) {
+    return this.#call(() => this.#kept.list(kind, page));
+  }
+  revision(): Promise<number> {
+    return this.#call(() => this.#kept.revision());
+  }
+  commit(writes: readonly Write[], options: CommitOptions = {}): Promise<CommitResult> {
+    return this.#call(async () => {
+      await this.#line.beforeCommit();
+      const result = await this.#kept.commit(writes, options);
+      if (result.kind === "committed") this.#witness.committed(writes, options, result.revisions, this.#watch);
+      if (result.kind === "replayed") this.#witness.replayed(options.request?.id ?? "", result.answer);
+      if (this.#line.losesAnswer()) throw away();
+      return result;
+    });
+  }
+  recall(requestId: string, fingerprint: string): Promise<CommitResult | undefined> {
+    return this.#call(async () => {
+      const result = await this.#kept.recall(requestId, fingerprint);
+      if (result?.kind === "replayed") this.#witness.replayed(requestId, result.answer);
+      return result;
+    });
+  }
+  changes(after: number, waitMs: number, signal: AbortSignal): Promise<ChangeBatch> {
+    return this.#call(() => this.#kept.changes(after, waitMs, signal));
+  }
+  acquireLease(holder: string, ttlMs: number): Promise<LeaseAnswer> {
+    return this.#call(async () => {
+      const answer = await this.#kept.acquireLease(holder, ttlMs);
+      if (answer.held) this.#witness.leased({ holder, epoch: answer.epoch, untilMs: this.#clock.nowMs() + ttlMs });
+      return answer;
+    });
+  }
+  releaseLease(holder: string): Promise<void> {
+    return this.#call(async () => {
+      await this.#kept.releaseLease(holder);
+      this.#witness.released(holder);
+    });
+  }
+  announce(controller: ControllerInfo, ttlMs: number): Promise<void> {
+    return this.#call(() => this.#kept.announce(controller, ttlMs));
+  }
+  controllers() {
+    return this.#call(() => this.#kept.controllers());
+  }
+  async close(): Promise<void> {}
+}
+
+/** The machine as one controller reaches it, before the eyes of the witness. */
+export class WatchedEngine implements Engine {
+  readonly #engine: Engine;
+  readonly #clock: SimulatedClock;
+  readonly #line: Line;
+  readonly #witness: Witness;
+  readonly #watch: Watch;
+
+  constructor(engine: Engine, clock: SimulatedClock, line: Line, witness: Witness, watch: Watch) {
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#line = line;
+    this.#witness = witness;
+    this.#watch = watch;
+  }
+
+  capacity() {
+    return this.#engine.capacity();
+  }
+  addressFor(replicaId: string): string {
+    return this.#engine.addressFor(replicaId);
+  }
+  async start(assignment: Assignment): Promise<void> {
+    if (!this.#line.alive) return never();
+    this.#witness.deed({ verb: "start", replicaId: assignment.replicaId, look: this.#watch });
+    return this.#answer(await this.#engine.start(assignment));
+  }
+  async list(): Promise<readonly EngineReplica[]> {
+    const found = await this.#engine.list();
+    this.#watch.found(found.flatMap(({ state, replicaId }) => (state === "alive" ? replicaId : [])));
+    return this.#answer(found);
+  }
+  async stop(replicaId: string, how: "terminate" | "kill"): Promise<void> {
+    if (!this.#line.alive) return never();
+    this.#witness.deed({ verb: how, replicaId, look: this.#watch });
+    return this.#answer(await this.#engine.stop(replicaId, how));
+  }
+  async lastErrors(replicaId: string, lines: number): Promise<readonly string[]> {
+    return this.#answer(await this.#engine.lastErrors(replicaId, lines));
+  }
+  logs(...args: Parameters<Engine["logs"]>): AsyncIterable<LogLine> {
+    return this.#engine.logs(...args);
+  }
+  async forget(replicaId: string): Promise<void> {
+    if (!this.#line.alive) return never();
+    this.#witness.deed({ verb: "forget", replicaId, look: this.#watch });
+    return this.#answer(await this.#engine.forget(replicaId));
+  }
+  onExit(listener: (replicaId: string) => void): void {
+    this.#engine.onExit((replicaId) => this.#line.alive && listener(replicaId));
+  }
+  async close(): Promise<void> {}
+
+  async #answer<T>(answer: T): Promise<T> {
+    const delayMs = this.#line.delayMs("engine");
+    if (delayMs > 0) await this.#clock.sleep(delayMs);
+    return this.#line.alive ? answer : never();
+  }
+}
+
+/** A controller's talk with the replicas, before the eyes of the witness. */
+export class WatchedPort implements ReplicaPort {
+  readonly #port: ReplicaPort;
+  readonly #clock: SimulatedClock;
+  readonly #witness: Witness;
+  readonly #watch: Watch;
+
+  constructor(port: ReplicaPort, clock: SimulatedClock, witness: Witness, watch: Watch) {
+    this.#port = port;
+    this.#clock = clock;
+    this.#witness = witness;
+    this.#watch = watch;
+  }
+
+  meet(replicas: readonly Acquaintance[]): void {
+    this.#watch.begin(this.#witness.ledger.revision, this.#clock.nowMs());
+    this.#port.meet(replicas);
+  }
+
+  contact(replicaId: string): ReplicaContact {
+    const contact = this.#port.contact(replicaId);
+    this.#watch.contacts.set(replicaId, contact);
+    return contact;
+  }
+}

@@ -1,0 +1,158 @@
+import type { ReplicaContact } from "../../src/loops/replica-port.ts";
+import type { Mirror, MirrorEvent } from "../../src/store/mirror.ts";
+import type { CommitOptions, Write } from "../../src/store/store.ts";
+import { availability } from "./invariants/availability.ts";
+import type { Deed, Facts, Invariant, Lease, Look, Verdict } from "./invariants/facts.ts";
+import { grace } from "./invariants/grace.ts";
+import { actsUnderLease, epochsGrow, writesUnderLease } from "./invariants/leadership.ts";
+import { allocation, usage } from "./invariants/resources.ts";
+import { rollback } from "./invariants/rollback.ts";
+import { Ledger } from "./ledger.ts";
+import type { SimulatedClock } from "./simulated-clock.ts";
+import type { SimulatedEngine } from "./simulated-engine.ts";
+import type { Behaviours } from "./simulated-port.ts";
+
+/** A rule was broken. */
+export interface Alarm {
+  readonly invariant: Invariant;
+  readonly text: string;
+  readonly atMs: number;
+}
+
+/** What one controller knows, as it looks. */
+export class Watch implements Look {
+  readonly controller: string;
+  revision = 0;
+  atMs = 0;
+  readonly contacts = new Map<string, ReplicaContact>();
+  readonly alive = new Set<string>();
+
+  constructor(controller: string) {
+    this.controller = controller;
+  }
+
+  begin(revision: number, atMs: number): void {
+    this.revision = revision;
+    this.atMs = atMs;
+    this.contacts.clear();
+  }
+
+  found(alive: readonly string[]): void {
+    this.alive.clear();
+    for (const id of alive) this.alive.add(id);
+  }
+}
+
+/** Sees all that is written and done, and holds it against the rules. The first alarm is kept. */
+export class Witness {
+  readonly ledger = new Ledger();
+  readonly #clock: SimulatedClock;
+  readonly #engine: SimulatedEngine;
+  readonly #behaviours: Behaviours;
+  readonly #trace: (line: string) => void;
+  readonly #answers = new Map<string, string>();
+  #lease: Lease | undefined;
+  alarm: Alarm | undefined;
+  /** Commits of controllers that changed more than the records of replicas that ended. */
+  deeds = 0;
+
+  constructor(clock: SimulatedClock, engine: SimulatedEngine, behaviours: Behaviours, trace: (line: string) => void) {
+    this.#clock = clock;
+    this.#engine = engine;
+    this.#behaviours = behaviours;
+    this.#trace = trace;
+  }
+
+  get #facts(): Facts {
+    return {
+      nowMs: this.#clock.nowMs(),
+      ledger: this.ledger,
+      engine: this.#engine,
+      behaviours: this.#behaviours,
+      lease: this.#lease,
+    };
+  }
+
+  raise(verdict: Verdict): void {
+    if (verdict === undefined) return;
+    this.#trace(`ALARM ${verdict.invariant}: ${verdict.text}`);
+    this.alarm ??= { ...verdict, atMs: this.#clock.nowMs() };
+  }
+
+  committed(writes: readonly Write[], options: CommitOptions, revisions: readonly number[], look: Look | undefined): void {
+    const written = { writes, options, revisions, look };
+    for (const check of [writesUnderLease, availability, allocation, rollback]) this.raise(check(this.#facts, written));
+    this.#checkRevisions(revisions);
+    this.#checkRequest(options);
+    if (look !== undefined) this.deeds += writes.filter((write) => "put" in write).length;
+    for (const write of writes) this.#trace(`${look?.controller ?? "client"} ${describe(write)}`);
+    this.ledger.apply(writes);
+  }
+
+  /** A request was answered again. */
+  replayed(requestId: string, answer: string): void {
+    const first = this.#answers.get(requestId);
+    if (first !== answer) this.raise({ invariant: "I9", text: `request ${requestId} answered ${answer}, at first ${first}` });
+  }
+
+  deed(deed: Deed): void {
+    this.#trace(`${deed.look.controller} ${deed.verb} ${deed.replicaId}`);
+    for (const check of [actsUnderLease, grace, usage]) this.raise(check(this.#facts, deed));
+  }
+
+  leased(lease: Lease): void {
+    this.raise(epochsGrow(this.#lease, lease));
+    this.#lease = lease;
+  }
+
+  released(holder: string): void {
+    if (this.#lease?.holder === holder) this.#lease = { ...this.#lease, untilMs: 0 };
+  }
+
+  /** I7. Whoever follows sees every revision, in order, or is told that all was read anew. */
+  follow(name: string, mirror: Mirror): void {
+    let last = mirror.revision;
+    mirror.subscribe((event: MirrorEvent) => {
+      const revision = event.kind === "change" ? event.change.revision : mirror.revision;
+      if (event.kind === "change" && revision !== last + 1)
+        this.raise({ invariant: "I7", text: `${name} saw revision ${revision} after ${last}` });
+      last = revision;
+    });
+  }
+
+  /** I7. Who has followed to the end has what was written. */
+  compare(name: string, mirror: Mirror): void {
+    const has = (kind: string, entries: ReadonlyMap<string, { readonly value: unknown }>) =>
+      [...entries].map(([key, { value }]) => [`${kind}/${key}`, JSON.stringify(value)] as const);
+    const seen = new Map<string, string>([...has("deployment", mirror.deployments()), ...has("replica", mirror.replicas())]);
+    const kept = [...this.ledger.objects].filter(([id]) => id.startsWith("deployment/") || id.startsWith("replica/"));
+    const wrong = kept.find(([id, json]) => seen.get(id) !== json)?.[0];
+    if (wrong !== undefined || kept.length !== seen.size || mirror.revision !== this.ledger.revision)
+      this.raise({
+        invariant: "I7",
+        text: `${name} is at revision ${mirror.revision} of ${this.ledger.revision}, and differs in ${wrong}`,
+      });
+  }
+
+  /** I7. Each write has its own revision, and there are no gaps. */
+  #checkRevisions(revisions: readonly number[]): void {
+    const wrong = revisions.findIndex((revision, index) => revision !== this.ledger.revision + index + 1);
+    if (wrong >= 0) this.raise({ invariant: "I7", text: `revision ${revisions[wrong]} was written after ${this.ledger.revision + wrong}` });
+  }
+
+  /** I9. A request is carried out once. */
+  #checkRequest({ request }: CommitOptions): void {
+    if (request === undefined) return;
+    if (this.#answers.has(request.id)) this.raise({ invariant: "I9", text: `request ${request.id} was carried out twice` });
+    this.#answers.set(request.id, request.answer);
+  }
+}
+
+function describe(write: Write): string {
+  if (!("put" in write)) return `deletes ${write.delete} ${write.key}`;
+  const { put, key, value } = write;
+  if (put === "replica") return `${key} r${value.revision} ${value.state} ${value.message.split("\n")[0]}`;
+  if (put === "deployment")
+    return `deployment ${key} n=${value.spec.numReplicas} r${value.revision} ${value.spec.version}${value.deletingSinceMs ? " deleting" : ""}`;
+  return `${put} ${key} ${JSON.stringify(value)}`;
+}
