@@ -16,7 +16,7 @@ export interface SeenReplica {
   readonly exit: string;
   /** The last lines of its standard error; known once it has failed. */
   readonly errors: readonly string[];
-  /** When this controller first looked at it, so that time without a controller does not count as its own. */
+  /** Since when this controller talks to it, so that time without a controller does not count as its own. */
   readonly metAtMs: number;
   /** When it was told to terminate; 0: not yet. */
   readonly terminatedAtMs: number;

@@ -51,7 +51,7 @@ export class ReconcileLoop {
   #wake = new AbortController();
   #troubled = false;
   #found: ReadonlyMap<string, EngineReplica> = new Map();
-  /** When we first looked at each replica. */
+  /** Since when we talk to each replica. */
   readonly #metAtMs = new Map<string, number>();
   /** Under which the present look acts. */
   #epoch: number | undefined;
@@ -94,18 +94,17 @@ export class ReconcileLoop {
   async tick(): Promise<void> {
     const { mirror, engine, port } = this.#options;
     // Whoever leads, requests go to the replicas there are.
-    port.meet(
-      [...mirror.replicas().values()].flatMap(({ value: replica }) => {
-        const deployment = mirror.deployment(replica.deployment)?.value;
-        return deployment !== undefined && holds(replica.state) ? { replica, deployment } : [];
-      }),
-    );
+    const met = [...mirror.replicas().values()].flatMap(({ value: replica }) => {
+      const deployment = mirror.deployment(replica.deployment)?.value;
+      return deployment !== undefined && holds(replica.state) ? { replica, deployment } : [];
+    });
+    port.meet(met);
+    this.#noteMet(met.map(({ replica }) => replica.id));
     this.#epoch = this.#options.epoch();
     const leads = this.#epoch !== undefined;
     if (leads) await mirror.catchUp();
     const found = new Map((await engine.list()).map((replica) => [replica.replicaId, replica]));
     this.#found = found;
-    this.#noteMet();
     if (!leads) return;
     // What was taken back counts, so that nothing is started in its place: the next look sees it.
     if (await this.#strays.settle(found)) return this.wake();
@@ -119,10 +118,10 @@ export class ReconcileLoop {
     return this.#epoch !== undefined && this.#options.epoch() === this.#epoch;
   }
 
-  #noteMet(): void {
-    const { mirror, clock } = this.#options;
-    for (const id of this.#metAtMs.keys()) if (mirror.replica(id) === undefined) this.#metAtMs.delete(id);
-    for (const id of mirror.replicas().keys()) if (!this.#metAtMs.has(id)) this.#metAtMs.set(id, clock.nowMs());
+  #noteMet(ids: readonly string[]): void {
+    const met = new Set(ids);
+    for (const id of this.#metAtMs.keys()) if (!met.has(id)) this.#metAtMs.delete(id);
+    for (const id of met) if (!this.#metAtMs.has(id)) this.#metAtMs.set(id, this.#options.clock.nowMs());
   }
 
   /** One failed action does not stop the others. */
@@ -140,7 +139,9 @@ export class ReconcileLoop {
     const progress = mirror.progress(entry.key);
     // As they were when they were looked at: a write over anything newer is refused.
     const versions: Versions = { replicas: new Map(replicas.map(({ key, version }) => [key, version])), progress: progress?.version ?? 0 };
-    const seen = await Promise.all(replicas.map(({ value }) => this.#see(value, found.get(value.id))));
+    const errors = await Promise.all(replicas.map(({ value }) => this.#errorsOf(value, found.get(value.id))));
+    // All at one moment, after the waiting: an old answer beside a late clock would look like a long silence.
+    const seen = replicas.map(({ value }, index) => this.#see(value, found.get(value.id), errors[index] ?? []));
     const actions = plan({
       deployment: entry.value,
       progress: progress?.value,
@@ -153,15 +154,20 @@ export class ReconcileLoop {
     if (actions.length > 0) await this.#apply(entry, actions, versions);
   }
 
-  async #see(replica: ReplicaRecord, process: EngineReplica | undefined): Promise<SeenReplica> {
+  async #errorsOf(replica: ReplicaRecord, process: EngineReplica | undefined): Promise<readonly string[]> {
     const { engine, port } = this.#options;
-    const contact = port.contact(replica.id);
-    const failing = !hasEnded(replica.state) && (process?.state === "exited" || contact.answer === "refused");
+    if (hasEnded(replica.state) || process === undefined) return [];
+    const failing = process.state === "exited" || port.contact(replica.id).answer === "refused";
+    return failing ? await engine.lastErrors(replica.id, errorLines[replica.state] ?? 0) : [];
+  }
+
+  #see(replica: ReplicaRecord, process: EngineReplica | undefined, errors: readonly string[]): SeenReplica {
+    const contact = this.#options.port.contact(replica.id);
     return {
       replica,
       process: process?.state ?? "none",
       exit: this.#startErrors.get(replica.id) ?? process?.exit ?? "",
-      errors: failing && process !== undefined ? await engine.lastErrors(replica.id, errorLines[replica.state] ?? 0) : [],
+      errors,
       metAtMs: this.#metAtMs.get(replica.id) ?? this.#options.clock.nowMs(),
       terminatedAtMs: process?.terminatedAtMs ?? 0,
       answer: contact.answer,

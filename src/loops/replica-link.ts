@@ -11,9 +11,10 @@ import { Channel } from "../rpc/channel.ts";
 import { readDescriptors } from "../rpc/reflection.ts";
 import { type Acquaintance, noContact, type ReplicaContact } from "./replica-port.ts";
 
-/** Between two tries to reach a replica that starts, growing to the second. */
+/** Between two tries to reach a replica that starts: the first while it may be about to, for `knockSoonMs`; then the second. */
 const knockFirstMs = 10;
 const knockMaxMs = 100;
+const knockSoonMs = 2_000;
 /** Between two health checks of a replica that starts. */
 const startCheckMs = 50;
 /** How long a replica may take to say who it is. */
@@ -99,12 +100,10 @@ export class ReplicaLink {
 
   /** Waits until something listens at the address: cheaper, and sooner noticed, than a channel that backs off. */
   async #knock(signal: AbortSignal): Promise<void> {
-    for (
-      let waitMs = knockFirstMs;
-      !signal.aborted && !(await answers(this.#acquaintance.replica.address));
-      waitMs = Math.min(waitMs * 1.2, knockMaxMs)
-    ) {
-      await this.#options.clock.sleep(waitMs, signal);
+    const { clock } = this.#options;
+    const soonUntilMs = clock.nowMs() + knockSoonMs;
+    while (!signal.aborted && !(await answers(this.#acquaintance.replica.address))) {
+      await clock.sleep(clock.nowMs() < soonUntilMs ? knockFirstMs : knockMaxMs, signal);
     }
   }
 

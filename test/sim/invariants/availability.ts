@@ -45,10 +45,11 @@ function tooFew(facts: Facts, step: Step, deployment: DeploymentRecord | undefin
   const healthy = ({ id, state }: ReplicaRecord) =>
     state === "RUNNING" && look.alive.has(id) && !["refused", "unhealthy"].includes(look.contacts.get(id)?.answer ?? "unknown");
   const routable = (replica: ReplicaRecord) => healthy(replica) && look.contacts.get(replica.id)?.routable === true;
-  // One that is given up because it was never heard of is no loss if it hangs indeed.
-  const hangs = ({ id }: ReplicaRecord) =>
-    look.contacts.get(id)?.answer === "unknown" && facts.behaviours.of(id).hangsSinceMs !== undefined;
-  const taken = before.filter((replica) => healthy(replica) && !hangs(replica) && states.get(replica.id) !== "RUNNING");
+  // One that is given up because it was never heard of is no loss if nobody is there indeed.
+  const mute = ({ id }: ReplicaRecord) =>
+    look.contacts.get(id)?.answer === "unknown" &&
+    (facts.engine.find(id)?.state !== "alive" || facts.behaviours.of(id).hangsSinceMs !== undefined);
+  const taken = before.filter((replica) => healthy(replica) && !mute(replica) && states.get(replica.id) !== "RUNNING");
   if (taken.length === 0) return undefined;
   const least = target - Math.floor(target * 0.2 + slack);
   const ran = facts.ledger.everRan.has(`${deployment.uid}/${deployment.revision}`);
