@@ -203,8 +203,8 @@ async function takeOverId(dataDir: string, store: Store): Promise<string> {
   return id;
 }
 
-/** The program that runs `module` programs; TypeScript in a checkout, JavaScript when built. */
-const hostPath = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./replica/host.ts" : "./replica/host.js", import.meta.url));
+/** The program that runs `module` programs; TypeScript from source, bundled when built. */
+const hostPath = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./replica/host.ts" : "../bundle/host.js", import.meta.url));
 
 async function openRedis(
   config: Config,
