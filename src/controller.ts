@@ -229,7 +229,7 @@ async function openRedis(
 }
 
 function deploymentOf(change: { readonly kind: string; readonly key: string; readonly value: unknown }): string {
-  if (change.kind === "revision") return change.key.slice(0, change.key.indexOf("/"));
+  if (change.kind === "revision" || change.kind === "decision") return change.key.slice(0, change.key.indexOf("/"));
   if (change.kind !== "replica") return change.key;
   // A replica's id is its deployment's name and a random part without a hyphen.
   return (change.value as { readonly deployment: string } | undefined)?.deployment ?? change.key.slice(0, change.key.lastIndexOf("-"));

@@ -12,12 +12,15 @@ import {
   ReplicaState,
   type Resources as ResourcesMessage,
   type ResourcesSchema,
+  type Rollout as RolloutMessage,
+  RolloutStrategy,
 } from "../../gen/drover/v1/deployment_pb.ts";
 import type { DeploymentRecord, DeploymentSpec, Program, ProgressRecord } from "../core/deployment.ts";
-import { type FieldViolation, invalid } from "../core/errors.ts";
+import type { FieldViolation } from "../core/errors.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { ReplicaState as CoreReplicaState, ReplicaRecord } from "../core/replica.ts";
 import type { Resources } from "../core/resources.ts";
+import { defaultRollout, type RolloutPolicy } from "../core/rollout.ts";
 import { type DeploymentState as CoreDeploymentState, statusOf } from "../core/status.ts";
 
 /** What is observed of a replica, where it is known. */
@@ -37,21 +40,28 @@ export interface Observed {
 
 const milli = (amount: number): number => Math.round(amount * 1_000);
 
-/** The spec with every default filled in. Throws INVALID_ARGUMENT for what the rules in the proto cannot say. */
+/** What is wrong with a spec that the rules in the proto cannot say; `root` is its path in the request. */
+export function specViolations(message: DeploymentSpecMessage, root: string): readonly FieldViolation[] {
+  const unsupported =
+    message.autoscalingConfig === undefined
+      ? []
+      : [{ field: `${root}.autoscaling_config`, description: "this version does not scale by itself yet: set num_replicas" }];
+  return [
+    ...unsupported,
+    ...jsonViolations(message.userConfig, `${root}.user_config`),
+    ...jsonViolations(message.initArgs, `${root}.init_args`),
+  ];
+}
+
+/** The spec with every default filled in, of a message that keeps all rules. */
 export function specFromMessage(message: DeploymentSpecMessage): DeploymentSpec {
-  const violations: FieldViolation[] = [];
-  if (message.autoscalingConfig !== undefined) {
-    violations.push({ field: "spec.autoscaling_config", description: "this version does not scale by itself yet: set num_replicas" });
-  }
-  const userConfig = jsonOf(message.userConfig, "spec.user_config", violations);
-  const initArgs = jsonOf(message.initArgs, "spec.init_args", violations) as JsonObject | undefined;
-  if (violations.length > 0) throw invalid(violations);
+  const userConfig = jsonOf(message.userConfig);
   const { runtimeEnv, resources, healthCheck } = message;
   return {
     name: message.name,
     version: message.version,
     program: programFromMessage(message.program),
-    initArgs: initArgs ?? {},
+    initArgs: (jsonOf(message.initArgs) as JsonObject | undefined) ?? {},
     runtimeEnv: { workingDir: runtimeEnv?.workingDir ?? "", envVars: { ...runtimeEnv?.envVars } },
     numReplicas: message.numReplicas ?? 1,
     resources: {
@@ -71,6 +81,19 @@ export function specFromMessage(message: DeploymentSpecMessage): DeploymentSpec 
     startupTimeoutMs: msOf(message.startupTimeout, 60_000),
     requestTimeoutMs: msOf(message.requestTimeout, 0),
     labels: { ...message.labels },
+    rollout: rolloutFromMessage(message.rollout),
+  };
+}
+
+function rolloutFromMessage(message: RolloutMessage | undefined): RolloutPolicy {
+  return {
+    maxUnavailablePercent: message?.maxUnavailablePercent ?? defaultRollout.maxUnavailablePercent,
+    maxSurgePercent: message?.maxSurgePercent ?? defaultRollout.maxSurgePercent,
+    strategy: message?.strategy === RolloutStrategy.AVAILABILITY ? "AVAILABILITY" : "AUTO",
+    minReadyTimeMs: msOf(message?.minReadyTime, defaultRollout.minReadyTimeMs),
+    progressDeadlineMs: msOf(message?.progressDeadline, defaultRollout.progressDeadlineMs),
+    maxStartFailures: message?.maxStartFailures ?? defaultRollout.maxStartFailures,
+    autoRollback: message?.autoRollback ?? defaultRollout.autoRollback,
   };
 }
 
@@ -78,23 +101,25 @@ function programFromMessage(message: ProgramMessage | undefined): Program {
   const kind = message?.kind;
   if (kind?.case === "module") return { kind: "module", path: kind.value.path, exportName: kind.value.exportName };
   if (kind?.case === "command") return { kind: "command", argv: kind.value.argv };
-  throw invalid([{ field: "spec.program", description: "set one of module and command" }]);
+  throw new Error("validation lets no spec without a program through");
 }
 
-/** A Value or Struct as JSON; NaN and infinities, which JSON does not have, become violations. */
-function jsonOf(message: unknown, field: string, violations: FieldViolation[]): Json | undefined {
+/** A Value or Struct as JSON. Throws what protobuf-es says of one that is none. */
+function jsonOf(message: unknown): Json | undefined {
   if (message === undefined) return undefined;
+  // A Struct is JSON as protobuf-es holds it; a Value is a message.
+  const isValue = (message as { $typeName?: string }).$typeName === "google.protobuf.Value";
+  return (isValue ? toJson(ValueSchema, message as never) : message) as Json;
+}
+
+/** NaN and infinities are numbers of protobuf and not of JSON. */
+function jsonViolations(message: unknown, field: string): readonly FieldViolation[] {
   try {
-    // A Struct is JSON as protobuf-es holds it; a Value is a message.
-    const json =
-      (message as { $typeName?: string }).$typeName === "google.protobuf.Value" ? toJson(ValueSchema, message as never) : message;
-    const problem = notJson(json as JsonValue);
-    if (problem === "") return json as Json;
-    violations.push({ field, description: problem });
+    const problem = notJson((jsonOf(message) ?? null) as JsonValue);
+    return problem === "" ? [] : [{ field, description: problem }];
   } catch (cause) {
-    violations.push({ field, description: `is not JSON: ${cause instanceof Error ? cause.message : String(cause)}` });
+    return [{ field, description: `is not JSON: ${cause instanceof Error ? cause.message : String(cause)}` }];
   }
-  return undefined;
 }
 
 function notJson(value: JsonValue): string {
@@ -135,6 +160,7 @@ export function deploymentToMessage(
       ongoingRequests: BigInt(ongoing),
       queuedRequests: BigInt(observed.queued(record.spec.name)),
       reconciling: status.reconciling,
+      paused: record.pausedSinceMs !== undefined,
     },
     uid: record.uid,
     createTime: timestampFromMs(record.createdAtMs),
@@ -179,6 +205,15 @@ export function specToMessage(spec: DeploymentSpec): MessageInitShape<typeof Dep
     startupTimeout: durationFromMs(spec.startupTimeoutMs),
     requestTimeout: durationFromMs(spec.requestTimeoutMs),
     labels: { ...spec.labels },
+    rollout: {
+      maxUnavailablePercent: spec.rollout.maxUnavailablePercent,
+      maxSurgePercent: spec.rollout.maxSurgePercent,
+      strategy: RolloutStrategy[spec.rollout.strategy],
+      minReadyTime: durationFromMs(spec.rollout.minReadyTimeMs),
+      progressDeadline: durationFromMs(spec.rollout.progressDeadlineMs),
+      maxStartFailures: spec.rollout.maxStartFailures,
+      autoRollback: spec.rollout.autoRollback,
+    },
   };
 }
 

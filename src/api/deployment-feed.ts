@@ -1,11 +1,10 @@
 import type { Deployment } from "../../gen/drover/v1/deployment_pb.ts";
 import { refusal } from "../core/errors.ts";
 import type { Mirror, MirrorEvent } from "../store/mirror.ts";
+import { EventQueue } from "./event-queue.ts";
 
 /** Events kept for watches that resume. */
 const eventsKept = 5_000;
-/** Events that a watch may be behind before it is told to start again. */
-const behindMax = 5_000;
 
 /** A change of one deployment; `deployment` undefined: it is gone. */
 export interface FeedEvent {
@@ -14,11 +13,20 @@ export interface FeedEvent {
   readonly deployment: Deployment | undefined;
 }
 
+/** One reader of the feed. */
+export interface FeedWatch {
+  /** What came between the revision asked for and the begin of the watch. */
+  readonly backlog: readonly FeedEvent[];
+  /** What comes since. Ends with WATCH_EXPIRED when the reader falls too far behind. */
+  readonly queue: EventQueue<FeedEvent>;
+  readonly close: () => void;
+}
+
 /** Every change of every deployment in order, as clients see it: kept for a while, and handed to those who watch. */
 export class DeploymentFeed {
   readonly #mirror: Mirror;
   readonly #compose: (name: string) => Deployment | undefined;
-  readonly #watches = new Set<Watch>();
+  readonly #watches = new Set<EventQueue<FeedEvent>>();
   readonly #unsubscribe: () => void;
   #events: FeedEvent[] = [];
   /** Every event after this revision is kept. */
@@ -32,14 +40,15 @@ export class DeploymentFeed {
   }
 
   /** Begins a watch after `revision`. Fails with WATCH_EXPIRED if not all that came since is kept. */
-  watch(revision: number): Watch {
+  watch(revision: number): FeedWatch {
     if (revision < this.#since || revision > this.#mirror.revision) throw expired(revision);
-    const watch = new Watch(
-      this.#events.filter((event) => event.revision > revision),
-      () => this.#watches.delete(watch),
-    );
-    this.#watches.add(watch);
-    return watch;
+    const queue = new EventQueue<FeedEvent>((event) => expired(event.revision));
+    this.#watches.add(queue);
+    return {
+      backlog: this.#events.filter((event) => event.revision > revision),
+      queue,
+      close: () => this.#watches.delete(queue),
+    };
   }
 
   close(): void {
@@ -56,7 +65,7 @@ export class DeploymentFeed {
     }
     const { revision, kind, key, value } = event.change;
     const name = kind === "replica" ? (value as { readonly deployment: string } | undefined)?.deployment : key;
-    if (kind === "revision") return;
+    if (kind === "revision" || kind === "decision") return;
     // A replica's record goes only after it has ended, which was told before.
     if (name === undefined || (kind === "progress" && value === undefined)) return;
     const deployment = this.#compose(name);
@@ -70,48 +79,4 @@ export class DeploymentFeed {
 
 function expired(revision: number): Error {
   return refusal("WATCH_EXPIRED", `the changes after revision ${revision} are not all kept any more: watch again without resume_revision`);
-}
-
-/** One reader of the feed. */
-export class Watch {
-  /** What came between the revision asked for and the begin of the watch. */
-  readonly backlog: readonly FeedEvent[];
-  readonly #onClose: () => void;
-  #queue: FeedEvent[] = [];
-  #wake = () => {};
-  #ended = false;
-  #error: Error | undefined;
-
-  constructor(backlog: readonly FeedEvent[], onClose: () => void) {
-    this.backlog = backlog;
-    this.#onClose = onClose;
-  }
-
-  push(event: FeedEvent): void {
-    if (this.#queue.length < behindMax) this.#queue.push(event);
-    else this.end(expired(event.revision));
-    this.#wake();
-  }
-
-  end(error?: Error): void {
-    this.#ended = true;
-    this.#error ??= error;
-    this.#wake();
-  }
-
-  /** What comes, in order, until the watch is ended. Fails with WATCH_EXPIRED when the reader falls too far behind. */
-  async *events(): AsyncGenerator<FeedEvent> {
-    while (!this.#ended) {
-      const ready = this.#queue;
-      this.#queue = [];
-      yield* ready;
-      if (this.#queue.length === 0 && !this.#ended) await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-    if (this.#error !== undefined) throw this.#error;
-  }
-
-  close(): void {
-    this.end();
-    this.#onClose();
-  }
 }

@@ -8,59 +8,107 @@ import type { CommitResult, Entry, Store, Write } from "../store/store.ts";
 /** Tries of a change that others keep getting ahead of. */
 const triesMax = 5;
 
-/** A change of one deployment: from what is there to what is to be. */
-export interface Mutation {
+type Maybe = DeploymentRecord | undefined;
+
+/** What became of one deployment; undefined: there is none. */
+export interface Changed {
   readonly name: string;
-  /** What to write; the same record: nothing. Throws what the caller is to be told. */
-  readonly change: (before: DeploymentRecord | undefined) => DeploymentRecord | undefined;
-  /** What is written with it, in the same commit. */
-  readonly beside?: (after: DeploymentRecord, before: DeploymentRecord | undefined) => readonly Write[];
-  /** Kept with the write, for a retry of the same request. */
-  readonly request?: {
-    readonly id: string;
-    readonly fingerprint: string;
-    readonly answer: (after: DeploymentRecord | undefined, before: DeploymentRecord | undefined) => string;
-  };
+  readonly before: Maybe;
+  readonly after: Maybe;
 }
 
-export type MutationResult =
-  | { readonly kind: "done"; readonly before: DeploymentRecord | undefined; readonly record: DeploymentRecord | undefined }
+/** What somebody asked for under an id, kept with the write for a retry. */
+interface Request<Answered extends readonly unknown[]> {
+  readonly id: string;
+  readonly fingerprint: string;
+  readonly answer: (...changed: Answered) => string;
+}
+
+/** A change of deployments: from what is there to what is to be. */
+export interface Changes {
+  /** The deployments, each once; asked anew at each try. */
+  readonly names: () => Promise<readonly string[]>;
+  /** What to write; the same record: nothing. Throws what the caller is to be told, and then nothing is written. */
+  readonly change: (before: Maybe, name: string) => Maybe;
+}
+
+/** A change to be made: all of it in one commit, or nothing. */
+export interface Mutations extends Changes {
+  /** What is written with a deployment that changes, in the same commit. */
+  readonly beside?: (after: DeploymentRecord, before: Maybe) => readonly Write[];
+  readonly request?: Request<[changed: readonly Changed[]]>;
+}
+
+export type MutationResult<Done> =
+  | ({ readonly kind: "done" } & Done)
   /** The request was carried out before, with this answer. */
   | { readonly kind: "replayed"; readonly answer: string };
 
-/** Reads, changes and writes a deployment; reads again if somebody else wrote it meanwhile. */
-export async function mutate(store: Store, { name, change, beside, request }: Mutation): Promise<MutationResult> {
-  if (request !== undefined) {
-    const before = await store.recall(request.id, request.fingerprint);
-    if (before !== undefined) return settled(before, request.id, {});
-  }
-  for (let tries = 0; tries < triesMax; tries++) {
-    const entry = await store.get("deployment", name);
-    const after = change(entry?.value);
-    const writes =
-      after === undefined || after === entry?.value ? [] : [writeOf(name, entry, after), ...(beside?.(after, entry?.value) ?? [])];
-    if (writes.length === 0 && request === undefined) return { kind: "done", before: entry?.value, record: after };
-    const result = await store.commit(
-      writes,
-      request === undefined ? {} : { request: { ...request, answer: request.answer(after, entry?.value) } },
-    );
-    if (result.kind !== "conflict") return settled(result, request?.id ?? "", { before: entry?.value, record: after });
-  }
-  throw refusal("CONFLICT", `others keep changing deployment "${name}": try again`, { retryAfterMs: 100 });
+/** A change of one deployment. */
+export interface Mutation extends Pick<Mutations, "beside"> {
+  readonly name: string;
+  readonly change: (before: Maybe) => Maybe;
+  readonly request?: Request<[after: Maybe, before: Maybe]>;
 }
 
-function writeOf(name: string, before: Entry<"deployment"> | undefined, after: DeploymentRecord): Write {
-  return { put: "deployment", key: name, version: before?.version ?? 0, value: after };
+/** As `mutateAll`, for one deployment. */
+export async function mutate(
+  store: Store,
+  { name, change, beside, request }: Mutation,
+): Promise<MutationResult<{ readonly before: Maybe; readonly record: Maybe }>> {
+  const result = await mutateAll(store, {
+    names: async () => [name],
+    change,
+    ...(beside && { beside }),
+    ...(request && { request: { ...request, answer: ([changed]) => request.answer(changed?.after, changed?.before) } }),
+  });
+  if (result.kind === "replayed") return result;
+  const [changed] = result.changed;
+  return { kind: "done", before: changed?.before, record: changed?.after };
+}
+
+/** Reads, changes and writes deployments, all or none; reads all again if somebody else wrote one of them meanwhile. */
+export async function mutateAll(
+  store: Store,
+  { request, beside, ...changes }: Mutations,
+): Promise<MutationResult<{ readonly changed: readonly Changed[] }>> {
+  const before = request && (await store.recall(request.id, request.fingerprint));
+  if (request && before) return settled(before, request.id, []);
+  let names: readonly string[] = [];
+  for (let tries = 0; tries < triesMax; tries++) {
+    const found = await changedBy(store, changes);
+    names = found.map(({ name }) => name);
+    const writes = found.flatMap(({ name, version, before, after }): readonly Write[] =>
+      after === undefined || after === before
+        ? []
+        : [{ put: "deployment", key: name, version, value: after }, ...(beside?.(after, before) ?? [])],
+    );
+    if (writes.length === 0 && request === undefined) return { kind: "done", changed: found };
+    const result = await store.commit(writes, request ? { request: { ...request, answer: request.answer(found) } } : {});
+    if (result.kind !== "conflict") return settled(result, request?.id ?? "", found);
+  }
+  const which = names.length === 1 ? `deployment "${names[0]}"` : "these deployments";
+  throw refusal("CONFLICT", `others keep changing ${which}: try again`, { retryAfterMs: 100 });
+}
+
+/** What a change would make of deployments as they are now. */
+export async function changedBy(store: Store, { names, change }: Changes): Promise<readonly (Changed & { readonly version: number })[]> {
+  const all = await names();
+  const entries = await Promise.all(all.map((name): Promise<Entry<"deployment"> | undefined> => store.get("deployment", name)));
+  return all.map((name, index) => {
+    const entry = entries[index];
+    return { name, version: entry?.version ?? 0, before: entry?.value, after: change(entry?.value, name) };
+  });
 }
 
 function settled(
   result: CommitResult,
   requestId: string,
-  { before, record }: { readonly before?: DeploymentRecord | undefined; readonly record?: DeploymentRecord | undefined },
-): MutationResult {
+  changed: readonly Changed[],
+): MutationResult<{ readonly changed: readonly Changed[] }> {
   switch (result.kind) {
     case "committed":
-      return { kind: "done", before, record };
+      return { kind: "done", changed };
     case "replayed":
       return { kind: "replayed", answer: result.answer };
     case "reused":

@@ -6,7 +6,7 @@ import type { DeploymentRecord, RevisionRecord } from "../core/deployment.ts";
 import { refusal } from "../core/errors.ts";
 import { hasEnded } from "../core/replica.ts";
 import type { Mirror } from "../store/mirror.ts";
-import { revisionKey, type Write } from "../store/store.ts";
+import { type Entry, partKey, type Write } from "../store/store.ts";
 import { specToMessage } from "./convert.ts";
 
 /** What is written when a deployment has a new revision: its record; and those go that need not be kept. */
@@ -15,16 +15,16 @@ export function revisionWrites(mirror: Mirror, after: DeploymentRecord, before: 
   const { name } = after.spec;
   const { uid, revision, spec, updatedAtMs } = after;
   const value: RevisionRecord = { uid, deployment: name, revision, spec, createdAtMs: updatedAtMs };
-  const kept = mirror.revisionsOf(name).filter(({ value }) => value.uid === uid);
+  const kept = revisionsOf(mirror, after);
   const inUse = new Set([
     ...replicaRevisions(mirror, name),
     revision,
     ...(before ? [before.revision] : []),
-    ...(mirror.progress(name)?.value.healthyRevisions.slice(-1) ?? []),
+    ...healthyRevisions(mirror, after).slice(-1),
   ]);
   const forgotten = new Set(revisionsToForget([revision, ...kept.map((entry) => entry.value.revision)], inUse));
   return [
-    { put: "revision", key: revisionKey(name, revision), version: 0, value },
+    { put: "revision", key: partKey(name, revision), version: 0, value },
     ...kept.flatMap(({ key, version, value }): Write[] => (forgotten.has(value.revision) ? [{ delete: "revision", key, version }] : [])),
   ];
 }
@@ -32,10 +32,8 @@ export function revisionWrites(mirror: Mirror, after: DeploymentRecord, before: 
 /** The revision that a rollback goes to. Fails with REVISION_NOT_FOUND or NO_HEALTHY_REVISION. */
 export function revisionToGoBackTo(mirror: Mirror, record: DeploymentRecord, wanted: number): RevisionRecord {
   const { name } = record.spec;
-  const kept = new Map(
-    mirror.revisionsOf(name).flatMap(({ value }) => (value.uid === record.uid ? [[value.revision, value] as const] : [])),
-  );
-  const revision = wanted || revisionBefore(record, mirror.progress(name)?.value.healthyRevisions ?? [], new Set(kept.keys()));
+  const kept = new Map(revisionsOf(mirror, record).map(({ value }) => [value.revision, value]));
+  const revision = wanted || revisionBefore(record, healthyRevisions(mirror, record), new Set(kept.keys()));
   if (revision === undefined) {
     throw refusal(
       "NO_HEALTHY_REVISION",
@@ -54,10 +52,9 @@ export function revisionToGoBackTo(mirror: Mirror, record: DeploymentRecord, wan
 /** The revisions of a deployment as clients see them, the newest first. */
 export function revisionsToMessage(mirror: Mirror, record: DeploymentRecord): readonly MessageInitShape<typeof RevisionSchema>[] {
   const { name } = record.spec;
-  const healthy = mirror.progress(name)?.value.healthyRevisions ?? [];
-  const running = mirror.replicasOf(name).filter(({ value }) => value.state === "RUNNING");
-  return mirror
-    .revisionsOf(name)
+  const healthy = healthyRevisions(mirror, record);
+  const running = mirror.replicasOf(name).filter(({ value }) => value.uid === record.uid && value.state === "RUNNING");
+  return revisionsOf(mirror, record)
     .toReversed()
     .map(({ value: { revision, spec, createdAtMs } }) => ({
       revision: BigInt(revision),
@@ -67,6 +64,16 @@ export function revisionsToMessage(mirror: Mirror, record: DeploymentRecord): re
       wasHealthy: healthy.includes(revision),
       runningReplicas: running.filter(({ value }) => value.revision === revision).length,
     }));
+}
+
+/** Of this deployment, not of an earlier one of the same name; the oldest first. */
+function revisionsOf(mirror: Mirror, { uid, spec }: DeploymentRecord): readonly Entry<"revision">[] {
+  return mirror.revisionsOf(spec.name).filter(({ value }) => value.uid === uid);
+}
+
+function healthyRevisions(mirror: Mirror, { uid, spec }: DeploymentRecord): readonly number[] {
+  const progress = mirror.progress(spec.name)?.value;
+  return progress?.uid === uid ? progress.healthyRevisions : [];
 }
 
 function replicaRevisions(mirror: Mirror, deployment: string): readonly number[] {

@@ -10,7 +10,7 @@ export type Act = <A extends readonly unknown[]>(
   run: (session: Session, ...given: A) => Promise<number>,
 ) => (...given: unknown[]) => Promise<void>;
 
-export type Format = "table" | "yaml" | "json";
+export type Format = "table" | "text" | "yaml" | "json";
 
 /** `-o`: how a reading command prints. */
 export function outputOption(standard: Format = "table"): Option {

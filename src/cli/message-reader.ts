@@ -1,4 +1,4 @@
-import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, type LineCounter, type Node, type Pair, type YAMLMap } from "yaml";
 import type { Json } from "../core/json.ts";
 import { didYouMean } from "./did-you-mean.ts";
@@ -9,6 +9,8 @@ const nodesMax = 100_000;
 const levelsMax = 64;
 
 type Fields = Record<string, Json>;
+/** What one value of a field is. */
+type ValueKind = Pick<DescField, "message" | "enum" | "scalar">;
 
 /** Reads a YAML document as proto JSON of a message, and notes what is wrong with it and where everything stands. */
 export class MessageReader {
@@ -70,7 +72,7 @@ export class MessageReader {
   #field(given: unknown, field: DescField, path: string, level: number): Json {
     if (field.fieldKind === "list") return this.#list(given, field, path, level);
     if (field.fieldKind === "map") return this.#map(given, field, path, level);
-    return this.#single(given, field.message, field.scalar, path, level);
+    return this.#single(given, field, path, level);
   }
 
   #list(given: unknown, field: DescField & { fieldKind: "list" }, path: string, level: number): Json {
@@ -79,21 +81,22 @@ export class MessageReader {
     return node.items.map((item, index) => {
       const itemPath = `${path}[${index}]`;
       this.lines.set(itemPath, this.#lineOf(item, this.lines.get(path) ?? 1));
-      return this.#single(item, field.message, field.scalar, itemPath, level + 1);
+      return this.#single(item, field, itemPath, level + 1);
     });
   }
 
   #map(given: unknown, field: DescField & { fieldKind: "map" }, path: string, level: number): Json {
     const node = this.#enter(given, path, level);
     if (!isMap(node)) return this.#wrong(node, path, "names with values");
-    return this.#entries(node, path, (value, entryPath) => this.#single(value, field.message, field.scalar, entryPath, level + 1), true);
+    return this.#entries(node, path, (value, entryPath) => this.#single(value, field, entryPath, level + 1), true);
   }
 
-  #single(given: unknown, message: DescMessage | undefined, scalar: ScalarType | undefined, path: string, level: number): Json {
-    if (message) return this.#message(given, message, path, level);
+  #single(given: unknown, kind: ValueKind, path: string, level: number): Json {
+    if (kind.message) return this.#message(given, kind.message, path, level);
     const node = this.#enter(given, path, level);
+    if (kind.enum) return this.#enum(node, kind.enum, path);
     const value = isScalar(node) ? node.value : undefined;
-    switch (scalar) {
+    switch (kind.scalar) {
       case ScalarType.STRING:
         if (typeof value === "string") return value;
         if (isScalar(node) && value !== null)
@@ -111,6 +114,15 @@ export class MessageReader {
       default:
         throw new Error(`${path}: a field of a kind that specs do not have`);
     }
+  }
+
+  /** By its full name, or without what all names of the enum begin with; in any case. */
+  #enum(node: unknown, { values }: DescEnum, path: string): Json {
+    const given = isScalar(node) && typeof node.value === "string" ? node.value.toUpperCase() : undefined;
+    const found = values.find(({ name, localName }) => name === given || localName === given);
+    if (found) return found.name;
+    const names = values.filter(({ number }) => number !== 0).map(({ localName }) => localName);
+    return this.#wrong(node, path, names.join(" or "));
   }
 
   #duration(node: unknown, path: string): Json {

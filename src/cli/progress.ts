@@ -1,18 +1,37 @@
-import type { Deployment } from "../../gen/drover/v1/deployment_pb.ts";
+import { type Deployment, DeploymentState, type DeploymentStatus } from "../../gen/drover/v1/deployment_pb.ts";
 import type { Output } from "./io.ts";
 import { colorState, deploymentState, firstLine, plain, runningOf } from "./print.ts";
 import type { Colors } from "./session.ts";
 
-/** `sentiment  UPDATING  1/2 running  starting sentiment-x7k2p`, without colours. */
+/** What all lines begin with, without colours: `sentiment  HEALTHY  2/2 running`. */
 export function progressLine(deployment: Deployment): string {
-  return progressParts(deployment).join("  ");
+  return progressParts(deployment, false).join("  ");
 }
 
-function progressParts({ spec, status }: Deployment): [name: string, state: string, running: string, message?: string] {
-  const parts: [string, string, string] = [spec?.name ?? "", deploymentState(status), `${runningOf(status)} running`];
-  // A status message begins with the same numbers in words.
-  const message = firstLine((status?.message ?? "").replace(/^\d+ of \d+ running(; |$)/, ""));
+function progressParts({ spec, status }: Deployment, drawn: boolean): [name: string, state: string, counts: string, message?: string] {
+  const counts = rolloutProgress(status, drawn) || `${runningOf(status)} running`;
+  const parts: [string, string, string] = [spec?.name ?? "", deploymentState(status), counts];
+  const message = firstLine(restOfMessage(status));
   return message ? [...parts, message] : parts;
+}
+
+/** A status message begins with the numbers of replicas in words, which are shown otherwise; before them may be why it is blocked. */
+export function restOfMessage(status: DeploymentStatus | undefined): string {
+  return (status?.message ?? "").replace(/^([A-Z_]+: )?\d+ of \d+ running[^;\n]*(; |$)/, "$1");
+}
+
+const barCells = 10;
+
+/** `[######----] 6/10 new, 3 old, 9 available`, with blocks where it is `drawn` on a terminal; empty: nothing is being replaced. */
+export function rolloutProgress(status: DeploymentStatus | undefined, drawn: boolean): string {
+  if (status === undefined) return "";
+  const { state, targetReplicas: target, runningReplicas: running, updatedReplicas: updated } = status;
+  const resting = state === DeploymentState.HEALTHY || state === DeploymentState.DELETING;
+  if (resting || (state !== DeploymentState.UPDATING && updated >= running)) return "";
+  const full = target === 0 ? barCells : Math.min(barCells, Math.floor((barCells * updated) / target));
+  const [done, left] = drawn ? ["\u2588", "\u2591"] : ["#", "-"];
+  const bar = `[${done.repeat(full)}${left.repeat(barCells - full)}]`;
+  return `${bar} ${updated}/${target} new, ${Math.max(0, running - updated)} old, ${running} available`;
 }
 
 /** One line for each thing that changes: rewritten in place on a terminal, else printed once a change. */
@@ -28,7 +47,7 @@ export class Progress {
   }
 
   show(deployment: Deployment): void {
-    const [name, state, ...rest] = progressParts(deployment);
+    const [name, state, ...rest] = progressParts(deployment, this.#output.isTTY === true);
     this.line(name, [name, state, ...rest].join("  "), [name, colorState(this.#colors, state), ...rest].join("  "));
   }
 

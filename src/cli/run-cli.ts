@@ -4,11 +4,14 @@ import type { Act, AddCommand } from "./command.ts";
 import { addCluster } from "./commands/cluster.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addDeploy } from "./commands/deploy.ts";
+import { addExplain } from "./commands/explain.ts";
 import { addGet } from "./commands/get.ts";
 import { addInvoke } from "./commands/invoke.ts";
 import { addList } from "./commands/list.ts";
 import { addLogs } from "./commands/logs.ts";
+import { addPause } from "./commands/pause.ts";
 import { addReplicas } from "./commands/replicas.ts";
+import { addResume } from "./commands/resume.ts";
 import { addRevisions } from "./commands/revisions.ts";
 import { addRollback } from "./commands/rollback.ts";
 import { addRun } from "./commands/run.ts";
@@ -24,6 +27,7 @@ const commands: readonly AddCommand[] = [
   addDeploy,
   addRun,
   addStatus,
+  addExplain,
   addList,
   addGet,
   addReplicas,
@@ -32,6 +36,8 @@ const commands: readonly AddCommand[] = [
   addScale,
   addRevisions,
   addRollback,
+  addPause,
+  addResume,
   addDelete,
   addCluster,
 ];

@@ -2,20 +2,29 @@ import { type Deployment, DeploymentState } from "../../gen/drover/v1/deployment
 import { StatusError } from "../core/errors.ts";
 import { printDuration } from "./duration.ts";
 import { CliError, exitCodes, failureLines } from "./failure.ts";
-import { colorState, deploymentState, plain } from "./print.ts";
+import { colorState, deploymentState, pausedInWords, plain } from "./print.ts";
 import { Progress, progressLine } from "./progress.ts";
 import type { Session } from "./session.ts";
 import { watchDeployments } from "./watch.ts";
 
 /** What a wait makes of a deployment as it is now; undefined: go on waiting. */
-type Verdict = { readonly done: string } | { readonly failed: string } | undefined;
+type Verdict = { readonly done: string } | { readonly paused: string } | { readonly failed: string } | undefined;
 type Judge = (deployment: Deployment | undefined) => Verdict;
 
-/** Waits until each deployment is healthy at the generation given or later, showing progress. Gives the exit code. */
-export function waitUntilHealthy(session: Session, wanted: readonly Deployment[], timeoutMs: number): Promise<number> {
-  const judges = new Map(
-    wanted.map((deployment) => [deployment.spec?.name ?? "", (now: Deployment | undefined) => judgeHealth(deployment, now)]),
-  );
+/**
+ * Waits until each deployment is healthy at the generation given or later, or its rollout is paused, and until those that were pruned
+ * are gone, showing progress. Gives the exit code.
+ */
+export function waitUntilHealthy(
+  session: Session,
+  wanted: readonly Deployment[],
+  timeoutMs: number,
+  pruned: readonly string[] = [],
+): Promise<number> {
+  const judges = new Map<string, Judge>();
+  for (const deployment of wanted) judges.set(deployment.spec?.name ?? "", (now) => judgeHealth(deployment, now));
+  for (const name of pruned)
+    judges.set(name, (now) => (now?.status?.state === DeploymentState.DELETING ? undefined : { done: `${name}  deleted` }));
   return waitFor(session, judges, timeoutMs, "goes on without you: `drover status` shows how");
 }
 
@@ -30,12 +39,13 @@ export function waitUntilGone(session: Session, deleted: readonly Deployment[], 
 function judgeHealth(wanted: Deployment, now: Deployment | undefined): Verdict {
   const name = wanted.spec?.name ?? "";
   if (!now || now.uid !== wanted.uid) return { failed: `${name}: was deleted meanwhile` };
-  const { state = DeploymentState.UNSPECIFIED, observedGeneration = 0n, message = "" } = now.status ?? {};
+  const { state = DeploymentState.UNSPECIFIED, observedGeneration = 0n, message = "", paused = false } = now.status ?? {};
   const failed = { failed: `${name}: ${deploymentState(now.status)}: ${plain(message)}` };
   if (state === DeploymentState.DELETING) return failed;
   if (observedGeneration < (wanted.status?.generation ?? 0n)) return undefined;
   if (state === DeploymentState.HEALTHY) return { done: progressLine(now) };
-  return state === DeploymentState.DEPLOY_FAILED || state === DeploymentState.UNHEALTHY ? failed : undefined;
+  if (state === DeploymentState.DEPLOY_FAILED || state === DeploymentState.UNHEALTHY) return failed;
+  return paused && state === DeploymentState.UPDATING ? { paused: `${name}: ${pausedInWords(name)}` } : undefined;
 }
 
 async function waitFor(session: Session, judges: ReadonlyMap<string, Judge>, timeoutMs: number, afterwards: string): Promise<number> {
@@ -55,6 +65,7 @@ async function waitFor(session: Session, judges: ReadonlyMap<string, Judge>, tim
         waiting.delete(name);
         progress.clear();
         if ("failed" in judged) failures.push(judged.failed);
+        else if ("paused" in judged) session.note(judged.paused);
         else session.print(colored(session, judged.done));
       }
       if (waiting.size === 0) break;

@@ -1,4 +1,4 @@
-import type { DeploymentRecord, DeploymentSpec } from "./deployment.ts";
+import type { DeploymentRecord, DeploymentSpec, FailedRollout } from "./deployment.ts";
 import { type Json, type JsonObject, sameJson } from "./json.ts";
 
 /** What a new spec costs, the least first: nothing, the controller's attention only, or new replicas. */
@@ -21,6 +21,7 @@ export const fieldEffects: Readonly<Record<keyof DeploymentSpec, Effect>> = {
   startupTimeoutMs: "LIVE",
   requestTimeoutMs: "LIVE",
   labels: "LIVE",
+  rollout: "LIVE",
 };
 
 const fields = Object.keys(fieldEffects) as (keyof DeploymentSpec)[];
@@ -57,26 +58,59 @@ export function firstRecord(spec: DeploymentSpec, uid: string, nowMs: number): D
   return { uid, spec, generation: 1, revision: 1, newestRevision: 1, configGeneration: 1, createdAtMs: nowMs, updatedAtMs: nowMs };
 }
 
-/** The record after `spec` replaced its spec; the same record if nothing changes. */
+/**
+ * The record after `spec` replaced its spec; the same record if nothing changes. A paused rollout stays paused; that one has failed is
+ * known to whoever changes the deployment afterwards, and is not told any more.
+ */
 export function nextRecord(record: DeploymentRecord, spec: DeploymentSpec, nowMs: number): DeploymentRecord {
   const effect = effectOf(record.spec, spec);
-  if (effect === "NONE") return record;
-  const newestRevision = record.newestRevision + (effect === "ROLLOUT" ? 1 : 0);
-  return { ...withSpec(record, spec, nowMs), revision: effect === "ROLLOUT" ? newestRevision : record.revision, newestRevision };
+  if (effect === "NONE") return acknowledged(record);
+  const next = acknowledged(withSpec(record, spec, nowMs));
+  if (effect !== "ROLLOUT") return next;
+  const { rolledBackAtMs, ...fresh } = next;
+  const newestRevision = record.newestRevision + 1;
+  return { ...fresh, revision: newestRevision, newestRevision };
 }
 
 /**
  * The record after going back to an old revision: what its replicas are started with is as it was then; what only the controller
- * reads, such as the number of replicas, stays as it is now.
+ * reads, such as the number of replicas, stays as it is now. A paused rollout goes on. `failed`: the rollout that it was left for, if
+ * not a person decided.
  */
 export function rolledBack(
   record: DeploymentRecord,
   to: { readonly revision: number; readonly spec: DeploymentSpec },
   nowMs: number,
+  failed?: FailedRollout,
 ): DeploymentRecord {
   const old = Object.fromEntries(fields.filter((field) => fieldEffects[field] === "ROLLOUT").map((field) => [field, to.spec[field]]));
   const { userConfig, ...spec } = { ...record.spec, ...old } as DeploymentSpec;
-  return { ...withSpec(record, userConfig === undefined ? spec : { ...spec, userConfig }, nowMs), revision: to.revision };
+  const next = withSpec(record, userConfig === undefined ? spec : { ...spec, userConfig }, nowMs);
+  const { pausedSinceMs, failedRollout, ...going } = next;
+  return { ...going, revision: to.revision, rolledBackAtMs: nowMs, ...(failed === undefined ? {} : { failedRollout: failed }) };
+}
+
+/** The record without the note that a rollout has failed; the same record if there is none. */
+export function acknowledged(record: DeploymentRecord): DeploymentRecord {
+  const { failedRollout, ...known } = record;
+  return failedRollout === undefined ? record : known;
+}
+
+/** The record with another number of replicas; the same record if it is that. */
+export function scaled(record: DeploymentRecord, numReplicas: number, nowMs: number): DeploymentRecord {
+  if (numReplicas === record.spec.numReplicas) return record;
+  return acknowledged(withSpec(record, { ...record.spec, numReplicas }, nowMs));
+}
+
+/** The record with its rollout paused; the same record if it is. */
+export function paused(record: DeploymentRecord, nowMs: number): DeploymentRecord {
+  return record.pausedSinceMs === undefined ? { ...record, pausedSinceMs: nowMs } : record;
+}
+
+/** The record with its rollout going on; the same record if it does. */
+export function resumed(record: DeploymentRecord, nowMs: number): DeploymentRecord {
+  const { pausedSinceMs, ...going } = record;
+  return pausedSinceMs === undefined ? record : { ...going, resumedAtMs: nowMs };
 }
 
 function withSpec(record: DeploymentRecord, spec: DeploymentSpec, nowMs: number): DeploymentRecord {
@@ -102,7 +136,7 @@ export function revisionsToForget(revisions: readonly number[], inUse: ReadonlyS
 export function revisionBefore(
   record: DeploymentRecord,
   healthyRevisions: readonly number[],
-  kept: ReadonlySet<number>,
+  kept: { has(revision: number): boolean },
 ): number | undefined {
   return healthyRevisions.findLast((revision) => revision !== record.revision && kept.has(revision));
 }

@@ -10,25 +10,67 @@ const brand: unique symbol = Symbol.for("drover.deployment");
  */
 export const importFlag: unique symbol = Symbol.for("drover.import");
 
+/** A schema of Standard Schema v1 (standardschema.dev): any library's that speaks it, such as zod, valibot and arktype. */
+export interface StandardSchemaV1 {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    validate(value: unknown): StandardResult | Promise<StandardResult>;
+  };
+}
+
+/** The value as the schema gives it, or what is wrong with it. */
+export type StandardResult = { readonly value: unknown; readonly issues?: undefined } | { readonly issues: readonly StandardIssue[] };
+
+/** One thing that is wrong, and the keys on the way to it. */
+export interface StandardIssue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+/** What a definition says in code only: it is not part of a spec. */
+export interface DefinitionInCode {
+  /** Gives the program's own gRPC services for an instance. */
+  readonly services?: ((instance: never) => readonly unknown[]) | undefined;
+  /** What every `user_config` must satisfy, and what makes of it the value that the program gets. */
+  readonly userConfigSchema?: StandardSchemaV1 | undefined;
+}
+
 /** What a module exports to be deployed. */
-export interface Definition {
+export interface Definition extends DefinitionInCode {
   readonly [brand]: true;
   /** The class or the function. */
   readonly target: unknown;
   readonly settings: DeploymentOptions;
-  /** Gives the program's own gRPC services for an instance; in code only, not part of a spec. */
-  readonly services: ((instance: never) => readonly unknown[]) | undefined;
 }
 
 /** A definition found in a module, and the name it is exported by. */
 export type Found = { readonly definition: Definition; readonly exportName: string } | { readonly error: string };
 
 /** Makes a definition; throws a TypeError that names the first option that is unknown or of the wrong type. */
-export function define(target: unknown, settings: DeploymentOptions = {}, services?: Definition["services"]): Definition {
+export function define(target: unknown, settings: DeploymentOptions = {}, inCode: DefinitionInCode = {}): Definition {
+  const { services, userConfigSchema } = inCode;
   if (typeof target !== "function") throw new TypeError(`deployment: must be given a class or a function, not ${typeof target}`);
   if (services !== undefined && typeof services !== "function") throw new TypeError("deployment option services: must be a function");
+  if (userConfigSchema !== undefined) checkSchema(userConfigSchema, target);
   optionsJson(settings);
-  return Object.freeze({ [brand]: true as const, target, settings: Object.freeze({ ...settings }), services });
+  return Object.freeze({ [brand]: true as const, target, settings: Object.freeze({ ...settings }), services, userConfigSchema });
+}
+
+function checkSchema(schema: unknown, target: unknown): void {
+  // A schema may be a function too: arktype's are.
+  const isObject = (typeof schema === "object" && schema !== null) || typeof schema === "function";
+  const standard = isObject ? (schema as Partial<StandardSchemaV1>)["~standard"] : undefined;
+  if (standard?.version !== 1 || typeof standard.validate !== "function") {
+    throw new TypeError(
+      "deployment option userConfigSchema: must be a schema of Standard Schema v1, such as zod, valibot and arktype make",
+    );
+  }
+  if (!isClass(target)) {
+    throw new TypeError(
+      "deployment option userConfigSchema: a function takes no user_config; make it a class with reconfigure(userConfig)",
+    );
+  }
 }
 
 export function isDefinition(x: unknown): x is Definition {

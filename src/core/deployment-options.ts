@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from "./json.ts";
+import type { RolloutStrategy } from "./rollout.ts";
 
 /** A time: `"20s"`, `"1.5s"`, or a number of seconds. */
 export type Duration = string | number;
@@ -23,6 +24,16 @@ export interface DeploymentOptions {
   readonly startupTimeout?: Duration;
   readonly requestTimeout?: Duration;
   readonly labels?: Readonly<Record<string, string>>;
+  /** How replicas are replaced by ones of a new revision. */
+  readonly rollout?: {
+    readonly maxUnavailablePercent?: number;
+    readonly maxSurgePercent?: number;
+    readonly strategy?: RolloutStrategy;
+    readonly minReadyTime?: Duration;
+    readonly progressDeadline?: Duration;
+    readonly maxStartFailures?: number;
+    readonly autoRollback?: boolean;
+  };
 }
 
 /** Checks a value's type and gives it as proto JSON; throws a TypeError that names the option. */
@@ -43,6 +54,15 @@ const readers: { readonly [K in keyof Required<DeploymentOptions>]: Reader } = {
   startupTimeout: readDuration,
   requestTimeout: readDuration,
   labels: readStrings,
+  rollout: record({
+    maxUnavailablePercent: readInteger,
+    maxSurgePercent: readInteger,
+    strategy: readStrategy,
+    minReadyTime: readDuration,
+    progressDeadline: readDuration,
+    maxStartFailures: readInteger,
+    autoRollback: readBoolean,
+  }),
 };
 
 const readOptions = record(readers);
@@ -83,6 +103,15 @@ function readNumber(value: unknown, option: string): number {
 
 function readInteger(value: unknown, option: string): number {
   return Number.isSafeInteger(value) ? (value as number) : fail(option, "a whole number", value);
+}
+
+function readBoolean(value: unknown, option: string): boolean {
+  return typeof value === "boolean" ? value : fail(option, "true or false", value);
+}
+
+/** By its name in the proto. */
+function readStrategy(value: unknown, option: string): string {
+  return value === "AUTO" || value === "AVAILABILITY" ? `ROLLOUT_STRATEGY_${value}` : fail(option, "AUTO or AVAILABILITY", value);
 }
 
 function readDuration(value: unknown, option: string): string {

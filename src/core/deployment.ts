@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "./json.ts";
 import type { Resources } from "./resources.ts";
+import type { RolloutPolicy } from "./rollout.ts";
 
 /** What a replica runs. */
 export type Program =
@@ -27,9 +28,10 @@ export interface DeploymentSpec {
   /** 0: no bound. */
   readonly requestTimeoutMs: number;
   readonly labels: Readonly<Record<string, string>>;
+  readonly rollout: RolloutPolicy;
 }
 
-/** What was asked for. Written by the API only. */
+/** What was asked for. Written by the API, and by the reconcile loop when a rollout has failed and it goes back to an old revision. */
 export interface DeploymentRecord {
   readonly uid: string;
   readonly spec: DeploymentSpec;
@@ -45,6 +47,22 @@ export interface DeploymentRecord {
   readonly updatedAtMs: number;
   /** Set: it is being deleted. */
   readonly deletingSinceMs?: number;
+  /** Set: its rollout is paused. */
+  readonly pausedSinceMs?: number;
+  /** When its rollout was last resumed. */
+  readonly resumedAtMs?: number;
+  /** Set: the revision wanted was gone back to, so it is not left for another when it fails. */
+  readonly rolledBackAtMs?: number;
+  /** Set: the last rollout failed, and the loop went back to an old revision. Until somebody changes the deployment. */
+  readonly failedRollout?: FailedRollout;
+}
+
+/** A rollout that has failed. */
+export interface FailedRollout {
+  readonly revision: number;
+  /** Why, for a person, with the last lines of what a replica printed. */
+  readonly cause: string;
+  readonly atMs: number;
 }
 
 /** The spec with which a revision was made. Written by the API only, once. */
@@ -68,8 +86,12 @@ export interface ProgressRecord {
   readonly failedAtMs: number;
   /** No start before this time; 0: at once. */
   readonly retryAtMs: number;
-  /** Whether a replica of `revision` ever ran. */
+  /** Whether a replica of `revision` was ever available. */
   readonly everRan: boolean;
+  /** When the rollout to `revision` last came forward: when it was first seen, and at each replica that became available. */
+  readonly progressedAtMs: number;
+  /** Why the rollout to `revision` has failed; empty: it has not, or came forward since. */
+  readonly rolloutFailure: string;
   /** Why the last replica failed; empty: none did since the last success. */
   readonly lastFailure: string;
   /** What last was fully running; revision 0: nothing yet. */

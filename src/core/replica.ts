@@ -38,6 +38,10 @@ export const counts = (state: ReplicaState): boolean => order[state] <= 2;
 /** Whether a replica in this state holds the resources it was given. */
 export const holds = (state: ReplicaState): boolean => order[state] >= 1 && order[state] <= 3;
 
+/** Whether it can be counted on: it runs, and has for `minReadyTimeMs`. */
+export const isAvailable = ({ state, readyAtMs }: ReplicaRecord, minReadyTimeMs: number, nowMs: number): boolean =>
+  state === "RUNNING" && nowMs - readyAtMs >= minReadyTimeMs;
+
 /** What a move to another state may set beside it. */
 export type Move = Partial<Pick<ReplicaRecord, "message" | "gpuIndexes" | "address" | "token">>;
 

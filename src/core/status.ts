@@ -1,11 +1,9 @@
 import type { DeploymentRecord, ProgressRecord } from "./deployment.ts";
 import { counts, type ReplicaRecord } from "./replica.ts";
+import { availableMin } from "./rollout.ts";
 
 /** What a deployment is doing. */
 export type DeploymentState = "UPDATING" | "UPSCALING" | "DOWNSCALING" | "HEALTHY" | "UNHEALTHY" | "DEPLOY_FAILED" | "DELETING";
-
-/** Failed starts in a row, with no replica of the revision ever running, after which the deployment has failed. */
-export const startFailuresMax = 5;
 
 export interface DeploymentStatus {
   readonly state: DeploymentState;
@@ -35,32 +33,45 @@ export function statusOf(
   const running = runningReplicas.length;
   const updated = runningReplicas.filter(({ revision }) => revision === deployment.revision).length;
   const draining = replicas.some(({ state }) => state === "DRAINING");
+  const ours = progress?.uid === deployment.uid ? progress : undefined;
   const there = updated === target && live.length === target;
-  const whole = there && progress?.uid === deployment.uid && progress.observedGeneration === deployment.generation;
-  const state = stateOf(deployment, progress, { target, there, whole });
-  const reconciling = !whole || draining || state === "DELETING";
+  // The loop notes it as settled once all have been running for min_ready_time.
+  const whole = there && ours?.observedGeneration === deployment.generation && ours.settled.revision === deployment.revision;
+  const facts = { target, running, updated, there, whole, mixed: live.some(({ revision }) => revision !== deployment.revision) };
+  const state = stateOf(deployment, ours, facts);
   return {
     state,
-    message: whole && state === "HEALTHY" ? "" : messageOf(deployment, progress, replicas, { target, running, updated }),
+    message: state === "HEALTHY" ? "" : messageOf(deployment, ours, replicas, facts),
     target,
     running,
     updated,
-    reconciling,
+    reconciling: !whole || draining || state === "DELETING",
   };
+}
+
+interface Facts {
+  readonly target: number;
+  readonly running: number;
+  readonly updated: number;
+  /** All that is wanted runs, and nothing else. */
+  readonly there: boolean;
+  /** And the loop has seen it so. */
+  readonly whole: boolean;
+  /** Replicas of another revision are left. */
+  readonly mixed: boolean;
 }
 
 function stateOf(
   deployment: DeploymentRecord,
   progress: ProgressRecord | undefined,
-  { target, there, whole }: { readonly target: number; readonly there: boolean; readonly whole: boolean },
+  { target, there, whole, mixed }: Facts,
 ): DeploymentState {
   if (deployment.deletingSinceMs !== undefined) return "DELETING";
+  if (deployment.failedRollout !== undefined) return "DEPLOY_FAILED";
   if (there) return whole ? "HEALTHY" : "UPDATING";
-  const ours = progress?.uid === deployment.uid ? progress : undefined;
-  // A revision is also whole with no replica wanted: that it can run is not known yet.
-  if (ours?.revision === deployment.revision && ours.failedStarts >= startFailuresMax && !ours.everRan) return "DEPLOY_FAILED";
-  const settled = ours?.settled ?? { revision: 0, target: 0 };
-  if (settled.revision !== deployment.revision) return "UPDATING";
+  if (progress?.revision === deployment.revision && progress.rolloutFailure !== "") return "DEPLOY_FAILED";
+  const settled = progress?.settled ?? { revision: 0, target: 0 };
+  if (mixed || settled.revision !== deployment.revision) return "UPDATING";
   if (target > settled.target) return "UPSCALING";
   if (target < settled.target) return "DOWNSCALING";
   return "UNHEALTHY";
@@ -70,24 +81,40 @@ function messageOf(
   deployment: DeploymentRecord,
   progress: ProgressRecord | undefined,
   replicas: readonly ReplicaRecord[],
-  { target, running, updated }: { readonly target: number; readonly running: number; readonly updated: number },
+  { target, running, updated }: Facts,
 ): string {
   if (deployment.deletingSinceMs !== undefined) {
     const left = replicas.filter(({ state }) => state === "DRAINING" || counts(state)).length;
     return left === 1 ? "1 replica finishes its requests" : `${left} replicas finish their requests`;
   }
+  const { revision, pausedSinceMs, failedRollout } = deployment;
   const parts = [
-    updated === running
-      ? `${running} of ${target} running`
-      : `${running} of ${target} running, ${updated} of them of revision ${deployment.revision}`,
+    updated === running ? `${running} of ${target} running` : `${running} of ${target} running, ${updated} of them of revision ${revision}`,
   ];
+  const ours = progress?.revision === revision ? progress : undefined;
+  if (pausedSinceMs !== undefined) parts.push(`the rollout is paused (\`drover resume ${deployment.spec.name}\` lets it go on)`);
+  if (failedRollout !== undefined) {
+    parts.push(`revision ${failedRollout.revision} has failed, and revision ${revision} was gone back to: ${failedRollout.cause}`);
+  } else if (ours && ours.rolloutFailure !== "") parts.push(`the rollout of revision ${revision} has failed: ${ours.rolloutFailure}`);
   const waiting = replicas.filter(({ state, message }) => state === "PENDING" && message !== "");
   if (waiting[0]) parts.push(`${waiting[0].id} ${waiting[0].message}${waiting.length > 1 ? ` (and ${waiting.length - 1} more)` : ""}`);
   const starting = replicas.filter(({ state }) => state === "STARTING");
   if (starting[0]) parts.push(`starting ${starting[0].id}${starting.length > 1 ? ` and ${starting.length - 1} more` : ""}`);
-  if (progress?.uid === deployment.uid && progress.revision === deployment.revision && progress.lastFailure !== "") {
-    const times = progress.failedStarts > 1 ? ` (${progress.failedStarts} failed starts in a row)` : "";
-    parts.push(`last failure${times}: ${progress.lastFailure}`);
+  if (ours && ours.lastFailure !== "" && !ours.rolloutFailure.includes(ours.lastFailure)) {
+    const times = ours.failedStarts > 1 ? ` (${ours.failedStarts} failed starts in a row)` : "";
+    parts.push(`last failure${times}: ${ours.lastFailure}`);
   }
-  return parts.join("; ");
+  return `${isBlocked(deployment, replicas) ? "BLOCKED_NO_CAPACITY: " : ""}${parts.join("; ")}`;
+}
+
+/** A new replica finds no room beside the old ones, and none of these may be missing. */
+function isBlocked({ spec, revision, pausedSinceMs }: DeploymentRecord, replicas: readonly ReplicaRecord[]): boolean {
+  const { numReplicas, rollout } = spec;
+  if (pausedSinceMs !== undefined || rollout.strategy !== "AVAILABILITY" || availableMin(numReplicas, rollout) < numReplicas) return false;
+  const is = (wanted: ReplicaRecord["state"], current: boolean) =>
+    replicas.some((replica) => replica.state === wanted && (replica.revision === revision) === current);
+  const moving = is("STARTING", true) || is("STARTING", false) || is("DRAINING", true) || is("DRAINING", false);
+  return (
+    is("PENDING", true) && is("RUNNING", false) && !moving && replicas.some(({ state, message }) => state === "PENDING" && message !== "")
+  );
 }

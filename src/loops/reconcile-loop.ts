@@ -1,26 +1,23 @@
 import type { Clock, Random } from "../clock/clock.ts";
-import type { DeploymentRecord, Program } from "../core/deployment.ts";
-import { place } from "../core/placement.ts";
+import { type DecisionRecord, decisionsKept, type Verdict } from "../core/decision.ts";
 import { type Action, plan, type SeenReplica } from "../core/plan.ts";
-import { advance, hasEnded, holds, type ReplicaRecord } from "../core/replica.ts";
-import type { Assignment, Engine, EngineReplica } from "../engine/engine.ts";
+import { hasEnded, holds, type ReplicaRecord } from "../core/replica.ts";
+import type { Engine, EngineReplica } from "../engine/engine.ts";
 import type { Log } from "../log/log.ts";
 import type { Mirror } from "../store/mirror.ts";
-import type { Entry, Store, Write } from "../store/store.ts";
+import { type Entry, partKey, type Store, type Write } from "../store/store.ts";
 import type { ReplicaPort } from "./replica-port.ts";
+import { Starter, specOf } from "./starter.ts";
 import { Strays } from "./strays.ts";
 
 /** The longest sleep between two looks; events shorten it. */
 const periodMs = 1_000;
 /** The shortest, so that a row of events is one look. */
 const restMs = 5;
-/** Processes started in one tick, and at the same time. */
-const startsMax = 64;
-const startsAtOnce = 8;
 /** Lines of standard error kept of a failed start, and of a replica that ran. */
 const errorLines = { STARTING: 20, RUNNING: 5 } as Readonly<Record<string, number>>;
+const noErrors: ReadonlyMap<string, readonly string[]> = new Map();
 const idLength = 5;
-const tokenLength = 32;
 
 /** At which versions the records of a deployment were read. */
 interface Versions {
@@ -46,6 +43,7 @@ export interface ReconcileOptions {
 export class ReconcileLoop {
   readonly #options: ReconcileOptions;
   readonly #strays: Strays;
+  readonly #starter: Starter;
   /** Why replicas could not be started; until the plan has noted it. */
   readonly #startErrors = new Map<string, string>();
   #wake = new AbortController();
@@ -53,12 +51,22 @@ export class ReconcileLoop {
   #found: ReadonlyMap<string, EngineReplica> = new Map();
   /** Since when we talk to each replica. */
   readonly #metAtMs = new Map<string, number>();
-  /** Under which the present look acts. */
+  /** Under which the present look acts, and since when we have been acting under it. */
   #epoch: number | undefined;
+  #actingSinceMs = 0;
 
   constructor(options: ReconcileOptions) {
     this.#options = options;
     this.#strays = new Strays({ ...options, epoch: () => (this.#leads() ? this.#epoch : undefined) });
+    this.#starter = new Starter({
+      ...options,
+      commit: (writes) => this.#commit(writes),
+      leads: () => this.#leads(),
+      onError: (replicaId, error) => {
+        this.#startErrors.set(replicaId, error);
+        this.wake();
+      },
+    });
   }
 
   /** Ends the sleep: something has changed. */
@@ -100,7 +108,7 @@ export class ReconcileLoop {
     });
     port.meet(met);
     this.#noteMet(met.map(({ replica }) => replica.id));
-    this.#epoch = this.#options.epoch();
+    this.#takeEpoch(this.#options.epoch());
     const leads = this.#epoch !== undefined;
     if (leads) await mirror.catchUp();
     const found = new Map((await engine.list()).map((replica) => [replica.replicaId, replica]));
@@ -110,7 +118,12 @@ export class ReconcileLoop {
     if (await this.#strays.settle(found)) return this.wake();
     const held = this.#held(found);
     for (const entry of mirror.deployments().values()) await this.#alone(entry.key, () => this.#reconcile(entry, found, held));
-    await this.#alone("placement", () => this.#startPending(held));
+    await this.#alone("placement", () => this.#starter.startPending(held));
+  }
+
+  #takeEpoch(epoch: number | undefined): void {
+    if (epoch !== this.#epoch) this.#actingSinceMs = this.#options.clock.nowMs();
+    this.#epoch = epoch;
   }
 
   /** Whether what was decided may still be done: a look that took long may have outlived its lease. */
@@ -139,26 +152,39 @@ export class ReconcileLoop {
     const progress = mirror.progress(entry.key);
     // As they were when they were looked at: a write over anything newer is refused.
     const versions: Versions = { replicas: new Map(replicas.map(({ key, version }) => [key, version])), progress: progress?.version ?? 0 };
-    const errors = await Promise.all(replicas.map(({ value }) => this.#errorsOf(value, found.get(value.id))));
+    const failing = replicas.filter(({ value }) => this.#fails(value, found.get(value.id)));
+    const errors = failing.length === 0 ? noErrors : await this.#errorsOf(failing.map(({ value }) => value));
     // All at one moment, after the waiting: an old answer beside a late clock would look like a long silence.
-    const seen = replicas.map(({ value }, index) => this.#see(value, found.get(value.id), errors[index] ?? []));
+    const seen = replicas.map(({ value }) => this.#see(value, found.get(value.id), errors.get(value.id) ?? []));
     const actions = plan({
       deployment: entry.value,
       progress: progress?.value,
       seen,
+      findRevision: (revision) => {
+        const found = mirror.findRevision(entry.key, revision)?.value;
+        return found?.uid === entry.value.uid ? found : undefined;
+      },
+      lastDecision: () => mirror.decisionsOf(entry.key).at(-1)?.value,
       capacity: engine.capacity(),
       held,
       nowMs: clock.nowMs(),
+      actingSinceMs: this.#actingSinceMs,
       draw: random.next(),
     });
     if (actions.length > 0) await this.#apply(entry, actions, versions);
   }
 
-  async #errorsOf(replica: ReplicaRecord, process: EngineReplica | undefined): Promise<readonly string[]> {
-    const { engine, port } = this.#options;
-    if (hasEnded(replica.state) || process === undefined) return [];
-    const failing = process.state === "exited" || port.contact(replica.id).answer === "refused";
-    return failing ? await engine.lastErrors(replica.id, errorLines[replica.state] ?? 0) : [];
+  /** Whether it has ended, or will never serve, and that is not written yet. */
+  #fails(replica: ReplicaRecord, process: EngineReplica | undefined): boolean {
+    if (hasEnded(replica.state) || process === undefined) return false;
+    return process.state === "exited" || this.#options.port.contact(replica.id).answer === "refused";
+  }
+
+  /** The last lines that each printed to its standard error. */
+  async #errorsOf(replicas: readonly ReplicaRecord[]): Promise<ReadonlyMap<string, readonly string[]>> {
+    const { engine } = this.#options;
+    const lines = replicas.map(async ({ id, state }) => [id, await engine.lastErrors(id, errorLines[state] ?? 0)] as const);
+    return new Map(await Promise.all(lines));
   }
 
   #see(replica: ReplicaRecord, process: EngineReplica | undefined, errors: readonly string[]): SeenReplica {
@@ -209,19 +235,24 @@ export class ReconcileLoop {
     const { mirror } = this.#options;
     switch (action.kind) {
       case "create": {
-        const replica = this.#newReplica(entry.value);
-        return [{ put: "replica", key: replica.id, version: 0, value: replica }];
+        const replica = this.#newReplica(entry, action.revision);
+        return replica === undefined ? [] : [{ put: "replica", key: replica.id, version: 0, value: replica }];
       }
       case "move":
         return [{ put: "replica", key: action.replica.id, version: versions.replicas.get(action.replica.id) ?? 0, value: action.replica }];
       case "progress":
         return [{ put: "progress", key: entry.key, version: versions.progress, value: action.progress }];
+      case "rollback":
+        return [{ put: "deployment", key: entry.key, version: entry.version, value: action.deployment }];
+      case "decide":
+        return this.#decisionWrites(entry, action.verdict);
       case "erase": {
         const progress = mirror.progress(entry.key);
         return [
           { delete: "deployment", key: entry.key, version: entry.version },
           ...(progress === undefined ? [] : [{ delete: "progress", key: entry.key, version: progress.version } as const]),
           ...mirror.revisionsOf(entry.key).map(({ key, version }) => ({ delete: "revision", key, version }) as const),
+          ...mirror.decisionsOf(entry.key).map(({ key, version }) => ({ delete: "decision", key, version }) as const),
         ];
       }
       default:
@@ -229,18 +260,33 @@ export class ReconcileLoop {
     }
   }
 
-  #newReplica(deployment: DeploymentRecord): ReplicaRecord {
-    const { clock, random } = this.#options;
+  /** The decision, numbered; those that need not be kept any more go. */
+  #decisionWrites({ key: deployment, value: { uid } }: Entry<"deployment">, verdict: Verdict): readonly Write[] {
+    const { mirror, clock } = this.#options;
+    const kept = mirror.decisionsOf(deployment);
+    const number = (kept.at(-1)?.value.number ?? 0) + 1;
+    const value: DecisionRecord = { ...verdict, uid, deployment, number, atMs: clock.nowMs() };
+    const surplus = kept.slice(0, Math.max(0, kept.length + 1 - decisionsKept));
+    return [
+      { put: "decision", key: partKey(deployment, number), version: 0, value },
+      ...surplus.map(({ key, version }): Write => ({ delete: "decision", key, version })),
+    ];
+  }
+
+  /** Undefined: the revision is not kept any more. */
+  #newReplica({ key: deployment, value: { uid } }: Entry<"deployment">, revision: number): ReplicaRecord | undefined {
+    const { mirror, clock, random } = this.#options;
     const nowMs = clock.nowMs();
-    const { name, resources } = deployment.spec;
+    const spec = specOf(mirror, { deployment, uid, revision });
+    if (spec === undefined) return undefined;
     return {
-      id: `${name}-${random.id(idLength)}`,
-      deployment: name,
-      uid: deployment.uid,
-      revision: deployment.revision,
+      id: `${deployment}-${random.id(idLength)}`,
+      deployment,
+      uid,
+      revision,
       state: "PENDING",
       message: "",
-      resources,
+      resources: spec.resources,
       gpuIndexes: [],
       address: "",
       token: "",
@@ -256,62 +302,6 @@ export class ReconcileLoop {
     return replicas.flatMap(({ value }) => (holds(value.state) || found.get(value.id)?.state === "alive" ? value : []));
   }
 
-  /** Gives resources to replicas that wait for them, in the order they asked, and starts those that got them. */
-  async #startPending(held: readonly ReplicaRecord[]): Promise<void> {
-    const { mirror, engine, clock } = this.#options;
-    const replicas = [...mirror.replicas().values()];
-    const pending = replicas
-      .filter(({ value }) => value.state === "PENDING")
-      .toSorted((a, b) => a.value.createdAtMs - b.value.createdAtMs || (a.key < b.key ? -1 : 1));
-    if (pending.length === 0) return;
-    const nowMs = clock.nowMs();
-    const { placed, waiting } = place({
-      pending: pending.map(({ value }) => value),
-      held,
-      capacity: engine.capacity(),
-      nowMs,
-    });
-    const starts = placed.slice(0, startsMax).flatMap(({ id, gpuIndexes }) => {
-      const entry = mirror.replica(id);
-      const token = this.#options.random.id(tokenLength);
-      return entry === undefined
-        ? []
-        : {
-            version: entry.version,
-            replica: advance(entry.value, "STARTING", nowMs, { gpuIndexes, address: engine.addressFor(id), token }),
-          };
-    });
-    const notes = waiting.flatMap(({ id, message }): Write[] => {
-      const entry = mirror.replica(id);
-      return entry === undefined || entry.value.message === message
-        ? []
-        : [{ put: "replica", key: id, version: entry.version, value: { ...entry.value, message } }];
-    });
-    const writes = [
-      ...starts.map(({ version, replica }): Write => ({ put: "replica", key: replica.id, version, value: replica })),
-      ...notes,
-    ];
-    if (writes.length === 0 || !(await this.#commit(writes))) return;
-    for (let first = 0; first < starts.length; first += startsAtOnce) {
-      await Promise.all(starts.slice(first, first + startsAtOnce).map(({ replica }) => this.#start(replica)));
-    }
-  }
-
-  async #start(replica: ReplicaRecord): Promise<void> {
-    const { mirror, engine, log } = this.#options;
-    const deployment = mirror.deployment(replica.deployment)?.value;
-    if (!this.#leads()) return;
-    try {
-      // A deployment that went on to another revision meanwhile will take this replica away.
-      if (deployment === undefined || deployment.revision !== replica.revision) return;
-      await engine.start(assignmentOf(replica, deployment, this.#options.moduleHost));
-      log.info({ deployment: replica.deployment, replica: replica.id, state: replica.state }, "replica");
-    } catch (cause) {
-      this.#startErrors.set(replica.id, `could not be started: ${cause instanceof Error ? cause.message : String(cause)}`);
-      this.wake();
-    }
-  }
-
   /** False: somebody else was faster, or leads; the next look sees what is so. */
   async #commit(writes: readonly Write[]): Promise<boolean> {
     const { store, log } = this.#options;
@@ -321,26 +311,4 @@ export class ReconcileLoop {
     this.wake();
     return result.kind === "committed";
   }
-}
-
-function assignmentOf(replica: ReplicaRecord, { spec }: DeploymentRecord, moduleHost: readonly string[]): Assignment {
-  return {
-    replicaId: replica.id,
-    deployment: replica.deployment,
-    uid: replica.uid,
-    revision: replica.revision,
-    argv: argvOf(spec.program, moduleHost),
-    workingDir: spec.runtimeEnv.workingDir,
-    envVars: spec.runtimeEnv.envVars,
-    initArgs: JSON.stringify(spec.initArgs),
-    maxOngoingRequests: spec.maxOngoingRequests,
-    resources: replica.resources,
-    gpuIndexes: replica.gpuIndexes,
-    address: replica.address,
-    token: replica.token,
-  };
-}
-
-function argvOf(program: Program, moduleHost: readonly string[]): readonly string[] {
-  return program.kind === "command" ? program.argv : [...moduleHost, program.path, program.exportName];
 }

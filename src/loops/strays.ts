@@ -1,5 +1,5 @@
 import type { Clock } from "../clock/clock.ts";
-import { terminateGraceMs } from "../core/plan.ts";
+import { terminateGraceMs } from "../core/finish.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import type { Engine, EngineReplica } from "../engine/engine.ts";
 import type { Log } from "../log/log.ts";

@@ -1,4 +1,4 @@
-import { type Definition, define } from "../core/definition.ts";
+import { type Definition, define, type StandardSchemaV1 } from "../core/definition.ts";
 import type { DeploymentOptions } from "../core/deployment-options.ts";
 import type { Implementation } from "../rpc/service.ts";
 import type { RequestContext } from "./program.ts";
@@ -7,6 +7,11 @@ import type { RequestContext } from "./program.ts";
 export interface ProgramOptions<Instance> extends DeploymentOptions {
   /** The program's own gRPC services, made with `implement`. */
   readonly services?: (instance: Instance) => readonly Implementation[];
+  /**
+   * A schema of Standard Schema v1, such as zod, valibot and arktype make: a `user_config` that it finds wrong is refused, field
+   * by field, and `validateConfig` and `reconfigure` get what it gives. For classes only.
+   */
+  readonly userConfigSchema?: StandardSchemaV1;
 }
 
 /** A deployment as code: export it, and deploy the module. */
@@ -37,9 +42,9 @@ export function deployment(target: unknown, options: ProgramOptions<never> = {})
 }
 
 function definitionOf(target: unknown, options: ProgramOptions<never>): DeploymentDefinition<never> {
-  const { services, ...settings } = options;
+  const { services, userConfigSchema, ...settings } = options;
   return Object.freeze({
-    ...define(target, settings, services),
+    ...define(target, settings, { services, userConfigSchema }),
     options: (overrides: ProgramOptions<never>) => definitionOf(target, { ...options, ...overrides }),
   });
 }

@@ -20,7 +20,7 @@ export interface LoadReport {
 
 /** Counts a replica's requests from acceptance to end, streams included, and refuses those above the bound or while it drains. */
 export class Load {
-  readonly #ongoingMax: number;
+  #ongoingMax: number;
   readonly #counts: (context: CallContext) => boolean;
   #ongoing = 0;
   #completed = 0;
@@ -60,6 +60,11 @@ export class Load {
     return this.#draining;
   }
 
+  /** Refuses requests above this many at a time from now on; those in work go on, whatever their number. */
+  limit(ongoingMax: number): void {
+    this.#ongoingMax = ongoingMax;
+  }
+
   /** Takes no request from now on; there is no way back. */
   drain(): void {
     this.#draining = true;
@@ -78,9 +83,8 @@ export class Load {
     }
     if (this.#ongoing >= this.#ongoingMax) {
       context.responseTrailers.set(refusedTrailer, "busy");
-      throw refusal("REPLICA_BUSY", `the replica has ${this.#ongoing} requests in work, which is its max_ongoing_requests`, {
-        retryAfterMs: retryBusyMs,
-      });
+      const counts = `${this.#ongoing} requests in work; its max_ongoing_requests is ${this.#ongoingMax}`;
+      throw refusal("REPLICA_BUSY", `the replica has ${counts}`, { retryAfterMs: retryBusyMs });
     }
   }
 }

@@ -1,4 +1,4 @@
-import { type Definition, isClass } from "../core/definition.ts";
+import { type Definition, isClass, type StandardSchemaV1 } from "../core/definition.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { Implementation } from "../rpc/service.ts";
 
@@ -18,12 +18,16 @@ export interface RequestContext {
 /** A method that `Invoke` can call. */
 export type ProgramMethod = (input: Json | Uint8Array, context: RequestContext) => unknown;
 
-/** What Drover calls on a program that has it. */
-export interface ProgramHooks {
-  /** Takes a `user_config`, before the first request and whenever it changes. Throws: it stays as it was. */
-  reconfigure?(userConfig: Json): unknown;
-  /** Throws if `reconfigure` would refuse this. */
-  validateConfig?(userConfig: Json): unknown;
+/** What Drover calls on a program that has it. `UserConfig` is JSON, or what the deployment's `userConfigSchema` gives. */
+export interface ProgramHooks<UserConfig = Json> {
+  /**
+   * Takes a `user_config`: before the first request and whenever it changes, while requests go on. If it throws, the replica counts as
+   * serving by the config it had: assign last, in one step, after all that may throw. It is never called again before it has ended,
+   * and may be given again the config that is in use.
+   */
+  reconfigure?(userConfig: UserConfig): unknown;
+  /** Throws if `reconfigure` would refuse this; changes nothing. Never called while `reconfigure` works. */
+  validateConfig?(userConfig: UserConfig): unknown;
   /** Throws or gives false: the replica is not healthy. */
   checkHealth?(): unknown;
   /** Gives back what the program holds; the replica ends afterwards. */
@@ -33,7 +37,9 @@ export interface ProgramHooks {
 /** A program made and ready to serve. */
 export interface Program {
   readonly methods: ReadonlyMap<string, ProgramMethod>;
-  readonly hooks: ProgramHooks;
+  readonly hooks: ProgramHooks<unknown>;
+  /** What a `user_config` goes through before the hooks get it. */
+  readonly userConfigSchema: StandardSchemaV1 | undefined;
   /** Its own gRPC services. */
   readonly implementations: readonly Implementation[];
 }
@@ -41,16 +47,18 @@ export interface Program {
 const hookNames = ["reconfigure", "validateConfig", "checkHealth", "close"] as const;
 
 /** Makes the program: a class by its static `create(initArgs)` or its constructor; a function is one already. Throws what the program throws. */
-export async function createProgram({ target, services }: Definition, initArgs: JsonObject): Promise<Program> {
+export async function createProgram(definition: Definition, initArgs: JsonObject): Promise<Program> {
+  const { target, services, userConfigSchema } = definition;
   const instance = isClass(target) ? await construct(target, initArgs) : (target as ProgramMethod);
   const implementations = (services?.(instance as never) ?? []) as readonly Implementation[];
-  if (typeof instance === "function") return { methods: methodsOfFunction(instance as ProgramMethod), hooks: {}, implementations };
+  const parts = { implementations, userConfigSchema };
+  if (typeof instance === "function") return { methods: methodsOfFunction(instance as ProgramMethod), hooks: {}, ...parts };
   const hooks: Record<string, unknown> = {};
   for (const name of hookNames) {
     const hook = (instance as Record<string, unknown>)[name];
     if (typeof hook === "function") hooks[name] = hook.bind(instance);
   }
-  return { methods: methodsOf(instance), hooks, implementations };
+  return { methods: methodsOf(instance), hooks, ...parts };
 }
 
 async function construct(target: new (initArgs: JsonObject) => object, initArgs: JsonObject): Promise<object> {

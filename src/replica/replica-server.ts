@@ -45,7 +45,8 @@ export class ReplicaServer {
     this.#load = new Load(options.maxOngoingRequests, isRequest);
     const names = [ReplicaService, ...services].map(({ typeName }) => typeName);
     this.#health = new ReplicaHealth(program.hooks.checkHealth, names, log);
-    const parts = { program, identity, load: this.#load, config: new Config(program.hooks), control: new Control(token), clock };
+    const config = new Config(program, this.#load);
+    const parts = { program, identity, load: this.#load, config, control: new Control(token), clock };
     const implementations = [replicaService(parts), this.#health.implementation, ...program.implementations];
     this.#server = new RpcServer({
       implementations: [...implementations, ...reflection(descriptorsOf(implementations.map(({ service }) => service)))],

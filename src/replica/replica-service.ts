@@ -1,7 +1,7 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import { ReconfigurePhase, ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReconfigurePhase, ReplicaService, type ReplicaServiceReconfigureRequest } from "../../gen/drover/v1/replica_service_pb.ts";
 import type { Clock } from "../clock/clock.ts";
-import { invalid, refusal } from "../core/errors.ts";
+import { type FieldViolation, invalid, refusal } from "../core/errors.ts";
 import { valueToJson } from "../rpc/json-value.ts";
 import { type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
 import type { Config } from "./config.ts";
@@ -40,19 +40,38 @@ export function replicaService(parts: ReplicaParts): Implementation {
   });
 }
 
+const stepOfPhase: Readonly<Record<number, "prepare" | "apply" | "revert">> = {
+  [ReconfigurePhase.UNSPECIFIED]: "apply",
+  [ReconfigurePhase.PREPARE]: "prepare",
+  [ReconfigurePhase.APPLY]: "apply",
+  [ReconfigurePhase.REVERT]: "revert",
+};
+
 function reconfigureHandler({ config, control }: ReplicaParts): Handlers["reconfigure"] {
-  return async ({ phase, configGeneration, userConfig, epoch }, context) => {
+  return async (request, context) => {
+    const { phase, configGeneration: generation, userConfig, epoch, maxOngoingRequests: ongoingMax } = request;
     control.check(context, epoch);
-    if (phase !== ReconfigurePhase.APPLY && phase !== ReconfigurePhase.UNSPECIFIED) {
-      throw invalid([{ field: "phase", description: `this replica knows no phase but RECONFIGURE_PHASE_APPLY, not ${phase}` }]);
-    }
-    if (configGeneration < 1n) throw invalid([{ field: "config_generation", description: `must be 1 or more, not ${configGeneration}` }]);
-    const generation = await config.apply(configGeneration, userConfig && valueToJson(userConfig), () => {
-      if (context.signal.aborted) throw refusal("CANCELLED", "the caller left before its turn");
+    const step = stepOfPhase[phase];
+    const violations = violationsOf(request);
+    if (violations.length > 0 || step === undefined) throw invalid(violations);
+    const change = { generation, userConfig: userConfig && valueToJson(userConfig), ongoingMax };
+    const configGeneration = await config[step](change, () => {
+      if (context.signal.aborted) throw refusal("CANCELLED", "the caller left before its change was made");
       control.checkEpoch(epoch);
     });
-    return { configGeneration: generation };
+    return { configGeneration };
   };
+}
+
+function violationsOf({ phase, configGeneration, maxOngoingRequests }: ReplicaServiceReconfigureRequest): readonly FieldViolation[] {
+  const violations: FieldViolation[] = [];
+  // A phase of a later version of the proto.
+  if (!stepOfPhase[phase]) violations.push({ field: "phase", description: `this replica knows no phase ${phase}` });
+  if (configGeneration < 1n) violations.push({ field: "config_generation", description: `must be 1 or more, not ${configGeneration}` });
+  if (maxOngoingRequests !== undefined && maxOngoingRequests < 1) {
+    violations.push({ field: "max_ongoing_requests", description: `must be 1 or more, not ${maxOngoingRequests}` });
+  }
+  return violations;
 }
 
 function watchLoadHandler({ load, config, clock }: ReplicaParts): Handlers["watchLoad"] {

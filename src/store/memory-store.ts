@@ -42,6 +42,7 @@ export class MemoryStore implements Store {
     progress: new Map(),
     replica: new Map(),
     revision: new Map(),
+    decision: new Map(),
   };
   /** The latest changes; the last one is at `#revision`. */
   #changes: KeptChange[] = [];

@@ -1,8 +1,8 @@
 import type { Change, Entry, Kind } from "./store.ts";
 
 /** The kinds of which a deployment has many. */
-type Part = "replica" | "revision";
-const isPart = (kind: Kind): kind is Part => kind === "replica" || kind === "revision";
+type Part = "replica" | "revision" | "decision";
+const isPart = (kind: Kind): kind is Part => kind === "replica" || kind === "revision" || kind === "decision";
 
 /** All objects at one revision, indexed as readers need them. */
 export class MirrorState {
@@ -11,16 +11,18 @@ export class MirrorState {
   readonly progress = new Map<string, Entry<"progress">>();
   readonly replica = new Map<string, Entry<"replica">>();
   readonly revision = new Map<string, Entry<"revision">>();
+  readonly decision = new Map<string, Entry<"decision">>();
   readonly #parts = {
     replica: new Map<string, Map<string, Entry<"replica">>>(),
     revision: new Map<string, Map<string, Entry<"revision">>>(),
+    decision: new Map<string, Map<string, Entry<"decision">>>(),
   };
 
   constructor(revisionNow: number) {
     this.revisionNow = revisionNow;
   }
 
-  /** The replicas, or the revisions, of one deployment. */
+  /** The replicas, the revisions, or the decisions of one deployment. */
   partsOf<P extends Part>(part: P, deployment: string): readonly Entry<P>[] {
     return [...(this.#parts[part].get(deployment)?.values() ?? [])] as unknown as readonly Entry<P>[];
   }

@@ -3,7 +3,7 @@ import { refusal } from "../core/errors.ts";
 import type { Log } from "../log/log.ts";
 import { pageMax } from "./bounds.ts";
 import { MirrorState } from "./mirror-state.ts";
-import { type Change, type Entry, type Kind, kinds, type Store } from "./store.ts";
+import { type Change, type Entry, type Kind, kinds, partKey, type Store } from "./store.ts";
 
 /** How long one wait for changes lasts. */
 const followMs = 5_000;
@@ -85,12 +85,18 @@ export class Mirror {
   replica(id: string): Entry<"replica"> | undefined {
     return this.#state.replica.get(id);
   }
-  /** The deployment's replicas in any state, in no order. */
   /** The revisions of one deployment, the oldest first. */
   revisionsOf(deployment: string): readonly Entry<"revision">[] {
     return this.#state.partsOf("revision", deployment).toSorted((a, b) => a.value.revision - b.value.revision);
   }
-
+  findRevision(deployment: string, revision: number): Entry<"revision"> | undefined {
+    return this.#state.revision.get(partKey(deployment, revision));
+  }
+  /** The decisions for one deployment, the oldest first. */
+  decisionsOf(deployment: string): readonly Entry<"decision">[] {
+    return this.#state.partsOf("decision", deployment).toSorted((a, b) => a.value.number - b.value.number);
+  }
+  /** The deployment's replicas in any state, in no order. */
   replicasOf(deployment: string): readonly Entry<"replica">[] {
     return this.#state.partsOf("replica", deployment);
   }

@@ -1,18 +1,20 @@
+import type { DecisionRecord } from "../core/decision.ts";
 import type { DeploymentRecord, ProgressRecord, RevisionRecord } from "../core/deployment.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 
-/** The kinds of object kept, each by key: deployment and progress by the deployment's name, replica by its id, revision by `revisionKey`. */
+/** The kinds of object kept, each by key: deployment and progress by the deployment's name, replica by its id, revision and decision by `partKey`. */
 export interface Records {
   readonly deployment: DeploymentRecord;
   readonly progress: ProgressRecord;
   readonly replica: ReplicaRecord;
   readonly revision: RevisionRecord;
+  readonly decision: DecisionRecord;
 }
 export type Kind = keyof Records;
-export const kinds = ["deployment", "progress", "replica", "revision"] as const satisfies readonly Kind[];
+export const kinds = ["deployment", "progress", "replica", "revision", "decision"] as const satisfies readonly Kind[];
 
-/** The key of a revision's record. */
-export const revisionKey = (deployment: string, revision: number): string => `${deployment}/${revision}`;
+/** The key of one of a deployment's revisions or decisions, by its number; keys in order are numbers in order. */
+export const partKey = (deployment: string, number: number): string => `${deployment}/${String(number).padStart(12, "0")}`;
 
 /** An object as kept; `version` is the revision of the whole state at which it was last written. */
 export interface Entry<K extends Kind = Kind> {

@@ -1,51 +1,21 @@
 // The API over a store in memory and real gRPC; what replicas do is played by records.
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ControllerService, Effect, type WatchDeploymentsResponse } from "../../gen/drover/v1/controller_service_pb.ts";
-import { ControllerApi } from "../../src/api/controller-service.ts";
-import { realClock, realRandom } from "../../src/clock/real.ts";
-import type { ProgressRecord } from "../../src/core/deployment.ts";
-import { silentLog } from "../../src/log/log.ts";
-import { Channel } from "../../src/rpc/channel.ts";
-import { RpcServer } from "../../src/rpc/server.ts";
-import { MemoryStore } from "../../src/store/memory-store.ts";
-import { Mirror } from "../../src/store/mirror.ts";
+import { Effect, type WatchDeploymentsResponse } from "../../gen/drover/v1/controller_service_pb.ts";
+import type { ControllerApi } from "../../src/api/controller-service.ts";
+import type { MemoryStore } from "../../src/store/memory-store.ts";
+import { type OpenedApi, openApi, specOf } from "./opened-api.ts";
 
-const program = { kind: { case: "command" as const, value: { argv: ["app"] } } };
-const specOf = (name: string, more = {}) => ({ name, version: "1", program, ...more });
-
-let folder: string;
+let opened: OpenedApi;
 let store: MemoryStore;
-let mirror: Mirror;
 let api: ControllerApi;
-let server: RpcServer;
-let channel: Channel;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "drover-api-"));
-  store = new MemoryStore({ clock: realClock });
-  mirror = await Mirror.open({ store, clock: realClock, log: silentLog });
-  const observed = { replica: () => undefined, queued: () => 0, pid: () => 0 };
-  const capacity = () => ({ cpuMilli: 4_000, gpuCount: 1, memoryBytes: 1_000 });
-  const logs = async function* (replicaId: string) {
-    yield { replicaId, stream: "stdout" as const, line: `${replicaId} speaks` };
-  };
-  api = new ControllerApi({ store, mirror, observed, capacity, logs, clock: realClock, random: realRandom });
-  server = new RpcServer({ implementations: [api.implementation], log: silentLog, clock: realClock });
-  channel = new Channel(await server.listen(`unix:${join(folder, "s")}`));
+  opened = await openApi();
+  ({ store, api } = opened);
 });
-afterEach(async () => {
-  channel.close();
-  api.close();
-  await server.close(0);
-  await mirror.close();
-  await store.close();
-  await rm(folder, { recursive: true });
-});
+afterEach(() => opened.close());
 
-const controller = () => channel.client(ControllerService);
+const controller = () => opened.controller;
 
 /** Collects a watch until `enough` says so; calls `onSynced` when all that was has been told. */
 async function watch(
@@ -206,69 +176,4 @@ test("validate_only tells what each field's change costs, and does nothing", asy
   ]);
   expect(await dry({ version: "" })).toMatchObject({ effect: Effect.ROLLOUT, changes: [{ field: "version" }] });
   expect((await controller().getDeployment({ name: "a" })).deployment?.status?.generation).toBe(1n);
-});
-
-/** Says of a deployment what the reconcile loop would. */
-async function noteHealthy(name: string, healthyRevisions: readonly number[]): Promise<void> {
-  const entry = await store.get("progress", name);
-  const deployment = (await store.get("deployment", name))?.value;
-  if (deployment === undefined) throw new Error("no deployment");
-  const value: ProgressRecord = {
-    uid: deployment.uid,
-    observedGeneration: deployment.generation,
-    revision: deployment.revision,
-    failedStarts: 0,
-    failedAtMs: 0,
-    retryAtMs: 0,
-    everRan: true,
-    lastFailure: "",
-    settled: { revision: deployment.revision, target: 1 },
-    healthyRevisions,
-  };
-  await store.commit([{ put: "progress", key: name, version: entry?.version ?? 0, value }]);
-}
-
-test("a rollback brings back what replicas are started with, under its old number, and leaves the rest", async () => {
-  await controller().deploy({
-    spec: specOf("a", { version: "1", labels: { team: "x" }, userConfig: { kind: { case: "boolValue", value: true } } }),
-  });
-  await controller().deploy({ spec: specOf("a", { version: "2", runtimeEnv: { envVars: { A: "1" } } }) });
-  await controller().scale({ name: "a", numReplicas: 7 });
-  await noteHealthy("a", [1, 2]);
-  const { deployment } = await controller().rollback({ name: "a" });
-  expect(deployment?.status).toMatchObject({ revision: 1n, generation: 4n });
-  expect(deployment?.spec).toMatchObject({
-    version: "1",
-    numReplicas: 7,
-    labels: {},
-    runtimeEnv: { envVars: {} },
-    userConfig: { kind: { value: true } },
-  });
-  const { revisions } = await controller().listRevisions({ name: "a" });
-  expect(revisions.map(({ revision, current, wasHealthy, spec }) => [revision, current, wasHealthy, spec?.version])).toEqual([
-    [2n, false, true, "2"],
-    [1n, true, true, "1"],
-  ]);
-  const next = await controller().deploy({ spec: specOf("a", { version: "3" }) });
-  expect(next.deployment?.status?.revision).toBe(3n);
-});
-
-test("a rollback needs a revision that is kept, and without a name one that was healthy", async () => {
-  await controller().deploy({ spec: specOf("a", { version: "1" }) });
-  await controller().deploy({ spec: specOf("a", { version: "2" }) });
-  await expect(controller().rollback({ name: "a" })).rejects.toMatchObject({ code: "FAILED_PRECONDITION", reason: "NO_HEALTHY_REVISION" });
-  await expect(controller().rollback({ name: "a", revision: 9n })).rejects.toMatchObject({
-    reason: "REVISION_NOT_FOUND",
-    message: expect.stringContaining("1, 2"),
-  });
-  await expect(controller().rollback({ name: "b" })).rejects.toMatchObject({ reason: "DEPLOYMENT_NOT_FOUND" });
-  expect((await controller().rollback({ name: "a", revision: 1n })).deployment?.status?.revision).toBe(1n);
-});
-
-test("the last ten revisions are kept, and the last that was healthy", async () => {
-  await controller().deploy({ spec: specOf("a", { version: "1" }) });
-  await noteHealthy("a", [1]);
-  for (let version = 2; version <= 15; version++) await controller().deploy({ spec: specOf("a", { version: String(version) }) });
-  const { revisions } = await controller().listRevisions({ name: "a" });
-  expect(revisions.map(({ revision }) => Number(revision))).toEqual([15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 1]);
 });

@@ -12,7 +12,7 @@ const files = {
   "two.yaml": "name: a\nprogram: { module: { path: a.ts } }\n---\nname: b\nprogram: { module: { path: b.ts } }\n",
 };
 
-type Deploy = NonNullable<ControllerHandlers["deploy"]>;
+type Apply = NonNullable<ControllerHandlers["apply"]>;
 type Watch = NonNullable<ControllerHandlers["watchDeployments"]>;
 type Facts = Parameters<typeof deploymentOf>[1];
 
@@ -20,11 +20,11 @@ const updated = (name: string, facts: Facts = {}) => ({ event: { case: "deployme
 const deleted = (name: string) => ({ event: { case: "deploymentDeleted" as const, value: name } });
 const synced = { event: { case: "synced" as const, value: {} } };
 
-/** Accepts every spec as generation 2 and remembers what was asked. */
-function deploying(asked: string[] = []): Deploy {
-  return ({ spec, validateOnly }) => {
-    asked.push(`${spec?.name}${validateOnly ? " (check)" : ""}`);
-    return { deployment: deploymentOf(spec?.name ?? "", { generation: 2n }) };
+/** Accepts all specs as generation 2 and remembers what was asked. */
+function applying(asked: string[] = []): Apply {
+  return ({ specs, validateOnly }) => {
+    asked.push(`${specs.map(({ name }) => name).join(" ")}${validateOnly ? " (check)" : ""}`);
+    return { results: specs.map(({ name }) => ({ deployment: deploymentOf(name, { generation: 2n }) })) };
   };
 }
 
@@ -39,7 +39,7 @@ function watching(...events: readonly MessageInitShape<typeof WatchDeploymentsRe
 test("deploy waits until the deployment is healthy at its generation, with a line for each change", async () => {
   const asked: string[] = [];
   const run = await serve({
-    deploy: deploying(asked),
+    apply: applying(asked),
     watchDeployments: watching(
       updated("a", { generation: 2n, observedGeneration: 1n }),
       synced,
@@ -48,6 +48,7 @@ test("deploy waits until the deployment is healthy at its generation, with a lin
         observedGeneration: 2n,
         state: DeploymentState.UPDATING,
         runningReplicas: 1,
+        updatedReplicas: 1,
         message: "1 of 2 running; starting a-x7k2p",
       }),
       updated("a", {
@@ -55,6 +56,7 @@ test("deploy waits until the deployment is healthy at its generation, with a lin
         observedGeneration: 2n,
         state: DeploymentState.UPDATING,
         runningReplicas: 1,
+        updatedReplicas: 1,
         message: "1 of 2 running; starting a-x7k2p",
       }),
       updated("a", { generation: 2n, observedGeneration: 2n }),
@@ -63,29 +65,29 @@ test("deploy waits until the deployment is healthy at its generation, with a lin
   expect(await run(["deploy", "app.yaml"], { cwd: await folder(files) })).toEqual({
     exitCode: 0,
     stdout: "a  HEALTHY  2/2 running\n",
-    stderr: "a  HEALTHY  2/2 running\na  UPDATING  1/2 running  starting a-x7k2p\na  HEALTHY  2/2 running\n",
+    stderr: "a  HEALTHY  2/2 running\na  UPDATING  [#####-----] 1/2 new, 0 old, 1 available  starting a-x7k2p\na  HEALTHY  2/2 running\n",
   });
   expect(asked).toEqual(["a"]);
 });
 
 test("on a terminal the progress is one line, rewritten, and gone at the end", async () => {
   const run = await serve({
-    deploy: deploying(),
+    apply: applying(),
     watchDeployments: watching(
-      updated("a", { state: DeploymentState.UPDATING, runningReplicas: 1 }),
+      updated("a", { state: DeploymentState.UPSCALING, runningReplicas: 1 }),
       synced,
       updated("a", { observedGeneration: 2n }),
     ),
   });
   const { stderr } = await run(["deploy", "app.yaml"], { cwd: await folder(files), terminal: true, env: { NO_COLOR: "1" } });
   const up = "\u001b[1A\u001b[0J";
-  expect(stderr).toBe(`a  UPDATING  1/2 running\n${up}a  HEALTHY  2/2 running\n${up}`);
+  expect(stderr).toBe(`a  UPSCALING  1/2 running\n${up}a  HEALTHY  2/2 running\n${up}`);
 });
 
 test("a deployment that fails ends the wait with 1 and the program's last lines", async () => {
   const message = "0 of 2 running; last failure (5 failed starts in a row): exit code 1\nTypeError: no model\n  in load";
   const run = await serve({
-    deploy: deploying(),
+    apply: applying(),
     watchDeployments: watching(updated("a", { observedGeneration: 2n, state: DeploymentState.DEPLOY_FAILED, message, runningReplicas: 0 })),
   });
   const { exitCode, stdout, stderr } = await run(["deploy", "app.yaml"], { cwd: await folder(files) });
@@ -97,7 +99,7 @@ test("a deployment that fails ends the wait with 1 and the program's last lines"
 
 test("what failed at an older generation is not this deploy's failure", async () => {
   const run = await serve({
-    deploy: deploying(),
+    apply: applying(),
     watchDeployments: watching(
       updated("a", { observedGeneration: 1n, state: DeploymentState.DEPLOY_FAILED }),
       synced,
@@ -112,7 +114,7 @@ test("a deployment that is deleted, or is another one of its name, ends the wait
     deleted("a"),
     { event: { case: "deploymentUpdated" as const, value: { ...deploymentOf("a", { observedGeneration: 9n }), uid: "another" } } },
   ]) {
-    const run = await serve({ deploy: deploying(), watchDeployments: watching(updated("a"), synced, last) });
+    const run = await serve({ apply: applying(), watchDeployments: watching(updated("a"), synced, last) });
     expect(await run(["deploy", "app.yaml"], { cwd: await folder(files) })).toMatchObject({
       exitCode: 1,
       stderr: expect.stringContaining("error: a: was deleted meanwhile"),
@@ -121,7 +123,7 @@ test("a deployment that is deleted, or is another one of its name, ends the wait
 });
 
 test("a deployment that is gone before the watch begins is not waited for", async () => {
-  const run = await serve({ deploy: deploying(), watchDeployments: watching(synced) });
+  const run = await serve({ apply: applying(), watchDeployments: watching(synced) });
   expect(await run(["deploy", "app.yaml"], { cwd: await folder(files) })).toMatchObject({
     exitCode: 1,
     stderr: "error: a: was deleted meanwhile\n",
@@ -130,7 +132,7 @@ test("a deployment that is gone before the watch begins is not waited for", asyn
 
 test("a wait longer than --timeout ends with 1, says how it is, and that it goes on", async () => {
   const run = await serve({
-    deploy: deploying(),
+    apply: applying(),
     watchDeployments: watching(updated("a", { state: DeploymentState.UPDATING, message: "a-1 wants 8 CPUs" }), synced),
   });
   const { exitCode, stderr } = await run(["deploy", "app.yaml", "--timeout", "300ms"], { cwd: await folder(files) });
@@ -142,7 +144,7 @@ test("a wait longer than --timeout ends with 1, says how it is, and that it goes
 
 test("Ctrl-C in a wait ends with 130 and says that the deployment goes on", async () => {
   const interrupt = new AbortController();
-  const run = await serve({ deploy: deploying(), watchDeployments: watching(updated("a", { state: DeploymentState.UPDATING }), synced) });
+  const run = await serve({ apply: applying(), watchDeployments: watching(updated("a", { state: DeploymentState.UPDATING }), synced) });
   const ended = await run(["deploy", "app.yaml"], {
     cwd: await folder(files),
     interrupted: interrupt.signal,
@@ -154,7 +156,7 @@ test("Ctrl-C in a wait ends with 130 and says that the deployment goes on", asyn
 test("a watch that expired is begun anew", async () => {
   let watches = 0;
   const run = await serve({
-    deploy: deploying(),
+    apply: applying(),
     async *watchDeployments() {
       watches += 1;
       if (watches === 1) throw refusal("WATCH_EXPIRED", "too slow");
@@ -167,7 +169,7 @@ test("a watch that expired is begun anew", async () => {
 
 test("a controller that stops during the wait is said, and that the deployment goes on", async () => {
   const run = await serve({
-    deploy: deploying(),
+    apply: applying(),
     // biome-ignore lint/correctness/useYield: it fails at once
     async *watchDeployments() {
       throw refusal("SHUTTING_DOWN", "this server is shutting down");
@@ -179,42 +181,95 @@ test("a controller that stops during the wait is said, and that the deployment g
   expect(stderr).toContain("a goes on without you");
 });
 
-test("several specs are deployed all or none: each is checked first", async () => {
+test("several specs are deployed in one call, all or none; what is wrong is told by file and line", async () => {
   const asked: string[] = [];
-  const run = await serve({
-    deploy: (request, context) => {
-      if (request.spec?.name === "b") throw invalid([{ field: "spec.program.module.path", description: "there is no such file" }]);
-      return deploying(asked)(request, context);
+  const accepting = await serve({ apply: applying(asked) });
+  const cwd = await folder(files);
+  expect(await accepting(["deploy", "two.yaml", "--no-wait"], { cwd })).toEqual({
+    exitCode: 0,
+    stdout: "a  deployed  generation 2\nb  deployed  generation 2\n",
+    stderr: "",
+  });
+  expect(asked).toEqual(["a b"]);
+  const refusing = await serve({
+    apply: () => {
+      throw invalid([
+        { field: "specs[0].name", description: "is taken" },
+        { field: "specs[2].program.module.path", description: "there is no such file" },
+        { field: "specs", description: "are too many" },
+      ]);
     },
   });
-  expect(await run(["deploy", "two.yaml", "--no-wait"], { cwd: await folder(files) })).toEqual({
+  expect(
+    await refusing(["deploy", "app.yaml", "two.yaml", "--no-wait"], { cwd: await folder({ ...files, "app.yaml": "name: c\n" }) }),
+  ).toEqual({
     exitCode: 1,
     stdout: "",
-    stderr: "error: two.yaml:5: spec.program.module.path: there is no such file\n",
+    stderr:
+      "error: app.yaml:1: spec.name: is taken\n  two.yaml:5: spec.program.module.path: there is no such file\n  specs: are too many\n",
   });
-  expect(asked).toEqual(["a (check)"]);
 });
 
-test("a dry run changes nothing and shows what would be as a diff", async () => {
+test("a dry run changes nothing and shows what would be as a diff, or as JSON", async () => {
   const asked: string[] = [];
-  const deploy = deploying(asked);
   const run = await serve({
-    deploy: async (request, context) => ({
-      deployment: (await deploy(request, context)).deployment,
-      effect: request.spec?.name === "a" ? Effect.NONE : Effect.ROLLOUT,
-      changes: request.spec?.name === "a" ? [] : [{ field: "resources.num_cpus", effect: Effect.ROLLOUT, before: "1", after: "2" }],
-    }),
+    apply: ({ specs, prune, validateOnly }) => {
+      asked.push(`${specs.length}${prune ? " prune" : ""}${validateOnly ? " (check)" : ""}`);
+      const changes = [{ field: "resources.num_cpus", effect: Effect.ROLLOUT, before: "1", after: "2" }];
+      return {
+        results: [
+          { deployment: deploymentOf("a", { generation: 2n }), effect: Effect.NONE },
+          { deployment: deploymentOf("b", { generation: 2n }), effect: Effect.ROLLOUT, changes },
+        ],
+        pruned: prune ? ["c", "d"] : [],
+      };
+    },
   });
-  const ended = await run(["deploy", "two.yaml", "--dry-run"], { cwd: await folder(files) });
-  expect(ended.stdout).toBe(
-    "a  NONE  nothing would change\nb  ROLLOUT  its replicas would be replaced\n  resources.num_cpus  (ROLLOUT)\n    - 1\n    + 2\n",
+  const cwd = await folder(files);
+  const diff =
+    "a  NONE  nothing would change\nb  ROLLOUT  its replicas would be replaced\n  resources.num_cpus  (ROLLOUT)\n    - 1\n    + 2\n";
+  expect((await run(["deploy", "two.yaml", "--dry-run"], { cwd })).stdout).toBe(diff);
+  expect((await run(["deploy", "two.yaml", "--dry-run", "--prune"], { cwd })).stdout).toBe(
+    `${diff}c  prune  it would be deleted\nd  prune  it would be deleted\n`,
   );
-  expect(asked).toEqual(["a (check)", "b (check)"]);
+  expect(JSON.parse((await run(["deploy", "two.yaml", "--dry-run", "--prune", "-o", "json"], { cwd })).stdout)).toMatchObject({
+    results: [
+      { effect: "EFFECT_NONE", changes: [] },
+      { effect: "EFFECT_ROLLOUT", changes: [{ field: "resources.num_cpus" }] },
+    ],
+    pruned: ["c", "d"],
+  });
+  expect(asked).toEqual(["2 (check)", "2 prune (check)", "2 prune (check)"]);
+  expect(await run(["deploy", "two.yaml", "-o", "json"], { cwd })).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining("goes with --dry-run"),
+  });
+});
+
+test("what is pruned is told, and waited for until it is gone", async () => {
+  const run = await serve({
+    apply: (request, context) => ({ ...(applying()(request, context) as object), pruned: request.prune ? ["b"] : [] }),
+    watchDeployments: watching(
+      updated("a", { generation: 2n, observedGeneration: 2n }),
+      updated("b", { state: DeploymentState.DELETING }),
+      synced,
+      deleted("b"),
+    ),
+  });
+  const cwd = await folder(files);
+  expect(await run(["deploy", "app.yaml", "--prune"], { cwd })).toMatchObject({
+    exitCode: 0,
+    stdout: "a  HEALTHY  2/2 running\nb  deleted\n",
+  });
+  expect(await run(["deploy", "app.yaml", "--prune", "--no-wait"], { cwd })).toMatchObject({
+    exitCode: 0,
+    stdout: "a  deployed  generation 2\nb  deleting\n",
+  });
 });
 
 test("standard input is a file like any other", async () => {
   const asked: string[] = [];
-  const run = await serve({ deploy: deploying(asked) });
+  const run = await serve({ apply: applying(asked) });
   expect(await run(["deploy", "-", "--no-wait"], { stdin: files["app.yaml"] })).toMatchObject({
     exitCode: 0,
     stdout: "a  deployed  generation 2\n",
@@ -224,7 +279,7 @@ test("standard input is a file like any other", async () => {
 
 test("a wrong file deploys nothing", async () => {
   const asked: string[] = [];
-  const run = await serve({ deploy: deploying(asked) });
+  const run = await serve({ apply: applying(asked) });
   const cwd = await folder({ "app.yaml": "name: a\nprogram: { modul: { path: a.ts } }" });
   expect(await run(["deploy", "app.yaml"], { cwd })).toEqual({
     exitCode: 1,

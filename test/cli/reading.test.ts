@@ -172,14 +172,24 @@ test("status --watch prints each change once, and ends when the deployment it fo
       yield {
         event: {
           case: "deploymentUpdated",
-          value: deploymentOf("a", { state: DeploymentState.UPDATING, message: "1 of 2 running; starting a-2", runningReplicas: 1 }),
+          value: deploymentOf("a", {
+            state: DeploymentState.UPDATING,
+            message: "1 of 2 running; starting a-2",
+            runningReplicas: 1,
+            updatedReplicas: 1,
+          }),
         },
       };
       yield { event: { case: "synced", value: {} } };
       yield {
         event: {
           case: "deploymentUpdated",
-          value: deploymentOf("a", { state: DeploymentState.UPDATING, message: "1 of 2 running; starting a-2", runningReplicas: 1 }),
+          value: deploymentOf("a", {
+            state: DeploymentState.UPDATING,
+            message: "1 of 2 running; starting a-2",
+            runningReplicas: 1,
+            updatedReplicas: 1,
+          }),
         },
       };
       yield { event: { case: "deploymentUpdated", value: deploymentOf("a") } };
@@ -187,7 +197,7 @@ test("status --watch prints each change once, and ends when the deployment it fo
     },
   });
   const watched = await run(["status", "a", "--watch"]);
-  expect(watched.stdout).toBe("a  UPDATING  1/2 running  starting a-2\na  HEALTHY  2/2 running\n");
+  expect(watched.stdout).toBe("a  UPDATING  [#####-----] 1/2 new, 0 old, 1 available  starting a-2\na  HEALTHY  2/2 running\n");
   expect(watched).toMatchObject({ exitCode: 1, stderr: "error: a: was deleted\n" });
   const all = (await run(["status", "--watch", "-o", "json"])).stdout.trimEnd().split("\n");
   expect(all.map((line) => Object.keys(JSON.parse(line) as object)[0])).toEqual(["spec", "spec", "spec", "deployment_deleted"]);

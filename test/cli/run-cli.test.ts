@@ -3,7 +3,10 @@ import type { Config } from "../../src/config/config.ts";
 import { refusal } from "../../src/core/errors.ts";
 import { deploymentOf, drover, folder, serve } from "./harness.ts";
 
-const commands = ["start", "deploy", "run", "status", "list", "get", "replicas", "logs", "invoke", "scale", "delete", "cluster"];
+const commands = [
+  ...["start", "deploy", "run", "status", "explain", "list", "get", "replicas", "logs", "invoke", "scale"],
+  ...["revisions", "rollback", "pause", "resume", "delete", "cluster"],
+];
 
 test("help is done, tells what each command is for and has an example of it", async () => {
   const help = await drover(["--help"]);
@@ -29,6 +32,9 @@ test.each([
   [["list", "-o", "xml"], "Allowed choices are table, json"],
   [["scale", "a", "-1"], "Must be a whole number from 0 to 10,000"],
   [["scale", "a", "1.5"], "Must be a whole number from 0 to 10,000"],
+  [["pause"], "missing required argument 'name'"],
+  [["explain", "a", "--limit", "0"], "Must be a whole number from 1 to 1,000"],
+  [["explain", "a", "-o", "table"], "Allowed choices are text, json"],
   [["delete", "a", "--timeout", "5"], "Give a number and a unit"],
   [["delete", "a", "--timeout", "25h"], "Must be 1ms to 24h"],
   [["list", "--api", "nowhere"], '--api "nowhere": must be "host:port"'],

@@ -23,9 +23,9 @@ async function running(modules: Readonly<Record<string, string>>): Promise<{
   ]);
   const cwd = await folder(Object.fromEntries(withImport) as Record<string, string>);
   const run = await serve({
-    deploy: ({ spec }) => {
-      if (spec) specs.push(toJson(DeploymentSpecSchema, spec, { useProtoFieldName: true }));
-      return { deployment: deploymentOf(spec?.name ?? "") };
+    apply: (request) => {
+      for (const spec of request.specs) specs.push(toJson(DeploymentSpecSchema, spec, { useProtoFieldName: true }));
+      return { results: request.specs.map(({ name }) => ({ deployment: deploymentOf(name) })) };
     },
   });
   const runWith = (options: RunOptions, ...argv: readonly string[]) => run(["run", ...argv, "--no-wait"], { cwd, ...options });

@@ -1,5 +1,6 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
+import { RolloutStrategy } from "../../gen/drover/v1/deployment_pb.ts";
 import { CliError } from "../../src/cli/failure.ts";
 import { parseSpecs, readSpecFiles } from "../../src/cli/spec-file.ts";
 import { folder } from "./harness.ts";
@@ -113,6 +114,25 @@ test("all wrong types are reported at once, each with its line", () => {
     'app.yaml:14: spec.init_args: must be a JSON object, not "7"',
     "app.yaml:17: spec.program.command.argv[1]: must be text: put 1 in quotes",
     "app.yaml:18: spec.labels: must be names with values, not a list",
+  ]);
+});
+
+test("an enum is read by its short name in any case, or by its full one; a wrong one is told with those there are", () => {
+  const strategyOf = (text: string) => {
+    const { specs, problems } = parseSpecs("app.yaml", `name: a\nrollout: { strategy: ${text}, auto_rollback: false }`);
+    return problems[0] ?? specs[0]?.spec.rollout;
+  };
+  for (const text of ["AVAILABILITY", "availability", "ROLLOUT_STRATEGY_AVAILABILITY"])
+    expect(strategyOf(text), text).toMatchObject({ strategy: RolloutStrategy.AVAILABILITY, autoRollback: false });
+  for (const [text, shown] of [
+    ["fast", '"fast"'],
+    ["2", '"2"'],
+    ["[AUTO]", "a list"],
+  ])
+    expect(strategyOf(text ?? ""), text).toBe(`app.yaml:2: spec.rollout.strategy: must be AUTO or AVAILABILITY, not ${shown}`);
+  expect(problemsOf("name: a\nrollout: { auto_rollback: maybe, min_ready_time: 5 }")).toEqual([
+    'app.yaml:2: spec.rollout.auto_rollback: must be true or false, not "maybe"',
+    'app.yaml:2: spec.rollout.min_ready_time: must be a time with its unit, for example 20s, 500ms or 2m, not "5"',
   ]);
 });
 

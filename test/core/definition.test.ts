@@ -1,7 +1,7 @@
 import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
-import { DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
-import { define, findDefinition, isClass, isDefinition, specJson } from "../../src/core/definition.ts";
+import { DeploymentSpecSchema, RolloutStrategy } from "../../gen/drover/v1/deployment_pb.ts";
+import { define, findDefinition, isClass, isDefinition, type StandardSchemaV1, specJson } from "../../src/core/definition.ts";
 import type { DeploymentOptions } from "../../src/core/deployment-options.ts";
 
 class SentimentV2 {}
@@ -47,6 +47,41 @@ describe("a definition", () => {
   });
 });
 
+describe("a definition's schema of user_config", () => {
+  const standard = { version: 1, vendor: "test", validate: (value: unknown) => ({ value }) };
+
+  test.each([[{ "~standard": standard }], [Object.assign(() => {}, { "~standard": standard })]])(
+    "may be any object or function that speaks Standard Schema v1: %o",
+    (schema) => {
+      const userConfigSchema = schema as StandardSchemaV1;
+      const definition = define(SentimentV2, {}, { userConfigSchema });
+      expect(definition.userConfigSchema).toBe(userConfigSchema);
+      expect(specJson(definition, program)).toEqual(specJson(define(SentimentV2), program));
+    },
+  );
+
+  test.each([
+    [null],
+    ["string"],
+    [{}],
+    [() => {}],
+    [{ type: "object" }],
+    [{ "~standard": null }],
+    [{ "~standard": { ...standard, version: 2 } }],
+    [{ "~standard": { ...standard, validate: undefined } }],
+  ])("that is none (%o) is refused at once, by name", (userConfigSchema) => {
+    const wrong = () => define(SentimentV2, {}, { userConfigSchema: userConfigSchema as never });
+    expect(wrong).toThrow(TypeError);
+    expect(wrong).toThrow("deployment option userConfigSchema: must be a schema of Standard Schema v1");
+  });
+
+  test("is refused for a function, which takes no config", () => {
+    const wrong = () => define(() => 1, {}, { userConfigSchema: { "~standard": standard } as StandardSchemaV1 });
+    expect(wrong).toThrow(TypeError);
+    expect(wrong).toThrow("deployment option userConfigSchema: a function takes no user_config; make it a class");
+  });
+});
+
 describe("the spec of a definition", () => {
   test("is what the API takes, with every option in its place", () => {
     const options: Required<DeploymentOptions> = {
@@ -64,6 +99,15 @@ describe("the spec of a definition", () => {
       startupTimeout: "0.25s",
       requestTimeout: 0.000000001,
       labels: { team: "nlp" },
+      rollout: {
+        maxUnavailablePercent: 0,
+        maxSurgePercent: 50,
+        strategy: "AVAILABILITY",
+        minReadyTime: 3,
+        progressDeadline: "60s",
+        maxStartFailures: 2,
+        autoRollback: false,
+      },
     };
     const spec = fromJson(DeploymentSpecSchema, specJson(define(SentimentV2, options), program) as JsonValue);
     const time = (seconds: number, nanos = 0) => ({ seconds: BigInt(seconds), nanos });
@@ -76,6 +120,12 @@ describe("the spec of a definition", () => {
       gracefulShutdownTimeout: time(20),
       startupTimeout: time(0, 250_000_000),
       requestTimeout: time(0, 1),
+      rollout: {
+        ...options.rollout,
+        strategy: RolloutStrategy.AVAILABILITY,
+        minReadyTime: time(3),
+        progressDeadline: time(60),
+      },
     });
     expect(create(DeploymentSpecSchema, spec)).toEqual(spec);
   });

@@ -1,7 +1,10 @@
-import type { DeploymentRecord, DeploymentSpec, ProgressRecord } from "../../src/core/deployment.ts";
+import { rolledBack } from "../../src/core/change.ts";
+import type { Verdict } from "../../src/core/decision.ts";
+import type { DeploymentRecord, DeploymentSpec, ProgressRecord, RevisionRecord } from "../../src/core/deployment.ts";
 import { place } from "../../src/core/placement.ts";
-import { type Action, plan, type SeenReplica } from "../../src/core/plan.ts";
+import { type Action, type PlanInput, plan, type SeenReplica } from "../../src/core/plan.ts";
 import { advance, holds, type ReplicaRecord } from "../../src/core/replica.ts";
+import { defaultRollout } from "../../src/core/rollout.ts";
 
 export const spec: DeploymentSpec = {
   name: "app",
@@ -18,6 +21,7 @@ export const spec: DeploymentSpec = {
   startupTimeoutMs: 60_000,
   requestTimeoutMs: 0,
   labels: {},
+  rollout: defaultRollout,
 };
 
 /** A replica in the world of a test, with what may be seen of it. */
@@ -38,14 +42,19 @@ export class World {
   progress: ProgressRecord | undefined;
   readonly bodies = new Map<string, Body>();
   erased = false;
+  /** What was decided, the oldest first. */
+  readonly decisions: Verdict[] = [];
+  readonly revisions = new Map<number, RevisionRecord>();
+  /** Since when a controller has been acting. */
+  actingSinceMs = 0;
   /** How many replicas may hold resources at a time. */
   slots = Number.POSITIVE_INFINITY;
   #ids = 0;
 
-  constructor(numReplicas: number) {
+  constructor(numReplicas: number, rollout: Partial<DeploymentSpec["rollout"]> = {}) {
     this.deployment = {
       uid: "u",
-      spec: { ...spec, numReplicas },
+      spec: { ...spec, numReplicas, rollout: { ...defaultRollout, ...rollout } },
       generation: 1,
       revision: 1,
       newestRevision: 1,
@@ -53,6 +62,7 @@ export class World {
       createdAtMs: 0,
       updatedAtMs: 0,
     };
+    this.#keepRevision();
   }
 
   /** The slots as CPUs, one a replica. */
@@ -85,16 +95,27 @@ export class World {
     }));
   }
 
-  /** Plans once and applies it; gives the plan. */
-  step(): readonly Action[] {
-    const actions = plan({
+  /** What a plan is made from now. */
+  get input(): PlanInput {
+    return {
       deployment: this.deployment,
       progress: this.progress,
       seen: this.seen(),
+      findRevision: (revision) => this.revisions.get(revision),
+      lastDecision: () => {
+        const last = this.decisions.at(-1);
+        return last && { ...last, uid: "u", deployment: "app", number: this.decisions.length, atMs: 0 };
+      },
       nowMs: this.nowMs,
+      actingSinceMs: this.actingSinceMs,
       draw: 0.5,
       ...this.room,
-    });
+    };
+  }
+
+  /** Plans once and applies it; gives the plan. */
+  step(): readonly Action[] {
+    const actions = plan(this.input);
     for (const action of actions) this.#apply(action);
     this.#place();
     return actions;
@@ -116,13 +137,39 @@ export class World {
   }
 
   update(change: Partial<DeploymentSpec>, revision = false): void {
-    const { deployment } = this;
+    const { rolledBackAtMs, failedRollout, ...deployment } = this.deployment;
+    const newestRevision = deployment.newestRevision + (revision ? 1 : 0);
     this.deployment = {
       ...deployment,
+      ...(revision ? {} : { ...(rolledBackAtMs && { rolledBackAtMs }), ...(failedRollout && { failedRollout }) }),
       spec: { ...deployment.spec, ...change },
       generation: deployment.generation + 1,
-      revision: deployment.revision + (revision ? 1 : 0),
+      revision: revision ? newestRevision : deployment.revision,
+      newestRevision,
+      updatedAtMs: this.nowMs,
     };
+    this.#keepRevision();
+  }
+
+  /** A person goes back to an old revision. */
+  rollback(revision: number): void {
+    const to = this.revisions.get(revision);
+    if (to === undefined) throw new Error(`no revision ${revision}`);
+    this.deployment = rolledBack(this.deployment, to, this.nowMs);
+  }
+
+  /** Every replica that is starting ends, with an exit code. */
+  failStarting(revision?: number): void {
+    for (const body of this.bodies.values()) {
+      if (body.record.state === "STARTING" && (revision === undefined || body.record.revision === revision))
+        Object.assign(body, { process: "exited", exit: "exit code 1" });
+    }
+  }
+
+  #keepRevision(): void {
+    const { revision, spec } = this.deployment;
+    if (!this.revisions.has(revision))
+      this.revisions.set(revision, { uid: "u", deployment: "app", revision, spec, createdAtMs: this.nowMs });
   }
 
   #apply(action: Action): void {
@@ -132,10 +179,10 @@ export class World {
         id,
         deployment: "app",
         uid: "u",
-        revision: this.deployment.revision,
+        revision: action.revision,
         state: "PENDING",
         message: "",
-        resources: this.deployment.spec.resources,
+        resources: this.revisions.get(action.revision)?.spec.resources ?? this.deployment.spec.resources,
         gpuIndexes: [],
         address: "",
         token: "",
@@ -149,6 +196,8 @@ export class World {
     else if (action.kind === "kill") this.#body(action.replicaId).process = "exited";
     else if (action.kind === "forget") this.bodies.delete(action.replicaId);
     else if (action.kind === "progress") this.progress = action.progress;
+    else if (action.kind === "rollback") this.deployment = action.deployment;
+    else if (action.kind === "decide") this.decisions.push(action.verdict);
     else this.erased = true;
   }
 

@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { failedKeptMax, plan, stableAfterMs, terminateGraceMs } from "../../src/core/plan.ts";
-import { availableMin, defaultBounds, replicasMax } from "../../src/core/rollout.ts";
-import { startFailuresMax, statusOf } from "../../src/core/status.ts";
+import { failedKeptMax, terminateGraceMs } from "../../src/core/finish.ts";
+import { plan } from "../../src/core/plan.ts";
+import { availableMin, defaultRollout, replicasMax } from "../../src/core/rollout.ts";
+import { stableAfterMs } from "../../src/core/settle.ts";
+import { statusOf } from "../../src/core/status.ts";
 import { type Body, World } from "./plan-world.ts";
 
 const state = (world: World) => statusOf(world.deployment, world.progress, world.records);
@@ -85,21 +87,17 @@ describe("stopping", () => {
 });
 
 describe("failures", () => {
-  const failStarting = (world: World) => {
-    for (const body of bodies(world, "STARTING")) Object.assign(body, { process: "exited", exit: "exit code 1" });
-  };
-
   test("a failed start is retried with backoff, one at a time, and fails the deployment after five in a row", () => {
     const world = new World(2);
     const tries: number[] = [];
     for (let step = 0; step < 200_000 / 500; step++) {
       const created = world.step().filter(({ kind }) => kind === "create").length;
       if (created > 0) tries.push(world.nowMs - 1_000_000);
-      failStarting(world);
+      world.failStarting();
       world.nowMs += 500;
     }
     expect(tries.slice(0, 5)).toEqual([0, 1_500, 4_000, 8_500, 17_000]);
-    expect(world.progress?.failedStarts).toBeGreaterThanOrEqual(startFailuresMax);
+    expect(world.progress?.failedStarts).toBeGreaterThanOrEqual(defaultRollout.maxStartFailures);
     expect(state(world)).toMatchObject({ state: "DEPLOY_FAILED", running: 0 });
     expect(state(world).message).toContain("exit code 1");
     expect(world.count("FAILED")).toBe(failedKeptMax);
@@ -109,7 +107,7 @@ describe("failures", () => {
     const world = new World(2);
     for (let step = 0; step < 400; step++) {
       world.step();
-      failStarting(world);
+      world.failStarting();
       world.nowMs += 500;
     }
     world.settle(300);
@@ -162,6 +160,7 @@ describe("failures", () => {
     world.step();
     const [body] = world.bodies.values();
     world.nowMs += 600_000;
+    world.actingSinceMs = world.nowMs;
     if (body !== undefined) body.metAtMs = world.nowMs;
     expect(world.step()).toEqual([]);
     world.nowMs += 60_000;
@@ -183,7 +182,7 @@ describe("failures", () => {
 
 describe("a new revision", () => {
   test("takes no running replica away while none of its own ever ran", () => {
-    const world = new World(10);
+    const world = new World(10, { autoRollback: false });
     world.settle(10);
     world.update({ version: "2" }, true);
     for (let step = 0; step < 300; step++) {
@@ -234,8 +233,8 @@ describe("a new revision", () => {
         world.update({ version: "2" }, true);
         for (const draw of draws) {
           world.step();
-          expect(world.count("RUNNING")).toBeGreaterThanOrEqual(availableMin(n, defaultBounds));
-          expect(world.count("PENDING", "STARTING", "RUNNING")).toBeLessThanOrEqual(replicasMax(n, defaultBounds));
+          expect(world.count("RUNNING")).toBeGreaterThanOrEqual(availableMin(n, defaultRollout));
+          expect(world.count("PENDING", "STARTING", "RUNNING")).toBeLessThanOrEqual(replicasMax(n, defaultRollout));
           const all = [...world.bodies.values()];
           const body = all[draw % all.length];
           if (body !== undefined) world.obey(body);
@@ -250,8 +249,8 @@ describe("a new revision", () => {
 });
 
 test("the table of the semantics holds", () => {
-  const down = (n: number) => n - availableMin(n, defaultBounds);
-  const extra = (n: number) => replicasMax(n, defaultBounds) - n;
+  const down = (n: number) => n - availableMin(n, defaultRollout);
+  const extra = (n: number) => replicasMax(n, defaultRollout) - n;
   expect([1, 2, 3, 4, 5, 9, 10, 20].map(down)).toEqual([0, 0, 0, 0, 1, 1, 2, 4]);
   expect([1, 2, 3, 4, 5, 9, 10, 20].map(extra)).toEqual([1, 1, 1, 1, 1, 2, 2, 4]);
 });
@@ -275,15 +274,7 @@ test("with no new input it settles: whatever happened, an applied plan is follow
       }
       world.settle(2_000);
       expect(state(world)).toMatchObject({ state: "HEALTHY", running: world.deployment.spec.numReplicas });
-      const input = {
-        deployment: world.deployment,
-        progress: world.progress,
-        seen: world.seen(),
-        nowMs: world.nowMs,
-        draw: 0.5,
-        ...world.room,
-      };
-      expect(plan(input)).toEqual([]);
+      expect(plan(world.input)).toEqual([]);
     }),
     { numRuns: 60 },
   );

@@ -2,17 +2,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { ReplicaService, type ReplicaServiceInvokeResponse } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReconfigurePhase, ReplicaService, type ReplicaServiceInvokeResponse } from "../../gen/drover/v1/replica_service_pb.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
 import type { Definition } from "../../src/core/definition.ts";
 import type { StatusError } from "../../src/core/errors.ts";
-import type { JsonObject } from "../../src/core/json.ts";
+import type { Json, JsonObject } from "../../src/core/json.ts";
 import { createProgram } from "../../src/replica/program.ts";
 import { ReplicaServer } from "../../src/replica/replica-server.ts";
 import { createReplicaLog } from "../../src/replica/stderr-log.ts";
 import { Channel } from "../../src/rpc/channel.ts";
 import { jsonToValue, valueToJson } from "../../src/rpc/json-value.ts";
-import type { CallOptions } from "../../src/rpc/service.ts";
+import type { CallOptions, Client } from "../../src/rpc/service.ts";
 
 /** A folder that goes with the test. */
 export async function temporaryFolder(): Promise<string> {
@@ -64,6 +64,26 @@ export function invoker(channel: Channel) {
 
 function plain({ output }: Pick<ReplicaServiceInvokeResponse, "output">): unknown {
   return output.case === "json" ? valueToJson(output.value) : output.value;
+}
+
+/** A change of `user_config`, as `Reconfigure` takes it; undefined: the deployment has none. */
+export function change(generation: number, userConfig?: Json, rest: ChangeOptions = {}) {
+  const { phase = ReconfigurePhase.APPLY, epoch = 1, ...more } = rest;
+  const config = userConfig === undefined ? {} : { userConfig: jsonToValue(userConfig) };
+  return { phase, configGeneration: BigInt(generation), epoch: BigInt(epoch), ...config, ...more };
+}
+
+export interface ChangeOptions {
+  readonly phase?: ReconfigurePhase;
+  readonly epoch?: number;
+  readonly maxOngoingRequests?: number;
+}
+
+/** The phases of a change as functions, which give the generation served by when they end. */
+export function steps({ replica }: { readonly replica: Client<typeof ReplicaService> }) {
+  const step = (phase: ReconfigurePhase) => async (generation: number, userConfig?: Json, rest?: ChangeOptions) =>
+    Number((await replica.reconfigure(change(generation, userConfig, { ...rest, phase }))).configGeneration);
+  return { prepare: step(ReconfigurePhase.PREPARE), apply: step(ReconfigurePhase.APPLY), revert: step(ReconfigurePhase.REVERT) };
 }
 
 /** What a call that must fail failed with. */

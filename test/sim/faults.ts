@@ -8,6 +8,7 @@ export const faultKinds = [
   "missing program",
   "refused config",
   "bad revision",
+  "revision gone bad",
   "ignored SIGTERM",
   "crash",
   "hang",

@@ -28,7 +28,7 @@ const stepsMax = 36;
 export async function runHistory(seed: number, { sabotage = {}, trace = () => {} }: HistoryOptions = {}): Promise<History> {
   const world = new SimulatedWorld(seed, sabotage, trace);
   const { clock, random, witness } = world;
-  const operators = new Operators(world);
+  const operators = await Operators.open(world);
   const mishaps = new Mishaps(world);
   world.amid = () => operators.wish();
   await world.startController();
@@ -44,6 +44,7 @@ export async function runHistory(seed: number, { sabotage = {}, trace = () => {}
   if (witness.alarm === undefined) witness.raise(await settles(world, operators));
   if (witness.alarm === undefined) for (const { id, mirror } of world.controllers) witness.compare(id, mirror);
   for (const controller of world.controllers) world.endController(controller, "kill");
+  void operators.close();
   return { seed, alarm: witness.alarm, faults: world.faults.counts, revisions: witness.ledger.revision };
 }
 

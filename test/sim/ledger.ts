@@ -16,7 +16,8 @@ export class Ledger {
   /** Every deployment as it was, in the order of time. */
   readonly #past = new Map<string, { readonly revision: number; readonly record: DeploymentRecord | undefined }[]>();
 
-  apply(writes: readonly Write[]): void {
+  /** `lookRevision`: when who wrote began to look; what was wanted since may be what it went by. */
+  apply(writes: readonly Write[], lookRevision = this.revision): void {
     for (const write of writes) {
       this.revision += 1;
       const kind = "put" in write ? write.put : write.delete;
@@ -26,17 +27,17 @@ export class Ledger {
       if (kind === "deployment") this.#keepDeployment(write.key, "put" in write ? (write.value as DeploymentRecord) : undefined);
       if (kind === "replica") this.#keepReplica(write.key, "put" in write ? (write.value as ReplicaRecord) : undefined);
     }
-    const ran = writes.flatMap((write) => ("put" in write && write.put === "replica" ? write.value.deployment : []));
-    for (const name of new Set(ran)) this.#noteWhole(name);
+    const touched = writes.flatMap((write) => ("put" in write ? (write.put === "replica" ? write.value.deployment : write.key) : []));
+    for (const name of new Set(touched)) this.#noteWhole(name, lookRevision);
   }
 
-  #noteWhole(name: string): void {
-    const deployment = this.deployments.get(name);
-    if (deployment === undefined) return;
+  #noteWhole(name: string, lookRevision: number): void {
     const all = this.of(name).filter(({ state }) => state === "RUNNING" || state === "STARTING");
-    const whole = all.every(({ state, revision }) => state === "RUNNING" && revision === deployment.revision);
-    if (whole && all.length > 0 && all.length === deployment.spec.numReplicas)
-      this.everWhole.add(`${deployment.uid}/${deployment.spec.version}`);
+    for (const deployment of this.since(name, lookRevision)) {
+      if (deployment === undefined || all.length === 0 || all.length !== deployment.spec.numReplicas) continue;
+      const whole = all.every(({ state, revision }) => state === "RUNNING" && revision === deployment.revision);
+      if (whole) this.everWhole.add(`${deployment.uid}/${deployment.spec.version}`);
+    }
   }
 
   of(deployment: string): readonly ReplicaRecord[] {

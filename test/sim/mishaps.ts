@@ -13,14 +13,16 @@ export class Mishaps {
   /** One throw of each die. */
   async throwAll(): Promise<void> {
     this.#replicas();
+    this.#programs();
     this.#store();
     await this.#controllers();
   }
 
   /** From now on nothing goes wrong any more, and what was away is back. */
   async end(): Promise<void> {
-    const { faults, store, controllers, engine, behaviours } = this.#world;
+    const { faults, store, controllers, engine, behaviours, spoilt } = this.#world;
     faults.roughness = 0;
+    spoilt.clear();
     store.setFault("none");
     for (const { line } of controllers) line.cut = false;
     for (const { replicaId } of engine.alive()) behaviours.set(replicaId, { silent: false, lateOngoing: undefined });
@@ -51,6 +53,13 @@ export class Mishaps {
         clock.after(random.pick([300, 3_000]), () => behaviours.set(replicaId, { lateOngoing: undefined }));
       }
     }
+  }
+
+  /** What a revision needs, a file or a service, is not there any more. */
+  #programs(): void {
+    const { faults, random, witness, spoilt } = this.#world;
+    const healthy = [...witness.ledger.everRan];
+    if (healthy.length > 0 && faults.strikes("revision gone bad", 0.02)) spoilt.add(random.pick(healthy));
   }
 
   #store(): void {

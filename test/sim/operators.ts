@@ -1,7 +1,11 @@
 import { mutate } from "../../src/api/mutations.ts";
-import { firstRecord, nextRecord } from "../../src/core/change.ts";
+import { revisionWrites } from "../../src/api/revisions.ts";
+import { firstRecord, nextRecord, paused, resumed, revisionBefore, rolledBack } from "../../src/core/change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../../src/core/deployment.ts";
 import type { Resources } from "../../src/core/resources.ts";
+import type { RolloutPolicy } from "../../src/core/rollout.ts";
+import { silentLog } from "../../src/log/log.ts";
+import { Mirror } from "../../src/store/mirror.ts";
 import { spec as plainSpec } from "../core/plan-world.ts";
 import { type ProgramKind, programs, type SimulatedWorld } from "./simulated-world.ts";
 import type { WatchedStore } from "./watched.ts";
@@ -26,12 +30,28 @@ interface Wish {
 export class Operators {
   readonly #world: SimulatedWorld;
   readonly #store: WatchedStore;
+  readonly #mirror: Mirror;
   #open: readonly Wish[] = [];
   #wishes = 0;
 
-  constructor(world: SimulatedWorld) {
+  static async open(world: SimulatedWorld): Promise<Operators> {
+    const store = world.clientStore();
+    return new Operators(world, store, await Mirror.open({ store, clock: world.clock, log: silentLog }));
+  }
+
+  private constructor(world: SimulatedWorld, store: WatchedStore, mirror: Mirror) {
     this.#world = world;
-    this.#store = world.clientStore();
+    this.#store = store;
+    this.#mirror = mirror;
+  }
+
+  async close(): Promise<void> {
+    await this.#mirror.close();
+  }
+
+  get #updates(): readonly (() => Wish["change"])[] {
+    const often = [this.#rollout, this.#scale];
+    return [...often, ...often, ...often, this.#tune, this.#remove, this.#pause, this.#resume, this.#resume, this.#rollback];
   }
 
   /** Asks for something new. */
@@ -39,7 +59,7 @@ export class Operators {
     const { random } = this.#world;
     const name = random.pick(names);
     const known = this.#world.witness.ledger.deployments.has(name);
-    const ask = known ? random.pick([this.#rollout, this.#rollout, this.#scale, this.#scale, this.#tune, this.#remove]) : this.#deploy;
+    const ask = known ? random.pick(this.#updates) : this.#deploy;
     const change = ask.call(this);
     await this.#try({ name, requestId: `request-${this.#wishes++}`, change: (before) => renamed(change(before), name) });
   }
@@ -55,7 +75,8 @@ export class Operators {
   async #try({ name, requestId, change }: Wish): Promise<void> {
     const answer = (after: DeploymentRecord | undefined) => JSON.stringify(after?.generation ?? null);
     try {
-      await mutate(this.#store, { name, change, request: { id: requestId, fingerprint: name, answer } });
+      const beside = (after: DeploymentRecord, before: DeploymentRecord | undefined) => revisionWrites(this.#mirror, after, before);
+      await mutate(this.#store, { name, change, beside, request: { id: requestId, fingerprint: name, answer } });
     } catch {
       this.#open = [...this.#open, { name, requestId, change }];
     }
@@ -85,8 +106,32 @@ export class Operators {
   }
 
   #tune(): Wish["change"] {
-    const { gracefulShutdownTimeoutMs, startupTimeoutMs } = this.#spec();
-    return this.#update(({ spec }) => ({ ...spec, gracefulShutdownTimeoutMs, startupTimeoutMs }));
+    const { gracefulShutdownTimeoutMs, startupTimeoutMs, rollout } = this.#spec();
+    return this.#update(({ spec }) => ({ ...spec, gracefulShutdownTimeoutMs, startupTimeoutMs, rollout }));
+  }
+
+  #pause(): Wish["change"] {
+    return this.#unlessGoing((before) => paused(before, this.#nowMs));
+  }
+
+  #resume(): Wish["change"] {
+    return this.#unlessGoing((before) => resumed(before, this.#nowMs));
+  }
+
+  #rollback(): Wish["change"] {
+    return this.#unlessGoing((before) => {
+      const name = before.spec.name;
+      const kept = new Map(
+        this.#mirror.revisionsOf(name).flatMap(({ value }) => (value.uid === before.uid ? [[value.revision, value] as const] : [])),
+      );
+      const to = kept.get(revisionBefore(before, this.#mirror.progress(name)?.value.healthyRevisions ?? [], kept) ?? 0);
+      return to === undefined ? before : rolledBack(before, to, this.#nowMs);
+    });
+  }
+
+  /** A change of a deployment that is there and not being deleted. */
+  #unlessGoing(change: (before: DeploymentRecord) => DeploymentRecord): Wish["change"] {
+    return (before) => (before === undefined || before.deletingSinceMs !== undefined ? before : change(before));
   }
 
   #remove(): Wish["change"] {
@@ -97,8 +142,7 @@ export class Operators {
   }
 
   #update(change: (record: DeploymentRecord) => DeploymentSpec): Wish["change"] {
-    return (before) =>
-      before === undefined || before.deletingSinceMs !== undefined ? before : nextRecord(before, change(before), this.#nowMs);
+    return this.#unlessGoing((before) => nextRecord(before, change(before), this.#nowMs));
   }
 
   #spec(): DeploymentSpec {
@@ -112,6 +156,21 @@ export class Operators {
       resources: random.pick(sizes),
       gracefulShutdownTimeoutMs: random.pick([300, 2_000, 6_000]),
       startupTimeoutMs: random.pick([3_000, 4_000]),
+      rollout: this.#policy(),
+    };
+  }
+
+  #policy(): RolloutPolicy {
+    const { random } = this.#world;
+    const maxSurgePercent = random.pick([20, 20, 0, 50, 100]);
+    return {
+      maxUnavailablePercent: random.pick(maxSurgePercent === 0 ? [20, 50] : [20, 20, 0, 50]),
+      maxSurgePercent,
+      strategy: maxSurgePercent > 0 && random.chance(0.3) ? "AVAILABILITY" : "AUTO",
+      minReadyTimeMs: random.pick([0, 0, 300, 2_000]),
+      progressDeadlineMs: random.pick([0, 10_000, 30_000]),
+      maxStartFailures: random.pick([2, 3, 5]),
+      autoRollback: random.chance(0.7),
     };
   }
 

@@ -1,14 +1,15 @@
 // Goal: each invariant of the simulator can fail. Method: the rule is broken on purpose, by something false between a controller
 // and what it stands on, and within a few histories that invariant, and no other before it, must raise the alarm.
 import { expect, test } from "vitest";
+import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
 import { noContact } from "../../src/loops/replica-port.ts";
-import type { CommitOptions, Store, Write } from "../../src/store/store.ts";
+import type { CommitOptions, Entry, Store, Write } from "../../src/store/store.ts";
 import { runHistory } from "./history.ts";
 import type { Invariant } from "./invariants/facts.ts";
 import type { Sabotage } from "./simulated-controller.ts";
 
-const seedsMax = 60;
+const seedsMax = 400;
 
 /** The same object but for some methods. */
 function but<T extends object>(whole: T, methods: Partial<T>): T {
@@ -68,6 +69,35 @@ const goesToUnprovenVersions = writesToo(async (writes, store) => {
       : [{ put: "deployment", key, version, value: { ...value, spec: { ...value.spec, version: "never-seen" } } }],
   );
 });
+
+/** A controller's loop does not see of a deployment what `blind` takes away. */
+function blindTo(blind: (deployment: DeploymentRecord) => DeploymentRecord): Sabotage {
+  const seen = (entry: Entry<"deployment">) => ({ ...entry, value: blind(entry.value) });
+  return {
+    mirror: (mirror) =>
+      but(mirror, {
+        deployments: () => new Map([...mirror.deployments()].map(([name, entry]) => [name, seen(entry)])),
+        deployment: (name: string) => {
+          const entry = mirror.deployment(name);
+          return entry && seen(entry);
+        },
+      }),
+  };
+}
+
+const ignoresPauses = blindTo(({ pausedSinceMs, ...going }) => going);
+
+const rollsRollbacksBack = blindTo(({ rolledBackAtMs, ...forgetful }) => forgetful);
+
+const ignoresMinReadyTime = blindTo((deployment) => ({
+  ...deployment,
+  spec: { ...deployment.spec, rollout: { ...deployment.spec.rollout, minReadyTimeMs: 0 } },
+}));
+
+const ignoresPercentages = blindTo((deployment) => ({
+  ...deployment,
+  spec: { ...deployment.spec, rollout: { ...deployment.spec.rollout, maxUnavailablePercent: 50, maxSurgePercent: 100 } },
+}));
 
 const callsAllDrained: Sabotage = {
   port: (port) => but(port, { contact: (replicaId: string) => ({ ...port.contact(replicaId), drained: true }) }),
@@ -149,6 +179,10 @@ const neverRests: Sabotage = {
 test.each<readonly [string, Invariant, () => Sabotage]>([
   ["available replicas are taken away", "I1", () => takesAllAway],
   ["more are asked for than may be extra", "I1", () => asksForTooMany],
+  ["a pause is not heeded", "I1", () => ignoresPauses],
+  ["a replica counts before its min_ready_time", "I1", () => ignoresMinReadyTime],
+  ["other percentages than the deployment's are kept", "I1", () => ignoresPercentages],
+  ["a rollback is rolled back", "I6", () => rollsRollbacksBack],
   ["replicas with requests in work are killed", "I2", () => callsAllDrained],
   ["a controller acts on when its lease is over", "I4", actsForEver],
   ["the store takes writes under an old epoch", "I4", oldEpochsMayWrite],

@@ -45,9 +45,16 @@ function stateOf(world: SimulatedWorld, name: string): { readonly wrong?: string
     const whole = running.length === numReplicas && serving.length === numReplicas;
     return whole ? { excused: false } : { excused: false, wrong: `${name} is HEALTHY with ${serving.length} of ${numReplicas} serving` };
   }
+  const { failedRollout, pausedSinceMs } = deployment;
+  // Gone back to what ran before, it runs in full again; paused, something runs in full.
+  const all = replicas.filter((replica) => replica.state === "RUNNING" && world.engine.serves(replica.id));
+  const told = message.includes(failedRollout?.cause ?? "paused");
+  if ((failedRollout ?? pausedSinceMs) !== undefined && told && all.length >= numReplicas) return { excused: false };
   const bad = program.kind === "command" && program.argv[0] !== "good";
-  if (bad && state === "DEPLOY_FAILED" && message.includes("last failure")) return { excused: true };
-  const waits = replicas.find((replica) => replica.state === "PENDING" && replica.revision === deployment.revision);
+  if (bad && (state === "DEPLOY_FAILED" || pausedSinceMs !== undefined) && message.includes(" fail")) return { excused: true };
+  const waits = replicas.find(
+    (replica) => replica.state === "PENDING" && (replica.revision === deployment.revision || pausedSinceMs !== undefined),
+  );
   if (waits !== undefined && waits.message !== "" && message.includes(waits.message)) return { excused: true };
   return { excused: false, wrong: `${name} is ${state}: ${message}` };
 }

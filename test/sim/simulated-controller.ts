@@ -23,6 +23,8 @@ export interface Sabotage {
   readonly kept?: (store: Store) => Store;
   readonly engine?: (engine: Engine) => Engine;
   readonly port?: (port: ReplicaPort) => ReplicaPort;
+  /** Between a controller's copy of the state and its loop. */
+  readonly mirror?: (mirror: Mirror) => Mirror;
   readonly epoch?: (epoch: number | undefined) => number | undefined;
 }
 
@@ -72,7 +74,7 @@ export class SimulatedController {
     const machine = new WatchedEngine(engine, clock, line, witness, watch);
     this.keeper = new LeaseKeeper({ store, id, clock, log: silentLog, onLead: () => this.loop.wake() });
     this.loop = new ReconcileLoop({
-      mirror,
+      mirror: sabotage.mirror?.(mirror) ?? mirror,
       store,
       engine: sabotage.engine?.(machine) ?? machine,
       port: new WatchedPort(sabotage.port?.(port) ?? port, clock, witness, watch),

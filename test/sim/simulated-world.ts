@@ -34,6 +34,8 @@ export class SimulatedWorld {
   /** What a client does between a controller's look and its write. */
   amid: () => Promise<void> = async () => {};
   controllers: readonly SimulatedController[] = [];
+  /** `uid/revision` of programs that were good once, and do not start any more. */
+  readonly spoilt = new Set<string>();
   readonly #kept: Store;
   readonly #sabotage: Sabotage;
   #named = 0;
@@ -137,9 +139,9 @@ export class SimulatedWorld {
     return line;
   }
 
-  #fate({ argv, replicaId }: Assignment): Partial<Fate> {
+  #fate({ argv, replicaId, uid, revision }: Assignment): Partial<Fate> {
     const { faults, random } = this;
-    const bad = argv[0] as ProgramKind;
+    const bad = this.spoilt.has(`${uid}/${revision}`) ? "exits" : (argv[0] as ProgramKind);
     if (bad !== "good") faults.note("bad revision");
     if (bad === "missing" || faults.strikes("missing program", 0.01)) return { launchError: "program app was not found" };
     const ignores = faults.strikes("ignored SIGTERM", 0.05);

@@ -86,7 +86,7 @@ export class Witness {
     this.#checkRequest(options);
     if (look !== undefined) this.deeds += writes.filter((write) => "put" in write).length;
     for (const write of writes) this.#trace(`${look?.controller ?? "client"} ${describe(write)}`);
-    this.ledger.apply(writes);
+    this.ledger.apply(writes, look?.revision);
   }
 
   /** A request was answered again. */
@@ -153,6 +153,7 @@ function describe(write: Write): string {
   const { put, key, value } = write;
   if (put === "replica") return `${key} r${value.revision} ${value.state} ${value.message.split("\n")[0]}`;
   if (put === "deployment")
-    return `deployment ${key} n=${value.spec.numReplicas} r${value.revision} ${value.spec.version}${value.deletingSinceMs ? " deleting" : ""}`;
+    return `deployment ${key} n=${value.spec.numReplicas} r${value.revision} ${value.spec.version}${value.deletingSinceMs ? " deleting" : ""}${value.pausedSinceMs ? " paused" : ""}${value.failedRollout ? " failed" : ""} ${JSON.stringify(value.spec.rollout)}`;
+  if (put === "decision") return `decision ${key} ${value.summary} [${value.bound}]`;
   return `${put} ${key} ${JSON.stringify(value)}`;
 }

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file drover/v1/controller_service.proto.
  */
 export const file_drover_v1_controller_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJkcm92ZXIvdjEvY29udHJvbGxlcl9zZXJ2aWNlLnByb3RvEglkcm92ZXIudjEiuAEKDURlcGxveVJlcXVlc3QSLwoEc3BlYxgBIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0IGukgDyAEBEhUKDXZhbGlkYXRlX29ubHkYAiABKAgSHAoKcmVxdWVzdF9pZBgDIAEoCUIIukgFcgMYgAESKQoTZXhwZWN0ZWRfZ2VuZXJhdGlvbhgEIAEoA0IHukgEIgIoAEgAiAEBQhYKFF9leHBlY3RlZF9nZW5lcmF0aW9uIl4KC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEiEKBmVmZmVjdBgCIAEoDjIRLmRyb3Zlci52MS5FZmZlY3QSDgoGYmVmb3JlGAMgASgJEg0KBWFmdGVyGAQgASgJIocBCg5EZXBsb3lSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSIQoGZWZmZWN0GAIgASgOMhEuZHJvdmVyLnYxLkVmZmVjdBInCgdjaGFuZ2VzGAMgAygLMhYuZHJvdmVyLnYxLkZpZWxkQ2hhbmdlIi0KFEdldERlcGxveW1lbnRSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiQgoVR2V0RGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChZMaXN0RGVwbG95bWVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACCJeChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIqCgtkZXBsb3ltZW50cxgBIAMoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJHChdEZWxldGVEZXBsb3ltZW50UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKDWFsbG93X21pc3NpbmcYAiABKAgiRQoYRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChdXYXRjaERlcGxveW1lbnRzUmVxdWVzdBIYCgVuYW1lcxgBIAMoCUIJukgGkgEDEOgHEiAKD3Jlc3VtZV9yZXZpc2lvbhgCIAEoA0IHukgEIgIoACKtAQoYV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlEjMKEmRlcGxveW1lbnRfdXBkYXRlZBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50SAASHAoSZGVwbG95bWVudF9kZWxldGVkGAIgASgJSAASIwoGc3luY2VkGAMgASgLMhEuZHJvdmVyLnYxLlN5bmNlZEgAEhAKCHJldmlzaW9uGAQgASgDQgcKBWV2ZW50IggKBlN5bmNlZCJgCgxTY2FsZVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIoCgxudW1fcmVwbGljYXMYAiABKAVCDbpICsgBARoFGJBOKABIAIgBAUIPCg1fbnVtX3JlcGxpY2FzIjoKDVNjYWxlUmVzcG9uc2USKQoKZGVwbG95bWVudBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50Ii0KFExpc3RSZXZpc2lvbnNSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiPwoVTGlzdFJldmlzaW9uc1Jlc3BvbnNlEiYKCXJldmlzaW9ucxgBIAMoCzITLmRyb3Zlci52MS5SZXZpc2lvbiK2AQoIUmV2aXNpb24SEAoIcmV2aXNpb24YASABKAMSJwoEc3BlYxgCIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlYxIvCgtjcmVhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHY3VycmVudBgEIAEoCBITCgt3YXNfaGVhbHRoeRgFIAEoCBIYChBydW5uaW5nX3JlcGxpY2FzGAYgASgFIkMKD1JvbGxiYWNrUmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABEhkKCHJldmlzaW9uGAIgASgDQge6SAQiAigAIj0KEFJvbGxiYWNrUmVzcG9uc2USKQoKZGVwbG95bWVudBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50ImYKE0xpc3RSZXBsaWNhc1JlcXVlc3QSEgoKZGVwbG95bWVudBgBIAEoCRIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgiVQoUTGlzdFJlcGxpY2FzUmVzcG9uc2USJAoIcmVwbGljYXMYASADKAsyEi5kcm92ZXIudjEuUmVwbGljYRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkihwEKEFdhdGNoTG9nc1JlcXVlc3QSGwoKZGVwbG95bWVudBgBIAEoCUIHukgEcgIQARISCgpyZXBsaWNhX2lkGAIgASgJEiMKCnRhaWxfbGluZXMYAyABKAVCCrpIBxoFGJBOKABIAIgBARIOCgZmb2xsb3cYBCABKAhCDQoLX3RhaWxfbGluZXMiWwoRV2F0Y2hMb2dzUmVzcG9uc2USEgoKcmVwbGljYV9pZBgBIAEoCRIkCgZzdHJlYW0YAiABKA4yFC5kcm92ZXIudjEuTG9nU3RyZWFtEgwKBGxpbmUYAyABKAkiEwoRR2V0Q2x1c3RlclJlcXVlc3QizwEKEkdldENsdXN0ZXJSZXNwb25zZRImCghjYXBhY2l0eRgBIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSJwoJYWxsb2NhdGVkGAIgASgLMhQuZHJvdmVyLnYxLlJlc291cmNlcxIqCgdwZW5kaW5nGAMgAygLMhkuZHJvdmVyLnYxLlBlbmRpbmdSZXBsaWNhEioKC2NvbnRyb2xsZXJzGAQgAygLMhUuZHJvdmVyLnYxLkNvbnRyb2xsZXISEAoIcmV2aXNpb24YBSABKAMicgoOUGVuZGluZ1JlcGxpY2ESEgoKcmVwbGljYV9pZBgBIAEoCRISCgpkZXBsb3ltZW50GAIgASgJEicKCXJlc291cmNlcxgDIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSDwoHbWVzc2FnZRgEIAEoCSJyCgpDb250cm9sbGVyEhUKDWNvbnRyb2xsZXJfaWQYASABKAkSDgoGbGVhZGVyGAIgASgIEg0KBWVwb2NoGAMgASgDEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKlYKBkVmZmVjdBIWChJFRkZFQ1RfVU5TUEVDSUZJRUQQABIPCgtFRkZFQ1RfTk9ORRABEg8KC0VGRkVDVF9MSVZFEAISEgoORUZGRUNUX1JPTExPVVQQBCpVCglMb2dTdHJlYW0SGgoWTE9HX1NUUkVBTV9VTlNQRUNJRklFRBAAEhUKEUxPR19TVFJFQU1fU1RET1VUEAESFQoRTE9HX1NUUkVBTV9TVERFUlIQAjKaBwoRQ29udHJvbGxlclNlcnZpY2USPQoGRGVwbG95EhguZHJvdmVyLnYxLkRlcGxveVJlcXVlc3QaGS5kcm92ZXIudjEuRGVwbG95UmVzcG9uc2USVwoNR2V0RGVwbG95bWVudBIfLmRyb3Zlci52MS5HZXREZXBsb3ltZW50UmVxdWVzdBogLmRyb3Zlci52MS5HZXREZXBsb3ltZW50UmVzcG9uc2UiA5ACARJdCg9MaXN0RGVwbG95bWVudHMSIS5kcm92ZXIudjEuTGlzdERlcGxveW1lbnRzUmVxdWVzdBoiLmRyb3Zlci52MS5MaXN0RGVwbG95bWVudHNSZXNwb25zZSIDkAIBElsKEERlbGV0ZURlcGxveW1lbnQSIi5kcm92ZXIudjEuRGVsZXRlRGVwbG95bWVudFJlcXVlc3QaIy5kcm92ZXIudjEuRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEmIKEFdhdGNoRGVwbG95bWVudHMSIi5kcm92ZXIudjEuV2F0Y2hEZXBsb3ltZW50c1JlcXVlc3QaIy5kcm92ZXIudjEuV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlIgOQAgEwARI6CgVTY2FsZRIXLmRyb3Zlci52MS5TY2FsZVJlcXVlc3QaGC5kcm92ZXIudjEuU2NhbGVSZXNwb25zZRJXCg1MaXN0UmV2aXNpb25zEh8uZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXF1ZXN0GiAuZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZSIDkAIBEkMKCFJvbGxiYWNrEhouZHJvdmVyLnYxLlJvbGxiYWNrUmVxdWVzdBobLmRyb3Zlci52MS5Sb2xsYmFja1Jlc3BvbnNlElQKDExpc3RSZXBsaWNhcxIeLmRyb3Zlci52MS5MaXN0UmVwbGljYXNSZXF1ZXN0Gh8uZHJvdmVyLnYxLkxpc3RSZXBsaWNhc1Jlc3BvbnNlIgOQAgESTQoJV2F0Y2hMb2dzEhsuZHJvdmVyLnYxLldhdGNoTG9nc1JlcXVlc3QaHC5kcm92ZXIudjEuV2F0Y2hMb2dzUmVzcG9uc2UiA5ACATABEk4KCkdldENsdXN0ZXISHC5kcm92ZXIudjEuR2V0Q2x1c3RlclJlcXVlc3QaHS5kcm92ZXIudjEuR2V0Q2x1c3RlclJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_drover_v1_deployment, file_google_protobuf_timestamp]);
+  fileDesc("CiJkcm92ZXIvdjEvY29udHJvbGxlcl9zZXJ2aWNlLnByb3RvEglkcm92ZXIudjEiuAEKDURlcGxveVJlcXVlc3QSLwoEc3BlYxgBIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0IGukgDyAEBEhUKDXZhbGlkYXRlX29ubHkYAiABKAgSHAoKcmVxdWVzdF9pZBgDIAEoCUIIukgFcgMYgAESKQoTZXhwZWN0ZWRfZ2VuZXJhdGlvbhgEIAEoA0IHukgEIgIoAEgAiAEBQhYKFF9leHBlY3RlZF9nZW5lcmF0aW9uIl4KC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEiEKBmVmZmVjdBgCIAEoDjIRLmRyb3Zlci52MS5FZmZlY3QSDgoGYmVmb3JlGAMgASgJEg0KBWFmdGVyGAQgASgJIocBCg5EZXBsb3lSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSIQoGZWZmZWN0GAIgASgOMhEuZHJvdmVyLnYxLkVmZmVjdBInCgdjaGFuZ2VzGAMgAygLMhYuZHJvdmVyLnYxLkZpZWxkQ2hhbmdlIokBCgxBcHBseVJlcXVlc3QSNQoFc3BlY3MYASADKAsyGS5kcm92ZXIudjEuRGVwbG95bWVudFNwZWNCC7pICJIBBQgBEPQDEg0KBXBydW5lGAIgASgIEhUKDXZhbGlkYXRlX29ubHkYAyABKAgSHAoKcmVxdWVzdF9pZBgEIAEoCUIIukgFcgMYgAEiSwoNQXBwbHlSZXNwb25zZRIqCgdyZXN1bHRzGAEgAygLMhkuZHJvdmVyLnYxLkRlcGxveVJlc3BvbnNlEg4KBnBydW5lZBgCIAMoCSItChRHZXREZXBsb3ltZW50UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABIkIKFUdldERlcGxveW1lbnRSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQiVQoWTGlzdERlcGxveW1lbnRzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAgiXgoXTGlzdERlcGxveW1lbnRzUmVzcG9uc2USKgoLZGVwbG95bWVudHMYASADKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiRwoXRGVsZXRlRGVwbG95bWVudFJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIVCg1hbGxvd19taXNzaW5nGAIgASgIIkUKGERlbGV0ZURlcGxveW1lbnRSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQiVQoXV2F0Y2hEZXBsb3ltZW50c1JlcXVlc3QSGAoFbmFtZXMYASADKAlCCbpIBpIBAxDoBxIgCg9yZXN1bWVfcmV2aXNpb24YAiABKANCB7pIBCICKAAirQEKGFdhdGNoRGVwbG95bWVudHNSZXNwb25zZRIzChJkZXBsb3ltZW50X3VwZGF0ZWQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudEgAEhwKEmRlcGxveW1lbnRfZGVsZXRlZBgCIAEoCUgAEiMKBnN5bmNlZBgDIAEoCzIRLmRyb3Zlci52MS5TeW5jZWRIABIQCghyZXZpc2lvbhgEIAEoA0IHCgVldmVudCIICgZTeW5jZWQiYAoMU2NhbGVSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAESKAoMbnVtX3JlcGxpY2FzGAIgASgFQg26SArIAQEaBRiQTigASACIAQFCDwoNX251bV9yZXBsaWNhcyI6Cg1TY2FsZVJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCItChRMaXN0UmV2aXNpb25zUmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABIj8KFUxpc3RSZXZpc2lvbnNSZXNwb25zZRImCglyZXZpc2lvbnMYASADKAsyEy5kcm92ZXIudjEuUmV2aXNpb24itgEKCFJldmlzaW9uEhAKCHJldmlzaW9uGAEgASgDEicKBHNwZWMYAiABKAsyGS5kcm92ZXIudjEuRGVwbG95bWVudFNwZWMSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2N1cnJlbnQYBCABKAgSEwoLd2FzX2hlYWx0aHkYBSABKAgSGAoQcnVubmluZ19yZXBsaWNhcxgGIAEoBSJDCg9Sb2xsYmFja1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIZCghyZXZpc2lvbhgCIAEoA0IHukgEIgIoACI9ChBSb2xsYmFja1Jlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCIsChNQYXVzZVJvbGxvdXRSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiQQoUUGF1c2VSb2xsb3V0UmVzcG9uc2USKQoKZGVwbG95bWVudBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50Ii0KFFJlc3VtZVJvbGxvdXRSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiQgoVUmVzdW1lUm9sbG91dFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJqChRMaXN0RGVjaXNpb25zUmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAxiACCJYChVMaXN0RGVjaXNpb25zUmVzcG9uc2USJgoJZGVjaXNpb25zGAEgAygLMhMuZHJvdmVyLnYxLkRlY2lzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIuChVXYXRjaERlY2lzaW9uc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQASI/ChZXYXRjaERlY2lzaW9uc1Jlc3BvbnNlEiUKCGRlY2lzaW9uGAEgASgLMhMuZHJvdmVyLnYxLkRlY2lzaW9uIqsCCghEZWNpc2lvbhISCgpkZXBsb3ltZW50GAEgASgJEg4KBm51bWJlchgCIAEoAxIoCgR0aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgZzb3VyY2UYBCABKA4yGS5kcm92ZXIudjEuRGVjaXNpb25Tb3VyY2USDwoHc3VtbWFyeRgFIAEoCRINCgVib3VuZBgGIAEoCRIvCgZpbnB1dHMYByADKAsyHy5kcm92ZXIudjEuRGVjaXNpb24uSW5wdXRzRW50cnkSJgoFcnVsZXMYCCADKAsyFy5kcm92ZXIudjEuRGVjaXNpb25SdWxlGi0KC0lucHV0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiPAoMRGVjaXNpb25SdWxlEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAESDwoHbWVhbmluZxgDIAEoCSJmChNMaXN0UmVwbGljYXNSZXF1ZXN0EhIKCmRlcGxveW1lbnQYASABKAkSHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGIAIIlUKFExpc3RSZXBsaWNhc1Jlc3BvbnNlEiQKCHJlcGxpY2FzGAEgAygLMhIuZHJvdmVyLnYxLlJlcGxpY2ESFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIocBChBXYXRjaExvZ3NSZXF1ZXN0EhsKCmRlcGxveW1lbnQYASABKAlCB7pIBHICEAESEgoKcmVwbGljYV9pZBgCIAEoCRIjCgp0YWlsX2xpbmVzGAMgASgFQgq6SAcaBRiQTigASACIAQESDgoGZm9sbG93GAQgASgIQg0KC190YWlsX2xpbmVzIlsKEVdhdGNoTG9nc1Jlc3BvbnNlEhIKCnJlcGxpY2FfaWQYASABKAkSJAoGc3RyZWFtGAIgASgOMhQuZHJvdmVyLnYxLkxvZ1N0cmVhbRIMCgRsaW5lGAMgASgJIhMKEUdldENsdXN0ZXJSZXF1ZXN0Is8BChJHZXRDbHVzdGVyUmVzcG9uc2USJgoIY2FwYWNpdHkYASABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEicKCWFsbG9jYXRlZBgCIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSKgoHcGVuZGluZxgDIAMoCzIZLmRyb3Zlci52MS5QZW5kaW5nUmVwbGljYRIqCgtjb250cm9sbGVycxgEIAMoCzIVLmRyb3Zlci52MS5Db250cm9sbGVyEhAKCHJldmlzaW9uGAUgASgDInIKDlBlbmRpbmdSZXBsaWNhEhIKCnJlcGxpY2FfaWQYASABKAkSEgoKZGVwbG95bWVudBgCIAEoCRInCglyZXNvdXJjZXMYAyABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEg8KB21lc3NhZ2UYBCABKAkicgoKQ29udHJvbGxlchIVCg1jb250cm9sbGVyX2lkGAEgASgJEg4KBmxlYWRlchgCIAEoCBINCgVlcG9jaBgDIAEoAxIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpWCgZFZmZlY3QSFgoSRUZGRUNUX1VOU1BFQ0lGSUVEEAASDwoLRUZGRUNUX05PTkUQARIPCgtFRkZFQ1RfTElWRRACEhIKDkVGRkVDVF9ST0xMT1VUEAQqTgoORGVjaXNpb25Tb3VyY2USHwobREVDSVNJT05fU09VUkNFX1VOU1BFQ0lGSUVEEAASGwoXREVDSVNJT05fU09VUkNFX1JPTExPVVQQASpVCglMb2dTdHJlYW0SGgoWTE9HX1NUUkVBTV9VTlNQRUNJRklFRBAAEhUKEUxPR19TVFJFQU1fU1RET1VUEAESFQoRTE9HX1NUUkVBTV9TVERFUlIQAjKyCgoRQ29udHJvbGxlclNlcnZpY2USPQoGRGVwbG95EhguZHJvdmVyLnYxLkRlcGxveVJlcXVlc3QaGS5kcm92ZXIudjEuRGVwbG95UmVzcG9uc2USOgoFQXBwbHkSFy5kcm92ZXIudjEuQXBwbHlSZXF1ZXN0GhguZHJvdmVyLnYxLkFwcGx5UmVzcG9uc2USVwoNR2V0RGVwbG95bWVudBIfLmRyb3Zlci52MS5HZXREZXBsb3ltZW50UmVxdWVzdBogLmRyb3Zlci52MS5HZXREZXBsb3ltZW50UmVzcG9uc2UiA5ACARJdCg9MaXN0RGVwbG95bWVudHMSIS5kcm92ZXIudjEuTGlzdERlcGxveW1lbnRzUmVxdWVzdBoiLmRyb3Zlci52MS5MaXN0RGVwbG95bWVudHNSZXNwb25zZSIDkAIBElsKEERlbGV0ZURlcGxveW1lbnQSIi5kcm92ZXIudjEuRGVsZXRlRGVwbG95bWVudFJlcXVlc3QaIy5kcm92ZXIudjEuRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEmIKEFdhdGNoRGVwbG95bWVudHMSIi5kcm92ZXIudjEuV2F0Y2hEZXBsb3ltZW50c1JlcXVlc3QaIy5kcm92ZXIudjEuV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlIgOQAgEwARI6CgVTY2FsZRIXLmRyb3Zlci52MS5TY2FsZVJlcXVlc3QaGC5kcm92ZXIudjEuU2NhbGVSZXNwb25zZRJXCg1MaXN0UmV2aXNpb25zEh8uZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXF1ZXN0GiAuZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZSIDkAIBEkMKCFJvbGxiYWNrEhouZHJvdmVyLnYxLlJvbGxiYWNrUmVxdWVzdBobLmRyb3Zlci52MS5Sb2xsYmFja1Jlc3BvbnNlEk8KDFBhdXNlUm9sbG91dBIeLmRyb3Zlci52MS5QYXVzZVJvbGxvdXRSZXF1ZXN0Gh8uZHJvdmVyLnYxLlBhdXNlUm9sbG91dFJlc3BvbnNlElIKDVJlc3VtZVJvbGxvdXQSHy5kcm92ZXIudjEuUmVzdW1lUm9sbG91dFJlcXVlc3QaIC5kcm92ZXIudjEuUmVzdW1lUm9sbG91dFJlc3BvbnNlElcKDUxpc3REZWNpc2lvbnMSHy5kcm92ZXIudjEuTGlzdERlY2lzaW9uc1JlcXVlc3QaIC5kcm92ZXIudjEuTGlzdERlY2lzaW9uc1Jlc3BvbnNlIgOQAgESXAoOV2F0Y2hEZWNpc2lvbnMSIC5kcm92ZXIudjEuV2F0Y2hEZWNpc2lvbnNSZXF1ZXN0GiEuZHJvdmVyLnYxLldhdGNoRGVjaXNpb25zUmVzcG9uc2UiA5ACATABElQKDExpc3RSZXBsaWNhcxIeLmRyb3Zlci52MS5MaXN0UmVwbGljYXNSZXF1ZXN0Gh8uZHJvdmVyLnYxLkxpc3RSZXBsaWNhc1Jlc3BvbnNlIgOQAgESTQoJV2F0Y2hMb2dzEhsuZHJvdmVyLnYxLldhdGNoTG9nc1JlcXVlc3QaHC5kcm92ZXIudjEuV2F0Y2hMb2dzUmVzcG9uc2UiA5ACATABEk4KCkdldENsdXN0ZXISHC5kcm92ZXIudjEuR2V0Q2x1c3RlclJlcXVlc3QaHS5kcm92ZXIudjEuR2V0Q2x1c3RlclJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_drover_v1_deployment, file_google_protobuf_timestamp]);
 
 /**
  * The request of `Deploy`.
@@ -141,6 +141,77 @@ export const DeployResponseSchema: GenMessage<DeployResponse> = /*@__PURE__*/
   messageDesc(file_drover_v1_controller_service, 2);
 
 /**
+ * The request of `Apply`.
+ *
+ * @generated from message drover.v1.ApplyRequest
+ */
+export type ApplyRequest = Message<"drover.v1.ApplyRequest"> & {
+  /**
+   * The specs wanted: 1 to 500, each of another name.
+   *
+   * @generated from field: repeated drover.v1.DeploymentSpec specs = 1;
+   */
+  specs: DeploymentSpec[];
+
+  /**
+   * Delete every deployment that is not among the specs.
+   *
+   * @generated from field: bool prune = 2;
+   */
+  prune: boolean;
+
+  /**
+   * Check, say what would be, and change nothing.
+   *
+   * @generated from field: bool validate_only = 3;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Makes a retry safe: with the same id within 24 hours, the first answer is
+   * given again. 128 characters at most; empty: none.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message drover.v1.ApplyRequest.
+ * Use `create(ApplyRequestSchema)` to create a new message.
+ */
+export const ApplyRequestSchema: GenMessage<ApplyRequest> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 3);
+
+/**
+ * The response of `Apply`.
+ *
+ * @generated from message drover.v1.ApplyResponse
+ */
+export type ApplyResponse = Message<"drover.v1.ApplyResponse"> & {
+  /**
+   * What became of each spec, in the order they were given.
+   *
+   * @generated from field: repeated drover.v1.DeployResponse results = 1;
+   */
+  results: DeployResponse[];
+
+  /**
+   * The deployments that are being deleted because of `prune`.
+   *
+   * @generated from field: repeated string pruned = 2;
+   */
+  pruned: string[];
+};
+
+/**
+ * Describes the message drover.v1.ApplyResponse.
+ * Use `create(ApplyResponseSchema)` to create a new message.
+ */
+export const ApplyResponseSchema: GenMessage<ApplyResponse> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 4);
+
+/**
  * The request of `GetDeployment`.
  *
  * @generated from message drover.v1.GetDeploymentRequest
@@ -159,7 +230,7 @@ export type GetDeploymentRequest = Message<"drover.v1.GetDeploymentRequest"> & {
  * Use `create(GetDeploymentRequestSchema)` to create a new message.
  */
 export const GetDeploymentRequestSchema: GenMessage<GetDeploymentRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 3);
+  messageDesc(file_drover_v1_controller_service, 5);
 
 /**
  * The response of `GetDeployment`.
@@ -180,7 +251,7 @@ export type GetDeploymentResponse = Message<"drover.v1.GetDeploymentResponse"> &
  * Use `create(GetDeploymentResponseSchema)` to create a new message.
  */
 export const GetDeploymentResponseSchema: GenMessage<GetDeploymentResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 4);
+  messageDesc(file_drover_v1_controller_service, 6);
 
 /**
  * The request of `ListDeployments`.
@@ -208,7 +279,7 @@ export type ListDeploymentsRequest = Message<"drover.v1.ListDeploymentsRequest">
  * Use `create(ListDeploymentsRequestSchema)` to create a new message.
  */
 export const ListDeploymentsRequestSchema: GenMessage<ListDeploymentsRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 5);
+  messageDesc(file_drover_v1_controller_service, 7);
 
 /**
  * The response of `ListDeployments`.
@@ -236,7 +307,7 @@ export type ListDeploymentsResponse = Message<"drover.v1.ListDeploymentsResponse
  * Use `create(ListDeploymentsResponseSchema)` to create a new message.
  */
 export const ListDeploymentsResponseSchema: GenMessage<ListDeploymentsResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 6);
+  messageDesc(file_drover_v1_controller_service, 8);
 
 /**
  * The request of `DeleteDeployment`.
@@ -264,7 +335,7 @@ export type DeleteDeploymentRequest = Message<"drover.v1.DeleteDeploymentRequest
  * Use `create(DeleteDeploymentRequestSchema)` to create a new message.
  */
 export const DeleteDeploymentRequestSchema: GenMessage<DeleteDeploymentRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 7);
+  messageDesc(file_drover_v1_controller_service, 9);
 
 /**
  * The response of `DeleteDeployment`.
@@ -285,7 +356,7 @@ export type DeleteDeploymentResponse = Message<"drover.v1.DeleteDeploymentRespon
  * Use `create(DeleteDeploymentResponseSchema)` to create a new message.
  */
 export const DeleteDeploymentResponseSchema: GenMessage<DeleteDeploymentResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 8);
+  messageDesc(file_drover_v1_controller_service, 10);
 
 /**
  * The request of `WatchDeployments`.
@@ -313,7 +384,7 @@ export type WatchDeploymentsRequest = Message<"drover.v1.WatchDeploymentsRequest
  * Use `create(WatchDeploymentsRequestSchema)` to create a new message.
  */
 export const WatchDeploymentsRequestSchema: GenMessage<WatchDeploymentsRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 9);
+  messageDesc(file_drover_v1_controller_service, 11);
 
 /**
  * One event of `WatchDeployments`.
@@ -365,7 +436,7 @@ export type WatchDeploymentsResponse = Message<"drover.v1.WatchDeploymentsRespon
  * Use `create(WatchDeploymentsResponseSchema)` to create a new message.
  */
 export const WatchDeploymentsResponseSchema: GenMessage<WatchDeploymentsResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 10);
+  messageDesc(file_drover_v1_controller_service, 12);
 
 /**
  * Marks the end of what was before a watch began.
@@ -380,7 +451,7 @@ export type Synced = Message<"drover.v1.Synced"> & {
  * Use `create(SyncedSchema)` to create a new message.
  */
 export const SyncedSchema: GenMessage<Synced> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 11);
+  messageDesc(file_drover_v1_controller_service, 13);
 
 /**
  * The request of `Scale`.
@@ -408,7 +479,7 @@ export type ScaleRequest = Message<"drover.v1.ScaleRequest"> & {
  * Use `create(ScaleRequestSchema)` to create a new message.
  */
 export const ScaleRequestSchema: GenMessage<ScaleRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 12);
+  messageDesc(file_drover_v1_controller_service, 14);
 
 /**
  * The response of `Scale`.
@@ -429,7 +500,7 @@ export type ScaleResponse = Message<"drover.v1.ScaleResponse"> & {
  * Use `create(ScaleResponseSchema)` to create a new message.
  */
 export const ScaleResponseSchema: GenMessage<ScaleResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 13);
+  messageDesc(file_drover_v1_controller_service, 15);
 
 /**
  * The request of `ListRevisions`.
@@ -450,7 +521,7 @@ export type ListRevisionsRequest = Message<"drover.v1.ListRevisionsRequest"> & {
  * Use `create(ListRevisionsRequestSchema)` to create a new message.
  */
 export const ListRevisionsRequestSchema: GenMessage<ListRevisionsRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 14);
+  messageDesc(file_drover_v1_controller_service, 16);
 
 /**
  * The response of `ListRevisions`.
@@ -471,7 +542,7 @@ export type ListRevisionsResponse = Message<"drover.v1.ListRevisionsResponse"> &
  * Use `create(ListRevisionsResponseSchema)` to create a new message.
  */
 export const ListRevisionsResponseSchema: GenMessage<ListRevisionsResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 15);
+  messageDesc(file_drover_v1_controller_service, 17);
 
 /**
  * A revision of a deployment's program. It never changes.
@@ -527,7 +598,7 @@ export type Revision = Message<"drover.v1.Revision"> & {
  * Use `create(RevisionSchema)` to create a new message.
  */
 export const RevisionSchema: GenMessage<Revision> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 16);
+  messageDesc(file_drover_v1_controller_service, 18);
 
 /**
  * The request of `Rollback`.
@@ -556,7 +627,7 @@ export type RollbackRequest = Message<"drover.v1.RollbackRequest"> & {
  * Use `create(RollbackRequestSchema)` to create a new message.
  */
 export const RollbackRequestSchema: GenMessage<RollbackRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 17);
+  messageDesc(file_drover_v1_controller_service, 19);
 
 /**
  * The response of `Rollback`.
@@ -577,7 +648,302 @@ export type RollbackResponse = Message<"drover.v1.RollbackResponse"> & {
  * Use `create(RollbackResponseSchema)` to create a new message.
  */
 export const RollbackResponseSchema: GenMessage<RollbackResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 18);
+  messageDesc(file_drover_v1_controller_service, 20);
+
+/**
+ * The request of `PauseRollout`.
+ *
+ * @generated from message drover.v1.PauseRolloutRequest
+ */
+export type PauseRolloutRequest = Message<"drover.v1.PauseRolloutRequest"> & {
+  /**
+   * The deployment's name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message drover.v1.PauseRolloutRequest.
+ * Use `create(PauseRolloutRequestSchema)` to create a new message.
+ */
+export const PauseRolloutRequestSchema: GenMessage<PauseRolloutRequest> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 21);
+
+/**
+ * The response of `PauseRollout`.
+ *
+ * @generated from message drover.v1.PauseRolloutResponse
+ */
+export type PauseRolloutResponse = Message<"drover.v1.PauseRolloutResponse"> & {
+  /**
+   * The deployment as it is now.
+   *
+   * @generated from field: drover.v1.Deployment deployment = 1;
+   */
+  deployment?: Deployment | undefined;
+};
+
+/**
+ * Describes the message drover.v1.PauseRolloutResponse.
+ * Use `create(PauseRolloutResponseSchema)` to create a new message.
+ */
+export const PauseRolloutResponseSchema: GenMessage<PauseRolloutResponse> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 22);
+
+/**
+ * The request of `ResumeRollout`.
+ *
+ * @generated from message drover.v1.ResumeRolloutRequest
+ */
+export type ResumeRolloutRequest = Message<"drover.v1.ResumeRolloutRequest"> & {
+  /**
+   * The deployment's name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message drover.v1.ResumeRolloutRequest.
+ * Use `create(ResumeRolloutRequestSchema)` to create a new message.
+ */
+export const ResumeRolloutRequestSchema: GenMessage<ResumeRolloutRequest> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 23);
+
+/**
+ * The response of `ResumeRollout`.
+ *
+ * @generated from message drover.v1.ResumeRolloutResponse
+ */
+export type ResumeRolloutResponse = Message<"drover.v1.ResumeRolloutResponse"> & {
+  /**
+   * The deployment as it is now.
+   *
+   * @generated from field: drover.v1.Deployment deployment = 1;
+   */
+  deployment?: Deployment | undefined;
+};
+
+/**
+ * Describes the message drover.v1.ResumeRolloutResponse.
+ * Use `create(ResumeRolloutResponseSchema)` to create a new message.
+ */
+export const ResumeRolloutResponseSchema: GenMessage<ResumeRolloutResponse> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 24);
+
+/**
+ * The request of `ListDecisions`.
+ *
+ * @generated from message drover.v1.ListDecisionsRequest
+ */
+export type ListDecisionsRequest = Message<"drover.v1.ListDecisionsRequest"> & {
+  /**
+   * The deployment's name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The most to give: 1 to 1,000; 0: 100.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the page before; empty: the first.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message drover.v1.ListDecisionsRequest.
+ * Use `create(ListDecisionsRequestSchema)` to create a new message.
+ */
+export const ListDecisionsRequestSchema: GenMessage<ListDecisionsRequest> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 25);
+
+/**
+ * The response of `ListDecisions`.
+ *
+ * @generated from message drover.v1.ListDecisionsResponse
+ */
+export type ListDecisionsResponse = Message<"drover.v1.ListDecisionsResponse"> & {
+  /**
+   * One page of decisions, the newest first.
+   *
+   * @generated from field: repeated drover.v1.Decision decisions = 1;
+   */
+  decisions: Decision[];
+
+  /**
+   * For the next page; empty: this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message drover.v1.ListDecisionsResponse.
+ * Use `create(ListDecisionsResponseSchema)` to create a new message.
+ */
+export const ListDecisionsResponseSchema: GenMessage<ListDecisionsResponse> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 26);
+
+/**
+ * The request of `WatchDecisions`.
+ *
+ * @generated from message drover.v1.WatchDecisionsRequest
+ */
+export type WatchDecisionsRequest = Message<"drover.v1.WatchDecisionsRequest"> & {
+  /**
+   * The deployment's name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message drover.v1.WatchDecisionsRequest.
+ * Use `create(WatchDecisionsRequestSchema)` to create a new message.
+ */
+export const WatchDecisionsRequestSchema: GenMessage<WatchDecisionsRequest> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 27);
+
+/**
+ * One event of `WatchDecisions`.
+ *
+ * @generated from message drover.v1.WatchDecisionsResponse
+ */
+export type WatchDecisionsResponse = Message<"drover.v1.WatchDecisionsResponse"> & {
+  /**
+   * The decision.
+   *
+   * @generated from field: drover.v1.Decision decision = 1;
+   */
+  decision?: Decision | undefined;
+};
+
+/**
+ * Describes the message drover.v1.WatchDecisionsResponse.
+ * Use `create(WatchDecisionsResponseSchema)` to create a new message.
+ */
+export const WatchDecisionsResponseSchema: GenMessage<WatchDecisionsResponse> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 28);
+
+/**
+ * What the controller decided for a deployment, and why. It never changes.
+ *
+ * @generated from message drover.v1.Decision
+ */
+export type Decision = Message<"drover.v1.Decision"> & {
+  /**
+   * The deployment's name.
+   *
+   * @generated from field: string deployment = 1;
+   */
+  deployment: string;
+
+  /**
+   * Its number, growing with each decision for this deployment, from 1.
+   *
+   * @generated from field: int64 number = 2;
+   */
+  number: bigint;
+
+  /**
+   * When it was made.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 3;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Who decided.
+   *
+   * @generated from field: drover.v1.DecisionSource source = 4;
+   */
+  source: DecisionSource;
+
+  /**
+   * What was decided, in words.
+   *
+   * @generated from field: string summary = 5;
+   */
+  summary: string;
+
+  /**
+   * The rule that kept it from doing more, by its name among `rules`; empty:
+   * none did.
+   *
+   * @generated from field: string bound = 6;
+   */
+  bound: string;
+
+  /**
+   * What it was decided from, by name, for example `target` and `available`.
+   *
+   * @generated from field: map<string, double> inputs = 7;
+   */
+  inputs: { [key: string]: number };
+
+  /**
+   * Each rule with the value it gave.
+   *
+   * @generated from field: repeated drover.v1.DecisionRule rules = 8;
+   */
+  rules: DecisionRule[];
+};
+
+/**
+ * Describes the message drover.v1.Decision.
+ * Use `create(DecisionSchema)` to create a new message.
+ */
+export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 29);
+
+/**
+ * What one rule said to a decision.
+ *
+ * @generated from message drover.v1.DecisionRule
+ */
+export type DecisionRule = Message<"drover.v1.DecisionRule"> & {
+  /**
+   * The rule, for example `max_surge`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Its value, for example the most replicas there may be.
+   *
+   * @generated from field: double value = 2;
+   */
+  value: number;
+
+  /**
+   * The value in words.
+   *
+   * @generated from field: string meaning = 3;
+   */
+  meaning: string;
+};
+
+/**
+ * Describes the message drover.v1.DecisionRule.
+ * Use `create(DecisionRuleSchema)` to create a new message.
+ */
+export const DecisionRuleSchema: GenMessage<DecisionRule> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 30);
 
 /**
  * The request of `ListReplicas`.
@@ -612,7 +978,7 @@ export type ListReplicasRequest = Message<"drover.v1.ListReplicasRequest"> & {
  * Use `create(ListReplicasRequestSchema)` to create a new message.
  */
 export const ListReplicasRequestSchema: GenMessage<ListReplicasRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 19);
+  messageDesc(file_drover_v1_controller_service, 31);
 
 /**
  * The response of `ListReplicas`.
@@ -640,7 +1006,7 @@ export type ListReplicasResponse = Message<"drover.v1.ListReplicasResponse"> & {
  * Use `create(ListReplicasResponseSchema)` to create a new message.
  */
 export const ListReplicasResponseSchema: GenMessage<ListReplicasResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 20);
+  messageDesc(file_drover_v1_controller_service, 32);
 
 /**
  * The request of `WatchLogs`.
@@ -683,7 +1049,7 @@ export type WatchLogsRequest = Message<"drover.v1.WatchLogsRequest"> & {
  * Use `create(WatchLogsRequestSchema)` to create a new message.
  */
 export const WatchLogsRequestSchema: GenMessage<WatchLogsRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 21);
+  messageDesc(file_drover_v1_controller_service, 33);
 
 /**
  * One line of a replica's output.
@@ -719,7 +1085,7 @@ export type WatchLogsResponse = Message<"drover.v1.WatchLogsResponse"> & {
  * Use `create(WatchLogsResponseSchema)` to create a new message.
  */
 export const WatchLogsResponseSchema: GenMessage<WatchLogsResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 22);
+  messageDesc(file_drover_v1_controller_service, 34);
 
 /**
  * The request of `GetCluster`.
@@ -734,7 +1100,7 @@ export type GetClusterRequest = Message<"drover.v1.GetClusterRequest"> & {
  * Use `create(GetClusterRequestSchema)` to create a new message.
  */
 export const GetClusterRequestSchema: GenMessage<GetClusterRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 23);
+  messageDesc(file_drover_v1_controller_service, 35);
 
 /**
  * The response of `GetCluster`.
@@ -783,7 +1149,7 @@ export type GetClusterResponse = Message<"drover.v1.GetClusterResponse"> & {
  * Use `create(GetClusterResponseSchema)` to create a new message.
  */
 export const GetClusterResponseSchema: GenMessage<GetClusterResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 24);
+  messageDesc(file_drover_v1_controller_service, 36);
 
 /**
  * A replica that waits for resources.
@@ -825,7 +1191,7 @@ export type PendingReplica = Message<"drover.v1.PendingReplica"> & {
  * Use `create(PendingReplicaSchema)` to create a new message.
  */
 export const PendingReplicaSchema: GenMessage<PendingReplica> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 25);
+  messageDesc(file_drover_v1_controller_service, 37);
 
 /**
  * A controller.
@@ -867,7 +1233,7 @@ export type Controller = Message<"drover.v1.Controller"> & {
  * Use `create(ControllerSchema)` to create a new message.
  */
 export const ControllerSchema: GenMessage<Controller> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 26);
+  messageDesc(file_drover_v1_controller_service, 38);
 
 /**
  * What a change of a spec costs.
@@ -918,6 +1284,40 @@ export const EffectSchema: GenEnum<Effect> = /*@__PURE__*/
   enumDesc(file_drover_v1_controller_service, 0);
 
 /**
+ * Who decides.
+ *
+ * @generated from enum drover.v1.DecisionSource
+ */
+export const DecisionSource = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: DECISION_SOURCE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The rollout: which replicas to start and to take away.
+   *
+   * @generated from enum value: DECISION_SOURCE_ROLLOUT = 1;
+   */
+  ROLLOUT: 1,
+} as const;
+
+/**
+ * Who decides.
+ *
+ * @generated from enum drover.v1.DecisionSource
+ */
+export type DecisionSource = (typeof DecisionSource)[keyof typeof DecisionSource] | UnknownEnum;
+
+/**
+ * Describes the enum drover.v1.DecisionSource.
+ */
+export const DecisionSourceSchema: GenEnum<DecisionSource> = /*@__PURE__*/
+  enumDesc(file_drover_v1_controller_service, 1);
+
+/**
  * Where a replica printed a line.
  *
  * @generated from enum drover.v1.LogStream
@@ -956,7 +1356,7 @@ export type LogStream = (typeof LogStream)[keyof typeof LogStream] | UnknownEnum
  * Describes the enum drover.v1.LogStream.
  */
 export const LogStreamSchema: GenEnum<LogStream> = /*@__PURE__*/
-  enumDesc(file_drover_v1_controller_service, 1);
+  enumDesc(file_drover_v1_controller_service, 2);
 
 /**
  * For operators, the CLI, scripts and other services: says what should run,
@@ -979,6 +1379,17 @@ export const ControllerService: GenService<{
     methodKind: "unary";
     input: typeof DeployRequestSchema;
     output: typeof DeployResponseSchema;
+  },
+  /**
+   * Deploys several specs at once: all or none. Fails as `Deploy` does, naming
+   * every wrong field of every spec, for example `specs[1].name`.
+   *
+   * @generated from rpc drover.v1.ControllerService.Apply
+   */
+  apply: {
+    methodKind: "unary";
+    input: typeof ApplyRequestSchema;
+    output: typeof ApplyResponseSchema;
   },
   /**
    * Gives one deployment, or `NOT_FOUND`.
@@ -1059,6 +1470,52 @@ export const ControllerService: GenService<{
     methodKind: "unary";
     input: typeof RollbackRequestSchema;
     output: typeof RollbackResponseSchema;
+  },
+  /**
+   * Stops a rollout where it is, now or when the next one begins: no replica is
+   * replaced because it is of another revision. What is missing is started of
+   * the last revision that was fully healthy, if there is one. It stays so until
+   * `ResumeRollout` or `Rollback`. Pausing again changes nothing.
+   *
+   * @generated from rpc drover.v1.ControllerService.PauseRollout
+   */
+  pauseRollout: {
+    methodKind: "unary";
+    input: typeof PauseRolloutRequestSchema;
+    output: typeof PauseRolloutResponseSchema;
+  },
+  /**
+   * Lets a paused rollout go on. Resuming again changes nothing.
+   *
+   * @generated from rpc drover.v1.ControllerService.ResumeRollout
+   */
+  resumeRollout: {
+    methodKind: "unary";
+    input: typeof ResumeRolloutRequestSchema;
+    output: typeof ResumeRolloutResponseSchema;
+  },
+  /**
+   * Gives what the controller decided for a deployment, the newest first, in
+   * pages: the last 100 that changed something, or held it for a new reason.
+   *
+   * @generated from rpc drover.v1.ControllerService.ListDecisions
+   */
+  listDecisions: {
+    methodKind: "unary";
+    input: typeof ListDecisionsRequestSchema;
+    output: typeof ListDecisionsResponseSchema;
+  },
+  /**
+   * Streams decisions: first those kept, the oldest first, then each as it is
+   * made. Ends when the caller leaves, the controller stops (`UNAVAILABLE`), or
+   * the deployment is gone.
+   *
+   * @generated from rpc drover.v1.ControllerService.WatchDecisions
+   */
+  watchDecisions: {
+    methodKind: "server_streaming";
+    input: typeof WatchDecisionsRequestSchema;
+    output: typeof WatchDecisionsResponseSchema;
   },
   /**
    * Gives the replicas of one deployment, or of all, in pages. Those that ended

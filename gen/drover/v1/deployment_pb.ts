@@ -13,7 +13,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file drover/v1/deployment.proto.
  */
 export const file_drover_v1_deployment: GenFile = /*@__PURE__*/
-  fileDesc("Chpkcm92ZXIvdjEvZGVwbG95bWVudC5wcm90bxIJZHJvdmVyLnYxItEBCgpEZXBsb3ltZW50EicKBHNwZWMYASABKAsyGS5kcm92ZXIudjEuRGVwbG95bWVudFNwZWMSKwoGc3RhdHVzGAIgASgLMhsuZHJvdmVyLnYxLkRlcGxveW1lbnRTdGF0dXMSCwoDdWlkGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiggkKDkRlcGxveW1lbnRTcGVjEjYKBG5hbWUYASABKAlCKLpIJXIjMiFeW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSGQoHdmVyc2lvbhgCIAEoCUIIukgFcgMYgAESKwoHcHJvZ3JhbRgDIAEoCzISLmRyb3Zlci52MS5Qcm9ncmFtQga6SAPIAQESKgoJaW5pdF9hcmdzGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIqCgtydW50aW1lX2VudhgFIAEoCzIVLmRyb3Zlci52MS5SdW50aW1lRW52EiUKDG51bV9yZXBsaWNhcxgGIAEoBUIKukgHGgUYkE4oAEgAiAEBEjgKEmF1dG9zY2FsaW5nX2NvbmZpZxgHIAEoCzIcLmRyb3Zlci52MS5BdXRvc2NhbGluZ0NvbmZpZxInCglyZXNvdXJjZXMYCCABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEi4KFG1heF9vbmdvaW5nX3JlcXVlc3RzGAkgASgFQgu6SAgaBhigjQYoAUgBiAEBEjYKE21heF9xdWV1ZWRfcmVxdWVzdHMYCiABKAVCFLpIERoPGMCEPSj///////////8BSAKIAQESKwoLdXNlcl9jb25maWcYCyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSLAoMaGVhbHRoX2NoZWNrGAwgASgLMhYuZHJvdmVyLnYxLkhlYWx0aENoZWNrEksKGWdyYWNlZnVsX3NodXRkb3duX3RpbWVvdXQYDSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCJAcMgASQwoPc3RhcnR1cF90aW1lb3V0GA4gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESQgoPcmVxdWVzdF90aW1lb3V0GA8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiAowUyABJOCgZsYWJlbHMYECADKAsyJS5kcm92ZXIudjEuRGVwbG95bWVudFNwZWMuTGFiZWxzRW50cnlCF7pIFJoBERBAIgZyBBABGD8qBXIDGIACGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAE6swG6SK8BGqwBCiZzcGVjLm51bV9yZXBsaWNhc19leGNsdWRlc19hdXRvc2NhbGluZxJHbnVtX3JlcGxpY2FzIGFuZCBhdXRvc2NhbGluZ19jb25maWcgZXhjbHVkZSBlYWNoIG90aGVyOiBzZXQgb25lIG9mIHRoZW0aOSEoaGFzKHRoaXMubnVtX3JlcGxpY2FzKSAmJiBoYXModGhpcy5hdXRvc2NhbGluZ19jb25maWcpKUIPCg1fbnVtX3JlcGxpY2FzQhcKFV9tYXhfb25nb2luZ19yZXF1ZXN0c0IWChRfbWF4X3F1ZXVlZF9yZXF1ZXN0cyJyCgdQcm9ncmFtEioKBm1vZHVsZRgBIAEoCzIYLmRyb3Zlci52MS5Nb2R1bGVQcm9ncmFtSAASLAoHY29tbWFuZBgCIAEoCzIZLmRyb3Zlci52MS5Db21tYW5kUHJvZ3JhbUgAQg0KBGtpbmQSBbpIAggBIkgKDU1vZHVsZVByb2dyYW0SGAoEcGF0aBgBIAEoCUIKukgHcgUQARiAIBIdCgtleHBvcnRfbmFtZRgCIAEoCUIIukgFcgMYgAIiMwoOQ29tbWFuZFByb2dyYW0SIQoEYXJndhgBIAMoCUITukgQkgENCAEQgAIiBnIEGICABCLEAgoKUnVudGltZUVudhIdCgt3b3JraW5nX2RpchgBIAEoCUIIukgFcgMYgCAS5gEKCGVudl92YXJzGAIgAygLMiIuZHJvdmVyLnYxLlJ1bnRpbWVFbnYuRW52VmFyc0VudHJ5Qq8BukirAboBeQoRZW52X3ZhcnMucmVzZXJ2ZWQSN25hbWVzIHRoYXQgYmVnaW4gd2l0aCBEUk9WRVJfIGFyZSBzZXQgYnkgdGhlIGNvbnRyb2xsZXIaK3RoaXMuYWxsKG5hbWUsICFuYW1lLnN0YXJ0c1dpdGgoJ0RST1ZFUl8nKSmaASwQgAIiH3IdGIACMhheW0EtWmEtel9dW0EtWmEtejAtOV9dKiQqBnIEGICACBouCgxFbnZWYXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASK3BAoJUmVzb3VyY2VzEsEBCghudW1fY3B1cxgBIAEoAUKpAbpIpQG6AYsBChRudW1fY3B1cy50aG91c2FuZHRocxIbbXVzdCBiZSBhIG11bHRpcGxlIG9mIDAuMDAxGlYhKHRoaXMgPj0gMC4wICYmIHRoaXMgPD0gMTAwMDAuMCkgfHwgdGhpcyA9PSBkb3VibGUoaW50KHRoaXMgKiAxMDAwLjAgKyAwLjUpKSAvIDEwMDAuMBIUQAEZAAAAAACIw0ApAAAAAAAAAABIAIgBARKNAgoIbnVtX2dwdXMYAiABKAFC9QG6SPEBugHXAQoabnVtX2dwdXMuZnJhY3Rpb25fb3Jfd2hvbGUSNm11c3QgYmUgYSBtdWx0aXBsZSBvZiAwLjAwMSBiZWxvdyAxLCBvciBhIHdob2xlIG51bWJlchqAASEodGhpcyA+PSAwLjAgJiYgdGhpcyA8PSAxMDI0LjApIHx8ICh0aGlzIDwgMS4wID8gdGhpcyA9PSBkb3VibGUoaW50KHRoaXMgKiAxMDAwLjAgKyAwLjUpKSAvIDEwMDAuMCA6IHRoaXMgPT0gZG91YmxlKGludCh0aGlzKSkpEhRAARkAAAAAAACQQCkAAAAAAAAAAEgBiAEBEisKDG1lbW9yeV9ieXRlcxgDIAEoA0IQukgNIgsYgICAgICAgAIoAEgCiAEBQgsKCV9udW1fY3B1c0ILCglfbnVtX2dwdXNCDwoNX21lbW9yeV9ieXRlcyKDAQoRQXV0b3NjYWxpbmdDb25maWcSJQoMbWluX3JlcGxpY2FzGAEgASgFQgq6SAcaBRiQTigASACIAQESJQoMbWF4X3JlcGxpY2FzGAIgASgFQgq6SAcaBRiQTigBSAGIAQFCDwoNX21pbl9yZXBsaWNhc0IPCg1fbWF4X3JlcGxpY2FzIs0BCgtIZWFsdGhDaGVjaxI9CgZwZXJpb2QYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCJAcMgUQgMLXLxI+Cgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwiQHDIFEIDC1y8SKQoRZmFpbHVyZV90aHJlc2hvbGQYAyABKAVCCbpIBhoEGGQoAUgAiAEBQhQKEl9mYWlsdXJlX3RocmVzaG9sZCLBAgoQRGVwbG95bWVudFN0YXR1cxIpCgVzdGF0ZRgBIAEoDjIaLmRyb3Zlci52MS5EZXBsb3ltZW50U3RhdGUSDwoHbWVzc2FnZRgCIAEoCRISCgpnZW5lcmF0aW9uGAMgASgDEhsKE29ic2VydmVkX2dlbmVyYXRpb24YBCABKAMSEAoIcmV2aXNpb24YBSABKAMSGQoRY29uZmlnX2dlbmVyYXRpb24YBiABKAMSFwoPdGFyZ2V0X3JlcGxpY2FzGAcgASgFEhgKEHJ1bm5pbmdfcmVwbGljYXMYCCABKAUSGAoQdXBkYXRlZF9yZXBsaWNhcxgJIAEoBRIYChBvbmdvaW5nX3JlcXVlc3RzGAogASgDEhcKD3F1ZXVlZF9yZXF1ZXN0cxgLIAEoAxITCgtyZWNvbmNpbGluZxgMIAEoCCKdAwoHUmVwbGljYRISCgpyZXBsaWNhX2lkGAEgASgJEhIKCmRlcGxveW1lbnQYAiABKAkSEAoIcmV2aXNpb24YAyABKAMSJgoFc3RhdGUYBCABKA4yFy5kcm92ZXIudjEuUmVwbGljYVN0YXRlEg8KB21lc3NhZ2UYBSABKAkSGQoRY29uZmlnX2dlbmVyYXRpb24YBiABKAMSDwoHYWRkcmVzcxgHIAEoCRILCgNwaWQYCCABKAMSJwoJcmVzb3VyY2VzGAkgASgLMhQuZHJvdmVyLnYxLlJlc291cmNlcxITCgtncHVfaW5kZXhlcxgKIAMoBRIYChBvbmdvaW5nX3JlcXVlc3RzGAsgASgDEhcKD2NvbXBsZXRlZF90b3RhbBgMIAEoAxIUCgxmYWlsZWRfdG90YWwYDSABKAMSLwoLY3JlYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJlYWR5X3RpbWUYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKpUCCg9EZXBsb3ltZW50U3RhdGUSIAocREVQTE9ZTUVOVF9TVEFURV9VTlNQRUNJRklFRBAAEh0KGURFUExPWU1FTlRfU1RBVEVfVVBEQVRJTkcQARIeChpERVBMT1lNRU5UX1NUQVRFX1VQU0NBTElORxACEiAKHERFUExPWU1FTlRfU1RBVEVfRE9XTlNDQUxJTkcQAxIcChhERVBMT1lNRU5UX1NUQVRFX0hFQUxUSFkQBBIeChpERVBMT1lNRU5UX1NUQVRFX1VOSEVBTFRIWRAFEiIKHkRFUExPWU1FTlRfU1RBVEVfREVQTE9ZX0ZBSUxFRBAGEh0KGURFUExPWU1FTlRfU1RBVEVfREVMRVRJTkcQByrQAQoMUmVwbGljYVN0YXRlEh0KGVJFUExJQ0FfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVSRVBMSUNBX1NUQVRFX1BFTkRJTkcQARIaChZSRVBMSUNBX1NUQVRFX1NUQVJUSU5HEAISGQoVUkVQTElDQV9TVEFURV9SVU5OSU5HEAMSGgoWUkVQTElDQV9TVEFURV9EUkFJTklORxAEEhkKFVJFUExJQ0FfU1RBVEVfU1RPUFBFRBAFEhgKFFJFUExJQ0FfU1RBVEVfRkFJTEVEEAZiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Chpkcm92ZXIvdjEvZGVwbG95bWVudC5wcm90bxIJZHJvdmVyLnYxItEBCgpEZXBsb3ltZW50EicKBHNwZWMYASABKAsyGS5kcm92ZXIudjEuRGVwbG95bWVudFNwZWMSKwoGc3RhdHVzGAIgASgLMhsuZHJvdmVyLnYxLkRlcGxveW1lbnRTdGF0dXMSCwoDdWlkGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAipwkKDkRlcGxveW1lbnRTcGVjEjYKBG5hbWUYASABKAlCKLpIJXIjMiFeW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSGQoHdmVyc2lvbhgCIAEoCUIIukgFcgMYgAESKwoHcHJvZ3JhbRgDIAEoCzISLmRyb3Zlci52MS5Qcm9ncmFtQga6SAPIAQESKgoJaW5pdF9hcmdzGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIqCgtydW50aW1lX2VudhgFIAEoCzIVLmRyb3Zlci52MS5SdW50aW1lRW52EiUKDG51bV9yZXBsaWNhcxgGIAEoBUIKukgHGgUYkE4oAEgAiAEBEjgKEmF1dG9zY2FsaW5nX2NvbmZpZxgHIAEoCzIcLmRyb3Zlci52MS5BdXRvc2NhbGluZ0NvbmZpZxInCglyZXNvdXJjZXMYCCABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEi4KFG1heF9vbmdvaW5nX3JlcXVlc3RzGAkgASgFQgu6SAgaBhigjQYoAUgBiAEBEjYKE21heF9xdWV1ZWRfcmVxdWVzdHMYCiABKAVCFLpIERoPGMCEPSj///////////8BSAKIAQESKwoLdXNlcl9jb25maWcYCyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSLAoMaGVhbHRoX2NoZWNrGAwgASgLMhYuZHJvdmVyLnYxLkhlYWx0aENoZWNrEksKGWdyYWNlZnVsX3NodXRkb3duX3RpbWVvdXQYDSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCJAcMgASQwoPc3RhcnR1cF90aW1lb3V0GA4gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESQgoPcmVxdWVzdF90aW1lb3V0GA8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiAowUyABJOCgZsYWJlbHMYECADKAsyJS5kcm92ZXIudjEuRGVwbG95bWVudFNwZWMuTGFiZWxzRW50cnlCF7pIFJoBERBAIgZyBBABGD8qBXIDGIACEiMKB3JvbGxvdXQYESABKAsyEi5kcm92ZXIudjEuUm9sbG91dBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBOrMBukivARqsAQomc3BlYy5udW1fcmVwbGljYXNfZXhjbHVkZXNfYXV0b3NjYWxpbmcSR251bV9yZXBsaWNhcyBhbmQgYXV0b3NjYWxpbmdfY29uZmlnIGV4Y2x1ZGUgZWFjaCBvdGhlcjogc2V0IG9uZSBvZiB0aGVtGjkhKGhhcyh0aGlzLm51bV9yZXBsaWNhcykgJiYgaGFzKHRoaXMuYXV0b3NjYWxpbmdfY29uZmlnKSlCDwoNX251bV9yZXBsaWNhc0IXChVfbWF4X29uZ29pbmdfcmVxdWVzdHNCFgoUX21heF9xdWV1ZWRfcmVxdWVzdHMicgoHUHJvZ3JhbRIqCgZtb2R1bGUYASABKAsyGC5kcm92ZXIudjEuTW9kdWxlUHJvZ3JhbUgAEiwKB2NvbW1hbmQYAiABKAsyGS5kcm92ZXIudjEuQ29tbWFuZFByb2dyYW1IAEINCgRraW5kEgW6SAIIASJICg1Nb2R1bGVQcm9ncmFtEhgKBHBhdGgYASABKAlCCrpIB3IFEAEYgCASHQoLZXhwb3J0X25hbWUYAiABKAlCCLpIBXIDGIACIjMKDkNvbW1hbmRQcm9ncmFtEiEKBGFyZ3YYASADKAlCE7pIEJIBDQgBEIACIgZyBBiAgAQixAIKClJ1bnRpbWVFbnYSHQoLd29ya2luZ19kaXIYASABKAlCCLpIBXIDGIAgEuYBCghlbnZfdmFycxgCIAMoCzIiLmRyb3Zlci52MS5SdW50aW1lRW52LkVudlZhcnNFbnRyeUKvAbpIqwG6AXkKEWVudl92YXJzLnJlc2VydmVkEjduYW1lcyB0aGF0IGJlZ2luIHdpdGggRFJPVkVSXyBhcmUgc2V0IGJ5IHRoZSBjb250cm9sbGVyGit0aGlzLmFsbChuYW1lLCAhbmFtZS5zdGFydHNXaXRoKCdEUk9WRVJfJykpmgEsEIACIh9yHRiAAjIYXltBLVphLXpfXVtBLVphLXowLTlfXSokKgZyBBiAgAgaLgoMRW52VmFyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEitwQKCVJlc291cmNlcxLBAQoIbnVtX2NwdXMYASABKAFCqQG6SKUBugGLAQoUbnVtX2NwdXMudGhvdXNhbmR0aHMSG211c3QgYmUgYSBtdWx0aXBsZSBvZiAwLjAwMRpWISh0aGlzID49IDAuMCAmJiB0aGlzIDw9IDEwMDAwLjApIHx8IHRoaXMgPT0gZG91YmxlKGludCh0aGlzICogMTAwMC4wICsgMC41KSkgLyAxMDAwLjASFEABGQAAAAAAiMNAKQAAAAAAAAAASACIAQESjQIKCG51bV9ncHVzGAIgASgBQvUBukjxAboB1wEKGm51bV9ncHVzLmZyYWN0aW9uX29yX3dob2xlEjZtdXN0IGJlIGEgbXVsdGlwbGUgb2YgMC4wMDEgYmVsb3cgMSwgb3IgYSB3aG9sZSBudW1iZXIagAEhKHRoaXMgPj0gMC4wICYmIHRoaXMgPD0gMTAyNC4wKSB8fCAodGhpcyA8IDEuMCA/IHRoaXMgPT0gZG91YmxlKGludCh0aGlzICogMTAwMC4wICsgMC41KSkgLyAxMDAwLjAgOiB0aGlzID09IGRvdWJsZShpbnQodGhpcykpKRIUQAEZAAAAAAAAkEApAAAAAAAAAABIAYgBARIrCgxtZW1vcnlfYnl0ZXMYAyABKANCELpIDSILGICAgICAgIACKABIAogBAUILCglfbnVtX2NwdXNCCwoJX251bV9ncHVzQg8KDV9tZW1vcnlfYnl0ZXMiggcKB1JvbGxvdXQSLwoXbWF4X3VuYXZhaWxhYmxlX3BlcmNlbnQYASABKAVCCbpIBhoEGGQoAEgAiAEBEikKEW1heF9zdXJnZV9wZXJjZW50GAIgASgFQgm6SAYaBBhkKABIAYgBARI2CghzdHJhdGVneRgDIAEoDjIaLmRyb3Zlci52MS5Sb2xsb3V0U3RyYXRlZ3lCCLpIBYIBAhABEkAKDm1pbl9yZWFkeV90aW1lGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg26SAqqAQciAwiQHDIAEkQKEXByb2dyZXNzX2RlYWRsaW5lGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiAowUyABIqChJtYXhfc3RhcnRfZmFpbHVyZXMYBiABKAVCCbpIBhoEGGQoAUgCiAEBEhoKDWF1dG9fcm9sbGJhY2sYByABKAhIA4gBATq3A7pIswMa/wEKEHJvbGxvdXQuc29tZV93YXkSYW1heF91bmF2YWlsYWJsZV9wZXJjZW50IGFuZCBtYXhfc3VyZ2VfcGVyY2VudCBjYW5ub3QgYm90aCBiZSAwOiBubyByZXBsaWNhIGNvdWxkIGV2ZXIgYmUgcmVwbGFjZWQahwEhKGhhcyh0aGlzLm1heF91bmF2YWlsYWJsZV9wZXJjZW50KSAmJiB0aGlzLm1heF91bmF2YWlsYWJsZV9wZXJjZW50ID09IDAgJiYgaGFzKHRoaXMubWF4X3N1cmdlX3BlcmNlbnQpICYmIHRoaXMubWF4X3N1cmdlX3BlcmNlbnQgPT0gMCkargEKIHJvbGxvdXQuYXZhaWxhYmlsaXR5X25lZWRzX3N1cmdlEjVzdHJhdGVneSBBVkFJTEFCSUxJVFkgbmVlZHMgbWF4X3N1cmdlX3BlcmNlbnQgYWJvdmUgMBpTISh0aGlzLnN0cmF0ZWd5ID09IDIgJiYgaGFzKHRoaXMubWF4X3N1cmdlX3BlcmNlbnQpICYmIHRoaXMubWF4X3N1cmdlX3BlcmNlbnQgPT0gMClCGgoYX21heF91bmF2YWlsYWJsZV9wZXJjZW50QhQKEl9tYXhfc3VyZ2VfcGVyY2VudEIVChNfbWF4X3N0YXJ0X2ZhaWx1cmVzQhAKDl9hdXRvX3JvbGxiYWNrIoMBChFBdXRvc2NhbGluZ0NvbmZpZxIlCgxtaW5fcmVwbGljYXMYASABKAVCCrpIBxoFGJBOKABIAIgBARIlCgxtYXhfcmVwbGljYXMYAiABKAVCCrpIBxoFGJBOKAFIAYgBAUIPCg1fbWluX3JlcGxpY2FzQg8KDV9tYXhfcmVwbGljYXMizQEKC0hlYWx0aENoZWNrEj0KBnBlcmlvZBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIkBwyBRCAwtcvEj4KB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCJAcMgUQgMLXLxIpChFmYWlsdXJlX3RocmVzaG9sZBgDIAEoBUIJukgGGgQYZCgBSACIAQFCFAoSX2ZhaWx1cmVfdGhyZXNob2xkItECChBEZXBsb3ltZW50U3RhdHVzEikKBXN0YXRlGAEgASgOMhouZHJvdmVyLnYxLkRlcGxveW1lbnRTdGF0ZRIPCgdtZXNzYWdlGAIgASgJEhIKCmdlbmVyYXRpb24YAyABKAMSGwoTb2JzZXJ2ZWRfZ2VuZXJhdGlvbhgEIAEoAxIQCghyZXZpc2lvbhgFIAEoAxIZChFjb25maWdfZ2VuZXJhdGlvbhgGIAEoAxIXCg90YXJnZXRfcmVwbGljYXMYByABKAUSGAoQcnVubmluZ19yZXBsaWNhcxgIIAEoBRIYChB1cGRhdGVkX3JlcGxpY2FzGAkgASgFEhgKEG9uZ29pbmdfcmVxdWVzdHMYCiABKAMSFwoPcXVldWVkX3JlcXVlc3RzGAsgASgDEhMKC3JlY29uY2lsaW5nGAwgASgIEg4KBnBhdXNlZBgNIAEoCCKdAwoHUmVwbGljYRISCgpyZXBsaWNhX2lkGAEgASgJEhIKCmRlcGxveW1lbnQYAiABKAkSEAoIcmV2aXNpb24YAyABKAMSJgoFc3RhdGUYBCABKA4yFy5kcm92ZXIudjEuUmVwbGljYVN0YXRlEg8KB21lc3NhZ2UYBSABKAkSGQoRY29uZmlnX2dlbmVyYXRpb24YBiABKAMSDwoHYWRkcmVzcxgHIAEoCRILCgNwaWQYCCABKAMSJwoJcmVzb3VyY2VzGAkgASgLMhQuZHJvdmVyLnYxLlJlc291cmNlcxITCgtncHVfaW5kZXhlcxgKIAMoBRIYChBvbmdvaW5nX3JlcXVlc3RzGAsgASgDEhcKD2NvbXBsZXRlZF90b3RhbBgMIAEoAxIUCgxmYWlsZWRfdG90YWwYDSABKAMSLwoLY3JlYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJlYWR5X3RpbWUYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKnEKD1JvbGxvdXRTdHJhdGVneRIgChxST0xMT1VUX1NUUkFURUdZX1VOU1BFQ0lGSUVEEAASGQoVUk9MTE9VVF9TVFJBVEVHWV9BVVRPEAESIQodUk9MTE9VVF9TVFJBVEVHWV9BVkFJTEFCSUxJVFkQAiqVAgoPRGVwbG95bWVudFN0YXRlEiAKHERFUExPWU1FTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIdChlERVBMT1lNRU5UX1NUQVRFX1VQREFUSU5HEAESHgoaREVQTE9ZTUVOVF9TVEFURV9VUFNDQUxJTkcQAhIgChxERVBMT1lNRU5UX1NUQVRFX0RPV05TQ0FMSU5HEAMSHAoYREVQTE9ZTUVOVF9TVEFURV9IRUFMVEhZEAQSHgoaREVQTE9ZTUVOVF9TVEFURV9VTkhFQUxUSFkQBRIiCh5ERVBMT1lNRU5UX1NUQVRFX0RFUExPWV9GQUlMRUQQBhIdChlERVBMT1lNRU5UX1NUQVRFX0RFTEVUSU5HEAcq0AEKDFJlcGxpY2FTdGF0ZRIdChlSRVBMSUNBX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVUkVQTElDQV9TVEFURV9QRU5ESU5HEAESGgoWUkVQTElDQV9TVEFURV9TVEFSVElORxACEhkKFVJFUExJQ0FfU1RBVEVfUlVOTklORxADEhoKFlJFUExJQ0FfU1RBVEVfRFJBSU5JTkcQBBIZChVSRVBMSUNBX1NUQVRFX1NUT1BQRUQQBRIYChRSRVBMSUNBX1NUQVRFX0ZBSUxFRBAGYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * A program that Drover keeps running as a number of replicas.
@@ -192,6 +192,13 @@ export type DeploymentSpec = Message<"drover.v1.DeploymentSpec"> & {
    * @generated from field: map<string, string> labels = 16;
    */
   labels: { [key: string]: string };
+
+  /**
+   * How replicas are replaced by ones of a new revision.
+   *
+   * @generated from field: drover.v1.Rollout rollout = 17;
+   */
+  rollout?: Rollout | undefined;
 };
 
 /**
@@ -358,6 +365,81 @@ export const ResourcesSchema: GenMessage<Resources> = /*@__PURE__*/
   messageDesc(file_drover_v1_deployment, 6);
 
 /**
+ * How replicas are replaced by ones of a new revision. New ones start first
+ * as far as `max_surge_percent` and resources allow; old ones go only for new
+ * ones that are available: running, healthy, getting requests, and all that
+ * for `min_ready_time`.
+ *
+ * @generated from message drover.v1.Rollout
+ */
+export type Rollout = Message<"drover.v1.Rollout"> & {
+  /**
+   * How many of the replicas wanted may be missing at any moment, in percent,
+   * rounded down: 0 to 100; unset: 20. At N replicas wanted, N − ⌊N · 20 %⌋
+   * stay available: none missing below 5, 1 of 5, 2 of 10.
+   *
+   * @generated from field: optional int32 max_unavailable_percent = 1;
+   */
+  maxUnavailablePercent?: number | undefined;
+
+  /**
+   * How many replicas may run or start beyond those wanted, in percent,
+   * rounded up: 0 to 100; unset: 20. 1 at up to 5 replicas, 2 at 10.
+   *
+   * @generated from field: optional int32 max_surge_percent = 2;
+   */
+  maxSurgePercent?: number | undefined;
+
+  /**
+   * What to do where nothing may be missing and there is no room to start a
+   * new replica first.
+   *
+   * @generated from field: drover.v1.RolloutStrategy strategy = 3;
+   */
+  strategy: RolloutStrategy;
+
+  /**
+   * How long a new replica must have been running before it counts as
+   * available: 0 s to 1 hour; unset: 0 s.
+   *
+   * @generated from field: google.protobuf.Duration min_ready_time = 4;
+   */
+  minReadyTime?: Duration | undefined;
+
+  /**
+   * How long a rollout may go on without another replica becoming available
+   * until it has failed: 0 s (no bound) to 24 hours; unset: 10 minutes. Time in
+   * which it is paused does not count.
+   *
+   * @generated from field: google.protobuf.Duration progress_deadline = 5;
+   */
+  progressDeadline?: Duration | undefined;
+
+  /**
+   * Failed starts in a row, with no replica of the revision ever available,
+   * after which the rollout has failed: 1 to 100; unset: 5.
+   *
+   * @generated from field: optional int32 max_start_failures = 6;
+   */
+  maxStartFailures?: number | undefined;
+
+  /**
+   * Whether a rollout that has failed goes back to the last revision that was
+   * fully healthy; unset: true. A rollback is never rolled back.
+   *
+   * @generated from field: optional bool auto_rollback = 7;
+   */
+  autoRollback?: boolean | undefined;
+};
+
+/**
+ * Describes the message drover.v1.Rollout.
+ * Use `create(RolloutSchema)` to create a new message.
+ */
+export const RolloutSchema: GenMessage<Rollout> = /*@__PURE__*/
+  messageDesc(file_drover_v1_deployment, 7);
+
+/**
  * Bounds for replicas that follow the load.
  *
  * @generated from message drover.v1.AutoscalingConfig
@@ -383,7 +465,7 @@ export type AutoscalingConfig = Message<"drover.v1.AutoscalingConfig"> & {
  * Use `create(AutoscalingConfigSchema)` to create a new message.
  */
 export const AutoscalingConfigSchema: GenMessage<AutoscalingConfig> = /*@__PURE__*/
-  messageDesc(file_drover_v1_deployment, 7);
+  messageDesc(file_drover_v1_deployment, 8);
 
 /**
  * How replicas are found to be healthy, by `grpc.health.v1.Health/Check`.
@@ -419,7 +501,7 @@ export type HealthCheck = Message<"drover.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_drover_v1_deployment, 8);
+  messageDesc(file_drover_v1_deployment, 9);
 
 /**
  * What is so of a deployment. Everything here is written by the controller.
@@ -511,6 +593,13 @@ export type DeploymentStatus = Message<"drover.v1.DeploymentStatus"> & {
    * @generated from field: bool reconciling = 12;
    */
   reconciling: boolean;
+
+  /**
+   * Whether its rollout is paused, by `PauseRollout`.
+   *
+   * @generated from field: bool paused = 13;
+   */
+  paused: boolean;
 };
 
 /**
@@ -518,7 +607,7 @@ export type DeploymentStatus = Message<"drover.v1.DeploymentStatus"> & {
  * Use `create(DeploymentStatusSchema)` to create a new message.
  */
 export const DeploymentStatusSchema: GenMessage<DeploymentStatus> = /*@__PURE__*/
-  messageDesc(file_drover_v1_deployment, 9);
+  messageDesc(file_drover_v1_deployment, 10);
 
 /**
  * One running copy of a deployment's program.
@@ -637,7 +726,51 @@ export type Replica = Message<"drover.v1.Replica"> & {
  * Use `create(ReplicaSchema)` to create a new message.
  */
 export const ReplicaSchema: GenMessage<Replica> = /*@__PURE__*/
-  messageDesc(file_drover_v1_deployment, 10);
+  messageDesc(file_drover_v1_deployment, 11);
+
+/**
+ * What a rollout does where nothing may be missing and no new replica finds
+ * room.
+ *
+ * @generated from enum drover.v1.RolloutStrategy
+ */
+export const RolloutStrategy = {
+  /**
+   * Means AUTO.
+   *
+   * @generated from enum value: ROLLOUT_STRATEGY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Takes one replica down first, and says so.
+   *
+   * @generated from enum value: ROLLOUT_STRATEGY_AUTO = 1;
+   */
+  AUTO: 1,
+
+  /**
+   * Waits for room; the message of the state begins with
+   * `BLOCKED_NO_CAPACITY` and tells the numbers.
+   *
+   * @generated from enum value: ROLLOUT_STRATEGY_AVAILABILITY = 2;
+   */
+  AVAILABILITY: 2,
+} as const;
+
+/**
+ * What a rollout does where nothing may be missing and no new replica finds
+ * room.
+ *
+ * @generated from enum drover.v1.RolloutStrategy
+ */
+export type RolloutStrategy = (typeof RolloutStrategy)[keyof typeof RolloutStrategy] | UnknownEnum;
+
+/**
+ * Describes the enum drover.v1.RolloutStrategy.
+ */
+export const RolloutStrategySchema: GenEnum<RolloutStrategy> = /*@__PURE__*/
+  enumDesc(file_drover_v1_deployment, 0);
 
 /**
  * What a deployment is doing.
@@ -688,8 +821,9 @@ export const DeploymentState = {
   UNHEALTHY: 5,
 
   /**
-   * Replicas of the wanted revision fail to start, and none ever ran. It goes
-   * on trying, rarely; `message` says why they fail.
+   * Its last rollout has failed; `message` says why, with the last lines of
+   * what a replica printed. It went back to the last revision that was fully
+   * healthy (`auto_rollback`), or, where there is none, goes on trying, rarely.
    *
    * @generated from enum value: DEPLOYMENT_STATE_DEPLOY_FAILED = 6;
    */
@@ -714,7 +848,7 @@ export type DeploymentState = (typeof DeploymentState)[keyof typeof DeploymentSt
  * Describes the enum drover.v1.DeploymentState.
  */
 export const DeploymentStateSchema: GenEnum<DeploymentState> = /*@__PURE__*/
-  enumDesc(file_drover_v1_deployment, 0);
+  enumDesc(file_drover_v1_deployment, 1);
 
 /**
  * The life of a replica. It only moves forward.
@@ -783,5 +917,5 @@ export type ReplicaState = (typeof ReplicaState)[keyof typeof ReplicaState] | Un
  * Describes the enum drover.v1.ReplicaState.
  */
 export const ReplicaStateSchema: GenEnum<ReplicaState> = /*@__PURE__*/
-  enumDesc(file_drover_v1_deployment, 1);
+  enumDesc(file_drover_v1_deployment, 2);
 

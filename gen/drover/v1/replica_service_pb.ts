@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file drover/v1/replica_service.proto.
  */
 export const file_drover_v1_replica_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch9kcm92ZXIvdjEvcmVwbGljYV9zZXJ2aWNlLnByb3RvEglkcm92ZXIudjEiEAoOR2V0SW5mb1JlcXVlc3QieAoPR2V0SW5mb1Jlc3BvbnNlEhIKCnJlcGxpY2FfaWQYASABKAkSEgoKZGVwbG95bWVudBgCIAEoCRIQCghyZXZpc2lvbhgDIAEoAxIZChFjb25maWdfZ2VuZXJhdGlvbhgEIAEoAxIQCghzZXJ2aWNlcxgFIAMoCSKlAQogUmVwbGljYVNlcnZpY2VSZWNvbmZpZ3VyZVJlcXVlc3QSKgoFcGhhc2UYASABKA4yGy5kcm92ZXIudjEuUmVjb25maWd1cmVQaGFzZRIZChFjb25maWdfZ2VuZXJhdGlvbhgCIAEoAxIrCgt1c2VyX2NvbmZpZxgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRINCgVlcG9jaBgEIAEoAyI+CiFSZXBsaWNhU2VydmljZVJlY29uZmlndXJlUmVzcG9uc2USGQoRY29uZmlnX2dlbmVyYXRpb24YASABKAMiPwoQV2F0Y2hMb2FkUmVxdWVzdBIrCghpbnRlcnZhbBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJ3ChFXYXRjaExvYWRSZXNwb25zZRIYChBvbmdvaW5nX3JlcXVlc3RzGAEgASgDEhcKD2NvbXBsZXRlZF90b3RhbBgCIAEoAxIUCgxmYWlsZWRfdG90YWwYAyABKAMSGQoRY29uZmlnX2dlbmVyYXRpb24YBCABKAMiTgoMRHJhaW5SZXF1ZXN0Ei8KDGdyYWNlX3BlcmlvZBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhINCgVlcG9jaBgCIAEoAyIpCg1EcmFpblJlc3BvbnNlEhgKEG9uZ29pbmdfcmVxdWVzdHMYASABKAMigwEKG1JlcGxpY2FTZXJ2aWNlSW52b2tlUmVxdWVzdBISCgpkZXBsb3ltZW50GAEgASgJEg4KBm1ldGhvZBgCIAEoCRImCgRqc29uGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAASDwoFYnl0ZXMYBCABKAxIAEIHCgVpbnB1dCJhChxSZXBsaWNhU2VydmljZUludm9rZVJlc3BvbnNlEiYKBGpzb24YASABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVIABIPCgVieXRlcxgCIAEoDEgAQggKBm91dHB1dCKPAQonUmVwbGljYVNlcnZpY2VJbnZva2VTZXJ2ZXJTdHJlYW1SZXF1ZXN0EhIKCmRlcGxveW1lbnQYASABKAkSDgoGbWV0aG9kGAIgASgJEiYKBGpzb24YAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVIABIPCgVieXRlcxgEIAEoDEgAQgcKBWlucHV0Im0KKFJlcGxpY2FTZXJ2aWNlSW52b2tlU2VydmVyU3RyZWFtUmVzcG9uc2USJgoEanNvbhgBIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEg8KBWJ5dGVzGAIgASgMSABCCAoGb3V0cHV0KlIKEFJlY29uZmlndXJlUGhhc2USIQodUkVDT05GSUdVUkVfUEhBU0VfVU5TUEVDSUZJRUQQABIbChdSRUNPTkZJR1VSRV9QSEFTRV9BUFBMWRACMq0ECg5SZXBsaWNhU2VydmljZRJFCgdHZXRJbmZvEhkuZHJvdmVyLnYxLkdldEluZm9SZXF1ZXN0GhouZHJvdmVyLnYxLkdldEluZm9SZXNwb25zZSIDkAIBEmgKC1JlY29uZmlndXJlEisuZHJvdmVyLnYxLlJlcGxpY2FTZXJ2aWNlUmVjb25maWd1cmVSZXF1ZXN0GiwuZHJvdmVyLnYxLlJlcGxpY2FTZXJ2aWNlUmVjb25maWd1cmVSZXNwb25zZRJNCglXYXRjaExvYWQSGy5kcm92ZXIudjEuV2F0Y2hMb2FkUmVxdWVzdBocLmRyb3Zlci52MS5XYXRjaExvYWRSZXNwb25zZSIDkAIBMAESPwoFRHJhaW4SFy5kcm92ZXIudjEuRHJhaW5SZXF1ZXN0GhguZHJvdmVyLnYxLkRyYWluUmVzcG9uc2UiA5ACAhJZCgZJbnZva2USJi5kcm92ZXIudjEuUmVwbGljYVNlcnZpY2VJbnZva2VSZXF1ZXN0GicuZHJvdmVyLnYxLlJlcGxpY2FTZXJ2aWNlSW52b2tlUmVzcG9uc2USfwoSSW52b2tlU2VydmVyU3RyZWFtEjIuZHJvdmVyLnYxLlJlcGxpY2FTZXJ2aWNlSW52b2tlU2VydmVyU3RyZWFtUmVxdWVzdBozLmRyb3Zlci52MS5SZXBsaWNhU2VydmljZUludm9rZVNlcnZlclN0cmVhbVJlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct]);
+  fileDesc("Ch9kcm92ZXIvdjEvcmVwbGljYV9zZXJ2aWNlLnByb3RvEglkcm92ZXIudjEiEAoOR2V0SW5mb1JlcXVlc3QieAoPR2V0SW5mb1Jlc3BvbnNlEhIKCnJlcGxpY2FfaWQYASABKAkSEgoKZGVwbG95bWVudBgCIAEoCRIQCghyZXZpc2lvbhgDIAEoAxIZChFjb25maWdfZ2VuZXJhdGlvbhgEIAEoAxIQCghzZXJ2aWNlcxgFIAMoCSLhAQogUmVwbGljYVNlcnZpY2VSZWNvbmZpZ3VyZVJlcXVlc3QSKgoFcGhhc2UYASABKA4yGy5kcm92ZXIudjEuUmVjb25maWd1cmVQaGFzZRIZChFjb25maWdfZ2VuZXJhdGlvbhgCIAEoAxIrCgt1c2VyX2NvbmZpZxgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRINCgVlcG9jaBgEIAEoAxIhChRtYXhfb25nb2luZ19yZXF1ZXN0cxgFIAEoBUgAiAEBQhcKFV9tYXhfb25nb2luZ19yZXF1ZXN0cyI+CiFSZXBsaWNhU2VydmljZVJlY29uZmlndXJlUmVzcG9uc2USGQoRY29uZmlnX2dlbmVyYXRpb24YASABKAMiPwoQV2F0Y2hMb2FkUmVxdWVzdBIrCghpbnRlcnZhbBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJ3ChFXYXRjaExvYWRSZXNwb25zZRIYChBvbmdvaW5nX3JlcXVlc3RzGAEgASgDEhcKD2NvbXBsZXRlZF90b3RhbBgCIAEoAxIUCgxmYWlsZWRfdG90YWwYAyABKAMSGQoRY29uZmlnX2dlbmVyYXRpb24YBCABKAMiTgoMRHJhaW5SZXF1ZXN0Ei8KDGdyYWNlX3BlcmlvZBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhINCgVlcG9jaBgCIAEoAyIpCg1EcmFpblJlc3BvbnNlEhgKEG9uZ29pbmdfcmVxdWVzdHMYASABKAMigwEKG1JlcGxpY2FTZXJ2aWNlSW52b2tlUmVxdWVzdBISCgpkZXBsb3ltZW50GAEgASgJEg4KBm1ldGhvZBgCIAEoCRImCgRqc29uGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAASDwoFYnl0ZXMYBCABKAxIAEIHCgVpbnB1dCJhChxSZXBsaWNhU2VydmljZUludm9rZVJlc3BvbnNlEiYKBGpzb24YASABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVIABIPCgVieXRlcxgCIAEoDEgAQggKBm91dHB1dCKPAQonUmVwbGljYVNlcnZpY2VJbnZva2VTZXJ2ZXJTdHJlYW1SZXF1ZXN0EhIKCmRlcGxveW1lbnQYASABKAkSDgoGbWV0aG9kGAIgASgJEiYKBGpzb24YAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVIABIPCgVieXRlcxgEIAEoDEgAQgcKBWlucHV0Im0KKFJlcGxpY2FTZXJ2aWNlSW52b2tlU2VydmVyU3RyZWFtUmVzcG9uc2USJgoEanNvbhgBIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEg8KBWJ5dGVzGAIgASgMSABCCAoGb3V0cHV0Ko8BChBSZWNvbmZpZ3VyZVBoYXNlEiEKHVJFQ09ORklHVVJFX1BIQVNFX1VOU1BFQ0lGSUVEEAASHQoZUkVDT05GSUdVUkVfUEhBU0VfUFJFUEFSRRABEhsKF1JFQ09ORklHVVJFX1BIQVNFX0FQUExZEAISHAoYUkVDT05GSUdVUkVfUEhBU0VfUkVWRVJUEAMyrQQKDlJlcGxpY2FTZXJ2aWNlEkUKB0dldEluZm8SGS5kcm92ZXIudjEuR2V0SW5mb1JlcXVlc3QaGi5kcm92ZXIudjEuR2V0SW5mb1Jlc3BvbnNlIgOQAgESaAoLUmVjb25maWd1cmUSKy5kcm92ZXIudjEuUmVwbGljYVNlcnZpY2VSZWNvbmZpZ3VyZVJlcXVlc3QaLC5kcm92ZXIudjEuUmVwbGljYVNlcnZpY2VSZWNvbmZpZ3VyZVJlc3BvbnNlEk0KCVdhdGNoTG9hZBIbLmRyb3Zlci52MS5XYXRjaExvYWRSZXF1ZXN0GhwuZHJvdmVyLnYxLldhdGNoTG9hZFJlc3BvbnNlIgOQAgEwARI/CgVEcmFpbhIXLmRyb3Zlci52MS5EcmFpblJlcXVlc3QaGC5kcm92ZXIudjEuRHJhaW5SZXNwb25zZSIDkAICElkKBkludm9rZRImLmRyb3Zlci52MS5SZXBsaWNhU2VydmljZUludm9rZVJlcXVlc3QaJy5kcm92ZXIudjEuUmVwbGljYVNlcnZpY2VJbnZva2VSZXNwb25zZRJ/ChJJbnZva2VTZXJ2ZXJTdHJlYW0SMi5kcm92ZXIudjEuUmVwbGljYVNlcnZpY2VJbnZva2VTZXJ2ZXJTdHJlYW1SZXF1ZXN0GjMuZHJvdmVyLnYxLlJlcGxpY2FTZXJ2aWNlSW52b2tlU2VydmVyU3RyZWFtUmVzcG9uc2UwAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct]);
 
 /**
  * The request of `GetInfo`.
@@ -113,6 +113,14 @@ export type ReplicaServiceReconfigureRequest = Message<"drover.v1.ReplicaService
    * @generated from field: int64 epoch = 4;
    */
   epoch: bigint;
+
+  /**
+   * Requests it may work on at a time from now on; for APPLY and REVERT. Unset:
+   * as before. 1 or more.
+   *
+   * @generated from field: optional int32 max_ongoing_requests = 5;
+   */
+  maxOngoingRequests?: number | undefined;
 };
 
 /**
@@ -449,11 +457,28 @@ export const ReconfigurePhase = {
   UNSPECIFIED: 0,
 
   /**
-   * Serve by the given config from now on.
+   * Check whether the given config could be served by, and change nothing.
+   *
+   * @generated from enum value: RECONFIGURE_PHASE_PREPARE = 1;
+   */
+  PREPARE: 1,
+
+  /**
+   * Serve by the given config from now on. One whose generation is not higher
+   * than that of the config in use changes nothing.
    *
    * @generated from enum value: RECONFIGURE_PHASE_APPLY = 2;
    */
   APPLY: 2,
+
+  /**
+   * Serve by the given config again, whose generation is that of the last one
+   * committed, whatever has been applied since. Changes nothing if it is the
+   * one in use.
+   *
+   * @generated from enum value: RECONFIGURE_PHASE_REVERT = 3;
+   */
+  REVERT: 3,
 } as const;
 
 /**
@@ -490,11 +515,12 @@ export const ReplicaService: GenService<{
     output: typeof GetInfoResponseSchema;
   },
   /**
-   * Gives the replica a `user_config`. Called once before the first request
-   * reaches a new replica. *Control.*
+   * Gives the replica a `user_config`: once before the first request reaches
+   * it, and at each change. *Control.*
    * Fails with `FAILED_PRECONDITION` or `INVALID_ARGUMENT` and the program's
-   * reason if the program refuses it or takes no config, and with
-   * `FAILED_PRECONDITION` (`STALE_EPOCH`) for an epoch lower than one seen.
+   * reason if the program refuses it or takes no config (it then serves by what
+   * it had), and with `FAILED_PRECONDITION` (`STALE_EPOCH`) for an epoch lower
+   * than one seen.
    *
    * @generated from rpc drover.v1.ReplicaService.Reconfigure
    */

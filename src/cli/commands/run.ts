@@ -4,14 +4,14 @@ import { pathToFileURL } from "node:url";
 import { fromJson } from "@bufbuild/protobuf";
 import { type DeploymentSpec, DeploymentSpecSchema } from "../../../gen/drover/v1/deployment_pb.ts";
 import { findDefinition, importFlag, specJson } from "../../core/definition.ts";
-import { type AddCommand, examples, readAmount, readInteger, type WaitFlags, waitOptions } from "../command.ts";
+import { type AddCommand, examples, readAmount, readInteger } from "../command.ts";
 import { CliError, exitCodes, usage } from "../failure.ts";
 import { readJsonInput, reasonOf } from "../input.ts";
 import type { CliIo } from "../io.ts";
 import { resolvePaths } from "../spec-file.ts";
-import { deploySpecs, redeployHelp } from "./deploy.ts";
+import { type DeployFlags, deployOptions, deploySpecs } from "./deploy.ts";
 
-interface RunFlags extends WaitFlags {
+interface RunFlags extends DeployFlags {
   readonly name?: string;
   readonly replicas?: number;
   readonly numCpus?: number;
@@ -19,8 +19,6 @@ interface RunFlags extends WaitFlags {
   readonly maxOngoingRequests?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly initArgs?: string;
-  readonly dryRun?: boolean;
-  readonly redeploy?: boolean;
 }
 
 /** `drover run`: deploys what a module exports. */
@@ -35,10 +33,8 @@ export const addRun: AddCommand = (program, act) => {
     .option("--num-gpus <number>", "GPUs a replica takes", readAmount)
     .option("--max-ongoing-requests <number>", "requests a replica works on at a time", readInteger(1, 100_000))
     .option("--env <name=value>", "an environment variable of the replicas; may be repeated", readVariable)
-    .option("--init-args <json>", "JSON object for the constructor: itself, @FILE or - for standard input")
-    .option("--dry-run", "check, say what would be, and change nothing")
-    .option("--redeploy", redeployHelp);
-  waitOptions(command, "all replicas run")
+    .option("--init-args <json>", "JSON object for the constructor: itself, @FILE or - for standard input");
+  deployOptions(command)
     .addHelpText("after", examples("drover run sentiment.ts", "drover run app.ts:Translator --name fr --replicas 2"))
     .action(
       act(async (session, given: string, flags: RunFlags) => {

@@ -1,8 +1,19 @@
-import { type Deployment, DeploymentSchema } from "../../../gen/drover/v1/deployment_pb.ts";
+import { type Deployment, DeploymentSchema, type DeploymentStatus } from "../../../gen/drover/v1/deployment_pb.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
 import { CliError, exitCodes } from "../failure.ts";
-import { colorState, deploymentState, firstLine, messageJson, plain, printJson, printTable, runningOf, tableText } from "../print.ts";
-import { Progress } from "../progress.ts";
+import {
+  colorState,
+  deploymentState,
+  firstLine,
+  messageJson,
+  pausedNote,
+  plain,
+  printJson,
+  printTable,
+  runningOf,
+  tableText,
+} from "../print.ts";
+import { Progress, restOfMessage, rolloutProgress } from "../progress.ts";
 import type { Session } from "../session.ts";
 import { watchDeployments } from "../watch.ts";
 import { allDeployments } from "./list.ts";
@@ -67,6 +78,8 @@ async function showOne(session: Session, name: string, output: Format): Promise<
     ],
   );
   if (status?.message) session.print(`\n${plain(status.message)}`);
+  const paused = pausedNote(deployment);
+  if (paused !== "") session.print(`\n${paused}`);
   const replicas = await allReplicas(session, name);
   if (replicas.length > 0) {
     session.print("");
@@ -75,14 +88,19 @@ async function showOne(session: Session, name: string, output: Format): Promise<
   return exitCodes.done;
 }
 
-function statusTable(session: Session, deployments: readonly Deployment[]): string {
+/** `drawn`: with the bars of rollouts, for a terminal. */
+function statusTable(session: Session, deployments: readonly Deployment[], drawn = false): string {
+  const messageOf = (status: DeploymentStatus | undefined) => {
+    const progress = drawn ? rolloutProgress(status, true) : "";
+    return progress === "" ? firstLine(status?.message ?? "") : `${progress}  ${firstLine(restOfMessage(status))}`;
+  };
   const rows = deployments.map(({ spec, status }) => [
     spec?.name ?? "",
     colorState(session.colors, deploymentState(status)),
     runningOf(status),
     String(status?.ongoingRequests ?? 0),
     String(status?.queuedRequests ?? 0),
-    firstLine(status?.message ?? ""),
+    messageOf(status),
   ]);
   return tableText(session.colors, ["NAME", "STATE", "RUNNING", "ONGOING", "QUEUED", "MESSAGE"], rows);
 }
@@ -100,7 +118,7 @@ async function watch(session: Session, name: string | undefined, output: Format)
       if (event !== undefined) session.print(JSON.stringify(event));
     } else if (stdout.isTTY) {
       const all = [...deployments.values()].sort((a, b) => ((a.spec?.name ?? "") < (b.spec?.name ?? "") ? -1 : 1));
-      if (synced) stdout.write(`\u001b[H\u001b[2J${statusTable(session, all)}\n`);
+      if (synced) stdout.write(`\u001b[H\u001b[2J${statusTable(session, all, true)}\n`);
     } else if (now) lines.show(now);
     else if (changed !== undefined) lines.line(changed, `${changed}  deleted`);
   }

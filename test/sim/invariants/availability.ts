@@ -1,10 +1,7 @@
 import type { DeploymentRecord } from "../../../src/core/deployment.ts";
-import type { ReplicaRecord } from "../../../src/core/replica.ts";
+import { isAvailable, type ReplicaRecord } from "../../../src/core/replica.ts";
 import type { Facts, Look, Verdict, Written } from "./facts.ts";
 import { fits } from "./resources.ts";
-
-/** Against fractions that are not exact. */
-const slack = 1e-9;
 
 /** What one commit does to the replicas of one deployment. */
 interface Step {
@@ -15,9 +12,10 @@ interface Step {
 }
 
 /**
- * I1. A controller takes a healthy running replica away only if enough available ones are left: N − floor(N / 5), all N for a
- * revision that never ran, N − 1 where the next one finds no room. It asks for and starts no more than N + ceil(N / 5).
- * Replicas that fail are nobody's decision, and are not counted against it. N is any target since it began to look.
+ * I1. A controller takes a healthy running replica away only if enough available ones are left, by the deployment's own percentages: all N
+ * while its revision never ran or its rollout is paused, one less where the next one finds no room or no surge is allowed. It asks for and starts
+ * no more than there may be. Replicas that fail are nobody's decision, and are not counted against it. N is any target since it
+ * began to look.
  */
 export function availability(facts: Facts, { writes, look }: Written): Verdict {
   if (look === undefined) return undefined;
@@ -51,10 +49,25 @@ function tooFew(facts: Facts, step: Step, deployment: DeploymentRecord | undefin
     (facts.engine.find(id)?.state !== "alive" || facts.behaviours.of(id).hangsSinceMs !== undefined);
   const taken = before.filter((replica) => healthy(replica) && !mute(replica) && states.get(replica.id) !== "RUNNING");
   if (taken.length === 0) return undefined;
-  const least = target - Math.floor(target * 0.2 + slack);
+  const { maxUnavailablePercent, maxSurgePercent, minReadyTimeMs, strategy } = deployment.spec.rollout;
+  const least = target - Math.floor((target * maxUnavailablePercent) / 100);
   const ran = facts.ledger.everRan.has(`${deployment.uid}/${deployment.revision}`);
-  const needed = isShort(facts, step, deployment) ? Math.min(least, target - 1) : ran ? least : target;
-  const counts = [healthy, routable].map((is) => ({ taken: taken.filter(is).length, left: after.filter(is).length }));
+  const oneFirst = maxSurgePercent === 0 || isShort(facts, step, deployment);
+  const needed =
+    deployment.pausedSinceMs !== undefined
+      ? target
+      : oneFirst
+        ? strategy === "AUTO"
+          ? Math.min(least, target - 1)
+          : least
+        : ran
+          ? least
+          : target;
+  const ready = (replica: ReplicaRecord) => replica.revision !== deployment.revision || isAvailable(replica, minReadyTimeMs, facts.nowMs);
+  const counts = [healthy, routable].map((is) => ({
+    taken: taken.filter((replica) => is(replica) && ready(replica)).length,
+    left: after.filter((replica) => is(replica) && ready(replica)).length,
+  }));
   const wrong = counts.find(({ taken, left }) => taken > 0 && left < needed);
   return wrong && `${wrong.taken} taken away with ${wrong.left} left of ${needed} needed (target ${target})`;
 }
@@ -68,7 +81,7 @@ function isShort(facts: Facts, { before, look }: Step, deployment: DeploymentRec
 
 function tooMany({ before, after }: Step, deployment: DeploymentRecord | undefined): string | undefined {
   const target = targetOf(deployment);
-  const most = target + Math.ceil(target * 0.2 - slack);
+  const most = target + Math.ceil((target * (deployment?.spec.rollout.maxSurgePercent ?? 0)) / 100);
   const old = new Map(before.map(({ id, state }) => [id, state]));
   const serving = after.filter(({ state }) => state === "STARTING" || state === "RUNNING").length;
   const asked = serving + after.filter(({ state }) => state === "PENDING").length;

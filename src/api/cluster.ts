@@ -1,0 +1,44 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { GetClusterResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import { holds } from "../core/replica.ts";
+import { allocated } from "../core/resources.ts";
+import type { ControllerParts, Handlers } from "./controller-parts.ts";
+import { resourcesToMessage } from "./convert.ts";
+
+/** Pending replicas told by `GetCluster`. */
+const pendingMax = 1_000;
+
+/** What the machine has, what is taken, and who leads. */
+export function clusterHandlers(parts: ControllerParts): Handlers<"getCluster"> {
+  return { getCluster: () => cluster(parts) };
+}
+
+async function cluster({ store, mirror, capacity, view }: ControllerParts): Promise<MessageInitShape<typeof GetClusterResponseSchema>> {
+  await view.catchUp();
+  const { controllers, leader, epoch } = await store.controllers();
+  const replicas = [...mirror.replicas().values()].map(({ value }) => value);
+  const held = replicas.filter(({ state }) => holds(state));
+  const { cpuMilli, gpuCount, memoryBytes } = capacity();
+  return {
+    capacity: resourcesToMessage({ cpuMilli, gpuMilli: gpuCount * 1_000, memoryBytes }),
+    allocated: resourcesToMessage(allocated(held)),
+    pending: replicas
+      .filter(({ state }) => state === "PENDING")
+      .sort((a, b) => a.createdAtMs - b.createdAtMs)
+      .slice(0, pendingMax)
+      .map(({ id, deployment, resources, message }) => ({
+        replicaId: id,
+        deployment,
+        resources: resourcesToMessage(resources),
+        message,
+      })),
+    controllers: controllers.map(({ id, startedAtMs }) => ({
+      controllerId: id,
+      leader: id === leader,
+      epoch: BigInt(id === leader ? epoch : 0),
+      startTime: timestampFromMs(startedAtMs),
+    })),
+    revision: BigInt(mirror.revision),
+  };
+}

@@ -1,0 +1,36 @@
+import type { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
+import type { Clock, Random } from "../clock/clock.ts";
+import type { Capacity } from "../core/resources.ts";
+import type { ServiceHandlers } from "../rpc/service.ts";
+import type { Mirror } from "../store/mirror.ts";
+import type { Store } from "../store/store.ts";
+import type { Observed } from "./convert.ts";
+import type { DeploymentFeed } from "./deployment-feed.ts";
+import type { DeploymentView } from "./deployment-view.ts";
+import type { LogLine } from "./follow-logs.ts";
+
+export interface ControllerServiceOptions {
+  readonly store: Store;
+  readonly mirror: Mirror;
+  readonly observed: Observed;
+  readonly capacity: () => Capacity;
+  /** The output of a replica, as `Engine.logs`. */
+  readonly logs: (
+    replicaId: string,
+    options: { readonly tailLines: number; readonly follow: boolean },
+    signal: AbortSignal,
+  ) => AsyncIterable<LogLine>;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** What the handlers work with. */
+export interface ControllerParts extends ControllerServiceOptions {
+  readonly view: DeploymentView;
+  readonly feed: DeploymentFeed;
+  /** Aborts when the controller stops. */
+  readonly closing: AbortSignal;
+}
+
+/** Handlers of some of the service's methods. */
+export type Handlers<M extends keyof ServiceHandlers<typeof ControllerService>> = Pick<ServiceHandlers<typeof ControllerService>, M>;

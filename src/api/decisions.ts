@@ -1,0 +1,97 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type DecisionSchema,
+  DecisionSource,
+  type WatchDecisionsRequest,
+  type WatchDecisionsResponseSchema,
+} from "../../gen/drover/v1/controller_service_pb.ts";
+import type { DecisionSource as CoreDecisionSource, DecisionRecord } from "../core/decision.ts";
+import type { DeploymentRecord } from "../core/deployment.ts";
+import { refusal } from "../core/errors.ts";
+import type { CallContext } from "../rpc/service.ts";
+import type { Mirror, MirrorEvent } from "../store/mirror.ts";
+import type { ControllerParts, Handlers } from "./controller-parts.ts";
+import { EventQueue } from "./event-queue.ts";
+import { pageOf } from "./pages.ts";
+
+/** What was decided for a deployment, and why. */
+export function decisionHandlers(parts: ControllerParts): Handlers<"listDecisions" | "watchDecisions"> {
+  const { mirror, view } = parts;
+  return {
+    listDecisions: async ({ name, pageSize, pageToken }) => {
+      await view.catchUp();
+      const page = pageOf(decisionsOf(mirror, view.record(name)), newestFirst, pageSize, pageToken);
+      return { decisions: page.items.map(decisionToMessage), nextPageToken: page.nextPageToken };
+    },
+    watchDecisions: (request, context) => watch(parts, request, context),
+  };
+}
+
+/** A key that sorts the last decision first. */
+function newestFirst({ number }: DecisionRecord): string {
+  return String(Number.MAX_SAFE_INTEGER - number).padStart(16, "0");
+}
+
+/** Of this deployment, not of an earlier one of the same name; the oldest first. */
+function decisionsOf(mirror: Mirror, { uid, spec }: DeploymentRecord): readonly DecisionRecord[] {
+  return mirror.decisionsOf(spec.name).flatMap(({ value }) => (value.uid === uid ? value : []));
+}
+
+async function* watch(
+  { mirror, view, closing }: ControllerParts,
+  { name }: WatchDecisionsRequest,
+  { signal }: CallContext,
+): AsyncGenerator<MessageInitShape<typeof WatchDecisionsResponseSchema>> {
+  await view.catchUp();
+  const record = view.record(name);
+  const queue = new EventQueue<DecisionRecord>(tooSlow);
+  // With no wait between: what comes after those kept is in the queue.
+  const kept = decisionsOf(mirror, record);
+  const unsubscribe = mirror.subscribe((event) => take(event, record, queue));
+  const leave = () => queue.end();
+  const stop = () => queue.end(refusal("SHUTTING_DOWN", "the controller is stopping: watch again", { retryAfterMs: 1_000 }));
+  signal.addEventListener("abort", leave);
+  closing.addEventListener("abort", stop);
+  if (closing.aborted) stop();
+  try {
+    for (const decision of kept) yield { decision: decisionToMessage(decision) };
+    for await (const decision of queue.events()) yield { decision: decisionToMessage(decision) };
+  } finally {
+    signal.removeEventListener("abort", leave);
+    closing.removeEventListener("abort", stop);
+    unsubscribe();
+  }
+}
+
+function take(event: MirrorEvent, { uid, spec }: DeploymentRecord, queue: EventQueue<DecisionRecord>): void {
+  if (event.kind === "reset") {
+    queue.end(refusal("WATCH_EXPIRED", "decisions may have been missed: watch again"));
+    return;
+  }
+  const { kind, key, value } = event.change;
+  if (value !== undefined && kind === "decision") {
+    const decision = value as DecisionRecord;
+    if (decision.uid === uid && decision.deployment === spec.name) queue.push(decision);
+  } else if (kind === "deployment" && key === spec.name && (value as DeploymentRecord | undefined)?.uid !== uid) queue.finish();
+}
+
+function tooSlow(): Error {
+  return refusal("WATCH_EXPIRED", "this watch is too far behind: watch again");
+}
+
+const sources: Readonly<Record<CoreDecisionSource, DecisionSource>> = { ROLLOUT: DecisionSource.ROLLOUT };
+
+function decisionToMessage(decision: DecisionRecord): MessageInitShape<typeof DecisionSchema> {
+  const { deployment, number, atMs, source, summary, bound, inputs, rules } = decision;
+  return {
+    deployment,
+    number: BigInt(number),
+    time: timestampFromMs(atMs),
+    source: sources[source],
+    summary,
+    bound,
+    inputs: { ...inputs },
+    rules: rules.map(({ name, value, meaning }) => ({ name, value, meaning })),
+  };
+}

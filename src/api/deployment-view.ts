@@ -1,0 +1,43 @@
+import type { Deployment } from "../../gen/drover/v1/deployment_pb.ts";
+import type { DeploymentRecord } from "../core/deployment.ts";
+import type { Mirror } from "../store/mirror.ts";
+import { notFound } from "./changeable.ts";
+import { deploymentToMessage, type Observed } from "./convert.ts";
+
+/** Deployments as clients see them now. */
+export class DeploymentView {
+  readonly #mirror: Mirror;
+  readonly #observed: Observed;
+
+  constructor(mirror: Mirror, observed: Observed) {
+    this.#mirror = mirror;
+    this.#observed = observed;
+  }
+
+  /** Reads see every write answered before; while the store is away they see what was known last. */
+  async catchUp(): Promise<void> {
+    await this.#mirror.catchUp().catch(() => {});
+  }
+
+  /** Undefined: there is none. */
+  current(name: string): Deployment | undefined {
+    const record = this.#mirror.deployment(name)?.value;
+    return record === undefined ? undefined : this.compose(record);
+  }
+
+  /** Fails with DEPLOYMENT_NOT_FOUND. */
+  record(name: string): DeploymentRecord {
+    return this.#mirror.deployment(name)?.value ?? notFound(name);
+  }
+
+  /** With what is observed of it. */
+  compose(record: DeploymentRecord): Deployment {
+    const { name } = record.spec;
+    return deploymentToMessage(
+      record,
+      this.#mirror.progress(name)?.value,
+      this.#mirror.replicasOf(name).map(({ value }) => value),
+      this.#observed,
+    );
+  }
+}

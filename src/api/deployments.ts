@@ -1,0 +1,61 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { WatchDeploymentsRequest, WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import { refusal } from "../core/errors.ts";
+import type { CallContext } from "../rpc/service.ts";
+import { notFound } from "./changeable.ts";
+import type { ControllerParts, Handlers } from "./controller-parts.ts";
+import type { FeedEvent } from "./deployment-feed.ts";
+import { pageOf } from "./pages.ts";
+
+/** Reads of deployments. */
+export function deploymentHandlers(parts: ControllerParts): Handlers<"getDeployment" | "listDeployments" | "watchDeployments"> {
+  const { mirror, view } = parts;
+  return {
+    getDeployment: async ({ name }) => {
+      await view.catchUp();
+      return { deployment: view.current(name) ?? notFound(name) };
+    },
+    listDeployments: async ({ pageSize, pageToken }) => {
+      await view.catchUp();
+      const page = pageOf(mirror.deployments().keys(), (name) => name, pageSize, pageToken);
+      return { deployments: page.items.flatMap((name) => view.current(name) ?? []), nextPageToken: page.nextPageToken };
+    },
+    watchDeployments: (request, context) => watch(parts, request, context),
+  };
+}
+
+async function* watch(
+  { mirror, view, feed }: ControllerParts,
+  request: WatchDeploymentsRequest,
+  { signal }: CallContext,
+): AsyncGenerator<MessageInitShape<typeof WatchDeploymentsResponseSchema>> {
+  await view.catchUp();
+  const wanted = (name: string) => request.names.length === 0 || request.names.includes(name);
+  const { revision } = mirror;
+  const resume = Number(request.resumeRevision);
+  const { backlog, queue, close } = feed.watch(resume === 0 ? revision : resume);
+  const leave = () => queue.end();
+  signal.addEventListener("abort", leave);
+  try {
+    // Composed at once, so that it is all of one revision.
+    const first =
+      resume === 0
+        ? [...mirror.deployments().keys()].map((name): FeedEvent => ({ revision, name, deployment: view.current(name) }))
+        : backlog;
+    for (const event of first) if (wanted(event.name)) yield eventToMessage(event);
+    yield { event: { case: "synced", value: {} }, revision: BigInt(revision) };
+    for await (const event of queue.events()) if (wanted(event.name)) yield eventToMessage(event);
+  } finally {
+    signal.removeEventListener("abort", leave);
+    close();
+  }
+  throw refusal("SHUTTING_DOWN", "the controller is stopping: watch again", { retryAfterMs: 1_000 });
+}
+
+function eventToMessage({ name, deployment, revision }: FeedEvent): MessageInitShape<typeof WatchDeploymentsResponseSchema> {
+  const event =
+    deployment === undefined
+      ? ({ case: "deploymentDeleted", value: name } as const)
+      : ({ case: "deploymentUpdated", value: deployment } as const);
+  return { event, revision: BigInt(revision) };
+}

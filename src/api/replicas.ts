@@ -1,0 +1,63 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { LogStream, type WatchLogsRequest, type WatchLogsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import { refusal } from "../core/errors.ts";
+import { hasEnded } from "../core/replica.ts";
+import type { CallContext } from "../rpc/service.ts";
+import type { ControllerParts, Handlers } from "./controller-parts.ts";
+import { replicaToMessage } from "./convert.ts";
+import { followLogs, type LogLine } from "./follow-logs.ts";
+import { pageOf } from "./pages.ts";
+
+const tailLinesDefault = 100;
+
+/** Replicas, and what they print. */
+export function replicaHandlers(parts: ControllerParts): Handlers<"listReplicas" | "watchLogs"> {
+  const { mirror, observed, view } = parts;
+  return {
+    listReplicas: async ({ deployment, pageSize, pageToken }) => {
+      await view.catchUp();
+      if (deployment !== "") view.record(deployment);
+      const entries = deployment === "" ? mirror.replicas().values() : mirror.replicasOf(deployment);
+      const page = pageOf(entries, ({ value }) => `${value.deployment}/${value.id}`, pageSize, pageToken);
+      return { replicas: page.items.map(({ value }) => replicaToMessage(value, observed)), nextPageToken: page.nextPageToken };
+    },
+    watchLogs: (request, context) => watchLogs(parts, request, context),
+  };
+}
+
+async function* watchLogs(
+  { mirror, logs, view }: ControllerParts,
+  request: WatchLogsRequest,
+  { signal }: CallContext,
+): AsyncGenerator<MessageInitShape<typeof WatchLogsResponseSchema>> {
+  await view.catchUp();
+  view.record(request.deployment);
+  const options = { tailLines: request.tailLines ?? tailLinesDefault, follow: request.follow };
+  const ids = () =>
+    mirror
+      .replicasOf(request.deployment)
+      .flatMap(({ value }) => (request.replicaId === "" || value.id === request.replicaId ? value.id : []));
+  if (request.replicaId !== "" && ids().length === 0) {
+    throw refusal("REPLICA_NOT_FOUND", `deployment "${request.deployment}" has no replica "${request.replicaId}"`, {
+      metadata: { replica: request.replicaId },
+    });
+  }
+  if (request.follow) {
+    const lines = followLogs(
+      {
+        ids,
+        hasEnded: (id) => hasEnded(mirror.replica(id)?.value.state ?? "STOPPED"),
+        open: (id, whole, stop) => logs(id, whole ? { tailLines: Number.MAX_SAFE_INTEGER, follow: true } : options, stop),
+        subscribe: (changed) => mirror.subscribe(changed),
+      },
+      signal,
+    );
+    for await (const line of lines) yield logLineToMessage(line);
+  } else {
+    for (const id of ids()) for await (const line of logs(id, options, signal)) yield logLineToMessage(line);
+  }
+}
+
+function logLineToMessage({ replicaId, stream, line }: LogLine): MessageInitShape<typeof WatchLogsResponseSchema> {
+  return { replicaId, stream: stream === "stdout" ? LogStream.STDOUT : LogStream.STDERR, line };
+}

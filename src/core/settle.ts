@@ -1,0 +1,82 @@
+import type { DeploymentRecord } from "./deployment.ts";
+import type { SeenReplica } from "./plan.ts";
+import { advance, type ReplicaRecord } from "./replica.ts";
+
+/** A replica that ran this long was a success: it ends a row of failures. */
+export const stableAfterMs = 10_000;
+/** The longest failure text kept, and the longest line of it. */
+const failureCharsMax = 4_000;
+const lineCharsMax = 1_000;
+
+/** A replica, moved by what happened to it. */
+export interface Settled {
+  readonly seen: SeenReplica;
+  readonly replica: ReplicaRecord;
+  readonly failure?: Failure;
+}
+export interface Failure {
+  readonly replica: ReplicaRecord;
+  readonly text: string;
+  /** It never served, or not for long: start the next one later. */
+  readonly counts: boolean;
+}
+
+/** Moves a replica by what happened to it, apart from what is wanted of it. */
+export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: number): Settled {
+  const { replica, process } = seen;
+  const gone = process === "exited" || process === "none";
+  const fail = (cause: string): Settled => {
+    const text = [cause.slice(0, lineCharsMax), ...lastLines(seen.errors)].join("\n");
+    const ranMs = replica.readyAtMs === 0 ? 0 : nowMs - replica.readyAtMs;
+    return {
+      seen,
+      replica: advance(replica, "FAILED", nowMs, { message: text }),
+      failure: { replica, text: `${replica.id} ${text}`, counts: ranMs < stableAfterMs },
+    };
+  };
+  switch (replica.state) {
+    case "STARTING":
+      if (process === "none" && seen.exit === "")
+        return { seen, replica: advance(replica, "STOPPED", nowMs, { message: "the controller ended before it was started" }) };
+      if (gone) return fail(seen.exit.startsWith("could not") ? seen.exit : `ended before it served (${seen.exit})`);
+      if (seen.answer === "refused") return fail(seen.reason);
+      if (seen.answer === "ready") return { seen, replica: advance(replica, "RUNNING", nowMs) };
+      if (nowMs - Math.max(replica.sinceMs, seen.metAtMs) >= deployment.spec.startupTimeoutMs) {
+        return fail(
+          `did not serve within its startup_timeout of ${deployment.spec.startupTimeoutMs / 1000} s${seen.reason === "" ? "" : ` (${seen.reason})`}`,
+        );
+      }
+      return { seen, replica };
+    case "RUNNING": {
+      if (gone) return fail(`ended by itself (${seen.exit === "" ? "its process is gone" : seen.exit})`);
+      // One that this controller never heard of has had as long as it would have had to start.
+      const mute = seen.answer === "unknown" && nowMs - Math.max(replica.readyAtMs, seen.metAtMs) >= deployment.spec.startupTimeoutMs;
+      if (seen.answer === "unhealthy" || seen.answer === "refused" || mute) {
+        const reason = mute ? `unhealthy: it does not answer this controller${seen.reason === "" ? "" : ` (${seen.reason})`}` : seen.reason;
+        const text = `${replica.id} ${reason}`;
+        return {
+          seen,
+          replica: advance(replica, "DRAINING", nowMs, { message: reason }),
+          failure: { replica, text, counts: nowMs - replica.readyAtMs < stableAfterMs },
+        };
+      }
+      return { seen, replica };
+    }
+    case "DRAINING":
+      return { seen, replica: gone ? advance(replica, "STOPPED", nowMs, { message: replica.message }) : replica };
+    default:
+      return { seen, replica };
+  }
+}
+
+/** The last lines that fit: what a program says last is why it ended. */
+function lastLines(lines: readonly string[]): readonly string[] {
+  const kept: string[] = [];
+  let chars = 0;
+  for (const line of lines.map((line) => line.slice(0, lineCharsMax)).reverse()) {
+    chars += line.length + 1;
+    if (chars > failureCharsMax) break;
+    kept.unshift(line);
+  }
+  return kept;
+}

@@ -1,0 +1,92 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
+import { ControllerApi } from "../../src/api/controller-service.ts";
+import { realClock, realRandom } from "../../src/clock/real.ts";
+import type { DeploymentRecord, ProgressRecord } from "../../src/core/deployment.ts";
+import { silentLog } from "../../src/log/log.ts";
+import { Channel } from "../../src/rpc/channel.ts";
+import { RpcServer } from "../../src/rpc/server.ts";
+import type { Client } from "../../src/rpc/service.ts";
+import { MemoryStore } from "../../src/store/memory-store.ts";
+import { Mirror } from "../../src/store/mirror.ts";
+import { type DeleteWrite, partKey } from "../../src/store/store.ts";
+
+const program = { kind: { case: "command" as const, value: { argv: ["app"] } } };
+export const specOf = (name: string, more = {}) => ({ name, version: "1", program, ...more });
+
+/** The API over a store in memory, and a client of it. */
+export interface OpenedApi {
+  readonly store: MemoryStore;
+  readonly mirror: Mirror;
+  readonly api: ControllerApi;
+  readonly controller: Client<typeof ControllerService>;
+  close(): Promise<void>;
+}
+
+export async function openApi(): Promise<OpenedApi> {
+  const folder = await mkdtemp(join(tmpdir(), "drover-api-"));
+  const store = new MemoryStore({ clock: realClock });
+  const mirror = await Mirror.open({ store, clock: realClock, log: silentLog });
+  const observed = { replica: () => undefined, queued: () => 0, pid: () => 0 };
+  const capacity = () => ({ cpuMilli: 4_000, gpuCount: 1, memoryBytes: 1_000 });
+  const logs = async function* (replicaId: string) {
+    yield { replicaId, stream: "stdout" as const, line: `${replicaId} speaks` };
+  };
+  const api = new ControllerApi({ store, mirror, observed, capacity, logs, clock: realClock, random: realRandom });
+  const server = new RpcServer({ implementations: [api.implementation], log: silentLog, clock: realClock });
+  const channel = new Channel(await server.listen(`unix:${join(folder, "s")}`));
+  return {
+    store,
+    mirror,
+    api,
+    controller: channel.client(ControllerService),
+    close: async () => {
+      channel.close();
+      api.close();
+      await server.close(0);
+      await mirror.close();
+      await store.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+export async function recordOf(store: MemoryStore, name: string): Promise<DeploymentRecord> {
+  const record = (await store.get("deployment", name))?.value;
+  if (record === undefined) throw new Error("no deployment");
+  return record;
+}
+
+/** Says of a deployment what the reconcile loop would. */
+export async function noteHealthy(store: MemoryStore, name: string, healthyRevisions: readonly number[]): Promise<void> {
+  const entry = await store.get("progress", name);
+  const { uid, generation, revision } = await recordOf(store, name);
+  const value: ProgressRecord = {
+    uid,
+    observedGeneration: generation,
+    revision,
+    failedStarts: 0,
+    failedAtMs: 0,
+    retryAtMs: 0,
+    everRan: true,
+    progressedAtMs: 0,
+    rolloutFailure: "",
+    lastFailure: "",
+    settled: { revision, target: 1 },
+    healthyRevisions,
+  };
+  await store.commit([{ put: "progress", key: name, version: entry?.version ?? 0, value }]);
+}
+
+/** Removes a deployment with these revisions, and leaves all else that is known of it. */
+export async function erase(store: MemoryStore, name: string, ...revisions: readonly number[]): Promise<void> {
+  const version = (await store.get("deployment", name))?.version ?? 0;
+  const writes: DeleteWrite[] = [{ delete: "deployment", key: name, version }];
+  for (const revision of revisions) {
+    const key = partKey(name, revision);
+    writes.push({ delete: "revision", key, version: (await store.get("revision", key))?.version ?? 0 });
+  }
+  await store.commit(writes);
+}
