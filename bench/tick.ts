@@ -3,15 +3,15 @@ import { SimulatedCluster } from "../test/sim/simulated-cluster.ts";
 import { figure, present, quick, type Section } from "./section.ts";
 import { median, quantile } from "./statistics.ts";
 
-const deployments = 100;
+const deployments = 1_000;
 const replicasEach = 10;
 const replicas = deployments * replicasEach;
 const ticks = quick ? 20 : 200;
 const tickMs = 1_000;
-const startTicksMax = 200;
+const startTicksMax = 1_000;
 /** Until nothing is left to write: replicas that ran for a while count as stable. */
 const calmTicks = 60;
-const targetMs = 20;
+const targetMs = 50;
 
 async function measure(): Promise<readonly Section[]> {
   const cluster = await SimulatedCluster.open();
