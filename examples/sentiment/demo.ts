@@ -1,6 +1,6 @@
 // `npm run demo`: the main job on real input, from nothing to a clean end. Everything it prints is read from the system.
 //   npm run demo -- --file TEXT     another text than the README
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -32,14 +32,15 @@ function sentencesOf(text: string): readonly string[] {
   return sentences.filter((sentence) => /[a-z]{3}/i.test(sentence));
 }
 
-/** Runs the CLI as a user would, and shows what it prints. */
-function drover(...args: string[]): void {
+/** Runs the CLI as a user would, and shows what it prints. Fails if it does not end with the exit code expected. */
+async function drover(args: readonly string[], expected = 0): Promise<void> {
   say(`$ drover ${args.join(" ").replace(`${root}/`, "")}`);
-  const output = execFileSync(process.execPath, [join(root, "dist/src/main.js"), ...args], {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(process.execPath, [join(root, "dist/src/main.js"), ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (output += chunk));
+  const exitCode = await new Promise<number | null>((done) => child.once("close", done));
   for (const line of output.trimEnd().split("\n")) say(line);
+  if (exitCode !== expected) throw new Error(`drover ${args[0]} ended with ${exitCode}`);
 }
 
 interface Load {
@@ -109,6 +110,12 @@ function showLoad({ latenciesMs, milliseconds, byReplica }: Load): void {
   for (const [replica, served] of [...byReplica].sort()) say(`${replica.padEnd(20)} ${count(served).padStart(8)}`);
 }
 
+/** For a load that nothing may be lost of, not even for a retry. */
+function showLost({ latenciesMs, retries, lost }: Load): void {
+  say(`${count(latenciesMs.length)} answered, ${count(retries)} retried by their client, ${count(lost)} lost`);
+  if (retries > 0 || lost > 0) throw new Error("requests failed");
+}
+
 async function waitFor(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const began = performance.now();
   while (!(await holds())) {
@@ -153,7 +160,8 @@ async function main(): Promise<void> {
     say(`controller ${addresses.api}, gateway ${addresses.gateway}, after ${((performance.now() - began) / 1_000).toFixed(1)} s`);
 
     title("Two replicas of a text classifier (wink-nlp), options in its code");
-    drover("run", join(root, "examples/sentiment/sentiment.ts"));
+    const program = join(root, "examples/sentiment/sentiment.ts");
+    await drover(["run", program]);
 
     const sentences = sentencesOf(text);
     const channel = new Channel(addresses.gateway);
@@ -174,7 +182,7 @@ async function main(): Promise<void> {
     showLoad(await classify(channel, sentences, until(3_000)));
 
     title("Four replicas");
-    drover("scale", "sentiment", "4");
+    await drover(["scale", "sentiment", "4"]);
     showLoad(await classify(channel, sentences, until(3_000)));
 
     title("SIGKILL to one of them in the middle of the load");
@@ -208,10 +216,29 @@ async function main(): Promise<void> {
     showLoad(kill);
     say(`${count(kill.latenciesMs.length)} answered, ${count(kill.retries)} retried by their client, ${count(kill.lost)} lost`);
     if (kill.lost > 0) throw new Error("requests were lost");
-    drover("replicas", "sentiment");
+    await drover(["replicas", "sentiment"]);
+
+    title("A rolling update in the middle of the load: at most 20 % down, and 20 % extra");
+    let updated = false;
+    const updating = drover(["run", program, "--init-args", '{"language": "en"}', "--replicas", "4"]).finally(() => {
+      updated = true;
+    });
+    const update = await classify(channel, sentences, () => !updated);
+    await updating;
+    showLost(update);
+
+    title("A revision that does not start, in the middle of the load: it is given up, and the old one stays");
+    let failed = false;
+    const failing = drover(["run", program, "--init-args", '{"language": "xx"}', "--replicas", "4"], 1).finally(() => {
+      failed = true;
+    });
+    const bad = await classify(channel, sentences, () => !failed);
+    await failing;
+    showLost(bad);
+    await drover(["revisions", "sentiment"]);
 
     title("The end: the deployment is deleted, everything stops");
-    drover("delete", "sentiment");
+    await drover(["delete", "sentiment"]);
     channel.close();
     api.close();
     controller.kill("SIGTERM");

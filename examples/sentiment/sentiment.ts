@@ -8,6 +8,10 @@ class Sentiment {
   readonly #nlp = winkNLP(model);
   #threshold = 0.1;
 
+  constructor({ language = "en" }: { language?: string }) {
+    if (language !== "en") throw new Error(`there is no model for the language "${language}"`);
+  }
+
   reconfigure({ threshold }: { threshold: number }): void {
     this.#threshold = threshold;
   }
@@ -26,4 +30,5 @@ export default deployment(Sentiment, {
   resources: { numCpus: 0.25 },
   maxOngoingRequests: 8,
   userConfig: { threshold: 0.1 },
+  rollout: { maxStartFailures: 2 },
 });
