@@ -18,6 +18,7 @@ const deployment: DeploymentRecord = {
   revision: 2,
   newestRevision: 2,
   configGeneration: 1,
+  newestConfigGeneration: 1,
   createdAtMs: 0,
   updatedAtMs: nowMs - 60_000,
 };
@@ -48,6 +49,7 @@ function replicas(count: number, revision: number, state: ReplicaState): readonl
       metAtMs: nowMs - 60_000,
       answer,
       reason: "",
+      configured: true,
       ongoing: index % 5,
       routable: answer === "ready",
       drained: false,
@@ -73,6 +75,7 @@ async function measure(): Promise<readonly Section[]> {
       failedAtMs: 0,
       retryAtMs: 0,
       everRan: true,
+      everStable: true,
       progressedAtMs: nowMs - 30_000,
       rolloutFailure: "",
       lastFailure: "",
@@ -85,6 +88,7 @@ async function measure(): Promise<readonly Section[]> {
     held: seen.map(({ replica }) => replica),
     nowMs,
     actingSinceMs: 0,
+    pending: () => [],
     draw: 0.5,
   };
   const tookMs: number[] = [];

@@ -14,6 +14,8 @@ import { LocalEngine } from "./engine/local-engine.ts";
 import { prepareSocketFolder, socketPath } from "./engine/socket-path.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { createLog, type Log } from "./log/log.ts";
+import { wantedConfig } from "./loops/committed.ts";
+import { ConfigChanges } from "./loops/config-changes.ts";
 import { LeaseKeeper } from "./loops/lease-keeper.ts";
 import { ReconcileLoop } from "./loops/reconcile-loop.ts";
 import { ReplicaLinks } from "./loops/replica-links.ts";
@@ -102,8 +104,14 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
 
   const loopLog = log.child({ room: "loops" });
   const id = await takeOverId(config.dataDir, store);
-  const lease = new LeaseKeeper({ store, id, clock, log: loopLog, onLead: () => loop.wake() });
-  const links = new ReplicaLinks({ epoch: () => lease.epoch, gatewayOngoing: (id) => gateway.ongoing(id), clock, log: loopLog });
+  const lease = new LeaseKeeper({ store, id, clock, log: loopLog, onLead: () => wakeAll() });
+  const links = new ReplicaLinks({
+    wanted: (replica) => wantedConfig(mirror, replica),
+    epoch: () => lease.epoch,
+    gatewayOngoing: (id) => gateway.ongoing(id),
+    clock,
+    log: loopLog,
+  });
   const routes = new RouteTable(mirror, (id) => links.contact(id));
   const gatewaySocket = socketPath(config.dataDir, join(config.dataDir, "run", "gateway.sock"));
   await prepareSocketFolder(gatewaySocket);
@@ -119,10 +127,15 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
     random,
     log: loopLog,
   });
+  const configChanges = new ConfigChanges({ mirror, store, port: links, epoch: () => lease.epoch, clock, log: loopLog });
+  const wakeAll = () => {
+    loop.wake();
+    configChanges.wake();
+  };
   mirror.subscribe((event) => {
     const names = event.kind === "reset" ? mirror.deployments().keys() : [deploymentOf(event.change)];
     for (const name of names) routes.changed(name);
-    loop.wake();
+    wakeAll();
   });
   links.onChange((deployment) => {
     routes.changed(deployment);
@@ -135,7 +148,7 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
     lease: new AbortController(),
     loop: new AbortController(),
     leaseDone: Promise.resolve(),
-    loopDone: Promise.resolve(),
+    loopDone: Promise.resolve<unknown>(undefined),
     begun: false,
   };
   closers.add(() => {
@@ -146,9 +159,9 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
     if (acting.begun && !config.keepReplicas) return stopReplicas({ engine, mirror, store, epoch: lease.epoch, clock, log: loopLog });
   });
   closers.add(() => links.close());
-  closers.add(() => {
+  closers.add(async () => {
     acting.loop.abort();
-    return acting.loopDone;
+    await acting.loopDone;
   });
 
   closers.add(() => gateway.close(gatewayGraceMs));
@@ -189,7 +202,7 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
 
   acting.begun = true;
   acting.leaseDone = lease.run(acting.lease.signal);
-  acting.loopDone = loop.run(acting.loop.signal);
+  acting.loopDone = Promise.all([loop.run(acting.loop.signal), configChanges.run(acting.loop.signal)]);
   return { api: apiAddress, gateway: gatewayAddress, http: httpAddress, redis: redis.url ?? `unix:${redis.socketPath}`, pid: process.pid };
 }
 
@@ -229,7 +242,7 @@ async function openRedis(
 }
 
 function deploymentOf(change: { readonly kind: string; readonly key: string; readonly value: unknown }): string {
-  if (change.kind === "revision" || change.kind === "decision") return change.key.slice(0, change.key.indexOf("/"));
+  if (["revision", "decision", "config"].includes(change.kind)) return change.key.slice(0, change.key.indexOf("/"));
   if (change.kind !== "replica") return change.key;
   // A replica's id is its deployment's name and a random part without a hyphen.
   return (change.value as { readonly deployment: string } | undefined)?.deployment ?? change.key.slice(0, change.key.lastIndexOf("-"));

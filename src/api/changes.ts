@@ -9,7 +9,12 @@ import { specToMessage } from "./convert.ts";
 /** Changes told at the most. */
 const changesMax = 1_000;
 
-const effects: Readonly<Record<CoreEffect, Effect>> = { NONE: Effect.NONE, LIVE: Effect.LIVE, ROLLOUT: Effect.ROLLOUT };
+const effects: Readonly<Record<CoreEffect, Effect>> = {
+  NONE: Effect.NONE,
+  LIVE: Effect.LIVE,
+  RECONFIGURE: Effect.RECONFIGURE,
+  ROLLOUT: Effect.ROLLOUT,
+};
 
 /** What going from one spec to the other costs, field by field, as clients see it. */
 export function changesToMessage(

@@ -1,5 +1,10 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
-import { type ApplyRequest, ControllerService, type DeployRequest } from "../../gen/drover/v1/controller_service_pb.ts";
+import {
+  type ApplyRequest,
+  ControllerService,
+  type DeployRequest,
+  type ReconfigureRequest,
+} from "../../gen/drover/v1/controller_service_pb.ts";
 import { type FieldViolation, invalid, StatusError } from "../core/errors.ts";
 import { type CallContext, type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
 import { checkRequest } from "../rpc/validate.ts";
@@ -10,6 +15,7 @@ import { DeploymentFeed } from "./deployment-feed.ts";
 import { DeploymentView } from "./deployment-view.ts";
 import { deploymentHandlers } from "./deployments.ts";
 import { applyViolations, deployHandlers, deployViolations } from "./deploys.ts";
+import { reconfigureHandlers, reconfigureViolations } from "./reconfigure.ts";
 import { replicaHandlers } from "./replicas.ts";
 import { rolloutHandlers } from "./rollouts.ts";
 
@@ -38,6 +44,7 @@ function handlersOf(parts: ControllerParts): ServiceHandlers<typeof ControllerSe
     ...deployHandlers(parts),
     ...deploymentHandlers(parts),
     ...rolloutHandlers(parts),
+    ...reconfigureHandlers(parts),
     ...decisionHandlers(parts),
     ...replicaHandlers(parts),
     ...clusterHandlers(parts),
@@ -48,6 +55,7 @@ function handlersOf(parts: ControllerParts): ServiceHandlers<typeof ControllerSe
 const moreRules: { readonly [method: string]: ((request: never) => readonly FieldViolation[]) | undefined } = {
   deploy: (request: DeployRequest) => deployViolations(request),
   apply: (request: ApplyRequest) => applyViolations(request),
+  reconfigure: (request: ReconfigureRequest) => reconfigureViolations(request),
 };
 
 /** The same handlers behind a check of every field of the request; what is wrong is told all at once. */

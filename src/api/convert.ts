@@ -48,7 +48,7 @@ export function specViolations(message: DeploymentSpecMessage, root: string): re
       : [{ field: `${root}.autoscaling_config`, description: "this version does not scale by itself yet: set num_replicas" }];
   return [
     ...unsupported,
-    ...jsonViolations(message.userConfig, `${root}.user_config`),
+    ...userConfigViolations(message.userConfig, `${root}.user_config`),
     ...jsonViolations(message.initArgs, `${root}.init_args`),
   ];
 }
@@ -104,8 +104,19 @@ function programFromMessage(message: ProgramMessage | undefined): Program {
   throw new Error("validation lets no spec without a program through");
 }
 
+/** The longest `user_config`, as JSON. */
+const userConfigBytesMax = 2 ** 20;
+
+/** What is wrong with a `user_config`. */
+export function userConfigViolations(message: unknown, field: string): readonly FieldViolation[] {
+  const violations = jsonViolations(message, field);
+  if (violations.length > 0 || message === undefined) return violations;
+  const bytes = Buffer.byteLength(JSON.stringify(jsonOf(message)));
+  return bytes <= userConfigBytesMax ? [] : [{ field, description: `must be at most ${userConfigBytesMax} bytes of JSON (got ${bytes})` }];
+}
+
 /** A Value or Struct as JSON. Throws what protobuf-es says of one that is none. */
-function jsonOf(message: unknown): Json | undefined {
+export function jsonOf(message: unknown): Json | undefined {
   if (message === undefined) return undefined;
   // A Struct is JSON as protobuf-es holds it; a Value is a message.
   const isValue = (message as { $typeName?: string }).$typeName === "google.protobuf.Value";

@@ -65,7 +65,7 @@ export class DeploymentFeed {
     }
     const { revision, kind, key, value } = event.change;
     const name = kind === "replica" ? (value as { readonly deployment: string } | undefined)?.deployment : key;
-    if (kind === "revision" || kind === "decision") return;
+    if (kind !== "deployment" && kind !== "progress" && kind !== "replica") return;
     // A replica's record goes only after it has ended, which was told before.
     if (name === undefined || (kind === "progress" && value === undefined)) return;
     const deployment = this.#compose(name);

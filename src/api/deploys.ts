@@ -10,14 +10,29 @@ import {
   type ScaleRequest,
 } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { Deployment } from "../../gen/drover/v1/deployment_pb.ts";
-import { firstRecord, nextRecord, scaled } from "../core/change.ts";
+import { changing, effectOf, firstRecord, nextRecord, scaled } from "../core/change.ts";
+import type { ConfigChangeRecord } from "../core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
 import { type FieldViolation, refusal } from "../core/errors.ts";
-import { changeable, changeExisting, notFound } from "./changeable.ts";
+import type { CallContext } from "../rpc/service.ts";
+import { configWrites } from "../store/config-writes.ts";
+import { authorOf } from "./author.ts";
+import { changeable, changeExisting, notFound, oneAfterTheOther } from "./changeable.ts";
 import { changesToMessage } from "./changes.ts";
+import { beginWrite, expectAccepted, replicasToMessage, untilOver } from "./config-changes.ts";
 import type { ControllerParts, Handlers } from "./controller-parts.ts";
 import { specFromMessage, specViolations } from "./convert.ts";
-import { answerOf, type Changed, type Changes, changedBy, changeTimeMs, fingerprintOf, mutate, mutateAll } from "./mutations.ts";
+import {
+  answerOf,
+  type Changed,
+  type Changes,
+  changedBy,
+  changeTimeMs,
+  fingerprintOf,
+  type Mutations,
+  mutate,
+  mutateAll,
+} from "./mutations.ts";
 import { revisionWrites } from "./revisions.ts";
 
 const uidLength = 20;
@@ -25,8 +40,8 @@ const uidLength = 20;
 /** Writes of what should run. */
 export function deployHandlers(parts: ControllerParts): Handlers<"deploy" | "apply" | "scale" | "deleteDeployment"> {
   return {
-    deploy: (request) => deploy(parts, request),
-    apply: (request) => apply(parts, request),
+    deploy: (request, context) => deploy(parts, request, context),
+    apply: (request, context) => apply(parts, request, context),
     scale: (request) => scale(parts, request),
     deleteDeployment: (request) => remove(parts, request),
   };
@@ -57,18 +72,26 @@ interface Wish {
 
 type Outcome = MessageInitShape<typeof ApplyResponseSchema> & { readonly results: MessageInitShape<typeof DeployResponseSchema>[] };
 
-async function deploy(parts: ControllerParts, request: DeployRequest): Promise<MessageInitShape<typeof DeployResponseSchema>> {
+async function deploy(
+  parts: ControllerParts,
+  request: DeployRequest,
+  context: CallContext,
+): Promise<MessageInitShape<typeof DeployResponseSchema>> {
   if (request.spec === undefined) throw new Error("validation lets no request without a spec through");
   const { expectedGeneration } = request;
   const wish = { specs: [specFromMessage(request.spec)], prune: false, expectedGeneration };
   const [input, output] = [DeployRequestSchema, DeployResponseSchema];
-  return fulfil(parts, wish, { input, output, request, answer: ({ results: [result = {}] }) => result });
+  return fulfil(parts, wish, { input, output, request, context, answer: ({ results: [result = {}] }) => result });
 }
 
-async function apply(parts: ControllerParts, request: ApplyRequest): Promise<MessageInitShape<typeof ApplyResponseSchema>> {
+async function apply(
+  parts: ControllerParts,
+  request: ApplyRequest,
+  context: CallContext,
+): Promise<MessageInitShape<typeof ApplyResponseSchema>> {
   const wish = { specs: request.specs.map(specFromMessage), prune: request.prune };
   const [input, output] = [ApplyRequestSchema, ApplyResponseSchema];
-  return fulfil(parts, wish, { input, output, request, answer: (outcome) => outcome });
+  return fulfil(parts, wish, { input, output, request, context, answer: (outcome) => outcome });
 }
 
 /** The call that a wish came with. */
@@ -76,6 +99,7 @@ interface Call<I extends DescMessage, O extends DescMessage> {
   readonly input: I;
   readonly output: O;
   readonly request: MessageShape<I> & { readonly requestId: string; readonly validateOnly: boolean };
+  readonly context: CallContext;
   readonly answer: (outcome: Outcome) => MessageInitShape<O>;
 }
 
@@ -83,24 +107,90 @@ interface Call<I extends DescMessage, O extends DescMessage> {
 async function fulfil<I extends DescMessage, O extends DescMessage>(
   parts: ControllerParts,
   wish: Wish,
-  { input, output, request, answer }: Call<I, O>,
+  { input, output, request, context, answer }: Call<I, O>,
 ): Promise<MessageInitShape<O>> {
-  const { store, mirror } = parts;
+  const { store } = parts;
   const { requestId, validateOnly } = request;
-  const changes = changesOf(parts, wish);
-  const answerTo = (changed: readonly Changed[]) => answer(outcomeOf(parts, wish, changed));
-  if (validateOnly) return answerTo(await changedBy(store, changes));
-  const kept = (changed: readonly Changed[]) => toJsonString(output, create(output, answerTo(changed)));
-  const result = await mutateAll(store, {
-    ...changes,
-    beside: (after, before) => (after.deletingSinceMs === undefined ? revisionWrites(mirror, after, before) : []),
-    ...(requestId === "" ? {} : { request: { id: requestId, fingerprint: fingerprintOf(input, request), answer: kept } }),
+  const answerTo = (changed: readonly Changed[], ends: Ends = new Map()) => answer(outcomeOf(parts, wish, changed, ends));
+  if (validateOnly) return answerTo(await changedBy(store, changesOf(parts, wish, "")));
+  const kept = requestId === "" ? undefined : { id: requestId, fingerprint: fingerprintOf(input, request) };
+  const text = (message: MessageInitShape<O>) => toJsonString(output, create(output, message));
+  if (kept !== undefined) await expectNotRefused(parts, wish, kept.id, context);
+  // Of several, each config is asked for before anything is written: all or none.
+  if (wish.specs.length > 1) await makeChanges(parts, wish, context, { dryRun: true });
+  const result = await oneAfterTheOther(parts, () => {
+    // What is not known before the replicas have answered is kept afterwards.
+    const known = (changed: readonly Changed[]) => (changed.some(begins) ? undefined : text(answerTo(changed)));
+    return begin(parts, wish, context, { dryRun: false, ...(kept && { request: { ...kept, answer: known } }) });
   });
-  return result.kind === "replayed" ? (answerOf(output, result.answer) as MessageInitShape<O>) : answerTo(result.changed);
+  if (result.kind === "replayed") return answerOf(output, result.answer) as MessageInitShape<O>;
+  const ends = await endsOf(parts, result.changed, context);
+  const told = answerTo(result.changed, ends);
+  if (kept === undefined || ends.size === 0) return told;
+  const saved = await store.commit([], { request: { ...kept, answer: text(told) } });
+  return saved.kind === "replayed" ? (answerOf(output, saved.answer) as MessageInitShape<O>) : told;
 }
 
+/** The changes of config that a wish took, by deployment, once they are over. */
+type Ends = ReadonlyMap<string, ConfigChangeRecord>;
+
+interface Beginning {
+  /** Only ask whether the configs would be taken. */
+  readonly dryRun: boolean;
+  readonly request?: NonNullable<Mutations["request"]>;
+}
+
+/** Writes what is wanted; where that is another config for running replicas, that its change begins. */
+function begin(parts: ControllerParts, wish: Wish, context: CallContext, { dryRun, request }: Beginning) {
+  const { store, mirror } = parts;
+  const id = parts.random.id(uidLength);
+  const specs = new Map(wish.specs.map((spec) => [spec.name, spec]));
+  const { names, change } = changesOf(parts, wish, id);
+  const author = authorOf(context);
+  return mutateAll(store, {
+    names,
+    change: (before, name) => {
+      const after = change(before, name);
+      return dryRun && after !== undefined && !begins({ name, before, after }) ? before : after;
+    },
+    beside: (after, before) => {
+      if (after.deletingSinceMs !== undefined) return [];
+      const spec = specs.get(after.spec.name);
+      const asked = request === undefined ? {} : { request: { id: request.id, fingerprint: request.fingerprint } };
+      if (spec !== undefined && begins({ name: spec.name, before, after }))
+        return [beginWrite(parts, after, { spec, dryRun, author, ...asked })];
+      return [...revisionWrites(mirror, after, before), ...configWrites(mirror, after, before, author)];
+    },
+    ...(request && { request }),
+  });
+}
+
+async function makeChanges(parts: ControllerParts, wish: Wish, context: CallContext, beginning: Beginning): Promise<void> {
+  const result = await oneAfterTheOther(parts, () => begin(parts, wish, context, beginning));
+  if (result.kind === "done") await endsOf(parts, result.changed, context);
+}
+
+/** Waits until the changes that have begun are over. Throws what the first that was refused was refused for. */
+async function endsOf(parts: ControllerParts, changed: readonly Changed[], { signal }: CallContext): Promise<Ends> {
+  const begun = changed.filter(begins);
+  const ends = await Promise.all(begun.map(({ name, after }) => untilOver(parts, name, after?.changing ?? "", signal)));
+  return new Map(ends.map((change) => [change.deployment, expectAccepted(change)]));
+}
+
+/** Throws what an earlier try of the same request was told, if its change of config was refused. */
+async function expectNotRefused(parts: ControllerParts, { specs }: Wish, requestId: string, { signal }: CallContext): Promise<void> {
+  await parts.mirror.catchUp();
+  for (const { name } of specs) {
+    const change = parts.mirror.changes().get(name)?.value;
+    if (change?.request?.id === requestId) expectAccepted(await untilOver(parts, name, change.id, signal));
+  }
+}
+
+/** Whether a change of its config began. */
+const begins = ({ before, after }: Changed): boolean => after?.changing !== undefined && after.changing !== before?.changing;
+
 /** The specs' deployments in their order, then, for `prune`, all others by name. */
-function changesOf({ mirror, clock, random }: ControllerParts, { specs, prune, expectedGeneration }: Wish): Changes {
+function changesOf({ mirror, clock, random }: ControllerParts, { specs, prune, expectedGeneration }: Wish, changeId: string): Changes {
   const wanted = new Map(specs.map((spec) => [spec.name, { spec, uid: random.id(uidLength) }]));
   return {
     names: async () => {
@@ -113,16 +203,24 @@ function changesOf({ mirror, clock, random }: ControllerParts, { specs, prune, e
       const { spec, uid } = wanted.get(name) ?? {};
       if (spec === undefined || uid === undefined) return before && deleted(before, nowMs);
       expectGeneration(name, before, expectedGeneration);
-      return before === undefined ? firstRecord(spec, uid, nowMs) : nextRecord(changeable(before), spec, nowMs);
+      if (before === undefined) return firstRecord(spec, uid, nowMs);
+      const reconfigures = changeId !== "" && effectOf(before.spec, spec) === "RECONFIGURE";
+      return reconfigures ? changing(changeable(before), changeId) : nextRecord(changeable(before), spec, nowMs);
     },
   };
 }
 
-function outcomeOf({ view }: ControllerParts, { specs }: Wish, changed: readonly Changed[]): Outcome {
+function outcomeOf({ view }: ControllerParts, { specs }: Wish, changed: readonly Changed[], ends: Ends): Outcome {
   return {
     results: specs.map((spec, index) => {
       const { before, after } = changed[index] ?? {};
-      return { ...(after === undefined ? {} : { deployment: view.compose(after) }), ...changesToMessage(before?.spec, spec) };
+      const end = ends.get(spec.name);
+      const deployment = end === undefined ? after && view.compose(after) : view.current(spec.name);
+      return {
+        ...(deployment && { deployment }),
+        ...changesToMessage(before?.spec, spec),
+        ...(end && { replicas: replicasToMessage(end) }),
+      };
     }),
     pruned: changed.slice(specs.length).flatMap(({ name, before, after }) => (after === before ? [] : name)),
   };
@@ -143,9 +241,9 @@ function deleted(record: DeploymentRecord, nowMs: number): DeploymentRecord {
 }
 
 async function scale(parts: ControllerParts, { name, numReplicas }: ScaleRequest): Promise<{ readonly deployment: Deployment }> {
-  const record = await changeExisting(parts.store, name, (before) =>
-    numReplicas === undefined ? before : scaled(before, numReplicas, changeTimeMs(parts.clock, before)),
-  );
+  const record = await changeExisting(parts, name, {
+    change: (before) => (numReplicas === undefined ? before : scaled(before, numReplicas, changeTimeMs(parts.clock, before))),
+  });
   return { deployment: parts.view.compose(record) };
 }
 

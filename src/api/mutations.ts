@@ -21,7 +21,8 @@ export interface Changed {
 interface Request<Answered extends readonly unknown[]> {
   readonly id: string;
   readonly fingerprint: string;
-  readonly answer: (...changed: Answered) => string;
+  /** Undefined: it is not known yet, and is kept later. */
+  readonly answer: (...changed: Answered) => string | undefined;
 }
 
 /** A change of deployments: from what is there to what is to be. */
@@ -83,8 +84,9 @@ export async function mutateAll(
         ? []
         : [{ put: "deployment", key: name, version, value: after }, ...(beside?.(after, before) ?? [])],
     );
-    if (writes.length === 0 && request === undefined) return { kind: "done", changed: found };
-    const result = await store.commit(writes, request ? { request: { ...request, answer: request.answer(found) } } : {});
+    const answer = request?.answer(found);
+    if (writes.length === 0 && answer === undefined) return { kind: "done", changed: found };
+    const result = await store.commit(writes, request && answer !== undefined ? { request: { ...request, answer } } : {});
     if (result.kind !== "conflict") return settled(result, request?.id ?? "", found);
   }
   const which = names.length === 1 ? `deployment "${names[0]}"` : "these deployments";

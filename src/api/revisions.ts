@@ -13,8 +13,8 @@ import { specToMessage } from "./convert.ts";
 export function revisionWrites(mirror: Mirror, after: DeploymentRecord, before: DeploymentRecord | undefined): readonly Write[] {
   if (before !== undefined && after.newestRevision === before.newestRevision) return [];
   const { name } = after.spec;
-  const { uid, revision, spec, updatedAtMs } = after;
-  const value: RevisionRecord = { uid, deployment: name, revision, spec, createdAtMs: updatedAtMs };
+  const { uid, revision, spec, configGeneration, updatedAtMs } = after;
+  const value: RevisionRecord = { uid, deployment: name, revision, spec, configGeneration, createdAtMs: updatedAtMs };
   const kept = revisionsOf(mirror, after);
   const inUse = new Set([
     ...replicaRevisions(mirror, name),

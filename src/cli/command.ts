@@ -19,6 +19,7 @@ export function outputOption(standard: Format = "table"): Option {
 
 export function waitOptions(command: Command, until: string): Command {
   return command
+    .option("--wait", `wait until ${until} (the default)`, true)
     .option("--no-wait", `do not wait until ${until}`)
     .addOption(
       new Option("--timeout <time>", "the longest to wait, for example 90s or 10m").argParser(readDuration).default(300_000, "5m"),

@@ -1,4 +1,5 @@
 import { type Reason, StatusError } from "../core/errors.ts";
+import { plain } from "./print.ts";
 
 /** Exit codes: `done`, `failed`, `usage` (wrong command line), `interrupted` (Ctrl-C). */
 export const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
@@ -22,12 +23,15 @@ export function usage(...lines: readonly string[]): CliError {
   return new CliError(lines, exitCodes.usage);
 }
 
-/** What to do about it, where the message alone does not say. */
+/** What to do about it, where the message alone does not say. `NAME` is the deployment. */
 const remedies: Partial<Record<Reason, string>> = {
   DEPLOYMENT_NOT_FOUND: "`drover list` shows the deployments there are",
   REPLICA_NOT_FOUND: "`drover replicas` shows the replicas there are",
   DEPLOYMENT_DELETING: "wait until it is gone (`drover status`), then try again",
   CONFLICT: "somebody else changed it meanwhile: look at it again (`drover get`), then repeat",
+  RECONFIGURE_REFUSED: "no replica was changed for good: all serve by the config before (`drover configs NAME` shows it)",
+  CHANGE_IN_PROGRESS: "another change of its config is being made: try again when it is over (`drover status NAME`)",
+  CONFIG_NOT_FOUND: "`drover configs NAME` shows those there are",
   QUEUE_FULL: "all replicas are full: try again later, add replicas (`drover scale`), or raise max_queued_requests",
   NO_REPLICA: "`drover status` says why no replica runs",
   REPLICA_LOST: "the request may or may not have had its effect: `drover replicas` shows what became of the replica",
@@ -51,12 +55,15 @@ function statusLines(error: StatusError, called: { readonly address: string; rea
   if (unreachable && called) return unreachableLines(message, called);
   const violations = facts.violations ?? [];
   const count = violations.length === 1 ? "1 field is wrong" : `${violations.length} fields are wrong`;
+  // A refused change also says which replicas refused it.
+  const summary = violations.length > 0 && reason !== "RECONFIGURE_REFUSED" ? count : message;
+  const remedy = reason && remedies[reason]?.replaceAll("NAME", facts.metadata?.deployment ?? "NAME");
   return [
-    `${code}: ${violations.length > 0 ? count : message}`,
+    `${code}: ${summary}`,
     ...violations.map(({ field, description }) => (field ? `${field}: ${description}` : description)),
     ...(facts.retryAfterMs === undefined ? [] : [`it may work in ${facts.retryAfterMs / 1000} s`]),
-    ...(reason && remedies[reason] ? [remedies[reason]] : []),
-  ];
+    ...(remedy ? [remedy] : []),
+  ].flatMap((line) => plain(line).split("\n"));
 }
 
 /** `message` is what grpc-js says of a connection that was never made. A server's own UNAVAILABLE looks otherwise. */

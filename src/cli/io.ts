@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.ts";
+import { processAuthor } from "./author.ts";
 
 /** Where the CLI prints. */
 export interface Output {
@@ -13,6 +14,8 @@ export interface Output {
 export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** Who calls, for the controller to note: `user@host` in printable ASCII. */
+  readonly author: string;
   readonly stdin: AsyncIterable<Uint8Array | string>;
   readonly stdout: Output;
   readonly stderr: Output;
@@ -36,6 +39,7 @@ export function processIo(parts: Pick<CliIo, "nowMs" | "start">): CliIo {
     ...parts,
     env: process.env,
     cwd: process.cwd(),
+    author: processAuthor(),
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import type { Act, AddCommand } from "./command.ts";
 import { addCluster } from "./commands/cluster.ts";
+import { addConfigs } from "./commands/configs.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addDeploy } from "./commands/deploy.ts";
 import { addExplain } from "./commands/explain.ts";
@@ -10,6 +11,7 @@ import { addInvoke } from "./commands/invoke.ts";
 import { addList } from "./commands/list.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addPause } from "./commands/pause.ts";
+import { addReconfigure } from "./commands/reconfigure.ts";
 import { addReplicas } from "./commands/replicas.ts";
 import { addResume } from "./commands/resume.ts";
 import { addRevisions } from "./commands/revisions.ts";
@@ -34,6 +36,8 @@ const commands: readonly AddCommand[] = [
   addLogs,
   addInvoke,
   addScale,
+  addReconfigure,
+  addConfigs,
   addRevisions,
   addRollback,
   addPause,

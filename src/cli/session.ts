@@ -10,7 +10,7 @@ import type { CliIo, Output } from "./io.ts";
 export type Colors = ReturnType<typeof pc.createColors>;
 
 /** The longest a call may take that should answer at once. */
-const callMs = 30_000;
+export const callMs = 30_000;
 /** A page of many large specs, or a large result. */
 const messageBytesMax = 256 * 1024 * 1024;
 
@@ -42,9 +42,14 @@ export class Session {
     return this.#called;
   }
 
-  /** For calls that should answer at once: they end with the command or after 30 s. */
+  /** For calls to the controller that should answer at once: they end with the command or after 30 s. */
   get brief(): CallOptions {
-    return { signal: this.io.interrupted, deadlineMs: callMs };
+    return this.within(callMs);
+  }
+
+  /** For calls to the controller that wait for something: they end with the command or after so long. They say who calls. */
+  within(deadlineMs: number): CallOptions {
+    return { signal: this.io.interrupted, deadlineMs, metadata: { "drover-author": this.io.author } };
   }
 
   controller(): Client<typeof ControllerService> {

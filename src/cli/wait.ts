@@ -54,7 +54,7 @@ async function waitFor(session: Session, judges: ReadonlyMap<string, Judge>, tim
   const failures: string[] = [];
   const progress = new Progress(session.io.stderr, session.errorColors);
   try {
-    for await (const { deployments, synced, changed } of watchDeployments(session, [...judges.keys()], timeoutMs)) {
+    for await (const { deployments, synced, changed } of watchDeployments(session, [...judges.keys()], { timeoutMs })) {
       for (const name of changed === undefined ? [...waiting.keys()] : [changed]) {
         const now = deployments.get(name);
         if (now) last.set(name, now);

@@ -12,14 +12,25 @@ export interface Seen {
   readonly changed: string | undefined;
 }
 
-/** Follows deployments (empty: all) for at most `timeoutMs`, and begins again where the server says that the watch is too old. */
-export async function* watchDeployments(session: Session, names: readonly string[], timeoutMs?: number): AsyncGenerator<Seen> {
+export interface WatchOptions {
+  /** The longest it may take; unset: no bound. */
+  readonly timeoutMs?: number;
+  /** Ends it; unset: it ends with the command. */
+  readonly signal?: AbortSignal;
+}
+
+/** Follows deployments (empty: all), and begins again where the server says that the watch is too old. */
+export async function* watchDeployments(
+  session: Session,
+  names: readonly string[],
+  { timeoutMs, signal = session.io.interrupted }: WatchOptions = {},
+): AsyncGenerator<Seen> {
   const untilMs = timeoutMs === undefined ? undefined : session.io.nowMs() + timeoutMs;
   const controller = session.controller();
   for (;;) {
     const left = untilMs === undefined ? {} : { deadlineMs: Math.max(1, untilMs - session.io.nowMs()) };
     try {
-      yield* seen(controller.watchDeployments({ names: [...names] }, { signal: session.io.interrupted, ...left }));
+      yield* seen(controller.watchDeployments({ names: [...names] }, { signal, ...left }));
       return;
     } catch (error) {
       if (!(error instanceof StatusError && error.reason === "WATCH_EXPIRED")) throw error;

@@ -1,8 +1,10 @@
 import type { DeploymentRecord, DeploymentSpec, FailedRollout } from "./deployment.ts";
 import { type Json, type JsonObject, sameJson } from "./json.ts";
 
-/** What a new spec costs, the least first: nothing, the controller's attention only, or new replicas. */
-export type Effect = "NONE" | "LIVE" | "ROLLOUT";
+/** What a new spec costs: nothing, the controller's attention only, a change of config of the running replicas, or new replicas. */
+export type Effect = (typeof effects)[number];
+/** The least first. */
+const effects = ["NONE", "LIVE", "RECONFIGURE", "ROLLOUT"] as const;
 
 /** What changing a field costs: a replica is replaced when something changes that it was started with. */
 export const fieldEffects: Readonly<Record<keyof DeploymentSpec, Effect>> = {
@@ -13,9 +15,9 @@ export const fieldEffects: Readonly<Record<keyof DeploymentSpec, Effect>> = {
   runtimeEnv: "ROLLOUT",
   numReplicas: "LIVE",
   resources: "ROLLOUT",
-  maxOngoingRequests: "ROLLOUT",
+  maxOngoingRequests: "RECONFIGURE",
   maxQueuedRequests: "LIVE",
-  userConfig: "ROLLOUT",
+  userConfig: "RECONFIGURE",
   healthCheck: "LIVE",
   gracefulShutdownTimeoutMs: "LIVE",
   startupTimeoutMs: "LIVE",
@@ -26,11 +28,14 @@ export const fieldEffects: Readonly<Record<keyof DeploymentSpec, Effect>> = {
 
 const fields = Object.keys(fieldEffects) as (keyof DeploymentSpec)[];
 
-/** What going from one spec to the other costs. An empty version is a new one every time. */
+/**
+ * What going from one spec to the other costs. An empty version is a new one every time; and no program can be told that it has no
+ * config any more.
+ */
 export function effectOf(before: DeploymentSpec, after: DeploymentSpec): Effect {
-  if (after.version === "") return "ROLLOUT";
-  const effects = fields.filter((field) => !sameJson(before[field], after[field])).map((field) => fieldEffects[field]);
-  return effects.includes("ROLLOUT") ? "ROLLOUT" : effects.includes("LIVE") ? "LIVE" : "NONE";
+  if (after.version === "" || (before.userConfig !== undefined && after.userConfig === undefined)) return "ROLLOUT";
+  const found = fields.filter((field) => !sameJson(before[field], after[field])).map((field) => fieldEffects[field]);
+  return effects.findLast((effect) => found.includes(effect)) ?? "NONE";
 }
 
 /** A value that differs between two JSON values; undefined: it is not there. */
@@ -46,7 +51,8 @@ export function differences(before: Json | undefined, after: Json | undefined, p
   if (sameJson(before, after)) return [];
   if (!isObject(before) || !isObject(after)) return [{ path, before, after }];
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-  return names.flatMap((name) => differences(before[name], after[name], [...path, name]));
+  const own = (object: JsonObject, name: string) => (Object.hasOwn(object, name) ? object[name] : undefined);
+  return names.flatMap((name) => differences(own(before, name), own(after, name), [...path, name]));
 }
 
 function isObject(value: Json | undefined): value is JsonObject {
@@ -55,7 +61,8 @@ function isObject(value: Json | undefined): value is JsonObject {
 
 /** The record of a deployment that is deployed for the first time. */
 export function firstRecord(spec: DeploymentSpec, uid: string, nowMs: number): DeploymentRecord {
-  return { uid, spec, generation: 1, revision: 1, newestRevision: 1, configGeneration: 1, createdAtMs: nowMs, updatedAtMs: nowMs };
+  const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
+  return { uid, spec, generation: 1, revision: 1, newestRevision: 1, configGeneration: 1, newestConfigGeneration: 1, ...times };
 }
 
 /**
@@ -83,11 +90,29 @@ export function rolledBack(
   nowMs: number,
   failed?: FailedRollout,
 ): DeploymentRecord {
-  const old = Object.fromEntries(fields.filter((field) => fieldEffects[field] === "ROLLOUT").map((field) => [field, to.spec[field]]));
+  const started = fields.filter((field) => fieldEffects[field] === "ROLLOUT" || fieldEffects[field] === "RECONFIGURE");
+  const old = Object.fromEntries(started.map((field) => [field, to.spec[field]]));
   const { userConfig, ...spec } = { ...record.spec, ...old } as DeploymentSpec;
   const next = withSpec(record, userConfig === undefined ? spec : { ...spec, userConfig }, nowMs);
   const { pausedSinceMs, failedRollout, ...going } = next;
   return { ...going, revision: to.revision, rolledBackAtMs: nowMs, ...(failed === undefined ? {} : { failedRollout: failed }) };
+}
+
+/** The record with a change of its config begun, under a generation that was never used. */
+export function changing(record: DeploymentRecord, id: string): DeploymentRecord {
+  return { ...record, changing: id, newestConfigGeneration: record.newestConfigGeneration + 1 };
+}
+
+/** The record once that change is over; `committed`: with what it brought. */
+export function changed(
+  record: DeploymentRecord,
+  nowMs: number,
+  committed?: { readonly spec: DeploymentSpec; readonly generation: number },
+): DeploymentRecord {
+  const { changing, ...rest } = record;
+  if (committed === undefined) return rest;
+  const { spec, generation: configGeneration } = committed;
+  return { ...acknowledged(rest), spec, generation: record.generation + 1, configGeneration, updatedAtMs: nowMs };
 }
 
 /** The record without the note that a rollout has failed; the same record if there is none. */
@@ -114,13 +139,15 @@ export function resumed(record: DeploymentRecord, nowMs: number): DeploymentReco
 }
 
 function withSpec(record: DeploymentRecord, spec: DeploymentSpec, nowMs: number): DeploymentRecord {
-  return {
-    ...record,
-    spec,
-    generation: record.generation + 1,
-    configGeneration: record.configGeneration + (sameJson(record.spec.userConfig, spec.userConfig) ? 0 : 1),
-    updatedAtMs: nowMs,
-  };
+  const next = { ...record, spec, generation: record.generation + 1, updatedAtMs: nowMs };
+  if (sameConfig(record.spec, spec)) return next;
+  const configGeneration = record.newestConfigGeneration + 1;
+  return { ...next, configGeneration, newestConfigGeneration: configGeneration };
+}
+
+/** Whether two specs give replicas the same config. */
+export function sameConfig(one: DeploymentSpec, other: DeploymentSpec): boolean {
+  return one.maxOngoingRequests === other.maxOngoingRequests && sameJson(one.userConfig, other.userConfig);
 }
 
 /** Revisions kept beside those in use. */

@@ -41,8 +41,12 @@ export interface DeploymentRecord {
   readonly revision: number;
   /** The newest revision there ever was: grows with each change that replaces replicas, from 1. A rollback goes below it. */
   readonly newestRevision: number;
-  /** Grows with each change of `userConfig`, from 1. */
+  /** Of the config committed (`userConfig`, `maxOngoingRequests`): grows with each change of it, from 1. */
   readonly configGeneration: number;
+  /** The newest config generation there ever was: that of a change that was refused, too, is not used again. */
+  readonly newestConfigGeneration: number;
+  /** Set: the id of the change of config that is being made. */
+  readonly changing?: string;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   /** Set: it is being deleted. */
@@ -65,12 +69,14 @@ export interface FailedRollout {
   readonly atMs: number;
 }
 
-/** The spec with which a revision was made. Written by the API only, once. */
+/** A revision. Written by the API, once; and where a config is committed, with that. */
 export interface RevisionRecord {
   readonly uid: string;
   readonly deployment: string;
   readonly revision: number;
+  /** The spec with which it was made; its config is the last that was committed while the revision was wanted. */
   readonly spec: DeploymentSpec;
+  readonly configGeneration: number;
   readonly createdAtMs: number;
 }
 
@@ -88,6 +94,8 @@ export interface ProgressRecord {
   readonly retryAtMs: number;
   /** Whether a replica of `revision` was ever available. */
   readonly everRan: boolean;
+  /** Whether one ran for long enough to be trusted: until then, failed starts in a row are a failure of the rollout. */
+  readonly everStable: boolean;
   /** When the rollout to `revision` last came forward: when it was first seen, and at each replica that became available. */
   readonly progressedAtMs: number;
   /** Why the rollout to `revision` has failed; empty: it has not, or came forward since. */

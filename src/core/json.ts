@@ -14,5 +14,6 @@ export function sameJson(left: unknown, right: unknown): boolean {
   const a = left as Record<string, unknown>;
   const b = right as Record<string, unknown>;
   const names = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return [...names].every((name) => sameJson(a[name], b[name]));
+  const own = (object: Record<string, unknown>, name: string) => (Object.hasOwn(object, name) ? object[name] : undefined);
+  return [...names].every((name) => sameJson(own(a, name), own(b, name)));
 }

@@ -3,6 +3,7 @@ import type { DecisionRecord, Verdict } from "./decision.ts";
 import type { DeploymentRecord, ProgressRecord, RevisionRecord } from "./deployment.ts";
 import { finish, surplusRecords } from "./finish.ts";
 import { sameJson } from "./json.ts";
+import type { PendingReplica } from "./placement.ts";
 import { currentProgress, noteFailures, noteSuccess, rolloutFailure } from "./progress.ts";
 import { advance, type ReplicaRecord } from "./replica.ts";
 import type { Capacity, Holding } from "./resources.ts";
@@ -28,6 +29,8 @@ export interface SeenReplica {
   readonly answer: "unknown" | "ready" | "refused" | "unhealthy";
   /** Why, for `refused` and `unhealthy`. */
   readonly reason: string;
+  /** It may get requests once it is ready: it serves by the config that is committed, and no change of it is being made. */
+  readonly configured: boolean;
   /** Requests in work; undefined: not reported. */
   readonly ongoing: number | undefined;
   /** Whether it can be given requests now. */
@@ -66,6 +69,8 @@ export interface PlanInput {
   /** What the machine has, and what replicas of all deployments hold of it. */
   readonly capacity: Capacity;
   readonly held: readonly (Holding & { readonly id: string })[];
+  /** What waits for room, of all deployments, in the order it is served. */
+  readonly pending: () => readonly PendingReplica[];
   readonly nowMs: number;
   /** Since when this controller acts: time before it is not held against a rollout. */
   readonly actingSinceMs: number;
@@ -91,7 +96,8 @@ export function plan(input: PlanInput): readonly Action[] {
   const back = cause === "" ? undefined : goBack(input, failing, cause);
   const step = back === undefined ? chooseStep(input, failing, settled, starting) : undefined;
   const replicas = settled.map(({ replica }) => takeAway(replica, step?.removed.get(replica.id), nowMs));
-  const after = noteSuccess({ ...failing, rolloutFailure: back === undefined ? cause : "" }, deployment, replicas, nowMs);
+  const after =
+    back === undefined ? noteSuccess({ ...failing, rolloutFailure: cause }, deployment, replicas, { starting, nowMs }) : left(failing);
   const verdict = back?.verdict ?? decided(input, { before, failing, after }, step);
   const moved = replicas.filter((replica, index) => replica !== input.seen[index]?.replica);
   // All is written as one, but told one by one: what comes before what goes.
@@ -108,6 +114,11 @@ export function plan(input: PlanInput): readonly Action[] {
   ];
 }
 
+/** The progress of a revision that is left: whatever it was for a moment, it is none to go back to. */
+function left(progress: ProgressRecord): ProgressRecord {
+  return { ...progress, healthyRevisions: progress.healthyRevisions.filter((revision) => revision !== progress.revision) };
+}
+
 /** From a rollout that has failed to the last revision that was fully healthy; undefined: it is not to be left, or there is none. */
 function goBack(
   { deployment, findRevision, nowMs }: PlanInput,
@@ -116,6 +127,8 @@ function goBack(
 ): { readonly deployment: DeploymentRecord; readonly verdict: Verdict } | undefined {
   // A rollback is never rolled back.
   if (!deployment.spec.rollout.autoRollback || deployment.rolledBackAtMs !== undefined) return undefined;
+  // One thing after the other: the change of config ends soon.
+  if (deployment.changing !== undefined) return undefined;
   const revision = revisionBefore(deployment, progress.healthyRevisions, { has: (kept) => findRevision(kept) !== undefined });
   const to = revision === undefined ? undefined : findRevision(revision);
   if (to === undefined) return undefined;
@@ -136,10 +149,15 @@ function decided(
   if (step === undefined || deployment.deletingSinceMs !== undefined) return undefined;
   const acts = step.create > 0 || step.removed.size > 0;
   const verdict = verdictOf(step, deployment, failing, nowMs);
-  if (acts) return verdict;
-  if (before.rolloutFailure === "" && after.rolloutFailure !== "")
-    return failureVerdict(deployment, failing, after.rolloutFailure, undefined);
-  if (!sameJson(before.settled, after.settled)) return fullVerdict(deployment, targetOf(deployment));
+  const reached =
+    before.rolloutFailure === "" && after.rolloutFailure !== ""
+      ? failureVerdict(deployment, failing, after.rolloutFailure, undefined)
+      : sameJson(before.settled, after.settled)
+        ? undefined
+        : fullVerdict(deployment, targetOf(deployment));
+  // One decision a look: what was reached is told with what is done.
+  if (acts) return verdict && reached ? { ...verdict, summary: `${verdict.summary}; ${reached.summary}` } : verdict;
+  if (reached !== undefined) return reached;
   if (verdict === undefined) return undefined;
   const last = lastDecision();
   return last?.uid === deployment.uid && last.summary === verdict.summary && last.bound === verdict.bound ? undefined : verdict;

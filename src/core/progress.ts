@@ -1,6 +1,7 @@
 import { backoffMaxMs, backoffMs } from "./backoff.ts";
 import type { DeploymentRecord, ProgressRecord } from "./deployment.ts";
 import { counts, isAvailable, type ReplicaRecord } from "./replica.ts";
+import type { RolloutPolicy } from "./rollout.ts";
 import { type Failure, stableAfterMs } from "./settle.ts";
 import { targetOf } from "./status.ts";
 
@@ -13,12 +14,12 @@ const failuresOfLongestWait = 1 + Math.ceil(Math.log2(backoffMaxMs / 1_000));
 export function currentProgress(progress: ProgressRecord | undefined, deployment: DeploymentRecord, nowMs: number): ProgressRecord {
   const ours = progress?.uid === deployment.uid ? progress : undefined;
   const noFailures = { failedStarts: 0, failedAtMs: 0, retryAtMs: 0 };
-  const fresh = { ...noFailures, everRan: false, progressedAtMs: nowMs, rolloutFailure: "", lastFailure: "" };
+  const fresh = { ...noFailures, everRan: false, everStable: false, progressedAtMs: nowMs, rolloutFailure: "", lastFailure: "" };
   const kept = ours?.revision === deployment.revision ? ours : fresh;
   return {
     ...kept,
-    // What failed before a pause was another revision's, or is forgiven.
-    ...(kept.failedAtMs < (deployment.resumedAtMs ?? 0) ? noFailures : {}),
+    // What failed before a pause, or during it, was another revision's, or is forgiven.
+    ...(kept.failedAtMs < Math.max(deployment.pausedSinceMs ?? 0, deployment.resumedAtMs ?? 0) ? noFailures : {}),
     uid: deployment.uid,
     observedGeneration: deployment.generation,
     revision: deployment.revision,
@@ -46,9 +47,14 @@ export function noteFailures(
   const anew = ours.some(({ replica, counts }) => counts && replica.createdAtMs >= progress.failedAtMs);
   if (!anew) return told;
   const failedStarts = progress.failedStarts + 1;
-  const hopeless = !progress.everRan && failedStarts >= maxStartFailures;
+  const hopeless = !progress.everStable && failedStarts >= maxStartFailures;
   const waitMs = backoffMs(hopeless ? Math.max(failedStarts, failuresOfLongestWait) : failedStarts, draw);
   return { ...told, failedStarts, failedAtMs: nowMs, retryAtMs: nowMs + waitMs };
+}
+
+/** How long a replica of the wanted revision must have been running to count: while its starts fail, long enough to end the row of failures. */
+export function provenAfterMs({ failedStarts }: ProgressRecord, { minReadyTimeMs }: RolloutPolicy): number {
+  return failedStarts > 0 ? Math.max(minReadyTimeMs, stableAfterMs) : minReadyTimeMs;
 }
 
 /** With what runs by now counted. */
@@ -56,18 +62,24 @@ export function noteSuccess(
   progress: ProgressRecord,
   deployment: DeploymentRecord,
   replicas: readonly ReplicaRecord[],
-  nowMs: number,
+  { starting, nowMs }: { readonly starting: number; readonly nowMs: number },
 ): ProgressRecord {
-  const { minReadyTimeMs } = deployment.spec.rollout;
-  const available = replicas.filter((replica) => replica.revision === deployment.revision && isAvailable(replica, minReadyTimeMs, nowMs));
-  const stable = available.some(({ readyAtMs }) => readyAtMs >= progress.failedAtMs && nowMs - readyAtMs >= stableAfterMs);
+  const readyMs = provenAfterMs(progress, deployment.spec.rollout);
+  const available = replicas.filter((replica) => replica.revision === deployment.revision && isAvailable(replica, readyMs, nowMs));
+  const stable = replicas.some(
+    (replica) =>
+      replica.revision === starting &&
+      replica.readyAtMs >= progress.failedAtMs &&
+      isAvailable(replica, Math.max(readyMs, stableAfterMs), nowMs),
+  );
   const target = targetOf(deployment);
   const whole = available.length === target && replicas.every(({ state, revision }) => !counts(state) || revision === deployment.revision);
-  const progressedAtMs = Math.max(progress.progressedAtMs, ...available.map(({ readyAtMs }) => readyAtMs + minReadyTimeMs));
+  const progressedAtMs = Math.max(progress.progressedAtMs, ...available.map(({ readyAtMs }) => readyAtMs + readyMs));
   return {
     ...progress,
     ...(stable ? { failedStarts: 0, failedAtMs: 0, retryAtMs: 0 } : {}),
     everRan: progress.everRan || available.length > 0,
+    everStable: progress.everStable || available.some((replica) => isAvailable(replica, Math.max(readyMs, stableAfterMs), nowMs)),
     progressedAtMs,
     rolloutFailure: whole || progressedAtMs > progress.progressedAtMs ? "" : progress.rolloutFailure,
     lastFailure: whole && stable ? "" : progress.lastFailure,
@@ -90,9 +102,9 @@ export function rolloutFailure(
 ): string {
   const { maxStartFailures, progressDeadlineMs } = deployment.spec.rollout;
   // With no replica wanted a revision is whole too, but whether it can run is not known.
-  const over = progress.healthyRevisions.at(-1) === deployment.revision || targetOf(deployment) === 0;
+  const over = (progress.everStable && progress.healthyRevisions.at(-1) === deployment.revision) || targetOf(deployment) === 0;
   if (over || deployment.pausedSinceMs !== undefined) return "";
-  if (!progress.everRan && progress.failedStarts >= maxStartFailures)
+  if (!progress.everStable && progress.failedStarts >= maxStartFailures)
     return `${progress.failedStarts} failed starts in a row, the last: ${progress.lastFailure}`;
   const sinceMs = Math.max(progress.progressedAtMs, deployment.updatedAtMs, deployment.resumedAtMs ?? 0, actingSinceMs);
   if (progress.rolloutFailure !== "" || progressDeadlineMs === 0 || nowMs - sinceMs < progressDeadlineMs) return progress.rolloutFailure;

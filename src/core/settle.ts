@@ -31,7 +31,7 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
     return {
       seen,
       replica: advance(replica, "FAILED", nowMs, { message: text }),
-      failure: { replica, text: `${replica.id} ${text}`, counts: ranMs < stableAfterMs },
+      failure: { replica, text: `${replica.id} ${text}`, counts: ranMs < Math.max(stableAfterMs, deployment.spec.rollout.minReadyTimeMs) },
     };
   };
   switch (replica.state) {
@@ -40,7 +40,7 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
         return { seen, replica: advance(replica, "STOPPED", nowMs, { message: "the controller ended before it was started" }) };
       if (gone) return fail(seen.exit.startsWith("could not") ? seen.exit : `ended before it served (${seen.exit})`);
       if (seen.answer === "refused") return fail(seen.reason);
-      if (seen.answer === "ready") return { seen, replica: advance(replica, "RUNNING", nowMs) };
+      if (seen.answer === "ready") return { seen, replica: seen.configured ? advance(replica, "RUNNING", nowMs) : replica };
       if (nowMs - Math.max(replica.sinceMs, seen.metAtMs) >= deployment.spec.startupTimeoutMs) {
         return fail(
           `did not serve within its startup_timeout of ${deployment.spec.startupTimeoutMs / 1000} s${seen.reason === "" ? "" : ` (${seen.reason})`}`,
@@ -57,7 +57,7 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
         return {
           seen,
           replica: advance(replica, "DRAINING", nowMs, { message: reason }),
-          failure: { replica, text, counts: nowMs - replica.readyAtMs < stableAfterMs },
+          failure: { replica, text, counts: nowMs - replica.readyAtMs < Math.max(stableAfterMs, deployment.spec.rollout.minReadyTimeMs) },
         };
       }
       return { seen, replica };

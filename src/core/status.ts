@@ -36,16 +36,17 @@ export function statusOf(
   const ours = progress?.uid === deployment.uid ? progress : undefined;
   const there = updated === target && live.length === target;
   // The loop notes it as settled once all have been running for min_ready_time.
-  const whole = there && ours?.observedGeneration === deployment.generation && ours.settled.revision === deployment.revision;
+  const whole = there && ours?.settled.revision === deployment.revision;
   const facts = { target, running, updated, there, whole, mixed: live.some(({ revision }) => revision !== deployment.revision) };
   const state = stateOf(deployment, ours, facts);
   return {
     state,
-    message: state === "HEALTHY" ? "" : messageOf(deployment, ours, replicas, facts),
+    message: state === "HEALTHY" && deployment.changing === undefined ? "" : messageOf(deployment, ours, replicas, facts),
     target,
     running,
     updated,
-    reconciling: !whole || draining || state === "DELETING",
+    reconciling:
+      !whole || ours?.observedGeneration !== deployment.generation || draining || state === "DELETING" || deployment.changing !== undefined,
   };
 }
 
@@ -87,15 +88,13 @@ function messageOf(
     const left = replicas.filter(({ state }) => state === "DRAINING" || counts(state)).length;
     return left === 1 ? "1 replica finishes its requests" : `${left} replicas finish their requests`;
   }
-  const { revision, pausedSinceMs, failedRollout } = deployment;
+  const { revision, changing, pausedSinceMs, failedRollout } = deployment;
   const parts = [
     updated === running ? `${running} of ${target} running` : `${running} of ${target} running, ${updated} of them of revision ${revision}`,
   ];
   const ours = progress?.revision === revision ? progress : undefined;
+  if (changing !== undefined) parts.push("another config is being given to the replicas");
   if (pausedSinceMs !== undefined) parts.push(`the rollout is paused (\`drover resume ${deployment.spec.name}\` lets it go on)`);
-  if (failedRollout !== undefined) {
-    parts.push(`revision ${failedRollout.revision} has failed, and revision ${revision} was gone back to: ${failedRollout.cause}`);
-  } else if (ours && ours.rolloutFailure !== "") parts.push(`the rollout of revision ${revision} has failed: ${ours.rolloutFailure}`);
   const waiting = replicas.filter(({ state, message }) => state === "PENDING" && message !== "");
   if (waiting[0]) parts.push(`${waiting[0].id} ${waiting[0].message}${waiting.length > 1 ? ` (and ${waiting.length - 1} more)` : ""}`);
   const starting = replicas.filter(({ state }) => state === "STARTING");
@@ -104,6 +103,10 @@ function messageOf(
     const times = ours.failedStarts > 1 ? ` (${ours.failedStarts} failed starts in a row)` : "";
     parts.push(`last failure${times}: ${ours.lastFailure}`);
   }
+  // Last, as it ends with what a program printed.
+  if (failedRollout !== undefined) {
+    parts.push(`revision ${failedRollout.revision} has failed, and revision ${revision} was gone back to: ${failedRollout.cause}`);
+  } else if (ours && ours.rolloutFailure !== "") parts.push(`the rollout of revision ${revision} has failed: ${ours.rolloutFailure}`);
   return `${isBlocked(deployment, replicas) ? "BLOCKED_NO_CAPACITY: " : ""}${parts.join("; ")}`;
 }
 

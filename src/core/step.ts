@@ -1,8 +1,8 @@
 import type { DeploymentRecord, ProgressRecord } from "./deployment.ts";
-import { fits } from "./placement.ts";
+import { fits, place } from "./placement.ts";
 import type { PlanInput } from "./plan.ts";
-import { counts, isAvailable } from "./replica.ts";
-import type { Resources } from "./resources.ts";
+import { provenAfterMs } from "./progress.ts";
+import { counts, isAvailable, type ReplicaRecord } from "./replica.ts";
 import { availableMin, type RolloutPolicy, replicasMax } from "./rollout.ts";
 import type { Settled } from "./settle.ts";
 import { targetOf } from "./status.ts";
@@ -20,6 +20,8 @@ export interface Situation {
   /** Nothing new can start, for want of resources, but in the place of an old replica; `waiting` is the one that cannot. */
   readonly waiting: Settled | undefined;
   readonly short: boolean;
+  /** Replicas start or end, so that room may come. */
+  readonly moving: boolean;
 }
 
 /** Which replicas to ask for and which to take away now. */
@@ -53,7 +55,9 @@ export function chooseStep(input: PlanInput, progress: ProgressRecord, settled: 
   const paused = deployment.pausedSinceMs !== undefined && deployment.deletingSinceMs === undefined;
   const floor = availableFloor(situation, progress);
   const most = replicasMax(target, policy);
-  const removed = paused ? surplusOfPaused(situation, most) : takeAway(situation, deployment, floor, most);
+  const removed = paused
+    ? surplusOfPaused(situation, most)
+    : takeAway(situation, deployment, { floor, most, provenMs: provenAfterMs(progress, policy), nowMs });
   const kept = live.length - removed.size;
   const keptCurrent = current.filter(({ replica }) => !removed.has(replica.id)).length;
   const missing = Math.max(0, target - (paused ? kept : keptCurrent));
@@ -63,7 +67,7 @@ export function chooseStep(input: PlanInput, progress: ProgressRecord, settled: 
   return { create: Math.max(0, Math.min(missing, most - kept, tries)), revision, removed, situation, floor, most, missing };
 }
 
-function situationOf({ deployment, capacity, held, nowMs }: PlanInput, settled: readonly Settled[]): Situation {
+function situationOf({ deployment, capacity, held, pending, nowMs }: PlanInput, settled: readonly Settled[]): Situation {
   const policy = deployment.spec.rollout;
   const live = settled.filter(({ replica }) => counts(replica.state));
   const isCurrent = ({ replica }: Settled) => replica.revision === deployment.revision;
@@ -72,15 +76,17 @@ function situationOf({ deployment, capacity, held, nowMs }: PlanInput, settled: 
   const available = live.filter((one) => isAvailable(one.replica, isCurrent(one) ? policy.minReadyTimeMs : 0, nowMs));
   const waiting = current.find(({ replica }) => replica.state === "PENDING" && replica.message !== "");
   // The note that a replica waits may be older than the room there is, and there may be room that is kept for another.
-  const onlyInPlaceOfOld = (wanted: Resources) =>
-    !fits(wanted, held, capacity) &&
+  const onlyInPlaceOfOld = (wanted: ReplicaRecord) =>
+    !fits(wanted.resources, held, capacity) &&
     old.some(({ replica: { id, state } }) => {
       const others = held.filter((other) => other.id !== id);
-      return state === "RUNNING" && fits(wanted, others, capacity);
+      // Its room must come to us: another deployment's replica that waits before ours would take it, and we would have less than before.
+      const after = () => place({ pending: pending(), held: others, capacity, nowMs });
+      return state === "RUNNING" && fits(wanted.resources, others, capacity) && after().placed.some(({ id }) => id === wanted.id);
     });
   const moving = settled.some(({ replica }) => replica.state === "STARTING" || replica.state === "DRAINING");
-  const short = waiting !== undefined && !moving && onlyInPlaceOfOld(waiting.replica.resources);
-  return { target: targetOf(deployment), policy, live, current, old, available, waiting, short };
+  const short = waiting !== undefined && !moving && onlyInPlaceOfOld(waiting.replica);
+  return { target: targetOf(deployment), policy, live, current, old, available, waiting, short, moving };
 }
 
 /**
@@ -98,8 +104,7 @@ function availableFloor({ target, policy, short }: Situation, { everRan }: Progr
 function takeAway(
   { target, policy, live, current, old, available, short }: Situation,
   deployment: DeploymentRecord,
-  floor: number,
-  most: number,
+  { floor, most, provenMs, nowMs }: { readonly floor: number; readonly most: number; readonly provenMs: number; readonly nowMs: number },
 ): Map<string, string> {
   const removed = new Map<string, string>();
   const remove = (chosen: readonly Settled[], why: string) => {
@@ -113,7 +118,10 @@ function takeAway(
     old.filter(({ replica }) => replica.state !== "RUNNING" && replica.readyAtMs === 0),
     replaced,
   );
-  const staying = available.filter(({ replica }) => !removed.has(replica.id));
+  // While starts fail, an old one goes only for a new one that has outlived them: a program that crashes soon would take them all.
+  const staying = available.filter(
+    ({ replica }) => !removed.has(replica.id) && (replica.revision !== deployment.revision || isAvailable(replica, provenMs, nowMs)),
+  );
   const gone = spare(
     victims(
       old.filter(({ replica }) => replica.state === "RUNNING"),

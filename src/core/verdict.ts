@@ -41,16 +41,20 @@ export function fullVerdict(deployment: DeploymentRecord, target: number): Verdi
 
 /** That a rollout has failed. `to`: the revision gone back to, if any. */
 export function failureVerdict(deployment: DeploymentRecord, progress: ProgressRecord, cause: string, to: number | undefined): Verdict {
-  const { maxStartFailures, progressDeadlineMs } = deployment.spec.rollout;
+  const { maxStartFailures, progressDeadlineMs, autoRollback } = deployment.spec.rollout;
+  const rolledBack = deployment.rolledBackAtMs !== undefined;
+  const stays = { name: rolledBack ? "rollback_of_rollback" : "no_healthy_revision", value: 0 };
+  const why = rolledBack ? "a rollback is never rolled back" : "no other revision that was ever healthy is kept";
   const [firstLine = ""] = cause.split("\n");
   return {
     source: "ROLLOUT",
     summary: `revision ${deployment.revision} has failed (${firstLine}): ${to === undefined ? "goes on trying" : `goes back to revision ${to}`}`,
-    bound: to === undefined && deployment.spec.rollout.autoRollback ? "no_healthy_revision" : "",
+    bound: to === undefined && autoRollback ? stays.name : "",
     inputs: { failed_starts: progress.failedStarts },
     rules: [
       { name: "max_start_failures", value: maxStartFailures, meaning: `failed starts in a row, with none ever available, are a failure` },
       { name: "progress_deadline", value: progressDeadlineMs / 1_000, meaning: "seconds without another available replica are a failure" },
+      ...(to === undefined && autoRollback ? [{ ...stays, meaning: why }] : []),
     ],
   };
 }
@@ -74,7 +78,7 @@ function waits(
   progress: ProgressRecord,
   bound: string,
 ): string | undefined {
-  const { waiting, old, live } = situation;
+  const { waiting, old } = situation;
   switch (bound) {
     case "paused":
       return old.length > 0 || missing > 0
@@ -83,7 +87,7 @@ function waits(
     case "backoff":
       return `waits before another try: ${progress.failedStarts} failed ${progress.failedStarts === 1 ? "start" : "starts"} in a row`;
     case "capacity":
-      if (live.some(({ replica }) => replica.state === "STARTING")) return undefined;
+      if (situation.moving) return undefined;
       // Not with the numbers, which others change: they are in the rule.
       return situation.short && floor === situation.target
         ? "BLOCKED_NO_CAPACITY: waits for room, as none may be missing"

@@ -1,13 +1,16 @@
 import type { Clock, Random } from "../clock/clock.ts";
+import { committedConfig } from "../core/config-change.ts";
 import { type DecisionRecord, decisionsKept, type Verdict } from "../core/decision.ts";
+import type { DeploymentRecord } from "../core/deployment.ts";
 import { type Action, plan, type SeenReplica } from "../core/plan.ts";
 import { hasEnded, holds, type ReplicaRecord } from "../core/replica.ts";
 import type { Engine, EngineReplica } from "../engine/engine.ts";
 import type { Log } from "../log/log.ts";
+import { configWrites } from "../store/config-writes.ts";
 import type { Mirror } from "../store/mirror.ts";
-import { type Entry, partKey, type Store, type Write } from "../store/store.ts";
-import type { ReplicaPort } from "./replica-port.ts";
-import { Starter, specOf } from "./starter.ts";
+import { type CommitOptions, type Entry, partKey, type Store, type Write } from "../store/store.ts";
+import type { ReplicaContact, ReplicaPort } from "./replica-port.ts";
+import { pendingOf, Starter, specOf } from "./starter.ts";
 import { Strays } from "./strays.ts";
 
 /** The longest sleep between two looks; events shorten it. */
@@ -142,7 +145,7 @@ export class ReconcileLoop {
     try {
       await act();
     } catch (cause) {
-      this.#options.log.error({ cause, what }, "a reconcile step failed");
+      this.#options.log.error({ err: cause, what }, "a reconcile step failed");
     }
   }
 
@@ -152,10 +155,10 @@ export class ReconcileLoop {
     const progress = mirror.progress(entry.key);
     // As they were when they were looked at: a write over anything newer is refused.
     const versions: Versions = { replicas: new Map(replicas.map(({ key, version }) => [key, version])), progress: progress?.version ?? 0 };
-    const failing = replicas.filter(({ value }) => this.#fails(value, found.get(value.id)));
+    const failing = replicas.filter(({ value }) => this.#fails(value, found.get(value.id), entry.value));
     const errors = failing.length === 0 ? noErrors : await this.#errorsOf(failing.map(({ value }) => value));
     // All at one moment, after the waiting: an old answer beside a late clock would look like a long silence.
-    const seen = replicas.map(({ value }) => this.#see(value, found.get(value.id), errors.get(value.id) ?? []));
+    const seen = replicas.map(({ value }) => this.#see(value, entry.value, found.get(value.id), errors.get(value.id) ?? []));
     const actions = plan({
       deployment: entry.value,
       progress: progress?.value,
@@ -167,6 +170,7 @@ export class ReconcileLoop {
       lastDecision: () => mirror.decisionsOf(entry.key).at(-1)?.value,
       capacity: engine.capacity(),
       held,
+      pending: () => pendingOf(mirror).map(({ value }) => value),
       nowMs: clock.nowMs(),
       actingSinceMs: this.#actingSinceMs,
       draw: random.next(),
@@ -175,8 +179,12 @@ export class ReconcileLoop {
   }
 
   /** Whether it has ended, or will never serve, and that is not written yet. */
-  #fails(replica: ReplicaRecord, process: EngineReplica | undefined): boolean {
+  #fails(replica: ReplicaRecord, process: EngineReplica | undefined, { spec }: DeploymentRecord): boolean {
     if (hasEnded(replica.state) || process === undefined) return false;
+    const { clock } = this.#options;
+    const startedMs = Math.max(replica.sinceMs, this.#metAtMs.get(replica.id) ?? clock.nowMs());
+    // A little early, as the plan is made later than this.
+    if (replica.state === "STARTING" && clock.nowMs() - startedMs >= spec.startupTimeoutMs - periodMs) return true;
     return process.state === "exited" || this.#options.port.contact(replica.id).answer === "refused";
   }
 
@@ -187,7 +195,7 @@ export class ReconcileLoop {
     return new Map(await Promise.all(lines));
   }
 
-  #see(replica: ReplicaRecord, process: EngineReplica | undefined, errors: readonly string[]): SeenReplica {
+  #see(replica: ReplicaRecord, deployment: DeploymentRecord, process: EngineReplica | undefined, errors: readonly string[]): SeenReplica {
     const contact = this.#options.port.contact(replica.id);
     return {
       replica,
@@ -198,10 +206,19 @@ export class ReconcileLoop {
       terminatedAtMs: process?.terminatedAtMs ?? 0,
       answer: contact.answer,
       reason: contact.reason,
+      configured: this.#isConfigured(replica, deployment, contact),
       ongoing: contact.load?.ongoing,
       routable: contact.routable,
       drained: contact.drained,
     };
+  }
+
+  #isConfigured(replica: ReplicaRecord, deployment: DeploymentRecord, contact: ReplicaContact): boolean {
+    if (replica.state !== "STARTING") return true;
+    if (deployment.changing !== undefined && deployment.revision === replica.revision) return false;
+    if (!contact.invocable) return true;
+    const find = (revision: number) => this.#options.mirror.findRevision(replica.deployment, revision)?.value;
+    return committedConfig(deployment, replica.revision, find)?.generation === contact.configGeneration;
   }
 
   /** Writes first, as one commit; acts only if that was written. */
@@ -216,7 +233,10 @@ export class ReconcileLoop {
       ...actions.flatMap((action) => this.#writeFor(entry, action, versions)),
       ...[...forgotten].map((id): Write => ({ delete: "replica", key: id, version: versions.replicas.get(id) ?? 0 })),
     ];
-    if (writes.length > 0 && !(await this.#commit(writes))) return;
+    // One that begins to serve does so by the config of the look: a change of it that began since is not to miss the replica.
+    const serves = actions.some((action) => action.kind === "move" && action.replica.state === "RUNNING");
+    const unchanged = serves ? [{ kind: "deployment", key: entry.key, version: entry.version } as const] : [];
+    if (writes.length > 0 && !(await this.#commit(writes, unchanged))) return;
     for (const action of actions) {
       if (!this.#leads()) return;
       if (action.kind === "terminate" || action.kind === "kill") await engine.stop(action.replicaId, action.kind);
@@ -243,7 +263,10 @@ export class ReconcileLoop {
       case "progress":
         return [{ put: "progress", key: entry.key, version: versions.progress, value: action.progress }];
       case "rollback":
-        return [{ put: "deployment", key: entry.key, version: entry.version, value: action.deployment }];
+        return [
+          { put: "deployment", key: entry.key, version: entry.version, value: action.deployment },
+          ...configWrites(mirror, action.deployment, entry.value, ""),
+        ];
       case "decide":
         return this.#decisionWrites(entry, action.verdict);
       case "erase": {
@@ -253,6 +276,8 @@ export class ReconcileLoop {
           ...(progress === undefined ? [] : [{ delete: "progress", key: entry.key, version: progress.version } as const]),
           ...mirror.revisionsOf(entry.key).map(({ key, version }) => ({ delete: "revision", key, version }) as const),
           ...mirror.decisionsOf(entry.key).map(({ key, version }) => ({ delete: "decision", key, version }) as const),
+          ...mirror.configsOf(entry.key).map(({ key, version }) => ({ delete: "config", key, version }) as const),
+          ...[mirror.changes().get(entry.key) ?? []].flat().map(({ key, version }) => ({ delete: "change", key, version }) as const),
         ];
       }
       default:
@@ -303,10 +328,10 @@ export class ReconcileLoop {
   }
 
   /** False: somebody else was faster, or leads; the next look sees what is so. */
-  async #commit(writes: readonly Write[]): Promise<boolean> {
+  async #commit(writes: readonly Write[], unchanged: CommitOptions["unchanged"] = []): Promise<boolean> {
     const { store, log } = this.#options;
     if (this.#epoch === undefined || !this.#leads()) return false;
-    const result = await store.commit(writes, { epoch: this.#epoch });
+    const result = await store.commit(writes, { epoch: this.#epoch, unchanged });
     if (result.kind !== "committed") log.debug({ result }, "not written");
     this.wake();
     return result.kind === "committed";

@@ -1,15 +1,17 @@
 import { createConnection } from "node:net";
-import type { JsonValue } from "@bufbuild/protobuf";
-import { fromJson } from "@bufbuild/protobuf";
-import { durationFromMs, ValueSchema } from "@bufbuild/protobuf/wkt";
-import { ReconfigurePhase, ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus } from "../../gen/health/v1/health_pb.ts";
 import type { Clock } from "../clock/clock.ts";
+import type { CallResult } from "../core/config-change.ts";
 import { StatusError } from "../core/errors.ts";
+import type { ReplicaRecord } from "../core/replica.ts";
 import type { Log } from "../log/log.ts";
 import { Channel } from "../rpc/channel.ts";
 import { readDescriptors } from "../rpc/reflection.ts";
-import { type Acquaintance, noContact, type ReplicaContact } from "./replica-port.ts";
+import type { WantedConfig } from "./committed.ts";
+import { ConfigLink } from "./config-link.ts";
+import { type Acquaintance, type ConfigOrder, noContact, type ReplicaContact } from "./replica-port.ts";
 
 /** Between two tries to reach a replica that starts: the first while it may be about to, for `knockSoonMs`; then the second. */
 const knockFirstMs = 10;
@@ -27,6 +29,8 @@ const drainPollMs = 50;
 
 export interface LinkOptions {
   readonly acquaintance: Acquaintance;
+  /** What the replica is to serve by, as the state is at this moment. */
+  readonly wanted: (replica: ReplicaRecord) => WantedConfig | undefined;
   /** The leader's epoch; undefined: we do not lead, and give no orders. */
   readonly epoch: () => number | undefined;
   /** Requests that the gateway has given to a replica and that have not ended. */
@@ -47,12 +51,15 @@ export class ReplicaLink {
   #draining: Promise<void> | undefined;
   /** Whether it has said what it serves. */
   #introduced = false;
+  readonly #config: ConfigLink;
 
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#acquaintance = options.acquaintance;
+    const learn = (change: Partial<ReplicaContact>) => this.#set(change);
+    this.#config = new ConfigLink({ ...options, acquaintance: () => this.#acquaintance, learn });
     this.#done = this.#run(this.#abort.signal).catch((cause: unknown) => {
-      if (!this.#abort.signal.aborted) options.log.error({ cause, replica: this.#id }, "a replica's link failed");
+      if (!this.#abort.signal.aborted) options.log.error({ err: cause, replica: this.#id }, "a replica's link failed");
     });
   }
 
@@ -63,7 +70,13 @@ export class ReplicaLink {
   /** Takes the records as they are now. */
   update(acquaintance: Acquaintance): void {
     this.#acquaintance = acquaintance;
+    this.#config.wake();
     if (acquaintance.replica.state === "DRAINING") this.#draining ??= this.#drain(this.#abort.signal).catch(() => {});
+  }
+
+  /** Gives it a config as a step of a change. */
+  tell(order: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
+    return this.#config.tell(order, AbortSignal.any([signal, this.#abort.signal]));
   }
 
   async close(): Promise<void> {
@@ -92,10 +105,12 @@ export class ReplicaLink {
     this.#channel = new Channel(this.#acquaintance.replica.address);
     if (!(await this.#introduce(this.#channel, signal))) return;
     this.#introduced = true;
-    if (!(await this.#configure(this.#channel, signal))) return;
+    const config = this.#config.keep(this.#channel, this.#contact, signal);
+    // Before its first request it has its config, or has refused it.
+    if (this.#acquaintance.replica.state === "STARTING" && !(await this.#config.given(signal))) return;
     const load = this.#contact.invocable ? this.#followLoad(this.#channel, signal) : undefined;
     await this.#checkHealth(this.#channel, signal);
-    await load;
+    await Promise.all([load, config]);
   }
 
   /** Waits until something listens at the address: cheaper, and sooner noticed, than a channel that backs off. */
@@ -121,6 +136,7 @@ export class ReplicaLink {
           invocable: true,
           services: info.services,
           load: { ongoing: 0, completed: 0, failed: 0, configGeneration: Number(info.configGeneration) },
+          configGeneration: Number(info.configGeneration),
         });
         return true;
       } catch (cause) {
@@ -135,52 +151,12 @@ export class ReplicaLink {
     return false;
   }
 
-  /** Gives a replica that starts the committed config. False: it refused, or we were closed. */
-  async #configure(channel: Channel, signal: AbortSignal): Promise<boolean> {
-    while (!signal.aborted) {
-      const { replica, deployment } = this.#acquaintance;
-      if (replica.state !== "STARTING") return true;
-      const { userConfig } = deployment.spec;
-      if (!this.#contact.invocable) {
-        if (userConfig === undefined) return true;
-        this.#set({
-          answer: "refused",
-          reason: "refused its user_config: the program does not serve drover.v1.ReplicaService; serve it, or leave user_config out",
-        });
-        return false;
-      }
-      if (this.#contact.load?.configGeneration === deployment.configGeneration) return true;
-      const epoch = this.#options.epoch();
-      if (epoch !== undefined) {
-        try {
-          await channel.client(ReplicaService).reconfigure(
-            {
-              phase: ReconfigurePhase.APPLY,
-              configGeneration: BigInt(deployment.configGeneration),
-              ...(userConfig === undefined ? {} : { userConfig: fromJson(ValueSchema, userConfig as JsonValue) }),
-              epoch: BigInt(epoch),
-            },
-            { signal, deadlineMs: deployment.spec.startupTimeoutMs, metadata: this.#control },
-          );
-          return true;
-        } catch (cause) {
-          if (signal.aborted) return false;
-          if (cause instanceof StatusError && cause.code !== "UNAVAILABLE" && cause.reason !== "STALE_EPOCH") {
-            this.#set({ answer: "refused", reason: `refused its user_config: ${cause.message}` });
-            return false;
-          }
-        }
-      }
-      await this.#options.clock.sleep(knockMaxMs, signal);
-    }
-    return false;
-  }
-
   async #checkHealth(channel: Channel, signal: AbortSignal): Promise<void> {
     for (let failed = 0; !signal.aborted; ) {
       const { periodMs, timeoutMs, failureThreshold } = this.#acquaintance.deployment.spec.healthCheck;
       const problem = await this.#check(channel, timeoutMs, signal);
-      if (signal.aborted) return;
+      // One that refused its config is replaced, however well it is.
+      if (signal.aborted || this.#contact.answer === "refused") return;
       failed = problem === "" ? 0 : failed + 1;
       const ready = this.#contact.answer !== "unknown";
       if (problem === "") {

@@ -1,9 +1,16 @@
 import type { Clock } from "../clock/clock.ts";
+import type { CallResult } from "../core/config-change.ts";
+import type { ReplicaRecord } from "../core/replica.ts";
 import type { Log } from "../log/log.ts";
+import type { WantedConfig } from "./committed.ts";
 import { ReplicaLink } from "./replica-link.ts";
-import { type Acquaintance, noContact, type ReplicaContact, type ReplicaPort } from "./replica-port.ts";
+import { type Acquaintance, type ConfigOrder, noContact, type ReplicaContact, type ReplicaPort } from "./replica-port.ts";
+
+/** Between two looks for a replica that is not met yet. */
+const notMetMs = 20;
 
 export interface LinksOptions {
+  readonly wanted: (replica: ReplicaRecord) => WantedConfig | undefined;
   readonly epoch: () => number | undefined;
   readonly gatewayOngoing: (replicaId: string) => number;
   readonly clock: Clock;
@@ -29,6 +36,19 @@ export class ReplicaLinks implements ReplicaPort {
 
   contact(replicaId: string): ReplicaContact {
     return this.#links.get(replicaId)?.contact ?? noContact;
+  }
+
+  /** One that is not met yet, as right after the start, is waited for. */
+  async tell(replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
+    const { clock } = this.#options;
+    const untilMs = clock.nowMs() + order.answerMaxMs;
+    for (;;) {
+      const link = this.#links.get(replicaId);
+      if (link !== undefined) return link.tell({ ...order, answerMaxMs: Math.max(1, untilMs - clock.nowMs()) }, signal);
+      if (signal.aborted) return { replicaId, kind: "gone" };
+      if (clock.nowMs() >= untilMs) return { replicaId, kind: "silent", message: "nothing was heard of it" };
+      await clock.sleep(notMetMs, signal);
+    }
   }
 
   meet(replicas: readonly Acquaintance[]): void {

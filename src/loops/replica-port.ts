@@ -1,3 +1,4 @@
+import type { CallResult, Config, ConfigPhase } from "../core/config-change.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 
@@ -16,6 +17,8 @@ export interface ReplicaContact {
   readonly reason: string;
   /** Its last report; undefined: none, or the stream that brought it has broken. */
   readonly load: ReplicaLoad | undefined;
+  /** The generation of the config it serves by; undefined: not known yet. */
+  readonly configGeneration: number | undefined;
   readonly drained: boolean;
   /** Whether it can be given requests now. */
   readonly routable: boolean;
@@ -31,11 +34,21 @@ export interface Acquaintance {
   readonly deployment: DeploymentRecord;
 }
 
+/** A config for a replica. */
+export interface ConfigOrder {
+  readonly phase: ConfigPhase;
+  readonly config: Config;
+  /** How long the replica may take. */
+  readonly answerMaxMs: number;
+}
+
 /** Talks to replicas, so that the loops need not wait for them. */
 export interface ReplicaPort {
-  /** Talks to exactly these from now on: configures those that start, checks those that run, drains those that drain. */
+  /** Talks to exactly these from now on: gives each the config that is committed, checks those that run, drains those that drain. */
   meet(replicas: readonly Acquaintance[]): void;
   contact(replicaId: string): ReplicaContact;
+  /** Gives a replica a config as a step of a change. Never fails; `gone` once the signal aborts. */
+  tell(replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult>;
 }
 
 /** What is known of a replica that nobody talks to. */
@@ -43,6 +56,7 @@ export const noContact: ReplicaContact = {
   answer: "unknown",
   reason: "",
   load: undefined,
+  configGeneration: undefined,
   drained: false,
   routable: false,
   invocable: false,

@@ -5,7 +5,7 @@ import { advance, type ReplicaRecord } from "../core/replica.ts";
 import type { Assignment, Engine } from "../engine/engine.ts";
 import type { Log } from "../log/log.ts";
 import type { Mirror } from "../store/mirror.ts";
-import type { Write } from "../store/store.ts";
+import type { Entry, Write } from "../store/store.ts";
 
 /** Processes started in one tick, and at the same time. */
 const startsMax = 64;
@@ -38,9 +38,7 @@ export class Starter {
   /** In the order they asked. `held` is what replicas hold now. */
   async startPending(held: readonly ReplicaRecord[]): Promise<void> {
     const { mirror, engine, clock, random, commit } = this.#options;
-    const pending = [...mirror.replicas().values()]
-      .filter(({ value }) => value.state === "PENDING")
-      .toSorted((a, b) => a.value.createdAtMs - b.value.createdAtMs || (a.key < b.key ? -1 : 1));
+    const pending = pendingOf(mirror);
     if (pending.length === 0) return;
     const nowMs = clock.nowMs();
     const { placed, waiting } = place({ pending: pending.map(({ value }) => value), held, capacity: engine.capacity(), nowMs });
@@ -80,6 +78,13 @@ export class Starter {
       onError(replica.id, `could not be started: ${cause instanceof Error ? cause.message : String(cause)}`);
     }
   }
+}
+
+/** What waits for room, in the order it asked. */
+export function pendingOf(mirror: Mirror): readonly Entry<"replica">[] {
+  return [...mirror.replicas().values()]
+    .filter(({ value }) => value.state === "PENDING")
+    .toSorted((a, b) => a.value.createdAtMs - b.value.createdAtMs || (a.key < b.key ? -1 : 1));
 }
 
 /** What a replica is started with: what its revision says. */

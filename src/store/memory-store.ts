@@ -43,6 +43,8 @@ export class MemoryStore implements Store {
     replica: new Map(),
     revision: new Map(),
     decision: new Map(),
+    change: new Map(),
+    config: new Map(),
   };
   /** The latest changes; the last one is at `#revision`. */
   #changes: KeptChange[] = [];
@@ -111,9 +113,13 @@ export class MemoryStore implements Store {
     if (answered) return answered;
     const holding = this.#leaseNow()?.epoch ?? 0;
     if (epoch !== undefined && epoch !== holding) return { kind: "fenced", epoch: holding };
-    for (const write of writes) {
-      const found = this.#objects[kindOf(write)].get(write.key)?.version ?? 0;
-      if (found !== write.version) return { kind: "conflict", key: write.key, found };
+    const read = [
+      ...(options.unchanged ?? []),
+      ...writes.map((write) => ({ kind: kindOf(write), key: write.key, version: write.version })),
+    ];
+    for (const { kind, key, version } of read) {
+      const found = this.#objects[kind].get(key)?.version ?? 0;
+      if (found !== version) return { kind: "conflict", key, found };
     }
     const revisions = writes.map((write) => this.#write(write));
     if (request) this.#remember(request);

@@ -1,8 +1,9 @@
 import type { Change, Entry, Kind } from "./store.ts";
 
 /** The kinds of which a deployment has many. */
-type Part = "replica" | "revision" | "decision";
-const isPart = (kind: Kind): kind is Part => kind === "replica" || kind === "revision" || kind === "decision";
+const parts = ["replica", "revision", "decision", "config"] as const satisfies readonly Kind[];
+type Part = (typeof parts)[number];
+const isPart = (kind: Kind): kind is Part => (parts as readonly Kind[]).includes(kind);
 
 /** All objects at one revision, indexed as readers need them. */
 export class MirrorState {
@@ -12,17 +13,20 @@ export class MirrorState {
   readonly replica = new Map<string, Entry<"replica">>();
   readonly revision = new Map<string, Entry<"revision">>();
   readonly decision = new Map<string, Entry<"decision">>();
+  readonly change = new Map<string, Entry<"change">>();
+  readonly config = new Map<string, Entry<"config">>();
   readonly #parts = {
     replica: new Map<string, Map<string, Entry<"replica">>>(),
     revision: new Map<string, Map<string, Entry<"revision">>>(),
     decision: new Map<string, Map<string, Entry<"decision">>>(),
+    config: new Map<string, Map<string, Entry<"config">>>(),
   };
 
   constructor(revisionNow: number) {
     this.revisionNow = revisionNow;
   }
 
-  /** The replicas, the revisions, or the decisions of one deployment. */
+  /** The replicas, or other parts, of one deployment. */
   partsOf<P extends Part>(part: P, deployment: string): readonly Entry<P>[] {
     return [...(this.#parts[part].get(deployment)?.values() ?? [])] as unknown as readonly Entry<P>[];
   }

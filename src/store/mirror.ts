@@ -3,7 +3,7 @@ import { refusal } from "../core/errors.ts";
 import type { Log } from "../log/log.ts";
 import { pageMax } from "./bounds.ts";
 import { MirrorState } from "./mirror-state.ts";
-import { type Change, type Entry, type Kind, kinds, partKey, type Store } from "./store.ts";
+import { type Change, type Entry, type Kind, kinds, type Store } from "./store.ts";
 
 /** How long one wait for changes lasts. */
 const followMs = 5_000;
@@ -90,11 +90,19 @@ export class Mirror {
     return this.#state.partsOf("revision", deployment).toSorted((a, b) => a.value.revision - b.value.revision);
   }
   findRevision(deployment: string, revision: number): Entry<"revision"> | undefined {
-    return this.#state.revision.get(partKey(deployment, revision));
+    return this.#state.partsOf("revision", deployment).find(({ value }) => value.revision === revision);
   }
   /** The decisions for one deployment, the oldest first. */
   decisionsOf(deployment: string): readonly Entry<"decision">[] {
     return this.#state.partsOf("decision", deployment).toSorted((a, b) => a.value.number - b.value.number);
+  }
+  /** The changes of config that are being made, and the last one of each deployment. */
+  changes(): ReadonlyMap<string, Entry<"change">> {
+    return this.#state.change;
+  }
+  /** The configs that were committed for one deployment, the oldest first. */
+  configsOf(deployment: string): readonly Entry<"config">[] {
+    return this.#state.partsOf("config", deployment).toSorted((a, b) => a.value.generation - b.value.generation);
   }
   /** The deployment's replicas in any state, in no order. */
   replicasOf(deployment: string): readonly Entry<"replica">[] {

@@ -1,5 +1,6 @@
 import type { Redis } from "ioredis";
 import type { Clock } from "../clock/clock.ts";
+import { upgraded } from "../core/upgrade.ts";
 import type { Log } from "../log/log.ts";
 import { batchMax, changesKept, pageMax, requestTtlMs } from "./bounds.ts";
 import { commandConnection, disconnect, printable, type RedisAddress, storeError } from "./redis-connection.ts";
@@ -83,7 +84,7 @@ class RedisStore implements Store {
 
   async get<K extends Kind>(kind: K, key: string): Promise<Entry<K> | undefined> {
     const kept = await this.#try(() => this.#redis.hget(this.#objects(kind), key));
-    return kept === null ? undefined : entryOf<K>(key, kept);
+    return kept === null ? undefined : entryOf<K>(kind, key, kept);
   }
 
   async list<K extends Kind>(kind: K, page: { readonly after?: string; readonly limit: number }) {
@@ -94,7 +95,7 @@ class RedisStore implements Store {
       number,
       ...string[],
     ];
-    return { entries: pairs(flat).map(([key, kept]) => entryOf<K>(key, kept)), revision, more: more === 1 };
+    return { entries: pairs(flat).map(([key, kept]) => entryOf<K>(kind, key, kept)), revision, more: more === 1 };
   }
 
   async revision(): Promise<number> {
@@ -102,12 +103,16 @@ class RedisStore implements Store {
   }
 
   async commit(writes: readonly Write[], options: CommitOptions = {}): Promise<CommitResult> {
-    const { epoch, request } = options;
+    const { epoch, request, unchanged = [] } = options;
     const keys = [this.#key("revision"), this.#key("changes"), this.#key("lease")];
     for (const kind of kinds) keys.push(this.#objects(kind), this.#index(kind));
     if (request) keys.push(this.#request(request.id));
     const args = [epoch ?? "", request?.fingerprint ?? "", request?.answer ?? "", requestTtlMs, this.#changesKept];
-    const answer = (await this.#run(scripts.commit, keys, [...args, ...writes.flatMap(writeArgs)])) as CommitAnswer;
+    const answer = (await this.#run(scripts.commit, keys, [
+      ...args,
+      ...unchanged.flatMap(checkArgs),
+      ...writes.flatMap(writeArgs),
+    ])) as CommitAnswer;
     switch (answer[0]) {
       case "committed":
         return { kind: "committed", revisions: writes.map((_, i) => answer[1] + i + 1) };
@@ -206,6 +211,10 @@ type CommitAnswer = ["committed", number] | ["conflict", string, number] | ["fen
 type ChangesAnswer = ["lost", number, number] | ["changes", [id: string, fields: string[]][], string];
 type LeaseReply = [1, number] | [0, string, number];
 
+function checkArgs({ kind, key, version }: NonNullable<CommitOptions["unchanged"]>[number]): (string | number)[] {
+  return ["check", kinds.indexOf(kind) + 1, kind, key, version, ""];
+}
+
 function writeArgs(write: Write): (string | number)[] {
   const put = "put" in write;
   const kind = put ? write.put : write.delete;
@@ -213,19 +222,20 @@ function writeArgs(write: Write): (string | number)[] {
 }
 
 /** An object is kept as its version, a space, and its value as JSON. */
-function entryOf<K extends Kind>(key: string, kept: string): Entry<K> {
+function entryOf<K extends Kind>(kind: K, key: string, kept: string): Entry<K> {
   const space = kept.indexOf(" ");
-  return { key, version: Number(kept.slice(0, space)), value: JSON.parse(kept.slice(space + 1)) };
+  return { key, version: Number(kept.slice(0, space)), value: upgraded(kind, JSON.parse(kept.slice(space + 1))) };
 }
 
 function changeOf(id: string, flat: readonly string[]): { readonly change: Change; readonly at: string } {
   const fields = new Map(pairs(flat));
   const value = fields.get("value");
+  const kind = fields.get("kind") as Kind;
   const change: Change = {
     revision: Number.parseInt(id, 10),
-    kind: fields.get("kind") as Kind,
+    kind,
     key: fields.get("key") ?? "",
-    value: value === undefined ? undefined : JSON.parse(value),
+    value: value === undefined ? undefined : upgraded(kind, JSON.parse(value)),
   };
   return { change, at: fields.get("at") ?? "" };
 }

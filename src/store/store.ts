@@ -1,19 +1,22 @@
+import type { ConfigChangeRecord, ConfigRecord } from "../core/config-change.ts";
 import type { DecisionRecord } from "../core/decision.ts";
 import type { DeploymentRecord, ProgressRecord, RevisionRecord } from "../core/deployment.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 
-/** The kinds of object kept, each by key: deployment and progress by the deployment's name, replica by its id, revision and decision by `partKey`. */
+/** The kinds of object kept, each by key: deployment, progress and the change of its config by the deployment's name, replica by its id, revision, decision and config by `partKey`. */
 export interface Records {
   readonly deployment: DeploymentRecord;
   readonly progress: ProgressRecord;
   readonly replica: ReplicaRecord;
   readonly revision: RevisionRecord;
   readonly decision: DecisionRecord;
+  readonly change: ConfigChangeRecord;
+  readonly config: ConfigRecord;
 }
 export type Kind = keyof Records;
-export const kinds = ["deployment", "progress", "replica", "revision", "decision"] as const satisfies readonly Kind[];
+export const kinds = ["deployment", "progress", "replica", "revision", "decision", "change", "config"] as const satisfies readonly Kind[];
 
-/** The key of one of a deployment's revisions or decisions, by its number; keys in order are numbers in order. */
+/** The key of one of a deployment's revisions, decisions or configs, by its number; keys in order are numbers in order. */
 export const partKey = (deployment: string, number: number): string => `${deployment}/${String(number).padStart(12, "0")}`;
 
 /** An object as kept; `version` is the revision of the whole state at which it was last written. */
@@ -38,6 +41,8 @@ export interface DeleteWrite {
 }
 
 export interface CommitOptions {
+  /** What must still be as it was read for anything to be written. */
+  readonly unchanged?: readonly { readonly kind: Kind; readonly key: string; readonly version: number }[];
   /** A write of the leader: refused unless this epoch holds the lease. Unset: a write of a client, which needs no lease. */
   readonly epoch?: number;
   /** Makes the commit happen once: the same id again gives the first `answer` and writes nothing. */

@@ -52,8 +52,8 @@ test("a watch tells what is, then synced, then each change with its revision", a
     },
   );
   expect(events.slice(0, 2).map((event) => event.split(" ")[1]?.split("@")[0])).toEqual(["a", "b"]);
-  // Each deploy was two mutations, of the deployment and of its revision.
-  expect(events.slice(-2)).toEqual(["5 a@2", "6 b@2"]);
+  // Each deploy was three mutations, of the deployment, its revision and its config.
+  expect(events.slice(-2)).toEqual(["7 a@2", "8 b@2"]);
 });
 
 test("a watch resumes after a revision without a gap, and is told to start again where it cannot", async () => {
@@ -61,8 +61,8 @@ test("a watch resumes after a revision without a gap, and is told to start again
   await controller().scale({ name: "a", numReplicas: 2 });
   await controller().scale({ name: "a", numReplicas: 3 });
   const synced = (events: readonly WatchDeploymentsResponse[]) => events.at(-1)?.event.case === "synced";
-  expect(await watch({ resumeRevision: 1n }, synced)).toEqual(["3 a@2", "4 a@3", "4 synced"]);
-  expect(await watch({ resumeRevision: 4n }, synced)).toEqual(["4 synced"]);
+  expect(await watch({ resumeRevision: 1n }, synced)).toEqual(["4 a@2", "5 a@3", "5 synced"]);
+  expect(await watch({ resumeRevision: 5n }, synced)).toEqual(["5 synced"]);
   await expect(watch({ resumeRevision: 99n }, synced)).rejects.toMatchObject({ code: "ABORTED", reason: "WATCH_EXPIRED" });
 });
 

@@ -71,6 +71,7 @@ export async function noteHealthy(store: MemoryStore, name: string, healthyRevis
     failedAtMs: 0,
     retryAtMs: 0,
     everRan: true,
+    everStable: true,
     progressedAtMs: 0,
     rolloutFailure: "",
     lastFailure: "",

@@ -53,6 +53,7 @@ export async function drover(argv: readonly string[], options: RunOptions = {}):
   const io: CliIo = {
     env: options.env ?? {},
     cwd: options.cwd ?? "/nowhere",
+    author: "ada@tower",
     stdin: lines(options.stdin ?? ""),
     stdout: output("stdout"),
     stderr: output("stderr"),

@@ -78,7 +78,7 @@ test("status shows what each deployment waits for, on one line without control c
 
 test("status of one deployment shows its whole message and its replicas", async () => {
   const run = await serve({
-    getDeployment: () => ({ deployment: deploymentOf("a", { message: "first\nsecond \u001b[31mred\u0007" }) }),
+    getDeployment: () => ({ deployment: deploymentOf("a", { message: "first\nsecond \u001b[31mred\u0007", configGeneration: 7n }) }),
     listReplicas: ({ deployment }) => ({
       replicas: [{ replicaId: `${deployment}-1`, deployment, state: ReplicaState.STARTING, pid: 42n }],
     }),
@@ -86,7 +86,8 @@ test("status of one deployment shows its whole message and its replicas", async 
   const { stdout, exitCode } = await run(["status", "a"]);
   expect(exitCode).toBe(0);
   expect(stdout).toContain("\n\nfirst\nsecond red\n\n");
-  expect(stdout).toMatch(/\na-1 +STARTING +0 +42 +/);
+  expect(stdout).toMatch(/^NAME .* REVISION +CONFIG +GENERATION\na .* 1 +7 +1\/1\n/);
+  expect(stdout).toMatch(/\na-1 +STARTING +0 +- +42 +/);
 });
 
 test("replicas leaves out the stopped, unless all are asked for", async () => {
@@ -96,6 +97,8 @@ test("replicas leaves out the stopped, unless all are asked for", async () => {
         {
           replicaId: "a-1",
           state: ReplicaState.RUNNING,
+          revision: 2n,
+          configGeneration: 3n,
           completedTotal: 12n,
           createTime: { seconds: BigInt(nowMs / 1000 - 90), nanos: 0 },
         },
@@ -106,9 +109,9 @@ test("replicas leaves out the stopped, unless all are asked for", async () => {
   });
   expect((await run(["replicas", "a"])).stdout).toBe(
     [
-      "REPLICA  STATE    REVISION  PID  ONGOING  DONE  FAILED  AGE    MESSAGE",
-      "a-1      RUNNING  0         -    0        12    0       1m30s",
-      "a-3      FAILED   0         -    0        0     0       -      exit code 3",
+      "REPLICA  STATE    REVISION  CONFIG  PID  ONGOING  DONE  FAILED  AGE    MESSAGE",
+      "a-1      RUNNING  2         3       -    0        12    0       1m30s",
+      "a-3      FAILED   0         -       -    0        0     0       -      exit code 3",
       "",
     ].join("\n"),
   );

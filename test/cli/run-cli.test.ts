@@ -4,7 +4,7 @@ import { refusal } from "../../src/core/errors.ts";
 import { deploymentOf, drover, folder, serve } from "./harness.ts";
 
 const commands = [
-  ...["start", "deploy", "run", "status", "explain", "list", "get", "replicas", "logs", "invoke", "scale"],
+  ...["start", "deploy", "run", "status", "explain", "list", "get", "replicas", "logs", "invoke", "scale", "reconfigure", "configs"],
   ...["revisions", "rollback", "pause", "resume", "delete", "cluster"],
 ];
 

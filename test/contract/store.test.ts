@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { upgraded } from "../../src/core/upgrade.ts";
 import { requestTtlMs } from "../../src/store/bounds.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { type Change, type Kind, kinds, type Store, type Write } from "../../src/store/store.ts";
@@ -86,6 +87,17 @@ describe.each([
     expect(await store.commit([put("a", 1, "y")])).toEqual({ kind: "committed", revisions: [3] });
     expect(await store.get("deployment", "a")).toEqual({ key: "a", version: 3, value: deploymentRecord("y") });
     expect(await store.get("deployment", "b")).toEqual({ key: "b", version: 2, value: deploymentRecord("x") });
+  });
+
+  test("nothing is written where something else was changed that must be as it was read", async () => {
+    await store.commit([put("a", 0), put("b", 0)]);
+    const read = { kind: "deployment", key: "b", version: 2 } as const;
+    expect(await store.commit([put("a", 1, "y")], { unchanged: [read] })).toEqual({ kind: "committed", revisions: [3] });
+    await store.commit([put("b", 2, "z")]);
+    expect(await store.commit([put("a", 3, "x")], { unchanged: [read] })).toEqual({ kind: "conflict", key: "b", found: 4 });
+    const missing = { kind: "change", key: "none", version: 0 } as const;
+    expect(await store.commit([put("a", 3, "w")], { unchanged: [missing] })).toEqual({ kind: "committed", revisions: [5] });
+    expect(await store.revision()).toBe(5);
   });
 
   test("kinds do not share keys", async () => {
@@ -430,7 +442,7 @@ async function play(store: Store, steps: readonly Step[]): Promise<readonly unkn
 async function realWrite(store: Store, write: StepWrite): Promise<Write> {
   const version = write.version === "read" ? ((await store.get(write.kind, write.key))?.version ?? 0) : write.version;
   if (write.delete) return { delete: write.kind, key: write.key, version };
-  return { put: write.kind, key: write.key, version, value: deploymentRecord(write.mark) } as Write;
+  return { put: write.kind, key: write.key, version, value: upgraded(write.kind, deploymentRecord(write.mark)) } as Write;
 }
 
 async function wholeState(store: Store): Promise<unknown> {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { backoffMs } from "../../src/core/backoff.ts";
-import { differences, effectOf, firstRecord, nextRecord } from "../../src/core/change.ts";
+import { changed, changing, differences, effectOf, firstRecord, nextRecord, rolledBack } from "../../src/core/change.ts";
 import { advance, type ReplicaRecord, type ReplicaState } from "../../src/core/replica.ts";
 import { spec } from "./plan-world.ts";
 
@@ -30,15 +30,37 @@ test("what a replica is started with takes a new revision; what only the control
   }
 });
 
-test("a new user_config raises its generation; null is one, none is not", () => {
+test("another config is given to running replicas; that there is none any more takes new ones", () => {
+  const withConfig = { ...spec, userConfig: { threshold: 1 } };
+  expect(effectOf(spec, withConfig)).toBe("RECONFIGURE");
+  expect(effectOf(spec, { ...spec, userConfig: null })).toBe("RECONFIGURE");
+  expect(effectOf(withConfig, { ...withConfig, maxOngoingRequests: 9, numReplicas: 9 })).toBe("RECONFIGURE");
+  expect(effectOf(withConfig, { ...withConfig, userConfig: null, version: "2" })).toBe("ROLLOUT");
+  expect(effectOf(withConfig, spec)).toBe("ROLLOUT");
+});
+
+test("a new config raises its generation, also over those of changes that were refused; null is one, none is not", () => {
   const record = firstRecord(spec, "u", 1);
   const withNull = nextRecord(record, { ...spec, userConfig: null }, 2);
-  expect(withNull).toMatchObject({ configGeneration: 2, revision: 2 });
-  expect(nextRecord(withNull, { ...spec, userConfig: null, numReplicas: 7 }, 3)).toMatchObject({
-    configGeneration: 2,
-    revision: 2,
-    generation: 3,
-  });
+  expect(withNull).toMatchObject({ configGeneration: 2, newestConfigGeneration: 2, revision: 1 });
+  expect(nextRecord(withNull, { ...spec, userConfig: null, numReplicas: 7 }, 3)).toMatchObject({ configGeneration: 2, generation: 3 });
+  const refused = changed(changing(withNull, "c"), 4);
+  expect(refused).toEqual({ ...withNull, newestConfigGeneration: 3 });
+  expect(nextRecord(refused, { ...spec, userConfig: 5 }, 5)).toMatchObject({ configGeneration: 4 });
+});
+
+test("a change of config that is committed is a new generation of the spec, and of the config", () => {
+  const record = changing(firstRecord(spec, "u", 1), "c");
+  expect(record).toMatchObject({ changing: "c", generation: 1, configGeneration: 1, newestConfigGeneration: 2 });
+  const after = changed(record, 7, { spec: { ...spec, userConfig: 1 }, generation: 2 });
+  expect(after).toMatchObject({ generation: 2, configGeneration: 2, revision: 1, updatedAtMs: 7, spec: { userConfig: 1 } });
+  expect(after.changing).toBeUndefined();
+});
+
+test("a rollback takes the config back that its revision had last", () => {
+  const record = nextRecord(firstRecord({ ...spec, userConfig: 1 }, "u", 1), { ...spec, userConfig: 2, version: "2" }, 2);
+  const back = rolledBack(record, { revision: 1, spec: { ...spec, userConfig: 1 } }, 3);
+  expect(back).toMatchObject({ revision: 1, configGeneration: 3, spec: { userConfig: 1, version: "1" } });
 });
 
 test("waits double from one second to one minute, give or take a fifth", () => {

@@ -59,6 +59,7 @@ export class World {
       revision: 1,
       newestRevision: 1,
       configGeneration: 1,
+      newestConfigGeneration: 1,
       createdAtMs: 0,
       updatedAtMs: 0,
     };
@@ -89,6 +90,7 @@ export class World {
       terminatedAtMs,
       answer,
       reason: "",
+      configured: true,
       ongoing,
       routable: answer === "ready",
       drained: ongoing === 0,
@@ -106,6 +108,7 @@ export class World {
         const last = this.decisions.at(-1);
         return last && { ...last, uid: "u", deployment: "app", number: this.decisions.length, atMs: 0 };
       },
+      pending: () => this.records.filter(({ state }) => state === "PENDING"),
       nowMs: this.nowMs,
       actingSinceMs: this.actingSinceMs,
       draw: 0.5,
@@ -169,7 +172,7 @@ export class World {
   #keepRevision(): void {
     const { revision, spec } = this.deployment;
     if (!this.revisions.has(revision))
-      this.revisions.set(revision, { uid: "u", deployment: "app", revision, spec, createdAtMs: this.nowMs });
+      this.revisions.set(revision, { uid: "u", deployment: "app", revision, spec, configGeneration: 1, createdAtMs: this.nowMs });
   }
 
   #apply(action: Action): void {

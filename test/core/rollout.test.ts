@@ -231,7 +231,7 @@ describe("a rollout that fails", () => {
       serveOne();
     }
     expect(world.deployment.revision).toBe(2);
-    advance(32);
+    advance(42);
     expect(world.deployment).toMatchObject({ revision: 1 });
     expect(world.deployment.failedRollout?.cause).toContain("progress_deadline of 30 s");
     world.settle(60);

@@ -23,6 +23,16 @@ export const faultKinds = [
   "slow engine",
   "change amid a look",
   "short resources",
+  "config refused",
+  "config failed",
+  "config taken, not answered",
+  "config not answered",
+  "slow config",
+  "crash amid a change",
+  "killed in PREPARE",
+  "killed in APPLY_ONE",
+  "killed in APPLY_REST",
+  "killed in REVERT",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 export type FaultCounts = Record<FaultKind, number>;

@@ -59,7 +59,7 @@ export class Mishaps {
   #programs(): void {
     const { faults, random, witness, spoilt } = this.#world;
     const healthy = [...witness.ledger.everRan];
-    if (healthy.length > 0 && faults.strikes("revision gone bad", 0.02)) spoilt.add(random.pick(healthy));
+    if (healthy.length > 0 && faults.strikes("revision gone bad", 0.05)) spoilt.add(random.pick(healthy));
   }
 
   #store(): void {

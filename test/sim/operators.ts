@@ -1,11 +1,14 @@
 import { mutate } from "../../src/api/mutations.ts";
 import { revisionWrites } from "../../src/api/revisions.ts";
-import { firstRecord, nextRecord, paused, resumed, revisionBefore, rolledBack } from "../../src/core/change.ts";
+import { changing, firstRecord, nextRecord, paused, resumed, revisionBefore, rolledBack } from "../../src/core/change.ts";
+import type { ConfigChangeRecord } from "../../src/core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../../src/core/deployment.ts";
 import type { Resources } from "../../src/core/resources.ts";
 import type { RolloutPolicy } from "../../src/core/rollout.ts";
 import { silentLog } from "../../src/log/log.ts";
+import { configWrites } from "../../src/store/config-writes.ts";
 import { Mirror } from "../../src/store/mirror.ts";
+import type { Write } from "../../src/store/store.ts";
 import { spec as plainSpec } from "../core/plan-world.ts";
 import { type ProgramKind, programs, type SimulatedWorld } from "./simulated-world.ts";
 import type { WatchedStore } from "./watched.ts";
@@ -51,7 +54,20 @@ export class Operators {
 
   get #updates(): readonly (() => Wish["change"])[] {
     const often = [this.#rollout, this.#scale];
-    return [...often, ...often, ...often, this.#tune, this.#remove, this.#pause, this.#resume, this.#resume, this.#rollback];
+    return [
+      ...often,
+      ...often,
+      ...often,
+      this.#reconfigure,
+      this.#reconfigure,
+      this.#reconfigure,
+      this.#tune,
+      this.#remove,
+      this.#pause,
+      this.#resume,
+      this.#resume,
+      this.#rollback,
+    ];
   }
 
   /** Asks for something new. */
@@ -75,7 +91,10 @@ export class Operators {
   async #try({ name, requestId, change }: Wish): Promise<void> {
     const answer = (after: DeploymentRecord | undefined) => JSON.stringify(after?.generation ?? null);
     try {
-      const beside = (after: DeploymentRecord, before: DeploymentRecord | undefined) => revisionWrites(this.#mirror, after, before);
+      const beside = (after: DeploymentRecord, before: DeploymentRecord | undefined): readonly Write[] => {
+        if (after.changing !== undefined && after.changing !== before?.changing) return [this.#beginWrite(after)];
+        return [...revisionWrites(this.#mirror, after, before), ...configWrites(this.#mirror, after, before, "somebody")];
+      };
       await mutate(this.#store, { name, change, beside, request: { id: requestId, fingerprint: name, answer } });
     } catch {
       this.#open = [...this.#open, { name, requestId, change }];
@@ -88,11 +107,13 @@ export class Operators {
   }
 
   #rollout(): Wish["change"] {
-    const { program, version, resources, numReplicas } = this.#spec();
+    const { program, version, resources, numReplicas, userConfig } = this.#spec();
+    const recolours = this.#world.random.chance(0.3);
     const scales = this.#world.random.chance(0.2);
     const resizes = this.#world.random.chance(0.2);
     return this.#update(({ spec }) => ({
       ...spec,
+      ...(recolours && userConfig !== undefined ? { userConfig } : {}),
       program,
       version,
       numReplicas: scales ? numReplicas : spec.numReplicas,
@@ -108,6 +129,28 @@ export class Operators {
   #tune(): Wish["change"] {
     const { gracefulShutdownTimeoutMs, startupTimeoutMs, rollout } = this.#spec();
     return this.#update(({ spec }) => ({ ...spec, gracefulShutdownTimeoutMs, startupTimeoutMs, rollout }));
+  }
+
+  /** Another config for the replicas that run. */
+  #reconfigure(): Wish["change"] {
+    const id = `change-${this.#wishes}`;
+    return this.#unlessGoing((before) => changing(before, id));
+  }
+
+  #beginWrite(after: DeploymentRecord): Write {
+    const { random } = this.#world;
+    const { uid, changing: id = "", newestConfigGeneration: generation } = after;
+    const { name } = after.spec;
+    const spec = { ...after.spec, userConfig: { colour: id }, maxOngoingRequests: random.pick([5, 5, 9]) };
+    const value: ConfigChangeRecord = {
+      ...{ uid, deployment: name, id, generation, spec },
+      dryRun: random.chance(0.2),
+      author: "somebody",
+      startedAtMs: this.#nowMs,
+      step: "PREPARE",
+      replicas: [],
+    };
+    return { put: "change", key: name, version: this.#mirror.changes().get(name)?.version ?? 0, value };
   }
 
   #pause(): Wish["change"] {
@@ -129,9 +172,10 @@ export class Operators {
     });
   }
 
-  /** A change of a deployment that is there and not being deleted. */
+  /** A change of a deployment that is there, not being deleted, and not being given another config. */
   #unlessGoing(change: (before: DeploymentRecord) => DeploymentRecord): Wish["change"] {
-    return (before) => (before === undefined || before.deletingSinceMs !== undefined ? before : change(before));
+    return (before) =>
+      before === undefined || before.deletingSinceMs !== undefined || before.changing !== undefined ? before : change(before);
   }
 
   #remove(): Wish["change"] {
@@ -157,6 +201,7 @@ export class Operators {
       gracefulShutdownTimeoutMs: random.pick([300, 2_000, 6_000]),
       startupTimeoutMs: random.pick([3_000, 4_000]),
       rollout: this.#policy(),
+      ...(random.chance(0.7) ? { userConfig: { colour: `of ${this.#wishes}` } } : {}),
     };
   }
 

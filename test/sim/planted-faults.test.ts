@@ -1,15 +1,16 @@
 // Goal: each invariant of the simulator can fail. Method: the rule is broken on purpose, by something false between a controller
 // and what it stands on, and within a few histories that invariant, and no other before it, must raise the alarm.
 import { expect, test } from "vitest";
+import type { CallResult, ConfigPhase } from "../../src/core/config-change.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
-import { noContact } from "../../src/loops/replica-port.ts";
+import { type ConfigOrder, noContact } from "../../src/loops/replica-port.ts";
 import type { CommitOptions, Entry, Store, Write } from "../../src/store/store.ts";
 import { runHistory } from "./history.ts";
 import type { Invariant } from "./invariants/facts.ts";
 import type { Sabotage } from "./simulated-controller.ts";
 
-const seedsMax = 400;
+const seedsMax = 1_000;
 
 /** The same object but for some methods. */
 function but<T extends object>(whole: T, methods: Partial<T>): T {
@@ -139,7 +140,10 @@ const losesAChange: Sabotage = {
     but(store, {
       changes: async (after: number, waitMs: number, signal: AbortSignal) => {
         const batch = await store.changes(after, waitMs, signal);
-        return batch.kind === "changes" ? { ...batch, changes: batch.changes.filter(({ revision }) => revision % 50 !== 0) } : batch;
+        if (batch.kind !== "changes") return batch;
+        // Not the last one: who asks for what never comes asks for ever, in no time.
+        const last = batch.changes.at(-1);
+        return { ...batch, changes: batch.changes.filter((change) => change === last || change.revision % 10 !== 0) };
       },
     }),
 };
@@ -160,6 +164,20 @@ const forgetsRequests: Sabotage = {
       recall: async () => undefined,
       commit: (writes: readonly Write[], { epoch }: CommitOptions = {}) => store.commit(writes, epoch === undefined ? {} : { epoch }),
     }),
+};
+
+/** Says that it gave replicas their config, and did not, in one phase. */
+const leavesOut = (phase: ConfigPhase): Sabotage => ({
+  port: (port) =>
+    but(port, {
+      tell: async (replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult> =>
+        order.phase === phase ? { replicaId, kind: "done" } : port.tell(replicaId, order, signal),
+    }),
+});
+
+/** Takes every replica that answers for one that has its config. */
+const trustsThatTheyAreConfigured: Sabotage = {
+  port: (port) => but(port, { contact: (replicaId: string) => ({ ...port.contact(replicaId), invocable: false }) }),
 };
 
 const hearsOfNobody: Sabotage = { port: (port) => but(port, { contact: () => noContact }) };
@@ -186,6 +204,9 @@ test.each<readonly [string, Invariant, () => Sabotage]>([
   ["replicas with requests in work are killed", "I2", () => callsAllDrained],
   ["a controller acts on when its lease is over", "I4", actsForEver],
   ["the store takes writes under an old epoch", "I4", oldEpochsMayWrite],
+  ["replicas are not given the new config", "I5", () => leavesOut("APPLY")],
+  ["replicas do not go back to the old config", "I5", () => leavesOut("REVERT")],
+  ["replicas begin to serve before they have their config", "I5", () => trustsThatTheyAreConfigured],
   ["a leader goes to a version that never ran", "I6", () => goesToUnprovenVersions],
   ["a follower misses a change", "I7", () => losesAChange],
   ["a revision is left out", "I7", () => skipsARevision],

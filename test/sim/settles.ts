@@ -1,4 +1,5 @@
 import { statusOf } from "../../src/core/status.ts";
+import { othersOf } from "./invariants/config.ts";
 import type { Verdict } from "./invariants/facts.ts";
 import type { Operators } from "./operators.ts";
 import type { SimulatedWorld } from "./simulated-world.ts";
@@ -41,6 +42,9 @@ function stateOf(world: SimulatedWorld, name: string): { readonly wrong?: string
   const { program, numReplicas } = deployment.spec;
   const running = replicas.filter((replica) => replica.state === "RUNNING" && replica.revision === deployment.revision);
   const serving = running.filter(({ id }) => world.engine.serves(id) && world.behaviours.of(id).hangsSinceMs === undefined);
+  if (deployment.changing !== undefined) return { excused: false, wrong: `${name} is still being given another config` };
+  const other = othersOf(world, deployment, replicas);
+  if (other !== undefined) return { excused: false, wrong: other };
   if (state === "HEALTHY") {
     const whole = running.length === numReplicas && serving.length === numReplicas;
     return whole ? { excused: false } : { excused: false, wrong: `${name} is HEALTHY with ${serving.length} of ${numReplicas} serving` };

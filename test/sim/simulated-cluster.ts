@@ -2,6 +2,7 @@ import type { Random } from "../../src/clock/clock.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import type { ReplicaRecord, ReplicaState } from "../../src/core/replica.ts";
 import { silentLog } from "../../src/log/log.ts";
+import { wantedConfig } from "../../src/loops/committed.ts";
 import { ReconcileLoop } from "../../src/loops/reconcile-loop.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { Mirror } from "../../src/store/mirror.ts";
@@ -41,7 +42,7 @@ export class SimulatedCluster {
     this.store = store;
     this.mirror = mirror;
     this.engine = new SimulatedEngine({ clock, capacity });
-    this.port = new SimulatedPort(this.engine);
+    this.port = new SimulatedPort({ engine: this.engine, clock, wanted: (replica) => wantedConfig(mirror, replica), epoch: () => epoch });
     this.loop = new ReconcileLoop({
       mirror,
       store,
@@ -68,7 +69,14 @@ export class SimulatedCluster {
   async deploy(name: string, numReplicas: number): Promise<void> {
     const known = await this.store.get("deployment", name);
     const nowMs = this.clock.nowMs();
-    const fresh = { uid: `uid-${name}`, revision: 1, newestRevision: 1, configGeneration: 1, createdAtMs: nowMs };
+    const fresh = {
+      uid: `uid-${name}`,
+      revision: 1,
+      newestRevision: 1,
+      configGeneration: 1,
+      newestConfigGeneration: 1,
+      createdAtMs: nowMs,
+    };
     const value: DeploymentRecord = {
       ...(known?.value ?? fresh),
       spec: { ...spec, name, numReplicas },

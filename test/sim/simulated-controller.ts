@@ -1,6 +1,9 @@
 import type { Random } from "../../src/clock/clock.ts";
+import type { ConfigPhase } from "../../src/core/config-change.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { silentLog } from "../../src/log/log.ts";
+import { wantedConfig } from "../../src/loops/committed.ts";
+import { ConfigChanges } from "../../src/loops/config-changes.ts";
 import { LeaseKeeper } from "../../src/loops/lease-keeper.ts";
 import { ReconcileLoop } from "../../src/loops/reconcile-loop.ts";
 import type { ReplicaPort } from "../../src/loops/replica-port.ts";
@@ -8,7 +11,7 @@ import { Mirror } from "../../src/store/mirror.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { SimulatedClock } from "./simulated-clock.ts";
 import type { SimulatedEngine } from "./simulated-engine.ts";
-import { type Behaviours, SimulatedPort } from "./simulated-port.ts";
+import { type Behaviours, type ConfigCall, SimulatedPort } from "./simulated-port.ts";
 import { type Line, WatchedEngine, WatchedPort, WatchedStore } from "./watched.ts";
 import { Watch, type Witness } from "./witness.ts";
 
@@ -38,6 +41,10 @@ export interface ControllerOptions {
   readonly line: Line;
   readonly witness: Witness;
   readonly sabotage: Sabotage;
+  /** What becomes of a call that gives a replica a config. */
+  readonly configFate: (replicaId: string, phase: ConfigPhase) => ConfigCall;
+  /** Called before a replica is told anything for a change of its deployment's config. */
+  readonly amidChange: (controllerId: string, deployment: string) => void;
 }
 
 /** A controller without its API: the real mirror, lease and loop over what is simulated. */
@@ -47,6 +54,7 @@ export class SimulatedController {
   readonly mirror: Mirror;
   readonly #port: ReplicaPort;
   readonly loop: ReconcileLoop;
+  readonly changes: ConfigChanges;
   readonly keeper: LeaseKeeper;
   readonly #end = new AbortController();
 
@@ -69,26 +77,44 @@ export class SimulatedController {
     const knowsFromMs = clock.nowMs() + introductionMs;
     const heardFrom = (replicaId: string) =>
       clock.nowMs() >= knowsFromMs && (behaviours.of(replicaId).hangsSinceMs ?? knowsFromMs) >= knowsFromMs;
-    const port = new SimulatedPort(engine, behaviours, heardFrom);
+    const epoch = () => (sabotage.epoch ? sabotage.epoch(this.keeper.epoch) : this.keeper.epoch);
+    const wake = () => {
+      this.loop.wake();
+      this.changes.wake();
+    };
+    const port = new SimulatedPort({
+      engine,
+      clock,
+      behaviours,
+      heardFrom,
+      wanted: (replica) => wantedConfig(mirror, replica),
+      epoch,
+      alive: () => line.alive,
+      fate: options.configFate,
+      onChange: wake,
+    });
     this.#port = port;
     const machine = new WatchedEngine(engine, clock, line, witness, watch);
-    this.keeper = new LeaseKeeper({ store, id, clock, log: silentLog, onLead: () => this.loop.wake() });
+    this.keeper = new LeaseKeeper({ store, id, clock, log: silentLog, onLead: wake });
+    const watchedPort = new WatchedPort(sabotage.port?.(port) ?? port, clock, witness, watch, (name) => options.amidChange(id, name));
+    this.changes = new ConfigChanges({ mirror, store, port: watchedPort, epoch, clock, log: silentLog });
     this.loop = new ReconcileLoop({
       mirror: sabotage.mirror?.(mirror) ?? mirror,
       store,
       engine: sabotage.engine?.(machine) ?? machine,
-      port: new WatchedPort(sabotage.port?.(port) ?? port, clock, witness, watch),
-      epoch: () => (sabotage.epoch ? sabotage.epoch(this.keeper.epoch) : this.keeper.epoch),
+      port: watchedPort,
+      epoch,
       moduleHost: ["host"],
       clock,
       random,
       log: silentLog,
     });
-    mirror.subscribe(() => this.loop.wake());
+    mirror.subscribe(wake);
     machine.onExit(() => this.loop.wake());
     clock.after(introductionMs, () => this.loop.wake());
     void this.keeper.run(this.#end.signal);
     void this.loop.run(this.#end.signal);
+    void this.changes.run(this.#end.signal);
   }
 
   /** The replicas that its gateway gives requests to. */

@@ -1,4 +1,9 @@
-import { type Acquaintance, noContact, type ReplicaContact, type ReplicaPort } from "../../src/loops/replica-port.ts";
+import type { Clock } from "../../src/clock/clock.ts";
+import { answerMaxMs, type CallResult, type Config, type ConfigPhase } from "../../src/core/config-change.ts";
+import type { ReplicaRecord } from "../../src/core/replica.ts";
+import type { WantedConfig } from "../../src/loops/committed.ts";
+import { type Acquaintance, type ConfigOrder, noContact, type ReplicaContact, type ReplicaPort } from "../../src/loops/replica-port.ts";
+import { SimulatedConfigs } from "./simulated-configs.ts";
 import type { SimulatedEngine } from "./simulated-engine.ts";
 
 /** How a replica behaves once it serves; what is not said is as in a healthy idle one. */
@@ -30,6 +35,7 @@ const healthy: Behaviour = {
 
 /** How all replicas behave, whoever talks to them. */
 export class Behaviours {
+  readonly configs = new SimulatedConfigs();
   readonly #behaviours = new Map<string, Behaviour>();
 
   of(replicaId: string): Behaviour {
@@ -42,20 +48,48 @@ export class Behaviours {
   }
 }
 
-/** Talks to the processes of a simulated engine, which answer at once: what the port says is so at this moment. */
-export class SimulatedPort implements ReplicaPort {
-  readonly #engine: SimulatedEngine;
-  readonly #behaviours: Behaviours;
+/** What becomes of one call that gives a config: how long it takes (for ever: it is not answered), and what goes wrong. */
+export interface ConfigCall {
+  readonly delayMs: number;
+  readonly fails: boolean;
+  /** It is taken, and that is never heard of. */
+  readonly losesAnswer: boolean;
+  readonly crashes: boolean;
+}
+
+const smooth: ConfigCall = { delayMs: 0, fails: false, losesAnswer: false, crashes: false };
+
+export interface SimulatedPortOptions {
+  readonly engine: SimulatedEngine;
+  readonly clock: Clock;
+  readonly behaviours?: Behaviours;
   /** Whether it has heard of a replica that it met. */
-  readonly #heardFrom: (replicaId: string) => boolean;
+  readonly heardFrom?: (replicaId: string) => boolean;
+  readonly wanted: (replica: ReplicaRecord) => WantedConfig | undefined;
+  readonly epoch: () => number | undefined;
+  /** Whether the controller that talks lives. */
+  readonly alive?: () => boolean;
+  readonly fate?: (replicaId: string, phase: ConfigPhase) => ConfigCall;
+  /** Called when something was learnt. */
+  readonly onChange?: () => void;
+}
+
+/** Talks to the processes of a simulated engine: what it says of them is so at this moment; to take a config takes them a while. */
+export class SimulatedPort implements ReplicaPort {
+  readonly #options: SimulatedPortOptions;
+  readonly #behaviours: Behaviours;
   #met: ReadonlyMap<string, Acquaintance> = new Map();
   /** Those that it has heard of: what they answered last stands, also where nobody is there any more. */
   #heard: ReadonlySet<string> = new Set();
+  /** The generation that each was heard to serve by, and the epoch in which it was last made sure of. */
+  readonly #sure = new Map<string, { readonly generation: number; readonly epoch: number }>();
+  /** One call at a time to each. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #syncing = new Set<string>();
 
-  constructor(engine: SimulatedEngine, behaviours = new Behaviours(), heardFrom: (replicaId: string) => boolean = () => true) {
-    this.#engine = engine;
-    this.#behaviours = behaviours;
-    this.#heardFrom = heardFrom;
+  constructor(options: SimulatedPortOptions) {
+    this.#options = options;
+    this.#behaviours = options.behaviours ?? new Behaviours();
   }
 
   /** The replica behaves so from now on. */
@@ -66,10 +100,86 @@ export class SimulatedPort implements ReplicaPort {
   meet(replicas: readonly Acquaintance[]): void {
     this.#met = new Map(replicas.map((acquaintance) => [acquaintance.replica.id, acquaintance]));
     this.#heard = new Set([...this.#met.keys()].filter((id) => this.#heard.has(id) || this.#hears(id)));
+    for (const id of this.#heard) if (!this.#syncing.has(id)) void this.#sync(id);
+  }
+
+  async tell(replicaId: string, { phase, config, answerMaxMs }: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
+    const { clock } = this.#options;
+    const untilMs = clock.nowMs() + answerMaxMs;
+    while (!signal.aborted && clock.nowMs() < untilMs) {
+      const answer = this.#hears(replicaId) ? await this.#call(replicaId, phase, config, untilMs - clock.nowMs(), signal) : undefined;
+      if (answer === "taken") return { replicaId, kind: "done" };
+      if (answer === "refused") return { replicaId, kind: "refused", message: "no such colour", violations: [] };
+      await clock.sleep(100, signal);
+    }
+    return signal.aborted ? { replicaId, kind: "gone" } : { replicaId, kind: "silent", message: "it did not answer" };
+  }
+
+  /** Brings a replica to the committed config, as a link does. */
+  async #sync(replicaId: string): Promise<void> {
+    const { wanted, epoch, clock, onChange } = this.#options;
+    this.#syncing.add(replicaId);
+    try {
+      for (;;) {
+        const acquaintance = this.#met.get(replicaId);
+        if (acquaintance === undefined || !this.#hears(replicaId)) return;
+        const answer = await this.#inTurn(replicaId, async () => {
+          const { config, changing } = wanted(acquaintance.replica) ?? {};
+          const leaderEpoch = epoch();
+          const sure = this.#sure.get(replicaId);
+          const { state } = this.#met.get(replicaId)?.replica ?? acquaintance.replica;
+          if (config === undefined || changing || leaderEpoch === undefined || (state !== "STARTING" && state !== "RUNNING")) return "idle";
+          if (sure?.generation === config.generation && sure.epoch === leaderEpoch) return "idle";
+          const phase = config.generation > this.#behaviours.configs.of(replicaId).generation ? "APPLY" : "REVERT";
+          return this.#send(replicaId, phase, config, answerMaxMs[phase], new AbortController().signal);
+        });
+        if (answer === "refused") this.behave(replicaId, { answer: "refused", reason: "refused its user_config: no such colour" });
+        if (answer !== "idle") onChange?.();
+        if (answer !== undefined) return;
+        await clock.sleep(100);
+      }
+    } finally {
+      this.#syncing.delete(replicaId);
+    }
+  }
+
+  #call(replicaId: string, phase: ConfigPhase, config: Config, leftMs: number, signal: AbortSignal) {
+    return this.#inTurn(replicaId, () => this.#send(replicaId, phase, config, leftMs, signal));
+  }
+
+  /** Undefined: no answer. */
+  async #send(
+    replicaId: string,
+    phase: ConfigPhase,
+    config: Config,
+    leftMs: number,
+    signal: AbortSignal,
+  ): Promise<"taken" | "refused" | undefined> {
+    const { clock, epoch, engine, alive = () => true, fate = () => smooth } = this.#options;
+    const leaderEpoch = epoch();
+    if (leaderEpoch === undefined || signal.aborted) return undefined;
+    const { delayMs, fails, losesAnswer, crashes } = fate(replicaId, phase);
+    const hangs = () => this.#behaviours.of(replicaId).hangsSinceMs !== undefined;
+    if (delayMs > 0) await clock.sleep(Math.min(delayMs, leftMs), signal);
+    if (!alive()) return new Promise(() => {});
+    if (crashes) engine.end(replicaId, "exit code 4", ["that colour was too much"]);
+    if (delayMs > leftMs || hangs() || !engine.serves(replicaId) || signal.aborted) return undefined;
+    const answer = this.#behaviours.configs.call(replicaId, phase, config, leaderEpoch, fails);
+    if (losesAnswer || answer === "stale") return undefined;
+    const { generation } = this.#behaviours.configs.of(replicaId);
+    this.#sure.set(replicaId, { generation, epoch: phase === "PREPARE" || answer === "refused" ? -1 : leaderEpoch });
+    return answer;
+  }
+
+  async #inTurn<T>(replicaId: string, act: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(replicaId) ?? Promise.resolve()).then(act);
+    this.#turns.set(replicaId, turn);
+    return turn;
   }
 
   #hears(replicaId: string): boolean {
-    return this.#engine.serves(replicaId) && this.#heardFrom(replicaId);
+    const { engine, heardFrom = () => true } = this.#options;
+    return engine.serves(replicaId) && heardFrom(replicaId);
   }
 
   contact(replicaId: string): ReplicaContact {
@@ -78,11 +188,13 @@ export class SimulatedPort implements ReplicaPort {
     if (!this.#hears(replicaId))
       return this.#heard.has(replicaId) ? { ...noContact, answer: this.#behaviours.of(replicaId).answer } : noContact;
     const { ongoing, completed, failed, answer, reason, silent, lateOngoing } = this.#behaviours.of(replicaId);
-    const { replica, deployment } = acquaintance;
+    const { replica } = acquaintance;
+    const configGeneration = this.#sure.get(replicaId)?.generation ?? this.#behaviours.configs.of(replicaId).generation;
     return {
       answer,
       reason,
-      load: silent ? undefined : { ongoing: lateOngoing ?? ongoing, completed, failed, configGeneration: deployment.configGeneration },
+      load: silent ? undefined : { ongoing: lateOngoing ?? ongoing, completed, failed, configGeneration },
+      configGeneration,
       drained: replica.state === "DRAINING" && ongoing === 0 && !silent,
       routable: answer === "ready" && !silent,
       invocable: true,

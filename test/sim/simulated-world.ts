@@ -1,13 +1,14 @@
+import type { ConfigChangeRecord, ConfigPhase } from "../../src/core/config-change.ts";
 import type { Capacity } from "../../src/core/resources.ts";
 import type { Assignment } from "../../src/engine/engine.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import type { Store } from "../../src/store/store.ts";
-import { Faults } from "./faults.ts";
+import { Faults, faultKinds } from "./faults.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import { type Sabotage, SimulatedController } from "./simulated-controller.ts";
 import { type Fate, SimulatedEngine } from "./simulated-engine.ts";
-import { Behaviours } from "./simulated-port.ts";
+import { Behaviours, type ConfigCall } from "./simulated-port.ts";
 import { type Line, WatchedStore } from "./watched.ts";
 import { Witness } from "./witness.ts";
 
@@ -62,7 +63,9 @@ export class SimulatedWorld {
   async startController(): Promise<boolean> {
     const line = this.#line(true);
     const { engine, behaviours, clock, random, witness } = this;
-    const common = { kept: this.#kept, engine, behaviours, clock, random, witness, sabotage: this.#sabotage };
+    const configFate = (replicaId: string, phase: ConfigPhase) => this.#configFate(replicaId, phase);
+    const amidChange = (id: string, deployment: string) => this.#amidChange(id, deployment);
+    const common = { kept: this.#kept, engine, behaviours, clock, random, witness, sabotage: this.#sabotage, configFate, amidChange };
     try {
       const controller = await SimulatedController.open({ ...common, id: `controller-${this.#named++}`, line });
       this.controllers = [...this.controllers, controller];
@@ -75,6 +78,29 @@ export class SimulatedWorld {
   endController(controller: SimulatedController, how: "stop" | "kill"): void {
     this.controllers = this.controllers.filter((other) => other !== controller);
     controller[how]();
+  }
+
+  /** A controller may die at any step of a change. */
+  #amidChange(id: string, deployment: string): void {
+    const controller = this.controllers.find((other) => other.id === id);
+    const change = this.witness.ledger.objects.get(`change/${deployment}`);
+    const step = change === undefined ? undefined : (JSON.parse(change) as ConfigChangeRecord).step;
+    const kind = faultKinds.find((known) => known === `killed in ${step}`);
+    if (controller !== undefined && kind !== undefined && this.faults.strikes(kind, step === "REVERT" ? 0.3 : 0.04))
+      this.endController(controller, "kill");
+  }
+
+  #configFate(_: string, phase: ConfigPhase): ConfigCall {
+    const { faults, random } = this;
+    const fails = phase === "PREPARE" ? faults.strikes("config refused", 0.06) : faults.strikes("config failed", 0.03);
+    const silent = faults.strikes("config not answered", 0.01);
+    const slow = !silent && faults.strikes("slow config", 0.03);
+    return {
+      delayMs: silent ? never : slow ? random.whole(500, 8_000) : random.whole(1, 60),
+      fails,
+      losesAnswer: faults.strikes("config taken, not answered", 0.02),
+      crashes: faults.strikes("crash amid a change", 0.01),
+    };
   }
 
   /** Gives a replica a request that takes so long. */
@@ -101,7 +127,10 @@ export class SimulatedWorld {
   }
 
   #wake(): void {
-    for (const { loop } of this.controllers) loop.wake();
+    for (const { loop, changes } of this.controllers) {
+      loop.wake();
+      changes.wake();
+    }
   }
 
   #capacity(): Capacity {

@@ -1,6 +1,7 @@
+import type { CallResult } from "../../src/core/config-change.ts";
 import { refusal } from "../../src/core/errors.ts";
 import type { Assignment, Engine, EngineReplica, LogLine } from "../../src/engine/engine.ts";
-import type { Acquaintance, ReplicaContact, ReplicaPort } from "../../src/loops/replica-port.ts";
+import type { Acquaintance, ConfigOrder, ReplicaContact, ReplicaPort } from "../../src/loops/replica-port.ts";
 import type { ChangeBatch, CommitOptions, CommitResult, ControllerInfo, Kind, LeaseAnswer, Store, Write } from "../../src/store/store.ts";
 import type { SimulatedClock } from "./simulated-clock.ts";
 import type { Watch, Witness } from "./witness.ts";
@@ -167,11 +168,22 @@ export class WatchedPort implements ReplicaPort {
   readonly #witness: Witness;
   readonly #watch: Watch;
 
-  constructor(port: ReplicaPort, clock: SimulatedClock, witness: Witness, watch: Watch) {
+  readonly #amidChange: (deployment: string) => void;
+
+  /** `amidChange` is called before a replica is told anything for a change of its deployment's config. */
+  constructor(port: ReplicaPort, clock: SimulatedClock, witness: Witness, watch: Watch, amidChange: (deployment: string) => void) {
     this.#port = port;
     this.#clock = clock;
     this.#witness = witness;
     this.#watch = watch;
+    this.#amidChange = amidChange;
+  }
+
+  async tell(replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
+    this.#amidChange(this.#witness.ledger.replicas.get(replicaId)?.deployment ?? "");
+    const result = await this.#port.tell(replicaId, order, signal);
+    this.#witness.told(this.#watch.controller, replicaId, order, result);
+    return result;
   }
 
   meet(replicas: readonly Acquaintance[]): void {

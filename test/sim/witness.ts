@@ -1,7 +1,9 @@
-import type { ReplicaContact } from "../../src/loops/replica-port.ts";
+import type { CallResult } from "../../src/core/config-change.ts";
+import type { ConfigOrder, ReplicaContact } from "../../src/loops/replica-port.ts";
 import type { Mirror, MirrorEvent } from "../../src/store/mirror.ts";
 import type { CommitOptions, Write } from "../../src/store/store.ts";
 import { availability } from "./invariants/availability.ts";
+import { oneConfig } from "./invariants/config.ts";
 import type { Deed, Facts, Invariant, Lease, Look, Verdict } from "./invariants/facts.ts";
 import { grace } from "./invariants/grace.ts";
 import { actsUnderLease, epochsGrow, writesUnderLease } from "./invariants/leadership.ts";
@@ -81,7 +83,7 @@ export class Witness {
 
   committed(writes: readonly Write[], options: CommitOptions, revisions: readonly number[], look: Look | undefined): void {
     const written = { writes, options, revisions, look };
-    for (const check of [writesUnderLease, availability, allocation, rollback]) this.raise(check(this.#facts, written));
+    for (const check of [writesUnderLease, availability, allocation, rollback, oneConfig]) this.raise(check(this.#facts, written));
     this.#checkRevisions(revisions);
     this.#checkRequest(options);
     if (look !== undefined) this.deeds += writes.filter((write) => "put" in write).length;
@@ -93,6 +95,13 @@ export class Witness {
   replayed(requestId: string, answer: string): void {
     const first = this.#answers.get(requestId);
     if (first !== answer) this.raise({ invariant: "I9", text: `request ${requestId} answered ${answer}, at first ${first}` });
+  }
+
+  /** A replica was told a config, or was not reached. */
+  told(controller: string, replicaId: string, { phase, config }: ConfigOrder, { kind }: CallResult): void {
+    this.#trace(
+      `${controller} told ${replicaId} ${phase} ${config.generation}: ${kind}; it is at ${JSON.stringify(this.#behaviours.configs.of(replicaId))}`,
+    );
   }
 
   deed(deed: Deed): void {
@@ -153,7 +162,9 @@ function describe(write: Write): string {
   const { put, key, value } = write;
   if (put === "replica") return `${key} r${value.revision} ${value.state} ${value.message.split("\n")[0]}`;
   if (put === "deployment")
-    return `deployment ${key} n=${value.spec.numReplicas} r${value.revision} ${value.spec.version}${value.deletingSinceMs ? " deleting" : ""}${value.pausedSinceMs ? " paused" : ""}${value.failedRollout ? " failed" : ""} ${JSON.stringify(value.spec.rollout)}`;
+    return `deployment ${key} n=${value.spec.numReplicas} r${value.revision} ${value.spec.version}${value.deletingSinceMs ? " deleting" : ""}${value.pausedSinceMs ? " paused" : ""}${value.failedRollout ? " failed" : ""}${value.changing ? ` changing ${value.changing}` : ""} g${value.configGeneration} ${JSON.stringify(value.spec.userConfig)} ${JSON.stringify(value.spec.rollout)}`;
+  if (put === "change")
+    return `change ${key} ${value.id} g${value.generation} ${value.step} ${value.replicas.map(({ replicaId, outcome }) => `${replicaId}:${outcome}`)}`;
   if (put === "decision") return `decision ${key} ${value.summary} [${value.bound}]`;
   return `${put} ${key} ${JSON.stringify(value)}`;
 }

@@ -7,15 +7,15 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Deployment, DeploymentSpec, Replica, Resources } from "./deployment_pb.ts";
 import { file_drover_v1_deployment } from "./deployment_pb.ts";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Timestamp, Value } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file drover/v1/controller_service.proto.
  */
 export const file_drover_v1_controller_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJkcm92ZXIvdjEvY29udHJvbGxlcl9zZXJ2aWNlLnByb3RvEglkcm92ZXIudjEiuAEKDURlcGxveVJlcXVlc3QSLwoEc3BlYxgBIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0IGukgDyAEBEhUKDXZhbGlkYXRlX29ubHkYAiABKAgSHAoKcmVxdWVzdF9pZBgDIAEoCUIIukgFcgMYgAESKQoTZXhwZWN0ZWRfZ2VuZXJhdGlvbhgEIAEoA0IHukgEIgIoAEgAiAEBQhYKFF9leHBlY3RlZF9nZW5lcmF0aW9uIl4KC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEiEKBmVmZmVjdBgCIAEoDjIRLmRyb3Zlci52MS5FZmZlY3QSDgoGYmVmb3JlGAMgASgJEg0KBWFmdGVyGAQgASgJIocBCg5EZXBsb3lSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSIQoGZWZmZWN0GAIgASgOMhEuZHJvdmVyLnYxLkVmZmVjdBInCgdjaGFuZ2VzGAMgAygLMhYuZHJvdmVyLnYxLkZpZWxkQ2hhbmdlIokBCgxBcHBseVJlcXVlc3QSNQoFc3BlY3MYASADKAsyGS5kcm92ZXIudjEuRGVwbG95bWVudFNwZWNCC7pICJIBBQgBEPQDEg0KBXBydW5lGAIgASgIEhUKDXZhbGlkYXRlX29ubHkYAyABKAgSHAoKcmVxdWVzdF9pZBgEIAEoCUIIukgFcgMYgAEiSwoNQXBwbHlSZXNwb25zZRIqCgdyZXN1bHRzGAEgAygLMhkuZHJvdmVyLnYxLkRlcGxveVJlc3BvbnNlEg4KBnBydW5lZBgCIAMoCSItChRHZXREZXBsb3ltZW50UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABIkIKFUdldERlcGxveW1lbnRSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQiVQoWTGlzdERlcGxveW1lbnRzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAgiXgoXTGlzdERlcGxveW1lbnRzUmVzcG9uc2USKgoLZGVwbG95bWVudHMYASADKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiRwoXRGVsZXRlRGVwbG95bWVudFJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIVCg1hbGxvd19taXNzaW5nGAIgASgIIkUKGERlbGV0ZURlcGxveW1lbnRSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQiVQoXV2F0Y2hEZXBsb3ltZW50c1JlcXVlc3QSGAoFbmFtZXMYASADKAlCCbpIBpIBAxDoBxIgCg9yZXN1bWVfcmV2aXNpb24YAiABKANCB7pIBCICKAAirQEKGFdhdGNoRGVwbG95bWVudHNSZXNwb25zZRIzChJkZXBsb3ltZW50X3VwZGF0ZWQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudEgAEhwKEmRlcGxveW1lbnRfZGVsZXRlZBgCIAEoCUgAEiMKBnN5bmNlZBgDIAEoCzIRLmRyb3Zlci52MS5TeW5jZWRIABIQCghyZXZpc2lvbhgEIAEoA0IHCgVldmVudCIICgZTeW5jZWQiYAoMU2NhbGVSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAESKAoMbnVtX3JlcGxpY2FzGAIgASgFQg26SArIAQEaBRiQTigASACIAQFCDwoNX251bV9yZXBsaWNhcyI6Cg1TY2FsZVJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCItChRMaXN0UmV2aXNpb25zUmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABIj8KFUxpc3RSZXZpc2lvbnNSZXNwb25zZRImCglyZXZpc2lvbnMYASADKAsyEy5kcm92ZXIudjEuUmV2aXNpb24itgEKCFJldmlzaW9uEhAKCHJldmlzaW9uGAEgASgDEicKBHNwZWMYAiABKAsyGS5kcm92ZXIudjEuRGVwbG95bWVudFNwZWMSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2N1cnJlbnQYBCABKAgSEwoLd2FzX2hlYWx0aHkYBSABKAgSGAoQcnVubmluZ19yZXBsaWNhcxgGIAEoBSJDCg9Sb2xsYmFja1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIZCghyZXZpc2lvbhgCIAEoA0IHukgEIgIoACI9ChBSb2xsYmFja1Jlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCIsChNQYXVzZVJvbGxvdXRSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiQQoUUGF1c2VSb2xsb3V0UmVzcG9uc2USKQoKZGVwbG95bWVudBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50Ii0KFFJlc3VtZVJvbGxvdXRSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiQgoVUmVzdW1lUm9sbG91dFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJqChRMaXN0RGVjaXNpb25zUmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAxiACCJYChVMaXN0RGVjaXNpb25zUmVzcG9uc2USJgoJZGVjaXNpb25zGAEgAygLMhMuZHJvdmVyLnYxLkRlY2lzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIuChVXYXRjaERlY2lzaW9uc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQASI/ChZXYXRjaERlY2lzaW9uc1Jlc3BvbnNlEiUKCGRlY2lzaW9uGAEgASgLMhMuZHJvdmVyLnYxLkRlY2lzaW9uIqsCCghEZWNpc2lvbhISCgpkZXBsb3ltZW50GAEgASgJEg4KBm51bWJlchgCIAEoAxIoCgR0aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgZzb3VyY2UYBCABKA4yGS5kcm92ZXIudjEuRGVjaXNpb25Tb3VyY2USDwoHc3VtbWFyeRgFIAEoCRINCgVib3VuZBgGIAEoCRIvCgZpbnB1dHMYByADKAsyHy5kcm92ZXIudjEuRGVjaXNpb24uSW5wdXRzRW50cnkSJgoFcnVsZXMYCCADKAsyFy5kcm92ZXIudjEuRGVjaXNpb25SdWxlGi0KC0lucHV0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiPAoMRGVjaXNpb25SdWxlEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAESDwoHbWVhbmluZxgDIAEoCSJmChNMaXN0UmVwbGljYXNSZXF1ZXN0EhIKCmRlcGxveW1lbnQYASABKAkSHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGIAIIlUKFExpc3RSZXBsaWNhc1Jlc3BvbnNlEiQKCHJlcGxpY2FzGAEgAygLMhIuZHJvdmVyLnYxLlJlcGxpY2ESFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIocBChBXYXRjaExvZ3NSZXF1ZXN0EhsKCmRlcGxveW1lbnQYASABKAlCB7pIBHICEAESEgoKcmVwbGljYV9pZBgCIAEoCRIjCgp0YWlsX2xpbmVzGAMgASgFQgq6SAcaBRiQTigASACIAQESDgoGZm9sbG93GAQgASgIQg0KC190YWlsX2xpbmVzIlsKEVdhdGNoTG9nc1Jlc3BvbnNlEhIKCnJlcGxpY2FfaWQYASABKAkSJAoGc3RyZWFtGAIgASgOMhQuZHJvdmVyLnYxLkxvZ1N0cmVhbRIMCgRsaW5lGAMgASgJIhMKEUdldENsdXN0ZXJSZXF1ZXN0Is8BChJHZXRDbHVzdGVyUmVzcG9uc2USJgoIY2FwYWNpdHkYASABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEicKCWFsbG9jYXRlZBgCIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSKgoHcGVuZGluZxgDIAMoCzIZLmRyb3Zlci52MS5QZW5kaW5nUmVwbGljYRIqCgtjb250cm9sbGVycxgEIAMoCzIVLmRyb3Zlci52MS5Db250cm9sbGVyEhAKCHJldmlzaW9uGAUgASgDInIKDlBlbmRpbmdSZXBsaWNhEhIKCnJlcGxpY2FfaWQYASABKAkSEgoKZGVwbG95bWVudBgCIAEoCRInCglyZXNvdXJjZXMYAyABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEg8KB21lc3NhZ2UYBCABKAkicgoKQ29udHJvbGxlchIVCg1jb250cm9sbGVyX2lkGAEgASgJEg4KBmxlYWRlchgCIAEoCBINCgVlcG9jaBgDIAEoAxIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpWCgZFZmZlY3QSFgoSRUZGRUNUX1VOU1BFQ0lGSUVEEAASDwoLRUZGRUNUX05PTkUQARIPCgtFRkZFQ1RfTElWRRACEhIKDkVGRkVDVF9ST0xMT1VUEAQqTgoORGVjaXNpb25Tb3VyY2USHwobREVDSVNJT05fU09VUkNFX1VOU1BFQ0lGSUVEEAASGwoXREVDSVNJT05fU09VUkNFX1JPTExPVVQQASpVCglMb2dTdHJlYW0SGgoWTE9HX1NUUkVBTV9VTlNQRUNJRklFRBAAEhUKEUxPR19TVFJFQU1fU1RET1VUEAESFQoRTE9HX1NUUkVBTV9TVERFUlIQAjKyCgoRQ29udHJvbGxlclNlcnZpY2USPQoGRGVwbG95EhguZHJvdmVyLnYxLkRlcGxveVJlcXVlc3QaGS5kcm92ZXIudjEuRGVwbG95UmVzcG9uc2USOgoFQXBwbHkSFy5kcm92ZXIudjEuQXBwbHlSZXF1ZXN0GhguZHJvdmVyLnYxLkFwcGx5UmVzcG9uc2USVwoNR2V0RGVwbG95bWVudBIfLmRyb3Zlci52MS5HZXREZXBsb3ltZW50UmVxdWVzdBogLmRyb3Zlci52MS5HZXREZXBsb3ltZW50UmVzcG9uc2UiA5ACARJdCg9MaXN0RGVwbG95bWVudHMSIS5kcm92ZXIudjEuTGlzdERlcGxveW1lbnRzUmVxdWVzdBoiLmRyb3Zlci52MS5MaXN0RGVwbG95bWVudHNSZXNwb25zZSIDkAIBElsKEERlbGV0ZURlcGxveW1lbnQSIi5kcm92ZXIudjEuRGVsZXRlRGVwbG95bWVudFJlcXVlc3QaIy5kcm92ZXIudjEuRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEmIKEFdhdGNoRGVwbG95bWVudHMSIi5kcm92ZXIudjEuV2F0Y2hEZXBsb3ltZW50c1JlcXVlc3QaIy5kcm92ZXIudjEuV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlIgOQAgEwARI6CgVTY2FsZRIXLmRyb3Zlci52MS5TY2FsZVJlcXVlc3QaGC5kcm92ZXIudjEuU2NhbGVSZXNwb25zZRJXCg1MaXN0UmV2aXNpb25zEh8uZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXF1ZXN0GiAuZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZSIDkAIBEkMKCFJvbGxiYWNrEhouZHJvdmVyLnYxLlJvbGxiYWNrUmVxdWVzdBobLmRyb3Zlci52MS5Sb2xsYmFja1Jlc3BvbnNlEk8KDFBhdXNlUm9sbG91dBIeLmRyb3Zlci52MS5QYXVzZVJvbGxvdXRSZXF1ZXN0Gh8uZHJvdmVyLnYxLlBhdXNlUm9sbG91dFJlc3BvbnNlElIKDVJlc3VtZVJvbGxvdXQSHy5kcm92ZXIudjEuUmVzdW1lUm9sbG91dFJlcXVlc3QaIC5kcm92ZXIudjEuUmVzdW1lUm9sbG91dFJlc3BvbnNlElcKDUxpc3REZWNpc2lvbnMSHy5kcm92ZXIudjEuTGlzdERlY2lzaW9uc1JlcXVlc3QaIC5kcm92ZXIudjEuTGlzdERlY2lzaW9uc1Jlc3BvbnNlIgOQAgESXAoOV2F0Y2hEZWNpc2lvbnMSIC5kcm92ZXIudjEuV2F0Y2hEZWNpc2lvbnNSZXF1ZXN0GiEuZHJvdmVyLnYxLldhdGNoRGVjaXNpb25zUmVzcG9uc2UiA5ACATABElQKDExpc3RSZXBsaWNhcxIeLmRyb3Zlci52MS5MaXN0UmVwbGljYXNSZXF1ZXN0Gh8uZHJvdmVyLnYxLkxpc3RSZXBsaWNhc1Jlc3BvbnNlIgOQAgESTQoJV2F0Y2hMb2dzEhsuZHJvdmVyLnYxLldhdGNoTG9nc1JlcXVlc3QaHC5kcm92ZXIudjEuV2F0Y2hMb2dzUmVzcG9uc2UiA5ACATABEk4KCkdldENsdXN0ZXISHC5kcm92ZXIudjEuR2V0Q2x1c3RlclJlcXVlc3QaHS5kcm92ZXIudjEuR2V0Q2x1c3RlclJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_drover_v1_deployment, file_google_protobuf_timestamp]);
+  fileDesc("CiJkcm92ZXIvdjEvY29udHJvbGxlcl9zZXJ2aWNlLnByb3RvEglkcm92ZXIudjEiuAEKDURlcGxveVJlcXVlc3QSLwoEc3BlYxgBIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0IGukgDyAEBEhUKDXZhbGlkYXRlX29ubHkYAiABKAgSHAoKcmVxdWVzdF9pZBgDIAEoCUIIukgFcgMYgAESKQoTZXhwZWN0ZWRfZ2VuZXJhdGlvbhgEIAEoA0IHukgEIgIoAEgAiAEBQhYKFF9leHBlY3RlZF9nZW5lcmF0aW9uIl4KC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEiEKBmVmZmVjdBgCIAEoDjIRLmRyb3Zlci52MS5FZmZlY3QSDgoGYmVmb3JlGAMgASgJEg0KBWFmdGVyGAQgASgJIrkBCg5EZXBsb3lSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSIQoGZWZmZWN0GAIgASgOMhEuZHJvdmVyLnYxLkVmZmVjdBInCgdjaGFuZ2VzGAMgAygLMhYuZHJvdmVyLnYxLkZpZWxkQ2hhbmdlEjAKCHJlcGxpY2FzGAQgAygLMh4uZHJvdmVyLnYxLlJlY29uZmlndXJlZFJlcGxpY2EiiQEKDEFwcGx5UmVxdWVzdBI1CgVzcGVjcxgBIAMoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0ILukgIkgEFCAEQ9AMSDQoFcHJ1bmUYAiABKAgSFQoNdmFsaWRhdGVfb25seRgDIAEoCBIcCgpyZXF1ZXN0X2lkGAQgASgJQgi6SAVyAxiAASJLCg1BcHBseVJlc3BvbnNlEioKB3Jlc3VsdHMYASADKAsyGS5kcm92ZXIudjEuRGVwbG95UmVzcG9uc2USDgoGcHJ1bmVkGAIgAygJIi0KFEdldERlcGxveW1lbnRSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiQgoVR2V0RGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChZMaXN0RGVwbG95bWVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACCJeChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIqCgtkZXBsb3ltZW50cxgBIAMoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJHChdEZWxldGVEZXBsb3ltZW50UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKDWFsbG93X21pc3NpbmcYAiABKAgiRQoYRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChdXYXRjaERlcGxveW1lbnRzUmVxdWVzdBIYCgVuYW1lcxgBIAMoCUIJukgGkgEDEOgHEiAKD3Jlc3VtZV9yZXZpc2lvbhgCIAEoA0IHukgEIgIoACKtAQoYV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlEjMKEmRlcGxveW1lbnRfdXBkYXRlZBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50SAASHAoSZGVwbG95bWVudF9kZWxldGVkGAIgASgJSAASIwoGc3luY2VkGAMgASgLMhEuZHJvdmVyLnYxLlN5bmNlZEgAEhAKCHJldmlzaW9uGAQgASgDQgcKBWV2ZW50IggKBlN5bmNlZCJgCgxTY2FsZVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIoCgxudW1fcmVwbGljYXMYAiABKAVCDbpICsgBARoFGJBOKABIAIgBAUIPCg1fbnVtX3JlcGxpY2FzIjoKDVNjYWxlUmVzcG9uc2USKQoKZGVwbG95bWVudBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50IrACChJSZWNvbmZpZ3VyZVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIrCgt1c2VyX2NvbmZpZxgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIcCgpyZXF1ZXN0X2lkGAMgASgJQgi6SAVyAxiAARIVCg12YWxpZGF0ZV9vbmx5GAQgASgIEh4KDXRvX2dlbmVyYXRpb24YBSABKANCB7pIBCICKAA6gAG6SH0aewoWcmVjb25maWd1cmUub25lX2NvbmZpZxIuc2V0IHVzZXJfY29uZmlnIG9yIHRvX2dlbmVyYXRpb24sIGFuZCBub3QgYm90aBoxaGFzKHRoaXMudXNlcl9jb25maWcpICE9ICh0aGlzLnRvX2dlbmVyYXRpb24gPiAwKSKNAQoTUmVjb25maWd1cmVSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSGQoRY29uZmlnX2dlbmVyYXRpb24YAiABKAMSMAoIcmVwbGljYXMYAyADKAsyHi5kcm92ZXIudjEuUmVjb25maWd1cmVkUmVwbGljYSJqChNSZWNvbmZpZ3VyZWRSZXBsaWNhEhIKCnJlcGxpY2FfaWQYASABKAkSLgoHb3V0Y29tZRgCIAEoDjIdLmRyb3Zlci52MS5SZWNvbmZpZ3VyZU91dGNvbWUSDwoHbWVzc2FnZRgDIAEoCSIrChJMaXN0Q29uZmlnc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQASI5ChNMaXN0Q29uZmlnc1Jlc3BvbnNlEiIKB2NvbmZpZ3MYASADKAsyES5kcm92ZXIudjEuQ29uZmlnIssBCgZDb25maWcSGQoRY29uZmlnX2dlbmVyYXRpb24YASABKAMSKwoLdXNlcl9jb25maWcYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSHAoUbWF4X29uZ29pbmdfcmVxdWVzdHMYAyABKAUSEAoIcmV2aXNpb24YBCABKAMSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGYXV0aG9yGAYgASgJEg8KB2N1cnJlbnQYByABKAgiLQoUTGlzdFJldmlzaW9uc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQASI/ChVMaXN0UmV2aXNpb25zUmVzcG9uc2USJgoJcmV2aXNpb25zGAEgAygLMhMuZHJvdmVyLnYxLlJldmlzaW9uIrYBCghSZXZpc2lvbhIQCghyZXZpc2lvbhgBIAEoAxInCgRzcGVjGAIgASgLMhkuZHJvdmVyLnYxLkRlcGxveW1lbnRTcGVjEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdjdXJyZW50GAQgASgIEhMKC3dhc19oZWFsdGh5GAUgASgIEhgKEHJ1bm5pbmdfcmVwbGljYXMYBiABKAUiQwoPUm9sbGJhY2tSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAESGQoIcmV2aXNpb24YAiABKANCB7pIBCICKAAiPQoQUm9sbGJhY2tSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQiLAoTUGF1c2VSb2xsb3V0UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABIkEKFFBhdXNlUm9sbG91dFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCItChRSZXN1bWVSb2xsb3V0UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABIkIKFVJlc3VtZVJvbGxvdXRSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQiagoUTGlzdERlY2lzaW9uc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgiWAoVTGlzdERlY2lzaW9uc1Jlc3BvbnNlEiYKCWRlY2lzaW9ucxgBIAMoCzITLmRyb3Zlci52MS5EZWNpc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiLgoVV2F0Y2hEZWNpc2lvbnNSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiPwoWV2F0Y2hEZWNpc2lvbnNSZXNwb25zZRIlCghkZWNpc2lvbhgBIAEoCzITLmRyb3Zlci52MS5EZWNpc2lvbiKrAgoIRGVjaXNpb24SEgoKZGVwbG95bWVudBgBIAEoCRIOCgZudW1iZXIYAiABKAMSKAoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoGc291cmNlGAQgASgOMhkuZHJvdmVyLnYxLkRlY2lzaW9uU291cmNlEg8KB3N1bW1hcnkYBSABKAkSDQoFYm91bmQYBiABKAkSLwoGaW5wdXRzGAcgAygLMh8uZHJvdmVyLnYxLkRlY2lzaW9uLklucHV0c0VudHJ5EiYKBXJ1bGVzGAggAygLMhcuZHJvdmVyLnYxLkRlY2lzaW9uUnVsZRotCgtJbnB1dHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIjwKDERlY2lzaW9uUnVsZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgBEg8KB21lYW5pbmcYAyABKAkiZgoTTGlzdFJlcGxpY2FzUmVxdWVzdBISCgpkZXBsb3ltZW50GAEgASgJEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAxiACCJVChRMaXN0UmVwbGljYXNSZXNwb25zZRIkCghyZXBsaWNhcxgBIAMoCzISLmRyb3Zlci52MS5SZXBsaWNhEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKHAQoQV2F0Y2hMb2dzUmVxdWVzdBIbCgpkZXBsb3ltZW50GAEgASgJQge6SARyAhABEhIKCnJlcGxpY2FfaWQYAiABKAkSIwoKdGFpbF9saW5lcxgDIAEoBUIKukgHGgUYkE4oAEgAiAEBEg4KBmZvbGxvdxgEIAEoCEINCgtfdGFpbF9saW5lcyJbChFXYXRjaExvZ3NSZXNwb25zZRISCgpyZXBsaWNhX2lkGAEgASgJEiQKBnN0cmVhbRgCIAEoDjIULmRyb3Zlci52MS5Mb2dTdHJlYW0SDAoEbGluZRgDIAEoCSITChFHZXRDbHVzdGVyUmVxdWVzdCLPAQoSR2V0Q2x1c3RlclJlc3BvbnNlEiYKCGNhcGFjaXR5GAEgASgLMhQuZHJvdmVyLnYxLlJlc291cmNlcxInCglhbGxvY2F0ZWQYAiABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEioKB3BlbmRpbmcYAyADKAsyGS5kcm92ZXIudjEuUGVuZGluZ1JlcGxpY2ESKgoLY29udHJvbGxlcnMYBCADKAsyFS5kcm92ZXIudjEuQ29udHJvbGxlchIQCghyZXZpc2lvbhgFIAEoAyJyCg5QZW5kaW5nUmVwbGljYRISCgpyZXBsaWNhX2lkGAEgASgJEhIKCmRlcGxveW1lbnQYAiABKAkSJwoJcmVzb3VyY2VzGAMgASgLMhQuZHJvdmVyLnYxLlJlc291cmNlcxIPCgdtZXNzYWdlGAQgASgJInIKCkNvbnRyb2xsZXISFQoNY29udHJvbGxlcl9pZBgBIAEoCRIOCgZsZWFkZXIYAiABKAgSDQoFZXBvY2gYAyABKAMSLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqbgoGRWZmZWN0EhYKEkVGRkVDVF9VTlNQRUNJRklFRBAAEg8KC0VGRkVDVF9OT05FEAESDwoLRUZGRUNUX0xJVkUQAhIWChJFRkZFQ1RfUkVDT05GSUdVUkUQAxISCg5FRkZFQ1RfUk9MTE9VVBAEKuEBChJSZWNvbmZpZ3VyZU91dGNvbWUSIwofUkVDT05GSUdVUkVfT1VUQ09NRV9VTlNQRUNJRklFRBAAEiAKHFJFQ09ORklHVVJFX09VVENPTUVfQUNDRVBURUQQARIfChtSRUNPTkZJR1VSRV9PVVRDT01FX0FQUExJRUQQAhIfChtSRUNPTkZJR1VSRV9PVVRDT01FX1JFRlVTRUQQAxIgChxSRUNPTkZJR1VSRV9PVVRDT01FX1JFVkVSVEVEEAQSIAocUkVDT05GSUdVUkVfT1VUQ09NRV9SRVBMQUNFRBAFKk4KDkRlY2lzaW9uU291cmNlEh8KG0RFQ0lTSU9OX1NPVVJDRV9VTlNQRUNJRklFRBAAEhsKF0RFQ0lTSU9OX1NPVVJDRV9ST0xMT1VUEAEqVQoJTG9nU3RyZWFtEhoKFkxPR19TVFJFQU1fVU5TUEVDSUZJRUQQABIVChFMT0dfU1RSRUFNX1NURE9VVBABEhUKEUxPR19TVFJFQU1fU1RERVJSEAIy0wsKEUNvbnRyb2xsZXJTZXJ2aWNlEj0KBkRlcGxveRIYLmRyb3Zlci52MS5EZXBsb3lSZXF1ZXN0GhkuZHJvdmVyLnYxLkRlcGxveVJlc3BvbnNlEjoKBUFwcGx5EhcuZHJvdmVyLnYxLkFwcGx5UmVxdWVzdBoYLmRyb3Zlci52MS5BcHBseVJlc3BvbnNlElcKDUdldERlcGxveW1lbnQSHy5kcm92ZXIudjEuR2V0RGVwbG95bWVudFJlcXVlc3QaIC5kcm92ZXIudjEuR2V0RGVwbG95bWVudFJlc3BvbnNlIgOQAgESXQoPTGlzdERlcGxveW1lbnRzEiEuZHJvdmVyLnYxLkxpc3REZXBsb3ltZW50c1JlcXVlc3QaIi5kcm92ZXIudjEuTGlzdERlcGxveW1lbnRzUmVzcG9uc2UiA5ACARJbChBEZWxldGVEZXBsb3ltZW50EiIuZHJvdmVyLnYxLkRlbGV0ZURlcGxveW1lbnRSZXF1ZXN0GiMuZHJvdmVyLnYxLkRlbGV0ZURlcGxveW1lbnRSZXNwb25zZRJiChBXYXRjaERlcGxveW1lbnRzEiIuZHJvdmVyLnYxLldhdGNoRGVwbG95bWVudHNSZXF1ZXN0GiMuZHJvdmVyLnYxLldhdGNoRGVwbG95bWVudHNSZXNwb25zZSIDkAIBMAESOgoFU2NhbGUSFy5kcm92ZXIudjEuU2NhbGVSZXF1ZXN0GhguZHJvdmVyLnYxLlNjYWxlUmVzcG9uc2USTAoLUmVjb25maWd1cmUSHS5kcm92ZXIudjEuUmVjb25maWd1cmVSZXF1ZXN0Gh4uZHJvdmVyLnYxLlJlY29uZmlndXJlUmVzcG9uc2USUQoLTGlzdENvbmZpZ3MSHS5kcm92ZXIudjEuTGlzdENvbmZpZ3NSZXF1ZXN0Gh4uZHJvdmVyLnYxLkxpc3RDb25maWdzUmVzcG9uc2UiA5ACARJXCg1MaXN0UmV2aXNpb25zEh8uZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXF1ZXN0GiAuZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZSIDkAIBEkMKCFJvbGxiYWNrEhouZHJvdmVyLnYxLlJvbGxiYWNrUmVxdWVzdBobLmRyb3Zlci52MS5Sb2xsYmFja1Jlc3BvbnNlEk8KDFBhdXNlUm9sbG91dBIeLmRyb3Zlci52MS5QYXVzZVJvbGxvdXRSZXF1ZXN0Gh8uZHJvdmVyLnYxLlBhdXNlUm9sbG91dFJlc3BvbnNlElIKDVJlc3VtZVJvbGxvdXQSHy5kcm92ZXIudjEuUmVzdW1lUm9sbG91dFJlcXVlc3QaIC5kcm92ZXIudjEuUmVzdW1lUm9sbG91dFJlc3BvbnNlElcKDUxpc3REZWNpc2lvbnMSHy5kcm92ZXIudjEuTGlzdERlY2lzaW9uc1JlcXVlc3QaIC5kcm92ZXIudjEuTGlzdERlY2lzaW9uc1Jlc3BvbnNlIgOQAgESXAoOV2F0Y2hEZWNpc2lvbnMSIC5kcm92ZXIudjEuV2F0Y2hEZWNpc2lvbnNSZXF1ZXN0GiEuZHJvdmVyLnYxLldhdGNoRGVjaXNpb25zUmVzcG9uc2UiA5ACATABElQKDExpc3RSZXBsaWNhcxIeLmRyb3Zlci52MS5MaXN0UmVwbGljYXNSZXF1ZXN0Gh8uZHJvdmVyLnYxLkxpc3RSZXBsaWNhc1Jlc3BvbnNlIgOQAgESTQoJV2F0Y2hMb2dzEhsuZHJvdmVyLnYxLldhdGNoTG9nc1JlcXVlc3QaHC5kcm92ZXIudjEuV2F0Y2hMb2dzUmVzcG9uc2UiA5ACATABEk4KCkdldENsdXN0ZXISHC5kcm92ZXIudjEuR2V0Q2x1c3RlclJlcXVlc3QaHS5kcm92ZXIudjEuR2V0Q2x1c3RlclJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_drover_v1_deployment, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * The request of `Deploy`.
@@ -131,6 +131,13 @@ export type DeployResponse = Message<"drover.v1.DeployResponse"> & {
    * @generated from field: repeated drover.v1.FieldChange changes = 3;
    */
   changes: FieldChange[];
+
+  /**
+   * For a `RECONFIGURE`: what each replica made of it.
+   *
+   * @generated from field: repeated drover.v1.ReconfiguredReplica replicas = 4;
+   */
+  replicas: ReconfiguredReplica[];
 };
 
 /**
@@ -503,6 +510,235 @@ export const ScaleResponseSchema: GenMessage<ScaleResponse> = /*@__PURE__*/
   messageDesc(file_drover_v1_controller_service, 15);
 
 /**
+ * The request of `Reconfigure`.
+ *
+ * @generated from message drover.v1.ReconfigureRequest
+ */
+export type ReconfigureRequest = Message<"drover.v1.ReconfigureRequest"> & {
+  /**
+   * The deployment's name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The config wanted: any JSON value, at most 1 MiB as JSON. Required, unless
+   * `to_generation` is set.
+   *
+   * @generated from field: google.protobuf.Value user_config = 2;
+   */
+  userConfig?: Value | undefined;
+
+  /**
+   * Makes a retry safe: with the same id within 24 hours, the first answer is
+   * given again. 128 characters at most; empty: none.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+
+  /**
+   * Ask every replica whether it could serve by it, and change nothing.
+   *
+   * @generated from field: bool validate_only = 4;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Go back to the config of this generation, one of `ListConfigs`; 0: to
+   * `user_config`.
+   *
+   * @generated from field: int64 to_generation = 5;
+   */
+  toGeneration: bigint;
+};
+
+/**
+ * Describes the message drover.v1.ReconfigureRequest.
+ * Use `create(ReconfigureRequestSchema)` to create a new message.
+ */
+export const ReconfigureRequestSchema: GenMessage<ReconfigureRequest> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 16);
+
+/**
+ * The response of `Reconfigure`.
+ *
+ * @generated from message drover.v1.ReconfigureResponse
+ */
+export type ReconfigureResponse = Message<"drover.v1.ReconfigureResponse"> & {
+  /**
+   * The deployment as it is now.
+   *
+   * @generated from field: drover.v1.Deployment deployment = 1;
+   */
+  deployment?: Deployment | undefined;
+
+  /**
+   * The generation of the config that all replicas serve by now.
+   *
+   * @generated from field: int64 config_generation = 2;
+   */
+  configGeneration: bigint;
+
+  /**
+   * What each replica made of it.
+   *
+   * @generated from field: repeated drover.v1.ReconfiguredReplica replicas = 3;
+   */
+  replicas: ReconfiguredReplica[];
+};
+
+/**
+ * Describes the message drover.v1.ReconfigureResponse.
+ * Use `create(ReconfigureResponseSchema)` to create a new message.
+ */
+export const ReconfigureResponseSchema: GenMessage<ReconfigureResponse> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 17);
+
+/**
+ * What a replica made of a config.
+ *
+ * @generated from message drover.v1.ReconfiguredReplica
+ */
+export type ReconfiguredReplica = Message<"drover.v1.ReconfiguredReplica"> & {
+  /**
+   * The replica.
+   *
+   * @generated from field: string replica_id = 1;
+   */
+  replicaId: string;
+
+  /**
+   * What it did.
+   *
+   * @generated from field: drover.v1.ReconfigureOutcome outcome = 2;
+   */
+  outcome: ReconfigureOutcome;
+
+  /**
+   * Why, for one that refused or failed.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message drover.v1.ReconfiguredReplica.
+ * Use `create(ReconfiguredReplicaSchema)` to create a new message.
+ */
+export const ReconfiguredReplicaSchema: GenMessage<ReconfiguredReplica> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 18);
+
+/**
+ * The request of `ListConfigs`.
+ *
+ * @generated from message drover.v1.ListConfigsRequest
+ */
+export type ListConfigsRequest = Message<"drover.v1.ListConfigsRequest"> & {
+  /**
+   * The deployment's name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message drover.v1.ListConfigsRequest.
+ * Use `create(ListConfigsRequestSchema)` to create a new message.
+ */
+export const ListConfigsRequestSchema: GenMessage<ListConfigsRequest> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 19);
+
+/**
+ * The response of `ListConfigs`.
+ *
+ * @generated from message drover.v1.ListConfigsResponse
+ */
+export type ListConfigsResponse = Message<"drover.v1.ListConfigsResponse"> & {
+  /**
+   * The configs, the newest first.
+   *
+   * @generated from field: repeated drover.v1.Config configs = 1;
+   */
+  configs: Config[];
+};
+
+/**
+ * Describes the message drover.v1.ListConfigsResponse.
+ * Use `create(ListConfigsResponseSchema)` to create a new message.
+ */
+export const ListConfigsResponseSchema: GenMessage<ListConfigsResponse> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 20);
+
+/**
+ * A config that was committed. It never changes.
+ *
+ * @generated from message drover.v1.Config
+ */
+export type Config = Message<"drover.v1.Config"> & {
+  /**
+   * Its generation: grows with each change, from 1; a change that was refused
+   * leaves a gap.
+   *
+   * @generated from field: int64 config_generation = 1;
+   */
+  configGeneration: bigint;
+
+  /**
+   * The config; unset: none.
+   *
+   * @generated from field: google.protobuf.Value user_config = 2;
+   */
+  userConfig?: Value | undefined;
+
+  /**
+   * The bound of requests that came with it.
+   *
+   * @generated from field: int32 max_ongoing_requests = 3;
+   */
+  maxOngoingRequests: number;
+
+  /**
+   * The revision that was wanted when it was committed.
+   *
+   * @generated from field: int64 revision = 4;
+   */
+  revision: bigint;
+
+  /**
+   * When it was committed.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 5;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Who asked for it: what the caller said in the metadata key `drover-author`,
+   * or else its address.
+   *
+   * @generated from field: string author = 6;
+   */
+  author: string;
+
+  /**
+   * Whether it is the one in use.
+   *
+   * @generated from field: bool current = 7;
+   */
+  current: boolean;
+};
+
+/**
+ * Describes the message drover.v1.Config.
+ * Use `create(ConfigSchema)` to create a new message.
+ */
+export const ConfigSchema: GenMessage<Config> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 21);
+
+/**
  * The request of `ListRevisions`.
  *
  * @generated from message drover.v1.ListRevisionsRequest
@@ -521,7 +757,7 @@ export type ListRevisionsRequest = Message<"drover.v1.ListRevisionsRequest"> & {
  * Use `create(ListRevisionsRequestSchema)` to create a new message.
  */
 export const ListRevisionsRequestSchema: GenMessage<ListRevisionsRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 16);
+  messageDesc(file_drover_v1_controller_service, 22);
 
 /**
  * The response of `ListRevisions`.
@@ -542,7 +778,7 @@ export type ListRevisionsResponse = Message<"drover.v1.ListRevisionsResponse"> &
  * Use `create(ListRevisionsResponseSchema)` to create a new message.
  */
 export const ListRevisionsResponseSchema: GenMessage<ListRevisionsResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 17);
+  messageDesc(file_drover_v1_controller_service, 23);
 
 /**
  * A revision of a deployment's program. It never changes.
@@ -598,7 +834,7 @@ export type Revision = Message<"drover.v1.Revision"> & {
  * Use `create(RevisionSchema)` to create a new message.
  */
 export const RevisionSchema: GenMessage<Revision> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 18);
+  messageDesc(file_drover_v1_controller_service, 24);
 
 /**
  * The request of `Rollback`.
@@ -627,7 +863,7 @@ export type RollbackRequest = Message<"drover.v1.RollbackRequest"> & {
  * Use `create(RollbackRequestSchema)` to create a new message.
  */
 export const RollbackRequestSchema: GenMessage<RollbackRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 19);
+  messageDesc(file_drover_v1_controller_service, 25);
 
 /**
  * The response of `Rollback`.
@@ -648,7 +884,7 @@ export type RollbackResponse = Message<"drover.v1.RollbackResponse"> & {
  * Use `create(RollbackResponseSchema)` to create a new message.
  */
 export const RollbackResponseSchema: GenMessage<RollbackResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 20);
+  messageDesc(file_drover_v1_controller_service, 26);
 
 /**
  * The request of `PauseRollout`.
@@ -669,7 +905,7 @@ export type PauseRolloutRequest = Message<"drover.v1.PauseRolloutRequest"> & {
  * Use `create(PauseRolloutRequestSchema)` to create a new message.
  */
 export const PauseRolloutRequestSchema: GenMessage<PauseRolloutRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 21);
+  messageDesc(file_drover_v1_controller_service, 27);
 
 /**
  * The response of `PauseRollout`.
@@ -690,7 +926,7 @@ export type PauseRolloutResponse = Message<"drover.v1.PauseRolloutResponse"> & {
  * Use `create(PauseRolloutResponseSchema)` to create a new message.
  */
 export const PauseRolloutResponseSchema: GenMessage<PauseRolloutResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 22);
+  messageDesc(file_drover_v1_controller_service, 28);
 
 /**
  * The request of `ResumeRollout`.
@@ -711,7 +947,7 @@ export type ResumeRolloutRequest = Message<"drover.v1.ResumeRolloutRequest"> & {
  * Use `create(ResumeRolloutRequestSchema)` to create a new message.
  */
 export const ResumeRolloutRequestSchema: GenMessage<ResumeRolloutRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 23);
+  messageDesc(file_drover_v1_controller_service, 29);
 
 /**
  * The response of `ResumeRollout`.
@@ -732,7 +968,7 @@ export type ResumeRolloutResponse = Message<"drover.v1.ResumeRolloutResponse"> &
  * Use `create(ResumeRolloutResponseSchema)` to create a new message.
  */
 export const ResumeRolloutResponseSchema: GenMessage<ResumeRolloutResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 24);
+  messageDesc(file_drover_v1_controller_service, 30);
 
 /**
  * The request of `ListDecisions`.
@@ -767,7 +1003,7 @@ export type ListDecisionsRequest = Message<"drover.v1.ListDecisionsRequest"> & {
  * Use `create(ListDecisionsRequestSchema)` to create a new message.
  */
 export const ListDecisionsRequestSchema: GenMessage<ListDecisionsRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 25);
+  messageDesc(file_drover_v1_controller_service, 31);
 
 /**
  * The response of `ListDecisions`.
@@ -795,7 +1031,7 @@ export type ListDecisionsResponse = Message<"drover.v1.ListDecisionsResponse"> &
  * Use `create(ListDecisionsResponseSchema)` to create a new message.
  */
 export const ListDecisionsResponseSchema: GenMessage<ListDecisionsResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 26);
+  messageDesc(file_drover_v1_controller_service, 32);
 
 /**
  * The request of `WatchDecisions`.
@@ -816,7 +1052,7 @@ export type WatchDecisionsRequest = Message<"drover.v1.WatchDecisionsRequest"> &
  * Use `create(WatchDecisionsRequestSchema)` to create a new message.
  */
 export const WatchDecisionsRequestSchema: GenMessage<WatchDecisionsRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 27);
+  messageDesc(file_drover_v1_controller_service, 33);
 
 /**
  * One event of `WatchDecisions`.
@@ -837,7 +1073,7 @@ export type WatchDecisionsResponse = Message<"drover.v1.WatchDecisionsResponse">
  * Use `create(WatchDecisionsResponseSchema)` to create a new message.
  */
 export const WatchDecisionsResponseSchema: GenMessage<WatchDecisionsResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 28);
+  messageDesc(file_drover_v1_controller_service, 34);
 
 /**
  * What the controller decided for a deployment, and why. It never changes.
@@ -908,7 +1144,7 @@ export type Decision = Message<"drover.v1.Decision"> & {
  * Use `create(DecisionSchema)` to create a new message.
  */
 export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 29);
+  messageDesc(file_drover_v1_controller_service, 35);
 
 /**
  * What one rule said to a decision.
@@ -943,7 +1179,7 @@ export type DecisionRule = Message<"drover.v1.DecisionRule"> & {
  * Use `create(DecisionRuleSchema)` to create a new message.
  */
 export const DecisionRuleSchema: GenMessage<DecisionRule> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 30);
+  messageDesc(file_drover_v1_controller_service, 36);
 
 /**
  * The request of `ListReplicas`.
@@ -978,7 +1214,7 @@ export type ListReplicasRequest = Message<"drover.v1.ListReplicasRequest"> & {
  * Use `create(ListReplicasRequestSchema)` to create a new message.
  */
 export const ListReplicasRequestSchema: GenMessage<ListReplicasRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 31);
+  messageDesc(file_drover_v1_controller_service, 37);
 
 /**
  * The response of `ListReplicas`.
@@ -1006,7 +1242,7 @@ export type ListReplicasResponse = Message<"drover.v1.ListReplicasResponse"> & {
  * Use `create(ListReplicasResponseSchema)` to create a new message.
  */
 export const ListReplicasResponseSchema: GenMessage<ListReplicasResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 32);
+  messageDesc(file_drover_v1_controller_service, 38);
 
 /**
  * The request of `WatchLogs`.
@@ -1049,7 +1285,7 @@ export type WatchLogsRequest = Message<"drover.v1.WatchLogsRequest"> & {
  * Use `create(WatchLogsRequestSchema)` to create a new message.
  */
 export const WatchLogsRequestSchema: GenMessage<WatchLogsRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 33);
+  messageDesc(file_drover_v1_controller_service, 39);
 
 /**
  * One line of a replica's output.
@@ -1085,7 +1321,7 @@ export type WatchLogsResponse = Message<"drover.v1.WatchLogsResponse"> & {
  * Use `create(WatchLogsResponseSchema)` to create a new message.
  */
 export const WatchLogsResponseSchema: GenMessage<WatchLogsResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 34);
+  messageDesc(file_drover_v1_controller_service, 40);
 
 /**
  * The request of `GetCluster`.
@@ -1100,7 +1336,7 @@ export type GetClusterRequest = Message<"drover.v1.GetClusterRequest"> & {
  * Use `create(GetClusterRequestSchema)` to create a new message.
  */
 export const GetClusterRequestSchema: GenMessage<GetClusterRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 35);
+  messageDesc(file_drover_v1_controller_service, 41);
 
 /**
  * The response of `GetCluster`.
@@ -1149,7 +1385,7 @@ export type GetClusterResponse = Message<"drover.v1.GetClusterResponse"> & {
  * Use `create(GetClusterResponseSchema)` to create a new message.
  */
 export const GetClusterResponseSchema: GenMessage<GetClusterResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 36);
+  messageDesc(file_drover_v1_controller_service, 42);
 
 /**
  * A replica that waits for resources.
@@ -1191,7 +1427,7 @@ export type PendingReplica = Message<"drover.v1.PendingReplica"> & {
  * Use `create(PendingReplicaSchema)` to create a new message.
  */
 export const PendingReplicaSchema: GenMessage<PendingReplica> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 37);
+  messageDesc(file_drover_v1_controller_service, 43);
 
 /**
  * A controller.
@@ -1233,7 +1469,7 @@ export type Controller = Message<"drover.v1.Controller"> & {
  * Use `create(ControllerSchema)` to create a new message.
  */
 export const ControllerSchema: GenMessage<Controller> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 38);
+  messageDesc(file_drover_v1_controller_service, 44);
 
 /**
  * What a change of a spec costs.
@@ -1263,6 +1499,13 @@ export const Effect = {
   LIVE: 2,
 
   /**
+   * It is given to the running replicas, all or none; none is restarted.
+   *
+   * @generated from enum value: EFFECT_RECONFIGURE = 3;
+   */
+  RECONFIGURE: 3,
+
+  /**
    * Replicas are replaced by new ones of a new revision.
    *
    * @generated from enum value: EFFECT_ROLLOUT = 4;
@@ -1282,6 +1525,68 @@ export type Effect = (typeof Effect)[keyof typeof Effect] | UnknownEnum;
  */
 export const EffectSchema: GenEnum<Effect> = /*@__PURE__*/
   enumDesc(file_drover_v1_controller_service, 0);
+
+/**
+ * What a replica did when it was given a config.
+ *
+ * @generated from enum drover.v1.ReconfigureOutcome
+ */
+export const ReconfigureOutcome = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: RECONFIGURE_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It could serve by it, and was not told to.
+   *
+   * @generated from enum value: RECONFIGURE_OUTCOME_ACCEPTED = 1;
+   */
+  ACCEPTED: 1,
+
+  /**
+   * It serves by it.
+   *
+   * @generated from enum value: RECONFIGURE_OUTCOME_APPLIED = 2;
+   */
+  APPLIED: 2,
+
+  /**
+   * It refused, and serves by the one before.
+   *
+   * @generated from enum value: RECONFIGURE_OUTCOME_REFUSED = 3;
+   */
+  REFUSED: 3,
+
+  /**
+   * It served by it, and went back to the one before.
+   *
+   * @generated from enum value: RECONFIGURE_OUTCOME_REVERTED = 4;
+   */
+  REVERTED: 4,
+
+  /**
+   * It did not answer, or could not go back, and is replaced.
+   *
+   * @generated from enum value: RECONFIGURE_OUTCOME_REPLACED = 5;
+   */
+  REPLACED: 5,
+} as const;
+
+/**
+ * What a replica did when it was given a config.
+ *
+ * @generated from enum drover.v1.ReconfigureOutcome
+ */
+export type ReconfigureOutcome = (typeof ReconfigureOutcome)[keyof typeof ReconfigureOutcome] | UnknownEnum;
+
+/**
+ * Describes the enum drover.v1.ReconfigureOutcome.
+ */
+export const ReconfigureOutcomeSchema: GenEnum<ReconfigureOutcome> = /*@__PURE__*/
+  enumDesc(file_drover_v1_controller_service, 1);
 
 /**
  * Who decides.
@@ -1315,7 +1620,7 @@ export type DecisionSource = (typeof DecisionSource)[keyof typeof DecisionSource
  * Describes the enum drover.v1.DecisionSource.
  */
 export const DecisionSourceSchema: GenEnum<DecisionSource> = /*@__PURE__*/
-  enumDesc(file_drover_v1_controller_service, 1);
+  enumDesc(file_drover_v1_controller_service, 2);
 
 /**
  * Where a replica printed a line.
@@ -1356,7 +1661,7 @@ export type LogStream = (typeof LogStream)[keyof typeof LogStream] | UnknownEnum
  * Describes the enum drover.v1.LogStream.
  */
 export const LogStreamSchema: GenEnum<LogStream> = /*@__PURE__*/
-  enumDesc(file_drover_v1_controller_service, 2);
+  enumDesc(file_drover_v1_controller_service, 3);
 
 /**
  * For operators, the CLI, scripts and other services: says what should run,
@@ -1444,6 +1749,36 @@ export const ControllerService: GenService<{
     methodKind: "unary";
     input: typeof ScaleRequestSchema;
     output: typeof ScaleResponseSchema;
+  },
+  /**
+   * Gives a `user_config` to all running replicas, without restarting one and
+   * without losing a request: all of them take it, or none does. First each is
+   * asked whether it could (PREPARE), then one serves by it, then the rest, then
+   * it is committed; where anything is refused or fails, those that serve by it
+   * go back. Answers when that is over. Replicas of an older revision keep theirs
+   * until they are replaced. Fails with `FAILED_PRECONDITION`
+   * (`RECONFIGURE_REFUSED`) and the reason of each replica, with `BadRequest` for
+   * each field that a schema refuses, and with `ABORTED` (`CHANGE_IN_PROGRESS`)
+   * if another change does not end in time. A replica that does not answer, or
+   * cannot go back, is replaced.
+   *
+   * @generated from rpc drover.v1.ControllerService.Reconfigure
+   */
+  reconfigure: {
+    methodKind: "unary";
+    input: typeof ReconfigureRequestSchema;
+    output: typeof ReconfigureResponseSchema;
+  },
+  /**
+   * Gives the configs of a deployment that were committed, the newest first: the
+   * last 20.
+   *
+   * @generated from rpc drover.v1.ControllerService.ListConfigs
+   */
+  listConfigs: {
+    methodKind: "unary";
+    input: typeof ListConfigsRequestSchema;
+    output: typeof ListConfigsResponseSchema;
   },
   /**
    * Gives the revisions of a deployment's program that are kept, the newest

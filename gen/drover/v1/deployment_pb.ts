@@ -147,8 +147,9 @@ export type DeploymentSpec = Message<"drover.v1.DeploymentSpec"> & {
   maxQueuedRequests?: number | undefined;
 
   /**
-   * Given to the program's `reconfigure` before its first request: any JSON
-   * value.
+   * Given to the program's `reconfigure` before its first request and at each
+   * change: any JSON value, at most 1 MiB as JSON. A change reaches running
+   * replicas without a restart; that it is not there any more does not.
    *
    * @generated from field: google.protobuf.Value user_config = 11;
    */
@@ -546,7 +547,8 @@ export type DeploymentStatus = Message<"drover.v1.DeploymentStatus"> & {
   revision: bigint;
 
   /**
-   * The generation of `user_config`: grows with each change of it.
+   * The generation of the config committed (`user_config` and
+   * `max_ongoing_requests`): grows with each change of it.
    *
    * @generated from field: int64 config_generation = 6;
    */

@@ -1,11 +1,12 @@
 import type { Command } from "commander";
 import { type ApplyResponse, ApplyResponseSchema, Effect } from "../../../gen/drover/v1/controller_service_pb.ts";
-import { type FieldViolation, StatusError } from "../../core/errors.ts";
+import { type FieldViolation, refusal, StatusError } from "../../core/errors.ts";
 import { type AddCommand, examples, type Format, outputOption, type WaitFlags, waitOptions } from "../command.ts";
 import { CliError, exitCodes, usage } from "../failure.ts";
 import { fillVersion } from "../fill-version.ts";
+import { printOutcomes, refusedOutcomes } from "../outcomes.ts";
 import { messageJson, nameOf, plain, printJson } from "../print.ts";
-import type { Session } from "../session.ts";
+import { callMs, type Session } from "../session.ts";
 import { type LoadedSpec, readSpecFiles } from "../spec-file.ts";
 import { waitUntilHealthy } from "../wait.ts";
 
@@ -66,28 +67,38 @@ export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[
   return exitCodes.done;
 }
 
-async function apply(session: Session, loaded: readonly LoadedSpec[], { dryRun, prune }: DeployFlags): Promise<ApplyResponse> {
-  const request = { specs: loaded.map(({ spec }) => spec), prune: prune ?? false, validateOnly: dryRun ?? false };
+async function apply(session: Session, loaded: readonly LoadedSpec[], flags: DeployFlags): Promise<ApplyResponse> {
+  const request = { specs: loaded.map(({ spec }) => spec), prune: flags.prune ?? false, validateOnly: flags.dryRun ?? false };
   try {
-    return await session.controller().apply(request, session.brief);
+    // Where only a config changes, the call answers when the replicas serve by it.
+    return await session.controller().apply(request, session.within(Math.max(callMs, flags.timeout)));
   } catch (error) {
-    const violations = error instanceof StatusError ? (error.facts.violations ?? []) : [];
+    if (!(error instanceof StatusError)) throw error;
+    const { message, reason, facts } = error;
+    const violations = (facts.violations ?? []).map((violation) => inFile(loaded, violation, facts.metadata?.deployment));
+    if (reason === "RECONFIGURE_REFUSED") {
+      if (flags.output !== "json") printOutcomes(session, refusedOutcomes(error));
+      throw refusal(reason, message, { ...facts, violations });
+    }
     if (violations.length === 0) throw error;
-    throw new CliError(violations.map((violation) => inFile(loaded, violation)));
+    throw new CliError(violations.map(({ field, description }) => (field === "" ? description : `${field}: ${description}`)));
   }
 }
 
-/** `app.yaml:3: spec.name: …`, for what the controller says of `specs[0].name`. */
-function inFile(loaded: readonly LoadedSpec[], { field, description }: FieldViolation): string {
-  const [, index, rest = ""] = /^specs\[(\d+)\](.*)$/s.exec(field) ?? [];
-  const one = index === undefined ? undefined : loaded[Number(index)];
-  if (one === undefined) return field === "" ? description : `${field}: ${description}`;
-  return `${one.file}:${one.lineOf(`spec${rest}`)}: spec${rest}: ${description}`;
+/** As `app.yaml:3: spec.name`, for what the controller says of `specs[0].name`, or a program of the `user_config` of its deployment. */
+function inFile(loaded: readonly LoadedSpec[], { field, description }: FieldViolation, deployment: string | undefined): FieldViolation {
+  const [, index, inSpec = ""] = /^specs\[(\d+)\](.*)$/s.exec(field) ?? [];
+  const ofProgram = /^user_config\b/.test(field);
+  const one = ofProgram ? loaded.find(({ spec }) => spec.name === deployment) : index === undefined ? undefined : loaded[Number(index)];
+  if (one === undefined) return { field, description };
+  const path = ofProgram ? `spec.${field}` : `spec${inSpec}`;
+  return { field: `${one.file}:${one.lineOf(path)}: ${path}`, description };
 }
 
 const costs: Readonly<Record<number, string>> = {
   [Effect.NONE]: "nothing would change",
   [Effect.LIVE]: "it would change while its replicas go on",
+  [Effect.RECONFIGURE]: "it would be given to its running replicas; none is restarted",
   [Effect.ROLLOUT]: "its replicas would be replaced",
 };
 

@@ -41,11 +41,12 @@ export function printReplicas(session: Session, replicas: readonly Replica[]): v
   const { colors, io } = session;
   printTable(
     session,
-    ["REPLICA", "STATE", "REVISION", "PID", "ONGOING", "DONE", "FAILED", "AGE", "MESSAGE"],
+    ["REPLICA", "STATE", "REVISION", "CONFIG", "PID", "ONGOING", "DONE", "FAILED", "AGE", "MESSAGE"],
     replicas.map((replica) => [
       replica.replicaId,
       colorState(colors, replicaState(replica.state)),
       String(replica.revision),
+      replica.configGeneration === 0n ? "-" : String(replica.configGeneration),
       replica.pid === 0n ? "-" : String(replica.pid),
       String(replica.ongoingRequests),
       String(replica.completedTotal),

@@ -63,7 +63,7 @@ async function showOne(session: Session, name: string, output: Format): Promise<
   const { status } = deployment;
   printTable(
     session,
-    ["NAME", "STATE", "RUNNING", "UPDATED", "ONGOING", "QUEUED", "REVISION", "GENERATION"],
+    ["NAME", "STATE", "RUNNING", "UPDATED", "ONGOING", "QUEUED", "REVISION", "CONFIG", "GENERATION"],
     [
       [
         name,
@@ -73,6 +73,7 @@ async function showOne(session: Session, name: string, output: Format): Promise<
         String(status?.ongoingRequests ?? 0),
         String(status?.queuedRequests ?? 0),
         String(status?.revision ?? 0),
+        String(status?.configGeneration ?? 0),
         `${status?.observedGeneration ?? 0}/${status?.generation ?? 0}`,
       ],
     ],

@@ -7,7 +7,8 @@
 -- ARGV  1 epoch that must hold the lease, or "" for none
 --       2 fingerprint of the request   3 its answer   4 how long to remember it, ms
 --       5 how many changes to keep
---       then for each write: "put" or "delete", number of the kind (from 1), its name, key, version read, value as JSON ("" for delete)
+--       then for each write: "put" or "delete", number of the kind (from 1), its name, key, version read, value as JSON ("" for delete);
+--       and the same with "check" for what must be unchanged and is not written
 --
 -- Answers {"replayed", answer} | {"reused"} | {"fenced", epoch} | {"conflict", key, found} | {"committed", revision before}.
 -- An object is kept as "<version> <JSON>"; each change carries the microsecond it was made, which tells two histories apart.
@@ -35,7 +36,7 @@ for i = 6, #ARGV, 6 do
   local kept = redis.call("HGET", objectsOf(write.kind), write.key)
   local found = kept and tonumber(string.match(kept, "^%d+")) or 0
   if found ~= tonumber(ARGV[i + 4]) then return { "conflict", write.key, found } end
-  writes[#writes + 1] = write
+  if write.op ~= "check" then writes[#writes + 1] = write end
 end
 
 local time = redis.call("TIME")

@@ -1,3 +1,4 @@
+import { toReplace } from "../../../src/core/config-change.ts";
 import type { DeploymentRecord } from "../../../src/core/deployment.ts";
 import { isAvailable, type ReplicaRecord } from "../../../src/core/replica.ts";
 import type { Facts, Look, Verdict, Written } from "./facts.ts";
@@ -6,6 +7,7 @@ import { fits } from "./resources.ts";
 /** What one commit does to the replicas of one deployment. */
 interface Step {
   readonly name: string;
+  readonly lost: ReadonlySet<string>;
   readonly before: readonly ReplicaRecord[];
   readonly after: readonly ReplicaRecord[];
   readonly look: Look;
@@ -23,7 +25,10 @@ export function availability(facts: Facts, { writes, look }: Written): Verdict {
   for (const name of new Set(puts.map(({ deployment }) => deployment))) {
     const before = facts.ledger.of(name);
     const changed = new Map([...before, ...puts.filter(({ deployment }) => deployment === name)].map((replica) => [replica.id, replica]));
-    const step = { name, before, after: [...changed.values()], look };
+    // One that did not answer, or could not go back, in a change of its config is not healthy, whatever it looked like.
+    const replaced = writes.flatMap((write) => ("put" in write && write.put === "change" ? toReplace(write.value) : []));
+    const lost = new Set(replaced.map(({ replicaId }) => replicaId));
+    const step = { name, lost, before, after: [...changed.values()], look };
     const wanted = facts.ledger.since(name, look.revision);
     const reasons = wanted.map((deployment) => tooFew(facts, step, deployment) ?? tooMany(step, deployment));
     if (reasons.every((reason) => reason !== undefined)) return { invariant: "I1", text: `${name}: ${reasons.at(-1)}` };
@@ -36,7 +41,7 @@ function targetOf(deployment: DeploymentRecord | undefined): number {
 }
 
 function tooFew(facts: Facts, step: Step, deployment: DeploymentRecord | undefined): string | undefined {
-  const { before, after, look } = step;
+  const { before, after, look, lost } = step;
   const target = targetOf(deployment);
   if (deployment === undefined || target === 0) return undefined;
   const states = new Map(after.map(({ id, state }) => [id, state]));
@@ -47,7 +52,9 @@ function tooFew(facts: Facts, step: Step, deployment: DeploymentRecord | undefin
   const mute = ({ id }: ReplicaRecord) =>
     look.contacts.get(id)?.answer === "unknown" &&
     (facts.engine.find(id)?.state !== "alive" || facts.behaviours.of(id).hangsSinceMs !== undefined);
-  const taken = before.filter((replica) => healthy(replica) && !mute(replica) && states.get(replica.id) !== "RUNNING");
+  const taken = before.filter(
+    (replica) => !lost.has(replica.id) && healthy(replica) && !mute(replica) && states.get(replica.id) !== "RUNNING",
+  );
   if (taken.length === 0) return undefined;
   const { maxUnavailablePercent, maxSurgePercent, minReadyTimeMs, strategy } = deployment.spec.rollout;
   const least = target - Math.floor((target * maxUnavailablePercent) / 100);

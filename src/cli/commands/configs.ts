@@ -1,0 +1,53 @@
+import { toJson } from "@bufbuild/protobuf";
+import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { ConfigSchema } from "../../../gen/drover/v1/controller_service_pb.ts";
+import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
+import { exitCodes } from "../failure.ts";
+import { age, messageJson, plain, printJson, printTable } from "../print.ts";
+
+/** `drover configs`: which configs were in use, to go back to. */
+export const addConfigs: AddCommand = (program, act) => {
+  program
+    .command("configs")
+    .description("list the configs that a deployment's replicas were given, the newest first")
+    .argument("<name>", "the deployment")
+    .addOption(outputOption())
+    .addHelpText("after", examples("drover configs sentiment", "drover configs sentiment -o json"))
+    .action(
+      act(async (session, name: string, flags: { readonly output: Format }) => {
+        const { configs } = await session.controller().listConfigs({ name }, session.brief);
+        if (flags.output === "json")
+          printJson(
+            session,
+            configs.map((config) => messageJson(ConfigSchema, config)),
+          );
+        else if (configs.length === 0) session.note("no configs yet");
+        else
+          printTable(
+            session,
+            ["GENERATION", "REVISION", "AGE", "AUTHOR", "MAX ONGOING", "CONFIG", ""],
+            configs.map(({ configGeneration, revision, time, author, maxOngoingRequests, userConfig, current }) => [
+              String(configGeneration),
+              String(revision),
+              age(session.io.nowMs(), time),
+              plain(author) || "-",
+              String(maxOngoingRequests),
+              configInShort(userConfig),
+              current ? "current" : "",
+            ]),
+          );
+        return exitCodes.done;
+      }),
+    );
+};
+
+const configCharsMax = 60;
+
+/** The beginning of its JSON, on one line. */
+function configInShort(config: Value | undefined): string {
+  if (config === undefined) return "-";
+  const text = plain(JSON.stringify(toJson(ValueSchema, config)));
+  if (text.length <= configCharsMax) return text;
+  // Whole characters: one may be two units of UTF-16.
+  return `${[...text.slice(0, 2 * configCharsMax)].slice(0, configCharsMax - 1).join("")}…`;
+}

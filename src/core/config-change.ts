@@ -1,0 +1,176 @@
+import type { DeploymentRecord, DeploymentSpec, RevisionRecord } from "./deployment.ts";
+import type { FieldViolation } from "./errors.ts";
+import type { Json } from "./json.ts";
+
+/** What replicas can be given while they run. */
+export interface Config {
+  readonly generation: number;
+  /** Undefined: none. */
+  readonly userConfig?: Json;
+  readonly maxOngoingRequests: number;
+}
+
+/** The config that is committed for replicas of a revision; undefined: the revision is not kept any more. */
+export function committedConfig(
+  deployment: DeploymentRecord,
+  revision: number,
+  findRevision: (revision: number) => RevisionRecord | undefined,
+): Config | undefined {
+  if (deployment.revision === revision) return configOf(deployment.spec, deployment.configGeneration);
+  const old = findRevision(revision);
+  return old?.uid === deployment.uid ? configOf(old.spec, old.configGeneration) : undefined;
+}
+
+export function configOf({ userConfig, maxOngoingRequests }: DeploymentSpec, generation: number): Config {
+  return { generation, maxOngoingRequests, ...(userConfig === undefined ? {} : { userConfig }) };
+}
+
+/** The steps of a change, and how it can end: it is in use; it could be (only asked); it is not. */
+export const configSteps = ["PREPARE", "APPLY_ONE", "APPLY_REST", "REVERT", "COMMITTED", "PREPARED", "REFUSED"] as const;
+export type ConfigStep = (typeof configSteps)[number];
+
+/** How long a replica may take to answer in a step. */
+export const answerMaxMs: Readonly<Record<ConfigPhase, number>> = { PREPARE: 10_000, APPLY: 30_000, REVERT: 30_000 };
+
+/** What a replica is told. */
+export type ConfigPhase = "PREPARE" | "APPLY" | "REVERT";
+
+/** What a replica made of a config. */
+export type ConfigOutcome = "ACCEPTED" | "APPLIED" | "REFUSED" | "REVERTED" | "REPLACED";
+
+export interface ReplicaOutcome {
+  readonly replicaId: string;
+  readonly outcome: ConfigOutcome;
+  /** Why, for one that refused or failed. */
+  readonly message: string;
+  /** The fields that a schema refused. */
+  readonly violations: readonly FieldViolation[];
+}
+
+/** A change of config: the one that is being made, or the last that was. Begun by the API, made by the loops. */
+export interface ConfigChangeRecord {
+  readonly uid: string;
+  readonly deployment: string;
+  readonly id: string;
+  /** Of the config that it brings. */
+  readonly generation: number;
+  /** The spec that is to be committed. */
+  readonly spec: DeploymentSpec;
+  /** Ask only. */
+  readonly dryRun: boolean;
+  readonly author: string;
+  readonly startedAtMs: number;
+  /** The request that it was made for, for a retry of it. */
+  readonly request?: { readonly id: string; readonly fingerprint: string };
+  readonly step: ConfigStep;
+  readonly replicas: readonly ReplicaOutcome[];
+}
+
+/** A config that was committed. Written with the commit, once. */
+export interface ConfigRecord extends Config {
+  readonly uid: string;
+  readonly deployment: string;
+  /** The revision that was wanted then. */
+  readonly revision: number;
+  readonly author: string;
+  readonly atMs: number;
+}
+
+/** Configs kept for a deployment. */
+export const configsKept = 20;
+
+/** What a call to a replica came to. One that is gone, or is being taken away, has no part in the change any more. */
+export type CallResult = { readonly replicaId: string } & (
+  | { readonly kind: "done" | "gone" }
+  | { readonly kind: "refused"; readonly message: string; readonly violations: readonly FieldViolation[] }
+  | { readonly kind: "silent"; readonly message: string }
+);
+
+/** Whether the change is over. */
+export const isOver = ({ step }: ConfigChangeRecord): boolean => step === "COMMITTED" || step === "PREPARED" || step === "REFUSED";
+
+/** What replicas are told in the change's step. */
+export function phaseOf({ step }: ConfigChangeRecord): ConfigPhase {
+  return step === "PREPARE" ? "PREPARE" : step === "REVERT" ? "REVERT" : "APPLY";
+}
+
+/** Whom the step is for: one replica, or all. */
+export function calledIn({ step }: ConfigChangeRecord, running: readonly string[]): readonly string[] {
+  return step === "APPLY_ONE" ? running.slice(0, 1) : running;
+}
+
+/**
+ * The change after the calls of its step: all are asked, then one serves by it, then the rest, then it is committed; where anything was
+ * refused or failed, all go back. Invariant: from APPLY_ONE on it ends as COMMITTED, or by way of REVERT.
+ */
+export function afterCalls(change: ConfigChangeRecord, results: readonly CallResult[]): ConfigChangeRecord {
+  const told = results.filter(({ kind }) => kind !== "gone");
+  const failed = told.some(({ kind }) => kind !== "done");
+  switch (change.step) {
+    case "PREPARE":
+      return withOutcomes(
+        change,
+        told,
+        "ACCEPTED",
+        failed ? "REFUSED" : change.dryRun ? "PREPARED" : told.length === 0 ? "COMMITTED" : "APPLY_ONE",
+      );
+    case "APPLY_ONE":
+      return withOutcomes(change, told, "APPLIED", failed ? "REVERT" : "APPLY_REST");
+    case "APPLY_REST":
+      return withOutcomes(change, told, "APPLIED", failed ? "REVERT" : "COMMITTED");
+    case "REVERT":
+      return withOutcomes(change, told, "REVERTED", "REFUSED");
+    default:
+      return change;
+  }
+}
+
+/** The change given up before anything was applied, or once all went back. */
+export function givenUp(change: ConfigChangeRecord): ConfigChangeRecord {
+  return { ...change, step: "REFUSED" };
+}
+
+function withOutcomes(
+  change: ConfigChangeRecord,
+  results: readonly CallResult[],
+  done: ConfigOutcome,
+  step: ConfigStep,
+): ConfigChangeRecord {
+  const before = new Map(change.replicas.map((one) => [one.replicaId, one]));
+  const told = new Set(results.map(({ replicaId }) => replicaId));
+  const others = change.step === "APPLY_ONE" ? change.replicas.filter(({ replicaId }) => !told.has(replicaId)) : [];
+  const now = results.map((result): ReplicaOutcome => {
+    const { replicaId } = result;
+    const known = before.get(replicaId);
+    if (result.kind === "refused" && change.step !== "REVERT")
+      return { replicaId, outcome: "REFUSED", message: result.message, violations: result.violations };
+    if (result.kind === "refused" || result.kind === "silent")
+      return { replicaId, outcome: "REPLACED", message: result.message, violations: known?.violations ?? [] };
+    // Of one that refused, that is what counts; one that was never told has nothing to go back from.
+    const stays = change.step === "REVERT" && known !== undefined && known.outcome !== "APPLIED" && known.outcome !== "REPLACED";
+    return stays ? known : { replicaId, outcome: done, message: known?.message ?? "", violations: [] };
+  });
+  return { ...change, step, replicas: [...others, ...now] };
+}
+
+/** The replicas that are to be replaced because they did not answer, or could not go back. */
+export function toReplace(change: ConfigChangeRecord): readonly ReplicaOutcome[] {
+  return change.step === "REFUSED" ? change.replicas.filter(({ outcome }) => outcome === "REPLACED") : [];
+}
+
+/** Longest text told of one replica. */
+const reasonCharsMax = 300;
+
+/** Why the change was refused, for a person: the reason of each replica, the same ones together. */
+export function refusalText({ replicas }: ConfigChangeRecord): string {
+  const refused = replicas.filter(({ outcome, message }) => outcome === "REFUSED" || (outcome === "REPLACED" && message !== ""));
+  if (refused.length === 0) return "the deployment went on to something else meanwhile";
+  const reasons = new Map<string, string[]>();
+  for (const { replicaId, message } of refused) reasons.set(message, [...(reasons.get(message) ?? []), replicaId]);
+  const told = [...reasons].map(([reason, ids]) => {
+    const who = ids.length > 3 ? `${ids.slice(0, 3).join(", ")} and ${ids.length - 3} more` : ids.join(", ");
+    return `${who}: ${reason.slice(0, reasonCharsMax)}`;
+  });
+  const many = replicas.length === 1 ? "the replica" : `${refused.length} of ${replicas.length} replicas`;
+  return `${many} refused it, and all serve by the one before: ${told.join("; ")}`;
+}

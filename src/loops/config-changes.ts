@@ -1,0 +1,186 @@
+import type { Clock } from "../clock/clock.ts";
+import { changed } from "../core/change.ts";
+import {
+  afterCalls,
+  answerMaxMs,
+  type CallResult,
+  type ConfigChangeRecord,
+  calledIn,
+  committedConfig,
+  configOf,
+  givenUp,
+  isOver,
+  phaseOf,
+  toReplace,
+} from "../core/config-change.ts";
+import type { DeploymentRecord } from "../core/deployment.ts";
+import { advance, type ReplicaRecord } from "../core/replica.ts";
+import type { Log } from "../log/log.ts";
+import { configWrites } from "../store/config-writes.ts";
+import type { Mirror } from "../store/mirror.ts";
+import type { Entry, Store, Write } from "../store/store.ts";
+import type { ReplicaPort } from "./replica-port.ts";
+
+/** The longest sleep between two looks for changes to make; events shorten it. */
+const periodMs = 1_000;
+/** After a step that failed, as when the store is away. */
+const retryMs = 100;
+
+export interface ConfigChangesOptions {
+  readonly mirror: Mirror;
+  readonly store: Store;
+  readonly port: ReplicaPort;
+  /** The epoch to act under; undefined: do not act. */
+  readonly epoch: () => number | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Makes the changes of config that are begun, step by step; each step is written before the next, so that whoever leads goes on from there. */
+export class ConfigChanges {
+  readonly #options: ConfigChangesOptions;
+  readonly #working = new Map<string, Promise<void>>();
+  #wake = new AbortController();
+
+  constructor(options: ConfigChangesOptions) {
+    this.#options = options;
+  }
+
+  /** Ends the sleep: something has changed. */
+  wake(): void {
+    this.#wake.abort("woken");
+  }
+
+  /** Runs until the signal aborts and the steps in work have ended. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { mirror, clock, epoch } = this.#options;
+    while (!signal.aborted) {
+      this.#wake = new AbortController();
+      for (const { key, value } of epoch() === undefined ? [] : mirror.changes().values()) {
+        if (isOver(value) || this.#working.has(key)) continue;
+        this.#working.set(
+          key,
+          this.#make(key, signal).finally(() => this.#working.delete(key)),
+        );
+      }
+      await clock.sleep(periodMs, AbortSignal.any([signal, this.#wake.signal]));
+    }
+    await Promise.all(this.#working.values());
+  }
+
+  /** Makes one change to its end, or as long as we lead. */
+  async #make(name: string, signal: AbortSignal): Promise<void> {
+    const { mirror, clock, log, epoch } = this.#options;
+    while (!signal.aborted && epoch() !== undefined) {
+      try {
+        await mirror.catchUp();
+        const change = mirror.changes().get(name);
+        if (change === undefined || isOver(change.value)) return;
+        if (!(await this.#step(change, signal))) await clock.sleep(retryMs, signal);
+      } catch (cause) {
+        log.warn({ cause: String(cause), deployment: name }, "a change of config waits");
+        await clock.sleep(retryMs, signal);
+      }
+    }
+  }
+
+  /** False: it was not written, as somebody else wrote meanwhile or leads; the step is to be made again. */
+  async #step(entry: Entry<"change">, signal: AbortSignal): Promise<boolean> {
+    const { mirror, epoch } = this.#options;
+    const change = entry.value;
+    const leaderEpoch = epoch();
+    const deployment = mirror.deployment(change.deployment);
+    if (leaderEpoch === undefined) return false;
+    const wanted =
+      deployment?.value.uid === change.uid && deployment.value.changing === change.id && deployment.value.deletingSinceMs === undefined;
+    if (deployment === undefined || !wanted) return this.#write(leaderEpoch, entry, deployment, givenUp(change));
+    const results = await this.#callAll(change, deployment.value, signal);
+    if (signal.aborted || epoch() !== leaderEpoch) return false;
+    return this.#write(leaderEpoch, entry, mirror.deployment(change.deployment), afterCalls(change, results));
+  }
+
+  /** Calls those that the step is for, also those that come meanwhile; of those that went meanwhile nothing is wanted any more. */
+  async #callAll(change: ConfigChangeRecord, deployment: DeploymentRecord, signal: AbortSignal): Promise<readonly CallResult[]> {
+    const { mirror } = this.#options;
+    const results = new Map<string, CallResult>();
+    for (;;) {
+      const running = this.#running(deployment).map(({ id }) => id);
+      const missing = calledIn(change, running).filter((id) => !results.has(id));
+      if (missing.length === 0 || signal.aborted) {
+        const still = new Set(running);
+        return [...results.values()].map((result) =>
+          still.has(result.replicaId) ? result : { replicaId: result.replicaId, kind: "gone" },
+        );
+      }
+      for (const result of await this.#call(change, deployment, missing, signal)) results.set(result.replicaId, result);
+      await mirror.catchUp();
+    }
+  }
+
+  async #call(
+    change: ConfigChangeRecord,
+    deployment: DeploymentRecord,
+    ids: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly CallResult[]> {
+    const { mirror, port, epoch } = this.#options;
+    const phase = phaseOf(change);
+    const committed = committedConfig(deployment, deployment.revision, () => undefined);
+    const config = phase === "REVERT" && committed !== undefined ? committed : configOf(change.spec, change.generation);
+    const order = { phase, config, answerMaxMs: answerMaxMs[phase] };
+    const leaderEpoch = epoch();
+    const calls = new Map(ids.map((id) => [id, new AbortController()]));
+    // Who is taken away, or ended, meanwhile is not waited for; nor is anybody once we do not lead.
+    const leave = () => {
+      for (const [id, call] of calls) if (epoch() !== leaderEpoch || mirror.replica(id)?.value.state !== "RUNNING") call.abort("gone");
+    };
+    const unsubscribe = mirror.subscribe(leave);
+    try {
+      return await Promise.all([...calls].map(([id, call]) => port.tell(id, order, AbortSignal.any([signal, call.signal]))));
+    } finally {
+      unsubscribe();
+    }
+  }
+
+  /** The replicas of the wanted revision that run. */
+  #running({ uid, revision, spec }: DeploymentRecord): readonly ReplicaRecord[] {
+    const replicas = this.#options.mirror.replicasOf(spec.name).map(({ value }) => value);
+    return replicas.filter((replica) => replica.state === "RUNNING" && replica.uid === uid && replica.revision === revision);
+  }
+
+  async #write(
+    epoch: number,
+    entry: Entry<"change">,
+    deployment: Entry<"deployment"> | undefined,
+    next: ConfigChangeRecord,
+  ): Promise<boolean> {
+    const { store, log } = this.#options;
+    const writes: readonly Write[] = [
+      { put: "change", key: entry.key, version: entry.version, value: next },
+      ...this.#endWrites(deployment, next),
+    ];
+    const { kind } = await store.commit(writes, { epoch });
+    if (kind === "committed" && isOver(next))
+      log.info({ deployment: next.deployment, configGeneration: next.generation, end: next.step }, "a change of config is over");
+    return kind === "committed";
+  }
+
+  /** What is written with the end of a change. */
+  #endWrites(entry: Entry<"deployment"> | undefined, next: ConfigChangeRecord): readonly Write[] {
+    const { mirror, clock } = this.#options;
+    if (!isOver(next) || entry?.value.changing !== next.id) return [];
+    const nowMs = Math.max(clock.nowMs(), entry.value.updatedAtMs);
+    const deployment = changed(entry.value, nowMs, next.step === "COMMITTED" ? next : undefined);
+    const replaced = toReplace(next).flatMap(({ replicaId, message }): Write[] => {
+      const replica = mirror.replica(replicaId);
+      if (replica?.value.state !== "RUNNING") return [];
+      const value = advance(replica.value, "DRAINING", clock.nowMs(), { message: `is at no known config: ${message}` });
+      return [{ put: "replica", key: replicaId, version: replica.version, value }];
+    });
+    return [
+      { put: "deployment", key: entry.key, version: entry.version, value: deployment },
+      ...configWrites(mirror, deployment, entry.value, next.author),
+      ...replaced,
+    ];
+  }
+}

@@ -1,0 +1,196 @@
+import { fromJson, type JsonValue, type MessageInitShape } from "@bufbuild/protobuf";
+import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { ReconfigurePhase, ReplicaService, type ReplicaServiceReconfigureRequestSchema } from "../../gen/drover/v1/replica_service_pb.ts";
+import type { Clock } from "../clock/clock.ts";
+import { answerMaxMs, type CallResult, type Config, type ConfigPhase } from "../core/config-change.ts";
+import { StatusError } from "../core/errors.ts";
+import type { ReplicaRecord } from "../core/replica.ts";
+import type { Channel } from "../rpc/channel.ts";
+import type { WantedConfig } from "./committed.ts";
+import type { Acquaintance, ConfigOrder, ReplicaContact } from "./replica-port.ts";
+
+/** Before a replica that could not be reached is tried again. */
+const retryMs = 100;
+/** The longest time between two looks at what is committed; changes shorten it. */
+const lookMaxMs = 60_000;
+
+export interface ConfigLinkOptions {
+  readonly acquaintance: () => Acquaintance;
+  readonly wanted: (replica: ReplicaRecord) => WantedConfig | undefined;
+  readonly epoch: () => number | undefined;
+  /** Told what is learnt of the replica. */
+  readonly learn: (change: Partial<ReplicaContact>) => void;
+  readonly clock: Clock;
+}
+
+/** What became of one call, or that nobody leads. */
+type Answer =
+  | { readonly kind: "done" }
+  | { readonly kind: "refused"; readonly error: StatusError }
+  | { readonly kind: "silent"; readonly message: string };
+
+/**
+ * Our side of one replica's config: keeps it at the one that is committed, and gives it others as steps of a change.
+ * Invariant: one call at a time, and what a call is for is decided when its turn has come.
+ */
+export class ConfigLink {
+  readonly #options: ConfigLinkOptions;
+  readonly #ready: Promise<Channel | undefined>;
+  #introduce: (channel: Channel | undefined) => void = () => {};
+  /** Whether the replica takes configs at all. */
+  #takes = false;
+  /** The generation it serves by. */
+  #generation = 0;
+  /** The epoch in which it was last made sure of: a config half taken does not show in its generation. */
+  #sureInEpoch = -1;
+  #turn: Promise<unknown> = Promise.resolve();
+  #wake = new AbortController();
+  /** Whether it took the committed config, or refused it, once that is known. */
+  readonly #first: Promise<"taken" | "refused">;
+  #tellFirst: (answer: "taken" | "refused") => void = () => {};
+
+  constructor(options: ConfigLinkOptions) {
+    this.#options = options;
+    this.#ready = new Promise((resolve) => (this.#introduce = resolve));
+    this.#first = new Promise((resolve) => (this.#tellFirst = resolve));
+  }
+
+  /** Something may have changed. */
+  wake(): void {
+    this.#wake.abort("woken");
+  }
+
+  /** Keeps the replica at the committed config, from its introduction until the signal aborts. */
+  async keep(channel: Channel, { invocable, configGeneration = 0 }: ReplicaContact, signal: AbortSignal): Promise<void> {
+    this.#takes = invocable;
+    this.#generation = configGeneration;
+    this.#introduce(channel);
+    while (!signal.aborted) {
+      this.#wake = new AbortController();
+      const again = await this.#inTurn(() => this.#sync(channel, signal));
+      if (signal.aborted) break;
+      await this.#options.clock.sleep(again ? retryMs : lookMaxMs, AbortSignal.any([signal, this.#wake.signal]));
+    }
+  }
+
+  /** Waits until a replica that starts has the committed config. False: it refused, or the signal aborted. */
+  async given(signal: AbortSignal): Promise<boolean> {
+    return (await orEnd(this.#first, signal)) === "taken";
+  }
+
+  /** Gives it a config as a step of a change; tries again while it cannot be reached. */
+  async tell({ phase, config, answerMaxMs }: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
+    const replicaId = this.#options.acquaintance().replica.id;
+    const untilMs = this.#options.clock.nowMs() + answerMaxMs;
+    const late = new AbortController();
+    const stopTimer = this.#options.clock.after(answerMaxMs, () => late.abort());
+    const end = AbortSignal.any([signal, late.signal]);
+    let message = "it could not be reached";
+    try {
+      const channel = await orEnd(this.#ready, end);
+      while (channel !== undefined && !end.aborted) {
+        if (!this.#takes) return { replicaId, kind: "refused", message: noService, violations: [] };
+        const leftMs = Math.max(1, untilMs - this.#options.clock.nowMs());
+        const answer = await orEnd(
+          this.#inTurn(() => this.#call(channel, phase, config, leftMs, end)),
+          end,
+        );
+        if (answer?.kind === "done") return { replicaId, kind: "done" };
+        if (answer?.kind === "refused") {
+          const { message, facts } = answer.error;
+          return { replicaId, kind: "refused", message, violations: facts.violations ?? [] };
+        }
+        message = answer?.message ?? message;
+        await this.#options.clock.sleep(retryMs, end);
+      }
+    } finally {
+      stopTimer();
+    }
+    if (signal.aborted) return { replicaId, kind: "gone" };
+    return { replicaId, kind: "silent", message: `it did not answer within ${answerMaxMs / 1_000} s: ${message}` };
+  }
+
+  /** Brings it to the committed config if it is not. True: try again soon. */
+  async #sync(channel: Channel, signal: AbortSignal): Promise<boolean> {
+    const { acquaintance, wanted, epoch } = this.#options;
+    const { replica, deployment } = acquaintance();
+    const starts = replica.state === "STARTING";
+    if (!starts && replica.state !== "RUNNING") return false;
+    const { config, changing } = wanted(replica) ?? {};
+    const leaderEpoch = epoch();
+    if (config === undefined || changing || leaderEpoch === undefined) return false;
+    if (!this.#takes) {
+      if (config.userConfig === undefined) this.#tellFirst("taken");
+      else this.#refuse(`refused its user_config: ${noService}`);
+      return false;
+    }
+    if (config.generation === this.#generation && this.#sureInEpoch === leaderEpoch) return false;
+    const phase = config.generation > this.#generation ? "APPLY" : "REVERT";
+    const answer = await this.#call(channel, phase, config, starts ? deployment.spec.startupTimeoutMs : answerMaxMs[phase], signal);
+    if (signal.aborted) return false;
+    if (answer.kind === "done") this.#tellFirst("taken");
+    if (answer.kind === "refused") this.#refuse(`refused its user_config: ${answer.error.message}`);
+    if (answer.kind === "silent" && answer.message.startsWith("DEADLINE_EXCEEDED") && !starts)
+      this.#refuse(`did not take its user_config within ${answerMaxMs[phase] / 1_000} s`);
+    return answer.kind === "silent";
+  }
+
+  #refuse(reason: string): void {
+    this.#options.learn({ answer: "refused", reason });
+    this.#tellFirst("refused");
+  }
+
+  async #call(channel: Channel, phase: ConfigPhase, config: Config, deadlineMs: number, signal: AbortSignal): Promise<Answer> {
+    const { acquaintance, epoch, learn } = this.#options;
+    const leaderEpoch = epoch();
+    if (leaderEpoch === undefined) return { kind: "silent", message: "this controller does not lead" };
+    const metadata = { "drover-token": acquaintance().replica.token };
+    try {
+      const options = { signal, deadlineMs, metadata };
+      const answer = await channel.client(ReplicaService).reconfigure(requestOf(phase, config, leaderEpoch), options);
+      this.#generation = Number(answer.configGeneration);
+      if (phase !== "PREPARE") this.#sureInEpoch = leaderEpoch;
+      learn({ configGeneration: this.#generation });
+      return { kind: "done" };
+    } catch (cause) {
+      // A config half taken does not show in the generation.
+      if (phase !== "PREPARE") this.#sureInEpoch = -1;
+      if (!(cause instanceof StatusError)) return { kind: "silent", message: String(cause) };
+      const unheard =
+        ["UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED"].includes(cause.code) || cause.reason === "STALE_EPOCH";
+      return unheard ? { kind: "silent", message: `${cause.code}: ${cause.message}` } : { kind: "refused", error: cause };
+    }
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(act);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+}
+
+const noService = "the program does not serve drover.v1.ReplicaService; serve it, or leave user_config out";
+
+function requestOf(
+  phase: ConfigPhase,
+  { generation, userConfig, maxOngoingRequests }: Config,
+  epoch: number,
+): MessageInitShape<typeof ReplicaServiceReconfigureRequestSchema> {
+  return {
+    phase: ReconfigurePhase[phase],
+    configGeneration: BigInt(generation),
+    ...(userConfig === undefined ? {} : { userConfig: fromJson(ValueSchema, userConfig as JsonValue) }),
+    ...(phase === "PREPARE" ? {} : { maxOngoingRequests }),
+    epoch: BigInt(epoch),
+  };
+}
+
+/** Undefined: the signal aborted first. */
+function orEnd<T>(what: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return resolve(undefined);
+    const end = () => resolve(undefined);
+    signal.addEventListener("abort", end, { once: true });
+    what.then(resolve, reject).finally(() => signal.removeEventListener("abort", end));
+  });
+}
