@@ -218,6 +218,23 @@ async function main(): Promise<void> {
     if (kill.lost > 0) throw new Error("requests were lost");
     await drover(["replicas", "sentiment"]);
 
+    title("Another threshold for all four, in the middle of the load: nobody restarts, nobody waits");
+    const pids = async () =>
+      (await running())
+        .map(({ pid }) => pid)
+        .sort()
+        .join(" ");
+    const pidsBefore = await pids();
+    let reconfigured = false;
+    const reconfiguring = drover(["reconfigure", "sentiment", '{"threshold": 0.9}']).finally(() => {
+      reconfigured = true;
+    });
+    const change = await classify(channel, sentences, () => !reconfigured);
+    await reconfiguring;
+    showLost(change);
+    if ((await pids()) !== pidsBefore) throw new Error("a replica was restarted");
+    say(`the same processes as before: pid ${pidsBefore}`);
+
     title("A rolling update in the middle of the load: at most 20 % down, and 20 % extra");
     let updated = false;
     const updating = drover(["run", program, "--init-args", '{"language": "en"}', "--replicas", "4"]).finally(() => {

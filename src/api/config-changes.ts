@@ -23,7 +23,8 @@ export interface Begin {
 
 /** What is written, beside the deployment that says so, when a change of its config begins. */
 export function beginWrite({ mirror, clock }: ControllerParts, after: DeploymentRecord, begin: Begin): Write {
-  const { uid, changing: id = "", newestConfigGeneration: generation } = after;
+  const { uid, changing: id = "" } = after;
+  const generation = after.newestConfigGeneration + (begin.dryRun ? 1 : 0);
   const deployment = after.spec.name;
   const value: ConfigChangeRecord = {
     ...begin,

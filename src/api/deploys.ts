@@ -151,7 +151,8 @@ function begin(parts: ControllerParts, wish: Wish, context: CallContext, { dryRu
     names,
     change: (before, name) => {
       const after = change(before, name);
-      return dryRun && after !== undefined && !begins({ name, before, after }) ? before : after;
+      if (!dryRun || after === undefined || before === undefined) return dryRun ? before : after;
+      return begins({ name, before, after }) ? changing(before, id, dryRun) : before;
     },
     beside: (after, before) => {
       if (after.deletingSinceMs !== undefined) return [];

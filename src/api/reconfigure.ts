@@ -64,7 +64,7 @@ async function reconfigure(parts: ControllerParts, request: ReconfigureRequest, 
       change: (now) => {
         if (now?.generation !== before.generation)
           throw refusal("CONFLICT", `deployment "${name}" was changed meanwhile: try again`, { retryAfterMs: 100 });
-        return changing(changeable(now), id);
+        return changing(changeable(now), id, dryRun);
       },
       beside: (after) => [beginWrite(parts, after, begin)],
     });

@@ -98,9 +98,9 @@ export function rolledBack(
   return { ...going, revision: to.revision, rolledBackAtMs: nowMs, ...(failed === undefined ? {} : { failedRollout: failed }) };
 }
 
-/** The record with a change of its config begun, under a generation that was never used. */
-export function changing(record: DeploymentRecord, id: string): DeploymentRecord {
-  return { ...record, changing: id, newestConfigGeneration: record.newestConfigGeneration + 1 };
+/** The record with a change of its config begun, under a generation that was never used; one that only asks uses none. */
+export function changing(record: DeploymentRecord, id: string, dryRun = false): DeploymentRecord {
+  return { ...record, changing: id, newestConfigGeneration: record.newestConfigGeneration + (dryRun ? 0 : 1) };
 }
 
 /** The record once that change is over; `committed`: with what it brought. */

@@ -29,6 +29,7 @@ function stepsOf(text: string): readonly Step[] {
 const shape = (line: string) =>
   line
     .replace(/\b([a-z]+)-[a-z0-9]{5}\b/g, "$1-ID")
+    .replace(/\S+@\S+/g, "USER")
     .replace(/\d+(\.\d+)?/g, "N")
     .replace(/\s+/g, " ")
     .trim();

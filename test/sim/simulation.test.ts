@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type FaultKind, faultKinds, noFaults } from "./faults.ts";
 import { runHistory } from "./history.ts";
 
-const blocks = 8;
+const blocks = 20;
 const seedsPerBlock = 250;
 
 // With SEED= only that one history is run, and told.
