@@ -138,7 +138,10 @@ function withOutcomes(
 ): ConfigChangeRecord {
   const before = new Map(change.replicas.map((one) => [one.replicaId, one]));
   const told = new Set(results.map(({ replicaId }) => replicaId));
-  const others = change.step === "APPLY_ONE" ? change.replicas.filter(({ replicaId }) => !told.has(replicaId)) : [];
+  // Those that are told later; and why all go back, also where who refused has ended since.
+  const others = change.replicas.filter(
+    ({ replicaId, message }) => !told.has(replicaId) && (change.step === "APPLY_ONE" || message !== ""),
+  );
   const now = results.map((result): ReplicaOutcome => {
     const { replicaId } = result;
     const known = before.get(replicaId);
@@ -163,7 +166,7 @@ const reasonCharsMax = 300;
 
 /** Why the change was refused, for a person: the reason of each replica, the same ones together. */
 export function refusalText({ replicas }: ConfigChangeRecord): string {
-  const refused = replicas.filter(({ outcome, message }) => outcome === "REFUSED" || (outcome === "REPLACED" && message !== ""));
+  const refused = replicas.filter(({ outcome, message }) => outcome === "REFUSED" || message !== "");
   if (refused.length === 0) return "the deployment went on to something else meanwhile";
   const reasons = new Map<string, string[]>();
   for (const { replicaId, message } of refused) reasons.set(message, [...(reasons.get(message) ?? []), replicaId]);

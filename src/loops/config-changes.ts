@@ -89,14 +89,13 @@ export class ConfigChanges {
     const { mirror, epoch } = this.#options;
     const change = entry.value;
     const leaderEpoch = epoch();
-    const deployment = mirror.deployment(change.deployment);
     if (leaderEpoch === undefined) return false;
-    const wanted =
-      deployment?.value.uid === change.uid && deployment.value.changing === change.id && deployment.value.deletingSinceMs === undefined;
-    if (deployment === undefined || !wanted) return this.#write(leaderEpoch, entry, deployment, givenUp(change));
-    const results = await this.#callAll(change, deployment.value, signal);
+    const before = mirror.deployment(change.deployment);
+    if (before === undefined || !isWanted(change, before.value)) return this.#write(leaderEpoch, entry, before, givenUp(change));
+    const results = await this.#callAll(change, before.value, signal);
     if (signal.aborted || epoch() !== leaderEpoch) return false;
-    return this.#write(leaderEpoch, entry, mirror.deployment(change.deployment), afterCalls(change, results));
+    const after = mirror.deployment(change.deployment);
+    return this.#write(leaderEpoch, entry, after, isWanted(change, after?.value) ? afterCalls(change, results) : givenUp(change));
   }
 
   /** Calls those that the step is for, also those that come meanwhile; of those that went meanwhile nothing is wanted any more. */
@@ -134,10 +133,15 @@ export class ConfigChanges {
     const leave = () => {
       for (const [id, call] of calls) if (epoch() !== leaderEpoch || mirror.replica(id)?.value.state !== "RUNNING") call.abort("gone");
     };
+    const end = () => {
+      for (const call of calls.values()) call.abort("ended");
+    };
     const unsubscribe = mirror.subscribe(leave);
+    signal.addEventListener("abort", end);
     try {
-      return await Promise.all([...calls].map(([id, call]) => port.tell(id, order, AbortSignal.any([signal, call.signal]))));
+      return await Promise.all([...calls].map(([id, call]) => port.tell(id, order, call.signal)));
     } finally {
+      signal.removeEventListener("abort", end);
       unsubscribe();
     }
   }
@@ -183,4 +187,9 @@ export class ConfigChanges {
       ...replaced,
     ];
   }
+}
+
+/** Whether the deployment still waits for the change, and is not being deleted. */
+function isWanted({ uid, id }: ConfigChangeRecord, deployment: DeploymentRecord | undefined): boolean {
+  return deployment?.uid === uid && deployment.changing === id && deployment.deletingSinceMs === undefined;
 }

@@ -55,9 +55,9 @@ export class ConfigLink {
     this.#first = new Promise((resolve) => (this.#tellFirst = resolve));
   }
 
-  /** Something may have changed. */
+  /** Something may have changed. One that is where it is to be sleeps on: most are, at every look of the loop. */
   wake(): void {
-    this.#wake.abort("woken");
+    if (!this.#wake.signal.aborted && (!this.#takes || this.#due() !== undefined)) this.#wake.abort("woken");
   }
 
   /** Keeps the replica at the committed config, from its introduction until the signal aborts. */
@@ -85,7 +85,7 @@ export class ConfigLink {
     const late = new AbortController();
     const stopTimer = this.#options.clock.after(answerMaxMs, () => late.abort());
     const end = AbortSignal.any([signal, late.signal]);
-    let message = "it could not be reached";
+    let message = ": it could not be reached";
     try {
       const channel = await orEnd(this.#ready, end);
       while (channel !== undefined && !end.aborted) {
@@ -100,31 +100,27 @@ export class ConfigLink {
           const { message, facts } = answer.error;
           return { replicaId, kind: "refused", message, violations: facts.violations ?? [] };
         }
-        message = answer?.message ?? message;
+        message = answer === undefined || answer.message.startsWith("DEADLINE_EXCEEDED") ? "" : `: ${answer.message}`;
         await this.#options.clock.sleep(retryMs, end);
       }
     } finally {
       stopTimer();
     }
     if (signal.aborted) return { replicaId, kind: "gone" };
-    return { replicaId, kind: "silent", message: `it did not answer within ${answerMaxMs / 1_000} s: ${message}` };
+    return { replicaId, kind: "silent", message: `it did not answer within ${answerMaxMs / 1_000} s${message}` };
   }
 
   /** Brings it to the committed config if it is not. True: try again soon. */
   async #sync(channel: Channel, signal: AbortSignal): Promise<boolean> {
-    const { acquaintance, wanted, epoch } = this.#options;
-    const { replica, deployment } = acquaintance();
+    const config = this.#due();
+    if (config === undefined) return false;
+    const { replica, deployment } = this.#options.acquaintance();
     const starts = replica.state === "STARTING";
-    if (!starts && replica.state !== "RUNNING") return false;
-    const { config, changing } = wanted(replica) ?? {};
-    const leaderEpoch = epoch();
-    if (config === undefined || changing || leaderEpoch === undefined) return false;
     if (!this.#takes) {
       if (config.userConfig === undefined) this.#tellFirst("taken");
       else this.#refuse(`refused its user_config: ${noService}`);
       return false;
     }
-    if (config.generation === this.#generation && this.#sureInEpoch === leaderEpoch) return false;
     const phase = config.generation > this.#generation ? "APPLY" : "REVERT";
     const answer = await this.#call(channel, phase, config, starts ? deployment.spec.startupTimeoutMs : answerMaxMs[phase], signal);
     if (signal.aborted) return false;
@@ -133,6 +129,17 @@ export class ConfigLink {
     if (answer.kind === "silent" && answer.message.startsWith("DEADLINE_EXCEEDED") && !starts)
       this.#refuse(`did not take its user_config within ${answerMaxMs[phase] / 1_000} s`);
     return answer.kind === "silent";
+  }
+
+  /** The config to give it now; undefined: none, as it is at it for certain, or is not ours to bring there. */
+  #due(): Config | undefined {
+    const { acquaintance, wanted, epoch } = this.#options;
+    const { replica } = acquaintance();
+    if (replica.state !== "STARTING" && replica.state !== "RUNNING") return undefined;
+    const { config, changing } = wanted(replica) ?? {};
+    const leaderEpoch = epoch();
+    if (config === undefined || changing || leaderEpoch === undefined) return undefined;
+    return this.#takes && config.generation === this.#generation && this.#sureInEpoch === leaderEpoch ? undefined : config;
   }
 
   #refuse(reason: string): void {
@@ -148,9 +155,11 @@ export class ConfigLink {
     try {
       const options = { signal, deadlineMs, metadata };
       const answer = await channel.client(ReplicaService).reconfigure(requestOf(phase, config, leaderEpoch), options);
+      const before = this.#generation;
       this.#generation = Number(answer.configGeneration);
       if (phase !== "PREPARE") this.#sureInEpoch = leaderEpoch;
-      learn({ configGeneration: this.#generation });
+      // Whoever is told looks at everything.
+      if (this.#generation !== before) learn({ configGeneration: this.#generation });
       return { kind: "done" };
     } catch (cause) {
       // A config half taken does not show in the generation.

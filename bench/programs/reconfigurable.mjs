@@ -1,0 +1,12 @@
+// A program that takes a config and does nothing with it.
+import { deployment } from "drover";
+
+class Reconfigurable {
+  call() {
+    return null;
+  }
+
+  reconfigure() {}
+}
+
+export default deployment(Reconfigurable, { name: "reconfigurable" });

@@ -1,0 +1,406 @@
+// Changes of config over a store in memory and real gRPC. The loop that makes them is the real one; what replicas answer it, the test says.
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Effect, ReconfigureOutcome } from "../../gen/drover/v1/controller_service_pb.ts";
+import { realClock } from "../../src/clock/real.ts";
+import { type CallResult, isOver } from "../../src/core/config-change.ts";
+import type { ReplicaRecord } from "../../src/core/replica.ts";
+import { silentLog } from "../../src/log/log.ts";
+import { ConfigChanges } from "../../src/loops/config-changes.ts";
+import { type ConfigOrder, noContact, type ReplicaPort } from "../../src/loops/replica-port.ts";
+import { jsonToValue } from "../../src/rpc/json-value.ts";
+import { until } from "../store/redis-fixture.ts";
+import { type OpenedApi, openApi, recordOf, specOf } from "./opened-api.ts";
+
+let opened: OpenedApi;
+let loop: Loop;
+
+beforeEach(async () => {
+  opened = await openApi();
+  loop = new Loop();
+});
+afterEach(async () => {
+  await loop.close();
+  await opened.close();
+});
+
+const controller = () => opened.controller;
+const blue = jsonToValue({ model: "blue" });
+const red = jsonToValue({ model: "red" });
+const bad = jsonToValue({ model: "bad" });
+const violations = [{ field: "model", description: "no such model" }];
+const { ACCEPTED, APPLIED } = ReconfigureOutcome;
+
+/** Makes the changes, by replicas that take everything but the model "bad". */
+class Loop implements ReplicaPort {
+  /** Every call of a replica, in order: its id, the phase and the model. */
+  readonly told: string[] = [];
+  /** A replica refuses "bad" when it is to serve by it, not when it is asked. */
+  refusesLate = false;
+  #hold = Promise.withResolvers<void>();
+  readonly #end = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  #unsubscribe = () => {};
+
+  constructor() {
+    this.release();
+  }
+
+  async run(): Promise<void> {
+    const { store, mirror } = opened;
+    const lease = await store.acquireLease("loop", 600_000);
+    const epoch = () => (lease.held ? lease.epoch : undefined);
+    const changes = new ConfigChanges({ mirror, store, port: this, epoch, clock: realClock, log: silentLog });
+    this.#unsubscribe = mirror.subscribe(() => changes.wake());
+    this.#running = changes.run(this.#end.signal);
+  }
+
+  /** From now on no replica answers, until they are let go. */
+  hold(): void {
+    this.#hold = Promise.withResolvers();
+  }
+
+  release(): void {
+    this.#hold.resolve();
+  }
+
+  meet(): void {}
+
+  contact() {
+    return noContact;
+  }
+
+  async tell(replicaId: string, { phase, config }: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
+    const { model = "" } = (config.userConfig ?? {}) as { model?: string };
+    this.told.push(`${replicaId} ${phase} ${model}`);
+    const left = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+    await Promise.race([this.#hold.promise, left]);
+    if (signal.aborted) return { replicaId, kind: "gone" };
+    const refuses = model === "bad" && phase === (this.refusesLate ? "APPLY" : "PREPARE");
+    return refuses ? { replicaId, kind: "refused", message: "model: no such model", violations } : { replicaId, kind: "done" };
+  }
+
+  async close(): Promise<void> {
+    this.release();
+    this.#end.abort();
+    await this.#running;
+    this.#unsubscribe();
+  }
+}
+
+/** Deploys, and says that these replicas run. */
+async function deployed(name = "a", replicas = 2, more = {}): Promise<void> {
+  await controller().deploy({ spec: specOf(name, { userConfig: blue, ...more }) });
+  const { uid, revision } = await recordOf(opened.store, name);
+  for (let index = 0; index < replicas; index++) {
+    const id = `${name}-r${index}`;
+    const value = { id, deployment: name, uid, revision, state: "RUNNING", message: "", gpuIndexes: [], address: "unix:/x", token: "" };
+    await opened.store.commit([
+      {
+        put: "replica",
+        key: id,
+        version: 0,
+        value: {
+          ...value,
+          resources: { cpuMilli: 0, gpuMilli: 0, memoryBytes: 0 },
+          createdAtMs: 0,
+          sinceMs: 0,
+          readyAtMs: 0,
+        } as ReplicaRecord,
+      },
+    ]);
+  }
+}
+
+/** What is in use, and the generations that were ever given out. */
+async function inUse(name = "a") {
+  const { spec, generation, configGeneration, newestConfigGeneration, changing } = await recordOf(opened.store, name);
+  return { config: spec.userConfig, generation, configGeneration, newestConfigGeneration, changing };
+}
+
+const before = { config: { model: "blue" }, generation: 1, configGeneration: 1, newestConfigGeneration: 1, changing: undefined };
+
+/** Resolves once a change of the deployment's config is in work. */
+const inWork = (name = "a") => until(async () => opened.mirror.deployment(name)?.value.changing !== undefined && loop.told.length > 0);
+
+test("Reconfigure answers once all replicas serve by the config, with what each made of it", async () => {
+  await deployed();
+  await loop.run();
+  const { deployment, configGeneration, replicas } = await controller().reconfigure({ name: "a", userConfig: red });
+  expect(configGeneration).toBe(2n);
+  expect(deployment).toMatchObject({ spec: { userConfig: { kind: red.kind } }, status: { generation: 2n, revision: 1n } });
+  expect(replicas.map(({ replicaId, outcome, message }) => [replicaId, outcome, message])).toEqual([
+    ["a-r0", APPLIED, ""],
+    ["a-r1", APPLIED, ""],
+  ]);
+  expect(await inUse()).toEqual({ ...before, config: { model: "red" }, generation: 2, configGeneration: 2, newestConfigGeneration: 2 });
+  expect(loop.told).toEqual(["a-r0 PREPARE red", "a-r1 PREPARE red", "a-r0 APPLY red", "a-r0 APPLY red", "a-r1 APPLY red"]);
+});
+
+test("a Deploy of another config alone does the same, and says so", async () => {
+  await deployed();
+  await loop.run();
+  const { deployment, effect, changes, replicas } = await controller().deploy({ spec: specOf("a", { userConfig: red }) });
+  expect(effect).toBe(Effect.RECONFIGURE);
+  expect(changes.map(({ field }) => field)).toEqual(["user_config.model"]);
+  expect(deployment?.status).toMatchObject({ generation: 2n, revision: 1n, configGeneration: 2n });
+  expect(replicas.map(({ outcome }) => outcome)).toEqual([APPLIED, APPLIED]);
+  const bounds = await controller().deploy({ spec: specOf("a", { userConfig: red, maxOngoingRequests: 9 }) });
+  expect(bounds).toMatchObject({ effect: Effect.RECONFIGURE, deployment: { status: { configGeneration: 3n } } });
+});
+
+test("a config that a replica refuses changes nothing: the caller is told by whom, why, and of which fields", async () => {
+  await deployed();
+  await loop.run();
+  const error = {
+    code: "FAILED_PRECONDITION",
+    reason: "RECONFIGURE_REFUSED",
+    message: expect.stringContaining("a-r0, a-r1: model: no such model"),
+    facts: { metadata: { deployment: "a", "a-r0": "REFUSED: model: no such model" }, violations },
+  };
+  await expect(controller().reconfigure({ name: "a", userConfig: bad })).rejects.toMatchObject(error);
+  expect(await inUse()).toEqual({ ...before, newestConfigGeneration: 2 });
+  await expect(controller().deploy({ spec: specOf("a", { userConfig: bad }) })).rejects.toMatchObject(error);
+  expect(await inUse()).toEqual({ ...before, newestConfigGeneration: 3 });
+  expect(loop.told.filter((call) => call.includes("APPLY"))).toEqual([]);
+});
+
+test("a config that is refused only when it is to be served by sends all back", async () => {
+  await deployed();
+  loop.refusesLate = true;
+  await loop.run();
+  const refused = controller().reconfigure({ name: "a", userConfig: bad });
+  await expect(refused).rejects.toMatchObject({ reason: "RECONFIGURE_REFUSED", facts: { violations, metadata: { "a-r1": "ACCEPTED" } } });
+  expect(loop.told.slice(-2).sort()).toEqual(["a-r0 REVERT blue", "a-r1 REVERT blue"]);
+  expect(await inUse()).toEqual({ ...before, newestConfigGeneration: 2 });
+});
+
+test("with no replica that runs a config is committed at once", async () => {
+  await deployed("a", 0);
+  await loop.run();
+  expect(await controller().reconfigure({ name: "a", userConfig: bad })).toMatchObject({ configGeneration: 2n, replicas: [] });
+});
+
+test("a config that is in use is answered at once, whoever makes changes or nobody", async () => {
+  await deployed();
+  const revision = await opened.store.revision();
+  const same = await controller().reconfigure({ name: "a", userConfig: jsonToValue({ model: "blue" }) });
+  expect(same).toMatchObject({ configGeneration: 1n, replicas: [], deployment: { status: { generation: 1n } } });
+  expect(await controller().reconfigure({ name: "a", toGeneration: 1n })).toMatchObject({ configGeneration: 1n });
+  expect(await opened.store.revision()).toBe(revision);
+});
+
+test("a request that is sent again has its first answer", async () => {
+  await deployed();
+  await loop.run();
+  const request = { name: "a", userConfig: red, requestId: "once" };
+  const first = await controller().reconfigure(request);
+  await controller().reconfigure({ name: "a", userConfig: blue });
+  const told = loop.told.length;
+  expect(await controller().reconfigure(request)).toEqual(first);
+  expect(loop.told).toHaveLength(told);
+  const deploy = { spec: specOf("a", { userConfig: red }), requestId: "deploy" };
+  const answer = await controller().deploy(deploy);
+  expect(await controller().deploy(deploy)).toEqual(answer);
+  expect(answer.effect).toBe(Effect.RECONFIGURE);
+});
+
+test("a request that was refused is refused again in the same words, and no replica is asked anew", async () => {
+  await deployed();
+  await loop.run();
+  const refusals = async (act: () => Promise<unknown>) => {
+    const first = await act().catch((cause: unknown) => cause);
+    const told = loop.told.length;
+    const again = await act().catch((cause: unknown) => cause);
+    expect(first).toMatchObject({ reason: "RECONFIGURE_REFUSED", facts: { violations } });
+    const { message, facts } = first as { message: string; facts: unknown };
+    expect(again).toMatchObject({ message, facts });
+    expect(loop.told).toHaveLength(told);
+  };
+  await refusals(() => controller().reconfigure({ name: "a", userConfig: bad, requestId: "once" }));
+  await refusals(() => controller().deploy({ spec: specOf("a", { userConfig: bad }), requestId: "deploy" }));
+});
+
+test("a request that is sent again while its change is in work waits for the same end", async () => {
+  await deployed();
+  await loop.run();
+  loop.hold();
+  const request = { name: "a", userConfig: red, requestId: "once" };
+  const first = controller().reconfigure(request);
+  await inWork();
+  const again = controller().reconfigure(request);
+  loop.release();
+  expect(await again).toEqual(await first);
+  expect((await again).replicas).toHaveLength(2);
+  expect(await inUse()).toMatchObject({ generation: 2, newestConfigGeneration: 2 });
+});
+
+test("one that is sent again, after the controller that had it stopped before the end, has that end as its answer", async () => {
+  await deployed("a");
+  await deployed("b");
+  const deploy = { spec: specOf("a", { userConfig: red }), requestId: "deploy" };
+  const reconfigure = { name: "b", userConfig: red, requestId: "reconfigure" };
+  const first = [controller().deploy(deploy), controller().reconfigure(reconfigure)];
+  const changes = () => [...opened.mirror.changes().values()].map(({ value }) => value);
+  await until(() => changes().length === 2);
+  opened.api.close();
+  await Promise.all(first.map((call) => expect(call).rejects.toMatchObject({ message: expect.stringContaining("is not over") })));
+  await loop.run();
+  await until(() => changes().every(isOver));
+  const outcomes = [{ outcome: APPLIED }, { outcome: APPLIED }];
+  const answer = await controller().deploy(deploy);
+  expect(answer).toMatchObject({ effect: Effect.RECONFIGURE, replicas: outcomes, deployment: { status: { configGeneration: 2n } } });
+  expect(await controller().deploy(deploy)).toEqual(answer);
+  expect(await controller().reconfigure(reconfigure)).toMatchObject({ configGeneration: 2n, replicas: outcomes });
+  for (const name of ["a", "b"]) expect(await inUse(name)).toMatchObject({ generation: 2, newestConfigGeneration: 2 });
+});
+
+test("an id that was used for another request is refused, also while that one's change is in work, and of one that was refused", async () => {
+  await deployed();
+  await loop.run();
+  const reused = { code: "INVALID_ARGUMENT", reason: "REQUEST_ID_REUSED" };
+  const other = (requestId: string) => [
+    controller().reconfigure({ name: "a", userConfig: jsonToValue({ model: "green" }), requestId }),
+    controller().deploy({ spec: specOf("a", { userConfig: jsonToValue({ model: "green" }) }), requestId }),
+  ];
+  await controller().reconfigure({ name: "a", userConfig: red, requestId: "done" });
+  await Promise.all(other("done").map((call) => expect(call).rejects.toMatchObject(reused)));
+  await expect(controller().reconfigure({ name: "a", userConfig: bad, requestId: "refused" })).rejects.toMatchObject({
+    reason: "RECONFIGURE_REFUSED",
+  });
+  await Promise.all(other("refused").map((call) => expect(call).rejects.toMatchObject(reused)));
+  loop.hold();
+  loop.told.splice(0);
+  const first = controller().reconfigure({ name: "a", userConfig: blue, requestId: "in work" });
+  await inWork();
+  await Promise.all(other("in work").map((call) => expect(call).rejects.toMatchObject(reused)));
+  loop.release();
+  await first;
+  expect(await inUse()).toMatchObject({ config: { model: "blue" } });
+});
+
+test("one that only asks has every replica asked, and changes nothing", async () => {
+  await deployed();
+  await loop.run();
+  const asked = await controller().reconfigure({ name: "a", userConfig: red, validateOnly: true });
+  expect(asked).toMatchObject({ configGeneration: 1n, deployment: { status: { generation: 1n } } });
+  expect(asked.replicas.map(({ outcome }) => outcome)).toEqual([ACCEPTED, ACCEPTED]);
+  await expect(controller().reconfigure({ name: "a", userConfig: bad, validateOnly: true })).rejects.toMatchObject({
+    reason: "RECONFIGURE_REFUSED",
+    facts: { violations },
+  });
+  expect(loop.told.filter((call) => !call.includes("PREPARE"))).toEqual([]);
+  expect(await inUse()).toEqual(before);
+  const { effect, deployment } = await controller().deploy({ spec: specOf("a", { userConfig: red }), validateOnly: true });
+  expect([effect, deployment?.status?.generation]).toEqual([Effect.RECONFIGURE, 2n]);
+  expect(await inUse()).toEqual(before);
+});
+
+test("a config that is kept can be gone back to, bound on requests and all, under a new generation", async () => {
+  await deployed("a", 1, { maxOngoingRequests: 3 });
+  await loop.run();
+  await controller().deploy({ spec: specOf("a", { userConfig: red, maxOngoingRequests: 4 }) });
+  const { configGeneration, deployment } = await controller().reconfigure({ name: "a", toGeneration: 1n });
+  expect(configGeneration).toBe(3n);
+  expect(deployment?.spec).toMatchObject({ userConfig: { kind: blue.kind }, maxOngoingRequests: 3 });
+  await expect(controller().reconfigure({ name: "a", toGeneration: 9n })).rejects.toMatchObject({
+    code: "NOT_FOUND",
+    reason: "CONFIG_NOT_FOUND",
+    message: expect.stringContaining("1, 2, 3"),
+    facts: { metadata: { deployment: "a", config_generation: "9" } },
+  });
+});
+
+test("one of no user_config cannot be gone back to", async () => {
+  await deployed("a", 1, { userConfig: undefined });
+  await loop.run();
+  await controller().reconfigure({ name: "a", userConfig: red });
+  await expect(controller().reconfigure({ name: "a", toGeneration: 1n })).rejects.toMatchObject({ reason: "RECONFIGURE_REFUSED" });
+  expect(await inUse()).toMatchObject({ config: { model: "red" }, configGeneration: 2 });
+});
+
+test("a second change, and a Scale, wait for the end of the one in work", async () => {
+  await deployed();
+  await loop.run();
+  loop.hold();
+  const done: string[] = [];
+  const note = (what: string) => () => done.push(what);
+  const first = controller().reconfigure({ name: "a", userConfig: red }).then(note("first"));
+  await inWork();
+  const second = controller().deploy({ spec: specOf("a", { userConfig: blue, numReplicas: 2 }) });
+  const scale = controller().scale({ name: "a", numReplicas: 5 });
+  const noted = [second.then(note("second")), scale.then(note("scale"))];
+  // Another deployment is not waited with.
+  await controller().deploy({ spec: specOf("b") });
+  expect(done).toEqual([]);
+  expect(await inUse()).toMatchObject({ config: { model: "blue" }, generation: 1 });
+  loop.release();
+  await Promise.all([first, ...noted]);
+  expect(done[0]).toBe("first");
+  expect(await inUse()).toMatchObject({ config: { model: "blue" }, generation: 4, configGeneration: 3, changing: undefined });
+});
+
+test("Delete does not wait for a change: it ends the change, and who asked for it is told", async () => {
+  await deployed();
+  await loop.run();
+  loop.hold();
+  const change = controller().reconfigure({ name: "a", userConfig: red });
+  const refused = expect(change).rejects.toMatchObject({
+    reason: "RECONFIGURE_REFUSED",
+    message: expect.stringContaining("something else"),
+  });
+  await inWork();
+  await controller().deleteDeployment({ name: "a" });
+  expect((await recordOf(opened.store, "a")).deletingSinceMs).toBeGreaterThan(0);
+  // As the reconcile loop does with what is deleted: its replicas are taken away, and nothing is wanted of them any more.
+  for (const { key, version, value } of [...opened.mirror.replicas().values()])
+    await opened.store.commit([{ put: "replica", key, version, value: { ...value, state: "DRAINING" } }]);
+  await refused;
+  await expect(controller().reconfigure({ name: "a", userConfig: red })).rejects.toMatchObject({ reason: "DEPLOYMENT_DELETING" });
+});
+
+test("of an Apply of which one config is refused, nothing is written", async () => {
+  await deployed("a");
+  await deployed("b");
+  await loop.run();
+  const specs = [specOf("a", { userConfig: red, numReplicas: 7 }), specOf("b", { userConfig: bad }), specOf("c")];
+  await expect(controller().apply({ specs, requestId: "apply" })).rejects.toMatchObject({
+    code: "FAILED_PRECONDITION",
+    reason: "RECONFIGURE_REFUSED",
+    facts: { metadata: { deployment: "b" }, violations },
+  });
+  for (const name of ["a", "b"]) expect(await inUse(name)).toEqual(before);
+  await expect(controller().getDeployment({ name: "c" })).rejects.toMatchObject({ reason: "DEPLOYMENT_NOT_FOUND" });
+  expect(loop.told.filter((call) => !call.includes("PREPARE"))).toEqual([]);
+  const { results } = await controller().apply({ specs: [specOf("a", { userConfig: red }), specOf("b", { userConfig: red })] });
+  expect(results.map(({ effect, replicas }) => [effect, replicas.length])).toEqual([
+    [Effect.RECONFIGURE, 2],
+    [Effect.RECONFIGURE, 2],
+  ]);
+  for (const name of ["a", "b"]) expect(await inUse(name)).toMatchObject({ config: { model: "red" }, configGeneration: 2 });
+});
+
+test("the last twenty configs are kept, the newest first, with who asked for each", async () => {
+  await deployed("a", 1);
+  await loop.run();
+  for (let number = 2; number <= 23; number++)
+    await controller().reconfigure({ name: "a", userConfig: jsonToValue(number) }, { metadata: { "drover-author": `author ${number}` } });
+  const { configs } = await controller().listConfigs({ name: "a" });
+  expect(configs.map(({ configGeneration }) => Number(configGeneration))).toEqual(Array.from({ length: 20 }, (_, index) => 23 - index));
+  expect(configs.map(({ author }) => author)).toEqual(Array.from({ length: 20 }, (_, index) => `author ${23 - index}`));
+  expect(configs.filter(({ current }) => current).map(({ userConfig }) => userConfig?.kind.value)).toEqual([23]);
+  expect(configs.every(({ revision, time }) => revision === 1n && time !== undefined)).toBe(true);
+});
+
+test("a user_config that is too large, not JSON, or missing is refused by field, and nothing begins", async () => {
+  await deployed();
+  const large = jsonToValue("x".repeat(2 ** 20));
+  const notJson = { kind: { case: "numberValue" as const, value: Number.NaN } };
+  const invalid = (field: string) => ({ code: "INVALID_ARGUMENT", reason: "INVALID_FIELD", facts: { violations: [{ field }] } });
+  await expect(controller().reconfigure({ name: "a", userConfig: large })).rejects.toMatchObject(invalid("user_config"));
+  await expect(controller().deploy({ spec: specOf("a", { userConfig: large }) })).rejects.toMatchObject(invalid("spec.user_config"));
+  await expect(controller().reconfigure({ name: "a", userConfig: notJson })).rejects.toMatchObject(invalid("user_config"));
+  for (const request of [{ name: "a" }, { name: "a", userConfig: red, toGeneration: 1n }])
+    await expect(controller().reconfigure(request)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+  await expect(controller().reconfigure({ name: "b", userConfig: red })).rejects.toMatchObject({ reason: "DEPLOYMENT_NOT_FOUND" });
+  expect(await inUse()).toEqual(before);
+});

@@ -1,0 +1,268 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  afterCalls,
+  type CallResult,
+  type ConfigChangeRecord,
+  type ConfigStep,
+  calledIn,
+  committedConfig,
+  configOf,
+  configSteps,
+  givenUp,
+  isOver,
+  phaseOf,
+  type ReplicaOutcome,
+  refusalText,
+  toReplace,
+} from "../../src/core/config-change.ts";
+import type { DeploymentRecord, RevisionRecord } from "../../src/core/deployment.ts";
+import { spec } from "./plan-world.ts";
+
+const wanted = { ...spec, userConfig: { model: "b" } };
+const begun: ConfigChangeRecord = {
+  uid: "u",
+  deployment: "app",
+  id: "c",
+  generation: 2,
+  spec: wanted,
+  dryRun: false,
+  author: "",
+  startedAtMs: 0,
+  step: "PREPARE",
+  replicas: [],
+};
+const at = (step: ConfigStep, replicas: readonly ReplicaOutcome[] = [], more: Partial<ConfigChangeRecord> = {}) => ({
+  ...begun,
+  step,
+  replicas,
+  ...more,
+});
+
+const done = (replicaId: string): CallResult => ({ replicaId, kind: "done" });
+const gone = (replicaId: string): CallResult => ({ replicaId, kind: "gone" });
+const refused = (replicaId: string, message = "no such model"): CallResult => ({ replicaId, kind: "refused", message, violations: [] });
+const silent = (replicaId: string, message = "it did not answer within 30 s"): CallResult => ({ replicaId, kind: "silent", message });
+
+const outcome = (replicaId: string, outcome: ReplicaOutcome["outcome"], message = ""): ReplicaOutcome => ({
+  replicaId,
+  outcome,
+  message,
+  violations: [],
+});
+const outcomes = ({ replicas }: ConfigChangeRecord) => replicas.map((one) => [one.replicaId, one.outcome]);
+
+/** The change after one round of calls for each of these. */
+function through(change: ConfigChangeRecord, ...rounds: readonly (readonly CallResult[])[]): ConfigChangeRecord {
+  return rounds.reduce(afterCalls, change);
+}
+
+describe("the steps", () => {
+  test("all are asked, then one serves by it, then the rest, then it is committed", () => {
+    const all = ["a", "b", "c"].map(done);
+    const steps = [begun];
+    for (const results of [all, [done("a")], all]) steps.push(afterCalls(steps.at(-1) ?? begun, results));
+    expect(steps.map(({ step }) => step)).toEqual(["PREPARE", "APPLY_ONE", "APPLY_REST", "COMMITTED"]);
+    expect(steps.map((change) => change.replicas.map((one) => one.outcome))).toEqual([
+      [],
+      ["ACCEPTED", "ACCEPTED", "ACCEPTED"],
+      ["ACCEPTED", "ACCEPTED", "APPLIED"],
+      ["APPLIED", "APPLIED", "APPLIED"],
+    ]);
+    expect(steps.map(phaseOf)).toEqual(["PREPARE", "APPLY", "APPLY", "APPLY"]);
+    expect(phaseOf(at("REVERT"))).toBe("REVERT");
+  });
+
+  test("only the step for one is for one: all others are for every replica that runs", () => {
+    for (const step of ["PREPARE", "APPLY_REST", "REVERT"] as const) expect(calledIn(at(step), ["a", "b"])).toEqual(["a", "b"]);
+    expect(calledIn(at("APPLY_ONE"), ["a", "b"])).toEqual(["a"]);
+    expect(calledIn(at("APPLY_ONE"), [])).toEqual([]);
+  });
+
+  test("where no replica runs, a change is committed at once", () => {
+    expect(afterCalls(begun, []).step).toBe("COMMITTED");
+    expect(afterCalls(begun, [gone("a")]).step).toBe("COMMITTED");
+  });
+
+  test("a change that only asks is never applied, accepted or not", () => {
+    const asked = { ...begun, dryRun: true };
+    expect(afterCalls(asked, [done("a")])).toMatchObject({ step: "PREPARED", replicas: [{ outcome: "ACCEPTED" }] });
+    expect(afterCalls(asked, [])).toMatchObject({ step: "PREPARED" });
+    expect(afterCalls(asked, [done("a"), refused("b")])).toMatchObject({ step: "REFUSED" });
+  });
+
+  test("one that refuses when asked ends the change with nothing to go back from", () => {
+    const end = afterCalls(begun, [done("a"), refused("b")]);
+    expect(end.step).toBe("REFUSED");
+    expect(outcomes(end)).toEqual([
+      ["a", "ACCEPTED"],
+      ["b", "REFUSED"],
+    ]);
+  });
+
+  test("one that refuses when it is to serve by it sends all back, itself too", () => {
+    const reverting = through(begun, [done("a"), done("b")], [refused("a")]);
+    expect(reverting.step).toBe("REVERT");
+    const end = afterCalls(reverting, [done("a"), done("b")]);
+    expect(end.step).toBe("REFUSED");
+    expect(outcomes(end)).toEqual([
+      ["a", "REFUSED"],
+      ["b", "ACCEPTED"],
+    ]);
+    const late = through(begun, [done("a"), done("b")], [done("a")], [done("a"), refused("b")], [done("a"), done("b")]);
+    expect(outcomes(late)).toEqual([
+      ["a", "REVERTED"],
+      ["b", "REFUSED"],
+    ]);
+  });
+
+  test("the fields that a schema refused are kept to the end", () => {
+    const violations = [{ field: "model", description: "must be a string" }];
+    const refusing = afterCalls(at("APPLY_ONE"), [{ replicaId: "a", kind: "refused", message: "model: no", violations }]);
+    expect(afterCalls(refusing, [done("a")]).replicas).toMatchObject([{ outcome: "REFUSED", violations }]);
+  });
+
+  test("one that is gone, or is being taken away, has no part in it", () => {
+    expect(afterCalls(at("APPLY_REST"), [done("a"), gone("b")])).toMatchObject({ step: "COMMITTED", replicas: [{ replicaId: "a" }] });
+    expect(afterCalls(at("APPLY_ONE"), [gone("a")]).step).toBe("APPLY_REST");
+    expect(afterCalls(at("REVERT"), [gone("a")]).step).toBe("REFUSED");
+  });
+
+  test("a change that is over stays as it ended", () => {
+    for (const step of configSteps.filter((step) => isOver(at(step)))) {
+      const over = at(step, [outcome("a", "APPLIED")]);
+      expect(afterCalls(over, [refused("a")])).toBe(over);
+    }
+    expect(configSteps.filter((step) => isOver(at(step)))).toEqual(["COMMITTED", "PREPARED", "REFUSED"]);
+  });
+
+  test("one that is given up is over, and refused", () => {
+    for (const step of ["PREPARE", "APPLY_ONE", "APPLY_REST", "REVERT"] as const) expect(givenUp(at(step)).step).toBe("REFUSED");
+  });
+});
+
+describe("who is replaced", () => {
+  test("a replica that does not answer in time, whatever it was told", () => {
+    expect(toReplace(afterCalls(begun, [done("a"), silent("b", "too late")]))).toMatchObject([{ replicaId: "b", message: "too late" }]);
+    const reverting = through(begun, [done("a"), done("b")], [done("a")], [done("a"), silent("b")]);
+    expect(toReplace(reverting)).toEqual([]);
+    expect(toReplace(afterCalls(reverting, [done("a"), silent("b")]))).toMatchObject([{ replicaId: "b" }]);
+  });
+
+  test("a replica that cannot go back, or does not say that it did", () => {
+    const reverting = at("REVERT", [outcome("a", "APPLIED"), outcome("b", "APPLIED"), outcome("c", "REFUSED", "no such model")]);
+    const end = afterCalls(reverting, [refused("a", "there is no way back"), silent("b"), done("c")]);
+    expect(toReplace(end).map(({ replicaId }) => replicaId)).toEqual(["a", "b"]);
+  });
+
+  test("not one that refused, if it is back, nor one that did not answer and then went back", () => {
+    const reverting = at("REVERT", [outcome("a", "REFUSED", "no such model"), outcome("b", "REPLACED", "it did not answer")]);
+    const end = afterCalls(reverting, [done("a"), done("b")]);
+    expect(outcomes(end)).toEqual([
+      ["a", "REFUSED"],
+      ["b", "REVERTED"],
+    ]);
+    expect(toReplace(end)).toEqual([]);
+  });
+});
+
+describe("why it was refused", () => {
+  test("names each replica with its reason, the same reasons together", () => {
+    const text = refusalText(
+      at("REFUSED", [
+        outcome("a", "REFUSED", "no such model"),
+        outcome("b", "ACCEPTED"),
+        outcome("c", "REFUSED", "no such model"),
+        outcome("d", "REPLACED", "it did not answer"),
+      ]),
+    );
+    expect(text).toBe("3 of 4 replicas refused it, and all serve by the one before: a, c: no such model; d: it did not answer");
+  });
+
+  test("counts the replicas beyond three, cuts what is too long, and does not count one of one", () => {
+    const many = ["a", "b", "c", "d", "e"].map((id) => outcome(id, "REFUSED", "x".repeat(10_000)));
+    const text = refusalText(at("REFUSED", many));
+    expect(text).toContain("5 of 5 replicas");
+    expect(text).toContain("a, b, c and 2 more: x");
+    expect(text.length).toBeLessThan(1_000);
+    expect(refusalText(at("REFUSED", many.slice(0, 1)))).toMatch(/^the replica refused it/);
+  });
+
+  test("is known of a replica that did not answer and then went back, and of one that refused and then ended", () => {
+    const mute = through(at("APPLY_ONE"), [silent("a")], [done("a")]);
+    expect(refusalText(mute)).toContain("a: it did not answer within 30 s");
+    const ended = through(begun, [done("a"), done("b")], [refused("a")], [gone("a"), done("b")]);
+    expect(refusalText(ended)).toContain("a: no such model");
+    expect(toReplace(ended)).toEqual([]);
+  });
+
+  test("where no replica refused, is that the deployment went on", () => {
+    expect(refusalText(givenUp(at("APPLY_REST", [outcome("a", "APPLIED")])))).toContain("went on to something else");
+  });
+});
+
+describe("the config that is committed", () => {
+  const deployment = { uid: "u", spec: wanted, revision: 2, configGeneration: 5 } as Partial<DeploymentRecord> as DeploymentRecord;
+  const old = { uid: "u", spec, revision: 1, configGeneration: 3 } as Partial<RevisionRecord> as RevisionRecord;
+
+  test("is the deployment's own for the revision wanted, and the last of its own for an older one", () => {
+    expect(committedConfig(deployment, 2, () => undefined)).toEqual({ generation: 5, maxOngoingRequests: 5, userConfig: { model: "b" } });
+    expect(committedConfig(deployment, 1, (revision) => (revision === 1 ? old : undefined))).toEqual({
+      generation: 3,
+      maxOngoingRequests: 5,
+    });
+  });
+
+  test("is not known of a revision that is not kept, or that was an earlier deployment's", () => {
+    expect(committedConfig(deployment, 1, () => undefined)).toBeUndefined();
+    expect(committedConfig(deployment, 1, () => ({ ...old, uid: "before" }))).toBeUndefined();
+  });
+
+  test("tells no user_config from one that is null", () => {
+    expect(configOf(spec, 1)).not.toHaveProperty("userConfig");
+    expect(configOf({ ...spec, userConfig: null }, 1)).toMatchObject({ userConfig: null });
+  });
+});
+
+/** What a replica serves by: one of the two configs, or what nobody knows. */
+type Held = "old" | "new" | "unknown";
+
+/** What a call makes of what a replica serves by. A refusal may come half-way; one that is silent may have done it all the same. */
+function heldAfter(held: Held, phase: "PREPARE" | "APPLY" | "REVERT", kind: CallResult["kind"]): Held {
+  if (phase === "PREPARE" || kind === "gone") return held;
+  return kind === "done" ? (phase === "APPLY" ? "new" : "old") : "unknown";
+}
+
+test("whatever replicas answer: it ends, from APPLY_ONE on as COMMITTED or by way of REVERT, a refusal never commits, and all that stay serve by one config", () => {
+  const kind = fc.constantFrom<CallResult["kind"]>("done", "done", "done", "refused", "silent", "gone");
+  const answers = fc.array(kind, { minLength: 32, maxLength: 32 });
+  const firstStep = fc.constantFrom<ConfigStep>("PREPARE", "APPLY_ONE");
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 6 }), answers, fc.boolean(), firstStep, (count, drawn, dryRun, step) => {
+      const held = new Map(Array.from({ length: count }, (_, index): [string, Held] => [`r${index}`, "old"]));
+      const draws = [...drawn];
+      let change: ConfigChangeRecord = { ...begun, dryRun: dryRun && step === "PREPARE", step };
+      const went: ConfigStep[] = [];
+      let failed = false;
+      while (!isOver(change)) {
+        went.push(change.step);
+        expect(went.length).toBeLessThanOrEqual(4);
+        const results = calledIn(change, [...held.keys()]).map((replicaId) => ({ ...refused(replicaId), kind: draws.pop() ?? "done" }));
+        for (const { replicaId, kind } of results) {
+          held.set(replicaId, heldAfter(held.get(replicaId) ?? "old", phaseOf(change), kind));
+          if (kind === "gone") held.delete(replicaId);
+        }
+        failed ||= results.some(({ kind }) => kind === "refused" || kind === "silent");
+        change = afterCalls(change, results as CallResult[]);
+      }
+      const replaced = new Set(toReplace(change).map(({ replicaId }) => replicaId));
+      const stay = [...held].flatMap(([id, config]) => (replaced.has(id) ? [] : config));
+      expect(new Set(stay)).toEqual(new Set(stay.length === 0 ? [] : [change.step === "COMMITTED" ? "new" : "old"]));
+      if (failed) expect(change.step).toBe("REFUSED");
+      else expect(change.step).toBe(change.dryRun ? "PREPARED" : "COMMITTED");
+      if (went.includes("APPLY_ONE")) expect(change.step === "COMMITTED" || went.at(-1) === "REVERT").toBe(true);
+      if (change.step === "REFUSED") expect(refusalText(change)).toContain("no such model");
+    }),
+    { numRuns: 2_000 },
+  );
+});
