@@ -2,8 +2,10 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ControllerService } from "../gen/drover/v1/controller_service_pb.ts";
+import { ExternalScaler } from "../gen/externalscaler/externalscaler_pb.ts";
 import { Health } from "../gen/health/v1/health_pb.ts";
 import { ControllerApi } from "./api/controller-service.ts";
+import { externalScaler } from "./api/external-scaler.ts";
 import { realClock as clock, realRandom as random } from "./clock/real.ts";
 import { printAddress } from "./config/address.ts";
 import { type Config, hidePassword } from "./config/config.ts";
@@ -14,12 +16,15 @@ import { LocalEngine } from "./engine/local-engine.ts";
 import { prepareSocketFolder, socketPath } from "./engine/socket-path.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { createLog, type Log } from "./log/log.ts";
+import { AutoscaleLoop } from "./loops/autoscale-loop.ts";
 import { wantedConfig } from "./loops/committed.ts";
 import { ConfigChanges } from "./loops/config-changes.ts";
+import { every } from "./loops/every.ts";
 import { LeaseKeeper } from "./loops/lease-keeper.ts";
 import { ReconcileLoop } from "./loops/reconcile-loop.ts";
 import { ReplicaLinks } from "./loops/replica-links.ts";
 import { RouteTable } from "./loops/route-table.ts";
+import { scheduledMinimum } from "./loops/schedules.ts";
 import { stopReplicas } from "./loops/stop-replicas.ts";
 import { HealthService } from "./rpc/health.ts";
 import { descriptorsOf, reflection } from "./rpc/reflection.ts";
@@ -115,7 +120,14 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   const routes = new RouteTable(mirror, (id) => links.contact(id));
   const gatewaySocket = socketPath(config.dataDir, join(config.dataDir, "run", "gateway.sock"));
   await prepareSocketFolder(gatewaySocket);
-  const gateway = new Gateway({ routes, clock, random, log: log.child({ room: "gateway" }), socketFolder: dirname(gatewaySocket) });
+  const gateway = new Gateway({
+    routes,
+    clock,
+    random,
+    log: log.child({ room: "gateway" }),
+    socketFolder: dirname(gatewaySocket),
+    onCold: (deployment) => autoscale.wake(deployment),
+  });
   const loop = new ReconcileLoop({
     mirror,
     store,
@@ -128,6 +140,17 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
     log: loopLog,
   });
   const configChanges = new ConfigChanges({ mirror, store, port: links, epoch: () => lease.epoch, clock, log: loopLog });
+  const autoscale = new AutoscaleLoop({
+    mirror,
+    store,
+    port: links,
+    epoch: () => lease.epoch,
+    queued: (name) => gateway.queued(name),
+    gatewayOngoing: (id) => gateway.ongoing(id),
+    scheduledMinimum,
+    clock,
+    log: loopLog,
+  });
   const wakeAll = () => {
     loop.wake();
     configChanges.wake();
@@ -167,7 +190,11 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   closers.add(() => gateway.close(gatewayGraceMs));
   const gatewayAddress = await gateway.listen(printAddress(config.gateway));
   const observed = {
-    replica: (id: string) => links.contact(id).load,
+    replica: (id: string) => {
+      const { load } = links.contact(id);
+      // What is on its way to a busy replica is in work as well.
+      return load && { ...load, ongoing: Math.max(load.ongoing, gateway.ongoing(id)) };
+    },
     queued: (name: string) => gateway.queued(name),
     pid: (id: string) => loop.pid(id),
   };
@@ -182,7 +209,12 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   });
   const health = new HealthService();
   const apiServer = new RpcServer({
-    implementations: [api.implementation, health.implementation, ...reflection(descriptorsOf([ControllerService, Health]))],
+    implementations: [
+      api.implementation,
+      externalScaler({ mirror, observed, clock }),
+      health.implementation,
+      ...reflection(descriptorsOf([ControllerService, ExternalScaler, Health])),
+    ],
     log: log.child({ room: "api" }),
     clock,
   });
@@ -195,6 +227,7 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   const apiAddress = await apiServer.listen(printAddress(config.api));
   health.set("", true);
   health.set(ControllerService.typeName, true);
+  health.set(ExternalScaler.typeName, true);
 
   const http = new HttpServer({ api: apiAddress, log: log.child({ room: "dashboard" }) });
   closers.add(() => http.close());
@@ -202,7 +235,11 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
 
   acting.begun = true;
   acting.leaseDone = lease.run(acting.lease.signal);
-  acting.loopDone = Promise.all([loop.run(acting.loop.signal), configChanges.run(acting.loop.signal)]);
+  acting.loopDone = Promise.all([
+    loop.run(acting.loop.signal),
+    configChanges.run(acting.loop.signal),
+    every(config.autoscaleCron, () => autoscale.tick(), loopLog, acting.loop.signal),
+  ]);
   return { api: apiAddress, gateway: gatewayAddress, http: httpAddress, redis: redis.url ?? `unix:${redis.socketPath}`, pid: process.pid };
 }
 

@@ -54,7 +54,12 @@ interface Load {
 }
 
 /** Classifies sentences from many clients at once, each sending its next request when it has its answer, until `more` says no. */
-async function classify(channel: Channel, sentences: readonly string[], more: (sent: number) => boolean): Promise<Load> {
+async function classify(
+  channel: Channel,
+  sentences: readonly string[],
+  more: (sent: number) => boolean,
+  { deployment = "sentiment", method = "classify", inFlight = clients } = {},
+): Promise<Load> {
   const invoke = channel.client(InvokeService);
   const load = {
     latenciesMs: [] as number[],
@@ -72,8 +77,8 @@ async function classify(channel: Channel, sentences: readonly string[], more: (s
       for (let tries = 0; ; tries++) {
         try {
           const request = {
-            deployment: "sentiment",
-            method: "classify",
+            deployment,
+            method,
             input: { case: "json" as const, value: fromJson(ValueSchema, { text: sentence }) },
           };
           const { output } = await invoke.invoke(request, {
@@ -97,7 +102,7 @@ async function classify(channel: Channel, sentences: readonly string[], more: (s
     }
   };
   const began = performance.now();
-  await Promise.all(Array.from({ length: clients }, client));
+  await Promise.all(Array.from({ length: inFlight }, client));
   return { ...load, milliseconds: performance.now() - began };
 }
 
@@ -254,8 +259,35 @@ async function main(): Promise<void> {
     showLost(bad);
     await drover(["revisions", "sentiment"]);
 
-    title("The end: the deployment is deleted, everything stops");
-    await drover(["delete", "sentiment"]);
+    title("Another program, with as many replicas as its load needs: none at first, then a wave of requests");
+    await drover(["run", join(root, "examples/autoscaled/waiter.ts")]);
+    let waving = true;
+    const wave = (async () => {
+      const lost: Load[] = [];
+      for (const [inFlight, ms] of [
+        [2, 3_000],
+        [18, 6_000],
+        [2, 7_000],
+      ] as const)
+        lost.push(await classify(channel, sentences, until(ms), { deployment: "waiter", method: "serve", inFlight }));
+      waving = false;
+      return lost;
+    })();
+    const bar = (count: number) => "#".repeat(count).padEnd(18);
+    for (let second = 1; waving; second++) {
+      await Promise.race([pause(1_000), wave]);
+      const { deployment } = await controllerApi.getDeployment({ name: "waiter" });
+      const { ongoingRequests = 0n, queuedRequests = 0n, targetReplicas = 0, runningReplicas = 0 } = deployment?.status ?? {};
+      const requests = Number(ongoingRequests + queuedRequests);
+      say(
+        `${String(second).padStart(3)} s  ${String(requests).padStart(3)} requests  ${bar(requests)}  ${targetReplicas} wanted, ${runningReplicas} running`,
+      );
+    }
+    for (const load of await wave) if (load.lost > 0 || load.retries > 0) throw new Error("requests failed");
+    await drover(["explain", "waiter", "--limit", "2"]);
+
+    title("The end: both deployments are deleted, everything stops");
+    await drover(["delete", "sentiment", "waiter"]);
     channel.close();
     api.close();
     controller.kill("SIGTERM");

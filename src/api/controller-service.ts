@@ -4,6 +4,7 @@ import {
   ControllerService,
   type DeployRequest,
   type ReconfigureRequest,
+  type SimulateAutoscalingRequest,
 } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type FieldViolation, invalid, StatusError } from "../core/errors.ts";
 import { type CallContext, type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
@@ -18,6 +19,7 @@ import { applyViolations, deployHandlers, deployViolations } from "./deploys.ts"
 import { reconfigureHandlers, reconfigureViolations } from "./reconfigure.ts";
 import { replicaHandlers } from "./replicas.ts";
 import { rolloutHandlers } from "./rollouts.ts";
+import { simulateHandlers, simulateViolations } from "./simulate.ts";
 
 /** The handlers of `drover.v1.ControllerService`. */
 export class ControllerApi {
@@ -47,6 +49,7 @@ function handlersOf(parts: ControllerParts): ServiceHandlers<typeof ControllerSe
     ...reconfigureHandlers(parts),
     ...decisionHandlers(parts),
     ...replicaHandlers(parts),
+    ...simulateHandlers(),
     ...clusterHandlers(parts),
   };
 }
@@ -55,6 +58,7 @@ function handlersOf(parts: ControllerParts): ServiceHandlers<typeof ControllerSe
 const moreRules: { readonly [method: string]: ((request: never) => readonly FieldViolation[]) | undefined } = {
   deploy: (request: DeployRequest) => deployViolations(request),
   apply: (request: ApplyRequest) => applyViolations(request),
+  simulateAutoscaling: (request: SimulateAutoscalingRequest) => simulateViolations(request),
   reconfigure: (request: ReconfigureRequest) => reconfigureViolations(request),
 };
 

@@ -23,6 +23,8 @@ import type { Resources } from "../core/resources.ts";
 import { defaultRollout, type RolloutPolicy } from "../core/rollout.ts";
 import { type DeploymentState as CoreDeploymentState, statusOf } from "../core/status.ts";
 
+import { autoscalingFromMessage, autoscalingToMessage, scheduleViolations } from "./convert-autoscaling.ts";
+
 /** What is observed of a replica, where it is known. */
 export interface ObservedLoad {
   readonly ongoing: number;
@@ -42,12 +44,8 @@ const milli = (amount: number): number => Math.round(amount * 1_000);
 
 /** What is wrong with a spec that the rules in the proto cannot say; `root` is its path in the request. */
 export function specViolations(message: DeploymentSpecMessage, root: string): readonly FieldViolation[] {
-  const unsupported =
-    message.autoscalingConfig === undefined
-      ? []
-      : [{ field: `${root}.autoscaling_config`, description: "this version does not scale by itself yet: set num_replicas" }];
   return [
-    ...unsupported,
+    ...scheduleViolations(message.autoscalingConfig, `${root}.autoscaling_config`),
     ...userConfigViolations(message.userConfig, `${root}.user_config`),
     ...jsonViolations(message.initArgs, `${root}.init_args`),
   ];
@@ -64,6 +62,7 @@ export function specFromMessage(message: DeploymentSpecMessage): DeploymentSpec 
     initArgs: (jsonOf(message.initArgs) as JsonObject | undefined) ?? {},
     runtimeEnv: { workingDir: runtimeEnv?.workingDir ?? "", envVars: { ...runtimeEnv?.envVars } },
     numReplicas: message.numReplicas ?? 1,
+    ...(message.autoscalingConfig && { autoscalingConfig: autoscalingFromMessage(message.autoscalingConfig) }),
     resources: {
       cpuMilli: milli(resources?.numCpus ?? 1),
       gpuMilli: milli(resources?.numGpus ?? 0),
@@ -202,7 +201,9 @@ export function specToMessage(spec: DeploymentSpec): MessageInitShape<typeof Dep
     },
     initArgs: spec.initArgs as Record<string, JsonValue>,
     runtimeEnv: { workingDir: spec.runtimeEnv.workingDir, envVars: { ...spec.runtimeEnv.envVars } },
-    numReplicas: spec.numReplicas,
+    ...(spec.autoscalingConfig === undefined
+      ? { numReplicas: spec.numReplicas }
+      : { autoscalingConfig: autoscalingToMessage(spec.autoscalingConfig) }),
     resources: resourcesToMessage(spec.resources),
     maxOngoingRequests: spec.maxOngoingRequests,
     maxQueuedRequests: spec.maxQueuedRequests,

@@ -80,7 +80,10 @@ function tooSlow(): Error {
   return refusal("WATCH_EXPIRED", "this watch is too far behind: watch again");
 }
 
-const sources: Readonly<Record<CoreDecisionSource, DecisionSource>> = { ROLLOUT: DecisionSource.ROLLOUT };
+const sources: Readonly<Record<CoreDecisionSource, DecisionSource>> = {
+  ROLLOUT: DecisionSource.ROLLOUT,
+  AUTOSCALER: DecisionSource.AUTOSCALER,
+};
 
 function decisionToMessage(decision: DecisionRecord): MessageInitShape<typeof DecisionSchema> {
   const { deployment, number, atMs, source, summary, bound, inputs, rules } = decision;

@@ -7,6 +7,7 @@ import {
   type DeployRequest,
   DeployRequestSchema,
   DeployResponseSchema,
+  Effect,
   type ScaleRequest,
 } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { Deployment } from "../../gen/drover/v1/deployment_pb.ts";
@@ -32,6 +33,7 @@ import {
   type Mutations,
   mutate,
   mutateAll,
+  reused,
 } from "./mutations.ts";
 import { revisionWrites } from "./revisions.ts";
 
@@ -115,7 +117,12 @@ async function fulfil<I extends DescMessage, O extends DescMessage>(
   if (validateOnly) return answerTo(await changedBy(store, changesOf(parts, wish, "")));
   const kept = requestId === "" ? undefined : { id: requestId, fingerprint: fingerprintOf(input, request) };
   const text = (message: MessageInitShape<O>) => toJsonString(output, create(output, message));
-  if (kept !== undefined) await expectNotRefused(parts, wish, kept.id, context);
+  const save = async (request: NonNullable<typeof kept>, told: MessageInitShape<O>) => {
+    const saved = await store.commit([], { request: { ...request, answer: text(told) } });
+    return saved.kind === "replayed" ? (answerOf(output, saved.answer) as MessageInitShape<O>) : told;
+  };
+  const earlier = kept && (await begunBefore(parts, wish, kept, context));
+  if (kept !== undefined && earlier !== undefined) return save(kept, answerTo(earlier.changed, earlier.ends));
   // Of several, each config is asked for before anything is written: all or none.
   if (wish.specs.length > 1) await makeChanges(parts, wish, context, { dryRun: true });
   const result = await oneAfterTheOther(parts, () => {
@@ -126,9 +133,7 @@ async function fulfil<I extends DescMessage, O extends DescMessage>(
   if (result.kind === "replayed") return answerOf(output, result.answer) as MessageInitShape<O>;
   const ends = await endsOf(parts, result.changed, context);
   const told = answerTo(result.changed, ends);
-  if (kept === undefined || ends.size === 0) return told;
-  const saved = await store.commit([], { request: { ...kept, answer: text(told) } });
-  return saved.kind === "replayed" ? (answerOf(output, saved.answer) as MessageInitShape<O>) : told;
+  return kept === undefined || ends.size === 0 ? told : save(kept, told);
 }
 
 /** The changes of config that a wish took, by deployment, once they are over. */
@@ -178,13 +183,24 @@ async function endsOf(parts: ControllerParts, changed: readonly Changed[], { sig
   return new Map(ends.map((change) => [change.deployment, expectAccepted(change)]));
 }
 
-/** Throws what an earlier try of the same request was told, if its change of config was refused. */
-async function expectNotRefused(parts: ControllerParts, { specs }: Wish, requestId: string, { signal }: CallContext): Promise<void> {
-  await parts.mirror.catchUp();
-  for (const { name } of specs) {
-    const change = parts.mirror.changes().get(name)?.value;
-    if (change?.request?.id === requestId) expectAccepted(await untilOver(parts, name, change.id, signal));
-  }
+/** What an earlier try of the same request came to, once that is over; undefined: it began no change of config. Throws what it was told. */
+async function begunBefore(
+  parts: ControllerParts,
+  { specs }: Wish,
+  { id, fingerprint }: { readonly id: string; readonly fingerprint: string },
+  { signal }: CallContext,
+): Promise<{ readonly changed: readonly Changed[]; readonly ends: Ends } | undefined> {
+  const { mirror } = parts;
+  await mirror.catchUp();
+  const begun = specs.flatMap(({ name }) => mirror.changes().get(name)?.value ?? []).filter(({ request }) => request?.id === id);
+  if (begun.length === 0) return undefined;
+  if (begun.some(({ request }) => request?.fingerprint !== fingerprint)) throw reused(id);
+  const changed = specs.map(({ name }): Changed => {
+    const record = mirror.deployment(name)?.value;
+    return { name, before: record, after: record };
+  });
+  const ends = await Promise.all(begun.map((change) => untilOver(parts, change.deployment, change.id, signal)));
+  return { changed, ends: new Map(ends.map((change) => [change.deployment, expectAccepted(change)])) };
 }
 
 /** Whether a change of its config began. */
@@ -220,7 +236,7 @@ function outcomeOf({ view }: ControllerParts, { specs }: Wish, changed: readonly
       return {
         ...(deployment && { deployment }),
         ...changesToMessage(before?.spec, spec),
-        ...(end && { replicas: replicasToMessage(end) }),
+        ...(end && { effect: Effect.RECONFIGURE, replicas: replicasToMessage(end) }),
       };
     }),
     pruned: changed.slice(specs.length).flatMap(({ name, before, after }) => (after === before ? [] : name)),
@@ -243,9 +259,17 @@ function deleted(record: DeploymentRecord, nowMs: number): DeploymentRecord {
 
 async function scale(parts: ControllerParts, { name, numReplicas }: ScaleRequest): Promise<{ readonly deployment: Deployment }> {
   const record = await changeExisting(parts, name, {
-    change: (before) => (numReplicas === undefined ? before : scaled(before, numReplicas, changeTimeMs(parts.clock, before))),
+    change: (before) => {
+      if (before.spec.autoscalingConfig !== undefined) throw autoscales(name);
+      return numReplicas === undefined ? before : scaled(before, numReplicas, changeTimeMs(parts.clock, before));
+    },
   });
   return { deployment: parts.view.compose(record) };
+}
+
+function autoscales(name: string): Error {
+  const text = `the number of replicas of deployment "${name}" follows its load: deploy it with num_replicas instead of autoscaling_config, or change the bounds there`;
+  return refusal("AUTOSCALED", text, { metadata: { deployment: name } });
 }
 
 async function remove(

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type DescMessage, fromJsonString, type MessageShape, toJson } from "@bufbuild/protobuf";
 import type { Clock } from "../clock/clock.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
-import { refusal } from "../core/errors.ts";
+import { refusal, type StatusError } from "../core/errors.ts";
 import type { CommitResult, Entry, Store, Write } from "../store/store.ts";
 
 /** Tries of a change that others keep getting ahead of. */
@@ -114,10 +114,14 @@ function settled(
     case "replayed":
       return { kind: "replayed", answer: result.answer };
     case "reused":
-      throw refusal("REQUEST_ID_REUSED", `request_id "${requestId}" was used for another request: take a new one`);
+      throw reused(requestId);
     default:
       throw new Error(`a client's write cannot end as ${result.kind}`);
   }
+}
+
+export function reused(requestId: string): StatusError {
+  return refusal("REQUEST_ID_REUSED", `request_id "${requestId}" was used for another request: take a new one`);
 }
 
 /** A digest of a request's content, whatever the order of its maps. */

@@ -17,7 +17,7 @@ import { changeable, notFound, oneAfterTheOther } from "./changeable.ts";
 import { beginWrite, expectAccepted, replicasToMessage, untilOver } from "./config-changes.ts";
 import type { ControllerParts, Handlers } from "./controller-parts.ts";
 import { jsonOf, userConfigViolations } from "./convert.ts";
-import { answerOf, fingerprintOf, mutate } from "./mutations.ts";
+import { answerOf, fingerprintOf, mutate, reused } from "./mutations.ts";
 
 const idLength = 16;
 
@@ -86,13 +86,12 @@ async function answeredBefore(
   { signal }: CallContext,
 ): Promise<Answer | undefined> {
   const recalled = await parts.store.recall(request.id, request.fingerprint);
-  const reused = () => refusal("REQUEST_ID_REUSED", `request_id "${request.id}" was used for another request: take a new one`);
   if (recalled?.kind === "replayed") return answerOf(ReconfigureResponseSchema, recalled.answer);
-  if (recalled !== undefined) throw reused();
+  if (recalled !== undefined) throw reused(request.id);
   await parts.mirror.catchUp();
   const change = parts.mirror.changes().get(name)?.value;
   if (change?.request?.id !== request.id) return undefined;
-  if (change.request.fingerprint !== request.fingerprint) throw reused();
+  if (change.request.fingerprint !== request.fingerprint) throw reused(request.id);
   return answerTo(parts, name, expectAccepted(await untilOver(parts, name, change.id, signal)));
 }
 

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { validateDetailed } from "node-cron";
 import { type Address, isLoopback, parseAddress, printAddress } from "./address.ts";
 
 /** The command line of `drover start`, as written. */
@@ -13,6 +14,7 @@ export interface Flags {
   readonly keepReplicas?: boolean;
   readonly numCpus?: string;
   readonly numGpus?: string;
+  readonly autoscaleCron?: string;
   readonly logLevel?: string;
 }
 
@@ -39,6 +41,8 @@ export interface Config {
   readonly numCpus: number | undefined;
   /** GPUs to give out; undefined: those of the machine. */
   readonly numGpus: number | undefined;
+  /** When the autoscaler looks: a cron expression with seconds. */
+  readonly autoscaleCron: string;
   readonly logLevel: string;
 }
 
@@ -89,6 +93,7 @@ export function readConfig(
     insecure,
     numCpus: readAmount(given("--num-cpus", flags.numCpus), numCpusMax, 0.001, report),
     numGpus: readAmount(given("--num-gpus", flags.numGpus), numGpusMax, 1, report),
+    autoscaleCron: readCron(given("--autoscale-cron", flags.autoscaleCron, "DROVER_AUTOSCALE_CRON"), report),
     logLevel: readLogLevel(given("--log-level", flags.logLevel, "DROVER_LOG_LEVEL"), report),
   };
   problems.push(...sharedAddresses(config));
@@ -144,6 +149,17 @@ function readAmount(setting: Given | undefined, max: number, step: number, repor
   if (!(amount <= max && whole === amount && (step !== 1 || Number.isInteger(amount))))
     report(setting, `must be ${step === 1 ? "a whole number" : "a multiple of 0.001"} from 0 to ${max.toLocaleString("en")}`);
   return amount;
+}
+
+function readCron(setting: Given | undefined, report: Report): string {
+  if (!setting) return "* * * * * *";
+  const { valid, errors } = validateDetailed(setting.value);
+  if (!valid)
+    report(
+      setting,
+      `must be a cron expression, such as "*/2 * * * * *" for every other second: ${errors.map(({ message }) => message).join("; ")}`,
+    );
+  return setting.value;
 }
 
 function readLogLevel(setting: Given | undefined, report: Report): string {

@@ -14,6 +14,7 @@ export const fieldEffects: Readonly<Record<keyof DeploymentSpec, Effect>> = {
   initArgs: "ROLLOUT",
   runtimeEnv: "ROLLOUT",
   numReplicas: "LIVE",
+  autoscalingConfig: "LIVE",
   resources: "ROLLOUT",
   maxOngoingRequests: "RECONFIGURE",
   maxQueuedRequests: "LIVE",
@@ -62,7 +63,8 @@ function isObject(value: Json | undefined): value is JsonObject {
 /** The record of a deployment that is deployed for the first time. */
 export function firstRecord(spec: DeploymentSpec, uid: string, nowMs: number): DeploymentRecord {
   const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
-  return { uid, spec, generation: 1, revision: 1, newestRevision: 1, configGeneration: 1, newestConfigGeneration: 1, ...times };
+  const record = { uid, spec, generation: 1, revision: 1, newestRevision: 1, configGeneration: 1, newestConfigGeneration: 1, ...times };
+  return withTarget(record, spec, nowMs);
 }
 
 /**
@@ -112,7 +114,7 @@ export function changed(
   const { changing, ...rest } = record;
   if (committed === undefined) return rest;
   const { spec, generation: configGeneration } = committed;
-  return { ...acknowledged(rest), spec, generation: record.generation + 1, configGeneration, updatedAtMs: nowMs };
+  return { ...withTarget(acknowledged(rest), spec, nowMs), spec, generation: record.generation + 1, configGeneration, updatedAtMs: nowMs };
 }
 
 /** The record without the note that a rollout has failed; the same record if there is none. */
@@ -138,8 +140,20 @@ export function resumed(record: DeploymentRecord, nowMs: number): DeploymentReco
   return pausedSinceMs === undefined ? record : { ...going, resumedAtMs: nowMs };
 }
 
+/** The record with the number of replicas that its load is to ask for first: as many as there are, within the bounds. */
+function withTarget(record: DeploymentRecord, spec: DeploymentSpec, nowMs: number): DeploymentRecord {
+  const { autoscalingConfig } = spec;
+  const { autoscaled, ...fixed } = record;
+  if (autoscalingConfig === undefined) return fixed;
+  const { minReplicas, maxReplicas, initialReplicas = minReplicas } = autoscalingConfig;
+  const now = autoscaled?.target ?? (record.spec === spec ? initialReplicas : record.spec.numReplicas);
+  const target = Math.min(maxReplicas, Math.max(minReplicas, now));
+  return target === autoscaled?.target ? record : { ...fixed, autoscaled: { target, sinceMs: nowMs } };
+}
+
 function withSpec(record: DeploymentRecord, spec: DeploymentSpec, nowMs: number): DeploymentRecord {
-  const next = { ...record, spec, generation: record.generation + 1, updatedAtMs: nowMs };
+  // By the number there was before, where it did not follow the load.
+  const next = { ...withTarget(record, spec, nowMs), spec, generation: record.generation + 1, updatedAtMs: nowMs };
   if (sameConfig(record.spec, spec)) return next;
   const configGeneration = record.newestConfigGeneration + 1;
   return { ...next, configGeneration, newestConfigGeneration: configGeneration };

@@ -1,5 +1,5 @@
 /** Who decides. */
-export type DecisionSource = "ROLLOUT";
+export type DecisionSource = "ROLLOUT" | "AUTOSCALER";
 
 /** What one rule said to a decision. */
 export interface DecisionRule {

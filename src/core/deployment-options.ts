@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from "./json.ts";
+import type { Aggregation } from "./load-window.ts";
 import type { RolloutStrategy } from "./rollout.ts";
 
 /** A time: `"20s"`, `"1.5s"`, or a number of seconds. */
@@ -24,6 +25,28 @@ export interface DeploymentOptions {
   readonly startupTimeout?: Duration;
   readonly requestTimeout?: Duration;
   readonly labels?: Readonly<Record<string, string>>;
+  /** How the number of replicas follows the load, instead of `numReplicas`. */
+  readonly autoscalingConfig?: {
+    readonly minReplicas?: number;
+    readonly maxReplicas?: number;
+    readonly initialReplicas?: number;
+    readonly targetOngoingRequests?: number;
+    readonly upscaleDelay?: Duration;
+    readonly downscaleDelay?: Duration;
+    readonly downscaleToZeroDelay?: Duration;
+    readonly upscalingFactor?: number;
+    readonly downscalingFactor?: number;
+    readonly lookBackPeriod?: Duration;
+    readonly metricsInterval?: Duration;
+    readonly aggregation?: Aggregation;
+    readonly burst?: { readonly window?: Duration; readonly threshold?: number; readonly disabled?: boolean };
+    readonly schedules?: readonly {
+      readonly cron: string;
+      readonly timeZone?: string;
+      readonly minReplicas: number;
+      readonly duration: Duration;
+    }[];
+  };
   /** How replicas are replaced by ones of a new revision. */
   readonly rollout?: {
     readonly maxUnavailablePercent?: number;
@@ -54,10 +77,26 @@ const readers: { readonly [K in keyof Required<DeploymentOptions>]: Reader } = {
   startupTimeout: readDuration,
   requestTimeout: readDuration,
   labels: readStrings,
+  autoscalingConfig: record({
+    minReplicas: readInteger,
+    maxReplicas: readInteger,
+    initialReplicas: readInteger,
+    targetOngoingRequests: readNumber,
+    upscaleDelay: readDuration,
+    downscaleDelay: readDuration,
+    downscaleToZeroDelay: readDuration,
+    upscalingFactor: readNumber,
+    downscalingFactor: readNumber,
+    lookBackPeriod: readDuration,
+    metricsInterval: readDuration,
+    aggregation: readOneOf("AGGREGATION", "MEAN", "MAX", "MIN"),
+    burst: record({ window: readDuration, threshold: readNumber, disabled: readBoolean }),
+    schedules: list(record({ cron: readString, timeZone: readString, minReplicas: readInteger, duration: readDuration })),
+  }),
   rollout: record({
     maxUnavailablePercent: readInteger,
     maxSurgePercent: readInteger,
-    strategy: readStrategy,
+    strategy: readOneOf("ROLLOUT_STRATEGY", "AUTO", "AVAILABILITY"),
     minReadyTime: readDuration,
     progressDeadline: readDuration,
     maxStartFailures: readInteger,
@@ -109,9 +148,15 @@ function readBoolean(value: unknown, option: string): boolean {
   return typeof value === "boolean" ? value : fail(option, "true or false", value);
 }
 
-/** By its name in the proto. */
-function readStrategy(value: unknown, option: string): string {
-  return value === "AUTO" || value === "AVAILABILITY" ? `ROLLOUT_STRATEGY_${value}` : fail(option, "AUTO or AVAILABILITY", value);
+/** One of some names, by its name in the proto, which begins with `prefix`. */
+function readOneOf(prefix: string, ...names: readonly string[]): Reader {
+  return (value, option) =>
+    typeof value === "string" && names.includes(value) ? `${prefix}_${value}` : fail(option, names.join(" or "), value);
+}
+
+function list(item: Reader): Reader {
+  return (value, option) =>
+    Array.isArray(value) ? value.map((one, index) => item(one, `${option}[${index}]`)) : fail(option, "a list", value);
 }
 
 function readDuration(value: unknown, option: string): string {

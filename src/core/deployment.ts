@@ -1,3 +1,4 @@
+import type { AutoscalingConfig } from "./autoscale.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Resources } from "./resources.ts";
 import type { RolloutPolicy } from "./rollout.ts";
@@ -15,7 +16,10 @@ export interface DeploymentSpec {
   readonly program: Program;
   readonly initArgs: JsonObject;
   readonly runtimeEnv: { readonly workingDir: string; readonly envVars: Readonly<Record<string, string>> };
+  /** Meaningless where the number follows the load. */
   readonly numReplicas: number;
+  /** Set: the number of replicas follows the load. */
+  readonly autoscalingConfig?: AutoscalingConfig;
   readonly resources: Resources;
   readonly maxOngoingRequests: number;
   /** -1: no bound. */
@@ -45,6 +49,8 @@ export interface DeploymentRecord {
   readonly configGeneration: number;
   /** The newest config generation there ever was: that of a change that was refused, too, is not used again. */
   readonly newestConfigGeneration: number;
+  /** The number of replicas that the load asked for last, and since when. Written by the API at first, then by the autoscaler. */
+  readonly autoscaled?: { readonly target: number; readonly sinceMs: number };
   /** Set: the id of the change of config that is being made. */
   readonly changing?: string;
   readonly createdAtMs: number;

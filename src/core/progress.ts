@@ -106,7 +106,8 @@ export function rolloutFailure(
   if (over || deployment.pausedSinceMs !== undefined) return "";
   if (!progress.everStable && progress.failedStarts >= maxStartFailures)
     return `${progress.failedStarts} failed starts in a row, the last: ${progress.lastFailure}`;
-  const sinceMs = Math.max(progress.progressedAtMs, deployment.updatedAtMs, deployment.resumedAtMs ?? 0, actingSinceMs);
+  const { updatedAtMs, resumedAtMs = 0, autoscaled } = deployment;
+  const sinceMs = Math.max(progress.progressedAtMs, updatedAtMs, resumedAtMs, autoscaled?.sinceMs ?? 0, actingSinceMs);
   if (progress.rolloutFailure !== "" || progressDeadlineMs === 0 || nowMs - sinceMs < progressDeadlineMs) return progress.rolloutFailure;
   const waiting = replicas.find(
     ({ state, revision, message }) => state === "PENDING" && revision === deployment.revision && message !== "",

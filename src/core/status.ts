@@ -18,7 +18,8 @@ export interface DeploymentStatus {
 
 /** Replicas wanted. */
 export function targetOf(deployment: DeploymentRecord): number {
-  return deployment.deletingSinceMs === undefined ? deployment.spec.numReplicas : 0;
+  if (deployment.deletingSinceMs !== undefined) return 0;
+  return deployment.autoscaled?.target ?? deployment.spec.numReplicas;
 }
 
 /** What is so of a deployment, from the records alone. */
@@ -111,9 +112,11 @@ function messageOf(
 }
 
 /** A new replica finds no room beside the old ones, and none of these may be missing. */
-function isBlocked({ spec, revision, pausedSinceMs }: DeploymentRecord, replicas: readonly ReplicaRecord[]): boolean {
-  const { numReplicas, rollout } = spec;
-  if (pausedSinceMs !== undefined || rollout.strategy !== "AVAILABILITY" || availableMin(numReplicas, rollout) < numReplicas) return false;
+function isBlocked(deployment: DeploymentRecord, replicas: readonly ReplicaRecord[]): boolean {
+  const { spec, revision, pausedSinceMs } = deployment;
+  const { rollout } = spec;
+  const target = targetOf(deployment);
+  if (pausedSinceMs !== undefined || rollout.strategy !== "AVAILABILITY" || availableMin(target, rollout) < target) return false;
   const is = (wanted: ReplicaRecord["state"], current: boolean) =>
     replicas.some((replica) => replica.state === wanted && (replica.revision === revision) === current);
   const moving = is("STARTING", true) || is("STARTING", false) || is("DRAINING", true) || is("DRAINING", false);

@@ -32,6 +32,8 @@ export interface Visit {
   readonly waiter: Waiter;
   readonly turn: number;
   readonly enteredMs: number;
+  /** No replica was there when it came. */
+  cold: boolean;
   tries: number;
   ticket: Ticket<Visit> | undefined;
 }
@@ -59,6 +61,7 @@ export class Dispatcher implements GatewayLoad {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #onGone: (place: Place) => void;
+  readonly #onCold: (deployment: string) => void;
   readonly #lanes = new Map<string, Lane>();
   /** By replica, also those out of the routes that still have requests. */
   readonly #places = new Map<string, Place>();
@@ -66,17 +69,19 @@ export class Dispatcher implements GatewayLoad {
   #turns = 0;
   #closed = false;
 
-  /** `onGone` is told of each place that left the routes. */
+  /** `onGone` is told of each place that left the routes, `onCold` of each request that came while its deployment had no replica. */
   constructor(options: {
     readonly routes: Routes;
     readonly clock: Clock;
     readonly random: Random;
     readonly onGone: (place: Place) => void;
+    readonly onCold?: (deployment: string) => void;
   }) {
     this.#routes = options.routes;
     this.#clock = options.clock;
     this.#random = options.random;
     this.#onGone = options.onGone;
+    this.#onCold = options.onCold ?? (() => {});
     this.#unsubscribe = options.routes.onChange((deployment) => {
       const lane = this.#lanes.get(deployment);
       if (lane !== undefined) this.#refresh(deployment, lane);
@@ -88,7 +93,15 @@ export class Dispatcher implements GatewayLoad {
    * Denied with DEPLOYMENT_NOT_FOUND, QUEUE_FULL (with RetryInfo), NO_REPLICA, REPLICA_BUSY or SHUTTING_DOWN.
    */
   enter(deployment: string, waiter: Waiter): Visit {
-    const visit: Visit = { deployment, waiter, turn: this.#turns++, enteredMs: this.#clock.nowMs(), tries: 0, ticket: undefined };
+    const visit: Visit = {
+      deployment,
+      waiter,
+      turn: this.#turns++,
+      enteredMs: this.#clock.nowMs(),
+      cold: false,
+      tries: 0,
+      ticket: undefined,
+    };
     const lane = this.#lane(deployment);
     if (this.#closed) waiter.denied(shuttingDown());
     else if (lane === undefined) waiter.denied(notFound(deployment));
@@ -202,6 +215,8 @@ export class Dispatcher implements GatewayLoad {
       visit.waiter.denied(queueFull(visit.deployment, lane.queue.size, this.#random.next()));
     } else {
       visit.ticket = lane.queue.put(visit, visit.turn);
+      visit.cold = lane.places.length === 0;
+      if (visit.cold) this.#onCold(visit.deployment);
       if (lane.withoutSinceMs !== undefined) this.#watch(lane);
     }
   }

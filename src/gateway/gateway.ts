@@ -30,6 +30,8 @@ export interface GatewayOptions {
    * Unset: a new one among the temporary files, which stays there if the process is killed.
    */
   readonly socketFolder?: string | undefined;
+  /** Told of each request that came while its deployment had no replica. */
+  readonly onCold?: (deployment: string) => void;
 }
 
 /** Takes calls from anybody and brings each to a replica of the deployment it is for. */
@@ -48,8 +50,8 @@ export class Gateway implements GatewayLoad {
 
   constructor(options: GatewayOptions) {
     this.#options = options;
-    const { routes, clock, random, log } = options;
-    this.#dispatcher = new Dispatcher({ routes, clock, random, onGone: (place) => this.#forget(place) });
+    const { routes, clock, random, log, onCold = () => {} } = options;
+    this.#dispatcher = new Dispatcher({ routes, clock, random, onGone: (place) => this.#forget(place), onCold });
     const house = {
       routes,
       clock,

@@ -6,6 +6,8 @@ import { detailsKey, encodeStatus } from "../rpc/status.ts";
 export const deploymentHeader = "drover-deployment";
 /** Tells the caller which replica answered. */
 export const replicaHeader = "drover-replica";
+/** The trailer of a request that waited for a first replica: for how many milliseconds. */
+export const coldStartTrailer = "drover-cold-start";
 /** Set by a replica that did nothing about a request: `busy` or `draining`. */
 export const refusedHeader = "drover-refused";
 export const timeoutHeader = "grpc-timeout";

@@ -8,6 +8,7 @@ import { destination, disagreement } from "./destination.ts";
 import { type Dispatcher, retryMaxMs, shuttingDown, type Visit, type Waiter } from "./dispatcher.ts";
 import type { Routes } from "./endpoints.ts";
 import {
+  coldStartTrailer,
   deploymentHeader,
   errorHeaders,
   errorTrailers,
@@ -69,6 +70,8 @@ export class Relay implements Waiter {
   /** The replica has sent the last of its response. */
   #responded = false;
   #trailers: OutgoingHttpHeaders | undefined;
+  /** How long it waited for a first replica. */
+  #coldStartMs: number | undefined;
   #over = false;
 
   constructor(house: RelayHouse, down: ServerHttp2Stream, rawHeaders: readonly string[]) {
@@ -127,6 +130,7 @@ export class Relay implements Waiter {
     this.#visit = visit;
     this.#place = place;
     this.#holding = true;
+    if (visit.cold && this.#coldStartMs === undefined) this.#coldStartMs = this.#house.clock.nowMs() - visit.enteredMs;
     if (this.#peek !== undefined && !place.endpoint.invocable) this.fail(notInvocable(place.deployment));
     else {
       try {
@@ -258,7 +262,7 @@ export class Relay implements Waiter {
       return;
     }
     down.once("wantTrailers", () => {
-      down.sendTrailers(this.#trailers ?? {});
+      down.sendTrailers({ ...this.#trailers, ...(this.#coldStartMs !== undefined && { [coldStartTrailer]: String(this.#coldStartMs) }) });
       if (!down.readableEnded) setImmediate(() => this.#stopRequest()); // the trailers go out at the end of this turn
     });
     down.respond(answer, { waitForTrailers: true, ...noDate });

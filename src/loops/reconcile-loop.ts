@@ -1,14 +1,14 @@
 import type { Clock, Random } from "../clock/clock.ts";
 import { committedConfig } from "../core/config-change.ts";
-import { type DecisionRecord, decisionsKept, type Verdict } from "../core/decision.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { type Action, plan, type SeenReplica } from "../core/plan.ts";
 import { hasEnded, holds, type ReplicaRecord } from "../core/replica.ts";
 import type { Engine, EngineReplica } from "../engine/engine.ts";
 import type { Log } from "../log/log.ts";
 import { configWrites } from "../store/config-writes.ts";
+import { decisionWrites } from "../store/decision-writes.ts";
 import type { Mirror } from "../store/mirror.ts";
-import { type CommitOptions, type Entry, partKey, type Store, type Write } from "../store/store.ts";
+import type { CommitOptions, Entry, Store, Write } from "../store/store.ts";
 import type { ReplicaContact, ReplicaPort } from "./replica-port.ts";
 import { pendingOf, Starter, specOf } from "./starter.ts";
 import { Strays } from "./strays.ts";
@@ -167,7 +167,7 @@ export class ReconcileLoop {
         const found = mirror.findRevision(entry.key, revision)?.value;
         return found?.uid === entry.value.uid ? found : undefined;
       },
-      lastDecision: () => mirror.decisionsOf(entry.key).at(-1)?.value,
+      lastDecision: () => mirror.decisionsOf(entry.key).findLast(({ value }) => value.source === "ROLLOUT")?.value,
       capacity: engine.capacity(),
       held,
       pending: () => pendingOf(mirror).map(({ value }) => value),
@@ -268,7 +268,7 @@ export class ReconcileLoop {
           ...configWrites(mirror, action.deployment, entry.value, ""),
         ];
       case "decide":
-        return this.#decisionWrites(entry, action.verdict);
+        return decisionWrites(mirror, { deployment: entry.key, uid: entry.value.uid }, action.verdict, this.#options.clock.nowMs());
       case "erase": {
         const progress = mirror.progress(entry.key);
         return [
@@ -283,19 +283,6 @@ export class ReconcileLoop {
       default:
         return [];
     }
-  }
-
-  /** The decision, numbered; those that need not be kept any more go. */
-  #decisionWrites({ key: deployment, value: { uid } }: Entry<"deployment">, verdict: Verdict): readonly Write[] {
-    const { mirror, clock } = this.#options;
-    const kept = mirror.decisionsOf(deployment);
-    const number = (kept.at(-1)?.value.number ?? 0) + 1;
-    const value: DecisionRecord = { ...verdict, uid, deployment, number, atMs: clock.nowMs() };
-    const surplus = kept.slice(0, Math.max(0, kept.length + 1 - decisionsKept));
-    return [
-      { put: "decision", key: partKey(deployment, number), version: 0, value },
-      ...surplus.map(({ key, version }): Write => ({ delete: "decision", key, version })),
-    ];
   }
 
   /** Undefined: the revision is not kept any more. */

@@ -56,7 +56,12 @@ export class ReplicaLink {
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#acquaintance = options.acquaintance;
-    const learn = (change: Partial<ReplicaContact>) => this.#set(change);
+    // What a replica has just answered is newer than its last report.
+    const learn = (change: Partial<ReplicaContact>) => {
+      const { load } = this.#contact;
+      const { configGeneration = load?.configGeneration } = change;
+      this.#set(load === undefined || configGeneration === undefined ? change : { ...change, load: { ...load, configGeneration } });
+    };
     this.#config = new ConfigLink({ ...options, acquaintance: () => this.#acquaintance, learn });
     this.#done = this.#run(this.#abort.signal).catch((cause: unknown) => {
       if (!this.#abort.signal.aborted) options.log.error({ err: cause, replica: this.#id }, "a replica's link failed");
@@ -135,7 +140,7 @@ export class ReplicaLink {
         this.#set({
           invocable: true,
           services: info.services,
-          load: { ongoing: 0, completed: 0, failed: 0, configGeneration: Number(info.configGeneration) },
+          load: { ongoing: 0, completed: 0, failed: 0, configGeneration: Number(info.configGeneration), atMs: 0 },
           configGeneration: Number(info.configGeneration),
         });
         return true;
@@ -178,15 +183,20 @@ export class ReplicaLink {
     }
   }
 
+  get #intervalMs(): number {
+    return this.#acquaintance.deployment.spec.autoscalingConfig?.metricsIntervalMs ?? loadIntervalMs;
+  }
+
   async #followLoad(channel: Channel, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        for await (const report of channel.client(ReplicaService).watchLoad({ interval: durationFromMs(loadIntervalMs) }, { signal })) {
+        for await (const report of channel.client(ReplicaService).watchLoad({ interval: durationFromMs(this.#intervalMs) }, { signal })) {
           const load = {
             ongoing: Number(report.ongoingRequests),
             completed: Number(report.completedTotal),
             failed: Number(report.failedTotal),
             configGeneration: Number(report.configGeneration),
+            atMs: this.#options.clock.nowMs(),
           };
           const back = !this.#contact.routable && this.#contact.answer === "ready";
           if (back) this.#set({ load, routable: true });

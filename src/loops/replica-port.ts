@@ -8,6 +8,8 @@ export interface ReplicaLoad {
   readonly completed: number;
   readonly failed: number;
   readonly configGeneration: number;
+  /** When it reported so; 0: it has not yet. */
+  readonly atMs: number;
 }
 
 /** What is known of a replica by talking to it. */

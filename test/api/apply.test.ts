@@ -62,7 +62,10 @@ test("every wrong field of every spec is named at once, whoever finds it, and no
     specs: [
       specOf("a", { resources: { numCpus: -1 } }),
       specOf("B", { userConfig: notJson }),
-      specOf("a", { autoscalingConfig: {}, rollout: { maxSurgePercent: 101 } }),
+      specOf("a", {
+        autoscalingConfig: { schedules: [{ cron: "never", minReplicas: 1, duration: { seconds: 60n } }] },
+        rollout: { maxSurgePercent: 101 },
+      }),
       { name: "c" },
     ],
   });
@@ -72,7 +75,7 @@ test("every wrong field of every spec is named at once, whoever finds it, and no
     "specs[0].resources.num_cpus",
     "specs[1].name",
     "specs[1].user_config",
-    "specs[2].autoscaling_config",
+    "specs[2].autoscaling_config.schedules[0].cron",
     "specs[2].name",
     "specs[2].rollout.max_surge_percent",
     "specs[3].program",

@@ -151,11 +151,6 @@ test("JSON comes back as it was given; what is not JSON is refused with its fiel
   });
 });
 
-test("autoscaling, which this version does not have, is refused and not ignored", async () => {
-  const refused = controller().deploy({ spec: specOf("a", { autoscalingConfig: { minReplicas: 1 } }) });
-  await expect(refused).rejects.toMatchObject({ facts: { violations: [{ field: "spec.autoscaling_config" }] } });
-});
-
 test("validate_only tells what each field's change costs, and does nothing", async () => {
   const first = await controller().deploy({ spec: specOf("a"), validateOnly: true });
   expect(first).toMatchObject({ effect: Effect.ROLLOUT, changes: [] });

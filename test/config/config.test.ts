@@ -27,6 +27,7 @@ test("without flags and environment everything has its default", () => {
     insecure: false,
     numCpus: undefined,
     numGpus: undefined,
+    autoscaleCron: "* * * * * *",
     logLevel: "info",
   });
 });
@@ -43,6 +44,7 @@ test("every setting can be given by flag", () => {
     insecure: true,
     numCpus: "1.5",
     numGpus: "2",
+    autoscaleCron: "*/2 * * * * *",
     logLevel: "debug",
   };
   expect(configOf(flags)).toEqual({
@@ -57,6 +59,7 @@ test("every setting can be given by flag", () => {
     insecure: true,
     numCpus: 1.5,
     numGpus: 2,
+    autoscaleCron: "*/2 * * * * *",
     logLevel: "debug",
   });
 });

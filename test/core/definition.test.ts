@@ -1,6 +1,6 @@
 import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
-import { DeploymentSpecSchema, RolloutStrategy } from "../../gen/drover/v1/deployment_pb.ts";
+import { Aggregation, DeploymentSpecSchema, RolloutStrategy } from "../../gen/drover/v1/deployment_pb.ts";
 import { define, findDefinition, isClass, isDefinition, type StandardSchemaV1, specJson } from "../../src/core/definition.ts";
 import type { DeploymentOptions } from "../../src/core/deployment-options.ts";
 
@@ -99,6 +99,22 @@ describe("the spec of a definition", () => {
       startupTimeout: "0.25s",
       requestTimeout: 0.000000001,
       labels: { team: "nlp" },
+      autoscalingConfig: {
+        minReplicas: 0,
+        maxReplicas: 8,
+        initialReplicas: 2,
+        targetOngoingRequests: 2.5,
+        upscaleDelay: 0,
+        downscaleDelay: "90s",
+        downscaleToZeroDelay: 120,
+        upscalingFactor: 0.5,
+        downscalingFactor: 0.25,
+        lookBackPeriod: 20,
+        metricsInterval: 0.5,
+        aggregation: "MAX",
+        burst: { window: 4, threshold: 3, disabled: true },
+        schedules: [{ cron: "0 8 * * 1-5", timeZone: "Europe/Berlin", minReplicas: 4, duration: "3600s" }],
+      },
       rollout: {
         maxUnavailablePercent: 0,
         maxSurgePercent: 50,
@@ -120,6 +136,17 @@ describe("the spec of a definition", () => {
       gracefulShutdownTimeout: time(20),
       startupTimeout: time(0, 250_000_000),
       requestTimeout: time(0, 1),
+      autoscalingConfig: {
+        ...options.autoscalingConfig,
+        upscaleDelay: time(0),
+        downscaleDelay: time(90),
+        downscaleToZeroDelay: time(120),
+        lookBackPeriod: time(20),
+        metricsInterval: time(0, 500_000_000),
+        aggregation: Aggregation.MAX,
+        burst: { window: time(4), threshold: 3, disabled: true },
+        schedules: [{ cron: "0 8 * * 1-5", timeZone: "Europe/Berlin", minReplicas: 4, duration: time(3_600) }],
+      },
       rollout: {
         ...options.rollout,
         strategy: RolloutStrategy.AVAILABILITY,

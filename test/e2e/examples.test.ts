@@ -15,6 +15,12 @@ afterAll(() => drover.close());
 
 const example = (path: string) => join(root, "examples", path);
 
+test("the autoscaled example has no replica until it is called", async () => {
+  expect(await drover.cli("run", example("autoscaled/waiter.ts"))).toMatchObject({ code: 0 });
+  expect(await drover.running("waiter")).toEqual([]);
+  expect(await drover.invoke("waiter", "serve", { ms: 1 })).toEqual({ waited: 1 });
+});
+
 test("a function is a deployment with one method", async () => {
   expect(await drover.cli("run", example("echo/echo.ts"))).toMatchObject({ code: 0 });
   expect(await drover.invoke("echo", "", { hello: "world" })).toMatchObject({ echo: { hello: "world" } });
@@ -27,6 +33,22 @@ test("a program's own gRPC service is called through the gateway by its own type
   expect(client).toMatchObject({ code: 0, stdout: "Hello, Ada!\nHello, Ada! (1)\nHello, Ada! (2)\nHello, Ada! (3)\n" });
   const nameless = await run(process.execPath, [example("greeter/client.ts"), drover.addresses.gateway, ""]);
   expect(nameless.stderr).toContain("tell me whom to greet");
+});
+
+test("a threshold is changed in replicas that took long to start, without another start", async () => {
+  expect(await drover.cli("run", example("threshold/threshold.ts"))).toMatchObject({ code: 0 });
+  const pids = async () => (await drover.running("threshold")).map(({ pid }) => pid).toSorted((a, b) => Number(a - b));
+  const before = await pids();
+  expect(before).toHaveLength(2);
+  // About a third of all values lie further out than 1.
+  expect(await drover.invoke("threshold", "classify", { value: 1 })).toEqual({ label: "common", threshold: 0.01 });
+  expect(await drover.cli("reconfigure", "threshold", '{"threshold": 0.99}')).toMatchObject({ code: 0 });
+  for (let call = 0; call < 10; call++)
+    expect(await drover.invoke("threshold", "classify", { value: 1 })).toEqual({ label: "rare", threshold: 0.99 });
+  const refused = await drover.cli("reconfigure", "threshold", '{"threshold": 2}');
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("threshold must be a number from 0 to 1, not 2") });
+  expect(await drover.invoke("threshold", "classify", { value: 1 })).toEqual({ label: "rare", threshold: 0.99 });
+  expect(await pids()).toEqual(before);
 });
 
 test("a program in another folder runs with the packed package", { timeout: longMs }, async () => {

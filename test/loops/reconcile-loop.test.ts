@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { changing } from "../../src/core/change.ts";
+import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { LeaseKeeper, leaseMs } from "../../src/loops/lease-keeper.ts";
 import { strayGraceMs } from "../../src/loops/strays.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
+import type { CommitResult } from "../../src/store/store.ts";
 import { SimulatedCluster } from "../sim/simulated-cluster.ts";
 import { HandClock } from "../store/hand-clock.ts";
 import { until } from "../store/redis-fixture.ts";
@@ -128,3 +131,62 @@ test("a leader that cannot renew stops acting before anybody else may", async ()
   end.abort();
   await done;
 });
+
+test("a replica that is ready does not run before the change of config that is being made is over", async () => {
+  await cluster.deploy("app", 1);
+  await untilReady();
+  await begin();
+  await ticks(3);
+  expect(await cluster.replicas("STARTING")).toHaveLength(1);
+  expect(await ids()).toEqual([]);
+  await change(({ changing, ...over }) => over);
+  await cluster.tick(1_000);
+  expect(await ids()).toHaveLength(1);
+});
+
+test("a replica does not begin to run over a change of config that began since the look", async () => {
+  await cluster.deploy("app", 1);
+  await untilReady();
+  const commit = cluster.store.commit.bind(cluster.store);
+  const refused: CommitResult[] = [];
+  cluster.store.commit = async (writes, options) => {
+    const runs = writes.some((write) => "put" in write && write.put === "replica" && write.value.state === "RUNNING");
+    if (!runs || refused.length > 0) return commit(writes, options);
+    cluster.store.commit = commit;
+    await begin();
+    const result = await commit(writes, options);
+    refused.push(result);
+    return result;
+  };
+  await cluster.tick(1_000);
+  expect(refused).toMatchObject([{ kind: "conflict", key: "app" }]);
+  await ticks(2);
+  expect(await ids()).toEqual([]);
+  expect(await cluster.replicas("STARTING")).toHaveLength(1);
+});
+
+/** Its only replica starts, serves, and is at the committed config, which no look has seen yet. */
+async function untilReady(): Promise<void> {
+  await until(async () => {
+    await cluster.tick(0);
+    return (await cluster.replicas("STARTING")).length === 1;
+  });
+  const [{ id } = { id: "" }] = await cluster.replicas("STARTING");
+  cluster.clock.pass(1_000);
+  const [replica] = await cluster.replicas("STARTING");
+  const deployment = cluster.mirror.deployment("app")?.value;
+  if (replica === undefined || deployment === undefined) throw new Error("nothing starts");
+  cluster.port.meet([{ replica, deployment }]);
+  await until(() => cluster.port.contact(id).configGeneration === 1);
+  expect(cluster.port.contact(id).answer).toBe("ready");
+}
+
+/** Begins a change of config, which nobody makes. */
+const begin = () => change((record) => changing(record, "change"));
+
+async function change(to: (record: DeploymentRecord) => DeploymentRecord): Promise<void> {
+  const entry = await cluster.store.get("deployment", "app");
+  if (entry === undefined) throw new Error("there is no deployment");
+  const { kind } = await cluster.store.commit([{ put: "deployment", key: "app", version: entry.version, value: to(entry.value) }]);
+  expect(kind).toBe("committed");
+}

@@ -41,6 +41,7 @@ export async function runHistory(seed: number, { sabotage = {}, trace = () => {}
     await clock.pass(random.pick([1, 30, 200, 1_000, 1_000, 4_000]));
   }
   await mishaps.end();
+  world.queued.clear();
   if (witness.alarm === undefined) witness.raise(await settles(world, operators));
   if (witness.alarm === undefined) for (const { id, mirror } of world.controllers) witness.compare(id, mirror);
   for (const controller of world.controllers) world.endController(controller, "kill");
@@ -48,9 +49,16 @@ export async function runHistory(seed: number, { sabotage = {}, trace = () => {}
   return { seed, alarm: witness.alarm, faults: world.faults.counts, revisions: witness.ledger.revision };
 }
 
-/** Clients send requests where any controller routes them. */
+/** Clients send requests where any controller routes them, and wait where none does. */
 function sendRequests(world: SimulatedWorld): void {
-  const { random, controllers, witness } = world;
+  const { random, controllers, witness, queued } = world;
+  for (const name of witness.ledger.deployments.keys()) {
+    const routed = controllers
+      .flatMap((controller) => controller.routes())
+      .some((id) => witness.ledger.replicas.get(id)?.deployment === name);
+    if (routed) queued.delete(name);
+    else if (random.chance(0.3)) queued.set(name, random.whole(1, 20));
+  }
   for (const replicaId of controllers.flatMap((controller) => controller.routes())) {
     // One that already drains refuses, and the request goes elsewhere.
     const accepts = witness.ledger.replicas.get(replicaId)?.state === "RUNNING";

@@ -34,7 +34,8 @@ export class Ledger {
   #noteWhole(name: string, lookRevision: number): void {
     const all = this.of(name).filter(({ state }) => state === "RUNNING" || state === "STARTING");
     for (const deployment of this.since(name, lookRevision)) {
-      if (deployment === undefined || all.length === 0 || all.length !== deployment.spec.numReplicas) continue;
+      if (deployment === undefined || all.length === 0 || all.length !== (deployment.autoscaled?.target ?? deployment.spec.numReplicas))
+        continue;
       const whole = all.every(({ state, revision }) => state === "RUNNING" && revision === deployment.revision);
       if (whole) this.everWhole.add(`${deployment.uid}/${deployment.spec.version}`);
     }

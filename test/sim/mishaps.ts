@@ -25,7 +25,8 @@ export class Mishaps {
     spoilt.clear();
     store.setFault("none");
     for (const { line } of controllers) line.cut = false;
-    for (const { replicaId } of engine.alive()) behaviours.set(replicaId, { silent: false, lateOngoing: undefined });
+    for (const { replicaId } of engine.alive())
+      behaviours.set(replicaId, { silent: false, lateOngoing: undefined, lateSinceMs: undefined });
     if (controllers.length === 0) await this.#world.startController();
   }
 
@@ -49,8 +50,8 @@ export class Mishaps {
         clock.after(random.pick([50, 1_000, 8_000]), () => behaviours.set(replicaId, { silent: false }));
       }
       if (faults.strikes("late load reports", 0.03)) {
-        behaviours.set(replicaId, { lateOngoing: behaviours.of(replicaId).ongoing });
-        clock.after(random.pick([300, 3_000]), () => behaviours.set(replicaId, { lateOngoing: undefined }));
+        behaviours.set(replicaId, { lateOngoing: behaviours.of(replicaId).ongoing, lateSinceMs: clock.nowMs() });
+        clock.after(random.pick([300, 3_000]), () => behaviours.set(replicaId, { lateOngoing: undefined, lateSinceMs: undefined }));
       }
     }
   }

@@ -1,5 +1,6 @@
 import { mutate } from "../../src/api/mutations.ts";
 import { revisionWrites } from "../../src/api/revisions.ts";
+import type { AutoscalingConfig } from "../../src/core/autoscale.ts";
 import { changing, firstRecord, nextRecord, paused, resumed, revisionBefore, rolledBack } from "../../src/core/change.ts";
 import type { ConfigChangeRecord } from "../../src/core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../../src/core/deployment.ts";
@@ -122,8 +123,12 @@ export class Operators {
   }
 
   #scale(): Wish["change"] {
-    const { numReplicas } = this.#spec();
-    return this.#update(({ spec }) => ({ ...spec, numReplicas }));
+    const { numReplicas, autoscalingConfig } = this.#spec();
+    return this.#update(({ spec: { autoscalingConfig: _, ...fixed } }) => ({
+      ...fixed,
+      numReplicas,
+      ...(autoscalingConfig && { autoscalingConfig }),
+    }));
   }
 
   #tune(): Wish["change"] {
@@ -201,7 +206,28 @@ export class Operators {
       gracefulShutdownTimeoutMs: random.pick([300, 2_000, 6_000]),
       startupTimeoutMs: random.pick([3_000, 4_000]),
       rollout: this.#policy(),
+      ...(random.chance(0.3) ? { autoscalingConfig: this.#autoscaling() } : {}),
       ...(random.chance(0.7) ? { userConfig: { colour: `of ${this.#wishes}` } } : {}),
+    };
+  }
+
+  #autoscaling(): AutoscalingConfig {
+    const { random } = this.#world;
+    const minReplicas = random.pick([0, 0, 1, 2]);
+    return {
+      minReplicas,
+      maxReplicas: random.pick([2, 5, 8]),
+      targetOngoingRequests: random.pick([1, 2]),
+      upscaleDelayMs: random.pick([0, 2_000]),
+      downscaleDelayMs: random.pick([0, 5_000, 15_000]),
+      downscaleToZeroDelayMs: random.pick([2_000, 10_000]),
+      upscalingFactor: random.pick([1, 1, 0.5]),
+      downscalingFactor: random.pick([1, 1, 0.5]),
+      lookBackPeriodMs: random.pick([2_000, 6_000]),
+      metricsIntervalMs: 1_000,
+      aggregation: random.pick(["MEAN", "MEAN", "MAX", "MIN"]),
+      burst: { windowMs: 2_000, threshold: 2, disabled: random.chance(0.3) },
+      schedules: [],
     };
   }
 

@@ -180,6 +180,34 @@ const trustsThatTheyAreConfigured: Sabotage = {
   port: (port) => but(port, { contact: (replicaId: string) => ({ ...port.contact(replicaId), invocable: false }) }),
 };
 
+/** Takes silence for a replica without requests. */
+const takesSilenceForRest: Sabotage = {
+  port: (port) =>
+    but(port, {
+      contact: (replicaId: string) => {
+        const contact = port.contact(replicaId);
+        const idle = { ongoing: 0, completed: 0, failed: 0, configGeneration: 0, atMs: Number.MAX_SAFE_INTEGER };
+        return { ...contact, load: contact.load === undefined ? idle : { ...contact.load, atMs: idle.atMs } };
+      },
+    }),
+};
+
+/** Wants more again and again, whatever the load. */
+const flaps: Sabotage = {
+  store: (store) =>
+    but(store, {
+      acquireLease: async (holder: string, ttlMs: number) => {
+        const answer = await store.acquireLease(holder, ttlMs);
+        const entry = (await store.list("deployment", { limit: 100 })).entries.find(({ value }) => value.autoscaled !== undefined);
+        if (!answer.held || entry === undefined || entry.value.spec.autoscalingConfig === undefined) return answer;
+        const target = entry.value.spec.autoscalingConfig.maxReplicas;
+        const value = { ...entry.value, autoscaled: { target, sinceMs: 0 } };
+        await store.commit([{ put: "deployment", key: entry.key, version: entry.version, value }], { epoch: answer.epoch });
+        return answer;
+      },
+    }),
+};
+
 const hearsOfNobody: Sabotage = { port: (port) => but(port, { contact: () => noContact }) };
 
 const neverRests: Sabotage = {
@@ -204,6 +232,8 @@ test.each<readonly [string, Invariant, () => Sabotage]>([
   ["replicas with requests in work are killed", "I2", () => callsAllDrained],
   ["a controller acts on when its lease is over", "I4", actsForEver],
   ["the store takes writes under an old epoch", "I4", oldEpochsMayWrite],
+  ["silence is taken for rest", "I3", () => takesSilenceForRest],
+  ["the number wanted flaps", "I10", () => flaps],
   ["replicas are not given the new config", "I5", () => leavesOut("APPLY")],
   ["replicas do not go back to the old config", "I5", () => leavesOut("REVERT")],
   ["replicas begin to serve before they have their config", "I5", () => trustsThatTheyAreConfigured],

@@ -8,6 +8,8 @@ import type { SimulatedWorld } from "./simulated-world.ts";
 export const settleMaxMs = 400_000;
 /** How long nothing may be written, so that it counts as rest. */
 const restMs = 16_000;
+/** The longest request and the longest look-back, together. */
+const calmAfterMs = 40_000;
 
 /**
  * I10. With no new input it settles: every deployment has what was wanted, and nothing more is written; or it has not, says why,
@@ -16,6 +18,8 @@ const restMs = 16_000;
 export async function settles(world: SimulatedWorld, operators: Operators): Promise<Verdict> {
   const { clock, witness } = world;
   const untilMs = clock.nowMs() + settleMaxMs;
+  // Requests in work end by then, and with them the load: from then on nothing asks for more replicas.
+  const calmFromMs = clock.nowMs() + calmAfterMs;
   let trouble = "";
   while (clock.nowMs() < untilMs && witness.alarm === undefined) {
     const deeds = witness.deeds;
@@ -23,6 +27,8 @@ export async function settles(world: SimulatedWorld, operators: Operators): Prom
     await clock.pass(restMs);
     const states = [...witness.ledger.deployments.keys()].map((name) => stateOf(world, name));
     trouble = answered ? states.flatMap(({ wrong }) => wrong ?? []).join("; ") : "requests are not answered";
+    const flapping = [...witness.raisedAtMs].find(([name, atMs]) => atMs > calmFromMs && witness.ledger.deployments.has(name))?.[0];
+    if (flapping !== undefined) return { invariant: "I10", text: `more replicas of ${flapping} are wanted, though there is no load` };
     if (trouble !== "") continue;
     if (witness.deeds === deeds) return undefined;
     if (states.some(({ excused }) => excused)) return undefined;
@@ -39,7 +45,8 @@ function stateOf(world: SimulatedWorld, name: string): { readonly wrong?: string
   const replicas = ledger.of(name);
   const progress = ledger.objects.get(`progress/${name}`);
   const { state, message } = statusOf(deployment, progress === undefined ? undefined : JSON.parse(progress), replicas);
-  const { program, numReplicas } = deployment.spec;
+  const { program } = deployment.spec;
+  const numReplicas = deployment.autoscaled?.target ?? deployment.spec.numReplicas;
   const running = replicas.filter((replica) => replica.state === "RUNNING" && replica.revision === deployment.revision);
   const serving = running.filter(({ id }) => world.engine.serves(id) && world.behaviours.of(id).hangsSinceMs === undefined);
   if (deployment.changing !== undefined) return { excused: false, wrong: `${name} is still being given another config` };

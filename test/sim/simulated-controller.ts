@@ -2,6 +2,7 @@ import type { Random } from "../../src/clock/clock.ts";
 import type { ConfigPhase } from "../../src/core/config-change.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { silentLog } from "../../src/log/log.ts";
+import { AutoscaleLoop } from "../../src/loops/autoscale-loop.ts";
 import { wantedConfig } from "../../src/loops/committed.ts";
 import { ConfigChanges } from "../../src/loops/config-changes.ts";
 import { LeaseKeeper } from "../../src/loops/lease-keeper.ts";
@@ -41,6 +42,8 @@ export interface ControllerOptions {
   readonly line: Line;
   readonly witness: Witness;
   readonly sabotage: Sabotage;
+  /** Requests that wait for a replica. */
+  readonly queued: (deployment: string) => number;
   /** What becomes of a call that gives a replica a config. */
   readonly configFate: (replicaId: string, phase: ConfigPhase) => ConfigCall;
   /** Called before a replica is told anything for a change of its deployment's config. */
@@ -55,6 +58,7 @@ export class SimulatedController {
   readonly #port: ReplicaPort;
   readonly loop: ReconcileLoop;
   readonly changes: ConfigChanges;
+  readonly autoscale: AutoscaleLoop;
   readonly keeper: LeaseKeeper;
   readonly #end = new AbortController();
 
@@ -109,6 +113,24 @@ export class SimulatedController {
       random,
       log: silentLog,
     });
+    this.autoscale = new AutoscaleLoop({
+      mirror: sabotage.mirror?.(mirror) ?? mirror,
+      store,
+      port: sabotage.port?.(port) ?? port,
+      epoch,
+      queued: options.queued,
+      gatewayOngoing: () => 0,
+      scheduledMinimum: () => 0,
+      clock,
+      log: silentLog,
+    });
+    const look = async () => {
+      while (!this.#end.signal.aborted) {
+        await this.autoscale.tick();
+        await clock.sleep(1_000, this.#end.signal);
+      }
+    };
+    void look();
     mirror.subscribe(wake);
     machine.onExit(() => this.loop.wake());
     clock.after(introductionMs, () => this.loop.wake());

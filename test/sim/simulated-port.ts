@@ -20,6 +20,8 @@ export interface Behaviour {
   readonly silent: boolean;
   /** What it reports while its reports come late; undefined: they do not. */
   readonly lateOngoing: number | undefined;
+  /** When the late reports were made. */
+  readonly lateSinceMs: number | undefined;
 }
 
 const healthy: Behaviour = {
@@ -31,6 +33,7 @@ const healthy: Behaviour = {
   hangsSinceMs: undefined,
   silent: false,
   lateOngoing: undefined,
+  lateSinceMs: undefined,
 };
 
 /** How all replicas behave, whoever talks to them. */
@@ -187,13 +190,15 @@ export class SimulatedPort implements ReplicaPort {
     if (acquaintance === undefined) return noContact;
     if (!this.#hears(replicaId))
       return this.#heard.has(replicaId) ? { ...noContact, answer: this.#behaviours.of(replicaId).answer } : noContact;
-    const { ongoing, completed, failed, answer, reason, silent, lateOngoing } = this.#behaviours.of(replicaId);
+    const { ongoing, completed, failed, answer, reason, silent, lateOngoing, lateSinceMs } = this.#behaviours.of(replicaId);
     const { replica } = acquaintance;
     const configGeneration = this.#sure.get(replicaId)?.generation ?? this.#behaviours.configs.of(replicaId).generation;
     return {
       answer,
       reason,
-      load: silent ? undefined : { ongoing: lateOngoing ?? ongoing, completed, failed, configGeneration },
+      load: silent
+        ? undefined
+        : { ongoing: lateOngoing ?? ongoing, completed, failed, configGeneration, atMs: lateSinceMs ?? this.#options.clock.nowMs() },
       configGeneration,
       drained: replica.state === "DRAINING" && ongoing === 0 && !silent,
       routable: answer === "ready" && !silent,

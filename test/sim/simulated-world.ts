@@ -35,6 +35,8 @@ export class SimulatedWorld {
   /** What a client does between a controller's look and its write. */
   amid: () => Promise<void> = async () => {};
   controllers: readonly SimulatedController[] = [];
+  /** Requests that wait for a replica, by deployment. */
+  readonly queued = new Map<string, number>();
   /** `uid/revision` of programs that were good once, and do not start any more. */
   readonly spoilt = new Set<string>();
   readonly #kept: Store;
@@ -64,8 +66,20 @@ export class SimulatedWorld {
     const line = this.#line(true);
     const { engine, behaviours, clock, random, witness } = this;
     const configFate = (replicaId: string, phase: ConfigPhase) => this.#configFate(replicaId, phase);
+    const queued = (deployment: string) => this.queued.get(deployment) ?? 0;
     const amidChange = (id: string, deployment: string) => this.#amidChange(id, deployment);
-    const common = { kept: this.#kept, engine, behaviours, clock, random, witness, sabotage: this.#sabotage, configFate, amidChange };
+    const common = {
+      kept: this.#kept,
+      engine,
+      behaviours,
+      clock,
+      random,
+      witness,
+      sabotage: this.#sabotage,
+      configFate,
+      amidChange,
+      queued,
+    };
     try {
       const controller = await SimulatedController.open({ ...common, id: `controller-${this.#named++}`, line });
       this.controllers = [...this.controllers, controller];

@@ -2,6 +2,7 @@ import type { CallResult } from "../../src/core/config-change.ts";
 import type { ConfigOrder, ReplicaContact } from "../../src/loops/replica-port.ts";
 import type { Mirror, MirrorEvent } from "../../src/store/mirror.ts";
 import type { CommitOptions, Write } from "../../src/store/store.ts";
+import { autoscaling } from "./invariants/autoscaling.ts";
 import { availability } from "./invariants/availability.ts";
 import { oneConfig } from "./invariants/config.ts";
 import type { Deed, Facts, Invariant, Lease, Look, Verdict } from "./invariants/facts.ts";
@@ -55,6 +56,8 @@ export class Witness {
   readonly #answers = new Map<string, string>();
   #lease: Lease | undefined;
   alarm: Alarm | undefined;
+  /** When the autoscaler last wanted more, by deployment. */
+  readonly raisedAtMs = new Map<string, number>();
   /** Commits of controllers that changed more than the records of replicas that ended. */
   deeds = 0;
 
@@ -83,9 +86,15 @@ export class Witness {
 
   committed(writes: readonly Write[], options: CommitOptions, revisions: readonly number[], look: Look | undefined): void {
     const written = { writes, options, revisions, look };
-    for (const check of [writesUnderLease, availability, allocation, rollback, oneConfig]) this.raise(check(this.#facts, written));
+    for (const check of [writesUnderLease, availability, allocation, rollback, oneConfig, autoscaling])
+      this.raise(check(this.#facts, written));
     this.#checkRevisions(revisions);
     this.#checkRequest(options);
+    for (const write of look === undefined ? [] : writes) {
+      if (!("put" in write) || write.put !== "deployment") continue;
+      const before = this.ledger.deployments.get(write.key)?.autoscaled?.target ?? 0;
+      if ((write.value.autoscaled?.target ?? 0) > before) this.raisedAtMs.set(write.key, this.#clock.nowMs());
+    }
     if (look !== undefined) this.deeds += writes.filter((write) => "put" in write).length;
     for (const write of writes) this.#trace(`${look?.controller ?? "client"} ${describe(write)}`);
     this.ledger.apply(writes, look?.revision);
@@ -162,7 +171,7 @@ function describe(write: Write): string {
   const { put, key, value } = write;
   if (put === "replica") return `${key} r${value.revision} ${value.state} ${value.message.split("\n")[0]}`;
   if (put === "deployment")
-    return `deployment ${key} n=${value.spec.numReplicas} r${value.revision} ${value.spec.version}${value.deletingSinceMs ? " deleting" : ""}${value.pausedSinceMs ? " paused" : ""}${value.failedRollout ? " failed" : ""}${value.changing ? ` changing ${value.changing}` : ""} g${value.configGeneration} ${JSON.stringify(value.spec.userConfig)} ${JSON.stringify(value.spec.rollout)}`;
+    return `deployment ${key} n=${value.autoscaled ? `~${value.autoscaled.target}` : value.spec.numReplicas} r${value.revision} ${value.spec.version}${value.deletingSinceMs ? " deleting" : ""}${value.pausedSinceMs ? " paused" : ""}${value.failedRollout ? " failed" : ""}${value.changing ? ` changing ${value.changing}` : ""} g${value.configGeneration} ${JSON.stringify(value.spec.userConfig)} ${JSON.stringify(value.spec.rollout)}`;
   if (put === "change")
     return `change ${key} ${value.id} g${value.generation} ${value.step} ${value.replicas.map(({ replicaId, outcome }) => `${replicaId}:${outcome}`)}`;
   if (put === "decision") return `decision ${key} ${value.summary} [${value.bound}]`;

@@ -5,17 +5,17 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { Deployment, DeploymentSpec, Replica, Resources } from "./deployment_pb.ts";
+import type { AutoscalingConfig, Deployment, DeploymentSpec, Replica, Resources } from "./deployment_pb.ts";
 import { file_drover_v1_deployment } from "./deployment_pb.ts";
-import type { Timestamp, Value } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp, Value } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file drover/v1/controller_service.proto.
  */
 export const file_drover_v1_controller_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJkcm92ZXIvdjEvY29udHJvbGxlcl9zZXJ2aWNlLnByb3RvEglkcm92ZXIudjEiuAEKDURlcGxveVJlcXVlc3QSLwoEc3BlYxgBIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0IGukgDyAEBEhUKDXZhbGlkYXRlX29ubHkYAiABKAgSHAoKcmVxdWVzdF9pZBgDIAEoCUIIukgFcgMYgAESKQoTZXhwZWN0ZWRfZ2VuZXJhdGlvbhgEIAEoA0IHukgEIgIoAEgAiAEBQhYKFF9leHBlY3RlZF9nZW5lcmF0aW9uIl4KC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEiEKBmVmZmVjdBgCIAEoDjIRLmRyb3Zlci52MS5FZmZlY3QSDgoGYmVmb3JlGAMgASgJEg0KBWFmdGVyGAQgASgJIrkBCg5EZXBsb3lSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSIQoGZWZmZWN0GAIgASgOMhEuZHJvdmVyLnYxLkVmZmVjdBInCgdjaGFuZ2VzGAMgAygLMhYuZHJvdmVyLnYxLkZpZWxkQ2hhbmdlEjAKCHJlcGxpY2FzGAQgAygLMh4uZHJvdmVyLnYxLlJlY29uZmlndXJlZFJlcGxpY2EiiQEKDEFwcGx5UmVxdWVzdBI1CgVzcGVjcxgBIAMoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0ILukgIkgEFCAEQ9AMSDQoFcHJ1bmUYAiABKAgSFQoNdmFsaWRhdGVfb25seRgDIAEoCBIcCgpyZXF1ZXN0X2lkGAQgASgJQgi6SAVyAxiAASJLCg1BcHBseVJlc3BvbnNlEioKB3Jlc3VsdHMYASADKAsyGS5kcm92ZXIudjEuRGVwbG95UmVzcG9uc2USDgoGcHJ1bmVkGAIgAygJIi0KFEdldERlcGxveW1lbnRSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiQgoVR2V0RGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChZMaXN0RGVwbG95bWVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACCJeChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIqCgtkZXBsb3ltZW50cxgBIAMoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJHChdEZWxldGVEZXBsb3ltZW50UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKDWFsbG93X21pc3NpbmcYAiABKAgiRQoYRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChdXYXRjaERlcGxveW1lbnRzUmVxdWVzdBIYCgVuYW1lcxgBIAMoCUIJukgGkgEDEOgHEiAKD3Jlc3VtZV9yZXZpc2lvbhgCIAEoA0IHukgEIgIoACKtAQoYV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlEjMKEmRlcGxveW1lbnRfdXBkYXRlZBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50SAASHAoSZGVwbG95bWVudF9kZWxldGVkGAIgASgJSAASIwoGc3luY2VkGAMgASgLMhEuZHJvdmVyLnYxLlN5bmNlZEgAEhAKCHJldmlzaW9uGAQgASgDQgcKBWV2ZW50IggKBlN5bmNlZCJgCgxTY2FsZVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIoCgxudW1fcmVwbGljYXMYAiABKAVCDbpICsgBARoFGJBOKABIAIgBAUIPCg1fbnVtX3JlcGxpY2FzIjoKDVNjYWxlUmVzcG9uc2USKQoKZGVwbG95bWVudBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50IrACChJSZWNvbmZpZ3VyZVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIrCgt1c2VyX2NvbmZpZxgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIcCgpyZXF1ZXN0X2lkGAMgASgJQgi6SAVyAxiAARIVCg12YWxpZGF0ZV9vbmx5GAQgASgIEh4KDXRvX2dlbmVyYXRpb24YBSABKANCB7pIBCICKAA6gAG6SH0aewoWcmVjb25maWd1cmUub25lX2NvbmZpZxIuc2V0IHVzZXJfY29uZmlnIG9yIHRvX2dlbmVyYXRpb24sIGFuZCBub3QgYm90aBoxaGFzKHRoaXMudXNlcl9jb25maWcpICE9ICh0aGlzLnRvX2dlbmVyYXRpb24gPiAwKSKNAQoTUmVjb25maWd1cmVSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSGQoRY29uZmlnX2dlbmVyYXRpb24YAiABKAMSMAoIcmVwbGljYXMYAyADKAsyHi5kcm92ZXIudjEuUmVjb25maWd1cmVkUmVwbGljYSJqChNSZWNvbmZpZ3VyZWRSZXBsaWNhEhIKCnJlcGxpY2FfaWQYASABKAkSLgoHb3V0Y29tZRgCIAEoDjIdLmRyb3Zlci52MS5SZWNvbmZpZ3VyZU91dGNvbWUSDwoHbWVzc2FnZRgDIAEoCSIrChJMaXN0Q29uZmlnc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQASI5ChNMaXN0Q29uZmlnc1Jlc3BvbnNlEiIKB2NvbmZpZ3MYASADKAsyES5kcm92ZXIudjEuQ29uZmlnIssBCgZDb25maWcSGQoRY29uZmlnX2dlbmVyYXRpb24YASABKAMSKwoLdXNlcl9jb25maWcYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSHAoUbWF4X29uZ29pbmdfcmVxdWVzdHMYAyABKAUSEAoIcmV2aXNpb24YBCABKAMSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGYXV0aG9yGAYgASgJEg8KB2N1cnJlbnQYByABKAgiLQoUTGlzdFJldmlzaW9uc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQASI/ChVMaXN0UmV2aXNpb25zUmVzcG9uc2USJgoJcmV2aXNpb25zGAEgAygLMhMuZHJvdmVyLnYxLlJldmlzaW9uIrYBCghSZXZpc2lvbhIQCghyZXZpc2lvbhgBIAEoAxInCgRzcGVjGAIgASgLMhkuZHJvdmVyLnYxLkRlcGxveW1lbnRTcGVjEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdjdXJyZW50GAQgASgIEhMKC3dhc19oZWFsdGh5GAUgASgIEhgKEHJ1bm5pbmdfcmVwbGljYXMYBiABKAUiQwoPUm9sbGJhY2tSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAESGQoIcmV2aXNpb24YAiABKANCB7pIBCICKAAiPQoQUm9sbGJhY2tSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQiLAoTUGF1c2VSb2xsb3V0UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABIkEKFFBhdXNlUm9sbG91dFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCItChRSZXN1bWVSb2xsb3V0UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABIkIKFVJlc3VtZVJvbGxvdXRSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQiagoUTGlzdERlY2lzaW9uc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgiWAoVTGlzdERlY2lzaW9uc1Jlc3BvbnNlEiYKCWRlY2lzaW9ucxgBIAMoCzITLmRyb3Zlci52MS5EZWNpc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiLgoVV2F0Y2hEZWNpc2lvbnNSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiPwoWV2F0Y2hEZWNpc2lvbnNSZXNwb25zZRIlCghkZWNpc2lvbhgBIAEoCzITLmRyb3Zlci52MS5EZWNpc2lvbiKrAgoIRGVjaXNpb24SEgoKZGVwbG95bWVudBgBIAEoCRIOCgZudW1iZXIYAiABKAMSKAoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoGc291cmNlGAQgASgOMhkuZHJvdmVyLnYxLkRlY2lzaW9uU291cmNlEg8KB3N1bW1hcnkYBSABKAkSDQoFYm91bmQYBiABKAkSLwoGaW5wdXRzGAcgAygLMh8uZHJvdmVyLnYxLkRlY2lzaW9uLklucHV0c0VudHJ5EiYKBXJ1bGVzGAggAygLMhcuZHJvdmVyLnYxLkRlY2lzaW9uUnVsZRotCgtJbnB1dHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIjwKDERlY2lzaW9uUnVsZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgBEg8KB21lYW5pbmcYAyABKAkiZgoTTGlzdFJlcGxpY2FzUmVxdWVzdBISCgpkZXBsb3ltZW50GAEgASgJEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAxiACCJVChRMaXN0UmVwbGljYXNSZXNwb25zZRIkCghyZXBsaWNhcxgBIAMoCzISLmRyb3Zlci52MS5SZXBsaWNhEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKHAQoQV2F0Y2hMb2dzUmVxdWVzdBIbCgpkZXBsb3ltZW50GAEgASgJQge6SARyAhABEhIKCnJlcGxpY2FfaWQYAiABKAkSIwoKdGFpbF9saW5lcxgDIAEoBUIKukgHGgUYkE4oAEgAiAEBEg4KBmZvbGxvdxgEIAEoCEINCgtfdGFpbF9saW5lcyJbChFXYXRjaExvZ3NSZXNwb25zZRISCgpyZXBsaWNhX2lkGAEgASgJEiQKBnN0cmVhbRgCIAEoDjIULmRyb3Zlci52MS5Mb2dTdHJlYW0SDAoEbGluZRgDIAEoCSITChFHZXRDbHVzdGVyUmVxdWVzdCLPAQoSR2V0Q2x1c3RlclJlc3BvbnNlEiYKCGNhcGFjaXR5GAEgASgLMhQuZHJvdmVyLnYxLlJlc291cmNlcxInCglhbGxvY2F0ZWQYAiABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEioKB3BlbmRpbmcYAyADKAsyGS5kcm92ZXIudjEuUGVuZGluZ1JlcGxpY2ESKgoLY29udHJvbGxlcnMYBCADKAsyFS5kcm92ZXIudjEuQ29udHJvbGxlchIQCghyZXZpc2lvbhgFIAEoAyJyCg5QZW5kaW5nUmVwbGljYRISCgpyZXBsaWNhX2lkGAEgASgJEhIKCmRlcGxveW1lbnQYAiABKAkSJwoJcmVzb3VyY2VzGAMgASgLMhQuZHJvdmVyLnYxLlJlc291cmNlcxIPCgdtZXNzYWdlGAQgASgJInIKCkNvbnRyb2xsZXISFQoNY29udHJvbGxlcl9pZBgBIAEoCRIOCgZsZWFkZXIYAiABKAgSDQoFZXBvY2gYAyABKAMSLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqbgoGRWZmZWN0EhYKEkVGRkVDVF9VTlNQRUNJRklFRBAAEg8KC0VGRkVDVF9OT05FEAESDwoLRUZGRUNUX0xJVkUQAhIWChJFRkZFQ1RfUkVDT05GSUdVUkUQAxISCg5FRkZFQ1RfUk9MTE9VVBAEKuEBChJSZWNvbmZpZ3VyZU91dGNvbWUSIwofUkVDT05GSUdVUkVfT1VUQ09NRV9VTlNQRUNJRklFRBAAEiAKHFJFQ09ORklHVVJFX09VVENPTUVfQUNDRVBURUQQARIfChtSRUNPTkZJR1VSRV9PVVRDT01FX0FQUExJRUQQAhIfChtSRUNPTkZJR1VSRV9PVVRDT01FX1JFRlVTRUQQAxIgChxSRUNPTkZJR1VSRV9PVVRDT01FX1JFVkVSVEVEEAQSIAocUkVDT05GSUdVUkVfT1VUQ09NRV9SRVBMQUNFRBAFKk4KDkRlY2lzaW9uU291cmNlEh8KG0RFQ0lTSU9OX1NPVVJDRV9VTlNQRUNJRklFRBAAEhsKF0RFQ0lTSU9OX1NPVVJDRV9ST0xMT1VUEAEqVQoJTG9nU3RyZWFtEhoKFkxPR19TVFJFQU1fVU5TUEVDSUZJRUQQABIVChFMT0dfU1RSRUFNX1NURE9VVBABEhUKEUxPR19TVFJFQU1fU1RERVJSEAIy0wsKEUNvbnRyb2xsZXJTZXJ2aWNlEj0KBkRlcGxveRIYLmRyb3Zlci52MS5EZXBsb3lSZXF1ZXN0GhkuZHJvdmVyLnYxLkRlcGxveVJlc3BvbnNlEjoKBUFwcGx5EhcuZHJvdmVyLnYxLkFwcGx5UmVxdWVzdBoYLmRyb3Zlci52MS5BcHBseVJlc3BvbnNlElcKDUdldERlcGxveW1lbnQSHy5kcm92ZXIudjEuR2V0RGVwbG95bWVudFJlcXVlc3QaIC5kcm92ZXIudjEuR2V0RGVwbG95bWVudFJlc3BvbnNlIgOQAgESXQoPTGlzdERlcGxveW1lbnRzEiEuZHJvdmVyLnYxLkxpc3REZXBsb3ltZW50c1JlcXVlc3QaIi5kcm92ZXIudjEuTGlzdERlcGxveW1lbnRzUmVzcG9uc2UiA5ACARJbChBEZWxldGVEZXBsb3ltZW50EiIuZHJvdmVyLnYxLkRlbGV0ZURlcGxveW1lbnRSZXF1ZXN0GiMuZHJvdmVyLnYxLkRlbGV0ZURlcGxveW1lbnRSZXNwb25zZRJiChBXYXRjaERlcGxveW1lbnRzEiIuZHJvdmVyLnYxLldhdGNoRGVwbG95bWVudHNSZXF1ZXN0GiMuZHJvdmVyLnYxLldhdGNoRGVwbG95bWVudHNSZXNwb25zZSIDkAIBMAESOgoFU2NhbGUSFy5kcm92ZXIudjEuU2NhbGVSZXF1ZXN0GhguZHJvdmVyLnYxLlNjYWxlUmVzcG9uc2USTAoLUmVjb25maWd1cmUSHS5kcm92ZXIudjEuUmVjb25maWd1cmVSZXF1ZXN0Gh4uZHJvdmVyLnYxLlJlY29uZmlndXJlUmVzcG9uc2USUQoLTGlzdENvbmZpZ3MSHS5kcm92ZXIudjEuTGlzdENvbmZpZ3NSZXF1ZXN0Gh4uZHJvdmVyLnYxLkxpc3RDb25maWdzUmVzcG9uc2UiA5ACARJXCg1MaXN0UmV2aXNpb25zEh8uZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXF1ZXN0GiAuZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZSIDkAIBEkMKCFJvbGxiYWNrEhouZHJvdmVyLnYxLlJvbGxiYWNrUmVxdWVzdBobLmRyb3Zlci52MS5Sb2xsYmFja1Jlc3BvbnNlEk8KDFBhdXNlUm9sbG91dBIeLmRyb3Zlci52MS5QYXVzZVJvbGxvdXRSZXF1ZXN0Gh8uZHJvdmVyLnYxLlBhdXNlUm9sbG91dFJlc3BvbnNlElIKDVJlc3VtZVJvbGxvdXQSHy5kcm92ZXIudjEuUmVzdW1lUm9sbG91dFJlcXVlc3QaIC5kcm92ZXIudjEuUmVzdW1lUm9sbG91dFJlc3BvbnNlElcKDUxpc3REZWNpc2lvbnMSHy5kcm92ZXIudjEuTGlzdERlY2lzaW9uc1JlcXVlc3QaIC5kcm92ZXIudjEuTGlzdERlY2lzaW9uc1Jlc3BvbnNlIgOQAgESXAoOV2F0Y2hEZWNpc2lvbnMSIC5kcm92ZXIudjEuV2F0Y2hEZWNpc2lvbnNSZXF1ZXN0GiEuZHJvdmVyLnYxLldhdGNoRGVjaXNpb25zUmVzcG9uc2UiA5ACATABElQKDExpc3RSZXBsaWNhcxIeLmRyb3Zlci52MS5MaXN0UmVwbGljYXNSZXF1ZXN0Gh8uZHJvdmVyLnYxLkxpc3RSZXBsaWNhc1Jlc3BvbnNlIgOQAgESTQoJV2F0Y2hMb2dzEhsuZHJvdmVyLnYxLldhdGNoTG9nc1JlcXVlc3QaHC5kcm92ZXIudjEuV2F0Y2hMb2dzUmVzcG9uc2UiA5ACATABEk4KCkdldENsdXN0ZXISHC5kcm92ZXIudjEuR2V0Q2x1c3RlclJlcXVlc3QaHS5kcm92ZXIudjEuR2V0Q2x1c3RlclJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_drover_v1_deployment, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiJkcm92ZXIvdjEvY29udHJvbGxlcl9zZXJ2aWNlLnByb3RvEglkcm92ZXIudjEiuAEKDURlcGxveVJlcXVlc3QSLwoEc3BlYxgBIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0IGukgDyAEBEhUKDXZhbGlkYXRlX29ubHkYAiABKAgSHAoKcmVxdWVzdF9pZBgDIAEoCUIIukgFcgMYgAESKQoTZXhwZWN0ZWRfZ2VuZXJhdGlvbhgEIAEoA0IHukgEIgIoAEgAiAEBQhYKFF9leHBlY3RlZF9nZW5lcmF0aW9uIl4KC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEiEKBmVmZmVjdBgCIAEoDjIRLmRyb3Zlci52MS5FZmZlY3QSDgoGYmVmb3JlGAMgASgJEg0KBWFmdGVyGAQgASgJIrkBCg5EZXBsb3lSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSIQoGZWZmZWN0GAIgASgOMhEuZHJvdmVyLnYxLkVmZmVjdBInCgdjaGFuZ2VzGAMgAygLMhYuZHJvdmVyLnYxLkZpZWxkQ2hhbmdlEjAKCHJlcGxpY2FzGAQgAygLMh4uZHJvdmVyLnYxLlJlY29uZmlndXJlZFJlcGxpY2EiiQEKDEFwcGx5UmVxdWVzdBI1CgVzcGVjcxgBIAMoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0ILukgIkgEFCAEQ9AMSDQoFcHJ1bmUYAiABKAgSFQoNdmFsaWRhdGVfb25seRgDIAEoCBIcCgpyZXF1ZXN0X2lkGAQgASgJQgi6SAVyAxiAASJLCg1BcHBseVJlc3BvbnNlEioKB3Jlc3VsdHMYASADKAsyGS5kcm92ZXIudjEuRGVwbG95UmVzcG9uc2USDgoGcHJ1bmVkGAIgAygJIi0KFEdldERlcGxveW1lbnRSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiQgoVR2V0RGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChZMaXN0RGVwbG95bWVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACCJeChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIqCgtkZXBsb3ltZW50cxgBIAMoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJHChdEZWxldGVEZXBsb3ltZW50UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKDWFsbG93X21pc3NpbmcYAiABKAgiRQoYRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChdXYXRjaERlcGxveW1lbnRzUmVxdWVzdBIYCgVuYW1lcxgBIAMoCUIJukgGkgEDEOgHEiAKD3Jlc3VtZV9yZXZpc2lvbhgCIAEoA0IHukgEIgIoACKtAQoYV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlEjMKEmRlcGxveW1lbnRfdXBkYXRlZBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50SAASHAoSZGVwbG95bWVudF9kZWxldGVkGAIgASgJSAASIwoGc3luY2VkGAMgASgLMhEuZHJvdmVyLnYxLlN5bmNlZEgAEhAKCHJldmlzaW9uGAQgASgDQgcKBWV2ZW50IggKBlN5bmNlZCJgCgxTY2FsZVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIoCgxudW1fcmVwbGljYXMYAiABKAVCDbpICsgBARoFGJBOKABIAIgBAUIPCg1fbnVtX3JlcGxpY2FzIjoKDVNjYWxlUmVzcG9uc2USKQoKZGVwbG95bWVudBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50IrACChJSZWNvbmZpZ3VyZVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIrCgt1c2VyX2NvbmZpZxgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIcCgpyZXF1ZXN0X2lkGAMgASgJQgi6SAVyAxiAARIVCg12YWxpZGF0ZV9vbmx5GAQgASgIEh4KDXRvX2dlbmVyYXRpb24YBSABKANCB7pIBCICKAA6gAG6SH0aewoWcmVjb25maWd1cmUub25lX2NvbmZpZxIuc2V0IHVzZXJfY29uZmlnIG9yIHRvX2dlbmVyYXRpb24sIGFuZCBub3QgYm90aBoxaGFzKHRoaXMudXNlcl9jb25maWcpICE9ICh0aGlzLnRvX2dlbmVyYXRpb24gPiAwKSKNAQoTUmVjb25maWd1cmVSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSGQoRY29uZmlnX2dlbmVyYXRpb24YAiABKAMSMAoIcmVwbGljYXMYAyADKAsyHi5kcm92ZXIudjEuUmVjb25maWd1cmVkUmVwbGljYSJqChNSZWNvbmZpZ3VyZWRSZXBsaWNhEhIKCnJlcGxpY2FfaWQYASABKAkSLgoHb3V0Y29tZRgCIAEoDjIdLmRyb3Zlci52MS5SZWNvbmZpZ3VyZU91dGNvbWUSDwoHbWVzc2FnZRgDIAEoCSIrChJMaXN0Q29uZmlnc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQASI5ChNMaXN0Q29uZmlnc1Jlc3BvbnNlEiIKB2NvbmZpZ3MYASADKAsyES5kcm92ZXIudjEuQ29uZmlnIssBCgZDb25maWcSGQoRY29uZmlnX2dlbmVyYXRpb24YASABKAMSKwoLdXNlcl9jb25maWcYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSHAoUbWF4X29uZ29pbmdfcmVxdWVzdHMYAyABKAUSEAoIcmV2aXNpb24YBCABKAMSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGYXV0aG9yGAYgASgJEg8KB2N1cnJlbnQYByABKAgiLQoUTGlzdFJldmlzaW9uc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQASI/ChVMaXN0UmV2aXNpb25zUmVzcG9uc2USJgoJcmV2aXNpb25zGAEgAygLMhMuZHJvdmVyLnYxLlJldmlzaW9uIrYBCghSZXZpc2lvbhIQCghyZXZpc2lvbhgBIAEoAxInCgRzcGVjGAIgASgLMhkuZHJvdmVyLnYxLkRlcGxveW1lbnRTcGVjEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdjdXJyZW50GAQgASgIEhMKC3dhc19oZWFsdGh5GAUgASgIEhgKEHJ1bm5pbmdfcmVwbGljYXMYBiABKAUiQwoPUm9sbGJhY2tSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAESGQoIcmV2aXNpb24YAiABKANCB7pIBCICKAAiPQoQUm9sbGJhY2tSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQiLAoTUGF1c2VSb2xsb3V0UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABIkEKFFBhdXNlUm9sbG91dFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCItChRSZXN1bWVSb2xsb3V0UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABIkIKFVJlc3VtZVJvbGxvdXRSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQiagoUTGlzdERlY2lzaW9uc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgiWAoVTGlzdERlY2lzaW9uc1Jlc3BvbnNlEiYKCWRlY2lzaW9ucxgBIAMoCzITLmRyb3Zlci52MS5EZWNpc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiLgoVV2F0Y2hEZWNpc2lvbnNSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiPwoWV2F0Y2hEZWNpc2lvbnNSZXNwb25zZRIlCghkZWNpc2lvbhgBIAEoCzITLmRyb3Zlci52MS5EZWNpc2lvbiKrAgoIRGVjaXNpb24SEgoKZGVwbG95bWVudBgBIAEoCRIOCgZudW1iZXIYAiABKAMSKAoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoGc291cmNlGAQgASgOMhkuZHJvdmVyLnYxLkRlY2lzaW9uU291cmNlEg8KB3N1bW1hcnkYBSABKAkSDQoFYm91bmQYBiABKAkSLwoGaW5wdXRzGAcgAygLMh8uZHJvdmVyLnYxLkRlY2lzaW9uLklucHV0c0VudHJ5EiYKBXJ1bGVzGAggAygLMhcuZHJvdmVyLnYxLkRlY2lzaW9uUnVsZRotCgtJbnB1dHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIjwKDERlY2lzaW9uUnVsZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgBEg8KB21lYW5pbmcYAyABKAki1QEKGlNpbXVsYXRlQXV0b3NjYWxpbmdSZXF1ZXN0EkAKEmF1dG9zY2FsaW5nX2NvbmZpZxgBIAEoCzIcLmRyb3Zlci52MS5BdXRvc2NhbGluZ0NvbmZpZ0IGukgDyAEBEjQKB3NhbXBsZXMYAiADKAsyFS5kcm92ZXIudjEuTG9hZFNhbXBsZUIMukgJkgEGCAEQoI0GEj8KDXN0YXJ0dXBfZGVsYXkYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCJAcMgAiaAoKTG9hZFNhbXBsZRIwCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBEigKDnRvdGFsX3JlcXVlc3RzGAIgASgBQhC6SA0SC0ABKQAAAAAAAAAAIqYBChtTaW11bGF0ZUF1dG9zY2FsaW5nUmVzcG9uc2USKQoGcG9pbnRzGAEgAygLMhkuZHJvdmVyLnYxLlNpbXVsYXRlZFBvaW50EhUKDXJlcGxpY2FfaG91cnMYAiABKAESNAoRc2hvcnRfb2ZfY2FwYWNpdHkYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDwoHY2hhbmdlcxgEIAEoBSKBAQoOU2ltdWxhdGVkUG9pbnQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHZGVzaXJlZBgCIAEoBRIPCgdydW5uaW5nGAMgASgFEhYKDnRvdGFsX3JlcXVlc3RzGAQgASgBEgsKA3doeRgFIAEoCSJmChNMaXN0UmVwbGljYXNSZXF1ZXN0EhIKCmRlcGxveW1lbnQYASABKAkSHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGIAIIlUKFExpc3RSZXBsaWNhc1Jlc3BvbnNlEiQKCHJlcGxpY2FzGAEgAygLMhIuZHJvdmVyLnYxLlJlcGxpY2ESFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIocBChBXYXRjaExvZ3NSZXF1ZXN0EhsKCmRlcGxveW1lbnQYASABKAlCB7pIBHICEAESEgoKcmVwbGljYV9pZBgCIAEoCRIjCgp0YWlsX2xpbmVzGAMgASgFQgq6SAcaBRiQTigASACIAQESDgoGZm9sbG93GAQgASgIQg0KC190YWlsX2xpbmVzIlsKEVdhdGNoTG9nc1Jlc3BvbnNlEhIKCnJlcGxpY2FfaWQYASABKAkSJAoGc3RyZWFtGAIgASgOMhQuZHJvdmVyLnYxLkxvZ1N0cmVhbRIMCgRsaW5lGAMgASgJIhMKEUdldENsdXN0ZXJSZXF1ZXN0Is8BChJHZXRDbHVzdGVyUmVzcG9uc2USJgoIY2FwYWNpdHkYASABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEicKCWFsbG9jYXRlZBgCIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSKgoHcGVuZGluZxgDIAMoCzIZLmRyb3Zlci52MS5QZW5kaW5nUmVwbGljYRIqCgtjb250cm9sbGVycxgEIAMoCzIVLmRyb3Zlci52MS5Db250cm9sbGVyEhAKCHJldmlzaW9uGAUgASgDInIKDlBlbmRpbmdSZXBsaWNhEhIKCnJlcGxpY2FfaWQYASABKAkSEgoKZGVwbG95bWVudBgCIAEoCRInCglyZXNvdXJjZXMYAyABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEg8KB21lc3NhZ2UYBCABKAkicgoKQ29udHJvbGxlchIVCg1jb250cm9sbGVyX2lkGAEgASgJEg4KBmxlYWRlchgCIAEoCBINCgVlcG9jaBgDIAEoAxIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpuCgZFZmZlY3QSFgoSRUZGRUNUX1VOU1BFQ0lGSUVEEAASDwoLRUZGRUNUX05PTkUQARIPCgtFRkZFQ1RfTElWRRACEhYKEkVGRkVDVF9SRUNPTkZJR1VSRRADEhIKDkVGRkVDVF9ST0xMT1VUEAQq4QEKElJlY29uZmlndXJlT3V0Y29tZRIjCh9SRUNPTkZJR1VSRV9PVVRDT01FX1VOU1BFQ0lGSUVEEAASIAocUkVDT05GSUdVUkVfT1VUQ09NRV9BQ0NFUFRFRBABEh8KG1JFQ09ORklHVVJFX09VVENPTUVfQVBQTElFRBACEh8KG1JFQ09ORklHVVJFX09VVENPTUVfUkVGVVNFRBADEiAKHFJFQ09ORklHVVJFX09VVENPTUVfUkVWRVJURUQQBBIgChxSRUNPTkZJR1VSRV9PVVRDT01FX1JFUExBQ0VEEAUqbgoORGVjaXNpb25Tb3VyY2USHwobREVDSVNJT05fU09VUkNFX1VOU1BFQ0lGSUVEEAASGwoXREVDSVNJT05fU09VUkNFX1JPTExPVVQQARIeChpERUNJU0lPTl9TT1VSQ0VfQVVUT1NDQUxFUhACKlUKCUxvZ1N0cmVhbRIaChZMT0dfU1RSRUFNX1VOU1BFQ0lGSUVEEAASFQoRTE9HX1NUUkVBTV9TVERPVVQQARIVChFMT0dfU1RSRUFNX1NUREVSUhACMr4MChFDb250cm9sbGVyU2VydmljZRI9CgZEZXBsb3kSGC5kcm92ZXIudjEuRGVwbG95UmVxdWVzdBoZLmRyb3Zlci52MS5EZXBsb3lSZXNwb25zZRI6CgVBcHBseRIXLmRyb3Zlci52MS5BcHBseVJlcXVlc3QaGC5kcm92ZXIudjEuQXBwbHlSZXNwb25zZRJXCg1HZXREZXBsb3ltZW50Eh8uZHJvdmVyLnYxLkdldERlcGxveW1lbnRSZXF1ZXN0GiAuZHJvdmVyLnYxLkdldERlcGxveW1lbnRSZXNwb25zZSIDkAIBEl0KD0xpc3REZXBsb3ltZW50cxIhLmRyb3Zlci52MS5MaXN0RGVwbG95bWVudHNSZXF1ZXN0GiIuZHJvdmVyLnYxLkxpc3REZXBsb3ltZW50c1Jlc3BvbnNlIgOQAgESWwoQRGVsZXRlRGVwbG95bWVudBIiLmRyb3Zlci52MS5EZWxldGVEZXBsb3ltZW50UmVxdWVzdBojLmRyb3Zlci52MS5EZWxldGVEZXBsb3ltZW50UmVzcG9uc2USYgoQV2F0Y2hEZXBsb3ltZW50cxIiLmRyb3Zlci52MS5XYXRjaERlcGxveW1lbnRzUmVxdWVzdBojLmRyb3Zlci52MS5XYXRjaERlcGxveW1lbnRzUmVzcG9uc2UiA5ACATABEjoKBVNjYWxlEhcuZHJvdmVyLnYxLlNjYWxlUmVxdWVzdBoYLmRyb3Zlci52MS5TY2FsZVJlc3BvbnNlEkwKC1JlY29uZmlndXJlEh0uZHJvdmVyLnYxLlJlY29uZmlndXJlUmVxdWVzdBoeLmRyb3Zlci52MS5SZWNvbmZpZ3VyZVJlc3BvbnNlElEKC0xpc3RDb25maWdzEh0uZHJvdmVyLnYxLkxpc3RDb25maWdzUmVxdWVzdBoeLmRyb3Zlci52MS5MaXN0Q29uZmlnc1Jlc3BvbnNlIgOQAgESVwoNTGlzdFJldmlzaW9ucxIfLmRyb3Zlci52MS5MaXN0UmV2aXNpb25zUmVxdWVzdBogLmRyb3Zlci52MS5MaXN0UmV2aXNpb25zUmVzcG9uc2UiA5ACARJDCghSb2xsYmFjaxIaLmRyb3Zlci52MS5Sb2xsYmFja1JlcXVlc3QaGy5kcm92ZXIudjEuUm9sbGJhY2tSZXNwb25zZRJPCgxQYXVzZVJvbGxvdXQSHi5kcm92ZXIudjEuUGF1c2VSb2xsb3V0UmVxdWVzdBofLmRyb3Zlci52MS5QYXVzZVJvbGxvdXRSZXNwb25zZRJSCg1SZXN1bWVSb2xsb3V0Eh8uZHJvdmVyLnYxLlJlc3VtZVJvbGxvdXRSZXF1ZXN0GiAuZHJvdmVyLnYxLlJlc3VtZVJvbGxvdXRSZXNwb25zZRJXCg1MaXN0RGVjaXNpb25zEh8uZHJvdmVyLnYxLkxpc3REZWNpc2lvbnNSZXF1ZXN0GiAuZHJvdmVyLnYxLkxpc3REZWNpc2lvbnNSZXNwb25zZSIDkAIBElwKDldhdGNoRGVjaXNpb25zEiAuZHJvdmVyLnYxLldhdGNoRGVjaXNpb25zUmVxdWVzdBohLmRyb3Zlci52MS5XYXRjaERlY2lzaW9uc1Jlc3BvbnNlIgOQAgEwARJpChNTaW11bGF0ZUF1dG9zY2FsaW5nEiUuZHJvdmVyLnYxLlNpbXVsYXRlQXV0b3NjYWxpbmdSZXF1ZXN0GiYuZHJvdmVyLnYxLlNpbXVsYXRlQXV0b3NjYWxpbmdSZXNwb25zZSIDkAIBElQKDExpc3RSZXBsaWNhcxIeLmRyb3Zlci52MS5MaXN0UmVwbGljYXNSZXF1ZXN0Gh8uZHJvdmVyLnYxLkxpc3RSZXBsaWNhc1Jlc3BvbnNlIgOQAgESTQoJV2F0Y2hMb2dzEhsuZHJvdmVyLnYxLldhdGNoTG9nc1JlcXVlc3QaHC5kcm92ZXIudjEuV2F0Y2hMb2dzUmVzcG9uc2UiA5ACATABEk4KCkdldENsdXN0ZXISHC5kcm92ZXIudjEuR2V0Q2x1c3RlclJlcXVlc3QaHS5kcm92ZXIudjEuR2V0Q2x1c3RlclJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_drover_v1_deployment, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * The request of `Deploy`.
@@ -716,8 +716,8 @@ export type Config = Message<"drover.v1.Config"> & {
   time?: Timestamp | undefined;
 
   /**
-   * Who asked for it: what the caller said in the metadata key `drover-author`,
-   * or else its address.
+   * Who asked for it: what the caller said in the metadata key `drover-author`;
+   * empty: nothing.
    *
    * @generated from field: string author = 6;
    */
@@ -1182,6 +1182,161 @@ export const DecisionRuleSchema: GenMessage<DecisionRule> = /*@__PURE__*/
   messageDesc(file_drover_v1_controller_service, 36);
 
 /**
+ * The request of `SimulateAutoscaling`.
+ *
+ * @generated from message drover.v1.SimulateAutoscalingRequest
+ */
+export type SimulateAutoscalingRequest = Message<"drover.v1.SimulateAutoscalingRequest"> & {
+  /**
+   * What to try. Required.
+   *
+   * @generated from field: drover.v1.AutoscalingConfig autoscaling_config = 1;
+   */
+  autoscalingConfig?: AutoscalingConfig | undefined;
+
+  /**
+   * The load, by time: 1 to 100,000, at times that grow.
+   *
+   * @generated from field: repeated drover.v1.LoadSample samples = 2;
+   */
+  samples: LoadSample[];
+
+  /**
+   * How long a replica takes from being wanted until it serves: 0 s to 1 hour;
+   * unset: 0 s.
+   *
+   * @generated from field: google.protobuf.Duration startup_delay = 3;
+   */
+  startupDelay?: Duration | undefined;
+};
+
+/**
+ * Describes the message drover.v1.SimulateAutoscalingRequest.
+ * Use `create(SimulateAutoscalingRequestSchema)` to create a new message.
+ */
+export const SimulateAutoscalingRequestSchema: GenMessage<SimulateAutoscalingRequest> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 37);
+
+/**
+ * The load from one time until the next sample's.
+ *
+ * @generated from message drover.v1.LoadSample
+ */
+export type LoadSample = Message<"drover.v1.LoadSample"> & {
+  /**
+   * When it begins.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Requests in work and waiting: 0 or more.
+   *
+   * @generated from field: double total_requests = 2;
+   */
+  totalRequests: number;
+};
+
+/**
+ * Describes the message drover.v1.LoadSample.
+ * Use `create(LoadSampleSchema)` to create a new message.
+ */
+export const LoadSampleSchema: GenMessage<LoadSample> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 38);
+
+/**
+ * The response of `SimulateAutoscaling`.
+ *
+ * @generated from message drover.v1.SimulateAutoscalingResponse
+ */
+export type SimulateAutoscalingResponse = Message<"drover.v1.SimulateAutoscalingResponse"> & {
+  /**
+   * What was so at each change, and at the samples; 100,000 at most.
+   *
+   * @generated from field: repeated drover.v1.SimulatedPoint points = 1;
+   */
+  points: SimulatedPoint[];
+
+  /**
+   * Replicas running, summed over time, in hours.
+   *
+   * @generated from field: double replica_hours = 2;
+   */
+  replicaHours: number;
+
+  /**
+   * Time in which the load was more than the running replicas are to have.
+   *
+   * @generated from field: google.protobuf.Duration short_of_capacity = 3;
+   */
+  shortOfCapacity?: Duration | undefined;
+
+  /**
+   * How often the number wanted changed.
+   *
+   * @generated from field: int32 changes = 4;
+   */
+  changes: number;
+};
+
+/**
+ * Describes the message drover.v1.SimulateAutoscalingResponse.
+ * Use `create(SimulateAutoscalingResponseSchema)` to create a new message.
+ */
+export const SimulateAutoscalingResponseSchema: GenMessage<SimulateAutoscalingResponse> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 39);
+
+/**
+ * One moment of a simulation.
+ *
+ * @generated from message drover.v1.SimulatedPoint
+ */
+export type SimulatedPoint = Message<"drover.v1.SimulatedPoint"> & {
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Replicas wanted.
+   *
+   * @generated from field: int32 desired = 2;
+   */
+  desired: number;
+
+  /**
+   * Replicas that serve.
+   *
+   * @generated from field: int32 running = 3;
+   */
+  running: number;
+
+  /**
+   * The load.
+   *
+   * @generated from field: double total_requests = 4;
+   */
+  totalRequests: number;
+
+  /**
+   * Why so many are wanted, where that has changed; else empty.
+   *
+   * @generated from field: string why = 5;
+   */
+  why: string;
+};
+
+/**
+ * Describes the message drover.v1.SimulatedPoint.
+ * Use `create(SimulatedPointSchema)` to create a new message.
+ */
+export const SimulatedPointSchema: GenMessage<SimulatedPoint> = /*@__PURE__*/
+  messageDesc(file_drover_v1_controller_service, 40);
+
+/**
  * The request of `ListReplicas`.
  *
  * @generated from message drover.v1.ListReplicasRequest
@@ -1214,7 +1369,7 @@ export type ListReplicasRequest = Message<"drover.v1.ListReplicasRequest"> & {
  * Use `create(ListReplicasRequestSchema)` to create a new message.
  */
 export const ListReplicasRequestSchema: GenMessage<ListReplicasRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 37);
+  messageDesc(file_drover_v1_controller_service, 41);
 
 /**
  * The response of `ListReplicas`.
@@ -1242,7 +1397,7 @@ export type ListReplicasResponse = Message<"drover.v1.ListReplicasResponse"> & {
  * Use `create(ListReplicasResponseSchema)` to create a new message.
  */
 export const ListReplicasResponseSchema: GenMessage<ListReplicasResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 38);
+  messageDesc(file_drover_v1_controller_service, 42);
 
 /**
  * The request of `WatchLogs`.
@@ -1285,7 +1440,7 @@ export type WatchLogsRequest = Message<"drover.v1.WatchLogsRequest"> & {
  * Use `create(WatchLogsRequestSchema)` to create a new message.
  */
 export const WatchLogsRequestSchema: GenMessage<WatchLogsRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 39);
+  messageDesc(file_drover_v1_controller_service, 43);
 
 /**
  * One line of a replica's output.
@@ -1321,7 +1476,7 @@ export type WatchLogsResponse = Message<"drover.v1.WatchLogsResponse"> & {
  * Use `create(WatchLogsResponseSchema)` to create a new message.
  */
 export const WatchLogsResponseSchema: GenMessage<WatchLogsResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 40);
+  messageDesc(file_drover_v1_controller_service, 44);
 
 /**
  * The request of `GetCluster`.
@@ -1336,7 +1491,7 @@ export type GetClusterRequest = Message<"drover.v1.GetClusterRequest"> & {
  * Use `create(GetClusterRequestSchema)` to create a new message.
  */
 export const GetClusterRequestSchema: GenMessage<GetClusterRequest> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 41);
+  messageDesc(file_drover_v1_controller_service, 45);
 
 /**
  * The response of `GetCluster`.
@@ -1385,7 +1540,7 @@ export type GetClusterResponse = Message<"drover.v1.GetClusterResponse"> & {
  * Use `create(GetClusterResponseSchema)` to create a new message.
  */
 export const GetClusterResponseSchema: GenMessage<GetClusterResponse> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 42);
+  messageDesc(file_drover_v1_controller_service, 46);
 
 /**
  * A replica that waits for resources.
@@ -1427,7 +1582,7 @@ export type PendingReplica = Message<"drover.v1.PendingReplica"> & {
  * Use `create(PendingReplicaSchema)` to create a new message.
  */
 export const PendingReplicaSchema: GenMessage<PendingReplica> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 43);
+  messageDesc(file_drover_v1_controller_service, 47);
 
 /**
  * A controller.
@@ -1469,7 +1624,7 @@ export type Controller = Message<"drover.v1.Controller"> & {
  * Use `create(ControllerSchema)` to create a new message.
  */
 export const ControllerSchema: GenMessage<Controller> = /*@__PURE__*/
-  messageDesc(file_drover_v1_controller_service, 44);
+  messageDesc(file_drover_v1_controller_service, 48);
 
 /**
  * What a change of a spec costs.
@@ -1607,6 +1762,13 @@ export const DecisionSource = {
    * @generated from enum value: DECISION_SOURCE_ROLLOUT = 1;
    */
   ROLLOUT: 1,
+
+  /**
+   * The autoscaler: how many replicas are wanted.
+   *
+   * @generated from enum value: DECISION_SOURCE_AUTOSCALER = 2;
+   */
+  AUTOSCALER: 2,
 } as const;
 
 /**
@@ -1741,7 +1903,8 @@ export const ControllerService: GenService<{
     output: typeof WatchDeploymentsResponseSchema;
   },
   /**
-   * Sets the number of replicas wanted and nothing else.
+   * Sets the number of replicas wanted and nothing else. Fails with
+   * `FAILED_PRECONDITION` (`AUTOSCALED`) for a deployment that follows the load.
    *
    * @generated from rpc drover.v1.ControllerService.Scale
    */
@@ -1842,8 +2005,8 @@ export const ControllerService: GenService<{
   },
   /**
    * Streams decisions: first those kept, the oldest first, then each as it is
-   * made. Ends when the caller leaves, the controller stops (`UNAVAILABLE`), or
-   * the deployment is gone.
+   * made. Ends when the caller leaves, the controller stops (`UNAVAILABLE`), the
+   * caller is too slow (`ABORTED`, `WATCH_EXPIRED`), or the deployment is gone.
    *
    * @generated from rpc drover.v1.ControllerService.WatchDecisions
    */
@@ -1851,6 +2014,17 @@ export const ControllerService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchDecisionsRequestSchema;
     output: typeof WatchDecisionsResponseSchema;
+  },
+  /**
+   * Runs the autoscaler over a trace of load, in simulated time, and tells what
+   * it would do.
+   *
+   * @generated from rpc drover.v1.ControllerService.SimulateAutoscaling
+   */
+  simulateAutoscaling: {
+    methodKind: "unary";
+    input: typeof SimulateAutoscalingRequestSchema;
+    output: typeof SimulateAutoscalingResponseSchema;
   },
   /**
    * Gives the replicas of one deployment, or of all, in pages. Those that ended

@@ -13,7 +13,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file drover/v1/deployment.proto.
  */
 export const file_drover_v1_deployment: GenFile = /*@__PURE__*/
-  fileDesc("Chpkcm92ZXIvdjEvZGVwbG95bWVudC5wcm90bxIJZHJvdmVyLnYxItEBCgpEZXBsb3ltZW50EicKBHNwZWMYASABKAsyGS5kcm92ZXIudjEuRGVwbG95bWVudFNwZWMSKwoGc3RhdHVzGAIgASgLMhsuZHJvdmVyLnYxLkRlcGxveW1lbnRTdGF0dXMSCwoDdWlkGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAipwkKDkRlcGxveW1lbnRTcGVjEjYKBG5hbWUYASABKAlCKLpIJXIjMiFeW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSGQoHdmVyc2lvbhgCIAEoCUIIukgFcgMYgAESKwoHcHJvZ3JhbRgDIAEoCzISLmRyb3Zlci52MS5Qcm9ncmFtQga6SAPIAQESKgoJaW5pdF9hcmdzGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIqCgtydW50aW1lX2VudhgFIAEoCzIVLmRyb3Zlci52MS5SdW50aW1lRW52EiUKDG51bV9yZXBsaWNhcxgGIAEoBUIKukgHGgUYkE4oAEgAiAEBEjgKEmF1dG9zY2FsaW5nX2NvbmZpZxgHIAEoCzIcLmRyb3Zlci52MS5BdXRvc2NhbGluZ0NvbmZpZxInCglyZXNvdXJjZXMYCCABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEi4KFG1heF9vbmdvaW5nX3JlcXVlc3RzGAkgASgFQgu6SAgaBhigjQYoAUgBiAEBEjYKE21heF9xdWV1ZWRfcmVxdWVzdHMYCiABKAVCFLpIERoPGMCEPSj///////////8BSAKIAQESKwoLdXNlcl9jb25maWcYCyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSLAoMaGVhbHRoX2NoZWNrGAwgASgLMhYuZHJvdmVyLnYxLkhlYWx0aENoZWNrEksKGWdyYWNlZnVsX3NodXRkb3duX3RpbWVvdXQYDSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCJAcMgASQwoPc3RhcnR1cF90aW1lb3V0GA4gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESQgoPcmVxdWVzdF90aW1lb3V0GA8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiAowUyABJOCgZsYWJlbHMYECADKAsyJS5kcm92ZXIudjEuRGVwbG95bWVudFNwZWMuTGFiZWxzRW50cnlCF7pIFJoBERBAIgZyBBABGD8qBXIDGIACEiMKB3JvbGxvdXQYESABKAsyEi5kcm92ZXIudjEuUm9sbG91dBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBOrMBukivARqsAQomc3BlYy5udW1fcmVwbGljYXNfZXhjbHVkZXNfYXV0b3NjYWxpbmcSR251bV9yZXBsaWNhcyBhbmQgYXV0b3NjYWxpbmdfY29uZmlnIGV4Y2x1ZGUgZWFjaCBvdGhlcjogc2V0IG9uZSBvZiB0aGVtGjkhKGhhcyh0aGlzLm51bV9yZXBsaWNhcykgJiYgaGFzKHRoaXMuYXV0b3NjYWxpbmdfY29uZmlnKSlCDwoNX251bV9yZXBsaWNhc0IXChVfbWF4X29uZ29pbmdfcmVxdWVzdHNCFgoUX21heF9xdWV1ZWRfcmVxdWVzdHMicgoHUHJvZ3JhbRIqCgZtb2R1bGUYASABKAsyGC5kcm92ZXIudjEuTW9kdWxlUHJvZ3JhbUgAEiwKB2NvbW1hbmQYAiABKAsyGS5kcm92ZXIudjEuQ29tbWFuZFByb2dyYW1IAEINCgRraW5kEgW6SAIIASJICg1Nb2R1bGVQcm9ncmFtEhgKBHBhdGgYASABKAlCCrpIB3IFEAEYgCASHQoLZXhwb3J0X25hbWUYAiABKAlCCLpIBXIDGIACIjMKDkNvbW1hbmRQcm9ncmFtEiEKBGFyZ3YYASADKAlCE7pIEJIBDQgBEIACIgZyBBiAgAQixAIKClJ1bnRpbWVFbnYSHQoLd29ya2luZ19kaXIYASABKAlCCLpIBXIDGIAgEuYBCghlbnZfdmFycxgCIAMoCzIiLmRyb3Zlci52MS5SdW50aW1lRW52LkVudlZhcnNFbnRyeUKvAbpIqwG6AXkKEWVudl92YXJzLnJlc2VydmVkEjduYW1lcyB0aGF0IGJlZ2luIHdpdGggRFJPVkVSXyBhcmUgc2V0IGJ5IHRoZSBjb250cm9sbGVyGit0aGlzLmFsbChuYW1lLCAhbmFtZS5zdGFydHNXaXRoKCdEUk9WRVJfJykpmgEsEIACIh9yHRiAAjIYXltBLVphLXpfXVtBLVphLXowLTlfXSokKgZyBBiAgAgaLgoMRW52VmFyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEitwQKCVJlc291cmNlcxLBAQoIbnVtX2NwdXMYASABKAFCqQG6SKUBugGLAQoUbnVtX2NwdXMudGhvdXNhbmR0aHMSG211c3QgYmUgYSBtdWx0aXBsZSBvZiAwLjAwMRpWISh0aGlzID49IDAuMCAmJiB0aGlzIDw9IDEwMDAwLjApIHx8IHRoaXMgPT0gZG91YmxlKGludCh0aGlzICogMTAwMC4wICsgMC41KSkgLyAxMDAwLjASFEABGQAAAAAAiMNAKQAAAAAAAAAASACIAQESjQIKCG51bV9ncHVzGAIgASgBQvUBukjxAboB1wEKGm51bV9ncHVzLmZyYWN0aW9uX29yX3dob2xlEjZtdXN0IGJlIGEgbXVsdGlwbGUgb2YgMC4wMDEgYmVsb3cgMSwgb3IgYSB3aG9sZSBudW1iZXIagAEhKHRoaXMgPj0gMC4wICYmIHRoaXMgPD0gMTAyNC4wKSB8fCAodGhpcyA8IDEuMCA/IHRoaXMgPT0gZG91YmxlKGludCh0aGlzICogMTAwMC4wICsgMC41KSkgLyAxMDAwLjAgOiB0aGlzID09IGRvdWJsZShpbnQodGhpcykpKRIUQAEZAAAAAAAAkEApAAAAAAAAAABIAYgBARIrCgxtZW1vcnlfYnl0ZXMYAyABKANCELpIDSILGICAgICAgIACKABIAogBAUILCglfbnVtX2NwdXNCCwoJX251bV9ncHVzQg8KDV9tZW1vcnlfYnl0ZXMiggcKB1JvbGxvdXQSLwoXbWF4X3VuYXZhaWxhYmxlX3BlcmNlbnQYASABKAVCCbpIBhoEGGQoAEgAiAEBEikKEW1heF9zdXJnZV9wZXJjZW50GAIgASgFQgm6SAYaBBhkKABIAYgBARI2CghzdHJhdGVneRgDIAEoDjIaLmRyb3Zlci52MS5Sb2xsb3V0U3RyYXRlZ3lCCLpIBYIBAhABEkAKDm1pbl9yZWFkeV90aW1lGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg26SAqqAQciAwiQHDIAEkQKEXByb2dyZXNzX2RlYWRsaW5lGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiAowUyABIqChJtYXhfc3RhcnRfZmFpbHVyZXMYBiABKAVCCbpIBhoEGGQoAUgCiAEBEhoKDWF1dG9fcm9sbGJhY2sYByABKAhIA4gBATq3A7pIswMa/wEKEHJvbGxvdXQuc29tZV93YXkSYW1heF91bmF2YWlsYWJsZV9wZXJjZW50IGFuZCBtYXhfc3VyZ2VfcGVyY2VudCBjYW5ub3QgYm90aCBiZSAwOiBubyByZXBsaWNhIGNvdWxkIGV2ZXIgYmUgcmVwbGFjZWQahwEhKGhhcyh0aGlzLm1heF91bmF2YWlsYWJsZV9wZXJjZW50KSAmJiB0aGlzLm1heF91bmF2YWlsYWJsZV9wZXJjZW50ID09IDAgJiYgaGFzKHRoaXMubWF4X3N1cmdlX3BlcmNlbnQpICYmIHRoaXMubWF4X3N1cmdlX3BlcmNlbnQgPT0gMCkargEKIHJvbGxvdXQuYXZhaWxhYmlsaXR5X25lZWRzX3N1cmdlEjVzdHJhdGVneSBBVkFJTEFCSUxJVFkgbmVlZHMgbWF4X3N1cmdlX3BlcmNlbnQgYWJvdmUgMBpTISh0aGlzLnN0cmF0ZWd5ID09IDIgJiYgaGFzKHRoaXMubWF4X3N1cmdlX3BlcmNlbnQpICYmIHRoaXMubWF4X3N1cmdlX3BlcmNlbnQgPT0gMClCGgoYX21heF91bmF2YWlsYWJsZV9wZXJjZW50QhQKEl9tYXhfc3VyZ2VfcGVyY2VudEIVChNfbWF4X3N0YXJ0X2ZhaWx1cmVzQhAKDl9hdXRvX3JvbGxiYWNrIoMBChFBdXRvc2NhbGluZ0NvbmZpZxIlCgxtaW5fcmVwbGljYXMYASABKAVCCrpIBxoFGJBOKABIAIgBARIlCgxtYXhfcmVwbGljYXMYAiABKAVCCrpIBxoFGJBOKAFIAYgBAUIPCg1fbWluX3JlcGxpY2FzQg8KDV9tYXhfcmVwbGljYXMizQEKC0hlYWx0aENoZWNrEj0KBnBlcmlvZBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgMIkBwyBRCAwtcvEj4KB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCJAcMgUQgMLXLxIpChFmYWlsdXJlX3RocmVzaG9sZBgDIAEoBUIJukgGGgQYZCgBSACIAQFCFAoSX2ZhaWx1cmVfdGhyZXNob2xkItECChBEZXBsb3ltZW50U3RhdHVzEikKBXN0YXRlGAEgASgOMhouZHJvdmVyLnYxLkRlcGxveW1lbnRTdGF0ZRIPCgdtZXNzYWdlGAIgASgJEhIKCmdlbmVyYXRpb24YAyABKAMSGwoTb2JzZXJ2ZWRfZ2VuZXJhdGlvbhgEIAEoAxIQCghyZXZpc2lvbhgFIAEoAxIZChFjb25maWdfZ2VuZXJhdGlvbhgGIAEoAxIXCg90YXJnZXRfcmVwbGljYXMYByABKAUSGAoQcnVubmluZ19yZXBsaWNhcxgIIAEoBRIYChB1cGRhdGVkX3JlcGxpY2FzGAkgASgFEhgKEG9uZ29pbmdfcmVxdWVzdHMYCiABKAMSFwoPcXVldWVkX3JlcXVlc3RzGAsgASgDEhMKC3JlY29uY2lsaW5nGAwgASgIEg4KBnBhdXNlZBgNIAEoCCKdAwoHUmVwbGljYRISCgpyZXBsaWNhX2lkGAEgASgJEhIKCmRlcGxveW1lbnQYAiABKAkSEAoIcmV2aXNpb24YAyABKAMSJgoFc3RhdGUYBCABKA4yFy5kcm92ZXIudjEuUmVwbGljYVN0YXRlEg8KB21lc3NhZ2UYBSABKAkSGQoRY29uZmlnX2dlbmVyYXRpb24YBiABKAMSDwoHYWRkcmVzcxgHIAEoCRILCgNwaWQYCCABKAMSJwoJcmVzb3VyY2VzGAkgASgLMhQuZHJvdmVyLnYxLlJlc291cmNlcxITCgtncHVfaW5kZXhlcxgKIAMoBRIYChBvbmdvaW5nX3JlcXVlc3RzGAsgASgDEhcKD2NvbXBsZXRlZF90b3RhbBgMIAEoAxIUCgxmYWlsZWRfdG90YWwYDSABKAMSLwoLY3JlYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJlYWR5X3RpbWUYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKnEKD1JvbGxvdXRTdHJhdGVneRIgChxST0xMT1VUX1NUUkFURUdZX1VOU1BFQ0lGSUVEEAASGQoVUk9MTE9VVF9TVFJBVEVHWV9BVVRPEAESIQodUk9MTE9VVF9TVFJBVEVHWV9BVkFJTEFCSUxJVFkQAiqVAgoPRGVwbG95bWVudFN0YXRlEiAKHERFUExPWU1FTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIdChlERVBMT1lNRU5UX1NUQVRFX1VQREFUSU5HEAESHgoaREVQTE9ZTUVOVF9TVEFURV9VUFNDQUxJTkcQAhIgChxERVBMT1lNRU5UX1NUQVRFX0RPV05TQ0FMSU5HEAMSHAoYREVQTE9ZTUVOVF9TVEFURV9IRUFMVEhZEAQSHgoaREVQTE9ZTUVOVF9TVEFURV9VTkhFQUxUSFkQBRIiCh5ERVBMT1lNRU5UX1NUQVRFX0RFUExPWV9GQUlMRUQQBhIdChlERVBMT1lNRU5UX1NUQVRFX0RFTEVUSU5HEAcq0AEKDFJlcGxpY2FTdGF0ZRIdChlSRVBMSUNBX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVUkVQTElDQV9TVEFURV9QRU5ESU5HEAESGgoWUkVQTElDQV9TVEFURV9TVEFSVElORxACEhkKFVJFUExJQ0FfU1RBVEVfUlVOTklORxADEhoKFlJFUExJQ0FfU1RBVEVfRFJBSU5JTkcQBBIZChVSRVBMSUNBX1NUQVRFX1NUT1BQRUQQBRIYChRSRVBMSUNBX1NUQVRFX0ZBSUxFRBAGYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Chpkcm92ZXIvdjEvZGVwbG95bWVudC5wcm90bxIJZHJvdmVyLnYxItEBCgpEZXBsb3ltZW50EicKBHNwZWMYASABKAsyGS5kcm92ZXIudjEuRGVwbG95bWVudFNwZWMSKwoGc3RhdHVzGAIgASgLMhsuZHJvdmVyLnYxLkRlcGxveW1lbnRTdGF0dXMSCwoDdWlkGAMgASgJEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAipwkKDkRlcGxveW1lbnRTcGVjEjYKBG5hbWUYASABKAlCKLpIJXIjMiFeW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSGQoHdmVyc2lvbhgCIAEoCUIIukgFcgMYgAESKwoHcHJvZ3JhbRgDIAEoCzISLmRyb3Zlci52MS5Qcm9ncmFtQga6SAPIAQESKgoJaW5pdF9hcmdzGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIqCgtydW50aW1lX2VudhgFIAEoCzIVLmRyb3Zlci52MS5SdW50aW1lRW52EiUKDG51bV9yZXBsaWNhcxgGIAEoBUIKukgHGgUYkE4oAEgAiAEBEjgKEmF1dG9zY2FsaW5nX2NvbmZpZxgHIAEoCzIcLmRyb3Zlci52MS5BdXRvc2NhbGluZ0NvbmZpZxInCglyZXNvdXJjZXMYCCABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEi4KFG1heF9vbmdvaW5nX3JlcXVlc3RzGAkgASgFQgu6SAgaBhigjQYoAUgBiAEBEjYKE21heF9xdWV1ZWRfcmVxdWVzdHMYCiABKAVCFLpIERoPGMCEPSj///////////8BSAKIAQESKwoLdXNlcl9jb25maWcYCyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSLAoMaGVhbHRoX2NoZWNrGAwgASgLMhYuZHJvdmVyLnYxLkhlYWx0aENoZWNrEksKGWdyYWNlZnVsX3NodXRkb3duX3RpbWVvdXQYDSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCJAcMgASQwoPc3RhcnR1cF90aW1lb3V0GA4gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAESQgoPcmVxdWVzdF90aW1lb3V0GA8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiAowUyABJOCgZsYWJlbHMYECADKAsyJS5kcm92ZXIudjEuRGVwbG95bWVudFNwZWMuTGFiZWxzRW50cnlCF7pIFJoBERBAIgZyBBABGD8qBXIDGIACEiMKB3JvbGxvdXQYESABKAsyEi5kcm92ZXIudjEuUm9sbG91dBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBOrMBukivARqsAQomc3BlYy5udW1fcmVwbGljYXNfZXhjbHVkZXNfYXV0b3NjYWxpbmcSR251bV9yZXBsaWNhcyBhbmQgYXV0b3NjYWxpbmdfY29uZmlnIGV4Y2x1ZGUgZWFjaCBvdGhlcjogc2V0IG9uZSBvZiB0aGVtGjkhKGhhcyh0aGlzLm51bV9yZXBsaWNhcykgJiYgaGFzKHRoaXMuYXV0b3NjYWxpbmdfY29uZmlnKSlCDwoNX251bV9yZXBsaWNhc0IXChVfbWF4X29uZ29pbmdfcmVxdWVzdHNCFgoUX21heF9xdWV1ZWRfcmVxdWVzdHMicgoHUHJvZ3JhbRIqCgZtb2R1bGUYASABKAsyGC5kcm92ZXIudjEuTW9kdWxlUHJvZ3JhbUgAEiwKB2NvbW1hbmQYAiABKAsyGS5kcm92ZXIudjEuQ29tbWFuZFByb2dyYW1IAEINCgRraW5kEgW6SAIIASJICg1Nb2R1bGVQcm9ncmFtEhgKBHBhdGgYASABKAlCCrpIB3IFEAEYgCASHQoLZXhwb3J0X25hbWUYAiABKAlCCLpIBXIDGIACIjMKDkNvbW1hbmRQcm9ncmFtEiEKBGFyZ3YYASADKAlCE7pIEJIBDQgBEIACIgZyBBiAgAQixAIKClJ1bnRpbWVFbnYSHQoLd29ya2luZ19kaXIYASABKAlCCLpIBXIDGIAgEuYBCghlbnZfdmFycxgCIAMoCzIiLmRyb3Zlci52MS5SdW50aW1lRW52LkVudlZhcnNFbnRyeUKvAbpIqwG6AXkKEWVudl92YXJzLnJlc2VydmVkEjduYW1lcyB0aGF0IGJlZ2luIHdpdGggRFJPVkVSXyBhcmUgc2V0IGJ5IHRoZSBjb250cm9sbGVyGit0aGlzLmFsbChuYW1lLCAhbmFtZS5zdGFydHNXaXRoKCdEUk9WRVJfJykpmgEsEIACIh9yHRiAAjIYXltBLVphLXpfXVtBLVphLXowLTlfXSokKgZyBBiAgAgaLgoMRW52VmFyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEitwQKCVJlc291cmNlcxLBAQoIbnVtX2NwdXMYASABKAFCqQG6SKUBugGLAQoUbnVtX2NwdXMudGhvdXNhbmR0aHMSG211c3QgYmUgYSBtdWx0aXBsZSBvZiAwLjAwMRpWISh0aGlzID49IDAuMCAmJiB0aGlzIDw9IDEwMDAwLjApIHx8IHRoaXMgPT0gZG91YmxlKGludCh0aGlzICogMTAwMC4wICsgMC41KSkgLyAxMDAwLjASFEABGQAAAAAAiMNAKQAAAAAAAAAASACIAQESjQIKCG51bV9ncHVzGAIgASgBQvUBukjxAboB1wEKGm51bV9ncHVzLmZyYWN0aW9uX29yX3dob2xlEjZtdXN0IGJlIGEgbXVsdGlwbGUgb2YgMC4wMDEgYmVsb3cgMSwgb3IgYSB3aG9sZSBudW1iZXIagAEhKHRoaXMgPj0gMC4wICYmIHRoaXMgPD0gMTAyNC4wKSB8fCAodGhpcyA8IDEuMCA/IHRoaXMgPT0gZG91YmxlKGludCh0aGlzICogMTAwMC4wICsgMC41KSkgLyAxMDAwLjAgOiB0aGlzID09IGRvdWJsZShpbnQodGhpcykpKRIUQAEZAAAAAAAAkEApAAAAAAAAAABIAYgBARIrCgxtZW1vcnlfYnl0ZXMYAyABKANCELpIDSILGICAgICAgIACKABIAogBAUILCglfbnVtX2NwdXNCCwoJX251bV9ncHVzQg8KDV9tZW1vcnlfYnl0ZXMi3gkKB1JvbGxvdXQSLwoXbWF4X3VuYXZhaWxhYmxlX3BlcmNlbnQYASABKAVCCbpIBhoEGGQoAEgAiAEBEikKEW1heF9zdXJnZV9wZXJjZW50GAIgASgFQgm6SAYaBBhkKABIAYgBARI2CghzdHJhdGVneRgDIAEoDjIaLmRyb3Zlci52MS5Sb2xsb3V0U3RyYXRlZ3lCCLpIBYIBAhABEkAKDm1pbl9yZWFkeV90aW1lGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg26SAqqAQciAwiQHDIAEkQKEXByb2dyZXNzX2RlYWRsaW5lGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiAowUyABIqChJtYXhfc3RhcnRfZmFpbHVyZXMYBiABKAVCCbpIBhoEGGQoAUgCiAEBEhoKDWF1dG9fcm9sbGJhY2sYByABKAhIA4gBATqTBrpIjwYa/wEKEHJvbGxvdXQuc29tZV93YXkSYW1heF91bmF2YWlsYWJsZV9wZXJjZW50IGFuZCBtYXhfc3VyZ2VfcGVyY2VudCBjYW5ub3QgYm90aCBiZSAwOiBubyByZXBsaWNhIGNvdWxkIGV2ZXIgYmUgcmVwbGFjZWQahwEhKGhhcyh0aGlzLm1heF91bmF2YWlsYWJsZV9wZXJjZW50KSAmJiB0aGlzLm1heF91bmF2YWlsYWJsZV9wZXJjZW50ID09IDAgJiYgaGFzKHRoaXMubWF4X3N1cmdlX3BlcmNlbnQpICYmIHRoaXMubWF4X3N1cmdlX3BlcmNlbnQgPT0gMCka2QIKIHJvbGxvdXQuZGVhZGxpbmVfYWZ0ZXJfbWluX3JlYWR5EnRwcm9ncmVzc19kZWFkbGluZSBtdXN0IGJlIGxvbmdlciB0aGFuIG1pbl9yZWFkeV90aW1lLCBvciBldmVyeSByb2xsb3V0IHdvdWxkIGZhaWwgKHVuc2V0OiAxMCBtaW51dGVzOyAwIHM6IG5vIGJvdW5kKRq+ASFoYXModGhpcy5taW5fcmVhZHlfdGltZSkgfHwgKGhhcyh0aGlzLnByb2dyZXNzX2RlYWRsaW5lKSA/IHRoaXMucHJvZ3Jlc3NfZGVhZGxpbmUgPT0gZHVyYXRpb24oJzBzJykgfHwgdGhpcy5wcm9ncmVzc19kZWFkbGluZSA+IHRoaXMubWluX3JlYWR5X3RpbWUgOiB0aGlzLm1pbl9yZWFkeV90aW1lIDwgZHVyYXRpb24oJzYwMHMnKSkargEKIHJvbGxvdXQuYXZhaWxhYmlsaXR5X25lZWRzX3N1cmdlEjVzdHJhdGVneSBBVkFJTEFCSUxJVFkgbmVlZHMgbWF4X3N1cmdlX3BlcmNlbnQgYWJvdmUgMBpTISh0aGlzLnN0cmF0ZWd5ID09IDIgJiYgaGFzKHRoaXMubWF4X3N1cmdlX3BlcmNlbnQpICYmIHRoaXMubWF4X3N1cmdlX3BlcmNlbnQgPT0gMClCGgoYX21heF91bmF2YWlsYWJsZV9wZXJjZW50QhQKEl9tYXhfc3VyZ2VfcGVyY2VudEIVChNfbWF4X3N0YXJ0X2ZhaWx1cmVzQhAKDl9hdXRvX3JvbGxiYWNrIoENChFBdXRvc2NhbGluZ0NvbmZpZxIlCgxtaW5fcmVwbGljYXMYASABKAVCCrpIBxoFGJBOKABIAIgBARIlCgxtYXhfcmVwbGljYXMYAiABKAVCCrpIBxoFGJBOKAFIAYgBARIpChBpbml0aWFsX3JlcGxpY2FzGAMgASgFQgq6SAcaBRiQTigASAKIAQESPwoXdGFyZ2V0X29uZ29pbmdfcmVxdWVzdHMYBCABKAFCGbpIFhIUQAEZAAAAAICELkEhAAAAAAAAAABIA4gBARJACg11cHNjYWxlX2RlbGF5GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiAowUyABJCCg9kb3duc2NhbGVfZGVsYXkYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEkoKF2Rvd25zY2FsZV90b196ZXJvX2RlbGF5GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiAowUyABI4ChB1cHNjYWxpbmdfZmFjdG9yGAggASgBQhm6SBYSFEABGQAAAAAAQI9AIQAAAAAAAAAASASIAQESOgoSZG93bnNjYWxpbmdfZmFjdG9yGAkgASgBQhm6SBYSFEABGQAAAAAAQI9AIQAAAAAAAAAASAWIAQESRAoQbG9va19iYWNrX3BlcmlvZBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgMIkBwyAggBEkYKEG1ldHJpY3NfaW50ZXJ2YWwYCyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyICCDwyBRCAwtcvEjUKC2FnZ3JlZ2F0aW9uGAwgASgOMhYuZHJvdmVyLnYxLkFnZ3JlZ2F0aW9uQgi6SAWCAQIQARIfCgVidXJzdBgNIAEoCzIQLmRyb3Zlci52MS5CdXJzdBI4CglzY2hlZHVsZXMYDiADKAsyGy5kcm92ZXIudjEuU2NoZWR1bGVkTWluaW11bUIIukgFkgECEBQ6ygW6SMYFGrcBChJhdXRvc2NhbGluZy5ib3VuZHMSO21pbl9yZXBsaWNhcyBtdXN0IG5vdCBiZSBhYm92ZSBtYXhfcmVwbGljYXMgKHVuc2V0OiAxIGVhY2gpGmQoaGFzKHRoaXMubWluX3JlcGxpY2FzKSA/IHRoaXMubWluX3JlcGxpY2FzIDogMSkgPD0gKGhhcyh0aGlzLm1heF9yZXBsaWNhcykgPyB0aGlzLm1heF9yZXBsaWNhcyA6IDEpGosCChNhdXRvc2NhbGluZy5pbml0aWFsEjppbml0aWFsX3JlcGxpY2FzIG11c3QgYmUgZnJvbSBtaW5fcmVwbGljYXMgdG8gbWF4X3JlcGxpY2FzGrcBIWhhcyh0aGlzLmluaXRpYWxfcmVwbGljYXMpIHx8ICh0aGlzLmluaXRpYWxfcmVwbGljYXMgPj0gKGhhcyh0aGlzLm1pbl9yZXBsaWNhcykgPyB0aGlzLm1pbl9yZXBsaWNhcyA6IDEpICYmIHRoaXMuaW5pdGlhbF9yZXBsaWNhcyA8PSAoaGFzKHRoaXMubWF4X3JlcGxpY2FzKSA/IHRoaXMubWF4X3JlcGxpY2FzIDogMSkpGvsBChVhdXRvc2NhbGluZy5sb29rX2JhY2sSUGxvb2tfYmFja19wZXJpb2QgbXVzdCBub3QgYmUgc2hvcnRlciB0aGFuIG1ldHJpY3NfaW50ZXJ2YWwgKHVuc2V0OiAzMCBzIGFuZCAxIHMpGo8BKGhhcyh0aGlzLmxvb2tfYmFja19wZXJpb2QpID8gdGhpcy5sb29rX2JhY2tfcGVyaW9kIDogZHVyYXRpb24oJzMwcycpKSA+PSAoaGFzKHRoaXMubWV0cmljc19pbnRlcnZhbCkgPyB0aGlzLm1ldHJpY3NfaW50ZXJ2YWwgOiBkdXJhdGlvbignMXMnKSlCDwoNX21pbl9yZXBsaWNhc0IPCg1fbWF4X3JlcGxpY2FzQhMKEV9pbml0aWFsX3JlcGxpY2FzQhoKGF90YXJnZXRfb25nb2luZ19yZXF1ZXN0c0ITChFfdXBzY2FsaW5nX2ZhY3RvckIVChNfZG93bnNjYWxpbmdfZmFjdG9yIpYBCgVCdXJzdBI6CgZ3aW5kb3cYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIDCJAcMgIIARIxCgl0aHJlc2hvbGQYAiABKAFCGbpIFhIUQAEZAAAAAABAj0AhAAAAAAAA8D9IAIgBARIQCghkaXNhYmxlZBgDIAEoCEIMCgpfdGhyZXNob2xkIqsBChBTY2hlZHVsZWRNaW5pbXVtEhcKBGNyb24YASABKAlCCbpIBnIEEAEYZBIaCgl0aW1lX3pvbmUYAiABKAlCB7pIBHICGEASIAoMbWluX3JlcGxpY2FzGAMgASgFQgq6SAcaBRiQTigAEkAKCGR1cmF0aW9uGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhO6SBDIAQGqAQoiBAiAowUyAggBIs0BCgtIZWFsdGhDaGVjaxI9CgZwZXJpb2QYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CErpID6oBDCIDCJAcMgUQgMLXLxI+Cgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhK6SA+qAQwiAwiQHDIFEIDC1y8SKQoRZmFpbHVyZV90aHJlc2hvbGQYAyABKAVCCbpIBhoEGGQoAUgAiAEBQhQKEl9mYWlsdXJlX3RocmVzaG9sZCLRAgoQRGVwbG95bWVudFN0YXR1cxIpCgVzdGF0ZRgBIAEoDjIaLmRyb3Zlci52MS5EZXBsb3ltZW50U3RhdGUSDwoHbWVzc2FnZRgCIAEoCRISCgpnZW5lcmF0aW9uGAMgASgDEhsKE29ic2VydmVkX2dlbmVyYXRpb24YBCABKAMSEAoIcmV2aXNpb24YBSABKAMSGQoRY29uZmlnX2dlbmVyYXRpb24YBiABKAMSFwoPdGFyZ2V0X3JlcGxpY2FzGAcgASgFEhgKEHJ1bm5pbmdfcmVwbGljYXMYCCABKAUSGAoQdXBkYXRlZF9yZXBsaWNhcxgJIAEoBRIYChBvbmdvaW5nX3JlcXVlc3RzGAogASgDEhcKD3F1ZXVlZF9yZXF1ZXN0cxgLIAEoAxITCgtyZWNvbmNpbGluZxgMIAEoCBIOCgZwYXVzZWQYDSABKAginQMKB1JlcGxpY2ESEgoKcmVwbGljYV9pZBgBIAEoCRISCgpkZXBsb3ltZW50GAIgASgJEhAKCHJldmlzaW9uGAMgASgDEiYKBXN0YXRlGAQgASgOMhcuZHJvdmVyLnYxLlJlcGxpY2FTdGF0ZRIPCgdtZXNzYWdlGAUgASgJEhkKEWNvbmZpZ19nZW5lcmF0aW9uGAYgASgDEg8KB2FkZHJlc3MYByABKAkSCwoDcGlkGAggASgDEicKCXJlc291cmNlcxgJIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSEwoLZ3B1X2luZGV4ZXMYCiADKAUSGAoQb25nb2luZ19yZXF1ZXN0cxgLIAEoAxIXCg9jb21wbGV0ZWRfdG90YWwYDCABKAMSFAoMZmFpbGVkX3RvdGFsGA0gASgDEi8KC2NyZWF0ZV90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpyZWFkeV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpxCg9Sb2xsb3V0U3RyYXRlZ3kSIAocUk9MTE9VVF9TVFJBVEVHWV9VTlNQRUNJRklFRBAAEhkKFVJPTExPVVRfU1RSQVRFR1lfQVVUTxABEiEKHVJPTExPVVRfU1RSQVRFR1lfQVZBSUxBQklMSVRZEAIqagoLQWdncmVnYXRpb24SGwoXQUdHUkVHQVRJT05fVU5TUEVDSUZJRUQQABIUChBBR0dSRUdBVElPTl9NRUFOEAESEwoPQUdHUkVHQVRJT05fTUFYEAISEwoPQUdHUkVHQVRJT05fTUlOEAMqlQIKD0RlcGxveW1lbnRTdGF0ZRIgChxERVBMT1lNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASHQoZREVQTE9ZTUVOVF9TVEFURV9VUERBVElORxABEh4KGkRFUExPWU1FTlRfU1RBVEVfVVBTQ0FMSU5HEAISIAocREVQTE9ZTUVOVF9TVEFURV9ET1dOU0NBTElORxADEhwKGERFUExPWU1FTlRfU1RBVEVfSEVBTFRIWRAEEh4KGkRFUExPWU1FTlRfU1RBVEVfVU5IRUFMVEhZEAUSIgoeREVQTE9ZTUVOVF9TVEFURV9ERVBMT1lfRkFJTEVEEAYSHQoZREVQTE9ZTUVOVF9TVEFURV9ERUxFVElORxAHKtABCgxSZXBsaWNhU3RhdGUSHQoZUkVQTElDQV9TVEFURV9VTlNQRUNJRklFRBAAEhkKFVJFUExJQ0FfU1RBVEVfUEVORElORxABEhoKFlJFUExJQ0FfU1RBVEVfU1RBUlRJTkcQAhIZChVSRVBMSUNBX1NUQVRFX1JVTk5JTkcQAxIaChZSRVBMSUNBX1NUQVRFX0RSQUlOSU5HEAQSGQoVUkVQTElDQV9TVEFURV9TVE9QUEVEEAUSGAoUUkVQTElDQV9TVEFURV9GQUlMRUQQBmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * A program that Drover keeps running as a number of replicas.
@@ -117,8 +117,7 @@ export type DeploymentSpec = Message<"drover.v1.DeploymentSpec"> & {
   numReplicas?: number | undefined;
 
   /**
-   * Reserved for replicas that follow the load. This version does not scale by
-   * itself: setting it is refused. Excludes `num_replicas`.
+   * How the number of replicas follows the load. Excludes `num_replicas`.
    *
    * @generated from field: drover.v1.AutoscalingConfig autoscaling_config = 7;
    */
@@ -417,8 +416,9 @@ export type Rollout = Message<"drover.v1.Rollout"> & {
   progressDeadline?: Duration | undefined;
 
   /**
-   * Failed starts in a row, with no replica of the revision ever available,
-   * after which the rollout has failed: 1 to 100; unset: 5.
+   * Failed starts in a row after which the rollout has failed, where no
+   * replica of the revision ran for 10 s yet: 1 to 100; unset: 5. To end within
+   * 10 s, or within `min_ready_time`, is a failed start too.
    *
    * @generated from field: optional int32 max_start_failures = 6;
    */
@@ -441,24 +441,119 @@ export const RolloutSchema: GenMessage<Rollout> = /*@__PURE__*/
   messageDesc(file_drover_v1_deployment, 7);
 
 /**
- * Bounds for replicas that follow the load.
+ * How the number of replicas follows the load: the requests in work at the
+ * replicas and those that wait at gateways. Each second the load of the
+ * look-back period gives a number of replicas wanted; it is gone up to once it
+ * held for the whole `upscale_delay`, or at once for a burst, and down to once it
+ * held for the whole `downscale_delay`.
  *
  * @generated from message drover.v1.AutoscalingConfig
  */
 export type AutoscalingConfig = Message<"drover.v1.AutoscalingConfig"> & {
   /**
-   * The fewest replicas: 0 to 10,000; unset: 1.
+   * The fewest replicas: 0 to 10,000; unset: 1. At 0, all are stopped when there
+   * are no requests, and the next request waits until one has started.
    *
    * @generated from field: optional int32 min_replicas = 1;
    */
   minReplicas?: number | undefined;
 
   /**
-   * The most replicas: 1 to 10,000; unset: 1.
+   * The most replicas: 1 to 10,000; unset: 1. Not below `min_replicas`.
    *
    * @generated from field: optional int32 max_replicas = 2;
    */
   maxReplicas?: number | undefined;
+
+  /**
+   * Replicas of a new deployment: between the two; unset: `min_replicas`.
+   *
+   * @generated from field: optional int32 initial_replicas = 3;
+   */
+  initialReplicas?: number | undefined;
+
+  /**
+   * Requests, in work and waiting, that one replica is to have: above 0 to
+   * 1,000,000; unset: 2.
+   *
+   * @generated from field: optional double target_ongoing_requests = 4;
+   */
+  targetOngoingRequests?: number | undefined;
+
+  /**
+   * How long more replicas must have been wanted before they are started: 0 s
+   * to 1 day; unset: 30 s.
+   *
+   * @generated from field: google.protobuf.Duration upscale_delay = 5;
+   */
+  upscaleDelay?: Duration | undefined;
+
+  /**
+   * How long fewer replicas must have been enough before some are stopped: 0 s
+   * to 1 day; unset: 600 s.
+   *
+   * @generated from field: google.protobuf.Duration downscale_delay = 6;
+   */
+  downscaleDelay?: Duration | undefined;
+
+  /**
+   * How long there must have been no request before the last replica is
+   * stopped: 0 s to 1 day; unset: `downscale_delay`.
+   *
+   * @generated from field: google.protobuf.Duration downscale_to_zero_delay = 7;
+   */
+  downscaleToZeroDelay?: Duration | undefined;
+
+  /**
+   * How much of the way up is gone in one step: above 0 to 1,000; unset: 1.
+   *
+   * @generated from field: optional double upscaling_factor = 8;
+   */
+  upscalingFactor?: number | undefined;
+
+  /**
+   * How much of the way down is gone in one step: above 0 to 1,000; unset: 1.
+   *
+   * @generated from field: optional double downscaling_factor = 9;
+   */
+  downscalingFactor?: number | undefined;
+
+  /**
+   * The time whose load counts: 1 s to 1 hour; unset: 30 s. Not below
+   * `metrics_interval`.
+   *
+   * @generated from field: google.protobuf.Duration look_back_period = 10;
+   */
+  lookBackPeriod?: Duration | undefined;
+
+  /**
+   * Time between two reports of a replica's load: 0.1 s to 1 minute; unset: 1 s.
+   * A report older than three of them counts for nothing.
+   *
+   * @generated from field: google.protobuf.Duration metrics_interval = 11;
+   */
+  metricsInterval?: Duration | undefined;
+
+  /**
+   * What is made of the load of the look-back period.
+   *
+   * @generated from field: drover.v1.Aggregation aggregation = 12;
+   */
+  aggregation: Aggregation;
+
+  /**
+   * How a sudden load is met.
+   *
+   * @generated from field: drover.v1.Burst burst = 13;
+   */
+  burst?: Burst | undefined;
+
+  /**
+   * Times at which there are more replicas, ahead of known traffic: 20 at most.
+   *
+   * @generated from field: repeated drover.v1.ScheduledMinimum schedules = 14;
+   */
+  schedules: ScheduledMinimum[];
 };
 
 /**
@@ -467,6 +562,87 @@ export type AutoscalingConfig = Message<"drover.v1.AutoscalingConfig"> & {
  */
 export const AutoscalingConfigSchema: GenMessage<AutoscalingConfig> = /*@__PURE__*/
   messageDesc(file_drover_v1_deployment, 8);
+
+/**
+ * How a sudden load is met: where the mean load of `window` is at least
+ * `threshold` times what the replicas are to have, enough replicas for it are
+ * started at once, and none is stopped until a whole look-back period was quiet.
+ *
+ * @generated from message drover.v1.Burst
+ */
+export type Burst = Message<"drover.v1.Burst"> & {
+  /**
+   * The time whose mean load counts: 1 s to 1 hour; unset: 6 s.
+   *
+   * @generated from field: google.protobuf.Duration window = 1;
+   */
+  window?: Duration | undefined;
+
+  /**
+   * How many times what the replicas are to have: above 1 to 1,000; unset: 2.
+   *
+   * @generated from field: optional double threshold = 2;
+   */
+  threshold?: number | undefined;
+
+  /**
+   * Meet it like any other load.
+   *
+   * @generated from field: bool disabled = 3;
+   */
+  disabled: boolean;
+};
+
+/**
+ * Describes the message drover.v1.Burst.
+ * Use `create(BurstSchema)` to create a new message.
+ */
+export const BurstSchema: GenMessage<Burst> = /*@__PURE__*/
+  messageDesc(file_drover_v1_deployment, 9);
+
+/**
+ * A minimum that holds for a while, again and again.
+ *
+ * @generated from message drover.v1.ScheduledMinimum
+ */
+export type ScheduledMinimum = Message<"drover.v1.ScheduledMinimum"> & {
+  /**
+   * When it begins, as a cron expression of five fields (minute, hour, day of
+   * month, month, day of week), or six with seconds first: 1 to 100 characters.
+   *
+   * @generated from field: string cron = 1;
+   */
+  cron: string;
+
+  /**
+   * The time zone of the expression, for example `Europe/Berlin`; empty: UTC.
+   *
+   * @generated from field: string time_zone = 2;
+   */
+  timeZone: string;
+
+  /**
+   * The fewest replicas while it holds: 0 to 10,000; `max_replicas` still bounds
+   * them.
+   *
+   * @generated from field: int32 min_replicas = 3;
+   */
+  minReplicas: number;
+
+  /**
+   * How long it holds each time: 1 s to 1 day. Required.
+   *
+   * @generated from field: google.protobuf.Duration duration = 4;
+   */
+  duration?: Duration | undefined;
+};
+
+/**
+ * Describes the message drover.v1.ScheduledMinimum.
+ * Use `create(ScheduledMinimumSchema)` to create a new message.
+ */
+export const ScheduledMinimumSchema: GenMessage<ScheduledMinimum> = /*@__PURE__*/
+  messageDesc(file_drover_v1_deployment, 10);
 
 /**
  * How replicas are found to be healthy, by `grpc.health.v1.Health/Check`.
@@ -502,7 +678,7 @@ export type HealthCheck = Message<"drover.v1.HealthCheck"> & {
  * Use `create(HealthCheckSchema)` to create a new message.
  */
 export const HealthCheckSchema: GenMessage<HealthCheck> = /*@__PURE__*/
-  messageDesc(file_drover_v1_deployment, 9);
+  messageDesc(file_drover_v1_deployment, 11);
 
 /**
  * What is so of a deployment. Everything here is written by the controller.
@@ -576,7 +752,7 @@ export type DeploymentStatus = Message<"drover.v1.DeploymentStatus"> & {
   updatedReplicas: number;
 
   /**
-   * Requests in work, as the replicas report them.
+   * Requests in work, as the replicas report them and the gateway counts them.
    *
    * @generated from field: int64 ongoing_requests = 10;
    */
@@ -609,7 +785,7 @@ export type DeploymentStatus = Message<"drover.v1.DeploymentStatus"> & {
  * Use `create(DeploymentStatusSchema)` to create a new message.
  */
 export const DeploymentStatusSchema: GenMessage<DeploymentStatus> = /*@__PURE__*/
-  messageDesc(file_drover_v1_deployment, 10);
+  messageDesc(file_drover_v1_deployment, 12);
 
 /**
  * One running copy of a deployment's program.
@@ -728,7 +904,7 @@ export type Replica = Message<"drover.v1.Replica"> & {
  * Use `create(ReplicaSchema)` to create a new message.
  */
 export const ReplicaSchema: GenMessage<Replica> = /*@__PURE__*/
-  messageDesc(file_drover_v1_deployment, 11);
+  messageDesc(file_drover_v1_deployment, 13);
 
 /**
  * What a rollout does where nothing may be missing and no new replica finds
@@ -773,6 +949,56 @@ export type RolloutStrategy = (typeof RolloutStrategy)[keyof typeof RolloutStrat
  */
 export const RolloutStrategySchema: GenEnum<RolloutStrategy> = /*@__PURE__*/
   enumDesc(file_drover_v1_deployment, 0);
+
+/**
+ * What is made of the load of a period, as a function of time that is constant
+ * between reports.
+ *
+ * @generated from enum drover.v1.Aggregation
+ */
+export const Aggregation = {
+  /**
+   * Means MEAN.
+   *
+   * @generated from enum value: AGGREGATION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Its mean, weighted by time.
+   *
+   * @generated from enum value: AGGREGATION_MEAN = 1;
+   */
+  MEAN: 1,
+
+  /**
+   * Its highest value.
+   *
+   * @generated from enum value: AGGREGATION_MAX = 2;
+   */
+  MAX: 2,
+
+  /**
+   * Its lowest value.
+   *
+   * @generated from enum value: AGGREGATION_MIN = 3;
+   */
+  MIN: 3,
+} as const;
+
+/**
+ * What is made of the load of a period, as a function of time that is constant
+ * between reports.
+ *
+ * @generated from enum drover.v1.Aggregation
+ */
+export type Aggregation = (typeof Aggregation)[keyof typeof Aggregation] | UnknownEnum;
+
+/**
+ * Describes the enum drover.v1.Aggregation.
+ */
+export const AggregationSchema: GenEnum<Aggregation> = /*@__PURE__*/
+  enumDesc(file_drover_v1_deployment, 1);
 
 /**
  * What a deployment is doing.
@@ -850,7 +1076,7 @@ export type DeploymentState = (typeof DeploymentState)[keyof typeof DeploymentSt
  * Describes the enum drover.v1.DeploymentState.
  */
 export const DeploymentStateSchema: GenEnum<DeploymentState> = /*@__PURE__*/
-  enumDesc(file_drover_v1_deployment, 1);
+  enumDesc(file_drover_v1_deployment, 2);
 
 /**
  * The life of a replica. It only moves forward.
@@ -919,5 +1145,5 @@ export type ReplicaState = (typeof ReplicaState)[keyof typeof ReplicaState] | Un
  * Describes the enum drover.v1.ReplicaState.
  */
 export const ReplicaStateSchema: GenEnum<ReplicaState> = /*@__PURE__*/
-  enumDesc(file_drover_v1_deployment, 2);
+  enumDesc(file_drover_v1_deployment, 3);
 

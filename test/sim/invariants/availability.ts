@@ -37,7 +37,8 @@ export function availability(facts: Facts, { writes, look }: Written): Verdict {
 }
 
 function targetOf(deployment: DeploymentRecord | undefined): number {
-  return deployment === undefined || deployment.deletingSinceMs !== undefined ? 0 : deployment.spec.numReplicas;
+  if (deployment === undefined || deployment.deletingSinceMs !== undefined) return 0;
+  return deployment.autoscaled?.target ?? deployment.spec.numReplicas;
 }
 
 function tooFew(facts: Facts, step: Step, deployment: DeploymentRecord | undefined): string | undefined {

@@ -1,0 +1,149 @@
+import type { Clock } from "../clock/clock.ts";
+import { type AutoscaleState, type AutoscalingConfig, decide, firstAutoscaleState, type LoadSeen } from "../core/autoscale.ts";
+import type { DeploymentRecord } from "../core/deployment.ts";
+import { sameJson } from "../core/json.ts";
+import { targetOf } from "../core/status.ts";
+import type { Log } from "../log/log.ts";
+import { decisionWrites } from "../store/decision-writes.ts";
+import type { Mirror } from "../store/mirror.ts";
+import type { Entry, Store } from "../store/store.ts";
+import type { ReplicaPort } from "./replica-port.ts";
+
+/** How long a start is taken to last where none was seen yet. */
+const startupDefaultMs = 10_000;
+/** Between two looks at which schedules hold. */
+const scheduleLookMs = 10_000;
+/** A report older than so many intervals counts for nothing. */
+const staleIntervals = 3;
+
+export interface AutoscaleOptions {
+  readonly mirror: Mirror;
+  readonly store: Store;
+  readonly port: ReplicaPort;
+  /** The epoch to act under; undefined: do not act. */
+  readonly epoch: () => number | undefined;
+  /** Requests that wait at gateways. */
+  readonly queued: (deployment: string) => number;
+  /** Requests that gateways have given to a replica and that have not ended. */
+  readonly gatewayOngoing: (replicaId: string) => number;
+  /** The highest minimum of the schedules that hold. */
+  readonly scheduledMinimum: (schedules: AutoscalingConfig["schedules"], nowMs: number) => number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What is remembered of one deployment. */
+interface Memory {
+  readonly uid: string;
+  readonly config: AutoscalingConfig;
+  readonly state: AutoscaleState;
+  readonly scheduled: { readonly min: number; readonly atMs: number };
+  /** The last decision that was kept without a change of target. */
+  readonly told: string;
+}
+
+/** Makes the number of replicas wanted follow the load: look at all, decide, write. */
+export class AutoscaleLoop {
+  readonly #options: AutoscaleOptions;
+  #memories = new Map<string, Memory>();
+  #epoch: number | undefined;
+  #looking: Promise<void> | undefined;
+
+  constructor(options: AutoscaleOptions) {
+    this.#options = options;
+  }
+
+  /** A request waits for a first replica: it is looked at once. */
+  wake(deployment: string): void {
+    const record = this.#options.mirror.deployment(deployment)?.value;
+    if (record?.spec.autoscalingConfig !== undefined && targetOf(record) === 0) void this.tick();
+  }
+
+  /** One look at every deployment that follows its load; one at a time. */
+  tick(): Promise<void> {
+    this.#looking ??= this.#tick()
+      .catch((cause: unknown) => this.#options.log.warn({ cause: String(cause) }, "autoscaling waits"))
+      .finally(() => {
+        this.#looking = undefined;
+      });
+    return this.#looking;
+  }
+
+  async #tick(): Promise<void> {
+    const { mirror, epoch, log } = this.#options;
+    const leaderEpoch = epoch();
+    // What was seen before somebody else led is not a whole history.
+    if (leaderEpoch !== this.#epoch) this.#memories = new Map();
+    this.#epoch = leaderEpoch;
+    if (leaderEpoch === undefined) return;
+    const memories = new Map<string, Memory>();
+    for (const entry of mirror.deployments().values()) {
+      const { autoscalingConfig, name } = entry.value.spec;
+      if (autoscalingConfig === undefined || entry.value.deletingSinceMs !== undefined) continue;
+      try {
+        memories.set(name, await this.#look(entry, autoscalingConfig, leaderEpoch));
+      } catch (cause) {
+        log.warn({ cause: String(cause), deployment: name }, "autoscaling waits");
+        const before = this.#memories.get(name);
+        if (before !== undefined) memories.set(name, before);
+      }
+    }
+    this.#memories = memories;
+  }
+
+  async #look(entry: Entry<"deployment">, config: AutoscalingConfig, epoch: number): Promise<Memory> {
+    const { mirror, store, clock, log } = this.#options;
+    const { value: deployment, key: name } = entry;
+    const nowMs = clock.nowMs();
+    const memory = this.#memoryOf(deployment, config, nowMs);
+    const scheduled = nowMs - memory.scheduled.atMs < scheduleLookMs ? memory.scheduled : this.#schedules(config, nowMs);
+    const seen = this.#see(deployment, config, scheduled.min, nowMs);
+    const { decision, state } = decide(config, seen, memory.state, nowMs);
+    const { target, kind, verdict } = decision;
+    const told = kind === "hold" ? verdict.summary : memory.told;
+    const after = { ...memory, state, scheduled, told };
+    if (target === seen.target && told === memory.told) return after;
+    const decided = decisionWrites(mirror, { deployment: name, uid: deployment.uid }, verdict, nowMs);
+    const put = {
+      put: "deployment",
+      key: name,
+      version: entry.version,
+      value: { ...deployment, autoscaled: { target, sinceMs: nowMs } },
+    } as const;
+    const { kind: written } = await store.commit(target === seen.target ? decided : [put, ...decided], { epoch });
+    // Somebody else was faster: the next look decides anew, from the state as it was.
+    if (written !== "committed") return memory;
+    if (target !== seen.target) log.info({ deployment: name, from: seen.target, to: target, why: verdict.summary }, "autoscaled");
+    return after;
+  }
+
+  #memoryOf({ uid, spec }: DeploymentRecord, config: AutoscalingConfig, nowMs: number): Memory {
+    const known = this.#memories.get(spec.name);
+    if (known?.uid === uid && (known.config === config || sameJson(known.config, config))) return { ...known, config };
+    return { uid, config, state: firstAutoscaleState(config, nowMs), scheduled: { min: 0, atMs: Number.NEGATIVE_INFINITY }, told: "" };
+  }
+
+  #schedules({ schedules }: AutoscalingConfig, nowMs: number): Memory["scheduled"] {
+    return { min: schedules.length === 0 ? 0 : this.#options.scheduledMinimum(schedules, nowMs), atMs: nowMs };
+  }
+
+  #see(deployment: DeploymentRecord, { metricsIntervalMs }: AutoscalingConfig, scheduledMin: number, nowMs: number): LoadSeen {
+    const { mirror, port, queued, gatewayOngoing } = this.#options;
+    const { name } = deployment.spec;
+    const running = mirror.replicasOf(name).flatMap(({ value }) => (value.state === "RUNNING" ? value : []));
+    let ongoing: number | undefined = 0;
+    let routable = 0;
+    for (const { id } of running) {
+      const contact = port.contact(id);
+      if (contact.routable) routable += 1;
+      const fresh = contact.load !== undefined && nowMs - contact.load.atMs <= staleIntervals * metricsIntervalMs;
+      // The gateway counts what is on its way, too, which a busy replica has not seen yet; and all of a program that cannot report.
+      const reported = contact.answer === "ready" && !contact.invocable ? 0 : fresh ? contact.load?.ongoing : undefined;
+      const counts = reported === undefined ? undefined : Math.max(reported, gatewayOngoing(id));
+      ongoing = ongoing === undefined || counts === undefined ? undefined : ongoing + counts;
+    }
+    const starts = running.map(({ createdAtMs, readyAtMs }) => readyAtMs - createdAtMs).filter((ms) => ms >= 0);
+    const startupMs = starts.length === 0 ? startupDefaultMs : Math.max(...starts);
+    return { ongoing, queued: queued(name), running: routable, target: targetOf(deployment), scheduledMin, startupMs };
+  }
+}

@@ -1,0 +1,37 @@
+import type { Facts, Verdict, Written } from "./facts.ts";
+
+/** A report is older than this: three intervals of one second, and as much again for the look. */
+const staleMs = 4_500;
+
+/**
+ * I3. The autoscaler takes no replica away while the load of one that runs is not known, or its report is stale. The bounds are always
+ * kept, but where somebody else changed them since the look.
+ */
+export function autoscaling(facts: Facts, { writes, look }: Written): Verdict {
+  if (look === undefined) return undefined;
+  for (const write of writes) {
+    if (!("put" in write) || write.put !== "deployment") continue;
+    const { autoscaled, spec } = write.value;
+    const before = facts.ledger.deployments.get(write.key);
+    if (autoscaled === undefined || before?.autoscaled === undefined || spec.autoscalingConfig === undefined) continue;
+    if (autoscaled.target === before.autoscaled.target) continue;
+    const { minReplicas, maxReplicas } = spec.autoscalingConfig;
+    if (autoscaled.target < Math.min(minReplicas, maxReplicas) || autoscaled.target > maxReplicas)
+      return { invariant: "I3", text: `${write.key} is to have ${autoscaled.target}, the bounds are ${minReplicas} and ${maxReplicas}` };
+    // A schedule of bounds that were changed takes it down without asking for the load.
+    if (autoscaled.target > before.autoscaled.target || before.autoscaled.target > maxReplicas) continue;
+    const silent = facts.ledger.of(write.key).find(({ id, state, sinceMs }) => {
+      const { silent, lateSinceMs, hangsSinceMs } = facts.behaviours.of(id);
+      const unheardMs = facts.nowMs - Math.min(lateSinceMs ?? facts.nowMs, hangsSinceMs ?? facts.nowMs);
+      return (
+        state === "RUNNING" && facts.nowMs - sinceMs > 1_000 && facts.engine.find(id)?.state === "alive" && (silent || unheardMs > staleMs)
+      );
+    });
+    if (silent !== undefined)
+      return {
+        invariant: "I3",
+        text: `${write.key} went from ${before.autoscaled.target} to ${autoscaled.target} while ${silent.id} was not heard of`,
+      };
+  }
+  return undefined;
+}
