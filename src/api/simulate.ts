@@ -6,8 +6,8 @@ import { autoscaler, simulate } from "../core/simulate-autoscaling.ts";
 import type { Handlers } from "./controller-parts.ts";
 import { autoscalingFromMessage, scheduleViolations } from "./convert-autoscaling.ts";
 
-/** The longest trace: it is run second by second. */
-const traceMaxMs = 7 * 86_400_000;
+/** The longest trace: it is run second by second, and nothing else meanwhile. */
+const traceMaxMs = 2 * 86_400_000;
 /** Points told at the most. */
 const pointsMax = 100_000;
 
@@ -23,7 +23,7 @@ export function simulateViolations({ autoscalingConfig, samples }: SimulateAutos
   return [
     ...scheduleViolations(autoscalingConfig, "autoscaling_config"),
     ...(back < 0 ? [] : [{ field: `samples[${back}].time`, description: "must be later than that of the sample before" }]),
-    ...(back < 0 && lengthMs > traceMaxMs ? [{ field: "samples", description: "must be of at most 7 days" }] : []),
+    ...(back < 0 && lengthMs > traceMaxMs ? [{ field: "samples", description: "must be of at most 2 days" }] : []),
   ];
 }
 

@@ -17,7 +17,7 @@ export interface SimulatedPoint {
 }
 
 export interface Simulation {
-  /** At each sample, and at each change. */
+  /** At each sample, and at each change of the replicas wanted or running. */
   readonly points: readonly SimulatedPoint[];
   /** Replicas running, summed over time. */
   readonly replicaMs: number;
@@ -66,7 +66,7 @@ export function simulate(scaler: Scaler, samples: readonly LoadSample[], options
   const endMs = options.endMs ?? samples.at(-1)?.timeMs ?? startMs;
   /** When each replica serves, the earliest first. */
   let ready: readonly number[] = Array.from({ length: options.initial }, () => startMs);
-  let [next, load, replicaMs, shortMs, changes, turns, direction] = [0, 0, 0, 0, 0, 0, 0];
+  let [next, load, replicaMs, shortMs, changes, turns, direction, told] = [0, 0, 0, 0, 0, 0, 0, 0];
   // The last look is at the end, wherever that falls between ticks.
   for (let nowMs = startMs; ; nowMs = Math.min(nowMs + tickMs, endMs)) {
     let sampled = false;
@@ -89,7 +89,8 @@ export function simulate(scaler: Scaler, samples: readonly LoadSample[], options
     const heldMs = Math.max(0, Math.min(tickMs, endMs - nowMs));
     replicaMs += ready.length * heldMs;
     if (load > running * options.targetOngoingRequests) shortMs += heldMs;
-    if (sampled || wanted !== target) points.push({ timeMs: nowMs, desired: wanted, running, load, why });
+    if (sampled || wanted !== target || running !== told) points.push({ timeMs: nowMs, desired: wanted, running, load, why });
+    told = running;
     if (nowMs >= endMs) return { points, replicaMs, shortMs, changes, turns };
   }
 }

@@ -59,6 +59,8 @@ test("a program is deployed, called, scaled, watched and deleted with a client t
   expect((await curl(api, `${controller}/ListDeployments`, {})).deployments).toHaveLength(1);
   expect((await curl(api, `${controller}/GetCluster`, {})).allocated.numCpus).toBeCloseTo(0.3);
   expect(await curl(api, "grpc.health.v1.Health/Check", {})).toEqual({ status: "SERVING" });
+  const scaled = { name: "x", namespace: "y", scalerMetadata: { deployment: "curled" } };
+  expect(await curl(api, "externalscaler.ExternalScaler/IsActive", scaled)).toEqual({ result: true });
 
   await curl(api, `${controller}/DeleteDeployment`, { name: "curled" });
   await until("it is gone", async () => (await drover.controller.listDeployments({})).deployments.length === 0);

@@ -190,7 +190,7 @@ export class SimulatedPort implements ReplicaPort {
     if (acquaintance === undefined) return noContact;
     if (!this.#hears(replicaId))
       return this.#heard.has(replicaId) ? { ...noContact, answer: this.#behaviours.of(replicaId).answer } : noContact;
-    const { ongoing, completed, failed, answer, reason, silent, lateOngoing, lateSinceMs } = this.#behaviours.of(replicaId);
+    const { ongoing, completed, failed, answer, reason, silent, lateOngoing, lateSinceMs, hangsSinceMs } = this.#behaviours.of(replicaId);
     const { replica } = acquaintance;
     const configGeneration = this.#sure.get(replicaId)?.generation ?? this.#behaviours.configs.of(replicaId).generation;
     return {
@@ -198,7 +198,13 @@ export class SimulatedPort implements ReplicaPort {
       reason,
       load: silent
         ? undefined
-        : { ongoing: lateOngoing ?? ongoing, completed, failed, configGeneration, atMs: lateSinceMs ?? this.#options.clock.nowMs() },
+        : {
+            ongoing: lateOngoing ?? ongoing,
+            completed,
+            failed,
+            configGeneration,
+            atMs: lateSinceMs ?? hangsSinceMs ?? this.#options.clock.nowMs(),
+          },
       configGeneration,
       drained: replica.state === "DRAINING" && ongoing === 0 && !silent,
       routable: answer === "ready" && !silent,

@@ -2016,8 +2016,8 @@ export const ControllerService: GenService<{
     output: typeof WatchDecisionsResponseSchema;
   },
   /**
-   * Runs the autoscaler over a trace of load, in simulated time, and tells what
-   * it would do.
+   * Runs the autoscaler over a trace of load of at most 2 days, in simulated time,
+   * and tells what it would do. Its `schedules` are not looked at.
    *
    * @generated from rpc drover.v1.ControllerService.SimulateAutoscaling
    */
