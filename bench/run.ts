@@ -1,6 +1,7 @@
-// Measures all, or what is named:  npm run bench -- [requests] [start] [memory] [tick] [plan] [rollout] [reconfigure] [--quick] [--write]
+// Measures all, or what is named:  npm run bench -- [requests] [start] [memory] [tick] [plan] [rollout] [reconfigure] [autoscale] [--quick] [--write]
 //   --quick   short runs, to see that it works; the figures say nothing
 //   --write   puts the figures into bench/README.md
+//   DROVER_TRACE=FILE  a trace of real requests for autoscale
 import { fork } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +10,7 @@ import { h2loadMissing } from "./h2load.ts";
 import { describeMachine, watchOthers } from "./machine.ts";
 import { markdownOf, type Section } from "./section.ts";
 
-const benches = ["requests", "start", "memory", "tick", "plan", "rollout", "reconfigure"];
+const benches = ["requests", "start", "memory", "tick", "plan", "rollout", "reconfigure", "autoscale"];
 const readme = join(import.meta.dirname, "README.md");
 const [begin, end] = ["<!-- figures: written by `npm run bench -- --write` -->", "<!-- end of figures -->"];
 

@@ -27,6 +27,7 @@ export function usage(...lines: readonly string[]): CliError {
 const remedies: Partial<Record<Reason, string>> = {
   DEPLOYMENT_NOT_FOUND: "`drover list` shows the deployments there are",
   REPLICA_NOT_FOUND: "`drover replicas` shows the replicas there are",
+  AUTOSCALED: "`drover explain NAME` tells what is decided and why; `drover get NAME` shows the bounds, `drover deploy` changes them",
   DEPLOYMENT_DELETING: "wait until it is gone (`drover status`), then try again",
   CONFLICT: "somebody else changed it meanwhile: look at it again (`drover get`), then repeat",
   RECONFIGURE_REFUSED: "no replica was changed for good: all serve by the config before (`drover configs NAME` shows it)",

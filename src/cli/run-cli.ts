@@ -18,6 +18,7 @@ import { addRevisions } from "./commands/revisions.ts";
 import { addRollback } from "./commands/rollback.ts";
 import { addRun } from "./commands/run.ts";
 import { addScale } from "./commands/scale.ts";
+import { addSimulate } from "./commands/simulate.ts";
 import { addStart } from "./commands/start.ts";
 import { addStatus } from "./commands/status.ts";
 import { CliError, exitCodes, failureLines } from "./failure.ts";
@@ -36,6 +37,7 @@ const commands: readonly AddCommand[] = [
   addLogs,
   addInvoke,
   addScale,
+  addSimulate,
   addReconfigure,
   addConfigs,
   addRevisions,

@@ -1,5 +1,5 @@
 import { dirname, resolve } from "node:path";
-import { fromJson } from "@bufbuild/protobuf";
+import { type DescMessage, fromJson } from "@bufbuild/protobuf";
 import { type Document, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from "yaml";
 import { type DeploymentSpec, DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import { CliError } from "./failure.ts";
@@ -39,25 +39,46 @@ export async function readSpecFiles(files: readonly string[], io: Pick<CliIo, "c
 
 /** The specs in a text; `file` is its name in problems. */
 export function parseSpecs(file: string, text: string): { readonly specs: readonly LoadedSpec[]; readonly problems: readonly string[] } {
+  const { found, problems } = parseNodes(file, text);
+  const specs: LoadedSpec[] = [];
+  for (const node of found) {
+    const { json, lineOf, wrong } = readNode(file, node, DeploymentSpecSchema, "spec");
+    problems.push(...wrong);
+    if (wrong.length === 0) specs.push({ spec: fromJson(DeploymentSpecSchema, json as never), file, lineOf });
+  }
+  if (problems.length === 0 && specs.length === 0) problems.push(`${file}: holds no deployment`);
+  return { specs, problems };
+}
+
+/** One thing in a YAML or JSON text, and what is needed to read it. */
+export interface FoundNode {
+  readonly node: Node;
+  readonly document: Document.Parsed;
+  readonly counter: LineCounter;
+}
+
+/** What a text holds: one thing in each document, or several in a list. */
+export function parseNodes(file: string, text: string): { readonly found: readonly FoundNode[]; readonly problems: string[] } {
   const counter = new LineCounter();
   const parsed = parseAllDocuments(text, { lineCounter: counter, prettyErrors: false, logLevel: "error", stringKeys: false });
   const documents = (Array.isArray(parsed) ? parsed : []) as readonly Document.Parsed[];
   const problems: string[] = [];
-  const specs: LoadedSpec[] = [];
+  const found: FoundNode[] = [];
   for (const document of documents) {
     for (const error of document.errors) problems.push(`${file}:${counter.linePos(error.pos[0]).line}: ${error.message}`);
     if (document.errors.length > 0) continue;
     const nodes = isSeq(document.contents) ? document.contents.items : isNothing(document.contents) ? [] : [document.contents];
-    for (const node of nodes as readonly Node[]) {
-      const reader = new MessageReader(document, counter);
-      const json = reader.read(node, DeploymentSpecSchema, "spec");
-      problems.push(...reader.problems.map(({ line, text }) => `${file}:${line}: ${text}`));
-      if (reader.problems.length > 0) continue;
-      specs.push({ spec: fromJson(DeploymentSpecSchema, json as never), file, lineOf: (path) => nearestLine(reader.lines, path) });
-    }
+    for (const node of nodes as readonly Node[]) found.push({ node, document, counter });
   }
-  if (problems.length === 0 && specs.length === 0) problems.push(`${file}: holds no deployment`);
-  return { specs, problems };
+  return { found, problems };
+}
+
+/** Reads it as a message whose paths begin with `root`; the JSON is to be used only if nothing is wrong. */
+export function readNode(file: string, { node, document, counter }: FoundNode, schema: DescMessage, root: string) {
+  const reader = new MessageReader(document, counter);
+  const json = reader.read(node, schema, root);
+  const wrong = reader.problems.map(({ line, text }) => `${file}:${line}: ${text}`);
+  return { json, wrong, lineOf: (path: string) => nearestLine(reader.lines, path, root) };
 }
 
 /**
@@ -72,10 +93,11 @@ export function resolvePaths(spec: DeploymentSpec, folder: string): void {
     spec.runtimeEnv = { $typeName: "drover.v1.RuntimeEnv", envVars: {}, ...spec.runtimeEnv, workingDir: folder };
 }
 
-async function readText(file: string, io: Pick<CliIo, "cwd" | "stdin">): Promise<string> {
+/** All of a file, or of standard input for `-`. */
+export async function readText(file: string, io: Pick<CliIo, "cwd" | "stdin">, bytesMax = fileBytesMax): Promise<string> {
   let bytes: Uint8Array;
   try {
-    bytes = file === "-" ? await readStream(io.stdin, fileBytesMax) : await readFile(resolve(io.cwd, file), fileBytesMax);
+    bytes = file === "-" ? await readStream(io.stdin, bytesMax) : await readFile(resolve(io.cwd, file), bytesMax);
   } catch (cause) {
     if (cause instanceof CliError) throw cause;
     throw new CliError(`cannot read ${file}: ${reasonOf(cause)}`);
@@ -88,13 +110,13 @@ function isNothing(contents: Node | null): boolean {
   return contents === null || (isScalar(contents) && contents.value === null);
 }
 
-function nearestLine(lines: ReadonlyMap<string, number>, path: string): number {
+function nearestLine(lines: ReadonlyMap<string, number>, path: string, root: string): number {
   for (let rest = path; rest !== ""; rest = rest.replace(/(\.[^.[\]]*|\[[^\]]*\]|^[^.[\]]*)$/, "")) {
     const line = lines.get(rest);
     if (line !== undefined) return line;
     if (!/[.[]/.test(rest)) break;
   }
-  return lines.get("spec") ?? 1;
+  return lines.get(root) ?? 1;
 }
 
 function duplicates(loaded: readonly LoadedSpec[]): string[] {

@@ -66,7 +66,7 @@ export function simulate(scaler: Scaler, samples: readonly LoadSample[], options
   const endMs = options.endMs ?? samples.at(-1)?.timeMs ?? startMs;
   /** When each replica serves, the earliest first. */
   let ready: readonly number[] = Array.from({ length: options.initial }, () => startMs);
-  let [next, load, replicaMs, shortMs, changes, turns, direction, told] = [0, 0, 0, 0, 0, 0, 0, 0];
+  let [next, load, replicaMs, shortMs, changes, turns, direction, told] = [0, 0, 0, 0, 0, 0, 0, options.initial];
   // The last look is at the end, wherever that falls between ticks.
   for (let nowMs = startMs; ; nowMs = Math.min(nowMs + tickMs, endMs)) {
     let sampled = false;

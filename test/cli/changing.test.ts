@@ -289,6 +289,19 @@ test("a wrong file deploys nothing", async () => {
   expect(asked).toEqual([]);
 });
 
+test("what follows its load is not scaled, and how it does is told", async () => {
+  const run = await serve({
+    scale: () => {
+      throw refusal("AUTOSCALED", "it follows its load", { metadata: { deployment: "a" } });
+    },
+  });
+  const { exitCode, stderr } = await run(["scale", "a", "4"]);
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(
+    /^error: FAILED_PRECONDITION: it follows its load\n {2}`drover explain a` tells .*`drover get a` shows the bounds/,
+  );
+});
+
 test("scale sets the number and waits for it", async () => {
   const asked: unknown[] = [];
   const run = await serve({

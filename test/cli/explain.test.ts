@@ -3,6 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { type Decision, DecisionSchema, DecisionSource } from "../../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
+import { decide, firstAutoscaleState } from "../../src/core/autoscale.ts";
 import { refusal } from "../../src/core/errors.ts";
 import { type ControllerHandlers, deploymentOf, nowMs, serve } from "./harness.ts";
 
@@ -66,6 +67,35 @@ test("explain says how a deployment is, then each decision with its rules and wh
     ].join("\n"),
     stderr: "",
   });
+});
+
+test("what the autoscaler decided is told by each rule's value, the one that bound in colour", async () => {
+  const config = {
+    ...{
+      minReplicas: 1,
+      maxReplicas: 5,
+      targetOngoingRequests: 10,
+      upscalingFactor: 1,
+      downscalingFactor: 1,
+      aggregation: "MEAN" as const,
+    },
+    ...{ upscaleDelayMs: 30_000, downscaleDelayMs: 600_000, downscaleToZeroDelayMs: 600_000, lookBackPeriodMs: 30_000 },
+    ...{ metricsIntervalMs: 1_000, burst: { windowMs: 6_000, threshold: 2, disabled: false }, schedules: [] },
+  };
+  const seen = { ongoing: 60, queued: 20, running: 2, target: 2, scheduledMin: 0, startupMs: 0 };
+  const { state } = decide(config, seen, firstAutoscaleState(config, nowMs - 7_000), nowMs - 7_000);
+  const { verdict } = decide(config, seen, state, nowMs).decision;
+  const { summary, bound, inputs, rules } = verdict;
+  const decision = decisionOf(99, { source: DecisionSource.AUTOSCALER, summary, bound, inputs, rules: [...rules] });
+  const run = await serve({ getDeployment, listDecisions: () => ({ decisions: [decision] }) });
+  const { stdout } = await run(["explain", "a"]);
+  expect(stdout).toContain("\n1m ago  autoscaler  up from 2 to 5 replicas: a burst  (bound by max_replicas)\n");
+  expect(stdout).toMatch(/\n {2}burst +80 {2}load of the last 6 s; a burst from 40\n/);
+  expect(stdout).toMatch(
+    /\n {2}max_replicas +5 {2}the most\n {2}from: desired 8, load 80, mean_load 80, ongoing 60, queued 20, running 2, target 2\n$/,
+  );
+  const yellow = "\u001b[33m";
+  expect((await run(["explain", "a"], { terminal: true })).stdout).toContain(`${yellow}  max_replicas`);
 });
 
 test("the last ten are shown, the oldest first, or as many as asked for", async () => {

@@ -67,7 +67,7 @@ test("on a terminal the bar is of blocks, in a wait and in status --watch", asyn
   const interrupt = new AbortController();
   const onPrint = () => interrupt.abort();
   const status = await run(["status", "--watch"], { terminal: true, env: { NO_COLOR: "1" }, interrupted: interrupt.signal, onPrint });
-  expect(status.stdout).toMatch(/\na +UPDATING +9\/10 .*\[██████░░░░\] 6\/10 new, 3 old, 9 available {2}starting a-x7k2p\n/);
+  expect(status.stdout).toMatch(/\na +UPDATING +9\/10 .* ▁ +█ +\[██████░░░░\] 6\/10 new, 3 old, 9 available {2}starting a-x7k2p\n/);
 });
 
 test("a wait for a rollout that is paused ends with 0 and says how to resume it", async () => {

@@ -88,7 +88,8 @@ describe("once the load is constant", () => {
       .map(({ timeMs, desired }, index, after) => ({
         afterMs: timeMs - fromMs,
         sign: Math.sign(desired - (after[index - 1]?.desired ?? before)),
-      }));
+      }))
+      .filter(({ sign }) => sign !== 0);
     return { changes, needed: Math.ceil((trace.at(-1)?.load ?? 0) / 10), last: points.at(-1)?.desired };
   }
 
@@ -155,6 +156,7 @@ describe("a simulation", () => {
     expect(simulate(fixed({ 2000: 3, 6000: 1 }), samples, options).points).toEqual([
       { timeMs: 0, desired: 1, running: 1, load: 15, why: "" },
       { timeMs: 2_000, desired: 3, running: 1, load: 15, why: "" },
+      { timeMs: 5_000, desired: 3, running: 3, load: 15, why: "" },
       { timeMs: 6_000, desired: 1, running: 1, load: 15, why: "" },
       { timeMs: 10_500, desired: 1, running: 1, load: 0, why: "" },
     ]);

@@ -103,9 +103,10 @@ function decisionInWords({ io, colors }: Session, decision: Decision): string {
     .map(([name, value]) => `${name} ${value}`);
   return [
     `${colors.dim(when)}  ${nameOf(DecisionSource, source).toLowerCase()}  ${plain(summary)}${held}`,
-    ...rules.map(({ name, value, meaning }) =>
-      plain(`  ${name.padEnd(nameWidth)}  ${String(value).padStart(valueWidth)}  ${meaning}`).trimEnd(),
-    ),
+    ...rules.map(({ name, value, meaning }) => {
+      const line = plain(`  ${name.padEnd(nameWidth)}  ${String(value).padStart(valueWidth)}  ${meaning}`).trimEnd();
+      return name === bound ? colors.yellow(line) : line;
+    }),
     ...(given.length === 0 ? [] : [plain(`  from: ${given.join(", ")}`)]),
   ].join("\n");
 }

@@ -15,6 +15,7 @@ import {
 } from "../print.ts";
 import { Progress, restOfMessage, rolloutProgress } from "../progress.ts";
 import type { Session } from "../session.ts";
+import { StatusHistory } from "../status-history.ts";
 import { watchDeployments } from "../watch.ts";
 import { allDeployments } from "./list.ts";
 import { allReplicas, printReplicas } from "./replicas.ts";
@@ -89,10 +90,10 @@ async function showOne(session: Session, name: string, output: Format): Promise<
   return exitCodes.done;
 }
 
-/** `drawn`: with the bars of rollouts, for a terminal. */
-function statusTable(session: Session, deployments: readonly Deployment[], drawn = false): string {
+/** With `history` (on a terminal) also how load and replicas were lately, and the bars of rollouts. */
+function statusTable(session: Session, deployments: readonly Deployment[], history?: StatusHistory): string {
   const messageOf = (status: DeploymentStatus | undefined) => {
-    const progress = drawn ? rolloutProgress(status, true) : "";
+    const progress = history ? rolloutProgress(status, true) : "";
     return progress === "" ? firstLine(status?.message ?? "") : `${progress}  ${firstLine(restOfMessage(status))}`;
   };
   const rows = deployments.map(({ spec, status }) => [
@@ -101,15 +102,18 @@ function statusTable(session: Session, deployments: readonly Deployment[], drawn
     runningOf(status),
     String(status?.ongoingRequests ?? 0),
     String(status?.queuedRequests ?? 0),
+    ...(history?.drawn(spec?.name ?? "") ?? []),
     messageOf(status),
   ]);
-  return tableText(session.colors, ["NAME", "STATE", "RUNNING", "ONGOING", "QUEUED", "MESSAGE"], rows);
+  const lately = history ? ["LOAD", "REPLICAS"] : [];
+  return tableText(session.colors, ["NAME", "STATE", "RUNNING", "ONGOING", "QUEUED", ...lately, "MESSAGE"], rows);
 }
 
 /** A table that is drawn anew on a terminal; else a line (of JSON) for each change. */
 async function watch(session: Session, name: string | undefined, output: Format): Promise<number> {
   const { stdout } = session.io;
   const lines = new Progress({ write: (chunk) => stdout.write(chunk) }, session.colors);
+  const history = new StatusHistory(stdout.columns);
   for await (const { deployments, synced, changed } of watchDeployments(session, name === undefined ? [] : [name])) {
     const now = changed === undefined ? undefined : deployments.get(changed);
     if (name !== undefined && synced && !deployments.has(name))
@@ -118,8 +122,9 @@ async function watch(session: Session, name: string | undefined, output: Format)
       const event = now ? messageJson(DeploymentSchema, now) : changed === undefined ? undefined : { deployment_deleted: changed };
       if (event !== undefined) session.print(JSON.stringify(event));
     } else if (stdout.isTTY) {
+      if (changed !== undefined) history.note(changed, now?.status);
       const all = [...deployments.values()].sort((a, b) => ((a.spec?.name ?? "") < (b.spec?.name ?? "") ? -1 : 1));
-      if (synced) stdout.write(`\u001b[H\u001b[2J${statusTable(session, all, true)}\n`);
+      if (synced) stdout.write(`\u001b[H\u001b[2J${statusTable(session, all, history)}\n`);
     } else if (now) lines.show(now);
     else if (changed !== undefined) lines.line(changed, `${changed}  deleted`);
   }
