@@ -126,6 +126,7 @@ export function decide(
   const idleSinceMs = now === 0 && known ? (before.idleSinceMs ?? nowMs) : undefined;
   const burstAtMs = bursting === undefined ? before.burstAtMs : nowMs;
   const wish = rules.bounded(rules.choose({ up, down, desired, bursting, burstAtMs, idleSinceMs, knownSinceMs, now }));
+  rules.tellBound(wish);
   const { target } = wish;
   const kind = target > seen.target ? "up" : target < seen.target ? "down" : wish.holds ? "hold" : "stay";
   const state: AutoscaleState = {
@@ -283,6 +284,11 @@ class Rules {
     if (wish.target < least)
       return { target: least, why: scheduledMin > minReplicas ? "a schedule holds" : "there are to be no fewer", bound: "min_replicas" };
     return wish.target > maxReplicas ? { ...wish, target: maxReplicas, bound: "max_replicas" } : wish;
+  }
+
+  /** The rule that bound is among those told. */
+  tellBound({ bound, why }: Wish): void {
+    if (bound !== "" && this.told.every(({ name }) => name !== bound)) this.#tell(bound, 1, why);
   }
 
   #tell(name: string, value: number, meaning: string): void {

@@ -364,7 +364,8 @@ describe("whatever the input", () => {
         let [state, nowMs] = [firstAutoscaleState(config, startMs), startMs];
         for (const [seen, ms] of looks) {
           const next = decide(config, seen, state, nowMs);
-          const { target } = next.decision;
+          const { target, verdict } = next.decision;
+          if (verdict.bound !== "") expect(verdict.rules.map(({ name }) => name)).toContain(verdict.bound);
           expect(Number.isInteger(target)).toBe(true);
           expect(target).toBeLessThanOrEqual(config.maxReplicas);
           expect(target).toBeGreaterThanOrEqual(Math.min(config.maxReplicas, Math.max(config.minReplicas, seen.scheduledMin)));
