@@ -46,6 +46,8 @@ export async function runHistory(seed: number, { sabotage = {}, trace = () => {}
   if (witness.alarm === undefined) for (const { id, mirror } of world.controllers) witness.compare(id, mirror);
   for (const controller of world.controllers) world.endController(controller, "kill");
   void operators.close();
+  // What weak references point at is kept until the end of a turn of the event loop, and a history has none.
+  await new Promise((done) => setImmediate(done));
   return { seed, alarm: witness.alarm, faults: world.faults.counts, revisions: witness.ledger.revision };
 }
 
