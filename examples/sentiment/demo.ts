@@ -162,6 +162,7 @@ async function main(): Promise<void> {
     if (controller.exitCode !== null) throw new Error("Drover did not start");
     const addresses = JSON.parse(readFileSync(readyFile, "utf8")) as { api: string; gateway: string };
     process.env.DROVER_API = addresses.api;
+    process.env.DROVER_GATEWAY = addresses.gateway;
     say(`controller ${addresses.api}, gateway ${addresses.gateway}, after ${((performance.now() - began) / 1_000).toFixed(1)} s`);
 
     title("Two replicas of a text classifier (wink-nlp), options in its code");
@@ -239,6 +240,13 @@ async function main(): Promise<void> {
     showLost(change);
     if ((await pids()) !== pidsBefore) throw new Error("a replica was restarted");
     say(`the same processes as before: pid ${pidsBefore}`);
+
+    title("The same for a class that is heavy to construct: its threshold goes from 0.01 to 0.99, and it is not constructed again");
+    await drover(["run", join(root, "examples/threshold/threshold.ts")]);
+    await drover(["invoke", "threshold", "classify", '{"value": 1.5}']);
+    await drover(["reconfigure", "threshold", '{"threshold": 0.99}']);
+    await drover(["invoke", "threshold", "classify", '{"value": 1.5}']);
+    await drover(["delete", "threshold"]);
 
     title("A rolling update in the middle of the load: at most 20 % down, and 20 % extra");
     let updated = false;
