@@ -9,6 +9,8 @@ import type { Observed } from "./convert.ts";
 
 /** Between two looks for a stream. */
 const lookMs = 1_000;
+/** What a deployment can be given, too. */
+const targetMax = 1_000_000;
 /** Of a deployment that does not follow its load. */
 const targetDefault = 2;
 
@@ -79,10 +81,10 @@ function askedBy(mirror: Mirror, ref: ScaledObjectRef | undefined, root: string)
       field: `${root}scalerMetadata["deployment"]`,
       description: "must be the name of a deployment: set it in the trigger",
     });
-  if (target !== undefined && !(target > 0 && Number.isFinite(target)))
+  if (target !== undefined && !(target > 0 && target <= targetMax))
     violations.push({
       field: `${root}scalerMetadata["targetOngoingRequests"]`,
-      description: `must be a number above 0 (got ${JSON.stringify(given)})`,
+      description: `must be a number above 0, and at most ${targetMax} (got ${JSON.stringify(given)})`,
     });
   if (violations.length > 0) throw invalid(violations);
   const record = mirror.deployment(deployment)?.value ?? notFound(deployment);

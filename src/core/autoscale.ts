@@ -119,10 +119,12 @@ export function decide(
   const ups = push(before.ups, desired, nowMs);
   // A step that goes a part of the way up is no reason to take away what still starts for the rest of the way.
   const enough = raw > cur ? Math.max(desired, Math.ceil(raw - slack)) : desired;
-  const downs = push(before.downs, enough, nowMs);
+  // What is asked for from zero is wanted too: the load's mean does not know of it yet, and would take it away at the next look.
+  const wanted = seen.target === 0 && now > 0 ? Math.max(enough, rules.fromZero(now)) : enough;
+  const downs = push(before.downs, wanted, nowMs);
   const up = rules.up(ups, desired, ongoing);
-  const down = rules.down(downs, enough);
-  const bursting = rules.burst(bursts);
+  const down = rules.down(downs, wanted);
+  const bursting = rules.burst(bursts, ongoing);
   const idleSinceMs = now === 0 && known ? (before.idleSinceMs ?? nowMs) : undefined;
   const burstAtMs = bursting === undefined ? before.burstAtMs : nowMs;
   const wish = rules.bounded(rules.choose({ up, down, desired, bursting, burstAtMs, idleSinceMs, knownSinceMs, now }));
@@ -216,14 +218,24 @@ class Rules {
   }
 
   /** Replicas for a burst; undefined: the load is none. Those that start count, as they are there for it, and those of a rollout do not. */
-  burst(window: LoadWindow): number | undefined {
+  burst(window: LoadWindow, ongoing: number): number | undefined {
     const { burst, targetOngoingRequests } = this.#config;
     if (burst.disabled) return undefined;
     const capacity = this.#seen.target * targetOngoingRequests;
     const mean = aggregate(window, "MEAN", this.#nowMs);
     const from = burst.threshold * capacity;
     this.#tell("burst", rounded(mean), `load of the last ${seconds(burst.windowMs)}; a burst from ${rounded(from)}`);
-    return mean > 0 && capacity > 0 && mean >= from ? Math.ceil(mean / targetOngoingRequests - slack) : undefined;
+    if (!(mean > 0 && capacity > 0 && mean >= from)) return undefined;
+    const wanted = Math.ceil(mean / targetOngoingRequests - slack);
+    const { target, running, startupMs } = this.#seen;
+    // What waits while replicas start is served once they have, in a burst as well.
+    const starting = running < target && this.#nowMs - this.#before.raisedAtMs < startupMs;
+    return starting ? Math.min(wanted, Math.max(target, Math.ceil(ongoing / targetOngoingRequests - slack))) : wanted;
+  }
+
+  /** Replicas for what waits where none is wanted. */
+  fromZero(now: number): number {
+    return Math.max(1, Math.ceil(now / this.#config.targetOngoingRequests - slack));
   }
 
   choose(found: Found): Wish {
@@ -231,7 +243,7 @@ class Rules {
     const { target } = this.#seen;
     if (target === 0 && now > 0)
       return {
-        target: Math.max(1, Math.ceil(now / this.#config.targetOngoingRequests - slack)),
+        target: this.fromZero(now),
         why: "requests wait and no replica is wanted",
         bound: "zero",
       };

@@ -147,6 +147,8 @@ function withOutcomes(
     const known = before.get(replicaId);
     if (result.kind === "refused" && change.step !== "REVERT")
       return { replicaId, outcome: "REFUSED", message: result.message, violations: result.violations };
+    // Who is only asked is not taken away for it.
+    if (result.kind === "silent" && change.dryRun) return { replicaId, outcome: "REFUSED", message: result.message, violations: [] };
     if (result.kind === "refused" || result.kind === "silent")
       return { replicaId, outcome: "REPLACED", message: result.message, violations: known?.violations ?? [] };
     // Of one that refused, that is what counts; one that was never told has nothing to go back from.

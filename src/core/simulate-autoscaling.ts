@@ -75,7 +75,7 @@ export function simulate(scaler: Scaler, samples: readonly LoadSample[], options
       sampled = true;
     }
     const target = ready.length;
-    const serving = () => ready.filter((atMs) => atMs <= nowMs).length;
+    const serving = () => countUntil(ready, nowMs);
     const { target: wanted, why } = scaler({ load, running: serving(), target, nowMs });
     if (wanted !== target) {
       const sign = Math.sign(wanted - target);
@@ -93,4 +93,15 @@ export function simulate(scaler: Scaler, samples: readonly LoadSample[], options
     told = running;
     if (nowMs >= endMs) return { points, replicaMs, shortMs, changes, turns };
   }
+}
+
+/** How many of ascending times have come. */
+function countUntil(times: readonly number[], nowMs: number): number {
+  let [low, high] = [0, times.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((times[middle] ?? 0) <= nowMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

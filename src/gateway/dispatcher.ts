@@ -325,7 +325,7 @@ export class Dispatcher implements GatewayLoad {
     lane.withoutSinceMs ??= nowMs;
     const first = lane.queue.first?.value;
     if (first === undefined || lane.endWatch !== undefined) return;
-    const dueMs = Math.max(first.enteredMs, lane.withoutSinceMs) + noReplicaWaitMs;
+    const dueMs = Math.max(first.enteredMs, lane.withoutSinceMs) + waitMs(lane.route);
     lane.endWatch = this.#clock.after(Math.max(0, dueMs - nowMs), () => {
       lane.endWatch = undefined;
       this.#expire(lane);
@@ -334,7 +334,7 @@ export class Dispatcher implements GatewayLoad {
   }
 
   #expire(lane: Lane): void {
-    const enteredMaxMs = this.#clock.nowMs() - noReplicaWaitMs;
+    const enteredMaxMs = this.#clock.nowMs() - waitMs(lane.route);
     if (lane.withoutSinceMs === undefined || lane.withoutSinceMs > enteredMaxMs) return;
     for (let first = lane.queue.first; first !== undefined && first.value.enteredMs <= enteredMaxMs; first = lane.queue.first) {
       lane.queue.shift();
@@ -343,6 +343,9 @@ export class Dispatcher implements GatewayLoad {
     }
   }
 }
+
+/** How long a request waits there while there is no replica: as long as a first one may take to start. */
+const waitMs = ({ coldStartMs = 0 }: Route): number => Math.max(noReplicaWaitMs, coldStartMs);
 
 function denyAll(queue: Queue<Visit>, error: StatusError): void {
   for (let visit = queue.shift(); visit !== undefined; visit = queue.shift()) {

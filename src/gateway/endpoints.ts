@@ -20,6 +20,8 @@ export interface Route {
   readonly maxQueuedRequests: number;
   /** 0: no bound. */
   readonly requestTimeoutMs: number;
+  /** How long a first replica may take to start, where there may be none; unset: there always is to be one. */
+  readonly coldStartMs?: number;
 }
 
 /** Where the gateway learns whom it may ask. */

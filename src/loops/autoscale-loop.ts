@@ -53,10 +53,11 @@ export class AutoscaleLoop {
     this.#options = options;
   }
 
-  /** A request waits for a first replica: it is looked at once. */
+  /** A request waits for a first replica: it is looked at once, or after the look that goes on, which may have passed it by. */
   wake(deployment: string): void {
     const record = this.#options.mirror.deployment(deployment)?.value;
-    if (record?.spec.autoscalingConfig !== undefined && targetOf(record) === 0) void this.tick();
+    if (record?.spec.autoscalingConfig !== undefined && targetOf(record) === 0)
+      void (this.#looking ?? Promise.resolve()).then(() => this.tick());
   }
 
   /** One look at every deployment that follows its load; one at a time. */
@@ -131,17 +132,18 @@ export class AutoscaleLoop {
     const { mirror, port, queued, gatewayOngoing } = this.#options;
     const { name } = deployment.spec;
     const running = mirror.replicasOf(name).flatMap(({ value }) => (value.state === "RUNNING" ? value : []));
-    let ongoing: number | undefined = 0;
-    let routable = 0;
+    let [known, reported, given, routable] = [true, 0, 0, 0];
     for (const { id } of running) {
-      const contact = port.contact(id);
-      if (contact.routable) routable += 1;
-      const fresh = contact.load !== undefined && nowMs - contact.load.atMs <= staleIntervals * metricsIntervalMs;
-      // The gateway counts what is on its way, too, which a busy replica has not seen yet; and all of a program that cannot report.
-      const reported = contact.answer === "ready" && !contact.invocable ? 0 : fresh ? contact.load?.ongoing : undefined;
-      const counts = reported === undefined ? undefined : Math.max(reported, gatewayOngoing(id));
-      ongoing = ongoing === undefined || counts === undefined ? undefined : ongoing + counts;
+      const { load, invocable, answer, routable: isRoutable } = port.contact(id);
+      if (isRoutable) routable += 1;
+      given += gatewayOngoing(id);
+      // A program that cannot report its load is counted by the gateway alone.
+      if (answer === "ready" && !invocable) continue;
+      if (load === undefined || nowMs - load.atMs > staleIntervals * metricsIntervalMs) known = false;
+      else reported += load.ongoing;
     }
+    // The gateway counts what is on its way, too, which a busy replica has not seen yet; the replicas, what did not come by the gateway.
+    const ongoing = known ? Math.max(reported, given) : undefined;
     const starts = running.map(({ createdAtMs, readyAtMs }) => readyAtMs - createdAtMs).filter((ms) => ms >= 0);
     const startupMs = starts.length === 0 ? startupDefaultMs : Math.max(...starts);
     return { ongoing, queued: queued(name), running: routable, target: targetOf(deployment), scheduledMin, startupMs };

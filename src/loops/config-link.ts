@@ -89,6 +89,8 @@ export class ConfigLink {
     try {
       const channel = await orEnd(this.#ready, end);
       while (channel !== undefined && !end.aborted) {
+        // The bound alone is the gateway's to keep.
+        if (!this.#takes && config.userConfig === undefined) return { replicaId, kind: "done" };
         if (!this.#takes) return { replicaId, kind: "refused", message: noService, violations: [] };
         const leftMs = Math.max(1, untilMs - this.#options.clock.nowMs());
         const answer = await orEnd(

@@ -51,6 +51,8 @@ export class ReplicaLink {
   #draining: Promise<void> | undefined;
   /** Whether it has said what it serves. */
   #introduced = false;
+  /** Ends the load stream that is open, which has another interval than is wanted now. */
+  #anew = new AbortController();
   readonly #config: ConfigLink;
 
   constructor(options: LinkOptions) {
@@ -74,7 +76,9 @@ export class ReplicaLink {
 
   /** Takes the records as they are now. */
   update(acquaintance: Acquaintance): void {
+    const intervalMs = this.#intervalMs;
     this.#acquaintance = acquaintance;
+    if (this.#intervalMs !== intervalMs) this.#anew.abort("another interval");
     this.#config.wake();
     if (acquaintance.replica.state === "DRAINING") this.#draining ??= this.#drain(this.#abort.signal).catch(() => {});
   }
@@ -189,8 +193,11 @@ export class ReplicaLink {
 
   async #followLoad(channel: Channel, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      const anew = new AbortController();
+      this.#anew = anew;
       try {
-        for await (const report of channel.client(ReplicaService).watchLoad({ interval: durationFromMs(this.#intervalMs) }, { signal })) {
+        const options = { signal: AbortSignal.any([signal, anew.signal]) };
+        for await (const report of channel.client(ReplicaService).watchLoad({ interval: durationFromMs(this.#intervalMs) }, options)) {
           const load = {
             ongoing: Number(report.ongoingRequests),
             completed: Number(report.completedTotal),
@@ -206,6 +213,7 @@ export class ReplicaLink {
         // Whatever broke the stream: not knowing is all there is to say of it.
       }
       if (signal.aborted) return;
+      if (anew.signal.aborted) continue;
       this.#set({ load: undefined, routable: false });
       await this.#options.clock.sleep(loadRetryMs, signal);
     }

@@ -71,6 +71,7 @@ export class RouteTable {
       maxOngoingRequests: record.spec.maxOngoingRequests,
       maxQueuedRequests: record.spec.maxQueuedRequests,
       requestTimeoutMs: record.spec.requestTimeoutMs,
+      ...(record.spec.autoscalingConfig?.minReplicas === 0 ? { coldStartMs: record.spec.startupTimeoutMs } : {}),
     };
   }
 }
@@ -96,4 +97,5 @@ export interface DeploymentRoute {
   readonly maxOngoingRequests: number;
   readonly maxQueuedRequests: number;
   readonly requestTimeoutMs: number;
+  readonly coldStartMs?: number;
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
+import type { AutoscalingConfig } from "../../src/core/autoscale.ts";
 import { changing } from "../../src/core/change.ts";
 import { type Config, type ConfigChangeRecord, configOf, isOver } from "../../src/core/config-change.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
@@ -393,4 +394,38 @@ test("a replica that has been called by a later leader obeys the earlier one no 
   expect(told).toMatchObject({ kind: "silent", message: expect.stringContaining("is over: a leader of epoch") });
   expect(world.only.taker.taken).toEqual(["blue"]);
   expect(world.contact().answer).toBe("ready");
+});
+
+test("another interval of load reports holds for replicas that run", async () => {
+  const world = await World.open("RUNNING", { generation: 1, maxOngoingRequests: 5 });
+  world.meet();
+  await until(() => (world.contact().load?.atMs ?? 0) > 0);
+  const entry = world.mirror.deployment(name);
+  const autoscalingConfig: AutoscalingConfig = {
+    minReplicas: 1,
+    maxReplicas: 1,
+    targetOngoingRequests: 1,
+    upscaleDelayMs: 0,
+    downscaleDelayMs: 0,
+    downscaleToZeroDelayMs: 0,
+    upscalingFactor: 1,
+    downscalingFactor: 1,
+    lookBackPeriodMs: 1_000,
+    metricsIntervalMs: 100,
+    aggregation: "MEAN",
+    burst: { windowMs: 1_000, threshold: 2, disabled: true },
+    schedules: [],
+  };
+  const value = { ...world.deployment(), spec: { ...world.deployment().spec, autoscalingConfig } };
+  await world.store.commit([{ put: "deployment", key: name, version: entry?.version ?? 0, value }]);
+  await world.mirror.catchUp();
+  world.meet();
+  const times = new Set<number>();
+  const untilMs = realClock.nowMs() + 900;
+  await until(() => {
+    times.add(world.contact().load?.atMs ?? 0);
+    expect(world.contact().routable).toBe(true);
+    return realClock.nowMs() > untilMs;
+  });
+  expect(times.size).toBeGreaterThan(4);
 });
