@@ -191,9 +191,12 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   const gatewayAddress = await gateway.listen(printAddress(config.gateway));
   const observed = {
     replica: (id: string) => {
-      const { load } = links.contact(id);
-      // What is on its way to a busy replica is in work as well.
-      return load && { ...load, ongoing: Math.max(load.ongoing, gateway.ongoing(id)) };
+      const { load, configGeneration } = links.contact(id);
+      if (load === undefined) return undefined;
+      // What is on its way to a busy replica is in work as well; and who gives the configs knows of each sooner than it is reported.
+      const gives = lease.epoch !== undefined && configGeneration !== undefined;
+      const ongoing = Math.max(load.ongoing, gateway.ongoing(id));
+      return { ...load, ongoing, ...(gives && { configGeneration }) };
     },
     queued: (name: string) => gateway.queued(name),
     pid: (id: string) => loop.pid(id),
