@@ -71,29 +71,32 @@ export class ConfigChanges {
   /** Makes one change to its end, or as long as we lead. */
   async #make(name: string, signal: AbortSignal): Promise<void> {
     const { mirror, clock, log, epoch } = this.#options;
+    let written: number | undefined;
     while (!signal.aborted && epoch() !== undefined) {
       try {
-        await mirror.catchUp();
+        await (written === undefined ? mirror.catchUp() : mirror.reach(written));
         const change = mirror.changes().get(name);
         if (change === undefined || isOver(change.value)) return;
-        if (!(await this.#step(change, signal))) await clock.sleep(retryMs, signal);
+        written = await this.#step(change, signal);
+        if (written === undefined) await clock.sleep(retryMs, signal);
       } catch (cause) {
+        written = undefined;
         log.warn({ cause: String(cause), deployment: name }, "a change of config waits");
         await clock.sleep(retryMs, signal);
       }
     }
   }
 
-  /** False: it was not written, as somebody else wrote meanwhile or leads; the step is to be made again. */
-  async #step(entry: Entry<"change">, signal: AbortSignal): Promise<boolean> {
+  /** The revision that it made. Undefined: it was not written, as somebody else wrote meanwhile or leads; the step is to be made again. */
+  async #step(entry: Entry<"change">, signal: AbortSignal): Promise<number | undefined> {
     const { mirror, epoch } = this.#options;
     const change = entry.value;
     const leaderEpoch = epoch();
-    if (leaderEpoch === undefined) return false;
+    if (leaderEpoch === undefined) return undefined;
     const before = mirror.deployment(change.deployment);
     if (before === undefined || !isWanted(change, before.value)) return this.#write(leaderEpoch, entry, before, givenUp(change));
     const results = await this.#callAll(change, before.value, signal);
-    if (signal.aborted || epoch() !== leaderEpoch) return false;
+    if (signal.aborted || epoch() !== leaderEpoch) return undefined;
     const after = mirror.deployment(change.deployment);
     return this.#write(leaderEpoch, entry, after, isWanted(change, after?.value) ? afterCalls(change, results) : givenUp(change));
   }
@@ -157,16 +160,17 @@ export class ConfigChanges {
     entry: Entry<"change">,
     deployment: Entry<"deployment"> | undefined,
     next: ConfigChangeRecord,
-  ): Promise<boolean> {
+  ): Promise<number | undefined> {
     const { store, log } = this.#options;
     const writes: readonly Write[] = [
       { put: "change", key: entry.key, version: entry.version, value: next },
       ...this.#endWrites(deployment, next),
     ];
-    const { kind } = await store.commit(writes, { epoch });
-    if (kind === "committed" && isOver(next))
+    const result = await store.commit(writes, { epoch });
+    if (result.kind !== "committed") return undefined;
+    if (isOver(next))
       log.info({ deployment: next.deployment, configGeneration: next.generation, end: next.step }, "a change of config is over");
-    return kind === "committed";
+    return result.revisions.at(-1);
   }
 
   /** What is written with the end of a change. */

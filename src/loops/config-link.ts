@@ -82,9 +82,13 @@ export class ConfigLink {
   async tell({ phase, config, answerMaxMs }: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
     const replicaId = this.#options.acquaintance().replica.id;
     const untilMs = this.#options.clock.nowMs() + answerMaxMs;
-    const late = new AbortController();
-    const stopTimer = this.#options.clock.after(answerMaxMs, () => late.abort());
-    const end = AbortSignal.any([signal, late.signal]);
+    // By hand, as `AbortSignal.any` costs as much as a call.
+    const over = new AbortController();
+    const leave = () => over.abort("over");
+    const stopTimer = this.#options.clock.after(answerMaxMs, leave);
+    if (signal.aborted) leave();
+    else signal.addEventListener("abort", leave);
+    const end = over.signal;
     let message = ": it could not be reached";
     try {
       const channel = await orEnd(this.#ready, end);
@@ -107,6 +111,7 @@ export class ConfigLink {
       }
     } finally {
       stopTimer();
+      signal.removeEventListener("abort", leave);
     }
     if (signal.aborted) return { replicaId, kind: "gone" };
     return { replicaId, kind: "silent", message: `it did not answer within ${answerMaxMs / 1_000} s${message}` };

@@ -85,7 +85,7 @@ export class ReplicaLink {
 
   /** Gives it a config as a step of a change. */
   tell(order: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
-    return this.#config.tell(order, AbortSignal.any([signal, this.#abort.signal]));
+    return this.#config.tell(order, signal);
   }
 
   async close(): Promise<void> {

@@ -48,6 +48,7 @@ export class Channel {
   readonly #clock: Clock;
   readonly #closed = new AbortController();
   readonly #open = new Set<AnyCall>();
+  readonly #clients = new Map<DescService, object>();
 
   constructor(address: string, { messageBytesMax = defaultMessageBytesMax, clock = realClock }: ChannelOptions = {}) {
     this.address = address;
@@ -66,8 +67,12 @@ export class Channel {
 
   /** A client of one service. A stream's call begins when the first message is asked for. Every failure is a `StatusError`. */
   client<S extends DescService>(service: S): Client<S> {
-    const methods = service.methods.map((method) => [method.localName, this.#caller(method)]);
-    return Object.fromEntries(methods) as Client<S>;
+    let client = this.#clients.get(service);
+    if (client === undefined) {
+      client = Object.fromEntries(service.methods.map((method) => [method.localName, this.#caller(method)]));
+      this.#clients.set(service, client);
+    }
+    return client as Client<S>;
   }
 
   /** Resolves when connected. Rejects with UNAVAILABLE after `timeoutMs` or when closed, with CANCELLED when `signal` aborts. */

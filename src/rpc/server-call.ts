@@ -48,8 +48,8 @@ export class ServerCall implements CallContext {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      if (this.raw.cancelled) this.abort(this.#whyLeft());
-      else (this.raw as EventEmitter).once("cancelled", () => this.abort(this.#whyLeft()));
+      if (this.raw.cancelled) this.#leave();
+      else (this.raw as EventEmitter).once("cancelled", () => this.#leave());
       if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
     }
     return this.#controller.signal;
@@ -70,7 +70,7 @@ export class ServerCall implements CallContext {
     return this.#controller === undefined ? undefined : this.#abortReason;
   }
 
-  /** Aborts the signal; does nothing once the call is answered, when grpc-js says `cancelled` of every call. */
+  /** Aborts the signal; does nothing once the call is answered. */
   abort(reason: StatusError): void {
     if (this.#answered || this.#abortReason !== undefined) return;
     this.#abortReason = reason;
@@ -103,6 +103,11 @@ export class ServerCall implements CallContext {
     const status = { code, details: message, metadata };
     if (this.#callback !== undefined) this.#callback(status);
     else this.raw.emit("error", status);
+  }
+
+  /** grpc-js says `cancelled` of every call, also of one that was answered: no error is made for those. */
+  #leave(): void {
+    if (!this.#answered) this.abort(this.#whyLeft());
   }
 
   #whyLeft(): StatusError {

@@ -131,6 +131,11 @@ export class Mirror {
     await this.#until(reached, signal);
   }
 
+  /** Waits until this copy has the revision that a commit gave. Fails as `catchUp` does. */
+  async reach(revision: number, signal?: AbortSignal): Promise<void> {
+    if (this.revision < revision) await this.#until(() => this.revision >= revision, signal);
+  }
+
   async #revisionOfStore(): Promise<number> {
     try {
       const revision = await this.#store.revision();
