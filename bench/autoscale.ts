@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type LoadSample, loadOfArrivals } from "../src/cli/load-trace.ts";
 import { parseTrace } from "../src/cli/trace-file.ts";
-import { type AutoscalingConfig, decide, firstAutoscaleState } from "../src/core/autoscale.ts";
+import { type AutoscalingConfig, decide, defaultAutoscaling, firstAutoscaleState } from "../src/core/autoscale.ts";
 import { autoscaler, type SimulateOptions, type Simulation, simulate, tickMs } from "../src/core/simulate-autoscaling.ts";
 import { SeededRandom } from "../test/sim/seeded-random.ts";
 import { rayServe, rayServeDefaults } from "./ray-serve-rule.ts";
@@ -12,20 +12,7 @@ import { figure, present, quick, type Section } from "./section.ts";
 import { median, quantile } from "./statistics.ts";
 
 const bounds = { minReplicas: 1, maxReplicas: 100, targetOngoingRequests: 10 } as const;
-/** The defaults of the API. */
-const config: AutoscalingConfig = {
-  ...bounds,
-  upscaleDelayMs: 30_000,
-  downscaleDelayMs: 600_000,
-  downscaleToZeroDelayMs: 600_000,
-  upscalingFactor: 1,
-  downscalingFactor: 1,
-  lookBackPeriodMs: 30_000,
-  metricsIntervalMs: 1_000,
-  aggregation: "MEAN",
-  burst: { windowMs: 6_000, threshold: 2, disabled: false },
-  schedules: [],
-};
+const config: AutoscalingConfig = { ...defaultAutoscaling, ...bounds };
 
 type Rule = "Drover" | "Ray Serve";
 

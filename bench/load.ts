@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { ReplicaService } from "../gen/drover/v1/replica_service_pb.ts";
-import type { AutoscalingConfig } from "../src/core/autoscale.ts";
+import { type AutoscalingConfig, defaultAutoscaling } from "../src/core/autoscale.ts";
 import { firstRecord } from "../src/core/change.ts";
 import { silentLog } from "../src/log/log.ts";
 import { AutoscaleLoop } from "../src/loops/autoscale-loop.ts";
@@ -24,21 +24,7 @@ const streamsPerChannel = 100;
 const settleMs = quick ? 1_000 : 5_000;
 const measuredMs = quick ? 2_000 : 20_000;
 
-const config: AutoscalingConfig = {
-  minReplicas: replicasEach,
-  maxReplicas: 100,
-  targetOngoingRequests: 10,
-  upscaleDelayMs: 30_000,
-  downscaleDelayMs: 600_000,
-  downscaleToZeroDelayMs: 600_000,
-  upscalingFactor: 1,
-  downscalingFactor: 1,
-  lookBackPeriodMs: 30_000,
-  metricsIntervalMs: 1_000,
-  aggregation: "MEAN",
-  burst: { windowMs: 6_000, threshold: 2, disabled: false },
-  schedules: [],
-};
+const config: AutoscalingConfig = { ...defaultAutoscaling, minReplicas: replicasEach, maxReplicas: 100, targetOngoingRequests: 10 };
 
 async function looks(): Promise<Section> {
   const cluster = await SimulatedCluster.open();

@@ -2,32 +2,33 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Duration, durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { validateDetailed } from "node-cron";
 import { Aggregation, type AutoscalingConfigSchema, type AutoscalingConfig as Message } from "../../gen/drover/v1/deployment_pb.ts";
-import type { AutoscalingConfig } from "../core/autoscale.ts";
+import { type AutoscalingConfig, defaultAutoscaling } from "../core/autoscale.ts";
 import type { FieldViolation } from "../core/errors.ts";
 
 const msOf = (duration: Duration | undefined, unsetMs: number): number => (duration === undefined ? unsetMs : durationMs(duration));
 
 /** The config with every default filled in. */
 export function autoscalingFromMessage(message: Message): AutoscalingConfig {
-  const downscaleDelayMs = msOf(message.downscaleDelay, 600_000);
+  const unset = defaultAutoscaling;
+  const downscaleDelayMs = msOf(message.downscaleDelay, unset.downscaleDelayMs);
   const aggregations = { [Aggregation.MAX]: "MAX", [Aggregation.MIN]: "MIN" } as const;
   return {
-    minReplicas: message.minReplicas ?? 1,
-    maxReplicas: message.maxReplicas ?? 1,
+    minReplicas: message.minReplicas ?? unset.minReplicas,
+    maxReplicas: message.maxReplicas ?? unset.maxReplicas,
     ...(message.initialReplicas === undefined ? {} : { initialReplicas: message.initialReplicas }),
-    targetOngoingRequests: message.targetOngoingRequests ?? 2,
-    upscaleDelayMs: msOf(message.upscaleDelay, 30_000),
+    targetOngoingRequests: message.targetOngoingRequests ?? unset.targetOngoingRequests,
+    upscaleDelayMs: msOf(message.upscaleDelay, unset.upscaleDelayMs),
     downscaleDelayMs,
     downscaleToZeroDelayMs: msOf(message.downscaleToZeroDelay, downscaleDelayMs),
-    upscalingFactor: message.upscalingFactor ?? 1,
-    downscalingFactor: message.downscalingFactor ?? 1,
-    lookBackPeriodMs: msOf(message.lookBackPeriod, 30_000),
-    metricsIntervalMs: msOf(message.metricsInterval, 1_000),
-    aggregation: (aggregations as Readonly<Record<number, "MAX" | "MIN">>)[message.aggregation] ?? "MEAN",
+    upscalingFactor: message.upscalingFactor ?? unset.upscalingFactor,
+    downscalingFactor: message.downscalingFactor ?? unset.downscalingFactor,
+    lookBackPeriodMs: msOf(message.lookBackPeriod, unset.lookBackPeriodMs),
+    metricsIntervalMs: msOf(message.metricsInterval, unset.metricsIntervalMs),
+    aggregation: (aggregations as Readonly<Record<number, "MAX" | "MIN">>)[message.aggregation] ?? unset.aggregation,
     burst: {
-      windowMs: msOf(message.burst?.window, 6_000),
-      threshold: message.burst?.threshold ?? 2,
-      disabled: message.burst?.disabled ?? false,
+      windowMs: msOf(message.burst?.window, unset.burst.windowMs),
+      threshold: message.burst?.threshold ?? unset.burst.threshold,
+      disabled: message.burst?.disabled ?? unset.burst.disabled,
     },
     schedules: message.schedules.map(({ cron, timeZone, minReplicas, duration }) => ({
       cron,

@@ -21,6 +21,23 @@ export interface AutoscalingConfig {
   readonly schedules: readonly ScheduledMinimum[];
 }
 
+/** Where nothing else is said. */
+export const defaultAutoscaling: AutoscalingConfig = {
+  minReplicas: 1,
+  maxReplicas: 1,
+  targetOngoingRequests: 2,
+  upscaleDelayMs: 30_000,
+  downscaleDelayMs: 600_000,
+  downscaleToZeroDelayMs: 600_000,
+  upscalingFactor: 1,
+  downscalingFactor: 1,
+  lookBackPeriodMs: 30_000,
+  metricsIntervalMs: 1_000,
+  aggregation: "MEAN",
+  burst: { windowMs: 6_000, threshold: 2, disabled: false },
+  schedules: [],
+};
+
 /** A minimum that holds for a while, again and again. */
 export interface ScheduledMinimum {
   readonly cron: string;

@@ -3,7 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { type Decision, DecisionSchema, DecisionSource } from "../../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
-import { decide, firstAutoscaleState } from "../../src/core/autoscale.ts";
+import { decide, defaultAutoscaling, firstAutoscaleState } from "../../src/core/autoscale.ts";
 import { refusal } from "../../src/core/errors.ts";
 import { type ControllerHandlers, deploymentOf, nowMs, serve } from "./harness.ts";
 
@@ -70,18 +70,7 @@ test("explain says how a deployment is, then each decision with its rules and wh
 });
 
 test("what the autoscaler decided is told by each rule's value, the one that bound in colour", async () => {
-  const config = {
-    ...{
-      minReplicas: 1,
-      maxReplicas: 5,
-      targetOngoingRequests: 10,
-      upscalingFactor: 1,
-      downscalingFactor: 1,
-      aggregation: "MEAN" as const,
-    },
-    ...{ upscaleDelayMs: 30_000, downscaleDelayMs: 600_000, downscaleToZeroDelayMs: 600_000, lookBackPeriodMs: 30_000 },
-    ...{ metricsIntervalMs: 1_000, burst: { windowMs: 6_000, threshold: 2, disabled: false }, schedules: [] },
-  };
+  const config = { ...defaultAutoscaling, maxReplicas: 5, targetOngoingRequests: 10 };
   const seen = { ongoing: 60, queued: 20, running: 2, target: 2, scheduledMin: 0, startupMs: 0 };
   const { state } = decide(config, seen, firstAutoscaleState(config, nowMs - 7_000), nowMs - 7_000);
   const { verdict } = decide(config, seen, state, nowMs).decision;

@@ -1,21 +1,7 @@
 import { expect, test } from "vitest";
-import { type AutoscalingConfig, decide, firstAutoscaleState } from "../../src/core/autoscale.ts";
+import { decide, defaultAutoscaling, firstAutoscaleState } from "../../src/core/autoscale.ts";
 
-const config: AutoscalingConfig = {
-  minReplicas: 0,
-  maxReplicas: 100,
-  targetOngoingRequests: 2,
-  upscaleDelayMs: 30_000,
-  downscaleDelayMs: 600_000,
-  downscaleToZeroDelayMs: 600_000,
-  upscalingFactor: 1,
-  downscalingFactor: 1,
-  lookBackPeriodMs: 30_000,
-  metricsIntervalMs: 1_000,
-  aggregation: "MEAN",
-  burst: { windowMs: 6_000, threshold: 2, disabled: false },
-  schedules: [],
-};
+const config = { ...defaultAutoscaling, minReplicas: 0, maxReplicas: 100 };
 
 test("what was asked for from zero is not taken away at the next look", () => {
   let state = firstAutoscaleState(config, 0);

@@ -1,24 +1,10 @@
 // The autoscaler over traces, with replicas that take a while to start.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { AutoscalingConfig } from "../../src/core/autoscale.ts";
+import { type AutoscalingConfig, defaultAutoscaling } from "../../src/core/autoscale.ts";
 import { autoscaler, type LoadSample, type Scaler, simulate } from "../../src/core/simulate-autoscaling.ts";
 
-const config: AutoscalingConfig = {
-  minReplicas: 1,
-  maxReplicas: 100,
-  targetOngoingRequests: 10,
-  upscaleDelayMs: 30_000,
-  downscaleDelayMs: 600_000,
-  downscaleToZeroDelayMs: 600_000,
-  upscalingFactor: 1,
-  downscalingFactor: 1,
-  lookBackPeriodMs: 30_000,
-  metricsIntervalMs: 1_000,
-  aggregation: "MEAN",
-  burst: { windowMs: 6_000, threshold: 2, disabled: false },
-  schedules: [],
-};
+const config: AutoscalingConfig = { ...defaultAutoscaling, maxReplicas: 100, targetOngoingRequests: 10 };
 
 const run = (
   settings: AutoscalingConfig,
