@@ -13,6 +13,7 @@ import { ConfigChanges } from "../src/loops/config-changes.ts";
 import { LeaseKeeper } from "../src/loops/lease-keeper.ts";
 import { ReconcileLoop } from "../src/loops/reconcile-loop.ts";
 import { ReplicaLinks } from "../src/loops/replica-links.ts";
+import { openSchedules } from "../src/loops/schedules.ts";
 import { Channel } from "../src/rpc/channel.ts";
 import { jsonToValue } from "../src/rpc/json-value.ts";
 import { RpcServer } from "../src/rpc/server.ts";
@@ -114,6 +115,7 @@ async function openController(
     observed,
     capacity: () => engine.capacity(),
     logs: () => engine.logs(),
+    openSchedules,
     clock,
     random,
   });

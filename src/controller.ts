@@ -24,7 +24,7 @@ import { LeaseKeeper } from "./loops/lease-keeper.ts";
 import { ReconcileLoop } from "./loops/reconcile-loop.ts";
 import { ReplicaLinks } from "./loops/replica-links.ts";
 import { RouteTable } from "./loops/route-table.ts";
-import { scheduledMinimum } from "./loops/schedules.ts";
+import { openSchedules } from "./loops/schedules.ts";
 import { stopReplicas } from "./loops/stop-replicas.ts";
 import { HealthService } from "./rpc/health.ts";
 import { descriptorsOf, reflection } from "./rpc/reflection.ts";
@@ -147,7 +147,7 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
     epoch: () => lease.epoch,
     queued: (name) => gateway.queued(name),
     gatewayOngoing: (id) => gateway.ongoing(id),
-    scheduledMinimum,
+    scheduledMinimum: openSchedules(),
     clock,
     log: loopLog,
   });
@@ -207,6 +207,7 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
     observed,
     capacity: () => engine.capacity(),
     logs: (id, options, stop) => engine.logs(id, options, stop),
+    openSchedules,
     clock,
     random,
   });

@@ -1,5 +1,6 @@
 import type { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { Clock, Random } from "../clock/clock.ts";
+import type { ScheduledMinimum } from "../core/autoscale.ts";
 import type { Capacity } from "../core/resources.ts";
 import type { ServiceHandlers } from "../rpc/service.ts";
 import type { Mirror } from "../store/mirror.ts";
@@ -20,6 +21,8 @@ export interface ControllerServiceOptions {
     options: { readonly tailLines: number; readonly follow: boolean },
     signal: AbortSignal,
   ) => AsyncIterable<LogLine>;
+  /** Gives what reads the highest minimum of schedules at times that go on. */
+  readonly openSchedules: () => (schedules: readonly ScheduledMinimum[], nowMs: number) => number;
   readonly clock: Clock;
   readonly random: Random;
 }

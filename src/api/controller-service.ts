@@ -49,7 +49,7 @@ function handlersOf(parts: ControllerParts): ServiceHandlers<typeof ControllerSe
     ...reconfigureHandlers(parts),
     ...decisionHandlers(parts),
     ...replicaHandlers(parts),
-    ...simulateHandlers(),
+    ...simulateHandlers(parts),
     ...clusterHandlers(parts),
   };
 }

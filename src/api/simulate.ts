@@ -1,19 +1,21 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { SimulateAutoscalingRequest, SimulateAutoscalingResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
-import type { FieldViolation } from "../core/errors.ts";
-import { autoscaler, simulate } from "../core/simulate-autoscaling.ts";
-import type { Handlers } from "./controller-parts.ts";
+import { type FieldViolation, refusal } from "../core/errors.ts";
+import { autoscaler, simulating } from "../core/simulate-autoscaling.ts";
+import type { ControllerParts, Handlers } from "./controller-parts.ts";
 import { autoscalingFromMessage, scheduleViolations } from "./convert-autoscaling.ts";
 
-/** The longest trace: it is run second by second, and nothing else meanwhile. */
+/** The longest trace: it is run second by second. */
 const traceMaxMs = 2 * 86_400_000;
 /** Points told at the most. */
 const pointsMax = 100_000;
+/** Seconds of a trace run in one go: some 10 ms, in which nothing else is done. */
+const ticksAtOnce = 500;
 
 /** The autoscaler over a trace. */
-export function simulateHandlers(): Handlers<"simulateAutoscaling"> {
-  return { simulateAutoscaling: async (request) => simulated(request) };
+export function simulateHandlers(parts: ControllerParts): Handlers<"simulateAutoscaling"> {
+  return { simulateAutoscaling: (request, { signal }) => simulated(parts, request, AbortSignal.any([signal, parts.closing])) };
 }
 
 export function simulateViolations({ autoscalingConfig, samples }: SimulateAutoscalingRequest): readonly FieldViolation[] {
@@ -27,7 +29,11 @@ export function simulateViolations({ autoscalingConfig, samples }: SimulateAutos
   ];
 }
 
-function simulated(request: SimulateAutoscalingRequest): MessageInitShape<typeof SimulateAutoscalingResponseSchema> {
+async function simulated(
+  { clock, openSchedules }: ControllerParts,
+  request: SimulateAutoscalingRequest,
+  signal: AbortSignal,
+): Promise<MessageInitShape<typeof SimulateAutoscalingResponseSchema>> {
   if (request.autoscalingConfig === undefined) throw new Error("validation lets no request without a config through");
   const config = autoscalingFromMessage(request.autoscalingConfig);
   const startupMs = request.startupDelay === undefined ? 0 : durationMs(request.startupDelay);
@@ -35,9 +41,16 @@ function simulated(request: SimulateAutoscalingRequest): MessageInitShape<typeof
     timeMs: time === undefined ? 0 : timestampMs(time),
     load: totalRequests,
   }));
-  const { minReplicas, initialReplicas: initial = minReplicas, targetOngoingRequests } = config;
-  const scaler = autoscaler(config, startupMs, samples[0]?.timeMs ?? 0);
-  const { points, replicaMs, shortMs, changes } = simulate(scaler, samples, { startupMs, initial, targetOngoingRequests });
+  const { minReplicas, initialReplicas: initial = minReplicas, targetOngoingRequests, schedules } = config;
+  const scheduledMin = openSchedules();
+  const scaler = autoscaler(config, startupMs, samples[0]?.timeMs ?? 0, (nowMs) => scheduledMin(schedules, nowMs));
+  const run = simulating(scaler, samples, { startupMs, initial, targetOngoingRequests });
+  let tick = run.next();
+  for (let ticks = 1; !tick.done; tick = run.next(), ticks++) {
+    if (ticks % ticksAtOnce === 0) await clock.sleep(0, signal);
+    if (signal.aborted) throw refusal("CANCELLED", "the caller left, or the controller stops");
+  }
+  const { points, replicaMs, shortMs, changes } = tick.value;
   return {
     points: points
       .slice(0, pointsMax)

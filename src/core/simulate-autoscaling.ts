@@ -36,11 +36,16 @@ export type Scaler = (seen: { readonly load: number; readonly running: number; r
 
 export const tickMs = 1_000;
 
-/** The autoscaler's rule, as `simulate` asks for it. */
-export function autoscaler(config: AutoscalingConfig, startupMs: number, startMs: number): Scaler {
+/** The autoscaler's rule, as `simulate` asks for it; `scheduledMin` gives the highest minimum of its schedules at a time. */
+export function autoscaler(
+  config: AutoscalingConfig,
+  startupMs: number,
+  startMs: number,
+  scheduledMin: (nowMs: number) => number = () => 0,
+): Scaler {
   let state = firstAutoscaleState(config, startMs);
   return ({ load, running, target, nowMs }) => {
-    const seen = { ongoing: load, queued: 0, running, target, scheduledMin: 0, startupMs };
+    const seen = { ongoing: load, queued: 0, running, target, scheduledMin: scheduledMin(nowMs), startupMs };
     const next = decide(config, seen, state, nowMs);
     state = next.state;
     const { target: wanted, verdict } = next.decision;
@@ -61,6 +66,19 @@ export interface SimulateOptions {
 
 /** Runs a scaler over a trace, tick by tick. Replicas cost from the moment they are wanted; of those to stop, the ones that still start go first, and at once. */
 export function simulate(scaler: Scaler, samples: readonly LoadSample[], options: SimulateOptions): Simulation {
+  const ticks = simulating(scaler, samples, options);
+  for (;;) {
+    const tick = ticks.next();
+    if (tick.done) return tick.value;
+  }
+}
+
+/** `simulate`, a tick at a time, so that a long trace need not be run in one go. */
+export function* simulating(
+  scaler: Scaler,
+  samples: readonly LoadSample[],
+  options: SimulateOptions,
+): Generator<undefined, Simulation, undefined> {
   const points: SimulatedPoint[] = [];
   const startMs = samples[0]?.timeMs ?? 0;
   const endMs = options.endMs ?? samples.at(-1)?.timeMs ?? startMs;
@@ -92,6 +110,7 @@ export function simulate(scaler: Scaler, samples: readonly LoadSample[], options
     if (sampled || wanted !== target || running !== told) points.push({ timeMs: nowMs, desired: wanted, running, load, why });
     told = running;
     if (nowMs >= endMs) return { points, replicaMs, shortMs, changes, turns };
+    yield;
   }
 }
 

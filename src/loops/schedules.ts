@@ -4,11 +4,6 @@ import type { ScheduledMinimum } from "../core/autoscale.ts";
 const minuteMs = 60_000;
 const secondMs = 1_000;
 
-/** The highest minimum of the schedules that hold now: of those that began within their duration. 0: none does. */
-export function scheduledMinimum(schedules: readonly ScheduledMinimum[], nowMs: number): number {
-  return Math.max(0, ...schedules.filter((schedule) => holds(schedule, nowMs)).map(({ minReplicas }) => minReplicas));
-}
-
 /** When a schedule last began, as far as it was looked for. */
 interface Looked {
   /** Minus infinity: not within its duration. */
@@ -17,19 +12,33 @@ interface Looked {
 }
 
 const lookedMax = 10_000;
-/** By cron, time zone and duration, so that only the time since the last look is looked through. */
-const looked = new Map<string, Looked>();
 
-function holds({ cron, timeZone, durationMs }: ScheduledMinimum, nowMs: number): boolean {
-  const key = JSON.stringify([cron, timeZone, durationMs]);
-  const known = looked.get(key);
-  const before = known !== undefined && known.untilMs <= nowMs ? known : undefined;
-  const fromMs = Math.max(nowMs - durationMs, before?.untilMs ?? Number.NEGATIVE_INFINITY);
-  const beganMs = beganAfter(cron, timeZone, fromMs, nowMs) ?? before?.beganMs ?? Number.NEGATIVE_INFINITY;
-  if (looked.size >= lookedMax) looked.clear();
-  looked.set(key, { beganMs, untilMs: nowMs });
-  return beganMs > nowMs - durationMs;
+/** The highest minimum of schedules at a time. */
+export type ReadSchedules = (schedules: readonly ScheduledMinimum[], nowMs: number) => number;
+
+/** Reads schedules at times that go on: only the time since the last look is looked through. */
+export function openSchedules(): ReadSchedules {
+  /** By cron, time zone and duration. */
+  const looked = new Map<string, Looked>();
+  const holds = ({ cron, timeZone, durationMs }: ScheduledMinimum, nowMs: number): boolean => {
+    const key = `${durationMs} ${timeZone} ${cron}`;
+    const known = looked.get(key);
+    const before = known !== undefined && known.untilMs <= nowMs ? known : undefined;
+    // Whatever the expression, nothing begins within a second; and of five fields nothing within a minute.
+    const stepMs = hasSeconds(cron) ? secondMs : minuteMs;
+    if (before !== undefined && Math.floor(before.untilMs / stepMs) === Math.floor(nowMs / stepMs))
+      return before.beganMs > nowMs - durationMs;
+    const fromMs = Math.max(nowMs - durationMs, before?.untilMs ?? Number.NEGATIVE_INFINITY);
+    const beganMs = beganAfter(cron, timeZone, fromMs, nowMs) ?? before?.beganMs ?? Number.NEGATIVE_INFINITY;
+    if (looked.size >= lookedMax) looked.clear();
+    looked.set(key, { beganMs, untilMs: nowMs });
+    return beganMs > nowMs - durationMs;
+  };
+  // The highest of those that began within their duration. 0: none did.
+  return (schedules, nowMs) => Math.max(0, ...schedules.filter((schedule) => holds(schedule, nowMs)).map(({ minReplicas }) => minReplicas));
 }
+
+const hasSeconds = (cron: string): boolean => cron.trim().split(/\s+/).length > 5;
 
 /** The last time after `fromMs`, and up to `nowMs`, at which the expression matches. */
 function beganAfter(cron: string, timeZone: string, fromMs: number, nowMs: number): number | undefined {

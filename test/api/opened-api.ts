@@ -6,6 +6,7 @@ import { ControllerApi } from "../../src/api/controller-service.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
 import type { DeploymentRecord, ProgressRecord } from "../../src/core/deployment.ts";
 import { silentLog } from "../../src/log/log.ts";
+import { openSchedules } from "../../src/loops/schedules.ts";
 import { Channel } from "../../src/rpc/channel.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import type { Client } from "../../src/rpc/service.ts";
@@ -34,7 +35,7 @@ export async function openApi(): Promise<OpenedApi> {
   const logs = async function* (replicaId: string) {
     yield { replicaId, stream: "stdout" as const, line: `${replicaId} speaks` };
   };
-  const api = new ControllerApi({ store, mirror, observed, capacity, logs, clock: realClock, random: realRandom });
+  const api = new ControllerApi({ store, mirror, observed, capacity, logs, openSchedules, clock: realClock, random: realRandom });
   const server = new RpcServer({ implementations: [api.implementation], log: silentLog, clock: realClock });
   const channel = new Channel(await server.listen(`unix:${join(folder, "s")}`));
   return {

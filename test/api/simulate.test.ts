@@ -181,6 +181,19 @@ describe("a simulation", () => {
     expect(await first({ minReplicas: 2, maxReplicas: 9 })).toBe(2);
   });
 
+  test("holds the minimum of its schedules while they hold", async () => {
+    // The trace begins at midnight of 1 January 1970, UTC.
+    const nights = { cron: "5 0 * * *", timeZone: "", minReplicas: 4, duration: seconds(120) };
+    const { points } = await controller().simulateAutoscaling({
+      autoscalingConfig: { maxReplicas: 9, downscaleDelay: seconds(60), schedules: [nights] },
+      samples: [sampleAt(0, 1), sampleAt(900, 1)],
+    });
+    const changed = points.filter(({ why }) => why !== "").map(({ time, desired }) => [time ? timestampMs(time) / 1_000 : 0, desired]);
+    expect(changed[0]).toEqual([300, 4]);
+    expect(changed.at(-1)?.[1]).toBe(1);
+    expect(changed.at(-1)?.[0]).toBeGreaterThanOrEqual(420);
+  });
+
   test.each([
     ["times that run backwards", [sampleAt(0, 1), sampleAt(5, 1), sampleAt(4, 1)], "samples[2].time", "later"],
     ["two samples of one time", [sampleAt(0, 1), sampleAt(0, 1)], "samples[1].time", "later"],

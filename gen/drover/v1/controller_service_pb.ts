@@ -2017,7 +2017,7 @@ export const ControllerService: GenService<{
   },
   /**
    * Runs the autoscaler over a trace of load of at most 2 days, in simulated time,
-   * and tells what it would do. Its `schedules` are not looked at.
+   * and tells what it would do.
    *
    * @generated from rpc drover.v1.ControllerService.SimulateAutoscaling
    */
