@@ -54,7 +54,7 @@ export async function untilOver(
   });
   const now = change();
   if (now?.id === id && isOver(now)) return now;
-  if (signal.aborted) throw refusal("CANCELLED", "the caller left; the change of config goes on");
+  if (signal.aborted && !closing.aborted) throw refusal("CANCELLED", "the caller left; the change of config goes on");
   throw refusal("NO_REPLICA", `the change of config of deployment "${name}" is not over: look at it again (\`drover configs ${name}\`)`, {
     retryAfterMs: 1_000,
   });

@@ -15,9 +15,8 @@ import { changing, effectOf, firstRecord, nextRecord, scaled } from "../core/cha
 import type { ConfigChangeRecord } from "../core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
 import { type FieldViolation, refusal } from "../core/errors.ts";
-import type { CallContext } from "../rpc/service.ts";
 import { configWrites } from "../store/config-writes.ts";
-import { authorOf } from "./author.ts";
+import { type Caller, forCaller } from "./caller.ts";
 import { changeable, changeExisting, notFound, oneAfterTheOther } from "./changeable.ts";
 import { changesToMessage } from "./changes.ts";
 import { beginWrite, expectAccepted, replicasToMessage, untilOver } from "./config-changes.ts";
@@ -42,8 +41,8 @@ const uidLength = 20;
 /** Writes of what should run. */
 export function deployHandlers(parts: ControllerParts): Handlers<"deploy" | "apply" | "scale" | "deleteDeployment"> {
   return {
-    deploy: (request, context) => deploy(parts, request, context),
-    apply: (request, context) => apply(parts, request, context),
+    deploy: (request, context) => forCaller(parts, context, request.requestId, (caller) => deploy(parts, request, caller)),
+    apply: (request, context) => forCaller(parts, context, request.requestId, (caller) => apply(parts, request, caller)),
     scale: (request) => scale(parts, request),
     deleteDeployment: (request) => remove(parts, request),
   };
@@ -77,23 +76,19 @@ type Outcome = MessageInitShape<typeof ApplyResponseSchema> & { readonly results
 async function deploy(
   parts: ControllerParts,
   request: DeployRequest,
-  context: CallContext,
+  caller: Caller,
 ): Promise<MessageInitShape<typeof DeployResponseSchema>> {
   if (request.spec === undefined) throw new Error("validation lets no request without a spec through");
   const { expectedGeneration } = request;
   const wish = { specs: [specFromMessage(request.spec)], prune: false, expectedGeneration };
   const [input, output] = [DeployRequestSchema, DeployResponseSchema];
-  return fulfil(parts, wish, { input, output, request, context, answer: ({ results: [result = {}] }) => result });
+  return fulfil(parts, wish, { input, output, request, caller, answer: ({ results: [result = {}] }) => result });
 }
 
-async function apply(
-  parts: ControllerParts,
-  request: ApplyRequest,
-  context: CallContext,
-): Promise<MessageInitShape<typeof ApplyResponseSchema>> {
+async function apply(parts: ControllerParts, request: ApplyRequest, caller: Caller): Promise<MessageInitShape<typeof ApplyResponseSchema>> {
   const wish = { specs: request.specs.map(specFromMessage), prune: request.prune };
   const [input, output] = [ApplyRequestSchema, ApplyResponseSchema];
-  return fulfil(parts, wish, { input, output, request, context, answer: (outcome) => outcome });
+  return fulfil(parts, wish, { input, output, request, caller, answer: (outcome) => outcome });
 }
 
 /** The call that a wish came with. */
@@ -101,7 +96,7 @@ interface Call<I extends DescMessage, O extends DescMessage> {
   readonly input: I;
   readonly output: O;
   readonly request: MessageShape<I> & { readonly requestId: string; readonly validateOnly: boolean };
-  readonly context: CallContext;
+  readonly caller: Caller;
   readonly answer: (outcome: Outcome) => MessageInitShape<O>;
 }
 
@@ -109,7 +104,7 @@ interface Call<I extends DescMessage, O extends DescMessage> {
 async function fulfil<I extends DescMessage, O extends DescMessage>(
   parts: ControllerParts,
   wish: Wish,
-  { input, output, request, context, answer }: Call<I, O>,
+  { input, output, request, caller, answer }: Call<I, O>,
 ): Promise<MessageInitShape<O>> {
   const { store } = parts;
   const { requestId, validateOnly } = request;
@@ -121,17 +116,17 @@ async function fulfil<I extends DescMessage, O extends DescMessage>(
     const saved = await store.commit([], { request: { ...request, answer: text(told) } });
     return saved.kind === "replayed" ? (answerOf(output, saved.answer) as MessageInitShape<O>) : told;
   };
-  const earlier = kept && (await begunBefore(parts, wish, kept, context));
+  const earlier = kept && (await begunBefore(parts, wish, kept, caller));
   if (kept !== undefined && earlier !== undefined) return save(kept, answerTo(earlier.changed, earlier.ends));
   // Of several, each config is asked for before anything is written: all or none.
-  if (wish.specs.length > 1) await makeChanges(parts, wish, context, { dryRun: true });
+  if (wish.specs.length > 1) await makeChanges(parts, wish, caller, { dryRun: true });
   const result = await oneAfterTheOther(parts, () => {
     // What is not known before the replicas have answered is kept afterwards.
     const known = (changed: readonly Changed[]) => (changed.some(begins) ? undefined : text(answerTo(changed)));
-    return begin(parts, wish, context, { dryRun: false, ...(kept && { request: { ...kept, answer: known } }) });
+    return begin(parts, wish, caller, { dryRun: false, ...(kept && { request: { ...kept, answer: known } }) });
   });
   if (result.kind === "replayed") return answerOf(output, result.answer) as MessageInitShape<O>;
-  const ends = await endsOf(parts, result.changed, context);
+  const ends = await endsOf(parts, result.changed, caller);
   const told = answerTo(result.changed, ends);
   return kept === undefined || ends.size === 0 ? told : save(kept, told);
 }
@@ -146,12 +141,11 @@ interface Beginning {
 }
 
 /** Writes what is wanted; where that is another config for running replicas, that its change begins. */
-function begin(parts: ControllerParts, wish: Wish, context: CallContext, { dryRun, request }: Beginning) {
+function begin(parts: ControllerParts, wish: Wish, { author }: Caller, { dryRun, request }: Beginning) {
   const { store, mirror } = parts;
   const id = parts.random.id(uidLength);
   const specs = new Map(wish.specs.map((spec) => [spec.name, spec]));
   const { names, change } = changesOf(parts, wish, id);
-  const author = authorOf(context);
   return mutateAll(store, {
     names,
     change: (before, name) => {
@@ -171,13 +165,13 @@ function begin(parts: ControllerParts, wish: Wish, context: CallContext, { dryRu
   });
 }
 
-async function makeChanges(parts: ControllerParts, wish: Wish, context: CallContext, beginning: Beginning): Promise<void> {
-  const result = await oneAfterTheOther(parts, () => begin(parts, wish, context, beginning));
-  if (result.kind === "done") await endsOf(parts, result.changed, context);
+async function makeChanges(parts: ControllerParts, wish: Wish, caller: Caller, beginning: Beginning): Promise<void> {
+  const result = await oneAfterTheOther(parts, () => begin(parts, wish, caller, beginning));
+  if (result.kind === "done") await endsOf(parts, result.changed, caller);
 }
 
 /** Waits until the changes that have begun are over. Throws what the first that was refused was refused for. */
-async function endsOf(parts: ControllerParts, changed: readonly Changed[], { signal }: CallContext): Promise<Ends> {
+async function endsOf(parts: ControllerParts, changed: readonly Changed[], { signal }: Caller): Promise<Ends> {
   const begun = changed.filter(begins);
   const ends = await Promise.all(begun.map(({ name, after }) => untilOver(parts, name, after?.changing ?? "", signal)));
   return new Map(ends.map((change) => [change.deployment, expectAccepted(change)]));
@@ -188,7 +182,7 @@ async function begunBefore(
   parts: ControllerParts,
   { specs }: Wish,
   { id, fingerprint }: { readonly id: string; readonly fingerprint: string },
-  { signal }: CallContext,
+  { signal }: Caller,
 ): Promise<{ readonly changed: readonly Changed[]; readonly ends: Ends } | undefined> {
   const { mirror } = parts;
   await mirror.catchUp();

@@ -10,9 +10,8 @@ import { changing, sameConfig } from "../core/change.ts";
 import type { ConfigChangeRecord, ConfigRecord } from "../core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
 import { type FieldViolation, refusal } from "../core/errors.ts";
-import type { CallContext } from "../rpc/service.ts";
 import type { Mirror } from "../store/mirror.ts";
-import { authorOf } from "./author.ts";
+import { type Caller, forCaller } from "./caller.ts";
 import { changeable, notFound, oneAfterTheOther } from "./changeable.ts";
 import { beginWrite, expectAccepted, replicasToMessage, untilOver } from "./config-changes.ts";
 import type { ControllerParts, Handlers } from "./controller-parts.ts";
@@ -27,7 +26,7 @@ type Answer = MessageInitShape<typeof ReconfigureResponseSchema>;
 export function reconfigureHandlers(parts: ControllerParts): Handlers<"reconfigure" | "listConfigs"> {
   const { mirror, view } = parts;
   return {
-    reconfigure: (request, context) => reconfigure(parts, request, context),
+    reconfigure: (request, context) => forCaller(parts, context, request.requestId, (caller) => reconfigure(parts, request, caller)),
     listConfigs: async ({ name }) => {
       await view.catchUp();
       const record = view.record(name);
@@ -46,11 +45,11 @@ export function reconfigureViolations({ userConfig }: ReconfigureRequest): reado
   return userConfigViolations(userConfig, "user_config");
 }
 
-async function reconfigure(parts: ControllerParts, request: ReconfigureRequest, context: CallContext): Promise<Answer> {
+async function reconfigure(parts: ControllerParts, request: ReconfigureRequest, { author, signal }: Caller): Promise<Answer> {
   const { store, mirror } = parts;
   const { name, requestId, validateOnly: dryRun } = request;
   const kept = requestId === "" ? undefined : { id: requestId, fingerprint: fingerprintOf(ReconfigureRequestSchema, request) };
-  const known = kept && (await answeredBefore(parts, name, kept, context));
+  const known = kept && (await answeredBefore(parts, name, kept, signal));
   if (known !== undefined) return known;
   const change = await oneAfterTheOther(parts, async () => {
     await mirror.catchUp();
@@ -58,7 +57,7 @@ async function reconfigure(parts: ControllerParts, request: ReconfigureRequest, 
     const spec = wantedSpec(parts, before, request);
     if (sameConfig(before.spec, spec)) return undefined;
     const id = parts.random.id(idLength);
-    const begin = { spec, dryRun, author: authorOf(context), ...(kept && { request: kept }) };
+    const begin = { spec, dryRun, author, ...(kept && { request: kept }) };
     await mutate(store, {
       name,
       change: (now) => {
@@ -68,7 +67,7 @@ async function reconfigure(parts: ControllerParts, request: ReconfigureRequest, 
       },
       beside: (after) => [beginWrite(parts, after, begin)],
     });
-    return untilOver(parts, name, id, context.signal);
+    return untilOver(parts, name, id, signal);
   });
   const answer = answerTo(parts, name, change && expectAccepted(change));
   if (kept === undefined) return answer;
@@ -83,7 +82,7 @@ async function answeredBefore(
   parts: ControllerParts,
   name: string,
   request: { readonly id: string; readonly fingerprint: string },
-  { signal }: CallContext,
+  signal: AbortSignal,
 ): Promise<Answer | undefined> {
   const recalled = await parts.store.recall(request.id, request.fingerprint);
   if (recalled?.kind === "replayed") return answerOf(ReconfigureResponseSchema, recalled.answer);

@@ -1,7 +1,7 @@
 import { acknowledged, paused, resumed, rolledBack } from "../core/change.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { configWrites } from "../store/config-writes.ts";
-import { authorOf } from "./author.ts";
+import { authorOf } from "./caller.ts";
 import { changeExisting } from "./changeable.ts";
 import type { ControllerParts, Handlers } from "./controller-parts.ts";
 import { changeTimeMs } from "./mutations.ts";

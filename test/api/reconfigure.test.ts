@@ -234,6 +234,22 @@ test("a request that is sent again while its change is in work waits for the sam
   expect(await inUse()).toMatchObject({ generation: 2, newestConfigGeneration: 2 });
 });
 
+test("one whose caller left gets its first answer when it is sent again, whatever was changed since", async () => {
+  await deployed();
+  await loop.run();
+  loop.hold();
+  const request = { name: "a", userConfig: red, requestId: "once" };
+  const left = new AbortController();
+  const first = controller().reconfigure(request, { signal: left.signal });
+  await inWork();
+  left.abort();
+  await expect(first).rejects.toMatchObject({ code: "CANCELLED" });
+  loop.release();
+  expect((await controller().reconfigure({ name: "a", userConfig: blue })).configGeneration).toBe(3n);
+  expect((await controller().reconfigure(request)).configGeneration).toBe(2n);
+  expect(await inUse()).toMatchObject({ generation: 3, config: { model: "blue" } });
+});
+
 test("one that is sent again, after the controller that had it stopped before the end, has that end as its answer", async () => {
   await deployed("a");
   await deployed("b");
