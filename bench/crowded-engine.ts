@@ -44,8 +44,8 @@ export class CrowdedEngine implements Engine {
   async start(assignment: Assignment): Promise<void> {
     const process = this.#processes[this.#replicas.length % this.#processes.length];
     process?.send(assignment);
-    const { argv, workingDir, envVars, initArgs, maxOngoingRequests, ...known } = assignment;
-    this.#replicas.push({ ...known, pid: process?.pid ?? 0, startedAtMs: 0, state: "alive", exit: "", terminatedAtMs: 0 });
+    const { argv, workingDir, envVars, requirements, initArgs, maxOngoingRequests, ...known } = assignment;
+    this.#replicas.push({ ...known, pid: process?.pid ?? 0, startedAtMs: 0, state: "alive", preparing: "", exit: "", terminatedAtMs: 0 });
   }
 
   async list(): Promise<readonly EngineReplica[]> {

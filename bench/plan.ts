@@ -41,7 +41,7 @@ function replicas(count: number, revision: number, state: ReplicaState): readonl
       sinceMs: nowMs - 30_000,
       readyAtMs: state === "STARTING" ? 0 : nowMs - 30_000,
     };
-    const process = { process: "alive", exit: "", errors: [], terminatedAtMs: 0 } as const;
+    const process = { process: "alive", preparing: "", exit: "", errors: [], terminatedAtMs: 0 } as const;
     const answer = state === "STARTING" ? "unknown" : "ready";
     return {
       replica,

@@ -12,7 +12,12 @@ try {
   cpSync("src", `${aside}/src`, { recursive: true, filter: (path) => !/\.\w+$/.test(path) || path.endsWith(".lua") });
   const entry = (path) => `${aside}/src/${path}.js`;
   const bundle = await rolldown({
-    input: { host: entry("replica/host"), index: entry("replica/index"), client: entry("client/index") },
+    input: {
+      host: entry("replica/host"),
+      index: entry("replica/index"),
+      client: entry("client/index"),
+      npm: entry("replica/npm-environment"),
+    },
     platform: "node",
     logLevel: "warn",
   });

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { ControllerService } from "../gen/drover/v1/controller_service_pb.ts";
 import { ExternalScaler } from "../gen/externalscaler/externalscaler_pb.ts";
 import { Health } from "../gen/health/v1/health_pb.ts";
@@ -97,6 +97,7 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   const capacity = await detectCapacity({
     ...(config.numCpus === undefined ? {} : { cpus: config.numCpus }),
     ...(config.numGpus === undefined ? {} : { gpus: config.numGpus }),
+    custom: config.custom,
   });
   const engine = await LocalEngine.open({
     dataDir: config.dataDir,
@@ -104,6 +105,11 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
     clock,
     log: log.child({ room: "engine" }),
     ambientEnv: process.env,
+    npmHook: pathToFileURL(join(dirname(hostPath), "npm.js")).href,
+    neededRequirements: () => {
+      const kept = [...mirror.deployments().keys()].flatMap((name) => mirror.revisionsOf(name));
+      return kept.map(({ value }) => value.spec.runtimeEnv);
+    },
   });
   closers.add(() => engine.close());
 

@@ -19,10 +19,16 @@ async function cluster({ store, mirror, capacity, view }: ControllerParts): Prom
   const { controllers, leader, epoch } = await store.controllers();
   const replicas = [...mirror.replicas().values()].map(({ value }) => value);
   const held = replicas.filter(({ state }) => holds(state));
-  const { cpuMilli, gpuCount, memoryBytes } = capacity();
+  const { gpuCount, memoryLimit = "memory_bytes is only counted", ...has } = capacity();
+  const names = [...new Set(held.map(({ deployment }) => deployment))].sort();
   return {
-    capacity: resourcesToMessage({ cpuMilli, gpuMilli: gpuCount * 1_000, memoryBytes }),
+    capacity: resourcesToMessage({ ...has, gpuMilli: gpuCount * 1_000 }),
     allocated: resourcesToMessage(allocated(held)),
+    deployments: names.map((deployment) => {
+      const own = held.filter((replica) => replica.deployment === deployment);
+      return { deployment, replicas: own.length, allocated: resourcesToMessage(allocated(own)) };
+    }),
+    memoryLimit,
     pending: replicas
       .filter(({ state }) => state === "PENDING")
       .sort((a, b) => a.createdAtMs - b.createdAtMs)

@@ -60,13 +60,19 @@ export function specFromMessage(message: DeploymentSpecMessage): DeploymentSpec 
     version: message.version,
     program: programFromMessage(message.program),
     initArgs: (jsonOf(message.initArgs) as JsonObject | undefined) ?? {},
-    runtimeEnv: { workingDir: runtimeEnv?.workingDir ?? "", envVars: { ...runtimeEnv?.envVars } },
+    runtimeEnv: {
+      workingDir: runtimeEnv?.workingDir ?? "",
+      envVars: { ...runtimeEnv?.envVars },
+      npm: runtimeEnv?.npm ?? [],
+      pip: runtimeEnv?.pip ?? [],
+    },
     numReplicas: message.numReplicas ?? 1,
     ...(message.autoscalingConfig && { autoscalingConfig: autoscalingFromMessage(message.autoscalingConfig) }),
     resources: {
       cpuMilli: milli(resources?.numCpus ?? 1),
       gpuMilli: milli(resources?.numGpus ?? 0),
       memoryBytes: Number(resources?.memoryBytes ?? 0n),
+      ...customOf(resources),
     },
     maxOngoingRequests: message.maxOngoingRequests ?? 5,
     maxQueuedRequests: message.maxQueuedRequests ?? -1,
@@ -82,6 +88,11 @@ export function specFromMessage(message: DeploymentSpecMessage): DeploymentSpec 
     labels: { ...message.labels },
     rollout: rolloutFromMessage(message.rollout),
   };
+}
+
+function customOf(resources: ResourcesMessage | undefined): Pick<Resources, "custom"> {
+  const amounts = Object.entries(resources?.custom ?? {});
+  return amounts.length === 0 ? {} : { custom: Object.fromEntries(amounts.map(([name, amount]) => [name, milli(amount)])) };
 }
 
 function rolloutFromMessage(message: RolloutMessage | undefined): RolloutPolicy {
@@ -200,7 +211,12 @@ export function specToMessage(spec: DeploymentSpec): MessageInitShape<typeof Dep
           : { case: "command", value: { argv: [...program.argv] } },
     },
     initArgs: spec.initArgs as Record<string, JsonValue>,
-    runtimeEnv: { workingDir: spec.runtimeEnv.workingDir, envVars: { ...spec.runtimeEnv.envVars } },
+    runtimeEnv: {
+      workingDir: spec.runtimeEnv.workingDir,
+      envVars: { ...spec.runtimeEnv.envVars },
+      npm: [...spec.runtimeEnv.npm],
+      pip: [...spec.runtimeEnv.pip],
+    },
     ...(spec.autoscalingConfig === undefined
       ? { numReplicas: spec.numReplicas }
       : { autoscalingConfig: autoscalingToMessage(spec.autoscalingConfig) }),
@@ -230,7 +246,12 @@ export function specToMessage(spec: DeploymentSpec): MessageInitShape<typeof Dep
 }
 
 export function resourcesToMessage(resources: Resources): MessageInitShape<typeof ResourcesSchema> & Partial<ResourcesMessage> {
-  return { numCpus: resources.cpuMilli / 1_000, numGpus: resources.gpuMilli / 1_000, memoryBytes: BigInt(resources.memoryBytes) };
+  return {
+    numCpus: resources.cpuMilli / 1_000,
+    numGpus: resources.gpuMilli / 1_000,
+    memoryBytes: BigInt(resources.memoryBytes),
+    custom: Object.fromEntries(Object.entries(resources.custom ?? {}).map(([name, amount]) => [name, amount / 1_000])),
+  };
 }
 
 const replicaStates: Readonly<Record<CoreReplicaState, ReplicaState>> = {

@@ -62,3 +62,6 @@ export function readAmount(text: string): number {
   if (!/^\d{1,9}(\.\d{1,9})?$/.test(text)) throw new InvalidArgumentError("Must be a number, 0 or more.");
   return Number(text);
 }
+
+/** Of an option that may be repeated: all its values. */
+export const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];

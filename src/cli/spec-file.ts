@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
-import { type DescMessage, fromJson } from "@bufbuild/protobuf";
+import { create, type DescMessage, fromJson } from "@bufbuild/protobuf";
 import { type Document, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from "yaml";
-import { type DeploymentSpec, DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { type DeploymentSpec, DeploymentSpecSchema, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import { CliError } from "./failure.ts";
 import { readFile, readStream, reasonOf } from "./input.ts";
 import type { CliIo } from "./io.ts";
@@ -90,7 +90,7 @@ export function resolvePaths(spec: DeploymentSpec, folder: string): void {
   const kind = spec.program?.kind;
   if (kind?.case === "module" && kind.value.path) kind.value.path = resolve(spec.runtimeEnv?.workingDir || folder, kind.value.path);
   if (kind?.case === "command" && !spec.runtimeEnv?.workingDir)
-    spec.runtimeEnv = { $typeName: "drover.v1.RuntimeEnv", envVars: {}, ...spec.runtimeEnv, workingDir: folder };
+    spec.runtimeEnv = Object.assign(spec.runtimeEnv ?? create(RuntimeEnvSchema), { workingDir: folder });
 }
 
 /** All of a file, or of standard input for `-`. */

@@ -14,6 +14,8 @@ export interface Flags {
   readonly keepReplicas?: boolean;
   readonly numCpus?: string;
   readonly numGpus?: string;
+  /** `NAME=AMOUNT` each. */
+  readonly resource?: readonly string[];
   readonly autoscaleCron?: string;
   readonly logLevel?: string;
 }
@@ -41,6 +43,8 @@ export interface Config {
   readonly numCpus: number | undefined;
   /** GPUs to give out; undefined: those of the machine. */
   readonly numGpus: number | undefined;
+  /** Resources of the operator's own, in thousandths by name. */
+  readonly custom: Readonly<Record<string, number>>;
   /** When the autoscaler looks: a cron expression with seconds. */
   readonly autoscaleCron: string;
   readonly logLevel: string;
@@ -57,6 +61,7 @@ interface Given {
 
 const numCpusMax = 10_000;
 const numGpusMax = 1_024;
+const customMax = 1_000_000;
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 
 /** Checks flags, then environment, then defaults, and gives the whole config or every problem at once. Relative paths start at `cwd`. */
@@ -93,6 +98,7 @@ export function readConfig(
     insecure,
     numCpus: readAmount(given("--num-cpus", flags.numCpus), numCpusMax, 0.001, report),
     numGpus: readAmount(given("--num-gpus", flags.numGpus), numGpusMax, 1, report),
+    custom: readCustom(flags.resource ?? [], report),
     autoscaleCron: readCron(given("--autoscale-cron", flags.autoscaleCron, "DROVER_AUTOSCALE_CRON"), report),
     logLevel: readLogLevel(given("--log-level", flags.logLevel, "DROVER_LOG_LEVEL"), report),
   };
@@ -149,6 +155,23 @@ function readAmount(setting: Given | undefined, max: number, step: number, repor
   if (!(amount <= max && whole === amount && (step !== 1 || Number.isInteger(amount))))
     report(setting, `must be ${step === 1 ? "a whole number" : "a multiple of 0.001"} from 0 to ${max.toLocaleString("en")}`);
   return amount;
+}
+
+/** `NAME=AMOUNT` each, in thousandths by name. */
+function readCustom(settings: readonly string[], report: Report): Readonly<Record<string, number>> {
+  const amounts: Record<string, number> = {};
+  for (const value of settings) {
+    const [, name, amount] = /^([a-z](?:[a-z0-9_.-]{0,61}[a-z0-9])?)=(\d{1,7}(?:\.\d{1,3})?)$/.exec(value) ?? [];
+    const setting = { source: "--resource", value };
+    if (name === undefined || Number(amount) > customMax)
+      report(
+        setting,
+        `must be NAME=AMOUNT, such as tpu=4: a name of lower-case letters, digits, ".", "_" and "-", and an amount up to ${customMax.toLocaleString("en")} in thousandths`,
+      );
+    else if (Object.hasOwn(amounts, name)) report(setting, "names a resource twice");
+    else amounts[name] = Math.round(Number(amount) * 1_000);
+  }
+  return amounts;
 }
 
 function readCron(setting: Given | undefined, report: Report): string {

@@ -12,9 +12,19 @@ export interface DeploymentOptions {
   readonly version?: string;
   /** Given to the constructor, or to the static `create`. */
   readonly initArgs?: JsonObject;
-  readonly runtimeEnv?: { readonly workingDir?: string; readonly envVars?: Readonly<Record<string, string>> };
+  readonly runtimeEnv?: {
+    readonly workingDir?: string;
+    readonly envVars?: Readonly<Record<string, string>>;
+    readonly npm?: readonly string[];
+    readonly pip?: readonly string[];
+  };
   readonly numReplicas?: number;
-  readonly resources?: { readonly numCpus?: number; readonly numGpus?: number; readonly memoryBytes?: number };
+  readonly resources?: {
+    readonly numCpus?: number;
+    readonly numGpus?: number;
+    readonly memoryBytes?: number;
+    readonly custom?: Readonly<Record<string, number>>;
+  };
   readonly maxOngoingRequests?: number;
   /** -1: no bound. */
   readonly maxQueuedRequests?: number;
@@ -66,9 +76,9 @@ const readers: { readonly [K in keyof Required<DeploymentOptions>]: Reader } = {
   name: readString,
   version: readString,
   initArgs: (value, option) => (isPlainObject(value) ? readJson(value, option) : fail(option, "a JSON object", value)),
-  runtimeEnv: record({ workingDir: readString, envVars: readStrings }),
+  runtimeEnv: record({ workingDir: readString, envVars: mapOf(readString), npm: list(readString), pip: list(readString) }),
   numReplicas: readInteger,
-  resources: record({ numCpus: readNumber, numGpus: readNumber, memoryBytes: readInteger }),
+  resources: record({ numCpus: readNumber, numGpus: readNumber, memoryBytes: readInteger, custom: mapOf(readNumber) }),
   maxOngoingRequests: readInteger,
   maxQueuedRequests: readInteger,
   userConfig: readJson,
@@ -76,7 +86,7 @@ const readers: { readonly [K in keyof Required<DeploymentOptions>]: Reader } = {
   gracefulShutdownTimeout: readDuration,
   startupTimeout: readDuration,
   requestTimeout: readDuration,
-  labels: readStrings,
+  labels: mapOf(readString),
   autoscalingConfig: record({
     minReplicas: readInteger,
     maxReplicas: readInteger,
@@ -166,9 +176,11 @@ function readDuration(value: unknown, option: string): string {
   return `${seconds.toFixed(9).replace(/\.?0+$/, "")}s`;
 }
 
-function readStrings(value: unknown, option: string): JsonObject {
-  if (!isPlainObject(value)) return fail(option, "an object of strings", value);
-  return Object.fromEntries(Object.entries(value).map(([name, text]) => [name, readString(text, `${option}.${name}`)]));
+function mapOf(item: Reader): Reader {
+  return (value, option) => {
+    if (!isPlainObject(value)) return fail(option, "an object", value);
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, item(one, `${option}.${name}`)]));
+  };
 }
 
 /** A deep copy of a JSON value; undefined members are left out. */

@@ -8,6 +8,18 @@ export type Program =
   | { readonly kind: "module"; readonly path: string; readonly exportName: string }
   | { readonly kind: "command"; readonly argv: readonly string[] };
 
+/** Where and with which environment a program runs. */
+export interface RuntimeEnv extends Requirements {
+  readonly workingDir: string;
+  readonly envVars: Readonly<Record<string, string>>;
+}
+
+/** Packages that a program needs, as npm and pip read them. */
+export interface Requirements {
+  readonly npm: readonly string[];
+  readonly pip: readonly string[];
+}
+
 /** A deployment's spec with every default filled in. Times in milliseconds. */
 export interface DeploymentSpec {
   readonly name: string;
@@ -15,7 +27,7 @@ export interface DeploymentSpec {
   readonly version: string;
   readonly program: Program;
   readonly initArgs: JsonObject;
-  readonly runtimeEnv: { readonly workingDir: string; readonly envVars: Readonly<Record<string, string>> };
+  readonly runtimeEnv: RuntimeEnv;
   /** Meaningless where the number follows the load. */
   readonly numReplicas: number;
   /** Set: the number of replicas follows the load. */

@@ -1,4 +1,5 @@
 import {
+  type Amounts,
   type Capacity,
   type Free,
   formatBytes,
@@ -6,6 +7,7 @@ import {
   free,
   gpusWanted,
   type Holding,
+  less,
   milliOfEachGpu,
   type Resources,
   wholeGpuMilli,
@@ -83,7 +85,8 @@ function whoseTurn(pending: readonly PendingReplica[], left: Free, empty: Free, 
   for (const replica of pending) {
     const { resources } = replica;
     if (nowMs - replica.createdAtMs < patienceMs || gpusFor(resources, left) || !gpusFor(resources, empty)) continue;
-    const size = `${resources.cpuMilli}/${resources.gpuMilli}/${resources.memoryBytes}`;
+    const custom = JSON.stringify(Object.entries(resources.custom ?? {}).sort());
+    const size = `${resources.cpuMilli}/${resources.gpuMilli}/${resources.memoryBytes}/${custom}`;
     if (!firstOfEachSize.has(size)) firstOfEachSize.set(size, replica);
   }
   const candidates = [...firstOfEachSize.values()];
@@ -100,7 +103,7 @@ function turnAfter(waitedMs: number): number {
 
 /** The GPUs to give, lowest index first; undefined: it does not fit. A share goes to the fullest GPU that has room, so that whole ones stay free. */
 function gpusFor(wanted: Resources, left: Free): readonly number[] | undefined {
-  if (wanted.cpuMilli > left.cpuMilli || wanted.memoryBytes > left.memoryBytes) return undefined;
+  if (wanted.cpuMilli > left.cpuMilli || wanted.memoryBytes > left.memoryBytes || lacking(wanted, left.custom).length > 0) return undefined;
   const count = gpusWanted(wanted);
   if (count === 0) return [];
   const milli = milliOfEachGpu(wanted);
@@ -113,11 +116,19 @@ function byRoom({ gpuMilli }: Free, wanted: (room: number) => boolean): number[]
   return [...gpuMilli.keys()].filter((index) => wanted(gpuMilli[index]!)).sort((a, b) => gpuMilli[a]! - gpuMilli[b]! || a - b);
 }
 
-function take(left: Free, { cpuMilli, memoryBytes, ...rest }: Resources, gpuIndexes: readonly number[]): Free {
-  const milli = milliOfEachGpu({ cpuMilli, memoryBytes, ...rest });
+/** Names of the custom resources that it wants more of than there is. */
+function lacking({ custom = {} }: Resources, left: Amounts): readonly string[] {
+  return Object.keys(custom).filter((name) => amountOf(custom, name) > amountOf(left, name));
+}
+
+const amountOf = (amounts: Amounts = {}, name: string): number => (Object.hasOwn(amounts, name) ? (amounts[name] ?? 0) : 0);
+
+function take(left: Free, wanted: Resources, gpuIndexes: readonly number[]): Free {
+  const milli = milliOfEachGpu(wanted);
   return {
-    cpuMilli: Math.max(0, left.cpuMilli - cpuMilli),
-    memoryBytes: Math.max(0, left.memoryBytes - memoryBytes),
+    cpuMilli: Math.max(0, left.cpuMilli - wanted.cpuMilli),
+    memoryBytes: Math.max(0, left.memoryBytes - wanted.memoryBytes),
+    custom: less(left.custom, wanted.custom ?? {}),
     gpuMilli: left.gpuMilli.map((room, index) => (gpuIndexes.includes(index) ? Math.max(0, room - milli) : room)),
   };
 }
@@ -152,6 +163,11 @@ function neverFits(wanted: Resources, capacity: Capacity): string {
     facts.push(`wants ${formatBytes(wanted.memoryBytes)} of memory, this machine has ${formatBytes(capacity.memoryBytes)}`);
     remedies.push("lower memory_bytes");
   }
+  for (const name of lacking(wanted, capacity.custom ?? {})) {
+    const has = formatMilli(amountOf(capacity.custom, name));
+    facts.push(`wants ${formatMilli(amountOf(wanted.custom, name))} of "${name}", this machine has ${has}`);
+    remedies.push(`lower it or give it (drover start --resource ${name}=AMOUNT)`);
+  }
   return `${facts.join("; ")}: it can never start here; ${remedies.join("; ")}`;
 }
 
@@ -159,11 +175,15 @@ function shortages(wanted: Resources, left: Free, capacity: Capacity): string[] 
   const lines: string[] = [];
   if (wanted.cpuMilli > left.cpuMilli)
     lines.push(`CPU: wants ${formatMilli(wanted.cpuMilli)}, ${formatMilli(left.cpuMilli)} of ${formatMilli(capacity.cpuMilli)} free`);
-  if (!gpusFor({ ...wanted, cpuMilli: 0, memoryBytes: 0 }, left)) lines.push(gpuShortage(wanted, left));
+  if (!gpusFor({ cpuMilli: 0, memoryBytes: 0, gpuMilli: wanted.gpuMilli }, left)) lines.push(gpuShortage(wanted, left));
   if (wanted.memoryBytes > left.memoryBytes)
     lines.push(
       `memory: wants ${formatBytes(wanted.memoryBytes)}, ${formatBytes(left.memoryBytes)} of ${formatBytes(capacity.memoryBytes)} free`,
     );
+  for (const name of lacking(wanted, left.custom)) {
+    const [wants, free, all] = [wanted.custom, left.custom, capacity.custom].map((amounts) => formatMilli(amountOf(amounts, name)));
+    lines.push(`${name}: wants ${wants}, ${free} of ${all} free`);
+  }
   return lines;
 }
 

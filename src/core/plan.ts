@@ -17,6 +17,8 @@ export interface SeenReplica {
   readonly replica: ReplicaRecord;
   /** Its process: `none` is one the engine has never had, or has forgotten. */
   readonly process: "none" | "alive" | "exited" | "unknown";
+  /** What is made for it before its process starts, for a person; empty: nothing. */
+  readonly preparing: string;
   /** How the process ended, or why it could not be started; for a person. */
   readonly exit: string;
   /** The last lines of its standard error; known once it has failed. */

@@ -5,13 +5,22 @@ export interface Resources {
   /** Thousandths of a GPU: below 1000 a share of one, else a multiple of 1000. */
   readonly gpuMilli: number;
   readonly memoryBytes: number;
+  /** Thousandths of resources that the operator named. Unset: none. */
+  readonly custom?: Amounts;
 }
+
+/** Amounts by name. */
+export type Amounts = Readonly<Record<string, number>>;
 
 /** What a machine has. GPUs are numbered from 0 by `gpuCount`. */
 export interface Capacity {
   readonly cpuMilli: number;
   readonly gpuCount: number;
   readonly memoryBytes: number;
+  /** As in `Resources`. */
+  readonly custom?: Amounts;
+  /** How the memory that a replica takes is held, for a person; unset: it is only counted. */
+  readonly memoryLimit?: string;
 }
 
 /** What one replica holds: its amounts, and the GPUs they are of. */
@@ -26,6 +35,7 @@ export interface Free {
   /** Thousandths left of each GPU, by index. */
   readonly gpuMilli: readonly number[];
   readonly memoryBytes: number;
+  readonly custom: Amounts;
 }
 
 /** One whole GPU. */
@@ -42,14 +52,16 @@ export function gpusWanted(resources: Resources): number {
 }
 
 /** The sum of what is held. */
-export function allocated(held: readonly Holding[]): Resources {
+export function allocated(held: readonly Pick<Holding, "resources">[]): Required<Resources> {
   let [cpuMilli, gpuMilli, memoryBytes] = [0, 0, 0];
+  const custom = new Map<string, number>();
   for (const { resources } of held) {
     cpuMilli += resources.cpuMilli;
     gpuMilli += resources.gpuMilli;
     memoryBytes += resources.memoryBytes;
+    for (const [name, milli] of Object.entries(resources.custom ?? {})) custom.set(name, (custom.get(name) ?? 0) + milli);
   }
-  return { cpuMilli, gpuMilli, memoryBytes };
+  return { cpuMilli, gpuMilli, memoryBytes, custom: Object.fromEntries(custom) };
 }
 
 /** What is left of `capacity`. GPUs held that the machine no longer has count for nothing. */
@@ -66,7 +78,13 @@ export function free(capacity: Capacity, held: readonly Holding[]): Free {
     cpuMilli: Math.max(0, capacity.cpuMilli - taken.cpuMilli),
     gpuMilli,
     memoryBytes: Math.max(0, capacity.memoryBytes - taken.memoryBytes),
+    custom: less(capacity.custom ?? {}, taken.custom),
   };
+}
+
+/** Amounts less others, never below 0. */
+export function less(amounts: Amounts, taken: Amounts): Amounts {
+  return Object.fromEntries(Object.entries(amounts).map(([name, milli]) => [name, Math.max(0, milli - (Object.hasOwn(taken, name) ? (taken[name] ?? 0) : 0))]));
 }
 
 /** Thousandths as a decimal: 1500 is `1.5`. */

@@ -4,6 +4,8 @@ import { advance, type ReplicaRecord } from "./replica.ts";
 
 /** A replica that ran this long was a success: it ends a row of failures. */
 export const stableAfterMs = 10_000;
+/** The exit of a replica whose controller ended before its process was started. */
+export const neverStarted = "never started";
 /** The longest failure text kept, and the longest line of it. */
 const failureCharsMax = 4_000;
 const lineCharsMax = 1_000;
@@ -36,7 +38,7 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
   };
   switch (replica.state) {
     case "STARTING":
-      if (process === "none" && seen.exit === "")
+      if ((process === "none" && seen.exit === "") || seen.exit === neverStarted)
         return { seen, replica: advance(replica, "STOPPED", nowMs, { message: "the controller ended before it was started" }) };
       if (gone) return fail(seen.exit.startsWith("could not") ? seen.exit : `ended before it served (${seen.exit})`);
       if (seen.answer === "refused") return fail(seen.reason);
@@ -46,7 +48,7 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
           `did not serve within its startup_timeout of ${deployment.spec.startupTimeoutMs / 1000} s${seen.reason === "" ? "" : ` (${seen.reason})`}`,
         );
       }
-      return { seen, replica };
+      return { seen, replica: replica.message === seen.preparing ? replica : { ...replica, message: seen.preparing } };
     case "RUNNING": {
       if (gone) return fail(`ended by itself (${seen.exit === "" ? "its process is gone" : seen.exit})`);
       // One that this controller never heard of has had as long as it would have had to start.

@@ -99,7 +99,11 @@ function messageOf(
   const waiting = replicas.filter(({ state, message }) => state === "PENDING" && message !== "");
   if (waiting[0]) parts.push(`${waiting[0].id} ${waiting[0].message}${waiting.length > 1 ? ` (and ${waiting.length - 1} more)` : ""}`);
   const starting = replicas.filter(({ state }) => state === "STARTING");
-  if (starting[0]) parts.push(`starting ${starting[0].id}${starting.length > 1 ? ` and ${starting.length - 1} more` : ""}`);
+  const [first] = starting;
+  if (first) {
+    const more = starting.length > 1 ? ` and ${starting.length - 1} more` : "";
+    parts.push(`starting ${first.id}${more}${first.message === "" ? "" : `: ${first.message}`}`);
+  }
   if (ours && ours.lastFailure !== "" && !ours.rolloutFailure.includes(ours.lastFailure)) {
     const times = ours.failedStarts > 1 ? ` (${ours.failedStarts} failed starts in a row)` : "";
     parts.push(`last failure${times}: ${ours.lastFailure}`);

@@ -4,13 +4,14 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** What records lack that an earlier version wrote, by kind. */
 const missing: Readonly<Record<string, (record: Fields) => Fields>> = {
-  deployment: ({ configGeneration, spec }) => ({ newestConfigGeneration: configGeneration, spec: withRollout(spec) }),
+  deployment: ({ configGeneration, spec }) => ({ newestConfigGeneration: configGeneration, spec: wholeSpec(spec) }),
   progress: ({ everRan }) => ({ progressedAtMs: 0, rolloutFailure: "", everStable: everRan }),
-  revision: ({ spec }) => ({ configGeneration: 1, spec: withRollout(spec) }),
+  revision: ({ spec }) => ({ configGeneration: 1, spec: wholeSpec(spec) }),
 };
 
-function withRollout(spec: unknown): unknown {
-  return { rollout: defaultRollout, ...(spec as Fields) };
+function wholeSpec(spec: unknown): unknown {
+  const fields = spec as Fields;
+  return { rollout: defaultRollout, ...fields, runtimeEnv: { npm: [], pip: [], ...(fields.runtimeEnv as Fields) } };
 }
 
 /** A record as kept, with what this version added to its kind. */

@@ -1,16 +1,23 @@
 import { execFile } from "node:child_process";
 import { availableParallelism, totalmem } from "node:os";
-import type { Capacity } from "../core/resources.ts";
+import type { Amounts, Capacity } from "../core/resources.ts";
+import { memoryLimit } from "./memory.ts";
 
 /** A driver that hangs must not hold up the start. */
 const gpuQueryMs = 5_000;
 
 /** What this machine has; CPUs (fractions allowed) and GPUs as given, where they are. */
-export async function detectCapacity(given: { readonly cpus?: number; readonly gpus?: number }): Promise<Capacity> {
+export async function detectCapacity(given: {
+  readonly cpus?: number;
+  readonly gpus?: number;
+  readonly custom?: Amounts;
+}): Promise<Capacity> {
   return {
     cpuMilli: Math.round((given.cpus ?? availableParallelism()) * 1000),
     gpuCount: given.gpus ?? (await countGpus()),
     memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
+    custom: given.custom ?? {},
+    memoryLimit,
   };
 }
 

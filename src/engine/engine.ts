@@ -1,3 +1,4 @@
+import type { Requirements } from "../core/deployment.ts";
 import type { Capacity, Resources } from "../core/resources.ts";
 
 /** All that is needed to start a replica. */
@@ -10,6 +11,8 @@ export interface Assignment {
   readonly argv: readonly string[];
   /** Empty: the controller's own. */
   readonly workingDir: string;
+  /** Packages that it finds before any others. */
+  readonly requirements: Requirements;
   /** The replica's own variables; those of the contract (`DROVER_…`), `OMP_NUM_THREADS` and `CUDA_VISIBLE_DEVICES` are added by the engine. */
   readonly envVars: Readonly<Record<string, string>>;
   /** JSON. */
@@ -34,6 +37,8 @@ export interface EngineReplica {
   readonly pid: number;
   readonly startedAtMs: number;
   readonly state: "alive" | "exited";
+  /** What is made for it before its process starts, for a person, such as `installing 3 packages`; empty: nothing. It then has no pid. */
+  readonly preparing: string;
   /** How it ended, in words: `exit code 1`, `signal SIGKILL`, `ended` (not our child, nobody knows). Empty while alive. */
   readonly exit: string;
   /** When SIGTERM was first sent; 0: not yet. */
@@ -51,7 +56,10 @@ export interface Engine {
   capacity(): Capacity;
   /** The address a new replica is to listen at. */
   addressFor(replicaId: string): string;
-  /** Starts a process. Fails with an Error whose message a person can act on (program not found, folder missing). */
+  /**
+   * Starts a process, at once or when the packages it requires are installed. Fails with an Error whose message a person can act on
+   * (program not found, folder missing); what fails later is told as its exit.
+   */
   start(assignment: Assignment): Promise<void>;
   /** Every replica it knows, also those that ended and were not forgotten, also those that a former controller started. */
   list(): Promise<readonly EngineReplica[]>;

@@ -2,11 +2,15 @@ import type { ChildProcess } from "node:child_process";
 import { mkdir, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../clock/clock.ts";
+import type { Requirements } from "../core/deployment.ts";
 import type { Capacity } from "../core/resources.ts";
 import type { Log } from "../log/log.ts";
 import type { Assignment, Engine, EngineReplica, LogLine } from "./engine.ts";
+import { BuildError, Environments } from "./environments.ts";
+import { environmentVars } from "./installers.ts";
 import { launch } from "./launch.ts";
 import { LocalReplica } from "./local-replica.ts";
+import { memoryOfGroups } from "./memory.ts";
 import { bootId } from "./process-identity.ts";
 import { type Environment, replicaArgv, replicaEnv } from "./replica-env.ts";
 import { ReplicaFolder, replicaFolders } from "./replica-folder.ts";
@@ -29,6 +33,12 @@ export interface LocalEngineOptions {
   readonly ambientEnv: Environment;
   /** The most kept of each output of a replica, bytes; twice that on disk. Unset: 10 MiB. */
   readonly logBytesMax?: number;
+  /** The module that makes Node look for packages in an environment first. */
+  readonly npmHook: string;
+  /** What revisions that are kept require: it is not dropped. */
+  readonly neededRequirements: () => readonly Requirements[];
+  /** How long packages may take to be installed. Unset: 10 minutes. */
+  readonly buildMs?: number;
 }
 
 /**
@@ -43,6 +53,8 @@ export class LocalEngine implements Engine {
   readonly #replicas = new Map<string, LocalReplica>();
   readonly #listeners = new Set<(replicaId: string) => void>();
   readonly #closing = new AbortController();
+  readonly #environments: Environments;
+  readonly #preparing = new Set<Promise<void>>();
   #watching: Promise<void> = Promise.resolve();
   #cancelWatch = () => {};
   #looks = 0;
@@ -60,6 +72,9 @@ export class LocalEngine implements Engine {
     this.#options = options;
     this.#dataDir = dataDir;
     this.#logBytesMax = options.logBytesMax ?? logBytesMaxDefault;
+    const { ambientEnv, neededRequirements: needed, clock, log, buildMs } = options;
+    const folder = join(dataDir, "environments");
+    this.#environments = new Environments({ folder, ambientEnv, needed, clock, log, ...(buildMs === undefined ? {} : { buildMs }) });
   }
 
   capacity(): Capacity {
@@ -75,7 +90,16 @@ export class LocalEngine implements Engine {
     const folder = new ReplicaFolder(join(this.#foldersPath, replicaId));
     const facts = await folder.create(assignment, this.#options.clock.nowMs(), this.#boot);
     const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
-    const child = await this.#launch(assignment, folder, replica).catch(async (error) => {
+    const packages = assignment.requirements.npm.length + assignment.requirements.pip.length;
+    const environment = packages === 0 ? "" : await this.#environments.find(assignment.requirements);
+    if (environment === undefined) {
+      const unwanted = replica.prepare(`installing ${packages === 1 ? "1 package" : `${packages} packages`}`);
+      this.#replicas.set(replicaId, replica);
+      const preparing = this.#prepare(assignment, folder, replica, unwanted).finally(() => this.#preparing.delete(preparing));
+      this.#preparing.add(preparing);
+      return;
+    }
+    const child = await this.#launch(assignment, folder, replica, environment).catch(async (error) => {
       await folder.remove();
       throw error;
     });
@@ -125,6 +149,8 @@ export class LocalEngine implements Engine {
     this.#closing.abort();
     this.#listeners.clear();
     this.#cancelWatch();
+    await this.#environments.close();
+    await Promise.all(this.#preparing);
     await this.#watching;
     for (const replica of this.#replicas.values()) await replica.noted();
   }
@@ -133,16 +159,38 @@ export class LocalEngine implements Engine {
     return join(this.#dataDir, "replicas");
   }
 
-  async #launch(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica): Promise<ChildProcess> {
+  /** Starts a replica once its packages are installed. Where that fails, it has ended. */
+  async #prepare(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica, unwanted: AbortSignal): Promise<void> {
+    try {
+      const environment = await this.#environments.build(assignment.requirements, unwanted);
+      if (unwanted.aborted || this.#closing.signal.aborted) return;
+      await replica.own(await this.#launch(assignment, folder, replica, environment), this.#options.clock);
+    } catch (cause) {
+      // The next controller finds it as one that was never started.
+      if (this.#closing.signal.aborted) return;
+      const message = cause instanceof Error ? cause.message : String(cause);
+      const failed = cause instanceof BuildError ? `could not be given its packages: ${message}` : `could not be started: ${message}`;
+      await replica.fail(failed, cause instanceof BuildError ? cause.lines : []);
+    }
+  }
+
+  /** `environment` is the folder of its packages; empty: it requires none. */
+  async #launch(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica, environment: string): Promise<ChildProcess> {
     const socket = socketOf(assignment.address);
     if (socket) await prepareSocketFolder(socket);
     return launch({
       argv: replicaArgv(assignment),
       workingDir: assignment.workingDir,
-      env: replicaEnv(assignment, this.#options.ambientEnv, this.#options.capacity),
+      env: this.#envOf(assignment, environment),
       pidFile: folder.pidFile,
       ...replica.output.paths,
     });
+  }
+
+  #envOf(assignment: Assignment, environment: string): Record<string, string> {
+    const { ambientEnv, capacity, npmHook } = this.#options;
+    const env = replicaEnv(assignment, ambientEnv, capacity);
+    return environment === "" ? env : { ...env, ...environmentVars(environment, assignment.requirements, env, npmHook) };
   }
 
   async #adopt(): Promise<void> {
@@ -177,9 +225,12 @@ export class LocalEngine implements Engine {
 
   async #watch(): Promise<void> {
     const bounding = this.#looks++ % looksPerBound === 0;
+    const bound = [...this.#replicas.values()].flatMap(({ boundGroup = [] }) => boundGroup);
+    const used = memoryOfGroups(new Set(bound));
     for (const replica of this.#replicas.values()) {
       try {
         await replica.look();
+        await replica.holdMemory(used);
         if (bounding) await replica.output.bound(this.#logBytesMax);
       } catch (error) {
         this.#options.log.warn({ err: error, replica: replica.describe().replicaId }, "a replica cannot be looked after");

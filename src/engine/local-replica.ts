@@ -1,9 +1,14 @@
 import type { ChildProcess } from "node:child_process";
 import type { Clock } from "../clock/clock.ts";
+import { formatBytes } from "../core/resources.ts";
+import { neverStarted } from "../core/settle.ts";
 import type { EngineReplica } from "./engine.ts";
 import { groupHas, isRunning, isTaken, type ProcessIdentity } from "./process-identity.ts";
 import type { ReplicaFacts, ReplicaFolder } from "./replica-folder.ts";
 import { ReplicaOutput } from "./replica-output.ts";
+
+/** Lines of standard error in which Node says why it ended. */
+const heapLines = 100;
 
 /**
  * One replica: a process of ours, or one that a former controller started.
@@ -21,6 +26,11 @@ export class LocalReplica {
   #pid = 0;
   #exit: string | undefined;
   #terminatedAtMs = 0;
+  /** What is made for it before its process starts. */
+  #preparing = "";
+  readonly #unwanted = new AbortController();
+  /** Why we end it, where its end is to be told so. */
+  #why: string | undefined;
   /** What is being written down of its end. */
   #noting: Promise<void> = Promise.resolve();
 
@@ -40,6 +50,7 @@ export class LocalReplica {
     const { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes, startedAtMs } = this.#facts;
     const seen = {
       pid: this.#pid,
+      preparing: this.#alive ? this.#preparing : "",
       state: this.#alive ? "alive" : "exited",
       exit: this.#exit ?? "",
       terminatedAtMs: this.#terminatedAtMs,
@@ -52,12 +63,29 @@ export class LocalReplica {
     return this.#noting;
   }
 
+  /** What it needs is being made; the signal aborts when it is not wanted any more. */
+  prepare(what: string): AbortSignal {
+    this.#preparing = what;
+    return this.#unwanted.signal;
+  }
+
+  /** It has no process and gets none, as `exit` says. */
+  async fail(exit: string, lines: readonly string[]): Promise<void> {
+    if (!this.#alive) return;
+    await this.output.note(lines);
+    this.#ended(exit);
+  }
+
   /** Its process is this child. Ends when the process has written itself down, so that every controller from now on finds it. */
   async own(child: ChildProcess, clock: Clock): Promise<void> {
     this.#pid = child.pid!;
+    this.#preparing = "";
     const ended = (code: number | null, name: string | null) => {
       killRest(this.#pid); // its pid became free this very moment: nobody else has it yet
-      this.#ended(name ? `signal ${name}` : `exit code ${code}`);
+      const exit = name ? `signal ${name}` : `exit code ${code}`;
+      // Node ends so when its heap is full, and says it on its standard error.
+      if (this.#facts.resources.memoryBytes > 0 && (name === "SIGABRT" || code === 134)) void this.#endedByHeap(exit);
+      else this.#ended(exit);
     };
     if (child.exitCode !== null || child.signalCode !== null) ended(child.exitCode, child.signalCode);
     else child.once("exit", ended);
@@ -71,7 +99,7 @@ export class LocalReplica {
     this.#pid = identity?.pid ?? 0;
     this.#exit = await this.#folder.exit();
     if (this.#exit !== undefined) return;
-    if (!identity) this.#exit = "never started";
+    if (!identity) this.#exit = neverStarted;
     else if (boot !== this.#facts.boot) this.#exit = "ended";
     else if (await isRunning(identity)) this.#adopted = identity;
     else {
@@ -94,16 +122,32 @@ export class LocalReplica {
   async terminate(nowMs: number): Promise<void> {
     await this.look();
     if (!this.#alive) return;
+    if (this.#pid === 0) return this.#giveUp();
     signal(this.#pid, "SIGTERM");
     if (this.#terminatedAtMs > 0) return;
     this.#terminatedAtMs = nowMs;
     await this.#folder.noteTerminated(nowMs);
   }
 
+  /** Ends it, if it uses more memory than it is to have. */
+  async holdMemory(used: ReadonlyMap<number, number>): Promise<void> {
+    const { memoryBytes } = this.#facts.resources;
+    const bytes = used.get(this.#pid) ?? 0;
+    if (!this.#alive || this.#pid === 0 || memoryBytes === 0 || bytes <= memoryBytes) return;
+    this.#why = `used ${formatBytes(bytes)} of memory, and its memory_bytes is ${formatBytes(memoryBytes)}`;
+    await this.kill();
+  }
+
+  /** The number of its process group, if its memory is bound; undefined: it has none, or may take what it wants. */
+  get boundGroup(): number | undefined {
+    return this.#alive && this.#pid > 0 && this.#facts.resources.memoryBytes > 0 ? this.#pid : undefined;
+  }
+
   /** Ends its whole group. */
   async kill(): Promise<void> {
     await this.look();
-    if (this.#alive) signal(-this.#pid, "SIGKILL");
+    if (this.#alive && this.#pid === 0) this.#giveUp();
+    else if (this.#alive) signal(-this.#pid, "SIGKILL");
   }
 
   /** Removes what is left of it. Fails while it is alive. */
@@ -119,9 +163,21 @@ export class LocalReplica {
     return this.#exit === undefined;
   }
 
+  #giveUp(): void {
+    this.#unwanted.abort("not wanted");
+    this.#ended("stopped before it was started");
+  }
+
+  async #endedByHeap(exit: string): Promise<void> {
+    const lines = await this.output.lastErrors(heapLines).catch(() => []);
+    const full = lines.some((line) => line.includes("heap out of memory"));
+    const bound = formatBytes(this.#facts.resources.memoryBytes);
+    this.#ended(full ? `its heap is full: a module may use 3/4 of its memory_bytes of ${bound} (${exit})` : exit);
+  }
+
   #ended(exit: string): void {
-    this.#exit = exit;
-    this.#noting = this.#folder.noteExit(exit);
+    this.#exit = this.#why ?? exit;
+    this.#noting = this.#folder.noteExit(this.#exit);
     this.#onExit(this.#facts.replicaId);
   }
 }

@@ -50,7 +50,7 @@ export function groupHas(pid: number, setting: string): boolean {
 }
 
 /** The process group in a line of `/proc/<pid>/stat`. */
-function groupOf(stat: string): number {
+export function groupOf(stat: string): number {
   return Number(/ \S \d+ (\d+)/.exec(stat.slice(stat.lastIndexOf(")") + 1))?.[1]);
 }
 

@@ -1,3 +1,4 @@
+import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../clock/clock.ts";
 import type { LogLine } from "./engine.ts";
@@ -23,6 +24,11 @@ export class ReplicaOutput {
 
   get paths(): { readonly stdout: string; readonly stderr: string } {
     return { stdout: this.#stdout.path, stderr: this.#stderr.path };
+  }
+
+  /** Adds lines to its standard error that it did not print itself: why it was not started. */
+  async note(lines: readonly string[]): Promise<void> {
+    await appendFile(this.#stderr.path, lines.map((line) => `${line}\n`).join(""), { mode: 0o600 });
   }
 
   /** Keeps each file within `bytesMax`, and as much beside it. */

@@ -110,12 +110,12 @@ export class ReconcileLoop {
       return deployment !== undefined && holds(replica.state) ? { replica, deployment } : [];
     });
     port.meet(met);
-    this.#noteMet(met.map(({ replica }) => replica.id));
     this.#takeEpoch(this.#options.epoch());
     const leads = this.#epoch !== undefined;
     if (leads) await mirror.catchUp();
     const found = new Map((await engine.list()).map((replica) => [replica.replicaId, replica]));
     this.#found = found;
+    this.#noteMet(met.map(({ replica }) => replica.id));
     if (!leads) return;
     // What was taken back counts, so that nothing is started in its place: the next look sees it.
     if (await this.#strays.settle(found)) return this.wake();
@@ -137,7 +137,12 @@ export class ReconcileLoop {
   #noteMet(ids: readonly string[]): void {
     const met = new Set(ids);
     for (const id of this.#metAtMs.keys()) if (!met.has(id)) this.#metAtMs.delete(id);
-    for (const id of met) if (!this.#metAtMs.has(id)) this.#metAtMs.set(id, this.#options.clock.nowMs());
+    const nowMs = this.#options.clock.nowMs();
+    for (const id of met) {
+      // Time in which something is made for it is not its own.
+      const preparing = (this.#found.get(id)?.preparing ?? "") !== "";
+      if (preparing || !this.#metAtMs.has(id)) this.#metAtMs.set(id, nowMs);
+    }
   }
 
   /** One failed action does not stop the others. */
@@ -200,6 +205,7 @@ export class ReconcileLoop {
     return {
       replica,
       process: process?.state ?? "none",
+      preparing: process?.preparing ?? "",
       exit: this.#startErrors.get(replica.id) ?? process?.exit ?? "",
       errors,
       metAtMs: this.#metAtMs.get(replica.id) ?? this.#options.clock.nowMs(),

@@ -3,6 +3,7 @@ import type { DeploymentSpec, Program } from "../core/deployment.ts";
 import { place } from "../core/placement.ts";
 import { advance, type ReplicaRecord } from "../core/replica.ts";
 import type { Assignment, Engine } from "../engine/engine.ts";
+import { heapMiB } from "../engine/memory.ts";
 import type { Log } from "../log/log.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Entry, Write } from "../store/store.ts";
@@ -15,7 +16,7 @@ const tokenLength = 32;
 export interface StarterOptions {
   readonly mirror: Mirror;
   readonly engine: Engine;
-  /** The command line that runs a `module` program, without the module's path and export. */
+  /** Node and its arguments that run a `module` program, without the module's path and export. */
   readonly moduleHost: readonly string[];
   /** Writes, if this controller still leads; false: it does not, or somebody else was faster. */
   readonly commit: (writes: readonly Write[]) => Promise<boolean>;
@@ -105,9 +106,10 @@ function assignmentOf(replica: ReplicaRecord, spec: DeploymentSpec, moduleHost: 
     deployment: replica.deployment,
     uid: replica.uid,
     revision: replica.revision,
-    argv: argvOf(spec.program, moduleHost),
+    argv: argvOf(spec.program, moduleHost, replica.resources.memoryBytes),
     workingDir: spec.runtimeEnv.workingDir,
     envVars: spec.runtimeEnv.envVars,
+    requirements: { npm: spec.runtimeEnv.npm, pip: spec.runtimeEnv.pip },
     initArgs: JSON.stringify(spec.initArgs),
     maxOngoingRequests: spec.maxOngoingRequests,
     resources: replica.resources,
@@ -117,6 +119,8 @@ function assignmentOf(replica: ReplicaRecord, spec: DeploymentSpec, moduleHost: 
   };
 }
 
-function argvOf(program: Program, moduleHost: readonly string[]): readonly string[] {
-  return program.kind === "command" ? program.argv : [...moduleHost, program.path, program.exportName];
+function argvOf(program: Program, [node = "", ...host]: readonly string[], memoryBytes: number): readonly string[] {
+  if (program.kind === "command") return program.argv;
+  const heap = memoryBytes > 0 ? [`--max-old-space-size=${heapMiB(memoryBytes)}`] : [];
+  return [node, ...heap, ...host, program.path, program.exportName];
 }

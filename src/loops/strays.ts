@@ -70,7 +70,7 @@ export class Strays {
       uid: stray.uid,
       revision: stray.revision,
       state: "STARTING",
-      message: "adopted",
+      message: "",
       resources: stray.resources,
       gpuIndexes: stray.gpuIndexes,
       address: stray.address,

@@ -75,7 +75,7 @@ test("an unknown field is named with its file, line and path, and the one that w
   ]);
   expect(problemsOf("name: a\nmaxOngoingRequest: 2")[0]).toContain("did you mean max_ongoing_requests?");
   expect(problemsOf("name: a\nresources:\n  cats: 2")).toEqual([
-    "app.yaml:3: spec.resources.cats: no such field; there are num_cpus, num_gpus, memory_bytes",
+    "app.yaml:3: spec.resources.cats: no such field; there are num_cpus, num_gpus, memory_bytes, custom",
   ]);
 });
 

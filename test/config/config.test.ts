@@ -27,6 +27,7 @@ test("without flags and environment everything has its default", () => {
     insecure: false,
     numCpus: undefined,
     numGpus: undefined,
+    custom: {},
     autoscaleCron: "* * * * * *",
     logLevel: "info",
   });
@@ -44,6 +45,7 @@ test("every setting can be given by flag", () => {
     insecure: true,
     numCpus: "1.5",
     numGpus: "2",
+    resource: ["tpu=4", "slots.fast=0.5"],
     autoscaleCron: "*/2 * * * * *",
     logLevel: "debug",
   };
@@ -59,6 +61,7 @@ test("every setting can be given by flag", () => {
     insecure: true,
     numCpus: 1.5,
     numGpus: 2,
+    custom: { tpu: 4_000, "slots.fast": 500 },
     autoscaleCron: "*/2 * * * * *",
     logLevel: "debug",
   });

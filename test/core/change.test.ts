@@ -18,7 +18,7 @@ test("an equal spec with a version changes nothing, and without one is a new rev
 test("what a replica is started with takes a new revision; what only the controller reads does not", () => {
   expect(effectOf(spec, { ...spec, program: { kind: "command", argv: ["other"] } })).toBe("ROLLOUT");
   expect(effectOf(spec, { ...spec, resources: { ...spec.resources, cpuMilli: 500 } })).toBe("ROLLOUT");
-  expect(effectOf(spec, { ...spec, runtimeEnv: { workingDir: "", envVars: { A: "1" } } })).toBe("ROLLOUT");
+  expect(effectOf(spec, { ...spec, runtimeEnv: { ...spec.runtimeEnv, envVars: { A: "1" } } })).toBe("ROLLOUT");
   for (const change of [
     { numReplicas: 9 },
     { labels: { a: "b" } },

@@ -36,6 +36,22 @@ describe("what fits", () => {
     ]);
   });
 
+  test("a resource that the operator named is given out like any other, and is nobody's where it was not named", () => {
+    const named = { ...capacity, custom: { tpu: 2_000 } };
+    const tpus = (milli: number) => wants({ custom: { tpu: milli } });
+    const pending = [asks("a", tpus(1_500)), asks("b", tpus(1_000)), asks("c", tpus(500)), asks("d", wants({ custom: { toString: 1 } }))];
+    const { placed, waiting } = place({ pending, held: [], capacity: named, nowMs: 0 });
+    expect(idsOf(placed)).toEqual(["a", "c"]);
+    expect(waiting).toEqual([
+      { id: "b", message: "waits for tpu: wants 1, 0 of 2 free" },
+      {
+        id: "d",
+        message:
+          'wants 0.001 of "toString", this machine has 0: it can never start here; lower it or give it (drover start --resource toString=AMOUNT)',
+      },
+    ]);
+  });
+
   test("a whole GPU is never given where a share is held", () => {
     const { waiting } = placeNow([asks("two", wants({ gpuMilli: 2000 }))], [holds(wants({ gpuMilli: 1 }), 0)]);
     expect(waiting).toEqual([{ id: "two", message: "waits for GPU: wants 2 whole, 1 of 2 free" }]);

@@ -11,7 +11,7 @@ export const spec: DeploymentSpec = {
   version: "1",
   program: { kind: "command", argv: ["app"] },
   initArgs: {},
-  runtimeEnv: { workingDir: "", envVars: {} },
+  runtimeEnv: { workingDir: "", envVars: {}, npm: [], pip: [] },
   numReplicas: 3,
   resources: { cpuMilli: 1000, gpuMilli: 0, memoryBytes: 0 },
   maxOngoingRequests: 5,
@@ -84,6 +84,7 @@ export class World {
     return [...this.bodies.values()].map(({ record, process, exit, terminatedAtMs, answer, ongoing, metAtMs = 0 }) => ({
       replica: record,
       process,
+      preparing: "",
       exit,
       errors: [],
       metAtMs,

@@ -10,8 +10,8 @@ const holding = (cpuMilli: number, gpuMilli: number, memoryBytes: number, gpuInd
 describe("the ledger", () => {
   test("what is held adds up, and what is left is the rest", () => {
     const held = [holding(500, 300, 100, [1]), holding(1000, 1000, 200, [0]), holding(100, 200, 0, [1])];
-    expect(allocated(held)).toEqual({ cpuMilli: 1600, gpuMilli: 1500, memoryBytes: 300 });
-    expect(free(capacity, held)).toEqual({ cpuMilli: 2400, gpuMilli: [0, 500], memoryBytes: 700 });
+    expect(allocated(held)).toEqual({ cpuMilli: 1600, gpuMilli: 1500, memoryBytes: 300, custom: {} });
+    expect(free(capacity, held)).toEqual({ cpuMilli: 2400, gpuMilli: [0, 500], memoryBytes: 700, custom: {} });
   });
 
   test("a replica of several whole GPUs takes each of them whole", () => {
@@ -20,12 +20,24 @@ describe("the ledger", () => {
 
   test("a machine that has shrunk has nothing left, not less than nothing", () => {
     const held = [holding(5000, 3000, 2000, [0, 1, 2])];
-    expect(free(capacity, held)).toEqual({ cpuMilli: 0, gpuMilli: [0, 0], memoryBytes: 0 });
+    expect(free(capacity, held)).toEqual({ cpuMilli: 0, gpuMilli: [0, 0], memoryBytes: 0, custom: {} });
   });
 
   test("tenths add up exactly", () => {
     const held = Array.from({ length: 10 }, () => holding(100, 100, 0, [0]));
-    expect(free({ cpuMilli: 1000, gpuCount: 1, memoryBytes: 0 }, held)).toEqual({ cpuMilli: 0, gpuMilli: [0], memoryBytes: 0 });
+    expect(free({ cpuMilli: 1000, gpuCount: 1, memoryBytes: 0 }, held)).toEqual({
+      cpuMilli: 0,
+      gpuMilli: [0],
+      memoryBytes: 0,
+      custom: {},
+    });
+  });
+
+  test("resources that the operator named are counted by name", () => {
+    const named = (custom: Record<string, number>) => ({ resources: { ...holding(0, 0, 0, []).resources, custom }, gpuIndexes: [] });
+    const held = [named({ tpu: 500, disk: 1 }), named({ tpu: 1_000 })];
+    expect(allocated(held).custom).toEqual({ tpu: 1_500, disk: 1 });
+    expect(free({ ...capacity, custom: { tpu: 4_000, disk: 0 } }, held).custom).toEqual({ tpu: 2_500, disk: 0 });
   });
 });
 

@@ -9,6 +9,8 @@ import type { Assignment, EngineReplica, LogLine } from "../../src/engine/engine
 import { LocalEngine, type LocalEngineOptions } from "../../src/engine/local-engine.ts";
 import { silentLog } from "../../src/log/log.ts";
 
+const inherited = { ambientEnv: process.env, npmHook: "", neededRequirements: () => [] };
+
 /** Real time, but what is done now and then is done all the time. */
 const eagerClock = {
   ...realClock,
@@ -40,7 +42,7 @@ export async function deepFolder(): Promise<string> {
 /** An engine; after the test it is closed and all its replicas are killed. */
 export async function openEngine(dataDir: string, options: Partial<LocalEngineOptions> = {}): Promise<LocalEngine> {
   const capacity = { cpuMilli: 4000, gpuCount: 0, memoryBytes: 2 ** 30 };
-  const engine = await LocalEngine.open({ dataDir, capacity, clock: eagerClock, log: silentLog, ambientEnv: process.env, ...options });
+  const engine = await LocalEngine.open({ dataDir, capacity, clock: eagerClock, log: silentLog, ...inherited, ...options });
   onTestFinished(async () => {
     for (const { replicaId } of await engine.list()) await engine.stop(replicaId, "kill");
     await eventually(async () => (await engine.list()).every(({ state }) => state === "exited"));
@@ -59,6 +61,7 @@ export function assignment(engine: LocalEngine, replicaId: string, argv: readonl
     argv,
     workingDir: "",
     envVars: {},
+    requirements: { npm: [], pip: [] },
     initArgs: "{}",
     maxOngoingRequests: 5,
     resources: { cpuMilli: 1000, gpuMilli: 0, memoryBytes: 0 },

@@ -11,6 +11,7 @@ const assignment = (more: Partial<Assignment> = {}): Assignment => ({
   argv: [],
   workingDir: "",
   envVars: {},
+  requirements: { npm: [], pip: [] },
   initArgs: "{}",
   maxOngoingRequests: 7,
   resources: { cpuMilli: 1000, gpuMilli: 0, memoryBytes: 0 },

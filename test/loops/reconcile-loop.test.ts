@@ -43,6 +43,7 @@ test("a process of no deployment is stopped, but not before it had time to be ad
     argv: ["x"],
     workingDir: "",
     envVars: {},
+    requirements: { npm: [], pip: [] },
     initArgs: "{}",
     maxOngoingRequests: 1,
     resources: { cpuMilli: 0, gpuMilli: 0, memoryBytes: 0 },

@@ -94,7 +94,7 @@ export class SimulatedEngine implements Engine {
     const startedAtMs = this.#options.clock.nowMs();
     const known = { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes };
     this.#processes.set(replicaId, {
-      replica: { ...known, pid: this.#nextPid++, startedAtMs, state: "alive", exit: "", terminatedAtMs: 0 },
+      replica: { ...known, pid: this.#nextPid++, startedAtMs, state: "alive", preparing: "", exit: "", terminatedAtMs: 0 },
       servesAtMs: startedAtMs + fate.servesAfterMs,
       fate,
       errors: [],

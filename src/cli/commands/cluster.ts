@@ -19,7 +19,17 @@ export const addCluster: AddCommand = (program, act) => {
           return exitCodes.done;
         }
         printTable(session, ["RESOURCE", "CAPACITY", "ALLOCATED", "FREE"], resourceRows(cluster.capacity, cluster.allocated));
+        session.print(plain(cluster.memoryLimit));
         session.print("");
+        if (cluster.deployments.length > 0) {
+          const rows = cluster.deployments.map(({ deployment, replicas, allocated }) => [
+            deployment,
+            String(replicas),
+            amountsOf(allocated),
+          ]);
+          printTable(session, ["DEPLOYMENT", "REPLICAS", "HOLDS"], rows);
+          session.print("");
+        }
         printTable(
           session,
           ["CONTROLLER", "LEADS", "EPOCH", "AGE"],
@@ -37,14 +47,34 @@ export const addCluster: AddCommand = (program, act) => {
     );
 };
 
+const gibibyte = 2 ** 30;
+
 function resourceRows(capacity: Resources | undefined, allocated: Resources | undefined): readonly (readonly string[])[] {
-  const gibibyte = 2 ** 30;
   const rows = [
     ["CPU", capacity?.numCpus, allocated?.numCpus, ""],
     ["GPU", capacity?.numGpus, allocated?.numGpus, ""],
     ["memory", Number(capacity?.memoryBytes ?? 0n) / gibibyte, Number(allocated?.memoryBytes ?? 0n) / gibibyte, " GiB"],
   ] as const;
-  return rows.map(([name, has = 0, taken = 0, unit]) => [name, ...[has, taken, has - taken].map((amount) => `${round(amount)}${unit}`)]);
+  const custom = Object.keys(capacity?.custom ?? {}).sort();
+  const named = custom.map((name) => [name, capacity?.custom[name], allocated?.custom[name], ""] as const);
+  return [...rows, ...named].map(([name, has = 0, taken = 0, unit]) => [
+    name,
+    ...[has, taken, has - taken].map((amount) => `${round(amount)}${unit}`),
+  ]);
+}
+
+/** What a deployment holds, in words: `2 CPU, 1 GPU`. */
+function amountsOf(held: Resources | undefined): string {
+  const { numCpus = 0, numGpus = 0, memoryBytes = 0n, custom = {} } = held ?? {};
+  const amounts = [
+    ...(numCpus > 0 ? [`${round(numCpus)} CPU`] : []),
+    ...(numGpus > 0 ? [`${round(numGpus)} GPU`] : []),
+    ...(memoryBytes > 0n ? [`${round(Number(memoryBytes) / gibibyte)} GiB`] : []),
+    ...Object.keys(custom)
+      .sort()
+      .map((name) => `${round(custom[name] ?? 0)} ${name}`),
+  ];
+  return amounts.length === 0 ? "nothing" : amounts.join(", ");
 }
 
 const round = (amount: number): number => Math.round(amount * 1_000) / 1_000;

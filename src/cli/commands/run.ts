@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { fromJson } from "@bufbuild/protobuf";
-import { type DeploymentSpec, DeploymentSpecSchema } from "../../../gen/drover/v1/deployment_pb.ts";
+import { create, fromJson } from "@bufbuild/protobuf";
+import { type DeploymentSpec, DeploymentSpecSchema, ResourcesSchema, RuntimeEnvSchema } from "../../../gen/drover/v1/deployment_pb.ts";
 import { findDefinition, importFlag, specJson } from "../../core/definition.ts";
-import { type AddCommand, examples, readAmount, readInteger } from "../command.ts";
+import { type AddCommand, collect, examples, readAmount, readInteger } from "../command.ts";
 import { CliError, exitCodes, usage } from "../failure.ts";
 import { readJsonInput, reasonOf } from "../input.ts";
 import type { CliIo } from "../io.ts";
@@ -18,6 +18,8 @@ interface RunFlags extends DeployFlags {
   readonly numGpus?: number;
   readonly maxOngoingRequests?: number;
   readonly env?: Readonly<Record<string, string>>;
+  readonly npm?: readonly string[];
+  readonly pip?: readonly string[];
   readonly initArgs?: string;
 }
 
@@ -33,6 +35,8 @@ export const addRun: AddCommand = (program, act) => {
     .option("--num-gpus <number>", "GPUs a replica takes", readAmount)
     .option("--max-ongoing-requests <number>", "requests a replica works on at a time", readInteger(1, 100_000))
     .option("--env <name=value>", "an environment variable of the replicas; may be repeated", readVariable)
+    .option("--npm <package>", "a package of the npm registry that the replicas get; may be repeated", collect)
+    .option("--pip <package>", "a Python package that the replicas get; may be repeated", collect)
     .option("--init-args <json>", "JSON object for the constructor: itself, @FILE or - for standard input");
   deployOptions(command)
     .addHelpText("after", examples("drover run sentiment.ts", "drover run app.ts:Translator --name fr --replicas 2"))
@@ -90,19 +94,17 @@ async function override(spec: DeploymentSpec, flags: RunFlags, io: CliIo): Promi
   if (flags.maxOngoingRequests !== undefined) spec.maxOngoingRequests = flags.maxOngoingRequests;
   const { numCpus, numGpus } = flags;
   if (numCpus !== undefined || numGpus !== undefined)
-    spec.resources = {
-      $typeName: "drover.v1.Resources",
-      ...spec.resources,
+    spec.resources = Object.assign(spec.resources ?? create(ResourcesSchema), {
       ...(numCpus === undefined ? {} : { numCpus }),
       ...(numGpus === undefined ? {} : { numGpus }),
-    };
-  if (flags.env)
-    spec.runtimeEnv = {
-      $typeName: "drover.v1.RuntimeEnv",
-      workingDir: "",
-      ...spec.runtimeEnv,
-      envVars: { ...spec.runtimeEnv?.envVars, ...flags.env },
-    };
+    });
+  const { env, npm = [], pip = [] } = flags;
+  if (env !== undefined || npm.length > 0 || pip.length > 0) {
+    spec.runtimeEnv ??= create(RuntimeEnvSchema);
+    Object.assign(spec.runtimeEnv.envVars, env);
+    spec.runtimeEnv.npm.push(...npm);
+    spec.runtimeEnv.pip.push(...pip);
+  }
   if (flags.initArgs !== undefined) {
     const args = await readJsonInput(flags.initArgs, io);
     if (typeof args !== "object" || args === null || Array.isArray(args)) throw usage("--init-args: must be a JSON object");

@@ -1,5 +1,5 @@
 import { type Flags, readConfig } from "../../config/config.ts";
-import { type AddCommand, examples } from "../command.ts";
+import { type AddCommand, collect, examples } from "../command.ts";
 import { usage } from "../failure.ts";
 
 /** `drover start`: runs a controller with its gateway in this process. */
@@ -15,6 +15,7 @@ export const addStart: AddCommand = (program, act) => {
     .option("--insecure", "allow addresses that other machines can reach; there is no TLS yet")
     .option("--num-cpus <number>", "CPUs to give out (default: those of the machine)")
     .option("--num-gpus <number>", "GPUs to give out (default: those of the machine)")
+    .option("--resource <name=amount>", "a resource of your own to give out, such as tpu=4; may be repeated", collect)
     .option(
       "--autoscale-cron <expression>",
       "when the autoscaler looks at the load (DROVER_AUTOSCALE_CRON; default each second, '* * * * * *')",

@@ -58,7 +58,7 @@ function oversold(facts: Facts, held: readonly Share[]): string | undefined {
   return wrong && `GPUs ${wrong.gpuIndexes.join(", ")} of ${gpuCount} given for ${wrong.resources.gpuMilli} thousandths`;
 }
 
-function sum(held: readonly Share[], amount: keyof Resources): number {
+function sum(held: readonly Share[], amount: "cpuMilli" | "memoryBytes"): number {
   return held.reduce((total, { resources }) => total + resources[amount], 0);
 }
 
