@@ -1,6 +1,5 @@
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import { ControllerService } from "../gen/drover/v1/controller_service_pb.ts";
 import { ExternalScaler } from "../gen/externalscaler/externalscaler_pb.ts";
 import { Health } from "../gen/health/v1/health_pb.ts";
@@ -29,6 +28,7 @@ import { stopReplicas } from "./loops/stop-replicas.ts";
 import { HealthService } from "./rpc/health.ts";
 import { descriptorsOf, reflection } from "./rpc/reflection.ts";
 import { RpcServer } from "./rpc/server.ts";
+import { shipped } from "./shipped.ts";
 import { Mirror } from "./store/mirror.ts";
 import { type PrivateRedis, startPrivateRedis } from "./store/private-redis.ts";
 import { openRedisStore } from "./store/redis-store.ts";
@@ -105,7 +105,8 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
     clock,
     log: log.child({ room: "engine" }),
     ambientEnv: process.env,
-    npmHook: pathToFileURL(join(dirname(hostPath), "npm.js")).href,
+    pythonSdk: shipped.pythonSdk,
+    npmHook: shipped.npmHook,
     neededRequirements: () => {
       const kept = [...mirror.deployments().keys()].flatMap((name) => mirror.revisionsOf(name));
       return kept.map(({ value }) => value.spec.runtimeEnv);
@@ -140,7 +141,7 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
     engine,
     port: links,
     epoch: () => lease.epoch,
-    moduleHost: [process.execPath, hostPath],
+    moduleHost: [process.execPath, shipped.moduleHost],
     clock,
     random,
     log: loopLog,
@@ -195,9 +196,14 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
 
   closers.add(() => gateway.close(gatewayGraceMs));
   const gatewayAddress = await gateway.listen(printAddress(config.gateway));
+  /** A program without ReplicaService reports nothing: what the gateway gave it is all that is known of its load. */
+  const uncounted = (id: string) => {
+    const { answer, invocable } = links.contact(id);
+    return answer === "ready" && !invocable ? { ongoing: 0, completed: 0, failed: 0, configGeneration: 0 } : undefined;
+  };
   const observed = {
     replica: (id: string) => {
-      const { load, configGeneration } = links.contact(id);
+      const { load = uncounted(id), configGeneration } = links.contact(id);
       if (load === undefined) return undefined;
       // What is on its way to a busy replica is in work as well; and who gives the configs knows of each sooner than it is reported.
       const gives = lease.epoch !== undefined && configGeneration !== undefined;
@@ -262,9 +268,6 @@ async function takeOverId(dataDir: string, store: Store): Promise<string> {
   await writeFile(file, id);
   return id;
 }
-
-/** The program that runs `module` programs; TypeScript from source, bundled when built. */
-const hostPath = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./replica/host.ts" : "../bundle/host.js", import.meta.url));
 
 async function openRedis(
   config: Config,

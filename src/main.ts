@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 // First of all, before anything is loaded that an old Node cannot run.
 import "./require-node.ts";
+import type { Testbed } from "./cli/conformance/program.ts";
 import { processIo } from "./cli/io.ts";
 import { runCli } from "./cli/run-cli.ts";
 import { realClock } from "./clock/real.ts";
 import { type Config, hidePassword } from "./config/config.ts";
+import { shipped } from "./shipped.ts";
 
 /** `drover start`: what it needs is loaded only here, so that the other commands start fast. */
 async function start(config: Config, interrupted: AbortSignal): Promise<number> {
@@ -26,7 +28,27 @@ async function start(config: Config, interrupted: AbortSignal): Promise<number> 
   return 0;
 }
 
-const exitCode = await runCli(process.argv.slice(2), processIo({ nowMs: () => realClock.nowMs(), start }));
+/** For `drover run` of a Python file. */
+async function describePython(file: string, exportName: string) {
+  const { describePython: describe } = await import("./engine/describe-python.ts");
+  return describe(shipped.pythonSdk, file, exportName, process.cwd(), process.env);
+}
+
+/** For `drover conformance`: processes as the engine starts them. */
+const testbed: Testbed = {
+  sleep: (ms, signal) => realClock.sleep(ms, signal),
+  async start(program) {
+    const [{ startLoneReplica }, { withPythonPath }] = await Promise.all([
+      import("./engine/lone-replica.ts"),
+      import("./engine/replica-env.ts"),
+    ]);
+    const { run } = program;
+    const argv = "argv" in run ? run.argv : [process.execPath, shipped.moduleHost, run.module, run.exportName];
+    return startLoneReplica({ ...program, argv }, withPythonPath(process.env, shipped.pythonSdk));
+  },
+};
+
+const exitCode = await runCli(process.argv.slice(2), processIo({ nowMs: () => realClock.nowMs(), start, describePython, testbed }));
 // What a module that was imported to be deployed left open must not keep the command waiting, but what was printed is to arrive.
 for (const output of [process.stdout, process.stderr]) await new Promise<void>((done) => output.write("", () => done()));
 process.exit(exitCode);

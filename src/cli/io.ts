@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { processAuthor } from "./author.ts";
+import type { Testbed } from "./conformance/program.ts";
 
 /** Where the CLI prints. */
 export interface Output {
@@ -25,13 +26,17 @@ export interface CliIo {
   nowMs(): number;
   /** Runs a controller until it is told to stop; gives the exit code. */
   start(config: Config, interrupted: AbortSignal): Promise<number>;
+  /** Asks a Python file what it is to be deployed as: what it prints, or why it says nothing. Unset: nothing here can. */
+  describePython?(file: string, exportName: string): Promise<{ readonly stdout: string } | { readonly failure: string }>;
+  /** Starts programs to be checked; unset: nothing here can. */
+  readonly testbed?: Testbed;
 }
 
 /** What a shell reports for a program that wrote into a closed pipe. */
 const brokenPipeExitCode = 141;
 
 /** The world of this process. A second Ctrl-C ends it at once. */
-export function processIo(parts: Pick<CliIo, "nowMs" | "start">): CliIo {
+export function processIo(parts: Pick<CliIo, "nowMs" | "start" | "describePython" | "testbed">): CliIo {
   const interrupt = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort());
   for (const output of [process.stdout, process.stderr]) output.on("error", endWhenNobodyReads);

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import type { Act, AddCommand } from "./command.ts";
 import { addCluster } from "./commands/cluster.ts";
 import { addConfigs } from "./commands/configs.ts";
+import { addConformance } from "./commands/conformance.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addDeploy } from "./commands/deploy.ts";
 import { addExplain } from "./commands/explain.ts";
@@ -46,6 +47,7 @@ const commands: readonly AddCommand[] = [
   addResume,
   addDelete,
   addCluster,
+  addConformance,
 ];
 
 /** Runs one command line (without `node drover`) and gives the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Never throws. */

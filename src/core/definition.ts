@@ -134,7 +134,8 @@ function defaultName(definition: Definition, program: { readonly path: string; r
   return kebab(names.find((name) => name !== "" && name !== "default") ?? "");
 }
 
-function kebab(name: string): string {
+/** A name as deployments have them: `HalfGpu` is `half-gpu`. */
+export function kebab(name: string): string {
   return name
     .replace(/([a-z0-9])([A-Z])/g, "$1-$2")
     .replace(/([A-Z])([A-Z][a-z])/g, "$1-$2")

@@ -84,7 +84,9 @@ export function free(capacity: Capacity, held: readonly Holding[]): Free {
 
 /** Amounts less others, never below 0. */
 export function less(amounts: Amounts, taken: Amounts): Amounts {
-  return Object.fromEntries(Object.entries(amounts).map(([name, milli]) => [name, Math.max(0, milli - (Object.hasOwn(taken, name) ? (taken[name] ?? 0) : 0))]));
+  return Object.fromEntries(
+    Object.entries(amounts).map(([name, milli]) => [name, Math.max(0, milli - (Object.hasOwn(taken, name) ? (taken[name] ?? 0) : 0))]),
+  );
 }
 
 /** Thousandths as a decimal: 1500 is `1.5`. */

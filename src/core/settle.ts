@@ -40,7 +40,7 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
     case "STARTING":
       if ((process === "none" && seen.exit === "") || seen.exit === neverStarted)
         return { seen, replica: advance(replica, "STOPPED", nowMs, { message: "the controller ended before it was started" }) };
-      if (gone) return fail(seen.exit.startsWith("could not") ? seen.exit : `ended before it served (${seen.exit})`);
+      if (gone) return fail(seen.exit.startsWith("could not") ? seen.exit : `ended before it served (${seen.exit})${remedyOf(seen.exit)}`);
       if (seen.answer === "refused") return fail(seen.reason);
       if (seen.answer === "ready") return { seen, replica: seen.configured ? advance(replica, "RUNNING", nowMs) : replica };
       if (nowMs - Math.max(replica.sinceMs, seen.metAtMs) >= deployment.spec.startupTimeoutMs) {
@@ -70,6 +70,10 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
       return { seen, replica };
   }
 }
+
+/** What to do about an end that looks well. */
+const remedyOf = (exit: string): string =>
+  exit === "exit code 0" ? ": a program is to stay in the foreground and serve at DROVER_LISTEN" : "";
 
 /** The last lines that fit: what a program says last is why it ended. */
 function lastLines(lines: readonly string[]): readonly string[] {

@@ -109,7 +109,7 @@ export class Environments {
   async #keyOf({ npm, pip }: Requirements): Promise<string> {
     const node = npm.length > 0 ? `${process.platform} ${process.arch} ${process.versions.modules}` : "";
     const python = pip.length > 0 ? ((await this.#findPython())?.identity ?? "") : "";
-    const text = JSON.stringify([[...npm].sort(), [...pip].sort(), node, python]);
+    const text = JSON.stringify([npm.toSorted(), pip.toSorted(), node, python]);
     return createHash("sha256").update(text).digest("hex").slice(0, 24);
   }
 
@@ -146,8 +146,8 @@ export class Environments {
       const python = requirements.pip.length > 0 ? await this.#findPython() : undefined;
       if (requirements.pip.length > 0 && python === undefined)
         throw new BuildError("its pip packages need python3 on the PATH, and there is none that runs");
-      const npm = await npmCommands(path, requirements.npm);
-      const pip = pipCommands(path, requirements.pip, requirements.pip.length > 0 && (await hasUv(env)));
+      const npm = await npmCommands(path, requirements.npm.toSorted());
+      const pip = pipCommands(path, requirements.pip.toSorted(), requirements.pip.length > 0 && (await hasUv(env)));
       for (const command of [...npm, ...pip]) {
         const timeoutMs = Math.max(1, untilMs - clock.nowMs());
         const problem = await runTool({ ...command, workingDir: path, env, output, timeoutMs, signal, clock });

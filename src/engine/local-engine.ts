@@ -11,8 +11,8 @@ import { environmentVars } from "./installers.ts";
 import { launch } from "./launch.ts";
 import { LocalReplica } from "./local-replica.ts";
 import { memoryOfGroups } from "./memory.ts";
-import { bootId } from "./process-identity.ts";
-import { type Environment, replicaArgv, replicaEnv } from "./replica-env.ts";
+import { bootId, processesWith } from "./process-identity.ts";
+import { type Environment, replicaArgv, replicaEnv, withPythonPath } from "./replica-env.ts";
 import { ReplicaFolder, replicaFolders } from "./replica-folder.ts";
 import { prepareSocketFolder, socketPath } from "./socket-path.ts";
 
@@ -35,6 +35,8 @@ export interface LocalEngineOptions {
   readonly logBytesMax?: number;
   /** The module that makes Node look for packages in an environment first. */
   readonly npmHook: string;
+  /** The folder of the SDK for Python. */
+  readonly pythonSdk: string;
   /** What revisions that are kept require: it is not dropped. */
   readonly neededRequirements: () => readonly Requirements[];
   /** How long packages may take to be installed. Unset: 10 minutes. */
@@ -55,6 +57,8 @@ export class LocalEngine implements Engine {
   readonly #closing = new AbortController();
   readonly #environments: Environments;
   readonly #preparing = new Set<Promise<void>>();
+  /** Replicas that ended since the last look. */
+  readonly #justEnded = new Set<string>();
   #watching: Promise<void> = Promise.resolve();
   #cancelWatch = () => {};
   #looks = 0;
@@ -188,8 +192,8 @@ export class LocalEngine implements Engine {
   }
 
   #envOf(assignment: Assignment, environment: string): Record<string, string> {
-    const { ambientEnv, capacity, npmHook } = this.#options;
-    const env = replicaEnv(assignment, ambientEnv, capacity);
+    const { ambientEnv, capacity, npmHook, pythonSdk } = this.#options;
+    const env = withPythonPath(replicaEnv(assignment, ambientEnv, capacity), pythonSdk);
     return environment === "" ? env : { ...env, ...environmentVars(environment, assignment.requirements, env, npmHook) };
   }
 
@@ -212,7 +216,21 @@ export class LocalEngine implements Engine {
   }
 
   #announceExit(replicaId: string): void {
+    this.#justEnded.add(replicaId);
     for (const listener of this.#listeners) listener(replicaId);
+  }
+
+  /** Ends what replicas that have ended started and what left their group: it holds what may be given to others now. */
+  #killLeft(): void {
+    const left = processesWith(new Set([...this.#justEnded].map((id) => `DROVER_REPLICA_ID=${id}`)));
+    this.#justEnded.clear();
+    for (const pid of left) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended, or is another user's.
+      }
+    }
   }
 
   /** Looks at all replicas from time to time until the engine is closed. */
@@ -225,6 +243,7 @@ export class LocalEngine implements Engine {
 
   async #watch(): Promise<void> {
     const bounding = this.#looks++ % looksPerBound === 0;
+    this.#killLeft();
     const bound = [...this.#replicas.values()].flatMap(({ boundGroup = [] }) => boundGroup);
     const used = memoryOfGroups(new Set(bound));
     for (const replica of this.#replicas.values()) {

@@ -49,6 +49,19 @@ export function groupHas(pid: number, setting: string): boolean {
   return members.some((member) => readIfAny(`/proc/${member}/environ`)?.split("\0").includes(setting));
 }
 
+/** Processes that were given one of these settings (`name=value`), whatever group they are in. None where the system does not show it. */
+export function processesWith(settings: ReadonlySet<string>): readonly number[] {
+  if (!linux || settings.size === 0) return [];
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids
+    .filter((pid) =>
+      readIfAny(`/proc/${pid}/environ`)
+        ?.split("\0")
+        .some((one) => settings.has(one)),
+    )
+    .map(Number);
+}
+
 /** The process group in a line of `/proc/<pid>/stat`. */
 export function groupOf(stat: string): number {
   return Number(/ \S \d+ (\d+)/.exec(stat.slice(stat.lastIndexOf(")") + 1))?.[1]);

@@ -1,5 +1,9 @@
+import { delimiter } from "node:path";
 import type { Capacity } from "../core/resources.ts";
 import type { Assignment } from "./engine.ts";
+
+/** What a replica learns from its environment. */
+type Given = Omit<Assignment, "uid" | "argv" | "workingDir" | "requirements">;
 
 /** Environment variables as a process has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -9,7 +13,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  * `OMP_NUM_THREADS`: the spec's, else the controller's, else the whole CPUs it holds, at least 1.
  * `CUDA_VISIBLE_DEVICES` is the engine's where the machine has GPUs, so that a replica sees those it holds and no other.
  */
-export function replicaEnv(assignment: Assignment, ambient: Environment, capacity: Capacity): Record<string, string> {
+export function replicaEnv(assignment: Given, ambient: Environment, capacity: Capacity): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(ambient)) if (value !== undefined && !name.startsWith("DROVER_")) env[name] = value;
   Object.assign(env, assignment.envVars);
@@ -27,7 +31,12 @@ export function replicaEnv(assignment: Assignment, ambient: Environment, capacit
   };
 }
 
+/** An environment in which Python finds the SDK that comes with Drover, after what the environment names itself. */
+export function withPythonPath<E extends Environment>(env: E, sdk: string): E & { readonly PYTHONPATH: string } {
+  return { ...env, PYTHONPATH: [...(env.PYTHONPATH ? [env.PYTHONPATH] : []), sdk].join(delimiter) };
+}
+
 /** The command line of a replica: `{listen}` in it is the address. */
-export function replicaArgv(assignment: Assignment): string[] {
+export function replicaArgv(assignment: Pick<Assignment, "argv" | "address">): string[] {
   return assignment.argv.map((argument) => argument.replaceAll("{listen}", assignment.address));
 }

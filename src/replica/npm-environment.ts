@@ -15,10 +15,11 @@ if (folder !== undefined && registerHooks !== undefined) {
     resolve(specifier, context, next) {
       const ofProgram = context.parentURL !== undefined && !context.parentURL.includes("/node_modules/");
       if (!ofProgram || !isPackage(specifier)) return next(specifier, context);
+      const own = { ...context }; // Node writes what it is given here into the context itself
       try {
-        return next(specifier, { ...context, parentURL });
+        return next(specifier, { ...own, parentURL });
       } catch {
-        return next(specifier, context);
+        return next(specifier, own);
       }
     },
   });

@@ -37,6 +37,7 @@ export interface RunOptions {
   /** Told of each thing printed, as it is. */
   readonly onPrint?: (text: string) => void;
   readonly start?: (config: Config) => Promise<number>;
+  readonly describePython?: CliIo["describePython"];
 }
 
 /** Runs the CLI in this process. */
@@ -59,6 +60,7 @@ export async function drover(argv: readonly string[], options: RunOptions = {}):
     stderr: output("stderr"),
     interrupted: options.interrupted ?? new AbortController().signal,
     nowMs: () => nowMs,
+    ...(options.describePython && { describePython: options.describePython }),
     start: options.start ?? (() => Promise.reject(new Error("not in this test"))),
   };
   const exitCode = await runCli(argv, io);

@@ -28,7 +28,7 @@ async function running(modules: Readonly<Record<string, string>>): Promise<{
       return { results: request.specs.map(({ name }) => ({ deployment: deploymentOf(name) })) };
     },
   });
-  const runWith = (options: RunOptions, ...argv: readonly string[]) => run(["run", ...argv, "--no-wait"], { cwd, ...options });
+  const runWith = (options: RunOptions, ...argv: readonly string[]) => run(["run", "--no-wait", ...argv], { cwd, ...options });
   return { cwd, specs, run: (...argv) => runWith({}, ...argv), runWith };
 }
 
@@ -131,4 +131,45 @@ test("a colon begins the export, except in the name of a file that is there", as
   expect(splitModule("a:b", cwd)).toEqual({ file: `${cwd}/a:b`, exportName: "" });
   expect(splitModule("c.ts:Über_1", cwd)).toEqual({ file: `${cwd}/c.ts`, exportName: "Über_1" });
   expect(splitModule("c.ts:9", cwd)).toEqual({ file: `${cwd}/c.ts:9`, exportName: "" });
+});
+
+test("a Python file is asked itself what it is, and runs by the SDK's host", async () => {
+  const { cwd, specs, runWith } = await running({ "app.py": "" });
+  const asked: unknown[] = [];
+  const describePython = async (...about: readonly [string, string]) => {
+    asked.push(about);
+    return { stdout: '{"spec": {"name": "model", "num_replicas": 2, "runtime_env": {"pip": ["six"]}}, "export": "Model"}' };
+  };
+  expect(await runWith({ describePython }, "app.py:Model", "--pip", "numpy>=2")).toMatchObject({ exitCode: 0 });
+  expect(asked).toEqual([[`${cwd}/app.py`, "Model"]]);
+  expect(specs).toEqual([
+    {
+      name: "model",
+      version: digest,
+      num_replicas: 2,
+      program: { command: { argv: ["python3", "-m", "drover.replica", `${cwd}/app.py`, "Model"] } },
+      runtime_env: { working_dir: cwd, pip: ["six", "numpy>=2"] },
+    },
+  ]);
+  const failure = "Traceback (most recent call last):\nModuleNotFoundError: No module named 'torch'";
+  expect(await runWith({ describePython: async () => ({ failure }) }, "app.py")).toMatchObject({
+    exitCode: 1,
+    stderr: `error: cannot run ${cwd}/app.py:\n  ${failure.replace("\n", "\n  ")}\n`,
+  });
+});
+
+test("what comes after -- is a program that is run as it is, in this folder", async () => {
+  const { cwd, specs, run } = await running({ "serve.mjs": "" });
+  expect(await run("--name", "web", "--", "node", "serve.mjs", "--listen", "{listen}")).toMatchObject({ exitCode: 0 });
+  expect(await run("--", "./Half_Server.sh")).toMatchObject({ exitCode: 0 });
+  expect(specs).toEqual([
+    {
+      name: "web",
+      version: digest,
+      program: { command: { argv: ["node", "serve.mjs", "--listen", "{listen}"] } },
+      runtime_env: { working_dir: cwd },
+    },
+    { name: "half-server", program: { command: { argv: ["./Half_Server.sh"] } }, runtime_env: { working_dir: cwd } },
+  ]);
+  expect(await run("serve.mjs", "x")).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("put -- before a program") });
 });

@@ -25,6 +25,10 @@ async function messageOf(name: string, spec: Record<string, unknown>, holds: (me
 }
 
 const module = (name: string) => ({ program: { kind: { case: "module", value: { path: fixturePath(name) } } } });
+const hungry = (beside: boolean, mebibytes: number) => {
+  const resources = { numCpus: 0.01, memoryBytes: BigInt(mebibytes) * 2n ** 20n };
+  return { ...module("hungry.ts"), initArgs: { beside }, resources };
+};
 const command = (...argv: string[]) => ({ program: { kind: { case: "command", value: { argv } } } });
 
 test.each([
@@ -35,8 +39,12 @@ test.each([
   ["hangs", { ...module("hangs.ts"), startupTimeout: { seconds: 1n } }, ["startup_timeout of 1 s"]],
   ["refuses", { ...module("program.ts"), userConfig: { kind: { case: "stringValue", value: "refuse" } } }, ["I do not like this config"]],
   ["no-config", { ...module("late.ts"), userConfig: { kind: { case: "boolValue", value: true } } }, ["reconfigure"]],
+  ["leaves", command("sh", "-c", "setsid sleep 1000 & exit 0"), ["exit code 0", "stay in the foreground"]],
+  ["binary", command("sh", "-c", "head -c 100000 /dev/urandom >&2; printf '\\nthe reason\\n' >&2; exit 3"), ["exit code 3", "the reason"]],
   ["not-found", command("no-such-program-anywhere"), ["no-such-program-anywhere"]],
   ["no-folder", { ...command("true"), runtimeEnv: { workingDir: "/no/such/folder" } }, ["/no/such/folder"]],
+  ["heap", hungry(false, 640), ["its heap is full", "3/4 of its memory_bytes of 640 MiB"]],
+  ["memory", hungry(true, 256), ["of memory, and its memory_bytes is 256 MiB"]],
   ["not-grpc", { ...command("sleep", "600"), startupTimeout: { seconds: 1n } }, ["startup_timeout"]],
 ])("a program that will not start says why: %s", async (name, spec, words) => {
   const message = await messageOf(name, spec, (text) => words.every((word) => text.includes(word)));

@@ -133,7 +133,7 @@ const controller = `
   import { LocalEngine } from ${JSON.stringify(new URL("../../src/engine/local-engine.ts", import.meta.url).href)};
   import { silentLog } from ${JSON.stringify(new URL("../../src/log/log.ts", import.meta.url).href)};
   const capacity = { cpuMilli: 4000, gpuCount: 0, memoryBytes: 0 };
-  const engine = await LocalEngine.open({ dataDir: process.argv[1], capacity, clock: realClock, log: silentLog, ambientEnv: process.env, npmHook: "", neededRequirements: () => [] });
+  const engine = await LocalEngine.open({ dataDir: process.argv[1], capacity, clock: realClock, log: silentLog, ambientEnv: process.env, npmHook: "", pythonSdk: "/sdk", neededRequirements: () => [] });
   const script = process.argv[3] ?? "i=0; while :; do i=$((i+1)); echo line $i; echo error $i >&2; sleep 0.01; done";
   await engine.start({ replicaId: "r1", deployment: "d", uid: "u", revision: 1, argv: ["sh", "-c", script], workingDir: "", envVars: {}, requirements: { npm: [], pip: [] }, initArgs: "{}",
     maxOngoingRequests: 1, resources: { cpuMilli: 0, gpuMilli: 0, memoryBytes: 0 }, gpuIndexes: [], address: engine.addressFor("r1"), token: "t" });

@@ -9,7 +9,7 @@ import type { Assignment, EngineReplica, LogLine } from "../../src/engine/engine
 import { LocalEngine, type LocalEngineOptions } from "../../src/engine/local-engine.ts";
 import { silentLog } from "../../src/log/log.ts";
 
-const inherited = { ambientEnv: process.env, npmHook: "", neededRequirements: () => [] };
+const inherited = { ambientEnv: process.env, npmHook: "", pythonSdk: "/sdk", neededRequirements: () => [] };
 
 /** Real time, but what is done now and then is done all the time. */
 const eagerClock = {

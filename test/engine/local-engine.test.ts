@@ -166,6 +166,17 @@ describe("stopping", () => {
     await eventually(async () => !(await isAlive(child)));
   });
 
+  test.runIf(process.platform === "linux")("also what has left its group", async () => {
+    const engine = await openEngine(await testFolder());
+    await startShell(engine, "r1", "setsid sh -c 'echo $$; exec sleep 1000' & exec sleep 1000");
+    await eventually(async () => (await linesOf(engine, "r1")).length > 0);
+    const pid = Number((await linesOf(engine, "r1"))[0]?.line);
+    expect(await isAlive(pid)).toBe(true);
+    await engine.stop("r1", "terminate");
+    await ended(engine, "r1");
+    await eventually(async () => !(await isAlive(pid)));
+  });
+
   test("a living replica cannot be forgotten", async () => {
     const engine = await openEngine(await testFolder());
     await startShell(engine, "r1", "exec sleep 1000");

@@ -1,9 +1,16 @@
 import { existsSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { create, fromJson } from "@bufbuild/protobuf";
-import { type DeploymentSpec, DeploymentSpecSchema, ResourcesSchema, RuntimeEnvSchema } from "../../../gen/drover/v1/deployment_pb.ts";
-import { findDefinition, importFlag, specJson } from "../../core/definition.ts";
+import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
+import type { Command } from "commander";
+import {
+  type DeploymentSpec,
+  DeploymentSpecSchema,
+  ProgramSchema,
+  ResourcesSchema,
+  RuntimeEnvSchema,
+} from "../../../gen/drover/v1/deployment_pb.ts";
+import { findDefinition, importFlag, kebab, specJson } from "../../core/definition.ts";
 import { type AddCommand, collect, examples, readAmount, readInteger } from "../command.ts";
 import { CliError, exitCodes, usage } from "../failure.ts";
 import { readJsonInput, reasonOf } from "../input.ts";
@@ -27,8 +34,10 @@ interface RunFlags extends DeployFlags {
 export const addRun: AddCommand = (program, act) => {
   const command = program
     .command("run")
-    .description("deploy what a JavaScript or TypeScript module exports")
-    .argument("<module[:export]>", "the module's file; the export, if it has several deployments")
+    .description("deploy what a module exports, in TypeScript, JavaScript or Python; or any program that serves gRPC")
+    .usage("[options] <module[:export]> | [options] -- <program> [arguments]")
+    .argument("<module[:export]>", "the file (.ts, .js, .py); the export, if it has several deployments; or, after --, a program")
+    .argument("[arguments...]", "of the program; {listen} in one stands for the address to listen at")
     .option("--name <name>", "another name for the deployment")
     .option("--replicas <number>", "replicas wanted", readInteger(0, 10_000))
     .option("--num-cpus <number>", "CPUs a replica takes", readAmount)
@@ -39,11 +48,21 @@ export const addRun: AddCommand = (program, act) => {
     .option("--pip <package>", "a Python package that the replicas get; may be repeated", collect)
     .option("--init-args <json>", "JSON object for the constructor: itself, @FILE or - for standard input");
   deployOptions(command)
-    .addHelpText("after", examples("drover run sentiment.ts", "drover run app.ts:Translator --name fr --replicas 2"))
+    .addHelpText(
+      "after",
+      examples(
+        "drover run sentiment.ts",
+        "drover run app.ts:Translator --name fr --replicas 2",
+        "drover run app.py:Model --pip 'numpy>=2'",
+        "drover run --name greeter -- ./greeter --listen {listen}",
+      ),
+    )
     .action(
-      act(async (session, given: string, flags: RunFlags) => {
-        const { file, exportName } = splitModule(given, session.io.cwd);
-        const spec = await specOfModule(file, exportName, session.io);
+      act(async (session, given: string, argv: readonly string[], flags: RunFlags, { parent }: Command) => {
+        const isProgram = (parent as unknown as { rawArgs: readonly string[] }).rawArgs.includes("--");
+        if (!isProgram && argv.length > 0)
+          throw usage(`"${argv[0]}": a module takes no arguments; put -- before a program that is not one`);
+        const spec = isProgram ? specOfProgram([given, ...argv], session.io.cwd) : await specOfModule(given, session.io);
         if (!spec) return exitCodes.interrupted;
         await override(spec, flags, session.io);
         return deploySpecs(session, [{ spec, file: given, lineOf: () => 1 }], flags);
@@ -60,8 +79,10 @@ export function splitModule(given: string, cwd: string): { readonly file: string
 }
 
 /** Imports the module and gives the spec of the deployment it exports; undefined: interrupted. Throws `CliError`. */
-async function specOfModule(file: string, exportName: string, io: CliIo): Promise<DeploymentSpec | undefined> {
+async function specOfModule(given: string, io: CliIo): Promise<DeploymentSpec | undefined> {
+  const { file, exportName } = splitModule(given, io.cwd);
   if (!existsSync(file)) throw new CliError(`cannot run ${file}: there is no such file`);
+  if (file.endsWith(".py")) return specOfPython(file, exportName, io);
   // So that a module that calls `run` itself does not deploy a second time.
   (globalThis as Record<symbol, unknown>)[importFlag] = true;
   let exports: Readonly<Record<string, unknown>> | undefined;
@@ -75,6 +96,31 @@ async function specOfModule(file: string, exportName: string, io: CliIo): Promis
   if ("error" in found) throw new CliError(`${file}: ${found.error}`);
   const spec = fromJson(DeploymentSpecSchema, specJson(found.definition, { path: file, exportName: found.exportName }) as never);
   resolvePaths(spec, dirname(file));
+  return spec;
+}
+
+/** Asks the Python file itself. Throws `CliError`. */
+async function specOfPython(file: string, exportName: string, io: CliIo): Promise<DeploymentSpec | undefined> {
+  if (io.describePython === undefined) throw new CliError("no Python can be run here");
+  const answer = await io.describePython(file, exportName);
+  if (io.interrupted.aborted) return undefined;
+  if ("failure" in answer) throw new CliError([`cannot run ${file}:`, ...answer.failure.split("\n")]);
+  const { spec: described, export: name } = JSON.parse(answer.stdout) as { readonly spec: JsonValue; readonly export: string };
+  const spec = fromJson(DeploymentSpecSchema, described);
+  spec.program = create(ProgramSchema, {
+    kind: { case: "command", value: { argv: ["python3", "-m", "drover.replica", file, name] } },
+  });
+  resolvePaths(spec, dirname(file));
+  return spec;
+}
+
+/** Of a program that is run as it is. */
+function specOfProgram(argv: readonly string[], cwd: string): DeploymentSpec {
+  const spec = create(DeploymentSpecSchema, {
+    name: kebab(basename(argv[0] ?? "").replace(/\.\w+$/, "")),
+    program: { kind: { case: "command", value: { argv: [...argv] } } },
+  });
+  resolvePaths(spec, cwd);
   return spec;
 }
 

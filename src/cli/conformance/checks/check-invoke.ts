@@ -1,0 +1,71 @@
+import { broken, Ended, expectThat, unchecked } from "../outcome.ts";
+import type { ReplicaUnderTest } from "../replica-under-test.ts";
+
+/** A name that no program gives a method. */
+const unknownMethod = "no_such_method_conformance_asks_for";
+const otherDeployment = "another-deployment";
+/** The least time in which a place must be free again; a method that took longer may need a little longer to notice. */
+const freeMinMs = 500;
+const freeMaxMs = 2_000;
+
+/** Methods by name. */
+export async function checkInvoke(replica: ReplicaUnderTest): Promise<void> {
+  const { talk, checklist, means } = replica;
+  await checklist.check("invoke.unknown", async () => {
+    await replica.refused("Invoke of an unknown method", talk.invoke({ method: unknownMethod, input: undefined }), ["NOT_FOUND"]);
+    return undefined;
+  });
+  await checkStream(replica);
+  const { method } = means;
+  if (method === undefined) return checklist.skip(["invoke.answers", "invoke.other"], "no --method was given");
+  await checklist.check("invoke.answers", async () => {
+    await talk.invoke(method);
+    return undefined;
+  });
+  await checklist.check("invoke.other", async () => {
+    await replica.refused("Invoke for another deployment", talk.invoke(method, otherDeployment), ["FAILED_PRECONDITION"]);
+    return undefined;
+  });
+}
+
+async function checkStream(replica: ReplicaUnderTest): Promise<void> {
+  const { talk, checklist, means } = replica;
+  const { streamMethod } = means;
+  await checklist.check("stream.unknown", async () => {
+    const call = talk.countStream({ method: unknownMethod, input: undefined });
+    await replica.refused("InvokeServerStream of an unknown method", call, ["NOT_FOUND"]);
+    return undefined;
+  });
+  await checklist.check("stream.results", async () => {
+    if (streamMethod === undefined) return unchecked("no --stream-method was given");
+    return (await talk.countStream(streamMethod)) > 0 ? undefined : broken("a result or more", "none");
+  });
+}
+
+/** A caller that leaves: `load.ongoing` must have been checked, which learns how long the slow method takes. */
+export async function checkCancellation(replica: ReplicaUnderTest): Promise<void> {
+  const { talk, checklist } = replica;
+  let before = { completed: 0, failed: 0 };
+  await checklist.check("cancel.frees", async () => {
+    if (!checklist.held("load.ongoing")) return unchecked(replica.whyNotHeld || "ongoing_requests does not tell what is in work");
+    const held = replica.hold();
+    await replica.begun(1);
+    replica.requireInWork([held]);
+    before = await talk.load();
+    held.leave();
+    await held.ended;
+    const withinMs = Math.min(Math.max(freeMinMs, replica.slowMs / 2), freeMaxMs);
+    const { met, last } = await talk.loadUntil(({ ongoing }) => ongoing === 0, withinMs);
+    if (!met) await replica.idle(); // or it would be in the way of the checks to come
+    return met
+      ? undefined
+      : broken(`0 ongoing within ${Math.round(withinMs)} ms after its caller left`, `${last}: it goes on without its caller`);
+  });
+  await checklist.check("load.failed", async () => {
+    if (!checklist.held("cancel.frees")) throw new Ended(unchecked(replica.whyNotHeld || "no request ended because its caller left"));
+    const { completed, failed } = await talk.load();
+    const counts = `${before.completed} completed, ${before.failed + 1} failed`;
+    expectThat(completed === before.completed && failed === before.failed + 1, counts, `${completed} completed, ${failed} failed`);
+    return undefined;
+  });
+}

@@ -1,0 +1,117 @@
+// Environments made by stand-ins for npm, so that what the house does with the tool is tested apart from the registry.
+import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { realClock } from "../../src/clock/real.ts";
+import type { Requirements } from "../../src/core/deployment.ts";
+import { BuildError, Environments, type EnvironmentsOptions } from "../../src/engine/environments.ts";
+import { silentLog } from "../../src/log/log.ts";
+import { eventually, testFolder } from "./engine-harness.ts";
+
+const never = new AbortController().signal;
+const npm = (...packages: string[]): Requirements => ({ npm: packages, pip: [] });
+
+/** A folder with a program `npm`, a shell script, that is first on the PATH; `runs` are its command lines so far. */
+async function standIn(script: string) {
+  const folder = await testFolder();
+  const bin = join(folder, "bin");
+  await mkdir(bin);
+  const runs = join(folder, "runs");
+  await writeFile(join(bin, "npm"), `#!/bin/sh\necho "$*" >> ${runs}\n${script}\n`);
+  await chmod(join(bin, "npm"), 0o755);
+  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` };
+  const store = join(folder, "environments");
+  return {
+    folder,
+    store,
+    runs: async () => (await readFile(runs, "utf8").catch(() => "")).split("\n").filter((line) => line !== ""),
+    open: (more: Partial<EnvironmentsOptions> = {}) => {
+      const options = { folder: store, ambientEnv: env, needed: () => [], clock: realClock, log: silentLog, ...more };
+      const environments = new Environments(options);
+      onTestFinished(() => environments.close());
+      return environments;
+    },
+  };
+}
+
+const names = async (store: string) => (await readdir(store).catch(() => [])).sort();
+
+test("what many want at once is installed once, whatever the order of its packages, and found afterwards by the next controller", async () => {
+  const { open, runs, store } = await standIn("exit 0");
+  const environments = open();
+  expect(await environments.find(npm("a@1", "b"))).toBeUndefined();
+  const paths = await Promise.all([npm("a@1", "b"), npm("b", "a@1"), npm("a@1", "b")].map((one) => environments.build(one, never)));
+  expect(new Set(paths).size).toBe(1);
+  expect(await runs()).toEqual([expect.stringMatching(/^install --prefix \S+\/npm .*-- a@1 b$/)]);
+  expect(await open().find(npm("b", "a@1"))).toBe(paths[0]);
+  await environments.build(npm("c"), never);
+  expect(await runs()).toHaveLength(2);
+  expect(await names(store)).toHaveLength(4);
+});
+
+test("a failure is told with the tool's last lines, leaves nothing, and is tried anew by the next that wants it", async () => {
+  const { open, runs, store } = await standIn('echo looking; echo "no package $7" >&2; exit 3');
+  const environments = open();
+  const failure = environments.build(npm("zz"), never).catch((error: unknown) => error);
+  expect(await failure).toBeInstanceOf(BuildError);
+  expect(await failure).toMatchObject({ message: "npm ended with exit code 3", lines: ["looking", expect.stringContaining("no package")] });
+  expect(await names(store)).toEqual([]);
+  await expect(environments.build(npm("zz"), never)).rejects.toThrow("exit code 3");
+  expect(await runs()).toHaveLength(2);
+});
+
+test("one that takes too long is ended with all it started", async () => {
+  const { open, folder } = await standIn("sleep 1000 & echo $! > ../../child; wait");
+  const environments = open({ buildMs: 300 });
+  await expect(environments.build(npm("slow"), never)).rejects.toThrow("npm took longer than");
+  const child = Number(await readFile(join(folder, "child"), "utf8"));
+  await eventually(() => !isThere(child));
+});
+
+test("where nobody waits any more the tool is ended; one that goes on waiting keeps it going", async () => {
+  const { open, folder, runs } = await standIn("while [ ! -e ../../go ]; do sleep 0.01; done");
+  const environments = open();
+  const [first, second] = [new AbortController(), new AbortController()];
+  const [one, other] = [first, second].map(({ signal }) => environments.build(npm("a"), signal));
+  const [ended, kept] = [one?.catch(String), other];
+  await eventually(async () => (await runs()).length === 1);
+  first.abort();
+  await writeFile(join(folder, "go"), "");
+  expect(await kept).toContain(folder);
+  await ended;
+  const alone = new AbortController();
+  const given = open()
+    .build(npm("b"), alone.signal)
+    .catch((error: Error) => error.message);
+  alone.abort();
+  expect(await given).toContain("wanted any more");
+});
+
+test("beside those that are needed as many as may be are kept, the last used first; what was left half made goes", async () => {
+  const { open, store } = await standIn("exit 0");
+  let nowMs = 1_700_000_000_000;
+  const clock = { ...realClock, nowMs: () => (nowMs += 1_000) };
+  const environments = open({ keptMax: 1, needed: () => [npm("needed")], clock });
+  await mkdir(join(store, "0123.half"), { recursive: true });
+  for (const name of ["needed", "a", "b"]) await environments.build(npm(name), never);
+  await environments.find(npm("a"));
+  await environments.build(npm("c"), never);
+  const found = await Promise.all(["needed", "a", "b", "c"].map((name) => environments.find(npm(name))));
+  expect(found.map((path) => path !== undefined)).toEqual([true, false, false, true]);
+  expect(await names(store)).toHaveLength(4);
+});
+
+test("without python3 pip packages cannot be had, and it is said so", async () => {
+  const { open } = await standIn("exit 0");
+  const environments = open({ ambientEnv: { PATH: "/nowhere" } });
+  await expect(environments.build({ npm: [], pip: ["six"] }, never)).rejects.toThrow("need python3 on the PATH");
+});
+
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
