@@ -116,7 +116,7 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
 
   const loopLog = log.child({ room: "loops" });
   const id = await takeOverId(config.dataDir, store);
-  const lease = new LeaseKeeper({ store, id, clock, log: loopLog, onLead: () => wakeAll() });
+  const lease = new LeaseKeeper({ store, id, catchUp: () => mirror.catchUp(), clock, log: loopLog, onLead: () => wakeAll() });
   const links = new ReplicaLinks({
     wanted: (replica) => wantedConfig(mirror, replica),
     epoch: () => lease.epoch,

@@ -9,19 +9,26 @@ const renewMs = 1_500;
 /** How long a controller stays listed after it was last heard of. */
 const announcedMs = 10_000;
 
-/** Takes the lease when it is free, and renews it. */
+export interface LeaseKeeperOptions {
+  readonly store: Store;
+  readonly id: string;
+  /** Waits until this controller knows all that is in the store now. */
+  readonly catchUp: () => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onLead: () => void;
+}
+
+/**
+ * Takes the lease when it is free, and renews it.
+ * Invariant: who acts under an epoch knows all that was written before it; by what was so once, replicas would go back to an old config.
+ */
 export class LeaseKeeper {
-  readonly #options: { readonly store: Store; readonly id: string; readonly clock: Clock; readonly log: Log; readonly onLead: () => void };
+  readonly #options: LeaseKeeperOptions;
   readonly #startedAtMs: number;
   #held: { readonly epoch: number; readonly untilMs: number } | undefined;
 
-  constructor(options: {
-    readonly store: Store;
-    readonly id: string;
-    readonly clock: Clock;
-    readonly log: Log;
-    readonly onLead: () => void;
-  }) {
+  constructor(options: LeaseKeeperOptions) {
     this.#options = options;
     this.#startedAtMs = options.clock.nowMs();
   }
@@ -48,7 +55,7 @@ export class LeaseKeeper {
 
   /** One try; gives the time until the next. */
   async #renew(): Promise<number> {
-    const { store, id, clock, log, onLead } = this.#options;
+    const { store, id, catchUp, clock, log, onLead } = this.#options;
     const askedAtMs = clock.nowMs();
     await store.announce({ id, startedAtMs: this.#startedAtMs }, announcedMs);
     const answer = await store.acquireLease(id, leaseMs);
@@ -58,6 +65,10 @@ export class LeaseKeeper {
       return Math.min(renewMs, answer.remainingMs + 1);
     }
     const isNew = this.#held?.epoch !== answer.epoch;
+    if (isNew) {
+      this.#held = undefined;
+      await catchUp();
+    }
     // Counted from before the call, so that we stop acting before the store lets somebody else in.
     this.#held = { epoch: answer.epoch, untilMs: askedAtMs + leaseMs };
     if (isNew) {

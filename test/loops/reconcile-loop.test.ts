@@ -92,12 +92,35 @@ test("a write under a lost lease is refused, and no deed follows it", async () =
   expect(await cluster.engine.list()).toEqual([]);
 });
 
+test("who takes the lead acts only once it knows what was written before", async () => {
+  const clock = new HandClock();
+  const store = new MemoryStore({ clock });
+  const known = Promise.withResolvers<void>();
+  let tries = 0;
+  const catchUp = () => (tries++ === 0 ? Promise.reject(new Error("the store is away")) : known.promise);
+  const end = new AbortController();
+  const keeper = new LeaseKeeper({ store, id: "late", catchUp, clock, log: silentLog, onLead: () => {} });
+  const done = keeper.run(end.signal);
+  await until(() => {
+    clock.pass(500);
+    return tries === 2;
+  });
+  const { leader, epoch } = await store.controllers();
+  expect(leader).toBe("late");
+  expect(keeper.epoch).toBeUndefined();
+  known.resolve();
+  await until(() => keeper.epoch !== undefined);
+  expect(keeper.epoch).toBe(epoch);
+  end.abort();
+  await done;
+});
+
 test("only one of two keepers leads; when it ends the other takes over under a higher epoch", async () => {
   const clock = new HandClock();
   const store = new MemoryStore({ clock });
   const keep = (id: string) => {
     const end = new AbortController();
-    const keeper = new LeaseKeeper({ store, id, clock, log: silentLog, onLead: () => {} });
+    const keeper = new LeaseKeeper({ store, id, catchUp: async () => {}, clock, log: silentLog, onLead: () => {} });
     return { keeper, end, done: keeper.run(end.signal) };
   };
   const first = keep("first");
@@ -122,7 +145,7 @@ test("a leader that cannot renew stops acting before anybody else may", async ()
   const clock = new HandClock();
   const store = new MemoryStore({ clock });
   const end = new AbortController();
-  const keeper = new LeaseKeeper({ store, id: "cut-off", clock, log: silentLog, onLead: () => {} });
+  const keeper = new LeaseKeeper({ store, id: "cut-off", catchUp: async () => {}, clock, log: silentLog, onLead: () => {} });
   const done = keeper.run(end.signal);
   await until(() => keeper.epoch !== undefined);
   store.setFault("unavailable");

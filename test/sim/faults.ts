@@ -2,6 +2,7 @@ import type { SeededRandom } from "./seeded-random.ts";
 
 /** All that can go wrong in a history. */
 export const faultKinds = [
+  "packages to install",
   "slow start",
   "hanging start",
   "failing start",

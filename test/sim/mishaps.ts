@@ -32,7 +32,8 @@ export class Mishaps {
 
   #replicas(): void {
     const { faults, random, engine, behaviours, clock, trace } = this.#world;
-    for (const { replicaId } of engine.alive()) {
+    for (const { replicaId, preparing } of engine.alive()) {
+      if (preparing !== "") continue; // it has no process yet
       if (faults.strikes("crash", 0.01)) {
         trace(`crash ${replicaId}`);
         engine.end(replicaId, random.pick(["exit code 3", "signal SIGSEGV"]), ["it was all too much"]);

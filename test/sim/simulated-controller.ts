@@ -99,7 +99,7 @@ export class SimulatedController {
     });
     this.#port = port;
     const machine = new WatchedEngine(engine, clock, line, witness, watch);
-    this.keeper = new LeaseKeeper({ store, id, clock, log: silentLog, onLead: wake });
+    this.keeper = new LeaseKeeper({ store, id, catchUp: () => mirror.catchUp(), clock, log: silentLog, onLead: wake });
     const watchedPort = new WatchedPort(sabotage.port?.(port) ?? port, clock, witness, watch, (name) => options.amidChange(id, name));
     this.changes = new ConfigChanges({ mirror, store, port: watchedPort, epoch, clock, log: silentLog });
     this.loop = new ReconcileLoop({

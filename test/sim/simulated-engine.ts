@@ -1,11 +1,14 @@
 import type { Clock } from "../../src/clock/clock.ts";
 import type { Capacity } from "../../src/core/resources.ts";
+import { neverStarted } from "../../src/core/settle.ts";
 import type { Assignment, Engine, EngineReplica, LogLine } from "../../src/engine/engine.ts";
 
 /** What becomes of a process that is started; times in milliseconds, infinite where it never happens. */
 export interface Fate {
   /** Why it cannot be started at all; empty: it can. */
   readonly launchError: string;
+  /** How long its packages are installed before it starts; its other times count from then. */
+  readonly preparesForMs: number;
   readonly servesAfterMs: number;
   /** From its start until it ends by itself, with `errors` as its last lines. */
   readonly failsAfterMs: number;
@@ -14,7 +17,14 @@ export interface Fate {
   readonly endsAfterMs: number;
 }
 
-const well: Fate = { launchError: "", servesAfterMs: 100, failsAfterMs: Number.POSITIVE_INFINITY, errors: [], endsAfterMs: 10 };
+const well: Fate = {
+  launchError: "",
+  preparesForMs: 0,
+  servesAfterMs: 100,
+  failsAfterMs: Number.POSITIVE_INFINITY,
+  errors: [],
+  endsAfterMs: 10,
+};
 
 export interface SimulatedEngineOptions {
   readonly clock: Clock;
@@ -26,7 +36,7 @@ export interface SimulatedEngineOptions {
 /** A process that is only said to be there. */
 interface SimulatedProcess {
   replica: EngineReplica;
-  readonly servesAtMs: number;
+  servesAtMs: number;
   readonly fate: Fate;
   errors: readonly string[];
   cancelEnd: () => void;
@@ -57,7 +67,7 @@ export class SimulatedEngine implements Engine {
     if (process?.replica.state !== "alive") return;
     process.cancelEnd();
     process.errors = errors;
-    process.replica = { ...process.replica, state: "exited", exit };
+    process.replica = { ...process.replica, state: "exited", preparing: "", exit };
     for (const listener of [...this.#listeners]) listener(replicaId);
   }
 
@@ -91,15 +101,29 @@ export class SimulatedEngine implements Engine {
     if (this.#processes.has(replicaId)) throw new Error(`replica ${replicaId} was started before`);
     const fate = { ...well, ...this.#options.fate?.(assignment) };
     if (fate.launchError !== "") throw new Error(fate.launchError);
-    const startedAtMs = this.#options.clock.nowMs();
+    const { clock } = this.#options;
+    const startedAtMs = clock.nowMs();
     const known = { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes };
-    this.#processes.set(replicaId, {
-      replica: { ...known, pid: this.#nextPid++, startedAtMs, state: "alive", preparing: "", exit: "", terminatedAtMs: 0 },
-      servesAtMs: startedAtMs + fate.servesAfterMs,
+    const process: SimulatedProcess = {
+      replica: { ...known, pid: 0, startedAtMs, state: "alive", preparing: "installing 1 package", exit: "", terminatedAtMs: 0 },
+      servesAtMs: Number.POSITIVE_INFINITY,
       fate,
       errors: [],
-      cancelEnd: this.#later(fate.failsAfterMs, () => this.end(replicaId, "exit code 1", fate.errors)),
-    });
+      cancelEnd: () => {},
+    };
+    const launch = () => {
+      process.replica = { ...process.replica, pid: this.#nextPid++, preparing: "" };
+      process.servesAtMs = clock.nowMs() + fate.servesAfterMs;
+      process.cancelEnd = this.#later(fate.failsAfterMs, () => this.end(replicaId, "exit code 1", fate.errors));
+    };
+    this.#processes.set(replicaId, process);
+    if (fate.preparesForMs === 0) launch();
+    else process.cancelEnd = this.#later(fate.preparesForMs, launch);
+  }
+
+  /** Who installed packages has ended: what waits for them is never started. */
+  abandon(): void {
+    for (const { replica } of [...this.#processes.values()]) if (replica.preparing !== "") this.end(replica.replicaId, neverStarted);
   }
 
   async list(): Promise<readonly EngineReplica[]> {
@@ -109,6 +133,7 @@ export class SimulatedEngine implements Engine {
   async stop(replicaId: string, how: "terminate" | "kill"): Promise<void> {
     const process = this.#processes.get(replicaId);
     if (process?.replica.state !== "alive") return;
+    if (process.replica.preparing !== "") return this.end(replicaId, "stopped before it was started");
     if (how === "kill") return this.end(replicaId, "signal SIGKILL");
     if (process.replica.terminatedAtMs !== 0) return;
     process.replica = { ...process.replica, terminatedAtMs: this.#options.clock.nowMs() };

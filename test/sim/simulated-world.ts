@@ -92,6 +92,7 @@ export class SimulatedWorld {
   endController(controller: SimulatedController, how: "stop" | "kill"): void {
     this.controllers = this.controllers.filter((other) => other !== controller);
     controller[how]();
+    this.engine.abandon();
   }
 
   /** A controller may die at any step of a change. */
@@ -195,8 +196,9 @@ export class SimulatedWorld {
     if (bad === "refuses" || faults.strikes("refused config", 0.02)) {
       this.behaviours.set(replicaId, { answer: "refused", reason: "refused its user_config: no such colour" });
     }
+    const preparesForMs = faults.strikes("packages to install", 0.05) ? random.pick([300, 4_000, 30_000]) : 0;
     const servesAfterMs = faults.strikes("slow start", 0.1) ? random.whole(500, 3_500) : random.whole(10, 400);
-    this.clock.after(servesAfterMs, () => this.#wake());
-    return { ...ends, servesAfterMs };
+    this.clock.after(preparesForMs + servesAfterMs, () => this.#wake());
+    return { ...ends, preparesForMs, servesAfterMs };
   }
 }
