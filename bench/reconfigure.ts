@@ -97,7 +97,7 @@ async function openController(
   const redis = await startTestRedis();
   const store = await redis.store();
   const mirror = await Mirror.open({ store, clock, log });
-  const lease = new LeaseKeeper({ store, id: "bench", clock, log, onLead: () => wake() });
+  const lease = new LeaseKeeper({ store, id: "bench", catchUp: () => mirror.catchUp(), clock, log, onLead: () => wake() });
   const epoch = () => lease.epoch;
   const port = new ReplicaLinks({ wanted: (replica) => wantedConfig(mirror, replica), epoch, gatewayOngoing: () => 0, clock, log });
   const loop = new ReconcileLoop({ mirror, store, engine, port, epoch, moduleHost: [], clock, random, log });

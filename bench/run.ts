@@ -1,4 +1,4 @@
-// Measures all, or what is named:  npm run bench -- [requests] [start] [memory] [tick] [plan] [rollout] [reconfigure] [autoscale] [load] [--quick] [--write]
+// Measures all, or what is named:  npm run bench -- [requests] [start] [memory] [many] [python] [tick] [plan] [rollout] [reconfigure] [autoscale] [load] [--quick] [--write]
 //   --quick   short runs, to see that it works; the figures say nothing
 //   --write   puts the figures into bench/README.md
 //   DROVER_TRACE=FILE  a trace of real requests for autoscale
@@ -10,7 +10,7 @@ import { h2loadMissing } from "./h2load.ts";
 import { describeMachine, watchOthers } from "./machine.ts";
 import { markdownOf, type Section } from "./section.ts";
 
-const benches = ["requests", "start", "memory", "tick", "plan", "rollout", "reconfigure", "autoscale", "load"];
+const benches = ["requests", "start", "memory", "many", "python", "tick", "plan", "rollout", "reconfigure", "autoscale", "load"];
 const readme = join(import.meta.dirname, "README.md");
 const [begin, end] = ["<!-- figures: written by `npm run bench -- --write` -->", "<!-- end of figures -->"];
 

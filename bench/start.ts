@@ -8,6 +8,7 @@ import { median } from "./statistics.ts";
 
 const times = quick ? 2 : 10;
 const targetMs = 300;
+const packagesMs = 50;
 /** Where an invoke may fail because nothing serves yet. */
 const notYet = ["NOT_FOUND", "UNAVAILABLE"];
 const giveUpMs = 30_000;
@@ -36,10 +37,31 @@ async function measure(): Promise<readonly Section[]> {
         ),
       );
     }
-    return [{ title: "Start", columns: ["from → to", "program", "median ms", "max ms"], rows, notes }];
+    return [{ title: "Start", columns: ["from → to", "program", "median ms", "max ms"], rows, notes }, await withPackages(drover)];
   } finally {
     await drover.close();
   }
+}
+
+/** A replica's start with packages that are installed already, against one without any, by turns. */
+async function withPackages(drover: Drover): Promise<Section> {
+  const path = join(import.meta.dirname, "programs/empty.mjs");
+  const packages = ["is-number@7.0.0"];
+  await once(drover, "warm-up", path, settle, packages);
+  const [plain, given]: [number[], number[]] = [[], []];
+  for (let time = 1; time <= times; time++) {
+    plain.push((await once(drover, `plain-${time}`, path, settle)).startMs);
+    given.push((await once(drover, `given-${time}`, path, settle, packages)).startMs);
+  }
+  const row = (what: string, ms: readonly number[]) => [what, figure(median(ms)), figure(Math.max(...ms))];
+  return {
+    title: "Start with packages",
+    columns: ["runtime_env", "median ms", "max ms"],
+    rows: [row("none", plain), row(`npm: ${packages.join(", ")}, installed before`, given)],
+    notes: [
+      `\`create_time\` to \`ready_time\` of a replica of an empty program, ${times} starts each, by turns. The target is below ${packagesMs} ms more.`,
+    ],
+  };
 }
 
 const notes = [
@@ -56,10 +78,10 @@ async function repeat<T>(act: (name: string) => Promise<T>): Promise<readonly T[
 }
 
 /** Deploys, waits in the given way, and deletes; answers how long the waiting took, and the replica's start by its own times. */
-async function once(drover: Drover, name: string, path: string, wait: (drover: Drover, name: string) => Promise<void>) {
+async function once(drover: Drover, name: string, path: string, wait: (drover: Drover, name: string) => Promise<void>, npm: string[] = []) {
   const program = { kind: { case: "module" as const, value: { path } } };
   const beganMs = performance.now();
-  await drover.controller.deploy({ spec: { name, version: "1", program, resources: { numCpus: 0.1 } } });
+  await drover.controller.deploy({ spec: { name, version: "1", program, resources: { numCpus: 0.1 }, runtimeEnv: { npm } } });
   await wait(drover, name);
   const servedMs = performance.now() - beganMs;
   await drover.settled(name);

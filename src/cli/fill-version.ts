@@ -9,14 +9,14 @@ const fileBytesMax = 16 * 1024 * 1024;
 
 /**
  * Gives a spec without a version one that changes with its program's files and environment, so that deploying it again does nothing
- * until they change. A command that names no file stays without one: what it runs is not known, so each deploy is a new revision.
+ * until they change. `ownFiles` are the program's, where it was asked for them. A command that names no file stays without one: what it runs is not known, so each deploy is a new revision.
  */
-export function fillVersion(spec: DeploymentSpec): void {
+export function fillVersion(spec: DeploymentSpec, ownFiles: readonly string[] = []): void {
   const kind = spec.program?.kind;
   if (spec.version !== "" || kind?.case === undefined) return;
   const folder = spec.runtimeEnv?.workingDir ?? "";
   const paths = kind.case === "module" ? [kind.value.path] : kind.value.argv;
-  const files = paths.map((path) => resolve(folder, path));
+  const files = [...paths.map((path) => resolve(folder, path)), ...ownFiles];
   if (files.every((file) => readText(file) === undefined)) return;
   const more = spec.runtimeEnv ? toJsonString(RuntimeEnvSchema, spec.runtimeEnv) : "";
   spec.version = programDigest(files, `${more}\0${kind.case === "command" ? kind.value.argv.join("\0") : ""}`, readText);

@@ -12,6 +12,8 @@ export interface LoadedSpec {
   readonly spec: DeploymentSpec;
   /** As the user named it. */
   readonly file: string;
+  /** The program's own files, where it was asked for them. */
+  readonly programFiles?: readonly string[];
   /** The line of a field, or of the nearest one around it. */
   lineOf(path: string): number;
 }

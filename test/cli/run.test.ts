@@ -138,7 +138,7 @@ test("a Python file is asked itself what it is, and runs by the SDK's host", asy
   const asked: unknown[] = [];
   const describePython = async (...about: readonly [string, string]) => {
     asked.push(about);
-    return { stdout: '{"spec": {"name": "model", "num_replicas": 2, "runtime_env": {"pip": ["six"]}}, "export": "Model"}' };
+    return { stdout: '{"spec": {"name": "model", "num_replicas": 2, "runtime_env": {"pip": ["six"]}}, "export": "Model", "files": []}' };
   };
   expect(await runWith({ describePython }, "app.py:Model", "--pip", "numpy>=2")).toMatchObject({ exitCode: 0 });
   expect(asked).toEqual([[`${cwd}/app.py`, "Model"]]);

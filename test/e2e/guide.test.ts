@@ -1,8 +1,10 @@
 // The guide's examples, each in TypeScript and in Python, deployed as a user would and held to the same behaviour.
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { pythonToolchain, toolchainsRequired } from "../sdk/python-toolchain.ts";
-import { Drover, root, until } from "./drover.ts";
+import { Drover, root, run, until } from "./drover.ts";
 
 const toolchain = await pythonToolchain();
 const missing = "missing" in toolchain ? toolchain.missing : undefined;
@@ -22,7 +24,7 @@ const languages = [
 ];
 
 describe.each(languages)("in $language", ({ file, skipped, language }) => {
-  const run = async (example: string, ...args: readonly string[]) => {
+  const deploy = async (example: string, ...args: readonly string[]) => {
     const [name = "", exportName] = example.split(":");
     const path = join(root, "examples", name === "threshold" && language === "TypeScript" ? "threshold" : "guide", file(name));
     const { code, stderr } = await drover.cli("run", exportName ? `${path}:${exportName}` : path, ...args);
@@ -34,10 +36,10 @@ describe.each(languages)("in $language", ({ file, skipped, language }) => {
   test.skipIf(skipped)(
     "an update of what a replica is started with replaces the replicas, running it again unchanged does not",
     async () => {
-      await run("update");
+      await deploy("update");
       expect(await drover.invoke("greeting", "greet", "Ada")).toBe("Hello, Ada!");
       const before = await pids("greeting");
-      await run("update");
+      await deploy("update");
       expect(await pids("greeting")).toEqual(before);
       const leave = new AbortController();
       const clients = Array.from({ length: 4 }, async () => {
@@ -46,7 +48,7 @@ describe.each(languages)("in $language", ({ file, skipped, language }) => {
           expect(await drover.invoke("greeting", "greet", "Ada")).toMatch(/^(Hello|Good morning), Ada!$/);
         return answered;
       });
-      await run("update", "--init-args", '{"greeting": "Good morning"}');
+      await deploy("update", "--init-args", '{"greeting": "Good morning"}');
       leave.abort();
       for (const answered of await Promise.all(clients)) expect(answered).toBeGreaterThan(0); // and none failed
       expect(await drover.invoke("greeting", "greet", "Ada")).toBe("Good morning, Ada!");
@@ -56,7 +58,7 @@ describe.each(languages)("in $language", ({ file, skipped, language }) => {
   );
 
   test.skipIf(skipped)("scaling starts and stops replicas and leaves the others alone", async () => {
-    await run("scale");
+    await deploy("scale");
     const before = await pids("square");
     expect(before).toHaveLength(2);
     expect(await drover.invoke("square", "", 7)).toBe(49);
@@ -68,7 +70,7 @@ describe.each(languages)("in $language", ({ file, skipped, language }) => {
   });
 
   test.skipIf(skipped)("more load than the replicas are to have starts more", async () => {
-    await run("autoscale");
+    await deploy("autoscale");
     expect(await drover.invoke("sleeper", "sleep", 0.01)).toEqual({ slept: 0.01 });
     const leave = new AbortController();
     const load = Array.from({ length: 10 }, async () => {
@@ -82,8 +84,8 @@ describe.each(languages)("in $language", ({ file, skipped, language }) => {
 
   test.skipIf(skipped)("two deployments share a GPU, half each, and a third finds no room", async () => {
     const [first, second] = language === "Python" ? (["first_half", "second_half"] as const) : (["firstHalf", "secondHalf"] as const);
-    await run(`half-gpus:${first}`);
-    await run(`half-gpus:${second}`);
+    await deploy(`half-gpus:${first}`);
+    await deploy(`half-gpus:${second}`);
     for (const name of ["first-half", "second-half"]) expect(await drover.invoke(name, "", null)).toEqual({ gpus: "0" });
     await drover.controller.scale({ name: "first-half", numReplicas: 2 });
     await until("a replica waits for a GPU", async () => {
@@ -94,13 +96,13 @@ describe.each(languages)("in $language", ({ file, skipped, language }) => {
   });
 
   test.skipIf(skipped)("a program that sets its number of threads has that one", async () => {
-    await run("threads");
+    await deploy("threads");
     expect(await drover.invoke("threads", "count", null)).toEqual({ threads: 2 });
     await gone("threads");
   });
 
   test.skipIf(skipped)("a threshold is changed in replicas that go on running", async () => {
-    await run("threshold");
+    await deploy("threshold");
     const before = await pids("threshold");
     // About a third of all values lie further out than 1.
     expect(await drover.invoke("threshold", "classify", { value: 1 })).toEqual({ label: "common", threshold: 0.01 });
@@ -112,3 +114,37 @@ describe.each(languages)("in $language", ({ file, skipped, language }) => {
     await gone("threshold");
   });
 });
+
+test.skipIf(missing !== undefined && !toolchainsRequired)(
+  "a program in Python deploys itself and calls itself, and the command line finds it unchanged",
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), "drover-guide-"));
+    try {
+      const path = join(folder, "itself.py");
+      const text = `
+import drover
+
+@drover.deployment(resources={"num_cpus": 0.1})
+class Itself:
+    def twice(self, n): return 2 * n
+    def count(self, to): yield from range(to)
+
+if __name__ == "__main__":
+    with drover.get(drover.run(Itself)) as itself:
+        print(itself.invoke("twice", 21), list(itself.stream("count", 3)))
+`;
+      await writeFile(path, text);
+      const env = {
+        PYTHONPATH: join(root, "sdk/python"),
+        DROVER_API: drover.addresses.api,
+        DROVER_GATEWAY: drover.addresses.gateway,
+      };
+      expect(await run("python3", [path], { cwd: folder, env })).toMatchObject({ code: 0, stdout: "42 [0, 1, 2]\n" });
+      const [before] = await drover.running("itself");
+      expect(await drover.cli("run", path)).toMatchObject({ code: 0 });
+      expect((await drover.running("itself")).map(({ pid }) => pid)).toEqual([before?.pid]);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  },
+);

@@ -51,7 +51,7 @@ export const addDeploy: AddCommand = (program, act) => {
 /** Deploys all specs, or none if one of them is refused, and waits as the flags say. Gives the exit code. */
 export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[], flags: DeployFlags): Promise<number> {
   if (flags.output === "json" && !flags.dryRun) throw usage("-o json goes with --dry-run: it shows what would be");
-  if (!flags.redeploy) for (const { spec } of loaded) fillVersion(spec);
+  if (!flags.redeploy) for (const { spec, programFiles } of loaded) fillVersion(spec, programFiles);
   const answer = await apply(session, loaded, flags);
   if (flags.dryRun) {
     if (flags.output === "json") printJson(session, messageJson(ApplyResponseSchema, answer));

@@ -15,7 +15,7 @@ import { type AddCommand, collect, examples, readAmount, readInteger } from "../
 import { CliError, exitCodes, usage } from "../failure.ts";
 import { readJsonInput, reasonOf } from "../input.ts";
 import type { CliIo } from "../io.ts";
-import { resolvePaths } from "../spec-file.ts";
+import { type LoadedSpec, resolvePaths } from "../spec-file.ts";
 import { type DeployFlags, deployOptions, deploySpecs } from "./deploy.ts";
 
 interface RunFlags extends DeployFlags {
@@ -62,10 +62,10 @@ export const addRun: AddCommand = (program, act) => {
         const isProgram = (parent as unknown as { rawArgs: readonly string[] }).rawArgs.includes("--");
         if (!isProgram && argv.length > 0)
           throw usage(`"${argv[0]}": a module takes no arguments; put -- before a program that is not one`);
-        const spec = isProgram ? specOfProgram([given, ...argv], session.io.cwd) : await specOfModule(given, session.io);
-        if (!spec) return exitCodes.interrupted;
-        await override(spec, flags, session.io);
-        return deploySpecs(session, [{ spec, file: given, lineOf: () => 1 }], flags);
+        const loaded = isProgram ? { spec: specOfProgram([given, ...argv], session.io.cwd) } : await specOfModule(given, session.io);
+        if (!loaded) return exitCodes.interrupted;
+        await override(loaded.spec, flags, session.io);
+        return deploySpecs(session, [{ ...loaded, file: given, lineOf: () => 1 }], flags);
       }),
     );
 };
@@ -78,8 +78,10 @@ export function splitModule(given: string, cwd: string): { readonly file: string
   return { file: resolve(cwd, match[1] ?? ""), exportName: match[2] ?? "" };
 }
 
+type Found = Pick<LoadedSpec, "spec" | "programFiles">;
+
 /** Imports the module and gives the spec of the deployment it exports; undefined: interrupted. Throws `CliError`. */
-async function specOfModule(given: string, io: CliIo): Promise<DeploymentSpec | undefined> {
+async function specOfModule(given: string, io: CliIo): Promise<Found | undefined> {
   const { file, exportName } = splitModule(given, io.cwd);
   if (!existsSync(file)) throw new CliError(`cannot run ${file}: there is no such file`);
   if (file.endsWith(".py")) return specOfPython(file, exportName, io);
@@ -96,22 +98,22 @@ async function specOfModule(given: string, io: CliIo): Promise<DeploymentSpec | 
   if ("error" in found) throw new CliError(`${file}: ${found.error}`);
   const spec = fromJson(DeploymentSpecSchema, specJson(found.definition, { path: file, exportName: found.exportName }) as never);
   resolvePaths(spec, dirname(file));
-  return spec;
+  return { spec };
 }
 
 /** Asks the Python file itself. Throws `CliError`. */
-async function specOfPython(file: string, exportName: string, io: CliIo): Promise<DeploymentSpec | undefined> {
+async function specOfPython(file: string, exportName: string, io: CliIo): Promise<Found | undefined> {
   if (io.describePython === undefined) throw new CliError("no Python can be run here");
   const answer = await io.describePython(file, exportName);
   if (io.interrupted.aborted) return undefined;
   if ("failure" in answer) throw new CliError([`cannot run ${file}:`, ...answer.failure.split("\n")]);
-  const { spec: described, export: name } = JSON.parse(answer.stdout) as { readonly spec: JsonValue; readonly export: string };
-  const spec = fromJson(DeploymentSpecSchema, described);
+  const described = JSON.parse(answer.stdout) as { readonly spec: JsonValue; readonly export: string; readonly files: readonly string[] };
+  const spec = fromJson(DeploymentSpecSchema, described.spec);
   spec.program = create(ProgramSchema, {
-    kind: { case: "command", value: { argv: ["python3", "-m", "drover.replica", file, name] } },
+    kind: { case: "command", value: { argv: ["python3", "-m", "drover.replica", file, described.export] } },
   });
   resolvePaths(spec, dirname(file));
-  return spec;
+  return { spec, programFiles: described.files };
 }
 
 /** Of a program that is run as it is. */

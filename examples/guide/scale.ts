@@ -1,0 +1,11 @@
+// Scaling by hand: change the number and run this again, or say it on the command line. Replicas that run go on running; those that
+// are one too many finish their requests first.
+//   drover run scale.ts
+//   drover scale square 3
+import { deployment } from "drover";
+
+function square(n: number): number {
+  return n * n;
+}
+
+export default deployment(square, { version: "1", numReplicas: 2, resources: { numCpus: 0.1 } });

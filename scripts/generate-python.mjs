@@ -1,0 +1,92 @@
+// Writes sdk/python/drover/_gen from proto/, without the validation rules: the SDK shall not need their runtime.
+//   node scripts/generate-python.mjs [--out FOLDER] [--python PATH]
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+
+const root = resolve(import.meta.dirname, "..");
+const { values } = parseArgs({ options: { out: { type: "string" }, python: { type: "string" } } });
+const out = values.out ?? join(root, "sdk/python/drover/_gen");
+const python = values.python ?? (await findPython());
+const env = { ...process.env, PATH: `${join(root, "node_modules/.bin")}${delimiter}${process.env.PATH ?? ""}` };
+const protoFolder = "drover/v1";
+/** In the package `drover`, where Python cannot look for the proto package of the same name. */
+const pythonPackage = "drover._gen";
+
+const scratch = mkdtempSync(join(tmpdir(), "drover-generate-python-"));
+try {
+  const files = strippedDescriptors();
+  const setPath = join(scratch, "set.binpb");
+  writeFileSync(setPath, toBinary(FileDescriptorSetSchema, files));
+  const ours = files.file.filter(({ name }) => name.startsWith(`${protoFolder}/`));
+  const generated = join(scratch, "out");
+  mkdirSync(generated);
+  const protoc = (flags, protos) => {
+    const argv = ["-m", "grpc_tools.protoc", `--descriptor_set_in=${setPath}`, ...flags.map((flag) => `--${flag}=${generated}`)];
+    execFileSync(python, [...argv, ...protos.map(({ name }) => name)], { stdio: "inherit" });
+  };
+  protoc(["python_out", "pyi_out"], ours);
+  protoc(
+    ["grpc_python_out"],
+    ours.filter(({ service }) => service.length > 0),
+  );
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(join(out, protoFolder), { recursive: true });
+  for (const name of readdirSync(join(generated, protoFolder))) {
+    writeFileSync(join(out, protoFolder, name), insidePackage(readFileSync(join(generated, protoFolder, name), "utf8")));
+  }
+  for (const folder of [".", "drover", protoFolder]) writeFileSync(join(out, folder, "__init__.py"), "");
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+/** All our protos and what they import, but for buf/validate and the options it defines. */
+function strippedDescriptors() {
+  // What the protos import is printed by the other script, where it is not there yet.
+  if (!existsSync(join(root, ".generate/validate/buf/validate/validate.proto"))) {
+    execFileSync(process.execPath, [join(root, "scripts/generate.mjs"), "--out", join(scratch, "gen")], {
+      cwd: root,
+      env,
+      stdio: "inherit",
+    });
+  }
+  const whole = execFileSync("buf", ["build", "-o", "-"], { cwd: root, env, maxBuffer: 1 << 28 });
+  const set = fromBinary(FileDescriptorSetSchema, whole);
+  set.file = set.file.filter(({ name }) => !name.startsWith("buf/"));
+  for (const file of set.file) {
+    file.dependency = file.dependency.filter((path) => !path.startsWith("buf/"));
+    stripOptions(file);
+  }
+  return set;
+}
+
+/** Extensions of options are unknown fields to this reader. */
+function stripOptions(descriptor) {
+  for (const value of Object.values(descriptor)) {
+    for (const part of Array.isArray(value) ? value : [value]) if (part?.$typeName?.startsWith("google.protobuf.")) stripOptions(part);
+  }
+  const { options } = descriptor;
+  if (!options?.$unknown) return;
+  delete options.$unknown;
+  if (Object.keys(options).every((key) => key === "$typeName" || (Array.isArray(options[key]) && options[key].length === 0))) {
+    delete descriptor.options;
+  }
+}
+
+function insidePackage(text) {
+  return text
+    .replace(/^from drover\.v1 import /gm, `from ${pythonPackage}.drover.v1 import `)
+    .replace(/^import drover\.v1\./gm, `import ${pythonPackage}.drover.v1.`)
+    .replace(/(BuildTopDescriptorsAndMessages\(DESCRIPTOR, ')drover\.v1\./, `$1${pythonPackage}.drover.v1.`);
+}
+
+async function findPython() {
+  const { pythonToolchain } = await import("../test/sdk/python-toolchain.ts");
+  const toolchain = await pythonToolchain();
+  if ("missing" in toolchain) throw new Error(`no Python to generate with: ${toolchain.missing}`);
+  return toolchain.python;
+}

@@ -1,0 +1,70 @@
+"""Write programs that Drover runs as deployments of replicas.
+
+    import drover
+
+    @drover.deployment(num_replicas=2, user_config={"threshold": 0.5})
+    class Model:
+        def reconfigure(self, user_config):
+            self.threshold = user_config["threshold"]
+
+        def classify(self, text):
+            return {"positive": score(text) > self.threshold}
+
+`drover run app.py` deploys it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+try:
+    importlib.import_module("google.protobuf")
+    if importlib.util.find_spec("grpc") is None:
+        raise ModuleNotFoundError("No module named 'grpc'")
+except ModuleNotFoundError as error:
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    raise ImportError(f"{error}; what the Python SDK needs is installed by: {sys.executable} -m pip install {folder}") from None
+
+from .definition import Deployment, deployment
+
+if TYPE_CHECKING:
+    from .client import DeploymentClient, get
+    from .deployment_options import DeploymentOptions
+    from .errors import FieldViolation, StatusError
+    from .json_value import Json
+    from .request_context import RequestContext
+    from .run import run
+
+__all__ = [
+    "Deployment",
+    "DeploymentClient",
+    "DeploymentOptions",
+    "FieldViolation",
+    "Json",
+    "RequestContext",
+    "StatusError",
+    "deployment",
+    "get",
+    "run",
+]
+
+#: Imported when first used: a replica shall not pay for what it never uses.
+_LATER = {
+    "DeploymentClient": ".client",
+    "DeploymentOptions": ".deployment_options",
+    "FieldViolation": ".errors",
+    "Json": ".json_value",
+    "RequestContext": ".request_context",
+    "StatusError": ".errors",
+    "get": ".client",
+    "run": ".run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATER[name], __name__), name)

@@ -1,0 +1,105 @@
+"""Calls deployments through the gateway."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Union
+
+import grpc
+
+from ._gen.drover.v1 import invoke_service_pb2 as pb
+from ._gen.drover.v1 import invoke_service_pb2_grpc as pb_grpc
+from .channel import open_channel
+from .json_value import Json, json_to_value, value_to_json
+from .status_wire import decode_status
+
+#: What a method takes and gives: any JSON value, or bytes.
+Payload = Union[Json, bytes]
+
+
+class DeploymentClient:
+    """Calls one deployment's methods; made by `drover.get`. May be used from many threads. Every failure of a call is a
+    `StatusError`."""
+
+    def __init__(self, name: str, channel: grpc.Channel) -> None:
+        self.name = name
+        self._channel = channel
+        self._stub = pb_grpc.InvokeServiceStub(channel)
+
+    def invoke(
+        self,
+        method: str = "",
+        input: Any = None,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Payload:
+        """Calls a method and gives its result; empty: `call`, which is what a function has.
+
+        Args:
+            input: any JSON value, or bytes.
+            timeout: seconds until DEADLINE_EXCEEDED, the wait in the queue included; None: no bound.
+            metadata: headers to send: names in lower case, values ASCII.
+        """
+        request = self._request(pb.InvokeRequest(), method, input)
+        try:
+            return _payload(self._stub.Invoke(request, timeout=timeout, metadata=_headers(metadata)))
+        except grpc.RpcError as error:
+            raise decode_status(error) from None
+
+    def stream(
+        self,
+        method: str = "",
+        input: Any = None,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Iterator[Payload]:
+        """As `invoke`, for a method that gives a stream of results. Leaving the loop early cancels the call."""
+        request = self._request(pb.InvokeServerStreamRequest(), method, input)
+        call = self._stub.InvokeServerStream(request, timeout=timeout, metadata=_headers(metadata))
+        try:
+            for response in call:
+                yield _payload(response)
+        except grpc.RpcError as error:
+            raise decode_status(error) from None
+        finally:
+            call.cancel()
+
+    def close(self) -> None:
+        """Closes the connection; calls in work fail."""
+        self._channel.close()
+
+    def __enter__(self) -> DeploymentClient:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def _request(self, request: Any, method: str, input: Any) -> Any:
+        request.deployment = self.name
+        request.method = method
+        if isinstance(input, (bytes, bytearray, memoryview)):
+            request.bytes = bytes(input)
+        else:
+            json_to_value(input, request.json)
+        return request
+
+
+def get(name: str, *, gateway: str | None = None) -> DeploymentClient:
+    """A client of the deployment of that name.
+
+    Args:
+        gateway: `host:port`; None: the environment variable `DROVER_GATEWAY`, or else 127.0.0.1:9000.
+    """
+    return DeploymentClient(name, open_channel(gateway or os.environ.get("DROVER_GATEWAY") or "127.0.0.1:9000"))
+
+
+def _headers(metadata: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    return tuple((metadata or {}).items())
+
+
+def _payload(response: Any) -> Payload:
+    return bytes(response.bytes) if response.WhichOneof("output") == "bytes" else value_to_json(response.json)

@@ -1,0 +1,154 @@
+"""Deployments as code: a class or a function with options."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import re
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from .json_value import Json
+from .spec import options_json
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .deployment_options import DeploymentOptions
+
+Target = TypeVar("Target", bound=Callable[..., Any])
+
+#: What is said in code only, and is no part of a spec.
+IN_CODE = ("services", "user_config_schema")
+
+
+class Deployment(Generic[Target]):
+    """A class or a function with the options of its deployment; made by `drover.deployment`.
+
+    Calling it calls the function or constructs the class, as if it were not decorated. A class made from it by
+    inheritance is a plain class again.
+    """
+
+    def __init__(self, target: Target, options: Mapping[str, Any]) -> None:
+        settings = {name: value for name, value in options.items() if name not in IN_CODE}
+        self.target = target
+        self.services: Callable[[Any], Any] | None = options.get("services")
+        self.user_config_schema: object = options.get("user_config_schema")
+        self._options = dict(options)
+        self._json = options_json(settings)
+        _check_in_code(target, self.services, self.user_config_schema)
+        functools.update_wrapper(self, target, updated=())
+
+    def options(self, **overrides: Unpack[DeploymentOptions]) -> Deployment[Target]:
+        """A copy with some options replaced; None takes one away. Raises TypeError as `deployment` does."""
+        return Deployment(self.target, {**self._options, **overrides})
+
+    def spec_json(self, export_name: str, file: str) -> dict[str, Json]:
+        """The spec as proto JSON with the proto's names of fields, but without its program."""
+        return {"name": self._default_name(export_name, file), **self._json}
+
+    def _default_name(self, export_name: str, file: str) -> str:
+        """The class's or function's name; where it has none, the export's, else the file's."""
+        stem = os.path.splitext(os.path.basename(file))[0]
+        names = (self.target.__name__, export_name, stem)
+        return kebab(next((name for name in names if name not in ("", "<lambda>")), ""))
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        return self.target(*args, **keywords)
+
+    def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[Target]:
+        return (self.target,)
+
+    def __repr__(self) -> str:
+        return f"<drover.Deployment of {self.target.__name__}>"
+
+
+@overload
+def deployment(target: Target, /) -> Deployment[Target]: ...
+
+
+@overload
+def deployment(**options: Unpack[DeploymentOptions]) -> Callable[[Target], Deployment[Target]]: ...
+
+
+def deployment(target: Any = None, /, **options: Any) -> Any:
+    """Makes a deployment of a class or a function, as a decorator with or without options.
+
+    A class is constructed with `init_args` as keyword arguments. Its public methods can be called by `Invoke`, a function
+    as `call` and by its own name: with one argument, any JSON value or bytes, and, where there is a second parameter
+    named `context`, a `RequestContext`. Methods that are not async run in threads. Generators are streams. The hooks
+    `reconfigure(user_config)`, `validate_config(user_config)`, `check_health()` and `close()` are called if they are there.
+
+    Raises:
+        TypeError: names the first option that is unknown or of the wrong type. Ranges are checked when it is deployed.
+    """
+    if target is not None:
+        return Deployment(target, options)
+
+    def decorate(decorated: Any) -> Any:
+        return Deployment(decorated, options)
+
+    Deployment(_anything, options)  # wrong options are found where they are written
+    return decorate
+
+
+def _anything() -> None:
+    """Stands for what is going to be decorated."""
+
+
+def _check_in_code(target: object, services: object, schema: object) -> None:
+    if isinstance(target, Deployment):
+        raise TypeError("deployment: is one already; use .options(...) for a copy with other options")
+    if not inspect.isclass(target) and not inspect.isroutine(target):
+        raise TypeError(f"deployment: must be given a class or a function, not {type(target).__name__}")
+    if services is not None and not callable(services):
+        raise TypeError("deployment option services: must be a function")
+    if schema is None:
+        return
+    if not any(callable(getattr(schema, name, None)) for name in ("model_validate", "validate_python", "__call__")):
+        raise TypeError("deployment option user_config_schema: must be a pydantic model or TypeAdapter, or a function")
+    if not inspect.isclass(target) and target is not _anything:
+        remedy = "make it a class with reconfigure(self, user_config)"
+        raise TypeError(f"deployment option user_config_schema: a function takes no user_config; {remedy}")
+
+
+def find_deployment(module: ModuleType, name: str) -> tuple[Deployment[Any], str]:
+    """The deployment that a module has by that name; empty: the only one it has, or the only one made of what it
+    defines itself. A plain class or function counts too where it is named. Raises LookupError."""
+    members = {key: value for key, value in vars(module).items() if not key.startswith("_")}
+    found = {key: value for key, value in members.items() if isinstance(value, Deployment)}
+    if name:
+        named = vars(module).get(name)
+        if isinstance(named, Deployment):
+            return named, name
+        if inspect.isclass(named) or inspect.isfunction(named):
+            return Deployment(named, {}), name
+        what = f'"{name}" is not a deployment' if named is not None else f'there is no "{name}"'
+        raise LookupError(f"{what}; {_listed(module, members, found)}")
+    own = {key: value for key, value in found.items() if value.target.__module__ == module.__name__}
+    for candidates in (own, found):
+        by_identity = {id(value): key for key, value in reversed(candidates.items())}
+        if len(by_identity) == 1:
+            (key,) = by_identity.values()
+            return found[key], key
+        if candidates:
+            raise LookupError(f"it has several deployments, name one of them: {', '.join(candidates)}")
+    raise LookupError(f"it has no deployment; {_listed(module, members, found)}")
+
+
+def _listed(module: ModuleType, members: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    own = [
+        f"{name} (a deployment)" if name in found else name
+        for name, value in members.items()
+        if name in found or (callable(value) and getattr(value, "__module__", None) == module.__name__)
+    ]
+    return f"it has {', '.join(own)}" if own else "it has no class or function either"
+
+
+def kebab(name: str) -> str:
+    """`HTTPServer2` is `http-server2`: the same rule for every SDK."""
+    name = re.sub(r"([a-z0-9])([A-Z])", r"\1-\2", name)
+    name = re.sub(r"([A-Z])([A-Z][a-z])", r"\1-\2", name).lower()
+    return re.sub(r"^[^a-z]+|-+$", "", re.sub(r"[^a-z0-9]+", "-", name))

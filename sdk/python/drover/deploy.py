@@ -1,0 +1,82 @@
+"""Deploys a spec and waits until its replicas serve."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+from google.protobuf import json_format
+
+from ._gen.drover.v1 import controller_service_pb2 as pb
+from ._gen.drover.v1 import controller_service_pb2_grpc as pb_grpc
+from ._gen.drover.v1 import deployment_pb2
+from .channel import open_channel
+from .errors import StatusError
+from .json_value import Json
+from .program_files import files_of
+from .status_wire import decode_status
+
+#: How long the API may take to answer `Deploy`, in seconds.
+DEPLOY = 30.0
+
+
+def deploy(spec: Mapping[str, Json], file: str, export: str, api: str | None, timeout: float | None) -> None:
+    """Deploys `spec`, whose program is the deployment `export` in `file`, and waits until its replicas serve."""
+    message = spec_message(spec, os.path.abspath(file), export)
+    until = None if timeout is None else time.monotonic() + timeout
+    with open_channel(api or os.environ.get("DROVER_API") or "127.0.0.1:9001") as channel:
+        controller = pb_grpc.ControllerServiceStub(channel)
+        try:
+            deployed = controller.Deploy(pb.DeployRequest(spec=message), timeout=DEPLOY).deployment
+            request = pb.WatchDeploymentsRequest(names=[message.name])
+            left = None if until is None else max(0.0, until - time.monotonic())
+            _until_healthy(controller.WatchDeployments(request, timeout=left), message.name, deployed.status.generation)
+        except grpc.RpcError as error:
+            raise decode_status(error) from None
+
+
+def _until_healthy(events: Any, name: str, generation: int) -> None:
+    for event in events:
+        if event.WhichOneof("event") == "deployment_deleted":
+            raise StatusError("ABORTED", f'deployment "{name}" was deleted')
+        status = event.deployment_updated.status
+        if status.observed_generation < generation:
+            continue
+        if status.state == deployment_pb2.DEPLOYMENT_STATE_HEALTHY:
+            return
+        if status.state == deployment_pb2.DEPLOYMENT_STATE_DEPLOY_FAILED:
+            raise StatusError("FAILED_PRECONDITION", status.message)
+    raise StatusError("UNAVAILABLE", "the controller stopped telling about the deployment")
+
+
+def spec_message(spec: Mapping[str, Json], file: str, export: str) -> deployment_pb2.DeploymentSpec:
+    """As `drover run` makes it, so that either finds what the other deployed unchanged."""
+    folder = os.path.dirname(file)
+    given = spec.get("runtime_env")
+    environment: dict[str, Json] = dict(given) if isinstance(given, dict) else {}
+    # The controller may run in any folder: what is relative here is relative to the file.
+    environment["working_dir"] = os.path.normpath(os.path.join(folder, str(environment.get("working_dir") or ".")))
+    argv: list[Json] = ["python3", "-m", "drover.replica", file, export]
+    whole = {**spec, "runtime_env": environment, "program": {"command": {"argv": argv}}}
+    message = deployment_pb2.DeploymentSpec()
+    json_format.ParseDict(whole, message)
+    message.version = message.version or program_digest(file, [str(part) for part in argv], environment)
+    return message
+
+
+def program_digest(file: str, argv: list[str], environment: Mapping[str, Json]) -> str:
+    """16 hex digits that change with the file, with what it imports from its own folder, and with what it is run with; the command
+    line's are the same."""
+    fields = deployment_pb2.RuntimeEnv.DESCRIPTOR.fields
+    named = {field.json_name: environment[field.name] for field in fields if environment.get(field.name)}
+    text = json.dumps(named, separators=(",", ":"), ensure_ascii=False)
+    digest = hashlib.sha256("\0".join([text, *argv]).encode())
+    for path in [file, *(other for other in files_of(file) if other != file)]:
+        with open(path, encoding="utf-8", errors="replace", newline="") as source:
+            digest.update(f"\0{os.path.relpath(path, str(environment['working_dir']))}\0{source.read()}".encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,131 @@
+"""The types of what a program says of its deployment in code.
+
+Names are those of `DeploymentSpec`; `proto/drover/v1/deployment.proto` is the manual of every option, its range and its
+default. `spec.py` reads the options by the proto itself; a test holds these types equal to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Literal, TypedDict, Union
+
+from .json_value import Json
+
+#: A time: `"20s"`, `"1.5s"`, a number of seconds, or a `timedelta`.
+Duration = Union[str, float, timedelta]
+
+#: What registers one gRPC service at a server, such as `lambda server: add_GreeterServicer_to_server(greeter, server)`.
+AddService = Callable[[Any], object]
+
+
+class Resources(TypedDict, total=False):
+    """What each replica takes of the machine, in thousandths at the finest."""
+
+    #: 0 to 10,000; unset: 1.
+    num_cpus: float
+    #: Below 1: a share of one GPU; from 1 on a whole number. Unset: 0.
+    num_gpus: float
+    #: Bytes; unset: 0, none accounted.
+    memory_bytes: int
+    #: Amounts of resources of your own names.
+    custom: Mapping[str, float]
+
+
+class RuntimeEnv(TypedDict, total=False):
+    """Where and with which environment the program runs."""
+
+    #: The folder to run in; relative to the program's file.
+    working_dir: str
+    env_vars: Mapping[str, str]
+    #: Packages to install, as npm and pip name them.
+    npm: Sequence[str]
+    pip: Sequence[str]
+
+
+class Burst(TypedDict, total=False):
+    """How a sudden load is met."""
+
+    window: Duration
+    threshold: float
+    disabled: bool
+
+
+class ScheduledMinimum(TypedDict, total=False):
+    """A minimum that holds for a while, again and again."""
+
+    cron: str
+    time_zone: str
+    min_replicas: int
+    duration: Duration
+
+
+class AutoscalingConfig(TypedDict, total=False):
+    """How the number of replicas follows the load."""
+
+    min_replicas: int
+    max_replicas: int
+    initial_replicas: int
+    target_ongoing_requests: float
+    upscale_delay: Duration
+    downscale_delay: Duration
+    downscale_to_zero_delay: Duration
+    upscaling_factor: float
+    downscaling_factor: float
+    look_back_period: Duration
+    metrics_interval: Duration
+    aggregation: Literal["MEAN", "MAX", "MIN"]
+    burst: Burst
+    schedules: Sequence[ScheduledMinimum]
+
+
+class Rollout(TypedDict, total=False):
+    """How replicas are replaced by ones of a new revision."""
+
+    max_unavailable_percent: int
+    max_surge_percent: int
+    strategy: Literal["AUTO", "AVAILABILITY"]
+    min_ready_time: Duration
+    progress_deadline: Duration
+    max_start_failures: int
+    auto_rollback: bool
+
+
+class HealthCheck(TypedDict, total=False):
+    """How replicas are found to be healthy."""
+
+    period: Duration
+    timeout: Duration
+    failure_threshold: int
+
+
+class DeploymentOptions(TypedDict, total=False):
+    """A `DeploymentSpec` without the program, and what is said in code only."""
+
+    #: Unset: the name of the class or function, in kebab-case.
+    name: str
+    version: str
+    #: Given to the constructor as keyword arguments.
+    init_args: Mapping[str, Any]
+    runtime_env: RuntimeEnv
+    #: 0 to 10,000; unset: 1. Excludes `autoscaling_config`.
+    num_replicas: int
+    autoscaling_config: AutoscalingConfig
+    resources: Resources
+    #: Requests that one replica works on at a time: 1 to 100,000; unset: 5. Methods that are not async run in as many threads.
+    max_ongoing_requests: int
+    #: -1: no bound.
+    max_queued_requests: int
+    #: Given to the program's `reconfigure`: any JSON value but None, which is the same as to leave it out.
+    user_config: Json
+    health_check: HealthCheck
+    graceful_shutdown_timeout: Duration
+    startup_timeout: Duration
+    request_timeout: Duration
+    labels: Mapping[str, str]
+    rollout: Rollout
+    #: Gives what registers the program's own gRPC services, for an instance. In code only.
+    services: Callable[[Any], Iterable[AddService]]
+    #: A pydantic model or `TypeAdapter`, or a function: a `user_config` it raises at is refused, and `validate_config`
+    #: and `reconfigure` get what it gives. In code only, and for classes only.
+    user_config_schema: Any

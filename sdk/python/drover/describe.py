@@ -1,0 +1,44 @@
+"""Tells what a file deploys: `python3 -m drover.describe FILE [NAME]` prints one JSON object.
+
+`spec` is the `DeploymentSpec` as proto JSON with the proto's names of fields, without its program; `export` is the name of
+the deployment in the file; `files` are the file and what it imports from its own folder. Where there is no deployment the
+reason goes to standard error, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from io import TextIOWrapper
+
+from .load_module import StartError, load_deployment
+from .program_files import files_of
+
+
+def main() -> int:
+    # Standard output is the answer's: what the file prints while it is imported goes elsewhere, also what C code prints.
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # in its place among the errors
+    if len(sys.argv) not in (2, 3):
+        sys.stderr.write("usage: python3 -m drover.describe FILE [NAME]\n")
+        return 1
+    path, name = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
+    try:
+        deployment, export = load_deployment(path, name)
+    except StartError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    description = {"spec": deployment.spec_json(export, path), "export": export, "files": files_of(os.path.abspath(path))}
+    answer.write(json.dumps(description) + "\n")
+    answer.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # whatever threads the file has begun

@@ -1,0 +1,151 @@
+"""What stands around every call of a replica."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+
+from .errors import StatusError, refusal
+from .load import REFUSED_TRAILER, Load, Refused
+from .program_errors import REQUEST_ID_KEY, status_of, unknown_error
+from .status_wire import Trailers, encode_status
+
+T = TypeVar("T")
+
+#: When a caller that a replica refused at its end is to try again, in seconds: at the one that takes its place.
+RETRY_ELSEWHERE = 1.0
+
+
+class Ending(Exception):
+    """How a call is to end."""
+
+    def __init__(self, status: StatusError, trailers: Trailers = ()) -> None:
+        super().__init__(status.message)
+        self.status = status
+        self.trailers = trailers
+
+    def arguments(self) -> tuple[grpc.StatusCode, str, Trailers]:
+        """Those of a context's `abort`."""
+        code, message, details = encode_status(self.status)
+        return code, message, (*self.trailers, *details)
+
+
+class Gate:
+    """Counts requests, turns errors into statuses, and ends what is open when the replica ends."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._closing = False
+        self._open: dict[asyncio.Task[Any], grpc.aio.ServicerContext] = {}
+
+    async def run(self, context: Any, method: str, counts: bool, work: Callable[[], Awaitable[T]]) -> T:
+        """The answer of `work`; where it fails the call is ended with a status. `counts`: whether it is a request."""
+        task = asyncio.current_task()
+        assert task is not None
+        call = _Call(task)
+        try:
+            self._enter(counts)
+            ok = False
+            self._open[task] = context
+            try:
+                answer = await call.run(work)
+                # Whatever the program made of it, a caller that left got no OK.
+                ok = is_ok(context) and not call.left
+                return answer
+            finally:
+                del self._open[task]
+                if counts:
+                    self._load.end(ok)
+        except grpc.aio.AbortError:
+            raise  # ended already
+        except (Exception, SystemExit) as error:  # a method does not end the process
+            # Nobody waits for an answer any more: what a program makes of that is no error of its own.
+            if call.left or (self._closing and context.done()):
+                raise asyncio.CancelledError from None
+            code, message, trailers = ending_of(error, method, context).arguments()
+            await context.abort(code, message, (*(context.trailing_metadata() or ()), *trailers))
+            raise  # never: abort raises
+
+    def _enter(self, counts: bool) -> None:
+        if self._closing:
+            raise Ending(_shutting_down())
+        if not counts:
+            return
+        try:
+            self._load.begin()
+        except Refused as refused:
+            raise Ending(refused.status, ((REFUSED_TRAILER, refused.trailer),)) from None
+
+    async def close(self) -> None:
+        """Answers whatever is open with SHUTTING_DOWN, whatever its handler does, and lets nothing in any more."""
+        self._closing = True
+        for task, context in list(self._open.items()):
+            try:
+                await context.abort(*Ending(_shutting_down()).arguments())
+            except Exception:
+                pass  # which abort always raises
+            task.cancel()
+
+
+class _Call:
+    """Knows whether a call's task was cancelled, which gRPC does when its caller leaves, whatever became of that."""
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self._task = task
+        self._left = False
+
+    @property
+    def left(self) -> bool:
+        if sys.version_info >= (3, 11):
+            return self._task.cancelling() > 0
+        return self._left
+
+    async def run(self, work: Callable[[], Awaitable[T]]) -> T:
+        if sys.version_info >= (3, 11):
+            return await work()
+        # An older task does not tell: a second one does the work, and this one is told.
+        second = asyncio.ensure_future(_without_exit(work))
+        while not second.done():
+            try:
+                await asyncio.wait([second])
+            except asyncio.CancelledError:
+                self._left = True
+                second.cancel()
+        return second.result()
+
+
+async def _without_exit(work: Callable[[], Awaitable[T]]) -> T:
+    try:
+        return await work()
+    except SystemExit as error:  # which no task lets its loop survive
+        raise RuntimeError("the program called exit") from error
+
+
+def is_ok(context: Any) -> bool:
+    """Whether the handler left the status at OK; it may set another without raising."""
+    code = context.code()
+    return code in (None, 0, grpc.StatusCode.OK)
+
+
+def ending_of(error: BaseException, method: str, context: Any) -> Ending:
+    """What the caller is told of an error: the program's own statuses, and of anything else that it failed."""
+    if isinstance(error, Ending):
+        return error
+    if not is_ok(context):  # the program has said it in gRPC's own way
+        return Ending(StatusError(_code_of(context.code()), context.details() or ""))
+    request_id = next((value for key, value in context.invocation_metadata() if key == REQUEST_ID_KEY), None)
+    return Ending(status_of(error) or unknown_error(error, method, request_id))
+
+
+def _code_of(code: Any) -> grpc.StatusCode:
+    if isinstance(code, grpc.StatusCode):
+        return code
+    return next((known for known in grpc.StatusCode if known.value[0] == code), grpc.StatusCode.UNKNOWN)
+
+
+def _shutting_down() -> StatusError:
+    return refusal("SHUTTING_DOWN", "this server is shutting down", retry_after=RETRY_ELSEWHERE)

@@ -1,0 +1,125 @@
+"""`Invoke` and `InvokeServerStream`: calls of a program's methods."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from typing import Any
+
+from ._gen.drover.v1 import replica_service_pb2 as pb
+from .errors import FieldViolation, StatusError, invalid, refusal
+from .json_value import NotJson, json_to_value, value_to_json
+from .program import Method, Program
+from .request_context import Identity, RequestContext
+from .service import metadata_of
+from .threads import END, Threads
+
+
+class Invoker:
+    """The handlers that call a program's methods."""
+
+    def __init__(self, program: Program, identity: Identity, threads: Threads) -> None:
+        self._program = program
+        self._identity = identity
+        self._threads = threads
+
+    async def invoke(self, request: pb.ReplicaServiceInvokeRequest, context: Any) -> pb.ReplicaServiceInvokeResponse:
+        result = await self._call(request, self._context_of(context))
+        method = request.method or "call"
+        if is_stream(result):
+            await self._leave(result)
+            text = f'"{method}" gives a stream of results: call it with InvokeServerStream'
+            raise invalid([FieldViolation("method", text)])
+        response = pb.ReplicaServiceInvokeResponse()
+        _write_output(response, result, method)
+        return response
+
+    async def invoke_server_stream(self, request: pb.ReplicaServiceInvokeServerStreamRequest, context: Any) -> None:
+        own = self._context_of(context)
+        result = await self._call(request, own)
+        method = request.method or "call"
+
+        async def write(item: object) -> None:
+            response = pb.ReplicaServiceInvokeServerStreamResponse()
+            _write_output(response, item, method)
+            await context.write(response.SerializeToString())
+
+        if not is_stream(result):
+            await write(result)
+            return
+        several: Any = result
+        if hasattr(several, "__aiter__"):
+            iterator = several.__aiter__()
+            try:
+                async for item in iterator:
+                    await write(item)
+            finally:
+                own.cancelled.set()  # nothing more is wanted
+                await self._leave(iterator)
+        else:
+            try:
+                while (item := await self._threads.run(lambda: next(several, END), own.cancelled.set)) is not END:
+                    await write(item)
+            finally:
+                own.cancelled.set()
+                await self._leave(several)
+
+    async def _call(self, request: Any, own: RequestContext) -> object:
+        if request.deployment and request.deployment != self._identity.deployment:
+            mine = self._identity.deployment
+            raise refusal("WRONG_REPLICA", f'this is a replica of "{mine}", not of "{request.deployment}"')
+        method = self._method(request.method or "call")
+        call = method.bound_call(_input(request), own)
+        try:
+            result = call() if method.is_async else await self._threads.run(call, own.cancelled.set)
+            return await result if inspect.isawaitable(result) else result
+        except asyncio.CancelledError:
+            own.cancelled.set()
+            raise
+
+    def _method(self, name: str) -> Method:
+        method = self._program.methods.get(name)
+        if method is not None:
+            return method
+        names = sorted(self._program.methods)
+        raise refusal("METHOD_NOT_FOUND", f'no method "{name}"; there {"are: " + ", ".join(names) if names else "is none"}')
+
+    def _context_of(self, context: Any) -> RequestContext:
+        left = context.time_remaining()
+        deadline = None if left is None else time.time() + left
+        return RequestContext(self._identity, deadline, metadata_of(context))
+
+    async def _leave(self, stream: Any) -> None:
+        """Ends an iterator nobody reads any more. What it raises while it cleans up concerns nobody."""
+        try:
+            if hasattr(stream, "aclose"):
+                await stream.aclose()
+            elif hasattr(stream, "close"):
+                await self._threads.run(stream.close)
+        except Exception:
+            pass
+
+
+def is_stream(result: object) -> bool:
+    """Whether a result is several: what can be iterated asynchronously, and iterators such as generators; not lists."""
+    return hasattr(result, "__aiter__") or (hasattr(result, "__next__") and hasattr(result, "__iter__"))
+
+
+def _input(request: Any) -> object:
+    kind = request.WhichOneof("input")
+    if kind == "json":
+        return value_to_json(request.json)
+    return request.bytes if kind == "bytes" else None
+
+
+def _write_output(response: Any, result: object, method: str) -> None:
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        response.bytes = bytes(result)
+        return
+    try:
+        json_to_value(result, response.json)
+        response.json.SetInParent()
+    except NotJson as error:
+        text = f'the result of "{method}" is not JSON: result{error.path} is {error.what}'
+        raise StatusError("INTERNAL", text, reason="PROGRAM_ERROR") from None

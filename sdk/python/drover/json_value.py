@@ -1,0 +1,135 @@
+"""JSON values as Python has them, and as `google.protobuf.Value` carries them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, Union
+
+from google.protobuf import struct_pb2
+
+#: Any JSON value.
+Json = Union[None, bool, int, float, str, "list[Json]", "dict[str, Json]"]
+
+#: Levels of JSON within JSON: protobuf readers commonly stop at 100 nested messages, and a level takes three.
+LEVELS_MAX = 32
+
+#: Whole numbers up to here are the same in Python and in JSON, whose numbers are floats.
+EXACT_MAX = 2**53
+
+
+class NotJson(TypeError):
+    """Something that has no form in JSON; `path` says where in the value it is."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.path = ""
+
+
+def value_to_json(value: struct_pb2.Value) -> Json:
+    """The JSON value that a message holds; an empty message is None. Whole numbers are ints."""
+    kind = value.WhichOneof("kind")
+    if kind == "string_value":
+        return str(value.string_value)
+    if kind == "number_value":
+        number: float = value.number_value
+        return int(number) if number.is_integer() and abs(number) <= EXACT_MAX else number
+    if kind == "bool_value":
+        return bool(value.bool_value)
+    if kind == "struct_value":
+        return {name: value_to_json(member) for name, member in value.struct_value.fields.items()}
+    if kind == "list_value":
+        return [value_to_json(item) for item in value.list_value.values]
+    return None
+
+
+def json_to_value(json: object, value: struct_pb2.Value) -> None:
+    """Writes what `plain` makes of `json` into `value`. Raises `NotJson`."""
+    _write(plain(json), value)
+
+
+def _write(json: Json, value: struct_pb2.Value) -> None:
+    if json is None:
+        value.null_value = struct_pb2.NULL_VALUE
+    elif isinstance(json, bool):
+        value.bool_value = json
+    elif isinstance(json, str):
+        value.string_value = json
+    elif isinstance(json, (int, float)):
+        value.number_value = json
+    elif isinstance(json, dict):
+        fields = value.struct_value.fields  # reading it also makes it, where it stays empty
+        value.struct_value.SetInParent()
+        for name, member in json.items():
+            _write(member, fields[name])
+    else:
+        values = value.list_value.values
+        value.list_value.SetInParent()
+        for item in json:
+            _write(item, values.add())
+
+
+def plain(json: object, level: int = 0) -> Json:
+    """A copy made of Python's own JSON types.
+
+    Tuples become lists; dataclasses, and objects with `model_dump` (pydantic), objects; arrays and scalars with `tolist`
+    (numpy, torch) what that gives; dates and times text as in ISO 8601. Raises `NotJson` where JSON would lose something:
+    NaN, ints beyond 2^53, sets, bytes, keys that are not text.
+    """
+    if json is None or isinstance(json, (bool, str)):
+        return _text(json) if isinstance(json, str) else json
+    if isinstance(json, int):
+        if abs(json) > EXACT_MAX:
+            raise NotJson("an int beyond 2^53, which JSON would round; give it as text")
+        return int(json)
+    if isinstance(json, float):
+        if not math.isfinite(json):
+            raise NotJson("NaN" if math.isnan(json) else "Infinity" if json > 0 else "-Infinity")
+        return float(json)
+    if level == LEVELS_MAX:
+        raise NotJson(f"more than {LEVELS_MAX} levels, or an object that contains itself")
+    if isinstance(json, Mapping):
+        return _plain_object(json, level)
+    if isinstance(json, (list, tuple)):
+        return [_within(f"[{index}]", item, level) for index, item in enumerate(json)]
+    return plain(_converted(json), level + 1)
+
+
+def _plain_object(mapping: Mapping[Any, object], level: int) -> dict[str, Json]:
+    members: dict[str, Json] = {}
+    for name, member in mapping.items():
+        if not isinstance(name, str):
+            raise NotJson(f"an object with the key {name!r}, which is not text")
+        members[_text(name)] = _within(f".{name}", member, level)
+    return members
+
+
+def _within(step: str, json: object, level: int) -> Json:
+    try:
+        return plain(json, level + 1)
+    except NotJson as error:
+        error.path = step + error.path
+        raise
+
+
+def _text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise NotJson("text with half a character (a lone surrogate)") from None
+    return str(text)
+
+
+def _converted(thing: object) -> object:
+    kind = type(thing)
+    for name in ("model_dump", "tolist", "isoformat"):
+        convert = getattr(kind, name, None)
+        if callable(convert):
+            return convert(thing, mode="json") if name == "model_dump" else convert(thing)
+    if dataclasses.is_dataclass(thing):
+        return {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
+    if hasattr(kind, "__await__"):
+        raise NotJson("something to await (is an await missing?)")
+    raise NotJson(f"a {kind.__name__}")

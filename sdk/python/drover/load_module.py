@@ -1,0 +1,52 @@
+"""Finds the deployment in a file."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+from .definition import Deployment, find_deployment
+from .tracebacks import traceback_text
+
+#: Set while a file is imported to be deployed or to serve, so that its own `drover.run(...)` does not deploy it in turn.
+importing = False
+
+
+class StartError(Exception):
+    """Why a program does not start, for the person who wrote it; shown without a traceback of ours."""
+
+
+def load_deployment(path: str, name: str) -> tuple[Deployment[Any], str]:
+    """The deployment in the file at `path` (relative to the working folder), and the name it has there."""
+    file = os.path.abspath(path)
+    if not os.path.isfile(file):
+        raise StartError(f"no such file: {file}")
+    module = _import(file)
+    try:
+        return find_deployment(module, name)
+    except (LookupError, TypeError) as error:
+        raise StartError(f"{file}: {error.args[0]}") from None
+
+
+def _import(file: str) -> ModuleType:
+    global importing
+    importing = True
+    sys.path.insert(0, os.path.dirname(file))
+    name = os.path.splitext(os.path.basename(file))[0]
+    if name in sys.modules or name in sys.stdlib_module_names:
+        name = "__drover_program__"  # or it would take another's place
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise StartError(f"{file} cannot be imported: it is no Python file, or has no name that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:  # also what `exit()` raises
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise StartError(f"{file} cannot be imported: {traceback_text(error)}") from None
+    return module

@@ -1,0 +1,151 @@
+"""A program made and ready to serve: the instance of a class, or a function."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .json_value import Json
+from .threads import Threads
+
+if TYPE_CHECKING:
+    from .definition import Deployment
+
+#: What Drover calls on a program that has it; `Invoke` does not.
+HOOKS = ("reconfigure", "validate_config", "check_health", "close")
+
+Hook = Callable[..., Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method that `Invoke` can call."""
+
+    call: Callable[..., object]
+    #: Runs on the event loop; others in a thread.
+    is_async: bool
+    #: Whether it has a parameter for the argument, and for the context: by its place, or as the keyword `context`.
+    takes_input: bool
+    takes_context: str
+
+    def bound_call(self, given: object, context: object) -> Callable[[], object]:
+        """The call with what it takes of the two."""
+        args: list[object] = [given] if self.takes_input else []
+        if self.takes_context == "place":
+            args.append(context)
+        keywords = {"context": context} if self.takes_context == "keyword" else {}
+        return lambda: self.call(*args, **keywords)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """A program's hooks as async functions, each None where it has none."""
+
+    reconfigure: Hook | None = None
+    validate_config: Hook | None = None
+    check_health: Hook | None = None
+    close: Hook | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    methods: Mapping[str, Method]
+    hooks: Hooks = field(default_factory=Hooks)
+    #: What a `user_config` goes through before the hooks get it.
+    schema: Hook | None = None
+    #: Each registers one of the program's own gRPC services at the server it is given.
+    services: tuple[Callable[[Any], object], ...] = ()
+
+
+async def create_program(deployment: Deployment[Any], init_args: Mapping[str, Json], threads: Threads) -> Program:
+    """Makes the program: a class by its classmethod `create`, where it has one, or its constructor; a function is one
+    already. Raises what the program raises."""
+    target: Any = deployment.target
+    if inspect.isclass(target):
+        factory = getattr(target, "create", None) if _has_factory(target) else target
+        instance = factory(**init_args)  # type: ignore[misc]
+        if inspect.isawaitable(instance):
+            instance = await instance
+        if instance is None:
+            raise TypeError(f"{target.__name__}.create must give the instance, not None")
+        methods = _methods_of(instance)
+        hooks = Hooks(**{name: _hook(getattr(instance, name, None), threads) for name in HOOKS})
+    else:
+        instance, hooks = target, Hooks()
+        methods = {"call": _method(target), target.__name__: _method(target)}
+    services = deployment.services
+    own = tuple(services(instance)) if services is not None else ()
+    for add in own:
+        if not callable(add):
+            raise TypeError(f"services: must give functions that take a server, not {type(add).__name__}")
+    return Program(methods, hooks, _schema(deployment.user_config_schema, threads), own)
+
+
+def _has_factory(target: type) -> bool:
+    return isinstance(inspect.getattr_static(target, "create", None), (classmethod, staticmethod))
+
+
+def _methods_of(instance: object) -> Mapping[str, Method]:
+    """The instance's public methods, its own and inherited ones, but for the hooks and names that begin with `_`.
+
+    What an instance holds counts only if it is a plain function: a model that can be called is no method. `__call__` is the
+    method `call`, where there is no other.
+    """
+    methods: dict[str, Method] = {}
+    factory = {"create"} if _has_factory(type(instance)) else set()
+    for name in dir(instance):
+        if name.startswith("_") or name in HOOKS or name in factory:
+            continue
+        static = inspect.getattr_static(instance, name)
+        of_instance = name in getattr(instance, "__dict__", ())
+        is_method = inspect.isroutine(static) if of_instance else _is_method(static)
+        if is_method:
+            methods[name] = _method(getattr(instance, name))
+    if "call" not in methods and callable(instance):
+        methods["call"] = _method(instance.__call__)
+    return methods
+
+
+def _is_method(static: object) -> bool:
+    if isinstance(static, (staticmethod, classmethod)):
+        return True
+    # A property is no method, whatever it gives.
+    return callable(static) and not inspect.isclass(static)
+
+
+def _method(call: Callable[..., object]) -> Method:
+    is_async = inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call)
+    try:
+        parameters = list(inspect.signature(call).parameters.values())
+    except (TypeError, ValueError):  # some written in C do not tell
+        return Method(call, is_async, True, "")
+    by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    takes_rest = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    takes_context = ""
+    if any(p.kind is p.KEYWORD_ONLY and p.name == "context" for p in parameters):
+        takes_context = "keyword"
+    elif len(by_place) > 1 and (by_place[1].name == "context" or by_place[1].default is inspect.Parameter.empty):
+        takes_context = "place"
+    return Method(call, is_async, bool(by_place) or takes_rest, takes_context)
+
+
+def _hook(call: object, threads: Threads) -> Hook | None:
+    """As an async function: one that is not runs in a thread, so that requests go on meanwhile."""
+    if not callable(call):
+        return None
+    if inspect.iscoroutinefunction(call):
+        return call
+
+    async def in_thread(*args: object) -> object:
+        result = await threads.run(lambda: call(*args))
+        return await result if inspect.isawaitable(result) else result
+
+    return in_thread
+
+
+def _schema(schema: object, threads: Threads) -> Hook | None:
+    from .user_config_schema import passed_through
+
+    return None if schema is None else _hook(lambda value: passed_through(schema, value), threads)

@@ -1,0 +1,120 @@
+"""Runs a program as a replica: `python3 -m drover.replica FILE [NAME]`, with the environment variables of the contract."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from io import TextIOWrapper
+from typing import NamedTuple, NoReturn
+
+# gRPC's core prints errors that it also gives to us; it reads this when it is imported.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+from .json_value import Json
+from .load_module import StartError, load_deployment
+from .program import create_program
+from .replica_server import ReplicaOptions, ReplicaServer
+from .request_context import Identity
+from .threads import Threads
+from .tracebacks import traceback_text
+
+#: How long requests in work may go on after a SIGTERM that no `Drain` preceded, in seconds.
+TERMINATE_GRACE = 1.0
+
+
+class Environment(NamedTuple):
+    """What the controller tells a replica."""
+
+    address: str
+    options: ReplicaOptions
+    init_args: dict[str, Json]
+
+
+async def serve(argv: list[str]) -> None:
+    """Serves until SIGTERM. Raises `StartError` where it cannot begin to."""
+    if not argv or len(argv) > 2:
+        raise StartError("usage: python3 -m drover.replica FILE [NAME]")
+    environment = read_environment(os.environ)
+    path, name = argv[0], argv[1] if len(argv) > 1 else ""
+    deployment, _ = load_deployment(path, name)
+    threads = Threads()
+    try:
+        program = await create_program(deployment, environment.init_args, threads)
+    except (Exception, SystemExit) as error:
+        raise StartError(f"{path}: the program could not be constructed: {traceback_text(error)}") from None
+    try:
+        server = ReplicaServer(program, environment.options, threads)
+    except Exception as error:
+        raise StartError(f"the program's services cannot be served: {traceback_text(error)}") from None
+    terminated = asyncio.Event()
+    try:
+        await server.listen(environment.address)
+    except OSError as error:
+        raise StartError(str(error)) from None  # which names the address
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
+    await terminated.wait()
+    await server.close(TERMINATE_GRACE)
+
+
+def read_environment(env: os._Environ[str]) -> Environment:
+    address = env.get("DROVER_LISTEN")
+    if not address:
+        raise StartError("DROVER_LISTEN is not set: a replica is started by the controller")
+    revision = _integer("DROVER_REVISION", env.get("DROVER_REVISION"), 0)
+    identity = Identity(env.get("DROVER_REPLICA_ID", ""), env.get("DROVER_DEPLOYMENT", ""), revision)
+    ongoing_max = _integer("DROVER_MAX_ONGOING_REQUESTS", env.get("DROVER_MAX_ONGOING_REQUESTS"), 5)
+    options = ReplicaOptions(identity, ongoing_max, env.get("DROVER_TOKEN", ""))
+    return Environment(address, options, _init_args(env.get("DROVER_INIT_ARGS")))
+
+
+def _integer(name: str, text: str | None, unset: int) -> int:
+    if not text:
+        return unset
+    if not re.fullmatch(r"\d{1,15}", text, re.ASCII):
+        raise StartError(f'{name} must be a whole number, not "{text}"')
+    return int(text)
+
+
+def _init_args(text: str | None) -> dict[str, Json]:
+    if not text:
+        return {}
+    try:
+        init_args = json.loads(text)
+    except ValueError as error:
+        raise StartError(f"DROVER_INIT_ARGS is not JSON: {error}") from None
+    if not isinstance(init_args, dict):
+        raise StartError("DROVER_INIT_ARGS is not a JSON object")
+    return init_args
+
+
+def main() -> NoReturn:
+    # The terminal's Ctrl-C is for the controller, which stops its replicas in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(line_buffering=True)  # or what a program prints would be seen when it has ended
+    code = 1
+
+    async def run() -> None:
+        nonlocal code
+        try:
+            await serve(sys.argv[1:])
+            code = 0
+        except StartError as error:
+            sys.stderr.write(f"{error}\n")
+        finally:
+            # At once: a thread that works on would be waited for, and the tasks of a loop that ends too.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    asyncio.run(run())
+    raise AssertionError("unreachable")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""All that a replica is besides its program."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+from typing import NamedTuple
+
+import grpc
+from grpc import aio
+
+from .config import Config
+from .control import Control
+from .gate import Gate
+from .health import ReplicaHealth
+from .invoke import Invoker
+from .load import Load
+from .own_services import OwnServices
+from .program import Program
+from .program_errors import write_error
+from .reflection import NAMES as REFLECTION_NAMES
+from .reflection import reflection
+from .replica_service import NAME as REPLICA_SERVICE
+from .replica_service import ReplicaParts, replica_service
+from .request_context import Identity
+from .service import EXCESS_BYTES_MAX, MESSAGE_BYTES_MAX
+from .threads import Threads
+
+#: How long `close` of the program may take, in seconds: with the grace before it, less than the 5 s after which a
+#: replica is killed.
+PROGRAM_CLOSE = 3.0
+#: How long answers may take to reach slow callers at the end, before their connections are cut.
+FLUSH = 0.5
+#: The longest path a unix socket can have, in bytes (Linux: 108 with the final zero).
+SOCKET_PATH_BYTES_MAX = 107
+
+
+class ReplicaOptions(NamedTuple):
+    identity: Identity
+    #: Refuses requests above this many at a time.
+    max_ongoing_requests: int
+    #: What control calls must prove; empty: nothing.
+    token: str
+
+
+class ReplicaServer:
+    """A program served: `ReplicaService`, its own services, health and reflection."""
+
+    def __init__(self, program: Program, options: ReplicaOptions, threads: Threads) -> None:
+        self._program = program
+        self._load = Load(options.max_ongoing_requests)
+        self._gate = Gate(self._load)
+        own = OwnServices(program.services)
+        names = own.names
+        from grpc_health.v1 import health_pb2
+
+        health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+        taken = sorted({REPLICA_SERVICE, health_name, *REFLECTION_NAMES} & set(names))
+        if taken:
+            raise ValueError(f"{taken[0]} is implemented twice")
+        self._health = ReplicaHealth(program.hooks.check_health, [REPLICA_SERVICE, *names])
+        parts = ReplicaParts(
+            identity=options.identity,
+            services=names,
+            invoker=Invoker(program, options.identity, threads),
+            load=self._load,
+            config=Config(program, self._load),
+            control=Control(options.token),
+            gate=self._gate,
+        )
+        self._server = aio.server(
+            options=[
+                ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX + EXCESS_BYTES_MAX),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", 0),  # or a second process could take half of the requests without a word
+            ],
+        )
+        handlers: list[grpc.GenericRpcHandler] = [replica_service(parts), self._health.handler(self._gate)]
+        handlers += own.behind(self._gate, threads)
+        handlers += reflection([REPLICA_SERVICE, health_name, *names])
+        self._server.add_generic_rpc_handlers(handlers)
+        self._socket: str | None = None
+
+    async def listen(self, address: str) -> None:
+        """Serves at `host:port` or `unix:/path`. Raises OSError, with a text that a person can act on."""
+        path = address.removeprefix("unix:").removeprefix("//") if address.startswith("unix:") else None
+        if path is not None:
+            _clear(address, path)
+        try:
+            bound = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen at {address}: {_why(path) or error}") from None
+        if bound == 0:
+            raise OSError(f"cannot listen at {address}")
+        self._socket = path
+        await self._server.start()
+
+    async def close(self, grace: float) -> None:
+        """Takes no more requests, waits up to `grace` seconds for those in work (not at all after a `Drain`), then
+        closes the program."""
+        was_draining = self._load.draining
+        self._load.drain()
+        if not was_draining:
+            await self._load.idle(grace)
+        await self._health.close()
+        await self._gate.close()
+        try:
+            await asyncio.wait_for(self._server.stop(FLUSH), 2 * FLUSH)
+        except asyncio.TimeoutError:
+            pass  # what still runs ends with the process
+        if self._socket is not None and os.path.exists(self._socket):
+            os.unlink(self._socket)
+        await self._close_program()
+
+    async def _close_program(self) -> None:
+        close = self._program.hooks.close
+        if close is None:
+            return
+        task = asyncio.ensure_future(close())
+        done, _ = await asyncio.wait([task], timeout=PROGRAM_CLOSE)
+        error = task.exception() if done and not task.cancelled() else None
+        if error is not None:
+            write_error("close of the program failed", error)
+
+
+def _clear(address: str, path: str) -> None:
+    """Makes way: removes a socket file that nobody listens at any more."""
+    if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
+        raise OSError(f"cannot listen at {address}: a socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes")
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise OSError(f"cannot listen at {address}: there is a file that is not a socket")
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            os.unlink(path)
+        else:
+            raise OSError(f"cannot listen at {address}: another process listens there")
+
+
+def _why(path: str | None) -> str:
+    """gRPC does not tell."""
+    folder = os.path.dirname(path) if path else ""
+    return f"there is no folder {folder}" if folder and not os.path.isdir(folder) else ""

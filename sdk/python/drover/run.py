@@ -1,0 +1,45 @@
+"""Deploys what a file defines, from the file itself."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from . import load_module
+from .definition import Deployment
+
+
+def run(deployment: Deployment[Any], *, api: str | None = None, timeout: float | None = None) -> str:
+    """Deploys a deployment that a file has under a name, like `drover run FILE`, and gives the deployment's name when all
+    its replicas serve. Where the file is imported to be deployed or to serve, by `drover run` or in a replica, it does
+    nothing but give the name.
+
+    Args:
+        deployment: what the file defines, or a copy of it with other options.
+        api: the controller's API, `host:port`; None: the environment variable `DROVER_API`, or else 127.0.0.1:9001.
+        timeout: how long to wait until all replicas serve, in seconds; None: for ever. The deployment goes on.
+
+    Raises:
+        StatusError: what the API answers; FAILED_PRECONDITION with the cause where the replicas do not start;
+            DEADLINE_EXCEEDED when `timeout` has passed.
+        ValueError: the deployment is in no file, or has no name there.
+    """
+    file, export = place_of(deployment)
+    spec = deployment.spec_json(export, file)
+    if not load_module.importing:
+        from .deploy import deploy  # only here: a replica shall not pay for what it never uses
+
+        deploy(spec, file, export, api, timeout)
+    return str(spec["name"])
+
+
+def place_of(deployment: Deployment[Any]) -> tuple[str, str]:
+    """The file that defines it, and its name there."""
+    module = sys.modules.get(deployment.target.__module__)
+    file = getattr(module, "__file__", None)
+    if module is None or file is None:
+        raise ValueError(f"{deployment.target.__name__} is defined in no file, so no replica can import it")
+    for name, value in vars(module).items():
+        if value is deployment or (isinstance(value, Deployment) and value.target is deployment.target):
+            return file, name
+    raise ValueError(f"{file} has no deployment of {deployment.target.__name__} under a name, so no replica can find it")

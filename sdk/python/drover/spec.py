@@ -1,0 +1,135 @@
+"""Reads the options of a deployment, by the proto of `DeploymentSpec`, so that there is one list of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+
+from ._gen.drover.v1.deployment_pb2 import DeploymentSpec
+from .json_value import Json, NotJson, plain
+
+#: Of the spec, but not for the program to say: what runs it, does.
+NOT_OPTIONS = ("program",)
+
+_SCALARS: dict[int, tuple[str, tuple[type, ...]]] = {
+    FieldDescriptor.CPPTYPE_STRING: ("text", (str,)),
+    FieldDescriptor.CPPTYPE_BOOL: ("True or False", (bool,)),
+    FieldDescriptor.CPPTYPE_INT32: ("a whole number", (int,)),
+    FieldDescriptor.CPPTYPE_INT64: ("a whole number", (int,)),
+    FieldDescriptor.CPPTYPE_DOUBLE: ("a finite number", (int, float)),
+}
+
+
+def options_json(options: Mapping[str, Any]) -> dict[str, Json]:
+    """The options as proto JSON of a `DeploymentSpec`, with the proto's names of fields; what is None is left out.
+
+    Raises a TypeError that names the first option that is unknown or of the wrong type. Ranges are the API's to check.
+    """
+    return _read_message(options, DeploymentSpec.DESCRIPTOR, "")
+
+
+def _read_message(given: object, descriptor: Descriptor, path: str) -> dict[str, Json]:
+    if not isinstance(given, Mapping):
+        _fail(path, "a dict", given)
+    names = [field.name for field in descriptor.fields if path or field.name not in NOT_OPTIONS]
+    read: dict[str, Json] = {}
+    for name, value in given.items():
+        option = f"{path}.{name}" if path else str(name)
+        if name not in names:
+            raise TypeError(f"deployment option {option}: there is no such option; {_suggestion(str(name), names)}")
+        if value is not None:
+            read[name] = _read_field(value, descriptor.fields_by_name[name], option)
+    return read
+
+
+def _suggestion(name: str, names: list[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower(), names, n=1)
+    return f"do you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+
+
+def _read_field(value: object, field: FieldDescriptor, option: str) -> Json:
+    message = field.message_type
+    if message is not None and message.GetOptions().map_entry:
+        if not isinstance(value, Mapping):
+            _fail(option, "a dict", value)
+        member = message.fields_by_name["value"]
+        return {_key(key, option): _read_one(one, member, f"{option}.{key}") for key, one in value.items()}
+    if _is_repeated(field):
+        if not isinstance(value, (list, tuple)):
+            _fail(option, "a list", value)
+        return [_read_one(one, field, f"{option}[{index}]") for index, one in enumerate(value)]
+    return _read_one(value, field, option)
+
+
+def _is_repeated(field: FieldDescriptor) -> bool:
+    return bool(field.is_repeated)
+
+
+def _key(key: object, option: str) -> str:
+    return key if isinstance(key, str) else _fail(option, "a dict whose keys are text", key)
+
+
+def _read_one(value: object, field: FieldDescriptor, option: str) -> Json:
+    message = field.message_type
+    if message is None:
+        return _read_enum(value, field.enum_type, option) if field.enum_type else _read_scalar(value, field, option)
+    if message.full_name == "google.protobuf.Duration":
+        return _read_duration(value, option)
+    if message.full_name == "google.protobuf.Value":
+        return _read_json(value, option)
+    if message.full_name == "google.protobuf.Struct":
+        return _read_json(value, option) if isinstance(value, Mapping) else _fail(option, "a dict", value)
+    return _read_message(value, message, option)
+
+
+def _read_scalar(value: object, field: FieldDescriptor, option: str) -> Json:
+    wanted, types = _SCALARS[field.cpp_type]
+    is_one = isinstance(value, types) and (bool in types or not isinstance(value, bool))
+    if not is_one or (isinstance(value, float) and not math.isfinite(value)):
+        _fail(option, wanted, value)
+    return value  # type: ignore[return-value]
+
+
+def _read_enum(value: object, enum: EnumDescriptor, option: str) -> str:
+    """By its name in the proto without the prefix, which is the name of the value 0 without `UNSPECIFIED`."""
+    names: list[str] = [one.name for one in enum.values]
+    prefix = names[0].removesuffix("UNSPECIFIED")
+    if isinstance(value, str) and value != "UNSPECIFIED" and prefix + value in names:
+        return prefix + value
+    return _fail(option, " or ".join(name.removeprefix(prefix) for name in names[1:]), value)
+
+
+def _read_duration(value: object, option: str) -> str:
+    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d{1,9})?s", value, re.ASCII):
+        return value
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not (0 <= seconds < math.inf):
+        return _fail(option, 'a time: seconds as a number, or text like "1.5s"', value)
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
+
+
+def _read_json(value: object, option: str) -> Json:
+    try:
+        return plain(value)
+    except NotJson as error:
+        raise TypeError(f"deployment option {option}: must be JSON, but {option}{error.path} is {error.what}") from None
+
+
+def _fail(option: str, wanted: str, value: object) -> NoReturn:
+    where = f"option {option}" if option else "options"
+    raise TypeError(f"deployment {where}: must be {wanted}, not {_described(value)}")
+
+
+def _described(value: object) -> str:
+    if isinstance(value, str):
+        return repr(value if len(value) <= 40 else value[:40] + "…")
+    if value is None or isinstance(value, (bool, int, float)):
+        return str(value)
+    return f"a {type(value).__name__}"

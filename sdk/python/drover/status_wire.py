@@ -1,0 +1,136 @@
+"""Statuses as they travel: code, message, and details in the trailer `grpc-status-details-bin`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import grpc
+
+from .errors import CODES, FieldViolation, StatusError
+
+#: The trailer that carries a serialized `google.rpc.Status`.
+DETAILS_KEY = "grpc-status-details-bin"
+DOMAIN = "drover"
+
+# Some clients drop trailers above 8 KiB. The message travels twice: percent-encoded, and in the details, which grow by
+# a third in base64.
+MESSAGE_BYTES_MAX = 1536
+VIOLATION_BYTES_MAX = 2304
+METADATA_BYTES_MAX = 768
+
+Trailers = Sequence[tuple[str, "str | bytes"]]
+
+
+def encode_status(error: StatusError) -> tuple[grpc.StatusCode, str, Trailers]:
+    """What a call is ended with. What would not fit in 8 KiB of trailers is shortened, and said to be."""
+    message = shorten(error.message, MESSAGE_BYTES_MAX)
+    details = _details_of(error)
+    trailers: Trailers = ()
+    if details:
+        from google.rpc import status_pb2  # only here: most replicas never fail
+
+        status = status_pb2.Status(code=CODES[error.code], message=message, details=details)
+        trailers = ((DETAILS_KEY, status.SerializeToString()),)
+    return grpc.StatusCode[error.code], message, trailers
+
+
+def _details_of(error: StatusError) -> list[Any]:
+    if error.reason is None and not error.violations and error.retry_after is None:
+        return []
+    from google.protobuf import any_pb2, duration_pb2
+    from google.rpc import error_details_pb2
+
+    messages: list[Any] = []
+    if error.reason is not None:
+        metadata = _fit_metadata(error.metadata)
+        messages.append(error_details_pb2.ErrorInfo(domain=DOMAIN, reason=error.reason, metadata=metadata))
+    if error.violations:
+        violation = error_details_pb2.BadRequest.FieldViolation
+        fields = [violation(field=field, description=text) for field, text in _fit_violations(error.violations)]
+        messages.append(error_details_pb2.BadRequest(field_violations=fields))
+    if error.retry_after is not None:
+        milliseconds = max(0, math.ceil(error.retry_after * 1000))
+        delay = duration_pb2.Duration(seconds=milliseconds // 1000, nanos=milliseconds % 1000 * 1_000_000)
+        messages.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    packed = []
+    for message in messages:
+        detail = any_pb2.Any()
+        detail.Pack(message)
+        packed.append(detail)
+    return packed
+
+
+def decode_status(error: grpc.RpcError) -> StatusError:
+    """The error a server answered. The status of a foreign server keeps its code and message, and has no reason."""
+    code = error.code()
+    facts: dict[str, Any] = {}
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            facts = _read_details(value)
+    return StatusError("UNKNOWN" if code is grpc.StatusCode.OK else code, error.details() or "", **facts)
+
+
+def _read_details(data: bytes) -> dict[str, Any]:
+    from google.protobuf.message import DecodeError
+    from google.rpc import error_details_pb2, status_pb2
+
+    facts: dict[str, Any] = {}
+    try:
+        details = status_pb2.Status.FromString(data).details
+        info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+        for detail in details:
+            if detail.Unpack(info) and info.domain == DOMAIN:
+                facts["reason"] = info.reason
+                facts["metadata"] = dict(info.metadata)
+            elif detail.Unpack(bad):
+                facts["violations"] = [FieldViolation(one.field, one.description) for one in bad.field_violations]
+            elif detail.Unpack(retry):
+                facts["retry_after"] = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+    except DecodeError:
+        pass  # what some server put there is no google.rpc.Status: code and message still hold
+    return facts
+
+
+def shorten(text: str, bytes_max: int) -> str:
+    """Cuts to what percent-encodes to at most `bytes_max` bytes; lone surrogates are replaced, as they have no encoding."""
+    whole = text[: bytes_max + 1].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if len(text) <= bytes_max and _encoded_bytes(whole) <= bytes_max:
+        return whole
+    size = 0
+    for end, character in enumerate(whole):
+        size += _encoded_bytes(character)
+        if size > bytes_max - 9:  # the ellipsis takes nine
+            return whole[:end] + "…"
+    return whole + "…"
+
+
+def _encoded_bytes(text: str) -> int:
+    return len(quote(text, safe=" !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"))
+
+
+def _fit_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    fitting: dict[str, str] = {}
+    left = METADATA_BYTES_MAX
+    for name, value in metadata.items():
+        left -= _encoded_bytes(name)
+        if left <= 9:
+            break
+        fitting[name] = shorten(str(value), left)
+        left -= _encoded_bytes(fitting[name])
+    return fitting
+
+
+def _fit_violations(violations: Sequence[FieldViolation]) -> list[FieldViolation]:
+    fitting: list[FieldViolation] = []
+    left = VIOLATION_BYTES_MAX
+    for violation in violations:
+        field, description = shorten(violation.field, 256), shorten(violation.description, 512)
+        left -= len(field.encode()) + len(description.encode()) + 8
+        if left < 0:
+            fitting.append(FieldViolation("", f"{len(violations) - len(fitting)} more"))
+            break
+        fitting.append(FieldViolation(field, description))
+    return fitting

@@ -1,0 +1,150 @@
+// Packages of a deployment's own, from the real registries by the real tools. npm stands behind a script that counts its runs and, where a
+// test wants it, waits.
+import { execFileSync } from "node:child_process";
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { DeploymentState, ReplicaState } from "../../gen/drover/v1/deployment_pb.ts";
+import { python, pythonTest } from "../sdk/python-harness.ts";
+import { Drover, fixturePath, until } from "./drover.ts";
+
+const program = { kind: { case: "module" as const, value: { path: fixturePath("package-version.mjs") } } };
+const resources = { numCpus: 0.01 };
+
+let drover: Drover;
+let folder: string;
+const path = process.env.PATH ?? "";
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "drover-e2e-npm-"));
+  const npm = execFileSync("sh", ["-c", "command -v npm"], { encoding: "utf8" }).trim();
+  const script = `#!/bin/sh\necho run >> ${folder}/runs\nwhile [ -e ${folder}/wait ]; do sleep 0.02; done\nexec ${npm} "$@"\n`;
+  await mkdir(join(folder, "bin"));
+  await writeFile(join(folder, "bin", "npm"), script);
+  await chmod(join(folder, "bin", "npm"), 0o755);
+  process.env.PATH = `${join(folder, "bin")}${delimiter}${path}`;
+  drover = await Drover.start();
+});
+afterAll(async () => {
+  process.env.PATH = path;
+  await drover.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const runs = async () => (await readFile(join(folder, "runs"), "utf8").catch(() => "")).split("\n").length - 1;
+const deploy = (name: string, npm: string[], more = {}) =>
+  drover.controller.deploy({ spec: { name, version: "1", program, resources, runtimeEnv: { npm }, ...more } });
+
+test("two deployments run two versions of one package side by side", async () => {
+  await Promise.all([deploy("six", ["is-number@6.0.0"]), deploy("seven", ["is-number@^7"])]);
+  for (const name of ["six", "seven"]) expect((await drover.settled(name)).status?.message).toBe("");
+  expect(await drover.invoke("six", "", null)).toEqual(["6.0.0", "6.0.0"]);
+  expect(await drover.invoke("seven", "", null)).toEqual(["7.0.0", "7.0.0"]);
+});
+
+test("what is installed is seen, once for all replicas that want it, and again by the next controller", async () => {
+  const before = await runs();
+  await writeFile(join(folder, "wait"), "");
+  await deploy("many", ["is-number@5.0.0", "is-odd@3.0.1"], { numReplicas: 4, startupTimeout: { seconds: 1n } });
+  const replicas = await until("all four are being given their packages", async () => {
+    const { replicas } = await drover.controller.listReplicas({ deployment: "many" });
+    return replicas.length === 4 && replicas.every(({ message }) => message === "installing 2 packages") && replicas;
+  });
+  expect(replicas.map(({ state }) => state)).toEqual(Array(4).fill(ReplicaState.STARTING));
+  const { deployment } = await drover.controller.getDeployment({ name: "many" });
+  expect(deployment?.status?.message).toContain("installing 2 packages");
+  await rm(join(folder, "wait"));
+  expect((await drover.settled("many")).status).toMatchObject({ runningReplicas: 4, state: DeploymentState.HEALTHY });
+  expect(await runs()).toBe(before + 1);
+
+  await drover.end("SIGKILL");
+  drover = await Drover.start([], drover.dataDir);
+  await deploy("more", ["is-odd@3.0.1", "is-number@5.0.0"]);
+  await drover.settled("more");
+  expect(await drover.invoke("more", "", null)).toEqual(["5.0.0", "5.0.0"]);
+  expect(await runs()).toBe(before + 1);
+});
+
+test("a controller that ends while packages are installed leaves no failed start, and the next one installs them", async () => {
+  await writeFile(join(folder, "wait"), "");
+  await deploy("late", ["is-number@4.0.0"]);
+  await until("it is being given its packages", async () => {
+    const { replicas } = await drover.controller.listReplicas({ deployment: "late" });
+    return replicas[0]?.message === "installing 1 package";
+  });
+  await drover.end("SIGKILL");
+  await rm(join(folder, "wait"));
+  drover = await Drover.start([], drover.dataDir);
+  expect((await drover.settled("late")).status?.message).toBe("");
+  const { replicas } = await drover.controller.listReplicas({ deployment: "late" });
+  expect(replicas.filter(({ state }) => state === ReplicaState.FAILED)).toEqual([]);
+});
+
+test("packages that cannot be had are a failed start, told in the tool's own words", async () => {
+  const rollout = { maxStartFailures: 1 };
+  await deploy("absent", ["is-number@77.0.0"], { rollout });
+  const { status } = await drover.settled("absent");
+  expect(status?.state).toBe(DeploymentState.DEPLOY_FAILED);
+  expect(status?.message).toContain("could not be given its packages: npm ended with exit code 1");
+  expect(status?.message).toContain("No matching version found for is-number@77.0.0");
+  const { replicas } = await drover.controller.listReplicas({ deployment: "absent" });
+  const lines: string[] = [];
+  const replicaId = replicas.find(({ state }) => state === ReplicaState.FAILED)?.replicaId ?? "";
+  for await (const { line } of drover.controller.watchLogs({ deployment: "absent", replicaId })) lines.push(line);
+  expect(lines.join("\n")).toContain("No matching version found");
+});
+
+test.each([
+  ["npm", "left-pad; touch /tmp/x"],
+  ["npm", "$(touch /tmp/x)"],
+  ["npm", "--ignore-scripts=false"],
+  ["npm", "git+https://example.org/x.git"],
+  ["pip", "six; touch /tmp/x"],
+  ["pip", "-r requirements.txt"],
+  ["pip", "six @ file:///etc"],
+])("a requirement that is more than a package and its versions is refused by its field: %s %s", async (kind, requirement) => {
+  const runtimeEnv = { [kind]: ["zod", requirement] };
+  await expect(drover.controller.deploy({ spec: { name: "shell", version: "1", program, runtimeEnv } })).rejects.toMatchObject({
+    code: "INVALID_ARGUMENT",
+    facts: { violations: [{ field: `spec.runtime_env.${kind}[1]`, description: expect.stringContaining(requirement) }] },
+  });
+});
+
+pythonTest("two deployments in Python run two versions of one package side by side", async () => {
+  process.env.PATH = `${dirname(python())}${delimiter}${path}`;
+  const pythons = await Drover.start();
+  try {
+    const argv = ["python3", "-m", "drover.replica", fixturePath("package_version.py"), "PackageVersion"];
+    for (const [name, version] of [
+      ["old", "1.15.0"],
+      ["new", "1.16.0"],
+    ] as const) {
+      const spec = { name, version: "1", resources, program: { kind: { case: "command" as const, value: { argv } } } };
+      await pythons.controller.deploy({ spec: { ...spec, runtimeEnv: { pip: [`six==${version}`] } } });
+    }
+    for (const name of ["old", "new"]) expect((await pythons.settled(name)).status?.message).toBe("");
+    expect(await pythons.invoke("old", "", null)).toEqual("1.15.0");
+    expect(await pythons.invoke("new", "", null)).toEqual("1.16.0");
+  } finally {
+    await pythons.close();
+  }
+});
+
+pythonTest("Python packages that exclude each other are a failed start, told in pip's own words", async () => {
+  process.env.PATH = `${dirname(python())}${delimiter}${path}`;
+  const pythons = await Drover.start();
+  try {
+    const program = { kind: { case: "command" as const, value: { argv: ["python3", "-c", ""] } } };
+    const runtimeEnv = { pip: ["six==1.15.0", "six==1.16.0"] };
+    await pythons.controller.deploy({
+      spec: { name: "torn", version: "1", resources, program, runtimeEnv, rollout: { maxStartFailures: 1 } },
+    });
+    const { status } = await pythons.settled("torn");
+    expect(status?.state).toBe(DeploymentState.DEPLOY_FAILED);
+    expect(status?.message).toMatch(/could not be given its packages: (uv )?pip ended with exit code 1/);
+    expect(status?.message).toMatch(/six/);
+  } finally {
+    await pythons.close();
+  }
+});

@@ -1,0 +1,288 @@
+// What a program in Python says of its deployment: as `drover run app.py` asks it, and as the program deploys itself.
+import { readFileSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { fromJson } from "@bufbuild/protobuf";
+import { describe, expect, onTestFinished } from "vitest";
+import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
+import { type DeploymentSpec, DeploymentSpecSchema, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
+import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
+import { fillVersion } from "../../src/cli/fill-version.ts";
+import { realClock } from "../../src/clock/real.ts";
+import { kebab } from "../../src/core/definition.ts";
+import { refusal } from "../../src/core/errors.ts";
+import { silentLog } from "../../src/log/log.ts";
+import { RpcServer } from "../../src/rpc/server.ts";
+import { implement, type ServiceHandlers } from "../../src/rpc/service.ts";
+import { temporaryFolder } from "../replica/harness.ts";
+import { dedent, runModule, pythonTest as test } from "./python-harness.ts";
+
+/** Writes files into a folder of the test's own, and runs a module of the SDK there. */
+async function runIn(files: Record<string, string>, module: string, args: readonly string[], env: Record<string, string> = {}) {
+  const folder = await temporaryFolder();
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), dedent(text));
+  }
+  return { folder, ...(await runModule(module, args, folder, env).ended) };
+}
+
+async function described(source: string, ...args: readonly string[]) {
+  const { exit, stdout, stderr } = await runIn({ "app.py": `import drover\n${dedent(source)}` }, "drover.describe", ["app.py", ...args]);
+  return exit === 0 ? (JSON.parse(stdout) as { spec: Record<string, unknown>; export: string }) : { exit, stdout, stderr };
+}
+
+describe("describe", () => {
+  test("gives every option as proto JSON of a spec, with the proto's names", async () => {
+    const source = `
+      import datetime, os
+      print("noise")
+      os.system("echo noise")
+      @drover.deployment(
+          name="model", version="1", num_replicas=2, user_config={"threshold": 0.5, "labels": ("a", "b"), "none": None},
+          resources={"num_cpus": 0.5, "num_gpus": 0.5, "memory_bytes": 2**40, "custom": {"tpu": 1}},
+          max_ongoing_requests=8, max_queued_requests=-1, init_args={"size": "large"},
+          runtime_env={"working_dir": "data", "env_vars": {"A": "1"}, "npm": ["a@1"], "pip": ["b==1"]},
+          health_check={"period": 5, "timeout": "1.5s", "failure_threshold": 2},
+          graceful_shutdown_timeout=20, startup_timeout=datetime.timedelta(minutes=1), request_timeout=0.1,
+          labels={"team": "ml"}, rollout={"max_unavailable_percent": 10, "strategy": "AVAILABILITY", "auto_rollback": False})
+      class Model: pass
+    `;
+    const answer = await described(source);
+    expect(answer).toEqual({
+      files: [expect.stringMatching(/\/app\.py$/)],
+      export: "Model",
+      spec: {
+        name: "model",
+        version: "1",
+        num_replicas: 2,
+        user_config: { threshold: 0.5, labels: ["a", "b"], none: null },
+        resources: { num_cpus: 0.5, num_gpus: 0.5, memory_bytes: 2 ** 40, custom: { tpu: 1 } },
+        max_ongoing_requests: 8,
+        max_queued_requests: -1,
+        init_args: { size: "large" },
+        runtime_env: { working_dir: "data", env_vars: { A: "1" }, npm: ["a@1"], pip: ["b==1"] },
+        health_check: { period: "5s", timeout: "1.5s", failure_threshold: 2 },
+        graceful_shutdown_timeout: "20s",
+        startup_timeout: "60s",
+        request_timeout: "0.1s",
+        labels: { team: "ml" },
+        rollout: { max_unavailable_percent: 10, strategy: "ROLLOUT_STRATEGY_AVAILABILITY", auto_rollback: false },
+      },
+    });
+    fromJson(DeploymentSpecSchema, (answer as unknown as { spec: never }).spec);
+  });
+
+  test("finds the only deployment, or the only one made of what the file defines, or the one named, plain ones too", async () => {
+    const other = "import drover\n@drover.deployment\ndef other(): pass\n";
+    const files = {
+      "other.py": other,
+      "app.py": "import drover\nfrom other import other\n@drover.deployment\nclass Own: pass\nclass Plain: pass\n",
+    };
+    const ask = async (...args: string[]) => (await runIn(files, "drover.describe", ["app.py", ...args])).stdout;
+    expect(JSON.parse(await ask())).toMatchObject({ export: "Own", spec: { name: "own" } });
+    expect(JSON.parse(await ask()).files.map((path: string) => basename(path))).toEqual(["app.py", "other.py"]);
+    expect(JSON.parse(await ask("other"))).toMatchObject({ export: "other", spec: { name: "other" } });
+    expect(JSON.parse(await ask("Plain"))).toMatchObject({ export: "Plain", spec: { name: "plain" } });
+    expect((await runIn({ "app.py": "from other import other\n", "other.py": other }, "drover.describe", ["app.py"])).exit).toBe(0);
+  });
+
+  test("names a deployment as the other SDK does", async () => {
+    const names = ["MyModel", "HTTPServer2", "a_b__c", "GPT4All", "X", "parseJSONText", "__Hidden__"];
+    const classes = names.map((name) => `class ${name}: pass\n${name} = drover.deployment(${name})`).join("\n");
+    for (const name of names) expect(await described(classes, name)).toMatchObject({ spec: { name: kebab(name) } });
+    expect(await described("f = drover.deployment(lambda: 1)")).toMatchObject({ spec: { name: "f" } });
+  });
+
+  test("says on standard error why there is nothing to describe, and nothing on standard output", async () => {
+    const failed = { exit: 1, stdout: "" };
+    expect(await described("print('noise')\nraise ValueError('broken')")).toMatchObject({
+      ...failed,
+      stderr: expect.stringMatching(/^noise\n.*cannot be imported: Traceback.*ValueError: broken\n$/s),
+    });
+    expect(await described("x = 1")).toMatchObject({ ...failed, stderr: expect.stringContaining("it has no deployment") });
+    expect(await described("f = drover.deployment(lambda: 1)", "g")).toMatchObject({
+      ...failed,
+      stderr: expect.stringContaining('no "g"'),
+    });
+  });
+});
+
+describe("wrong options are a TypeError that names the option:", () => {
+  const cases: [string, string][] = [
+    ["replicas=2", "option replicas: there is no such option; do you mean num_replicas?"],
+    ["numReplicas=2", "option numReplicas: there is no such option; do you mean num_replicas?"],
+    ["program={}", "option program: there is no such option; there are name, version"],
+    ["resources={'cpus': 1}", "option resources.cpus: there is no such option; do you mean num_cpus?"],
+    ["num_replicas='2'", "option num_replicas: must be a whole number, not '2'"],
+    ["num_replicas=True", "option num_replicas: must be a whole number, not True"],
+    ["num_replicas=1.5", "option num_replicas: must be a whole number, not 1.5"],
+    ["resources={'num_cpus': float('nan')}", "option resources.num_cpus: must be a finite number, not nan"],
+    ["labels={'a': 1}", "option labels.a: must be text, not 1"],
+    ["labels={1: 'a'}", "option labels: must be a dict whose keys are text, not 1"],
+    ["runtime_env={'pip': 'numpy'}", "option runtime_env.pip: must be a list, not 'numpy'"],
+    ["request_timeout='20'", "option request_timeout: must be a time: seconds as a number, or text like \"1.5s\", not '20'"],
+    ["request_timeout=-1", "option request_timeout: must be a time"],
+    ["rollout={'strategy': 'FAST'}", "option rollout.strategy: must be AUTO or AVAILABILITY, not 'FAST'"],
+    ["autoscaling_config={'schedules': [{'cron': 1}]}", "option autoscaling_config.schedules[0].cron: must be text, not 1"],
+    ["user_config={'a': [1, {2}]}", "option user_config: must be JSON, but user_config.a[1] is a set"],
+    ["init_args=[1]", "option init_args: must be a dict, not a list"],
+    ["services=1", "option services: must be a function"],
+    ["user_config_schema=1", "option user_config_schema: must be a pydantic model or TypeAdapter, or a function"],
+  ];
+  for (const [option, message] of cases) {
+    test(option, async () => {
+      const { stderr } = (await described(`class M: pass\ndrover.deployment(${option})(M)`)) as { stderr: string };
+      expect(stderr).toContain(`TypeError: deployment ${message}`);
+      expect(stderr).not.toContain("/sdk/python/");
+    });
+  }
+});
+
+test("the author's own tests use a deployment like what it is made of; copies replace options", async () => {
+  const check = `
+    import drover, inspect
+    @drover.deployment(num_replicas=2, labels={"a": "1"})
+    class Model:
+        """Doc."""
+        def __init__(self, size=1): self.size = size
+        def call(self, x): return x * self.size
+    @drover.deployment
+    async def add(pair): return sum(pair)
+    import asyncio
+    assert Model(size=3).call(2) == 6 and Model.__doc__ == "Doc." and Model.__name__ == "Model"
+    assert list(inspect.signature(Model).parameters) == ["size"]
+    assert asyncio.run(add([1, 2])) == 3
+    class Bigger(Model):
+        def call(self, x): return super().call(x) + 1
+    assert Bigger(2).call(2) == 5 and not isinstance(Bigger, drover.Deployment)
+    other = Model.options(num_replicas=None, version="2")
+    assert other.spec_json("Model", "x.py") == {"name": "model", "labels": {"a": "1"}, "version": "2"}
+    assert Model.spec_json("Model", "x.py") == {"name": "model", "num_replicas": 2, "labels": {"a": "1"}}
+    for wrong in (lambda: Model.options(replicas=1), lambda: drover.deployment(Model), lambda: drover.deployment(5), lambda: drover.no_such):
+        try: wrong()
+        except (TypeError, AttributeError): pass
+        else: raise SystemExit("accepted")
+    try: drover.StatusError("OK", "fine")
+    except ValueError: print("good")
+  `;
+  expect(await runIn({ "check.py": check }, "check", [])).toMatchObject({ exit: 0, stdout: "good\n" });
+});
+
+test("the types of the options are those of the proto", async () => {
+  const check = `
+    import typing
+    from drover import deployment_options as options
+    from drover._gen.drover.v1 import deployment_pb2 as pb
+    in_code, not_options = {"services", "user_config_schema"}, {"program"}
+    assert set(options.DeploymentOptions.__annotations__) - in_code == set(pb.DeploymentSpec.DESCRIPTOR.fields_by_name) - not_options
+    for name in ("Resources", "RuntimeEnv", "Burst", "ScheduledMinimum", "AutoscalingConfig", "Rollout", "HealthCheck"):
+        assert set(getattr(options, name).__annotations__) == set(getattr(pb, name).DESCRIPTOR.fields_by_name), name
+    from drover.errors import CODE_OF_REASON
+    from drover._gen.drover.v1.errors_pb2 import ErrorReason
+    for reason in CODE_OF_REASON: ErrorReason.Value("ERROR_REASON_" + reason)
+    print("good")
+  `;
+  expect(await runIn({ "check.py": check }, "check", [])).toMatchObject({ exit: 0, stdout: "good\n" });
+});
+
+const { HEALTHY, UPDATING, DEPLOY_FAILED } = DeploymentState;
+
+/** A controller that deploys at generation 2 and then tells of these states, and a gateway that repeats what it is given. */
+async function controllerTelling(...told: ([DeploymentState, number, string?] | "deleted")[]) {
+  const specs: DeploymentSpec[] = [];
+  const handlers: Pick<ServiceHandlers<typeof ControllerService>, "deploy" | "watchDeployments"> = {
+    deploy: ({ spec }) => {
+      if (spec) specs.push(spec);
+      return { deployment: { status: { generation: 2n } } };
+    },
+    async *watchDeployments({ names: [name = ""] }) {
+      for (const status of told) {
+        if (status === "deleted") yield { event: { case: "deploymentDeleted" as const, value: name } };
+        else {
+          const [state, observed, message = ""] = status;
+          yield {
+            event: { case: "deploymentUpdated" as const, value: { status: { state, observedGeneration: BigInt(observed), message } } },
+          };
+        }
+      }
+    },
+  };
+  const others = Object.fromEntries(
+    ControllerService.methods.map(({ localName }) => [localName, () => Promise.reject(refusal("INTERNAL", localName))]),
+  );
+  const gateway = implement(InvokeService, {
+    invoke: ({ deployment, method, input }) => {
+      if (method === "missing") throw refusal("METHOD_NOT_FOUND", `no method of ${deployment}`);
+      return { output: input };
+    },
+    async *invokeServerStream({ input }) {
+      yield { output: input };
+      yield { output: input };
+    },
+  });
+  const controller = implement(ControllerService, { ...others, ...handlers } as unknown as ServiceHandlers<typeof ControllerService>);
+  const server = new RpcServer({ implementations: [controller, gateway], log: silentLog, clock: realClock });
+  onTestFinished(() => server.close(0));
+  return { address: await server.listen(`unix:${join(await temporaryFolder(), "api.sock")}`), specs };
+}
+
+const selfDeploying = `
+  import drover
+  @drover.deployment(num_replicas=2, runtime_env={"env_vars": {"B": "1", "A": "ü"}})
+  class Echo: pass
+  if __name__ == "__main__":
+      try: print(drover.run(Echo))
+      except drover.StatusError as error: print(error)
+`;
+
+describe("run", () => {
+  test("deploys the file, under the digest that the command line gives it, and ends when all is healthy at that generation", async () => {
+    const { address, specs } = await controllerTelling([HEALTHY, 1], [UPDATING, 2], [HEALTHY, 2], [DEPLOY_FAILED, 2]);
+    const files = { "app.py": `    import neighbour\n${selfDeploying}`, "neighbour.py": "colour = 'ü'" };
+    const { folder, stdout, stderr } = await runIn(files, "app", [], { DROVER_API: address });
+    expect(stdout, stderr).toBe("echo\n");
+    const [spec] = specs as [DeploymentSpec];
+    const argv = ["python3", "-m", "drover.replica", join(folder, "app.py"), "Echo"];
+    expect(spec).toMatchObject({
+      ...{ name: "echo", numReplicas: 2 },
+      program: { kind: { case: "command", value: { argv } } },
+      runtimeEnv: { workingDir: folder, envVars: { A: "ü", B: "1" } },
+    });
+    const asGiven = fromJson(DeploymentSpecSchema, {
+      ...{ name: "echo", num_replicas: 2, program: { command: { argv } } },
+      runtime_env: { working_dir: folder, env_vars: { B: "1", A: "ü" } },
+    });
+    fillVersion(asGiven, [join(folder, "app.py"), join(folder, "neighbour.py")]);
+    expect(readFileSync(join(folder, "app.py"), "utf8")).toContain("class Echo");
+    expect(spec.version).toBe(asGiven.version);
+  });
+
+  test("fails with the cause when the replicas do not start, or the deployment goes, or there is no controller", async () => {
+    const tell = async (...told: Parameters<typeof controllerTelling>) => {
+      const { address } = await controllerTelling(...told);
+      return (await runIn({ "app.py": selfDeploying }, "app", [], { DROVER_API: address })).stdout;
+    };
+    expect(await tell([DEPLOY_FAILED, 1, "old"], [DEPLOY_FAILED, 2, "no GPU"])).toBe("FAILED_PRECONDITION: no GPU\n");
+    expect(await tell([UPDATING, 2], "deleted")).toBe('ABORTED: deployment "echo" was deleted\n');
+    expect(await tell([UPDATING, 2])).toBe("UNAVAILABLE: the controller stopped telling about the deployment\n");
+    const nobody = await runIn({ "app.py": selfDeploying }, "app", [], { DROVER_API: "unix:/no/such/api.sock" });
+    expect(nobody.stdout).toMatch(/^UNAVAILABLE: /);
+  });
+});
+
+test("a client calls methods through the gateway, and fails with a StatusError", async () => {
+  const { address } = await controllerTelling();
+  const check = `
+    import drover
+    with drover.get("echo") as echo:
+        assert echo.invoke("m", {"a": [1, 2.5, None]}) == {"a": [1, 2.5, None]}
+        assert echo.invoke("m", b"bytes") == b"bytes"
+        assert echo.invoke() is None
+        assert list(echo.stream("m", 1)) == [1, 1]
+        try: echo.invoke("missing")
+        except drover.StatusError as error: print(error.code, error.reason, error)
+  `;
+  const { stdout, stderr } = await runIn({ "check.py": check }, "check", [], { DROVER_GATEWAY: address });
+  expect(stdout, stderr).toBe("NOT_FOUND METHOD_NOT_FOUND NOT_FOUND: no method of echo\n");
+});

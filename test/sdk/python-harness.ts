@@ -1,0 +1,129 @@
+// Programs in Python, served by the SDK's host as real processes, each on a unix socket in a folder of its own.
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { onTestFinished, type TestContext, test } from "vitest";
+import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import { Channel } from "../../src/rpc/channel.ts";
+import { invoker, steps, temporaryFolder } from "../replica/harness.ts";
+import { pythonToolchain, toolchainsRequired } from "./python-toolchain.ts";
+
+const sdk = resolve(import.meta.dirname, "../../sdk/python");
+const toolchain = await pythonToolchain();
+if ("missing" in toolchain && !toolchainsRequired) console.warn(`tests of the Python SDK are skipped: ${toolchain.missing}`);
+
+/** As `test`, but skipped, or failed where toolchains are required, on a machine without Python. */
+export function pythonTest(name: string, body: (context: TestContext) => Promise<void>): void {
+  test.skipIf("missing" in toolchain && !toolchainsRequired)(name, body);
+}
+
+/** The interpreter of the toolchain. */
+export function python(): string {
+  if ("missing" in toolchain) throw new Error(`no Python: ${toolchain.missing}`);
+  return toolchain.python;
+}
+
+export interface Ended {
+  /** Its exit code, or the signal it ended by. */
+  readonly exit: number | string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Started {
+  readonly folder: string;
+  readonly channel: Channel;
+  readonly ended: Promise<Ended>;
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves when it has printed `text` on its standard output. */
+  printed(text: string): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly env?: Record<string, string>;
+  /** The file's name, and what it is given after it. */
+  readonly file?: string;
+  readonly args?: readonly string[];
+  readonly write?: boolean;
+  /** Other files, by their path in the folder. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+/** Runs one of the SDK's modules; the environment has nothing but what is given. */
+export function runModule(
+  module: string,
+  args: readonly string[],
+  folder: string,
+  env: Record<string, string> = {},
+  flags: readonly string[] = [],
+) {
+  const child = spawn(python(), [...flags, "-m", module, ...args], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, PYTHONPATH: sdk, PYTHONDONTWRITEBYTECODE: "1", ...env },
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  return { child, ...outputOf(child) };
+}
+
+function outputOf(child: ChildProcessWithoutNullStreams): Pick<Started, "ended" | "printed"> {
+  const output = { stdout: "", stderr: "" };
+  for (const stream of ["stdout", "stderr"] as const) {
+    child[stream].setEncoding("utf8").on("data", (text: string) => {
+      output[stream] += text;
+    });
+  }
+  const ended = new Promise<Ended>((done) => child.once("close", (code, signal) => done({ exit: code ?? signal, ...output })));
+  const printed = (text: string) =>
+    new Promise<void>((done) => {
+      const look = () => output.stdout.includes(text) && done();
+      child.stdout.on("data", look);
+      look();
+    });
+  return { ended, printed };
+}
+
+/** Starts the host with a program of that text. */
+export async function start(source: string, options: StartOptions = {}): Promise<Started> {
+  const { env = {}, file = "program.py", args = [file], write = true, files = {} } = options;
+  const folder = await temporaryFolder();
+  const texts = write ? { ...files, [file]: `import drover\n${dedent(source)}` } : files;
+  for (const [path, text] of Object.entries(texts)) {
+    await mkdir(join(folder, dirname(path)), { recursive: true });
+    await writeFile(join(folder, path), text);
+  }
+  const listen = `unix:${join(folder, "replica.sock")}`;
+  const { child, ended, printed } = runModule("drover.replica", args, folder, {
+    ...{ DROVER_LISTEN: listen, DROVER_REPLICA_ID: "echo-1", DROVER_DEPLOYMENT: "echo", DROVER_REVISION: "7" },
+    DROVER_MAX_ONGOING_REQUESTS: "100",
+    ...env,
+  });
+  const channel = new Channel(listen);
+  onTestFinished(() => channel.close());
+  return { folder, channel, ended, printed, kill: (signal) => void child.kill(signal) };
+}
+
+/** As `start`, and it serves. */
+export async function serve(source: string, options?: StartOptions) {
+  const started = await start(source, options);
+  const early = started.ended.then(({ exit, stderr }) => Promise.reject(new Error(`ended (${exit}): ${stderr}`)));
+  early.catch(() => {});
+  await Promise.race([started.channel.ready(60_000), early]);
+  const replica = started.channel.client(ReplicaService);
+  return { ...started, replica, ...invoker(started.channel), ...steps({ replica }) };
+}
+
+export type Served = Awaited<ReturnType<typeof serve>>;
+
+/** Without the spaces that the first line begins with. */
+export function dedent(source: string): string {
+  const lines = source.replace(/^\n/, "").split("\n");
+  const indent = /^ */.exec(lines[0] ?? "")?.[0] ?? "";
+  return lines.map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line.trimStart())).join("\n");
+}
+
+/** All that a stream gives. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}

@@ -1,0 +1,212 @@
+// What src/replica holds for programs in TypeScript (test/replica/invoke.test.ts), held for programs in Python.
+import fc from "fast-check";
+import { describe, expect } from "vitest";
+import { failure } from "../replica/harness.ts";
+import { collect, serve, pythonTest as test } from "./python-harness.ts";
+
+const program = `
+  import asyncio, dataclasses, datetime
+
+  class Base:
+      def inherited(self):
+          return "from the base"
+
+  @dataclasses.dataclass
+  class Point:
+      x: int
+      y: tuple
+
+  @drover.deployment
+  class Program(Base):
+      callable_model = type("Model", (), {"__call__": lambda self, x: x})()
+
+      def __init__(self, **init_args):
+          self.init_args = init_args
+          self.own = lambda: "own"
+          self.model = Program.target.callable_model
+
+      def echo(self, input): return input
+      async def args(self): return self.init_args
+      def context(self, input, context):
+          return {"deadline": type(context.deadline).__name__, "caller": context.metadata.get("x-caller"), "revision": context.revision,
+                  "replica_id": context.replica_id, "deployment": context.deployment, "cancelled": context.is_cancelled()}
+      async def by_keyword(self, input, *, context): return context.replica_id
+      def scaled(self, input, scale=2): return input * scale
+      def nothing(self): pass
+      def day(self): return datetime.date(1970, 1, 1)
+      def point(self): return [Point(1, (2, 3))]
+      def whole(self, input): return type(input).__name__
+      def bad(self): return {"scores": [1, float("nan")]}
+      def big(self): return 2**53 + 1
+      def keys(self): return {1: 2}
+      def refuse(self): raise drover.StatusError("OUT_OF_RANGE", "not that far", metadata={"limit": "5"}, retry_after=2)
+      def crash(self): raise RuntimeError("the password is hunter2")
+      def stop(self): raise StopIteration
+      def leave(self): raise SystemExit(3)
+      async def leave_async(self): raise SystemExit(3)
+      async def count(self, to):
+          for n in range(1, to + 1): yield n
+      def sync_count(self, to):
+          for n in range(1, to + 1): yield n
+      async def breaks(self):
+          yield 1
+          raise drover.StatusError("DATA_LOSS", "the rest is gone")
+      def lists(self): return [1, 2]
+      def iterator(self): return iter([1, 2])
+      def returns_coroutine(self): return self.args()
+      @staticmethod
+      def added(pair): return pair[0] + pair[1]
+      @property
+      def getter(self): return lambda: "a property is no method"
+      def _private(self): return "hidden"
+      def check_health(self): pass
+`;
+
+describe("Invoke", () => {
+  test("gives any JSON value to the program and back", async () => {
+    const { invoke } = await serve(program);
+    await fc.assert(
+      fc.asyncProperty(fc.jsonValue({ maxDepth: 4 }), async (json) => {
+        // Half a character has no bytes; in JavaScript it travels as the sign of what is wrong.
+        const wellFormed = JSON.parse(JSON.stringify(json).replace(/\\ud[89a-f][0-9a-f]{2}/g, "?"));
+        expect(await invoke("echo", wellFormed)).toEqual(wellFormed); // the order of members is not kept
+      }),
+    );
+  });
+
+  test("gives bytes as they are, and whole numbers as ints", async () => {
+    const { invoke } = await serve(program);
+    const bytes = new Uint8Array([0, 255, 128]);
+    expect(new Uint8Array((await invoke("echo", bytes)) as Uint8Array)).toEqual(bytes);
+    expect([await invoke("whole", 5), await invoke("whole", 0.5), await invoke("whole", true)]).toEqual(["int", "float", "bool"]);
+  });
+
+  test("calls own, inherited, static and instance methods, with init_args as keywords of the constructor", async () => {
+    const { invoke } = await serve(program, { env: { DROVER_INIT_ARGS: '{"model":"large"}' } });
+    expect(await invoke("args")).toEqual({ model: "large" });
+    expect(await invoke("inherited")).toBe("from the base");
+    expect(await invoke("own")).toBe("own");
+    expect(await invoke("added", [1, 2])).toBe(3);
+    expect(await invoke("nothing")).toBe(null);
+    expect(await invoke("day")).toBe("1970-01-01");
+    expect(await invoke("point")).toEqual([{ x: 1, y: [2, 3] }]);
+    expect(await invoke("lists")).toEqual([1, 2]);
+    expect(await invoke("returns_coroutine")).toEqual({ model: "large" });
+    expect(await invoke("scaled", 4)).toBe(8);
+  });
+
+  test("tells the program who calls and who it is", async () => {
+    const { invoke } = await serve(program);
+    expect(await invoke("context", null, { deadlineMs: 60_000, metadata: { "x-caller": "me" } })).toEqual({
+      ...{ deadline: "float", caller: "me", replica_id: "echo-1", deployment: "echo", revision: 7, cancelled: false },
+    });
+    expect(await invoke("by_keyword")).toBe("echo-1");
+  });
+
+  test("calls a function as call, and by its name", async () => {
+    const { invoke } = await serve("@drover.deployment\ndef double(n):\n    return 2 * n");
+    expect([await invoke("", 2), await invoke("call", 3), await invoke("double", 4)]).toEqual([4, 6, 8]);
+    expect((await failure(invoke("bind"))).message).toBe('no method "bind"; there are: call, double');
+  });
+
+  test("calls a class that can be called as call, where it has no other", async () => {
+    const source = "class A:\n    def __call__(self, n): return n + 1\nclass B(A):\n    def call(self, n): return n + 2";
+    for (const [name, result] of [["A", 3] as const, ["B", 4] as const]) {
+      expect(await (await serve(source, { args: ["program.py", name] })).invoke("", 2)).toBe(result);
+    }
+  });
+
+  test("never calls what is not public, no method or a hook", async () => {
+    const { invoke } = await serve(program);
+    for (const name of ["__init__", "_private", "check_health", "init_args", "getter", "callable_model_", "model", "__class__"]) {
+      const error = await failure(invoke(name));
+      expect(error, name).toMatchObject({ code: "NOT_FOUND", reason: "METHOD_NOT_FOUND" });
+      expect(error.message).toContain("there are: added, args, bad, big, breaks, by_keyword");
+    }
+  });
+
+  test("of another deployment's request is refused", async () => {
+    const { replica } = await serve(program);
+    await replica.invoke({ deployment: "echo", method: "lists" });
+    expect(await failure(replica.invoke({ deployment: "other", method: "lists" }))).toMatchObject({ reason: "WRONG_REPLICA" });
+  });
+
+  test("passes on a status the program raises, with its facts", async () => {
+    const { invoke, kill, ended } = await serve(program);
+    const error = await failure(invoke("refuse"));
+    expect(error).toMatchObject({ code: "OUT_OF_RANGE", message: "not that far", facts: { retryAfterMs: 2000 } });
+    kill("SIGTERM");
+    expect((await ended).stderr).toBe("");
+  });
+
+  test("keeps any other error to itself, and logs it under the request's id with the program's own frames", async () => {
+    const { invoke, kill, ended } = await serve(program);
+    const error = await failure(invoke("crash", null, { metadata: { "x-request-id": "r-1" } }));
+    expect(error).toMatchObject({ code: "INTERNAL", reason: "PROGRAM_ERROR", facts: { metadata: { request_id: "r-1" } } });
+    expect(error.message).not.toContain("hunter2");
+    for (const method of ["stop", "leave", "leave_async"]) expect(await failure(invoke(method))).toMatchObject({ reason: "PROGRAM_ERROR" });
+    kill("SIGTERM");
+    const { stderr } = await ended;
+    expect(stderr).toMatch(/^request r-1: drover\.v1\.ReplicaService\/Invoke failed: Traceback[^\n]*\n +File "[^"]*program\.py"/);
+    expect(stderr).toContain("RuntimeError: the password is hunter2");
+    expect(stderr).not.toContain("drover/invoke.py");
+  });
+
+  test("says where a result is not JSON", async () => {
+    const { invoke } = await serve(program);
+    const wrong = { bad: "result.scores[1] is NaN", big: "result is an int beyond 2^53", keys: "result is an object with the key 1" };
+    for (const [name, what] of Object.entries(wrong)) {
+      const error = await failure(invoke(name));
+      expect(error.reason).toBe("PROGRAM_ERROR");
+      expect(error.message).toContain(`the result of "${name}" is not JSON: ${what}`);
+    }
+  });
+
+  test("of a method that streams says to use the other call", async () => {
+    const { invoke } = await serve(program);
+    for (const name of ["count", "sync_count", "iterator"]) {
+      const error = await failure(invoke(name, 3));
+      expect(error.code).toBe("INVALID_ARGUMENT");
+      expect(error.message).toContain("call it with InvokeServerStream");
+    }
+  });
+
+  test("of a message that is too large, or none, is refused with details", async () => {
+    const { replica } = await serve(program);
+    const input = { case: "bytes" as const, value: new Uint8Array(4 * 1024 * 1024) };
+    expect(await failure(replica.invoke({ method: "echo", input }))).toMatchObject({ reason: "MESSAGE_TOO_LARGE" });
+  });
+
+  test("of methods that are not async runs them at the same time, in threads", async () => {
+    const source = `
+      import threading
+      together = threading.Barrier(3)
+      @drover.deployment
+      def meet(n): return together.wait(30) >= 0
+    `;
+    const { invoke } = await serve(source);
+    expect(await Promise.all([invoke("meet"), invoke("meet"), invoke("meet")])).toEqual([true, true, true]);
+  });
+});
+
+describe("InvokeServerStream", () => {
+  test("gives what generators and iterators give, and any other result as a stream of one", async () => {
+    const { stream } = await serve(program);
+    expect(await collect(stream("count", 3))).toEqual([1, 2, 3]);
+    expect(await collect(stream("count", 0))).toEqual([]);
+    expect(await collect(stream("sync_count", 3))).toEqual([1, 2, 3]);
+    expect(await collect(stream("iterator"))).toEqual([1, 2]);
+    expect(await collect(stream("lists"))).toEqual([[1, 2]]);
+    expect(await collect(stream("echo", "abc"))).toEqual(["abc"]);
+  });
+
+  test("gives what came before a failure, then the failure", async () => {
+    const { stream } = await serve(program);
+    const got: unknown[] = [];
+    const reading = (async () => {
+      for await (const item of stream("breaks")) got.push(item);
+    })();
+    expect(await failure(reading)).toMatchObject({ code: "DATA_LOSS", message: "the rest is gone" });
+    expect(got).toEqual([1]);
+  });
+});
