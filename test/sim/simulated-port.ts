@@ -189,9 +189,10 @@ export class SimulatedPort implements ReplicaPort {
     const acquaintance = this.#met.get(replicaId);
     if (acquaintance === undefined) return noContact;
     if (!this.#hears(replicaId))
-      return this.#heard.has(replicaId) ? { ...noContact, answer: this.#behaviours.of(replicaId).answer } : noContact;
+      return this.#heard.has(replicaId) ? { ...noContact, answer: this.#behaviours.of(replicaId).answer, invocable: true } : noContact;
     const { ongoing, completed, failed, answer, reason, silent, lateOngoing, lateSinceMs, hangsSinceMs } = this.#behaviours.of(replicaId);
     const { replica } = acquaintance;
+    const nowMs = this.#options.clock.nowMs();
     const configGeneration = this.#sure.get(replicaId)?.generation ?? this.#behaviours.configs.of(replicaId).generation;
     return {
       answer,
@@ -203,7 +204,8 @@ export class SimulatedPort implements ReplicaPort {
             completed,
             failed,
             configGeneration,
-            atMs: lateSinceMs ?? hangsSinceMs ?? this.#options.clock.nowMs(),
+            // One that hangs makes no reports, late ones neither.
+            atMs: Math.min(lateSinceMs ?? nowMs, hangsSinceMs ?? nowMs),
           },
       configGeneration,
       drained: replica.state === "DRAINING" && ongoing === 0 && !silent,
