@@ -48,7 +48,19 @@ export function specViolations(message: DeploymentSpecMessage, root: string): re
     ...scheduleViolations(message.autoscalingConfig, `${root}.autoscaling_config`),
     ...userConfigViolations(message.userConfig, `${root}.user_config`),
     ...jsonViolations(message.initArgs, `${root}.init_args`),
+    ...npmViolations(message.runtimeEnv?.npm ?? [], `${root}.runtime_env.npm`),
   ];
+}
+
+/** Of two versions of one package npm would take the last without a word. */
+function npmViolations(npm: readonly string[], root: string): readonly FieldViolation[] {
+  const names = npm.map((requirement) => requirement.replace(/(?<=.)@.*$/, ""));
+  return npm.flatMap((requirement, index) => {
+    const first = names.indexOf(names[index] ?? "");
+    return first === index
+      ? []
+      : [{ field: `${root}[${index}]`, description: `names the package of ${root}[${first}] again (got "${requirement}")` }];
+  });
 }
 
 /** The spec with every default filled in, of a message that keeps all rules. */

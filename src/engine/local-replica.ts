@@ -78,6 +78,7 @@ export class LocalReplica {
 
   /** Its process is this child. Ends when the process has written itself down, so that every controller from now on finds it. */
   async own(child: ChildProcess, clock: Clock): Promise<void> {
+    if (!this.#alive) return killRest(child.pid!); // it was stopped while its process was being made
     this.#pid = child.pid!;
     this.#preparing = "";
     const ended = (code: number | null, name: string | null) => {

@@ -95,6 +95,12 @@ test("packages that cannot be had are a failed start, told in the tool's own wor
   expect(lines.join("\n")).toContain("No matching version found");
 });
 
+test("one npm package in two versions is refused by its field", async () => {
+  await expect(deploy("twice", ["@types/node@22", "is-number@6", "@types/node"])).rejects.toMatchObject({
+    facts: { violations: [{ field: "spec.runtime_env.npm[2]", description: expect.stringContaining("spec.runtime_env.npm[0] again") }] },
+  });
+});
+
 test.each([
   ["npm", "left-pad; touch /tmp/x"],
   ["npm", "$(touch /tmp/x)"],
