@@ -6,7 +6,7 @@ import { realClock } from "../../src/clock/real.ts";
 import type { Requirements } from "../../src/core/deployment.ts";
 import { BuildError, Environments, type EnvironmentsOptions } from "../../src/engine/environments.ts";
 import { silentLog } from "../../src/log/log.ts";
-import { eventually, testFolder } from "./engine-harness.ts";
+import { ended, eventually, find, linesOf, openEngine, startShell, testFolder } from "./engine-harness.ts";
 
 const never = new AbortController().signal;
 const npm = (...packages: string[]): Requirements => ({ npm: packages, pip: [] });
@@ -24,6 +24,7 @@ async function standIn(script: string) {
   return {
     folder,
     store,
+    env,
     runs: async () => (await readFile(runs, "utf8").catch(() => "")).split("\n").filter((line) => line !== ""),
     open: (more: Partial<EnvironmentsOptions> = {}) => {
       const options = { folder: store, ambientEnv: env, needed: () => [], clock: realClock, log: silentLog, ...more };
@@ -101,11 +102,36 @@ test("beside those that are needed as many as may be are kept, the last used fir
   expect(await names(store)).toHaveLength(4);
 });
 
+test("a replica is said to wait for its packages; stopped meanwhile it gets no process, and what fails is told as its end", async () => {
+  const { folder, env } = await standIn(
+    'case "$*" in *bad) echo "no such package" >&2; exit 1;; esac; echo $$ > ../../tool; exec sleep 1000',
+  );
+  const engine = await openEngine(join(folder, "data"), { ambientEnv: env });
+  const start = (id: string, ...packages: string[]) => startShell(engine, id, "echo started", { requirements: npm(...packages) });
+  await start("r1", "good");
+  expect(await find(engine, "r1")).toMatchObject({ state: "alive", preparing: "installing 1 package", pid: 0 });
+  const tool = await toolOf(join(folder, "data"));
+  await engine.stop("r1", "terminate");
+  expect(await ended(engine, "r1")).toMatchObject({ exit: "stopped before it was started", preparing: "" });
+  await eventually(() => !isThere(tool));
+  expect(await linesOf(engine, "r1")).toEqual([]);
+  await start("r2", "bad");
+  expect(await ended(engine, "r2")).toMatchObject({ exit: "could not be given its packages: npm ended with exit code 1" });
+  expect(await engine.lastErrors("r2", 5)).toEqual(["no such package"]);
+});
+
 test("without python3 pip packages cannot be had, and it is said so", async () => {
   const { open } = await standIn("exit 0");
   const environments = open({ ambientEnv: { PATH: "/nowhere" } });
   await expect(environments.build({ npm: [], pip: ["six"] }, never)).rejects.toThrow("need python3 on the PATH");
 });
+
+/** The process of the tool, once it has written itself down. */
+async function toolOf(dataDir: string): Promise<number> {
+  const file = join(dataDir, "tool");
+  await eventually(async () => (await readFile(file, "utf8").catch(() => "")).endsWith("\n"));
+  return Number(await readFile(file, "utf8"));
+}
 
 function isThere(pid: number): boolean {
   try {
