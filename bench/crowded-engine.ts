@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
 import type { Capacity } from "../src/core/resources.ts";
-import type { Assignment, Engine, EngineReplica, LogLine } from "../src/engine/engine.ts";
+import type { Assignment, Engine, EngineReplica, LogLine, Preparation } from "../src/engine/engine.ts";
 
 /** Told by a process of replicas: all it has serve by this config, as JSON, since then. */
 export interface Served {
@@ -39,6 +39,10 @@ export class CrowdedEngine implements Engine {
 
   addressFor(replicaId: string): string {
     return `unix:${join(this.#folder, replicaId)}`;
+  }
+
+  prepare(): Preparation {
+    return { kind: "ready" };
   }
 
   async start(assignment: Assignment): Promise<void> {

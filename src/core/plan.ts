@@ -17,7 +17,7 @@ export interface SeenReplica {
   readonly replica: ReplicaRecord;
   /** Its process: `none` is one the engine has never had, or has forgotten. */
   readonly process: "none" | "alive" | "exited" | "unknown";
-  /** What is made for it before its process starts, for a person; empty: nothing. */
+  /** What is made for it before its process starts, or before it has room to, for a person; empty: nothing. */
   readonly preparing: string;
   /** How the process ended, or why it could not be started; for a person. */
   readonly exit: string;

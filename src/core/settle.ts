@@ -37,6 +37,8 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
     };
   };
   switch (replica.state) {
+    case "PENDING":
+      return seen.exit === "" ? { seen, replica } : fail(seen.exit);
     case "STARTING":
       if ((process === "none" && seen.exit === "") || seen.exit === neverStarted)
         return { seen, replica: advance(replica, "STOPPED", nowMs, { message: "the controller ended before it was started" }) };
@@ -50,7 +52,7 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
       }
       return { seen, replica: replica.message === seen.preparing ? replica : { ...replica, message: seen.preparing } };
     case "RUNNING": {
-      if (gone) return fail(`ended by itself (${seen.exit === "" ? "its process is gone" : seen.exit})`);
+      if (gone) return fail(endText(seen.exit));
       // One that this controller never heard of has had as long as it would have had to start.
       const mute = seen.answer === "unknown" && nowMs - Math.max(replica.readyAtMs, seen.metAtMs) >= deployment.spec.startupTimeoutMs;
       if (seen.answer === "unhealthy" || seen.answer === "refused" || mute) {
@@ -69,6 +71,12 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
     default:
       return { seen, replica };
   }
+}
+
+/** How one that ran ended: by itself, or for a reason that stands for itself. */
+function endText(exit: string): string {
+  if (exit === "") return "ended by itself (its process is gone)";
+  return /^(exit code|signal|ended)/.test(exit) ? `ended by itself (${exit})` : `ended: ${exit}`;
 }
 
 /** What to do about an end that looks well. */

@@ -85,7 +85,7 @@ function situationOf({ deployment, capacity, held, pending, nowMs }: PlanInput, 
       return state === "RUNNING" && fits(wanted.resources, others, capacity) && after().placed.some(({ id }) => id === wanted.id);
     });
   const moving = settled.some(({ replica }) => replica.state === "STARTING" || replica.state === "DRAINING");
-  const short = waiting !== undefined && !moving && onlyInPlaceOfOld(waiting.replica);
+  const short = waiting !== undefined && waiting.seen.preparing === "" && !moving && onlyInPlaceOfOld(waiting.replica);
   return { target: targetOf(deployment), policy, live, current, old, available, waiting, short, moving };
 }
 

@@ -45,6 +45,13 @@ export interface EngineReplica {
   readonly terminatedAtMs: number;
 }
 
+/** How far the packages are that a replica requires. */
+export type Preparation =
+  | { readonly kind: "ready" }
+  /** `what` is for a person, such as `installing 3 packages`. */
+  | { readonly kind: "installing"; readonly what: string }
+  | { readonly kind: "failed"; readonly reason: string; readonly lines: readonly string[] };
+
 export interface LogLine {
   readonly replicaId: string;
   readonly stream: "stdout" | "stderr";
@@ -56,6 +63,11 @@ export interface Engine {
   capacity(): Capacity;
   /** The address a new replica is to listen at. */
   addressFor(replicaId: string): string;
+  /**
+   * Sees to it that packages are there before the replica that waits for room is started; asked again, tells how far they are. A failure
+   * is told to this replica until it is forgotten or not asked for any more; another one begins anew.
+   */
+  prepare(replicaId: string, requirements: Requirements): Preparation;
   /**
    * Starts a process, at once or when the packages it requires are installed. Fails with an Error whose message a person can act on
    * (program not found, folder missing); what fails later is told as its exit.
@@ -71,7 +83,7 @@ export interface Engine {
   logs(replicaId: string, options: { readonly tailLines: number; readonly follow: boolean }, signal: AbortSignal): AsyncIterable<LogLine>;
   /** Removes what is left of a replica that has ended. */
   forget(replicaId: string): Promise<void>;
-  /** Calls `listener` when a replica's process ends. */
+  /** Calls `listener` when a replica's process ends, and when it is known how its packages are. */
   onExit(listener: (replicaId: string) => void): void;
   /** Ends the engine; replicas go on. */
   close(): Promise<void>;

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import type { Requirements } from "../core/deployment.ts";
 import type { Environment } from "./replica-env.ts";
 import type { ToolRun } from "./run-tool.ts";
@@ -10,6 +10,8 @@ const versionMs = 10_000;
 
 /** The Python that environments are made with. */
 export interface Python {
+  /** The program itself, not what stands before it on the PATH. */
+  readonly path: string;
   /** Tells it from another: its version and where it is. */
   readonly identity: string;
   /** Where its own packages are. */
@@ -19,14 +21,25 @@ export interface Python {
 /** The `python3` on the PATH; undefined: there is none that runs. */
 export function findPython(env: Environment): Promise<Python | undefined> {
   const script =
-    "import json,sys,sysconfig;print(json.dumps([sys.version+sys.prefix,[p for p in sys.path if 'site-packages' in p or 'dist-packages' in p]]))";
+    "import json,sys;print();print(json.dumps([sys.executable,sys.version+sys.prefix,[p for p in sys.path if 'site-packages' in p or 'dist-packages' in p]]))";
   return new Promise((resolve) => {
     execFile("python3", ["-c", script], { env: env as NodeJS.ProcessEnv, timeout: versionMs }, (error, stdout) => {
       if (error) return resolve(undefined);
-      const [identity, packages] = JSON.parse(stdout) as [string, string[]];
-      resolve({ identity, packages });
+      try {
+        // The last line: whatever stands before it may print its own.
+        const [path, identity, packages] = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as [string, string, string[]];
+        resolve({ path, identity, packages });
+      } catch {
+        resolve(undefined);
+      }
     });
   });
+}
+
+/** What the tools inherit: npm runs on our own Node, whose addons the replicas load; nothing sends packages elsewhere. */
+export function toolEnv(ambient: Environment): Environment {
+  const { PIP_TARGET, PIP_PREFIX, PIP_USER, ...env } = ambient;
+  return { ...env, PATH: [dirname(process.execPath), ambient.PATH ?? ""].join(delimiter), UV_NO_CONFIG: "1" };
 }
 
 /** Whether `uv` is on the PATH: it installs in a fraction of pip's time. */
@@ -54,18 +67,18 @@ export async function npmCommands(path: string, packages: Requirements["npm"]): 
 }
 
 /** What installs Python packages into a virtual environment of their own. */
-export function pipCommands(path: string, packages: Requirements["pip"], uv: boolean): readonly Command[] {
+export function pipCommands(path: string, packages: Requirements["pip"], { path: python3 }: Python, uv: boolean): readonly Command[] {
   if (packages.length === 0) return [];
   const folder = pipFolder(path);
   const python = join(folder, "bin", "python3");
   if (uv) {
     return [
-      { name: "uv venv", argv: ["uv", "venv", "--quiet", "--python", "python3", folder] },
+      { name: "uv venv", argv: ["uv", "venv", "--quiet", "--python", python3, folder] },
       { name: "uv pip", argv: ["uv", "pip", "install", "--quiet", "--python", python, "--", ...packages] },
     ];
   }
   return [
-    { name: "python3 -m venv", argv: ["python3", "-m", "venv", folder] },
+    { name: "python3 -m venv", argv: [python3, "-m", "venv", folder] },
     { name: "pip", argv: [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--", ...packages] },
   ];
 }

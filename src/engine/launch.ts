@@ -22,8 +22,7 @@ export interface Launch {
  * meets a closed pipe. Fails with an Error that names what to change: no such folder, no such program.
  */
 export async function launch({ argv, workingDir, env, pidFile, stdout, stderr }: Launch): Promise<ChildProcess> {
-  const folder = resolve(workingDir);
-  if (!(await isFolder(folder))) throw new Error(`working folder ${folder} does not exist`);
+  const folder = await expectFolder(workingDir);
   const program = await findProgram(argv[0] ?? "", folder, env.PATH ?? "");
   const out = await open(stdout, "a", 0o600);
   const err = await open(stderr, "a", 0o600).catch((error) => out.close().then(() => Promise.reject(error)));
@@ -43,6 +42,13 @@ export async function launch({ argv, workingDir, env, pidFile, stdout, stderr }:
   } finally {
     await Promise.all([out.close(), err.close()]);
   }
+}
+
+/** The whole path of a working folder. Fails if it is not there. */
+export async function expectFolder(workingDir: string): Promise<string> {
+  const folder = resolve(workingDir);
+  if (!(await isFolder(folder))) throw new Error(`working folder ${folder} does not exist`);
+  return folder;
 }
 
 /** What hands over the variables that a shell drops, because it could not name them itself. */

@@ -5,13 +5,13 @@ import type { Clock } from "../clock/clock.ts";
 import type { Requirements } from "../core/deployment.ts";
 import type { Capacity } from "../core/resources.ts";
 import type { Log } from "../log/log.ts";
-import type { Assignment, Engine, EngineReplica, LogLine } from "./engine.ts";
+import type { Assignment, Engine, EngineReplica, LogLine, Preparation } from "./engine.ts";
 import { BuildError, Environments } from "./environments.ts";
 import { environmentVars } from "./installers.ts";
-import { launch } from "./launch.ts";
+import { expectFolder, launch } from "./launch.ts";
 import { LocalReplica } from "./local-replica.ts";
-import { memoryOfGroups } from "./memory.ts";
-import { bootId, processesWith } from "./process-identity.ts";
+import { groupsOverMemory } from "./memory.ts";
+import { bootId, killProcessesWith } from "./process-identity.ts";
 import { type Environment, replicaArgv, replicaEnv, withPythonPath } from "./replica-env.ts";
 import { ReplicaFolder, replicaFolders } from "./replica-folder.ts";
 import { prepareSocketFolder, socketPath } from "./socket-path.ts";
@@ -20,6 +20,8 @@ import { prepareSocketFolder, socketPath } from "./socket-path.ts";
 const watchMs = 1_000;
 /** At which of these looks outputs are kept within bounds: each fifth. */
 const looksPerBound = 5;
+/** How long it is remembered how the packages are of a replica that nobody asks about. */
+const aheadMs = 10_000;
 /** The most kept of each output of a replica, once in its file and once beside it. */
 const logBytesMaxDefault = 10 * 1024 * 1024;
 
@@ -57,6 +59,8 @@ export class LocalEngine implements Engine {
   readonly #closing = new AbortController();
   readonly #environments: Environments;
   readonly #preparing = new Set<Promise<void>>();
+  /** What is installed for replicas that are not started yet. */
+  readonly #ahead = new Map<string, Ahead>();
   /** Replicas that ended since the last look. */
   readonly #justEnded = new Set<string>();
   #watching: Promise<void> = Promise.resolve();
@@ -68,6 +72,7 @@ export class LocalEngine implements Engine {
     await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
     const engine = new LocalEngine(options, await realpath(options.dataDir));
     await engine.#adopt();
+    await engine.#environments.sweep();
     engine.#watchLater();
     return engine;
   }
@@ -94,21 +99,49 @@ export class LocalEngine implements Engine {
     const folder = new ReplicaFolder(join(this.#foldersPath, replicaId));
     const facts = await folder.create(assignment, this.#options.clock.nowMs(), this.#boot);
     const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
-    const packages = assignment.requirements.npm.length + assignment.requirements.pip.length;
-    const environment = packages === 0 ? "" : await this.#environments.find(assignment.requirements);
-    if (environment === undefined) {
-      const unwanted = replica.prepare(`installing ${packages === 1 ? "1 package" : `${packages} packages`}`);
+    if (packagesOf(assignment) > 0) {
+      const unwanted = replica.prepare("");
       this.#replicas.set(replicaId, replica);
       const preparing = this.#prepare(assignment, folder, replica, unwanted).finally(() => this.#preparing.delete(preparing));
       this.#preparing.add(preparing);
       return;
     }
-    const child = await this.#launch(assignment, folder, replica, environment).catch(async (error) => {
+    const child = await this.#launch(assignment, folder, replica, "").catch(async (error) => {
       await folder.remove();
       throw error;
     });
     this.#replicas.set(replicaId, replica);
     await replica.own(child, this.#options.clock);
+  }
+
+  prepare(replicaId: string, requirements: Requirements): Preparation {
+    if (packagesOf({ requirements }) === 0) return { kind: "ready" };
+    const nowMs = this.#options.clock.nowMs();
+    const known = this.#ahead.get(replicaId);
+    if (known !== undefined) {
+      known.askedAtMs = nowMs;
+      return known.preparation;
+    }
+    const ahead: Ahead = {
+      preparation: { kind: "installing", what: installing(requirements) },
+      askedAtMs: nowMs,
+      abort: new AbortController(),
+    };
+    this.#ahead.set(replicaId, ahead);
+    const tell = (preparation: Preparation) => {
+      ahead.preparation = preparation;
+      for (const listener of this.#listeners) listener(replicaId);
+    };
+    const building = this.#environments.build(requirements, ahead.abort.signal).then(
+      (path) => {
+        this.#environments.giveBack(path);
+        tell({ kind: "ready" });
+      },
+      (cause: unknown) => tell(failureOf(cause)),
+    );
+    const done = building.finally(() => this.#preparing.delete(done));
+    this.#preparing.add(done);
+    return ahead.preparation;
   }
 
   async list(): Promise<readonly EngineReplica[]> {
@@ -156,6 +189,7 @@ export class LocalEngine implements Engine {
     await this.#environments.close();
     await Promise.all(this.#preparing);
     await this.#watching;
+    this.#killLeft();
     for (const replica of this.#replicas.values()) await replica.noted();
   }
 
@@ -163,19 +197,41 @@ export class LocalEngine implements Engine {
     return join(this.#dataDir, "replicas");
   }
 
-  /** Starts a replica once its packages are installed. Where that fails, it has ended. */
+  /** Starts a replica once its packages are installed. Where that fails, it has ended. Never fails itself. */
   async #prepare(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica, unwanted: AbortSignal): Promise<void> {
-    try {
-      const environment = await this.#environments.build(assignment.requirements, unwanted);
-      if (unwanted.aborted || this.#closing.signal.aborted) return;
-      await replica.own(await this.#launch(assignment, folder, replica, environment), this.#options.clock);
-    } catch (cause) {
+    const made = await this.#prepared(assignment, folder, replica, unwanted).catch(async (cause: unknown) => {
       // The next controller finds it as one that was never started.
-      if (this.#closing.signal.aborted) return;
-      const message = cause instanceof Error ? cause.message : String(cause);
-      const failed = cause instanceof BuildError ? `could not be given its packages: ${message}` : `could not be started: ${message}`;
-      await replica.fail(failed, cause instanceof BuildError ? cause.lines : []);
+      if (this.#closing.signal.aborted) return undefined;
+      const { reason, lines } = failureOf(cause);
+      await replica.fail(reason, lines);
+      return undefined;
+    });
+    if (made === undefined) return;
+    await replica.own(made.child, this.#options.clock).catch((err: unknown) => {
+      this.#options.log.error({ err, replica: assignment.replicaId }, "a replica cannot be looked after");
+    });
+  }
+
+  /** Its process, in the making; undefined: it is not wanted any more. */
+  async #prepared(
+    assignment: Assignment,
+    folder: ReplicaFolder,
+    replica: LocalReplica,
+    unwanted: AbortSignal,
+  ): Promise<{ readonly child: ChildProcess } | undefined> {
+    const { requirements, workingDir } = assignment;
+    await expectFolder(workingDir);
+    let environment = await this.#environments.find(requirements);
+    if (environment === undefined) {
+      replica.prepare(installing(requirements));
+      environment = await this.#environments.build(requirements, unwanted);
     }
+    if (unwanted.aborted || this.#closing.signal.aborted) {
+      this.#environments.giveBack(environment);
+      return undefined;
+    }
+    await replica.use(environment);
+    return { child: await this.#launch(assignment, folder, replica, environment) };
   }
 
   /** `environment` is the folder of its packages; empty: it requires none. */
@@ -208,6 +264,8 @@ export class LocalEngine implements Engine {
         const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
         await replica.adopt(this.#options.clock, this.#boot);
         this.#replicas.set(facts.replicaId, replica);
+        if (replica.describe().state === "exited") this.#justEnded.add(facts.replicaId);
+        else if (replica.environment !== "") this.#environments.hold(replica.environment);
         this.#options.log.info({ replica: facts.replicaId, state: replica.describe().state }, "found a replica of a former controller");
       } catch (error) {
         this.#options.log.error({ err: error, folder: folder.path }, "the folder of a replica cannot be read; it is left alone");
@@ -217,45 +275,65 @@ export class LocalEngine implements Engine {
 
   #announceExit(replicaId: string): void {
     this.#justEnded.add(replicaId);
+    const environment = this.#replicas.get(replicaId)?.environment ?? "";
+    if (environment !== "") this.#environments.giveBack(environment);
     for (const listener of this.#listeners) listener(replicaId);
   }
 
   /** Ends what replicas that have ended started and what left their group: it holds what may be given to others now. */
   #killLeft(): void {
-    const left = processesWith(new Set([...this.#justEnded].map((id) => `DROVER_REPLICA_ID=${id}`)));
+    killProcessesWith(new Set([...this.#justEnded].map((id) => `DROVER_REPLICA_ID=${id}`)));
     this.#justEnded.clear();
-    for (const pid of left) {
-      try {
-        process.kill(pid, "SIGKILL");
-      } catch {
-        // It has ended, or is another user's.
-      }
-    }
   }
 
   /** Looks at all replicas from time to time until the engine is closed. */
   #watchLater(): void {
     if (this.#closing.signal.aborted) return;
     this.#cancelWatch = this.#options.clock.after(watchMs, () => {
-      this.#watching = this.#watch().finally(() => this.#watchLater());
+      const watch = this.#watch().catch((err: unknown) => this.#options.log.warn({ err }, "replicas cannot be looked after"));
+      this.#watching = watch.finally(() => this.#watchLater());
     });
   }
 
   async #watch(): Promise<void> {
+    for (const [id, { askedAtMs, abort }] of this.#ahead) {
+      if (this.#options.clock.nowMs() - askedAtMs < aheadMs) continue;
+      this.#ahead.delete(id);
+      abort.abort("not asked for any more");
+    }
     const bounding = this.#looks++ % looksPerBound === 0;
     this.#killLeft();
-    const bound = [...this.#replicas.values()].flatMap(({ boundGroup = [] }) => boundGroup);
-    const used = memoryOfGroups(new Set(bound));
+    const over = groupsOverMemory(new Map([...this.#replicas.values()].flatMap(({ memoryBound }) => (memoryBound ? [memoryBound] : []))));
     for (const replica of this.#replicas.values()) {
       try {
         await replica.look();
-        await replica.holdMemory(used);
+        await replica.holdMemory(over);
         if (bounding) await replica.output.bound(this.#logBytesMax);
       } catch (error) {
         this.#options.log.warn({ err: error, replica: replica.describe().replicaId }, "a replica cannot be looked after");
       }
     }
   }
+}
+
+/** What is installed for a replica that waits for room. */
+interface Ahead {
+  preparation: Preparation;
+  askedAtMs: number;
+  readonly abort: AbortController;
+}
+
+function failureOf(cause: unknown): Extract<Preparation, { kind: "failed" }> {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  if (!(cause instanceof BuildError)) return { kind: "failed", reason: `could not be started: ${message}`, lines: [] };
+  return { kind: "failed", reason: `could not be given its packages: ${message}`, lines: cause.lines };
+}
+
+const packagesOf = ({ requirements: { npm, pip } }: Pick<Assignment, "requirements">): number => npm.length + pip.length;
+
+function installing(requirements: Requirements): string {
+  const count = packagesOf({ requirements });
+  return `installing ${count === 1 ? "1 package" : `${count} packages`}`;
 }
 
 /** The path of the socket that an address names, if it does. */

@@ -18,7 +18,7 @@ const heapLines = 100;
 export class LocalReplica {
   readonly output: ReplicaOutput;
   readonly #folder: ReplicaFolder;
-  readonly #facts: ReplicaFacts;
+  #facts: ReplicaFacts;
   readonly #onExit: (replicaId: string) => void;
   readonly #forgotten = new AbortController();
   /** Set: not our child, to be looked at. */
@@ -69,10 +69,16 @@ export class LocalReplica {
     return this.#unwanted.signal;
   }
 
+  /** Its packages are in this folder. */
+  async use(environment: string): Promise<void> {
+    this.#facts = { ...this.#facts, environment };
+    await this.#folder.note(this.#facts);
+  }
+
   /** It has no process and gets none, as `exit` says. */
   async fail(exit: string, lines: readonly string[]): Promise<void> {
+    await this.output.note(lines).catch(() => {}); // a full disk, perhaps: its end is told all the same
     if (!this.#alive) return;
-    await this.output.note(lines);
     this.#ended(exit);
   }
 
@@ -130,18 +136,24 @@ export class LocalReplica {
     await this.#folder.noteTerminated(nowMs);
   }
 
-  /** Ends it, if it uses more memory than it is to have. */
-  async holdMemory(used: ReadonlyMap<number, number>): Promise<void> {
+  /** Ends it, if its process group is among those that use more memory than they may. */
+  async holdMemory(over: ReadonlyMap<number, number>): Promise<void> {
     const { memoryBytes } = this.#facts.resources;
-    const bytes = used.get(this.#pid) ?? 0;
-    if (!this.#alive || this.#pid === 0 || memoryBytes === 0 || bytes <= memoryBytes) return;
+    const bytes = over.get(this.#pid);
+    if (!this.#alive || this.#pid === 0 || memoryBytes === 0 || bytes === undefined) return;
     this.#why = `used ${formatBytes(bytes)} of memory, and its memory_bytes is ${formatBytes(memoryBytes)}`;
     await this.kill();
   }
 
-  /** The number of its process group, if its memory is bound; undefined: it has none, or may take what it wants. */
-  get boundGroup(): number | undefined {
-    return this.#alive && this.#pid > 0 && this.#facts.resources.memoryBytes > 0 ? this.#pid : undefined;
+  /** Its process group and the memory that it may use; undefined: it has no process, or may take what it wants. */
+  get memoryBound(): readonly [group: number, bytes: number] | undefined {
+    const { memoryBytes } = this.#facts.resources;
+    return this.#alive && this.#pid > 0 && memoryBytes > 0 ? [this.#pid, memoryBytes] : undefined;
+  }
+
+  /** The folder of its packages; empty: it requires none, or they are not there yet. */
+  get environment(): string {
+    return this.#facts.environment ?? "";
   }
 
   /** Ends its whole group. */

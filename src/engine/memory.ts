@@ -1,31 +1,50 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { groupOf } from "./process-identity.ts";
+import { groupOf, processIds, readIfAny } from "./process-identity.ts";
+
+const linux = process.platform === "linux";
 
 /** How `memory_bytes` is held here, for a person. */
-export const memoryLimit =
-  process.platform === "linux"
-    ? "a replica whose processes together use more than its memory_bytes is ended, within about a second; a module's heap is bound to 3/4 of it"
-    : "memory_bytes is only counted on this system; a module's heap is bound to 3/4 of it";
+export const memoryLimit = linux
+  ? "a replica whose processes together use more than its memory_bytes is ended, within about a second; a module's heap is bound to 3/4 of it"
+  : "memory_bytes is only counted on this system; a module's heap is bound to 3/4 of it";
 
-/** The resident memory of process groups in bytes, by the group's number. Empty where the system does not show it. */
-export function memoryOfGroups(groups: ReadonlySet<number>): ReadonlyMap<number, number> {
-  const used = new Map<number, number>();
-  if (process.platform !== "linux" || groups.size === 0) return used;
-  for (const pid of readdirSync("/proc")) {
-    if (!/^\d+$/.test(pid)) continue;
-    try {
-      const group = groupOf(readFileSync(`/proc/${pid}/stat`, "utf8"));
-      if (!groups.has(group)) continue;
-      const [, kibibytes = "0"] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-      used.set(group, (used.get(group) ?? 0) + Number(kibibytes) * 1024);
-    } catch {
-      // It has ended meanwhile.
-    }
+/**
+ * The process groups that use more memory than they may, with what they use, in bytes. `limits` are by the group's number. What several
+ * processes share counts once (the proportional set size), where the system tells it. Empty where the system shows nothing.
+ */
+export function groupsOverMemory(limits: ReadonlyMap<number, number>): ReadonlyMap<number, number> {
+  const over = new Map<number, number>();
+  if (!linux || limits.size === 0) return over;
+  const members = new Map<number, number[]>();
+  for (const pid of processIds()) {
+    const group = groupOf(readIfAny(`/proc/${pid}/stat`) ?? "");
+    if (limits.has(group)) members.set(group, [...(members.get(group) ?? []), pid]);
   }
-  return used;
+  for (const [group, pids] of members) {
+    const limit = limits.get(group) ?? 0;
+    // The cheap sum counts what is shared once for each: only where it is too much is the other asked for.
+    if (sum(pids, residentBytes) <= limit) continue;
+    const used = sum(pids, (pid) => proportionalBytes(pid) ?? residentBytes(pid));
+    if (used > limit) over.set(group, used);
+  }
+  return over;
 }
 
 /** Node's bound on the heap of a program that may take so much memory in all, MiB: the rest is for what is not on the heap. */
 export function heapMiB(memoryBytes: number): number {
   return Math.max(1, Math.floor((memoryBytes * 3) / 4 / 2 ** 20));
 }
+
+function residentBytes(pid: number): number {
+  return kibibytesOf(/^VmRSS:\s+(\d+) kB$/m, `/proc/${pid}/status`) ?? 0;
+}
+
+function proportionalBytes(pid: number): number | undefined {
+  return kibibytesOf(/^Pss:\s+(\d+) kB$/m, `/proc/${pid}/smaps_rollup`);
+}
+
+function kibibytesOf(line: RegExp, path: string): number | undefined {
+  const amount = line.exec(readIfAny(path) ?? "")?.[1];
+  return amount === undefined ? undefined : Number(amount) * 1024;
+}
+
+const sum = (pids: readonly number[], bytesOf: (pid: number) => number): number => pids.reduce((all, pid) => all + bytesOf(pid), 0);

@@ -50,16 +50,24 @@ export function groupHas(pid: number, setting: string): boolean {
 }
 
 /** Processes that were given one of these settings (`name=value`), whatever group they are in. None where the system does not show it. */
-export function processesWith(settings: ReadonlySet<string>): readonly number[] {
+function processesWith(settings: ReadonlySet<string>): readonly number[] {
   if (!linux || settings.size === 0) return [];
-  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  return pids
-    .filter((pid) =>
-      readIfAny(`/proc/${pid}/environ`)
-        ?.split("\0")
-        .some((one) => settings.has(one)),
-    )
-    .map(Number);
+  const carries = (pid: number) =>
+    readIfAny(`/proc/${pid}/environ`)
+      ?.split("\0")
+      .some((one) => settings.has(one)) === true;
+  return processIds().filter(carries);
+}
+
+/** Ends all processes that were given one of these settings. */
+export function killProcessesWith(settings: ReadonlySet<string>): void {
+  for (const pid of processesWith(settings)) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended, or is another user's.
+    }
+  }
 }
 
 /** The process group in a line of `/proc/<pid>/stat`. */
@@ -93,8 +101,17 @@ function parseFacts(text: string): Facts | undefined {
   return state && started ? { pid: Number(pid), state, started } : undefined;
 }
 
+/** Every process there is; none where the system does not show them. */
+export function processIds(): readonly number[] {
+  try {
+    return readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? Number(name) : []));
+  } catch {
+    return [];
+  }
+}
+
 /** Files of /proc are read at once: they are not on a disk. */
-function readIfAny(path: string): string | undefined {
+export function readIfAny(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch {

@@ -18,6 +18,8 @@ export interface ReplicaFacts {
   readonly startedAtMs: number;
   /** The start of the machine it was started in. */
   readonly boot: string;
+  /** The folder of its packages; unset: it requires none, or they are not there yet. */
+  readonly environment?: string;
 }
 
 /** Written in the place of a process that is not to start any more. */
@@ -47,10 +49,15 @@ export class ReplicaFolder {
     await mkdir(this.path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
       throw error.code === "EEXIST" ? new Error(`replica ${replicaId} was already started`) : error;
     });
+    await this.note(facts);
+    return facts;
+  }
+
+  /** Notes what the replica was given. */
+  async note(facts: ReplicaFacts): Promise<void> {
     const part = join(this.path, "replica.json.part");
     await writeFile(part, `${JSON.stringify(facts, undefined, 2)}\n`, { mode: 0o600 }); // it holds the token
     await rename(part, join(this.path, "replica.json")); // whole or not at all
-    return facts;
   }
 
   /** What the replica was given; undefined: its start never came that far. */

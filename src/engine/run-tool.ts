@@ -12,14 +12,15 @@ export interface ToolRun {
   readonly env: Environment;
   /** Where its output goes, after what is there. */
   readonly output: string;
-  readonly timeoutMs: number;
+  /** When it is ended at the latest, milliseconds since 1970. */
+  readonly untilMs: number;
   /** Ends it. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
 }
 
-/** Runs a tool to its end. Gives what went wrong, for a person; empty: nothing. What it started ends with it. */
-export async function runTool({ name, argv, workingDir, env, output, timeoutMs, signal, clock }: ToolRun): Promise<string> {
+/** Runs a tool to its end. Gives what went wrong, for a person; `late`: it was ended; empty: nothing. What it started ends with it. */
+export async function runTool({ name, argv, workingDir, env, output, untilMs, signal, clock }: ToolRun): Promise<string> {
   const [program, ...args] = argv;
   const out = await open(output, "a", 0o600);
   try {
@@ -31,7 +32,7 @@ export async function runTool({ name, argv, workingDir, env, output, timeoutMs, 
       stdio: ["ignore", out.fd, out.fd],
     });
     let late = false;
-    const stopTimer = clock.after(timeoutMs, () => {
+    const stopTimer = clock.after(Math.max(1, untilMs - clock.nowMs()), () => {
       late = true;
       killGroup(child);
     });
@@ -49,7 +50,7 @@ export async function runTool({ name, argv, workingDir, env, output, timeoutMs, 
     signal.removeEventListener("abort", end);
     killGroup(child);
     if (signal.aborted) return `${name} was not wanted any more`;
-    return late ? `${name} took longer than ${timeoutMs / 1_000} s` : ended;
+    return late ? "late" : ended;
   } finally {
     await out.close();
   }

@@ -3,7 +3,7 @@ import { committedConfig } from "../core/config-change.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { type Action, plan, type SeenReplica } from "../core/plan.ts";
 import { hasEnded, holds, type ReplicaRecord } from "../core/replica.ts";
-import type { Engine, EngineReplica } from "../engine/engine.ts";
+import type { Engine, EngineReplica, Preparation } from "../engine/engine.ts";
 import type { Log } from "../log/log.ts";
 import { configWrites } from "../store/config-writes.ts";
 import { decisionWrites } from "../store/decision-writes.ts";
@@ -202,12 +202,13 @@ export class ReconcileLoop {
 
   #see(replica: ReplicaRecord, deployment: DeploymentRecord, process: EngineReplica | undefined, errors: readonly string[]): SeenReplica {
     const contact = this.#options.port.contact(replica.id);
+    const ahead = this.#prepare(replica);
     return {
       replica,
       process: process?.state ?? "none",
-      preparing: process?.preparing ?? "",
-      exit: this.#startErrors.get(replica.id) ?? process?.exit ?? "",
-      errors,
+      preparing: process?.preparing ?? (ahead?.kind === "installing" ? ahead.what : ""),
+      exit: this.#startErrors.get(replica.id) ?? process?.exit ?? (ahead?.kind === "failed" ? ahead.reason : ""),
+      errors: ahead?.kind === "failed" ? ahead.lines : errors,
       metAtMs: this.#metAtMs.get(replica.id) ?? this.#options.clock.nowMs(),
       terminatedAtMs: process?.terminatedAtMs ?? 0,
       answer: contact.answer,
@@ -217,6 +218,13 @@ export class ReconcileLoop {
       routable: contact.routable,
       drained: contact.drained,
     };
+  }
+
+  /** What a replica that waits for room requires is installed meanwhile: what it replaces is not taken down for that time. */
+  #prepare(replica: ReplicaRecord): Preparation | undefined {
+    if (replica.state !== "PENDING") return undefined;
+    const spec = specOf(this.#options.mirror, replica);
+    return spec && this.#options.engine.prepare(replica.id, spec.runtimeEnv);
   }
 
   #isConfigured(replica: ReplicaRecord, deployment: DeploymentRecord, contact: ReplicaContact): boolean {

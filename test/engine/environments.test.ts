@@ -1,4 +1,5 @@
 // Environments made by stand-ins for npm, so that what the house does with the tool is tested apart from the registry.
+import { spawn } from "node:child_process";
 import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -64,7 +65,7 @@ test("a failure is told with the tool's last lines, leaves nothing, and is tried
 test("one that takes too long is ended with all it started", async () => {
   const { open, folder } = await standIn("sleep 1000 & echo $! > ../../child; wait");
   const environments = open({ buildMs: 300 });
-  await expect(environments.build(npm("slow"), never)).rejects.toThrow("npm took longer than");
+  await expect(environments.build(npm("slow"), never)).rejects.toThrow("npm was not done within 0.3 s");
   const child = Number(await readFile(join(folder, "child"), "utf8"));
   await eventually(() => !isThere(child));
 });
@@ -94,9 +95,11 @@ test("beside those that are needed as many as may be are kept, the last used fir
   const clock = { ...realClock, nowMs: () => (nowMs += 1_000) };
   const environments = open({ keptMax: 1, needed: () => [npm("needed")], clock });
   await mkdir(join(store, "0123.half"), { recursive: true });
-  for (const name of ["needed", "a", "b"]) await environments.build(npm(name), never);
-  await environments.find(npm("a"));
-  await environments.build(npm("c"), never);
+  const used = async (path: Promise<string | undefined>) => environments.giveBack((await path) ?? "");
+  for (const name of ["needed", "a", "b"]) await used(environments.build(npm(name), never));
+  await used(environments.find(npm("a")));
+  await used(environments.build(npm("c"), never));
+  await environments.close();
   const found = await Promise.all(["needed", "a", "b", "c"].map((name) => environments.find(npm(name))));
   expect(found.map((path) => path !== undefined)).toEqual([true, false, false, true]);
   expect(await names(store)).toHaveLength(4);
@@ -109,6 +112,7 @@ test("a replica is said to wait for its packages; stopped meanwhile it gets no p
   const engine = await openEngine(join(folder, "data"), { ambientEnv: env });
   const start = (id: string, ...packages: string[]) => startShell(engine, id, "echo started", { requirements: npm(...packages) });
   await start("r1", "good");
+  await eventually(async () => (await find(engine, "r1")).preparing !== "");
   expect(await find(engine, "r1")).toMatchObject({ state: "alive", preparing: "installing 1 package", pid: 0 });
   const tool = await toolOf(join(folder, "data"));
   await engine.stop("r1", "terminate");
@@ -118,6 +122,61 @@ test("a replica is said to wait for its packages; stopped meanwhile it gets no p
   await start("r2", "bad");
   expect(await ended(engine, "r2")).toMatchObject({ exit: "could not be given its packages: npm ended with exit code 1" });
   expect(await engine.lastErrors("r2", 5)).toEqual(["no such package"]);
+});
+
+test("who wants what is just being ended, as nobody wanted it any more, has it built anew", async () => {
+  const { open, folder, runs } = await standIn("[ -e ../../go ] || exec sleep 1000");
+  const environments = open();
+  const left = new AbortController();
+  const first = environments.build(npm("a"), left.signal).catch((error: Error) => error.message);
+  await eventually(async () => (await runs()).length === 1);
+  await writeFile(join(folder, "go"), "");
+  left.abort();
+  expect(await environments.build(npm("a"), never)).toContain(folder);
+  expect(await first).toContain("wanted any more");
+});
+
+test("of many built at once that are needed none is dropped by another", async () => {
+  const names = Array.from({ length: 24 }, (_, index) => `p${index}`);
+  const { open } = await standIn("exit 0");
+  const environments = open({ keptMax: 0, needed: () => names.map((name) => npm(name)) });
+  await Promise.all(names.map((name) => environments.build(npm(name), never)));
+  await environments.close();
+  for (const name of names) expect(await environments.find(npm(name)), name).toBeDefined();
+});
+
+test("what is in use is not dropped, needed or not, until it is given back", async () => {
+  const { open } = await standIn("exit 0");
+  const environments = open({ keptMax: 0 });
+  const used = await environments.build(npm("used"), never);
+  environments.giveBack(await environments.build(npm("other"), never));
+  environments.giveBack(await environments.build(npm("more"), never));
+  await environments.close();
+  const found = await Promise.all(["used", "other", "more"].map((name) => environments.find(npm(name))));
+  expect(found).toEqual([used, undefined, undefined]);
+});
+
+test("what a killed controller was installing is ended by the next one, and removed", async () => {
+  const { store, open } = await standIn("exit 0");
+  const half = join(store, "0123.half");
+  await mkdir(half, { recursive: true });
+  const child = spawn("sleep", ["1000"], { env: { ...process.env, DROVER_BUILD: half }, detached: true });
+  await open().sweep();
+  if (process.platform === "linux") await eventually(() => child.signalCode === "SIGKILL");
+  child.kill("SIGKILL");
+  expect(await names(store)).toEqual([]);
+});
+
+test("packages are there for a replica that waits for room, or it is told why not", async () => {
+  const { folder, env } = await standIn('case "$*" in *bad) echo "no such package" >&2; exit 1;; esac');
+  const engine = await openEngine(join(folder, "data"), { ambientEnv: env });
+  expect(engine.prepare("r0", { npm: [], pip: [] })).toEqual({ kind: "ready" });
+  expect(engine.prepare("r1", npm("good", "better"))).toEqual({ kind: "installing", what: "installing 2 packages" });
+  engine.prepare("r2", npm("bad"));
+  await eventually(() => engine.prepare("r1", npm("good", "better")).kind === "ready");
+  await eventually(() => engine.prepare("r2", npm("bad")).kind === "failed");
+  const reason = "could not be given its packages: npm ended with exit code 1";
+  expect(engine.prepare("r2", npm("bad"))).toEqual({ kind: "failed", reason, lines: ["no such package"] });
 });
 
 test("without python3 pip packages cannot be had, and it is said so", async () => {

@@ -123,6 +123,9 @@ export class WatchedEngine implements Engine {
   addressFor(replicaId: string): string {
     return this.#engine.addressFor(replicaId);
   }
+  prepare(...about: Parameters<Engine["prepare"]>) {
+    return this.#engine.prepare(...about);
+  }
   async start(assignment: Assignment): Promise<void> {
     if (!this.#line.alive) return never();
     this.#witness.deed({ verb: "start", replicaId: assignment.replicaId, look: this.#watch });
