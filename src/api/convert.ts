@@ -49,6 +49,25 @@ export function specViolations(message: DeploymentSpecMessage, root: string): re
     ...userConfigViolations(message.userConfig, `${root}.user_config`),
     ...jsonViolations(message.initArgs, `${root}.init_args`),
     ...npmViolations(message.runtimeEnv?.npm ?? [], `${root}.runtime_env.npm`),
+    ...programViolations(message, root),
+  ];
+}
+
+/** What no process can be given. */
+function programViolations({ program, runtimeEnv }: DeploymentSpecMessage, root: string): readonly FieldViolation[] {
+  const kind = program?.kind;
+  const argv = kind?.case === "command" ? kind.value.argv : [];
+  const texts: readonly (readonly [string, string])[] = [
+    ...argv.map((text, index) => [`program.command.argv[${index}]`, text] as const),
+    ...(kind?.case === "module" ? [["program.module.path", kind.value.path] as const] : []),
+    ["runtime_env.working_dir", runtimeEnv?.workingDir ?? ""],
+    ...Object.entries(runtimeEnv?.envVars ?? {}).map(([name, text]) => [`runtime_env.env_vars["${name}"]`, text] as const),
+  ];
+  return [
+    ...(argv[0] === "" ? [{ field: `${root}.program.command.argv[0]`, description: "must name a program (got an empty text)" }] : []),
+    ...texts.flatMap(([field, text]) =>
+      text.includes("\0") ? { field: `${root}.${field}`, description: "must not have a NUL character" } : [],
+    ),
   ];
 }
 

@@ -5,7 +5,7 @@ import { type DeploymentSpec, RuntimeEnvSchema } from "../../gen/drover/v1/deplo
 import { programDigest } from "../core/program-digest.ts";
 
 /** The largest file read for a digest. */
-const fileBytesMax = 16 * 1024 * 1024;
+const fileBytesMax = 2 ** 30;
 
 /**
  * Gives a spec without a version one that changes with its program's files and environment, so that deploying it again does nothing
@@ -17,15 +17,16 @@ export function fillVersion(spec: DeploymentSpec, ownFiles: readonly string[] = 
   const folder = spec.runtimeEnv?.workingDir ?? "";
   const paths = kind.case === "module" ? [kind.value.path] : kind.value.argv;
   const files = [...paths.map((path) => resolve(folder, path)), ...ownFiles];
-  if (files.every((file) => readText(file) === undefined)) return;
+  if (files.every((file) => readBytes(file) === undefined)) return;
   const more = spec.runtimeEnv ? toJsonString(RuntimeEnvSchema, spec.runtimeEnv) : "";
-  spec.version = programDigest(files, `${more}\0${kind.case === "command" ? kind.value.argv.join("\0") : ""}`, readText);
+  spec.version = programDigest(files, `${more}\0${kind.case === "command" ? kind.value.argv.join("\0") : ""}`, readBytes);
 }
 
-/** A file's text; undefined for what is no file, or too large to be a program's source. */
-function readText(path: string): string | undefined {
+/** A file's bytes; undefined for what is no file, or too large to be a program. */
+function readBytes(path: string): Buffer | undefined {
   try {
-    return statSync(path).size <= fileBytesMax ? readFileSync(path, "utf8") : undefined;
+    const stats = statSync(path);
+    return stats.isFile() && stats.size <= fileBytesMax ? readFileSync(path) : undefined;
   } catch {
     return undefined;
   }

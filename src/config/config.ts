@@ -62,6 +62,7 @@ interface Given {
 const numCpusMax = 10_000;
 const numGpusMax = 1_024;
 const customMax = 1_000_000;
+const reserved = ["cpu", "gpu", "memory", "num_cpus", "num_gpus", "memory_bytes"];
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 
 /** Checks flags, then environment, then defaults, and gives the whole config or every problem at once. Relative paths start at `cwd`. */
@@ -168,6 +169,7 @@ function readCustom(settings: readonly string[], report: Report): Readonly<Recor
         setting,
         `must be NAME=AMOUNT, such as tpu=4: a name of lower-case letters, digits, ".", "_" and "-", and an amount up to ${customMax.toLocaleString("en")} in thousandths`,
       );
+    else if (reserved.includes(name)) report(setting, "is the name of a resource that every machine has: take another one");
     else if (Object.hasOwn(amounts, name)) report(setting, "names a resource twice");
     else amounts[name] = Math.round(Number(amount) * 1_000);
   }

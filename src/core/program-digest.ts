@@ -3,22 +3,25 @@ import { dirname, relative, resolve } from "node:path";
 
 /** Files read at most; what a program imports beyond them does not count. */
 const filesMax = 1_000;
+/** The largest file in which imports are looked for. */
+const sourceBytesMax = 16 * 1024 * 1024;
 
 const relativeImport = /\b(?:from|import|require)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g;
 
 /**
  * 16 hex digits that change with the program's files, with what they import by relative paths, and with `more`; not with
- * installed packages. `read` gives a file's text, or undefined where there is no such file.
+ * installed packages. `read` gives a file's bytes, or undefined where there is no such file.
  */
-export function programDigest(paths: readonly string[], more: string, read: (path: string) => string | undefined): string {
+export function programDigest(paths: readonly string[], more: string, read: (path: string) => Buffer | undefined): string {
   const hash = createHash("sha256").update(more);
   const files = new Set(paths.map((path) => resolve(path)));
   const base = dirname([...files][0] ?? "");
   for (const file of files) {
-    const text = read(file);
-    if (text === undefined) continue;
-    hash.update(`\0${relative(base, file)}\0${text}`);
-    for (const [, specifier] of text.matchAll(relativeImport)) {
+    const bytes = read(file);
+    if (bytes === undefined) continue;
+    hash.update(`\0${relative(base, file)}\0`).update(bytes);
+    if (bytes.length > sourceBytesMax) continue;
+    for (const [, specifier] of bytes.toString().matchAll(relativeImport)) {
       if (files.size < filesMax) files.add(resolve(dirname(file), specifier as string));
     }
   }

@@ -14,11 +14,16 @@ export async function detectCapacity(given: {
 }): Promise<Capacity> {
   return {
     cpuMilli: Math.round((given.cpus ?? availableParallelism()) * 1000),
-    gpuCount: given.gpus ?? (await countGpus()),
+    gpuCount: given.gpus ?? visibleGpus(process.env.CUDA_VISIBLE_DEVICES)?.length ?? (await countGpus()),
     memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
     custom: given.custom ?? {},
     memoryLimit,
   };
+}
+
+/** The GPUs that `CUDA_VISIBLE_DEVICES` leaves to us, by the names it gives them; undefined: it is not set. */
+export function visibleGpus(setting: string | undefined): readonly string[] | undefined {
+  return setting?.split(",").flatMap((name) => (name.trim() === "" ? [] : name.trim()));
 }
 
 /** The GPUs that NVIDIA's driver lists; 0 where there is none or it does not answer. */

@@ -308,7 +308,8 @@ export class LocalEngine implements Engine {
       try {
         await replica.look();
         await replica.holdMemory(over);
-        if (bounding) await replica.output.bound(this.#logBytesMax);
+        // One that prints fast is looked at each time.
+        if (bounding || replica.output.isNoisy) await replica.output.bound(this.#logBytesMax);
       } catch (error) {
         this.#options.log.warn({ err: error, replica: replica.describe().replicaId }, "a replica cannot be looked after");
       }

@@ -23,16 +23,17 @@ export class LogFile {
     this.#older = `${path}.1`;
   }
 
-  /** Cuts the file if it has more than `bytesMax`; as many bytes of its end are kept aside. */
-  bound(bytesMax: number): Promise<void> {
+  /** Cuts the file if it has more than `bytesMax`; as many bytes of its end are kept aside. Tells whether it was cut. */
+  bound(bytesMax: number): Promise<boolean> {
     return this.#exclusively(async () => {
       const size = await sizeOf(this.path);
-      if (size <= bytesMax) return;
+      if (size <= bytesMax) return false;
       const part = `${this.#older}.part`;
       await pipeline(createReadStream(this.path, { start: size - bytesMax, end: size - 1 }), createWriteStream(part, { mode: 0o600 }));
       await rename(part, this.#older);
       await truncate(this.path);
       this.#cut += size;
+      return true;
     });
   }
 

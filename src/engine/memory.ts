@@ -4,7 +4,7 @@ const linux = process.platform === "linux";
 
 /** How `memory_bytes` is held here, for a person. */
 export const memoryLimit = linux
-  ? "a replica whose processes together use more than its memory_bytes is ended, within about a second; a module's heap is bound to 3/4 of it"
+  ? "a replica whose process group uses more than its memory_bytes is ended, within about a second; a module's heap is bound to 3/4 of it"
   : "memory_bytes is only counted on this system; a module's heap is bound to 3/4 of it";
 
 /**
@@ -29,9 +29,12 @@ export function groupsOverMemory(limits: ReadonlyMap<number, number>): ReadonlyM
   return over;
 }
 
+/** With less Node does not come as far as to say so. */
+const heapMinMiB = 32;
+
 /** Node's bound on the heap of a program that may take so much memory in all, MiB: the rest is for what is not on the heap. */
 export function heapMiB(memoryBytes: number): number {
-  return Math.max(1, Math.floor((memoryBytes * 3) / 4 / 2 ** 20));
+  return Math.max(heapMinMiB, Math.floor((memoryBytes * 3) / 4 / 2 ** 20));
 }
 
 function residentBytes(pid: number): number {

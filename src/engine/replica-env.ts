@@ -1,5 +1,6 @@
 import { delimiter } from "node:path";
 import type { Capacity } from "../core/resources.ts";
+import { visibleGpus } from "./capacity.ts";
 import type { Assignment } from "./engine.ts";
 
 /** What a replica learns from its environment. */
@@ -18,7 +19,8 @@ export function replicaEnv(assignment: Given, ambient: Environment, capacity: Ca
   for (const [name, value] of Object.entries(ambient)) if (value !== undefined && !name.startsWith("DROVER_")) env[name] = value;
   Object.assign(env, assignment.envVars);
   env.OMP_NUM_THREADS ??= String(Math.max(1, Math.floor(assignment.resources.cpuMilli / 1000)));
-  if (capacity.gpuCount > 0) env.CUDA_VISIBLE_DEVICES = assignment.gpuIndexes.join(",");
+  const names = visibleGpus(ambient.CUDA_VISIBLE_DEVICES) ?? [];
+  if (capacity.gpuCount > 0) env.CUDA_VISIBLE_DEVICES = assignment.gpuIndexes.map((index) => names[index] ?? index).join(",");
   return {
     ...env,
     DROVER_LISTEN: assignment.address,

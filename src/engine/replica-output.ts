@@ -16,6 +16,7 @@ const pollMs = 200;
 export class ReplicaOutput {
   readonly #stdout: LogFile;
   readonly #stderr: LogFile;
+  #noisy = false;
 
   constructor(folder: string) {
     this.#stdout = new LogFile(join(folder, "stdout.log"));
@@ -33,7 +34,13 @@ export class ReplicaOutput {
 
   /** Keeps each file within `bytesMax`, and as much beside it. */
   async bound(bytesMax: number): Promise<void> {
-    await Promise.all([this.#stdout.bound(bytesMax), this.#stderr.bound(bytesMax)]);
+    const cut = await Promise.all([this.#stdout.bound(bytesMax), this.#stderr.bound(bytesMax)]);
+    this.#noisy = cut.includes(true);
+  }
+
+  /** Whether it had printed too much when it was last looked at. */
+  get isNoisy(): boolean {
+    return this.#noisy;
   }
 
   /** The last lines of standard error that are not empty, readable. */

@@ -121,6 +121,7 @@ function assignmentOf(replica: ReplicaRecord, spec: DeploymentSpec, moduleHost: 
 
 function argvOf(program: Program, [node = "", ...host]: readonly string[], memoryBytes: number): readonly string[] {
   if (program.kind === "command") return program.argv;
+  if (program.path.endsWith(".py")) return ["python3", "-m", "drover.replica", program.path, program.exportName];
   const heap = memoryBytes > 0 ? [`--max-old-space-size=${heapMiB(memoryBytes)}`] : [];
   return [node, ...heap, ...host, program.path, program.exportName];
 }

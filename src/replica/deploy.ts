@@ -24,7 +24,7 @@ export async function deploy(spec: JsonObject, path: string, options: Pick<RunOp
     if (message.runtimeEnv?.workingDir) message.runtimeEnv.workingDir = resolve(dirname(path), message.runtimeEnv.workingDir);
     // The same digest as the command line's, so that either finds what the other deployed unchanged.
     const environment = message.runtimeEnv ? toJsonString(RuntimeEnvSchema, message.runtimeEnv) : "";
-    message.version ||= programDigest([path], `${environment}\0`, readText);
+    message.version ||= programDigest([path], `${environment}\0`, readBytes);
     const { deployment } = await controller.deploy({ spec: message }, { ...signal, deadlineMs: deployMs });
     await untilHealthy(controller, String(spec.name), deployment?.status?.generation ?? 0n, signal);
   } finally {
@@ -48,9 +48,9 @@ async function untilHealthy(
   throw new StatusError("UNAVAILABLE", "the controller stopped telling about the deployment");
 }
 
-function readText(path: string): string | undefined {
+function readBytes(path: string): Buffer | undefined {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path);
   } catch {
     return undefined;
   }

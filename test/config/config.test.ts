@@ -67,6 +67,16 @@ test("every setting can be given by flag", () => {
   });
 });
 
+test.each([
+  ["tpu", "NAME=AMOUNT"],
+  ["Tpu=1", "NAME=AMOUNT"],
+  ["tpu=-1", "NAME=AMOUNT"],
+  ["tpu=0.0001", "NAME=AMOUNT"],
+  ["memory=4", "every machine has"],
+])("a resource of the operator's own that is none is refused: %s", (resource, text) => {
+  expect(problemsOf({ resource: [resource] })).toEqual([expect.stringContaining(text)]);
+});
+
 test("every setting of the environment is read, and a flag wins over it", () => {
   const env = {
     DROVER_API: ":11",

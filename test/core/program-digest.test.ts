@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { programDigest } from "../../src/core/program-digest.ts";
 
+const bytesOf = (text: string | undefined) => (text === undefined ? undefined : Buffer.from(text));
+
 test("a program's digest changes with its files, with what they import by relative paths and with more, and with nothing else", () => {
   const files = new Map([
     ["/app/main.ts", 'import { near } from "./near.ts";\nimport fc from "fast-check";'],
@@ -8,7 +10,8 @@ test("a program's digest changes with its files, with what they import by relati
     ["/app/lib/far.ts", 'import "../main.ts"; export const near = 1;'],
     ["/app/other.ts", "1"],
   ]);
-  const digest = (more = "", base = "/app") => programDigest([`${base}/main.ts`], more, (path) => files.get(path.replace(base, "/app")));
+  const digest = (more = "", base = "/app") =>
+    programDigest([`${base}/main.ts`], more, (path) => bytesOf(files.get(path.replace(base, "/app"))));
   const digests = [digest()];
   files.set("/app/other.ts", "2");
   expect(digest()).toBe(digests[0]);

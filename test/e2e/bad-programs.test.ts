@@ -86,6 +86,9 @@ test.each([
   ["absurd replicas", { numReplicas: 1_000_000 }, "spec.num_replicas"],
   ["both scalings", { numReplicas: 1, autoscalingConfig: { minReplicas: 1 } }, "spec"],
   ["no program", { program: undefined }, "spec.program"],
+  ["a NUL in an argument", command("sleep", "1\u0000"), "spec.program.command.argv[1]"],
+  ["a NUL in a variable", { runtimeEnv: { envVars: { A: "\u0000" } } }, 'spec.runtime_env.env_vars["A"]'],
+  ["an empty program", command(""), "spec.program.command.argv[0]"],
   ["a reserved variable", { runtimeEnv: { envVars: { DROVER_TOKEN: "x" } } }, "spec.runtime_env.env_vars"],
 ])("a bad spec is refused with its field and nothing is written: %s", async (_, change, field) => {
   const spec = { name: "bad-spec", ...command("true"), ...change } as never;

@@ -95,6 +95,37 @@ test("packages that cannot be had are a failed start, told in the tool's own wor
   expect(lines.join("\n")).toContain("No matching version found");
 });
 
+test("an old replica is not taken down, to make room, for one whose packages cannot be had", async () => {
+  const one = await Drover.start(["--num-gpus", "1"]);
+  try {
+    const spec = {
+      name: "only",
+      version: "1",
+      program,
+      resources: { numCpus: 0.01, numGpus: 1 },
+      runtimeEnv: { npm: ["is-number@7.0.0"] },
+    };
+    await one.controller.deploy({ spec });
+    await one.settled("only");
+    const before = await one.running("only");
+    const rollout = { maxStartFailures: 2 };
+    await one.controller.deploy({ spec: { ...spec, version: "2", rollout, runtimeEnv: { npm: ["is-number@99.0.0"] } } });
+    const { status } = await until("the rollout has failed", async () => {
+      expect((await one.running("only")).map(({ pid }) => pid)).toEqual(before.map(({ pid }) => pid));
+      const { deployment } = await one.controller.getDeployment({ name: "only" });
+      return deployment?.status?.state === DeploymentState.DEPLOY_FAILED && deployment;
+    });
+    expect(status?.message).toContain("No matching version found for is-number@99.0.0");
+    expect(await one.invoke("only", "", null)).toEqual(["7.0.0", "7.0.0"]);
+    // With packages that can be had it goes, as there is no other room.
+    await one.controller.deploy({ spec: { ...spec, version: "3", runtimeEnv: { npm: ["is-number@6.0.0"] } } });
+    expect((await one.settled("only")).status?.state).toBe(DeploymentState.HEALTHY);
+    expect(await one.invoke("only", "", null)).toEqual(["6.0.0", "6.0.0"]);
+  } finally {
+    await one.close();
+  }
+});
+
 test("one npm package in two versions is refused by its field", async () => {
   await expect(deploy("twice", ["@types/node@22", "is-number@6", "@types/node"])).rejects.toMatchObject({
     facts: { violations: [{ field: "spec.runtime_env.npm[2]", description: expect.stringContaining("spec.runtime_env.npm[0] again") }] },
@@ -126,7 +157,12 @@ pythonTest("two deployments in Python run two versions of one package side by si
       ["old", "1.15.0"],
       ["new", "1.16.0"],
     ] as const) {
-      const spec = { name, version: "1", resources, program: { kind: { case: "command" as const, value: { argv } } } };
+      // As a module, or by the command that it is run with.
+      const kinds = {
+        old: { case: "module", value: { path: fixturePath("package_version.py"), exportName: "PackageVersion" } },
+        new: { case: "command", value: { argv } },
+      } as const;
+      const spec = { name, version: "1", resources, program: { kind: kinds[name] } };
       await pythons.controller.deploy({ spec: { ...spec, runtimeEnv: { pip: [`six==${version}`] } } });
     }
     for (const name of ["old", "new"]) expect((await pythons.settled(name)).status?.message).toBe("");

@@ -23,6 +23,18 @@ test("the machine's CPUs and memory are found, and its GPUs as its driver lists 
   expect(capacity.memoryBytes).toBeLessThanOrEqual(totalmem());
 });
 
+test("of the GPUs those count that CUDA_VISIBLE_DEVICES leaves to us", async () => {
+  for (const [setting, count] of [
+    ["2,3,5", 3],
+    ["", 0],
+  ] as const) {
+    vi.stubEnv("CUDA_VISIBLE_DEVICES", setting);
+    const { gpuCount } = await detectCapacity({});
+    vi.unstubAllEnvs();
+    expect(gpuCount).toBe(count);
+  }
+});
+
 test("a driver that fails has no GPUs", async () => {
   await driver("echo 'GPU 0: A'; exit 9");
   const capacity = await detectCapacity({});

@@ -66,6 +66,8 @@ describe("the environment of a replica", () => {
     expect(visible([1, 3], 4)).toBe("1,3");
     expect(visible([], 4)).toBe("");
     expect(visible([], 0)).toBe("0,1");
+    const ours = { CUDA_VISIBLE_DEVICES: "GPU-7a, 5" };
+    expect(replicaEnv(assignment({ gpuIndexes: [0, 1] }), ours, machine(2)).CUDA_VISIBLE_DEVICES).toBe("GPU-7a,5");
     expect(replicaEnv(assignment(), {}, machine(0))).not.toHaveProperty("CUDA_VISIBLE_DEVICES");
   });
 });

@@ -48,7 +48,7 @@ async function controllerTelling(...told: (Status | "deleted")[]) {
   return { api: await server.listen(`unix:${join(folder, "api.sock")}`), specs, path, module: pathToFileURL(path).href };
 }
 
-const readText = (path: string) => readFileSync(path, "utf8");
+const readBytes = (file: string) => readFileSync(file);
 
 class Echo {}
 
@@ -60,7 +60,7 @@ describe("run", () => {
       {
         name: "echo",
         numReplicas: 2,
-        version: programDigest([path], `{"workingDir":"${join(dirname(path), "data")}"}\0`, readText),
+        version: programDigest([path], `{"workingDir":"${join(dirname(path), "data")}"}\0`, readBytes),
         program: { kind: { case: "module", value: { path } } },
         runtimeEnv: { workingDir: join(dirname(path), "data") },
       },

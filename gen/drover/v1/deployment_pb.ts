@@ -221,7 +221,7 @@ export type Program = Message<"drover.v1.Program"> & {
    */
   kind: {
     /**
-     * A module for Node that exports a deployment, run by the SDK.
+     * A module for Node or Python that has a deployment, run by the SDK.
      *
      * @generated from field: drover.v1.ModuleProgram module = 1;
      */
@@ -246,7 +246,8 @@ export const ProgramSchema: GenMessage<Program> = /*@__PURE__*/
   messageDesc(file_drover_v1_deployment, 2);
 
 /**
- * A Node module (JavaScript, or TypeScript that needs only its types removed).
+ * A module: JavaScript, TypeScript that needs only its types removed, or, where
+ * its name ends with `.py`, Python, run by the `python3` on the PATH.
  *
  * @generated from message drover.v1.ModuleProgram
  */

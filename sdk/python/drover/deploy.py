@@ -77,6 +77,6 @@ def program_digest(file: str, argv: list[str], environment: Mapping[str, Json]) 
     text = json.dumps(named, separators=(",", ":"), ensure_ascii=False)
     digest = hashlib.sha256("\0".join([text, *argv]).encode())
     for path in [file, *(other for other in files_of(file) if other != file)]:
-        with open(path, encoding="utf-8", errors="replace", newline="") as source:
-            digest.update(f"\0{os.path.relpath(path, str(environment['working_dir']))}\0{source.read()}".encode())
+        with open(path, "rb") as source:
+            digest.update(f"\0{os.path.relpath(path, str(environment['working_dir']))}\0".encode() + source.read())
     return digest.hexdigest()[:16]

@@ -53,7 +53,7 @@ export const addRun: AddCommand = (program, act) => {
       examples(
         "drover run sentiment.ts",
         "drover run app.ts:Translator --name fr --replicas 2",
-        "drover run app.py:Model --pip 'numpy>=2'",
+        "drover run app.py:Model --replicas 2",
         "drover run --name greeter -- ./greeter --listen {listen}",
       ),
     )
@@ -91,7 +91,8 @@ async function specOfModule(given: string, io: CliIo): Promise<Found | undefined
   try {
     exports = await untilInterrupted(import(pathToFileURL(file).href), io.interrupted);
   } catch (cause) {
-    throw new CliError([`cannot import ${file}:`, ...importFailure(cause, file).split("\n")]);
+    const failure = importFailure(cause, file);
+    throw new CliError([`cannot import ${file}:`, ...failure.split("\n"), ...hintOf(failure)]);
   }
   if (!exports) return undefined;
   const found = findDefinition(exports, exportName);
@@ -103,10 +104,11 @@ async function specOfModule(given: string, io: CliIo): Promise<Found | undefined
 
 /** Asks the Python file itself. Throws `CliError`. */
 async function specOfPython(file: string, exportName: string, io: CliIo): Promise<Found | undefined> {
+  if (basename(file) === "drover.py") throw new CliError(`cannot run ${file}: give it another name, as it hides the SDK from itself`);
   if (io.describePython === undefined) throw new CliError("no Python can be run here");
   const answer = await io.describePython(file, exportName);
   if (io.interrupted.aborted) return undefined;
-  if ("failure" in answer) throw new CliError([`cannot run ${file}:`, ...answer.failure.split("\n")]);
+  if ("failure" in answer) throw new CliError([`cannot run ${file}:`, ...answer.failure.split("\n"), ...hintOf(answer.failure)]);
   const described = JSON.parse(answer.stdout) as { readonly spec: JsonValue; readonly export: string; readonly files: readonly string[] };
   const spec = fromJson(DeploymentSpecSchema, described.spec);
   spec.program = create(ProgramSchema, {
@@ -124,6 +126,14 @@ function specOfProgram(argv: readonly string[], cwd: string): DeploymentSpec {
   });
   resolvePaths(spec, cwd);
   return spec;
+}
+
+/** What to do where a package is missing that perhaps only the replicas are to have. */
+function hintOf(failure: string): readonly string[] {
+  if (!/ModuleNotFoundError|Cannot find package/.test(failure)) return [];
+  return [
+    "what only the replicas have is to be imported inside the class; or deploy it with YAML, which does not import it (`drover deploy`)",
+  ];
 }
 
 /** The error without its stack. A syntax error does not know its place: Node prints it only where nobody catches. */
