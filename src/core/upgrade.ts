@@ -10,8 +10,8 @@ const missing: Readonly<Record<string, (record: Fields) => Fields>> = {
 };
 
 function wholeSpec(spec: unknown): unknown {
-  const fields = spec as Fields;
-  return { rollout: defaultRollout, ...fields, runtimeEnv: { npm: [], pip: [], ...(fields.runtimeEnv as Fields) } };
+  const fields = (spec ?? {}) as Fields;
+  return { rollout: defaultRollout, ...fields, runtimeEnv: { npm: [], pip: [], ...(fields.runtimeEnv as Fields | undefined) } };
 }
 
 /** A record as kept, with what this version added to its kind. */
