@@ -1,6 +1,11 @@
-import { fromJson, type JsonValue, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
-import { ReconfigurePhase, ReplicaService, type ReplicaServiceReconfigureRequestSchema } from "../../gen/drover/v1/replica_service_pb.ts";
+import {
+  ReconfigurePhase,
+  ReplicaService,
+  type ReplicaServiceReconfigureRequest,
+  ReplicaServiceReconfigureRequestSchema,
+} from "../../gen/drover/v1/replica_service_pb.ts";
 import type { Clock } from "../clock/clock.ts";
 import { answerMaxMs, type CallResult, type Config, type ConfigPhase } from "../core/config-change.ts";
 import { StatusError } from "../core/errors.ts";
@@ -37,6 +42,8 @@ export class ConfigLink {
   readonly #options: ConfigLinkOptions;
   readonly #ready: Promise<Channel | undefined>;
   #introduce: (channel: Channel | undefined) => void = () => {};
+  /** Once it is introduced. */
+  #channel: Channel | undefined;
   /** Whether the replica takes configs at all. */
   #takes = false;
   /** The generation it serves by. */
@@ -64,6 +71,7 @@ export class ConfigLink {
   async keep(channel: Channel, { invocable, configGeneration = 0 }: ReplicaContact, signal: AbortSignal): Promise<void> {
     this.#takes = invocable;
     this.#generation = configGeneration;
+    this.#channel = channel;
     this.#introduce(channel);
     while (!signal.aborted) {
       this.#wake = new AbortController();
@@ -91,7 +99,7 @@ export class ConfigLink {
     const end = over.signal;
     let message = ": it could not be reached";
     try {
-      const channel = await orEnd(this.#ready, end);
+      const channel = this.#channel ?? (await orEnd(this.#ready, end));
       while (channel !== undefined && !end.aborted) {
         // The bound alone is the gateway's to keep.
         if (!this.#takes && config.userConfig === undefined) return { replicaId, kind: "done" };
@@ -187,18 +195,22 @@ export class ConfigLink {
 
 const noService = "the program does not serve drover.v1.ReplicaService; serve it, or leave user_config out";
 
-function requestOf(
-  phase: ConfigPhase,
-  { generation, userConfig, maxOngoingRequests }: Config,
-  epoch: number,
-): MessageInitShape<typeof ReplicaServiceReconfigureRequestSchema> {
-  return {
+/** The last request made of a config: many replicas are told the same. */
+const lastRequests = new WeakMap<Config, ReplicaServiceReconfigureRequest>();
+
+function requestOf(phase: ConfigPhase, config: Config, epoch: number): ReplicaServiceReconfigureRequest {
+  const last = lastRequests.get(config);
+  if (last?.phase === ReconfigurePhase[phase] && last.epoch === BigInt(epoch)) return last;
+  const { generation, userConfig, maxOngoingRequests } = config;
+  const request = create(ReplicaServiceReconfigureRequestSchema, {
     phase: ReconfigurePhase[phase],
     configGeneration: BigInt(generation),
     ...(userConfig === undefined ? {} : { userConfig: fromJson(ValueSchema, userConfig as JsonValue) }),
     ...(phase === "PREPARE" ? {} : { maxOngoingRequests }),
     epoch: BigInt(epoch),
-  };
+  });
+  lastRequests.set(config, request);
+  return request;
 }
 
 /** Undefined: the signal aborted first. */

@@ -62,7 +62,10 @@ export class ReplicaLink {
     const learn = (change: Partial<ReplicaContact>) => {
       const { load } = this.#contact;
       const { configGeneration = load?.configGeneration } = change;
-      this.#set(load === undefined || configGeneration === undefined ? change : { ...change, load: { ...load, configGeneration } });
+      const whole = load === undefined || configGeneration === undefined ? change : { ...change, load: { ...load, configGeneration } };
+      // Nobody waits for the config of one that runs but the change that gave it.
+      if (change.answer === undefined && this.#acquaintance.replica.state === "RUNNING") this.#contact = { ...this.#contact, ...whole };
+      else this.#set(whole);
     };
     this.#config = new ConfigLink({ ...options, acquaintance: () => this.#acquaintance, learn });
     this.#done = this.#run(this.#abort.signal).catch((cause: unknown) => {
@@ -111,7 +114,8 @@ export class ReplicaLink {
   async #run(signal: AbortSignal): Promise<void> {
     await this.#knock(signal);
     if (signal.aborted) return;
-    this.#channel = new Channel(this.#acquaintance.replica.address);
+    // Whatever is asked here is asked again where it fails.
+    this.#channel = new Channel(this.#acquaintance.replica.address, { resends: false });
     if (!(await this.#introduce(this.#channel, signal))) return;
     this.#introduced = true;
     const config = this.#config.keep(this.#channel, this.#contact, signal);

@@ -31,6 +31,8 @@ export interface ChannelOptions {
   readonly messageBytesMax?: number;
   /** For deadlines; unset: the real one. */
   readonly clock?: Clock;
+  /** Whether gRPC itself sends a call once more which the server is known not to have seen; that costs each call a little. Unset: true. */
+  readonly resends?: boolean;
 }
 
 type MessageIn = MessageInitShape<DescMessage>;
@@ -50,7 +52,7 @@ export class Channel {
   readonly #open = new Set<AnyCall>();
   readonly #clients = new Map<DescService, object>();
 
-  constructor(address: string, { messageBytesMax = defaultMessageBytesMax, clock = realClock }: ChannelOptions = {}) {
+  constructor(address: string, { messageBytesMax = defaultMessageBytesMax, clock = realClock, resends = true }: ChannelOptions = {}) {
     this.address = address;
     this.#clock = clock;
     this.#raw = new RawClient(address, credentials.createInsecure(), {
@@ -62,6 +64,7 @@ export class Channel {
       "grpc.service_config_disable_resolution": 1,
       "grpc.enable_http_proxy": 0,
       "grpc.enable_channelz": 0,
+      "grpc.enable_retries": resends ? 1 : 0,
     });
   }
 
