@@ -45,7 +45,7 @@ export async function isTaken({ pid, started }: ProcessIdentity): Promise<boolea
  */
 export function groupHas(pid: number, setting: string): boolean {
   if (!linux) return true;
-  const members = readdirSync("/proc").filter((name) => groupOf(readIfAny(`/proc/${name}/stat`) ?? "") === pid);
+  const members = processIds().filter((member) => groupOf(readIfAny(`/proc/${member}/stat`) ?? "") === pid);
   return members.some((member) => readIfAny(`/proc/${member}/environ`)?.split("\0").includes(setting));
 }
 

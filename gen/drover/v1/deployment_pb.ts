@@ -370,7 +370,7 @@ export type Resources = Message<"drover.v1.Resources"> & {
 
   /**
    * Memory in bytes: 0 to 2^50; unset: 0, none accounted. A replica that uses
-   * more is ended where the machine can tell (`GetCluster.memory_limit`).
+   * more is ended where the machine can tell (`GetClusterResponse.memory_limit`).
    *
    * @generated from field: optional int64 memory_bytes = 3;
    */
