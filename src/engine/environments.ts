@@ -89,7 +89,7 @@ export class Environments {
   async sweep(): Promise<void> {
     const { folder, log } = this.#options;
     const names = await readdir(folder).catch(() => []);
-    const loose = names.filter((name) => this.#isLoose(name, names)).map((name) => join(folder, name));
+    const loose = names.filter((name) => this.#isLoose(name)).map((name) => join(folder, name));
     killProcessesWith(new Set(loose.map(marker)));
     for (const path of loose) await remove(path).catch((err: unknown) => log.warn({ err }, "what was half installed stays"));
   }
@@ -246,8 +246,7 @@ export class Environments {
       if (needed().some((one) => textOf(one) === requirements) || this.#held.has(name) || this.#targetOf(key) !== name) continue;
       if (spared++ >= keptMax) rmSync(join(folder, key), { force: true });
     }
-    const now = await readdir(folder);
-    for (const name of now) if (this.#isLoose(name, now)) await remove(join(folder, name));
+    for (const name of await readdir(folder)) if (this.#isLoose(name)) await remove(join(folder, name));
   }
 
   async #kept(key: string): Promise<Kept | undefined> {
@@ -259,11 +258,11 @@ export class Environments {
     return { key, name, requirements: textOf(JSON.parse(text) as Requirements), usedMs: (await stat(file)).mtimeMs };
   }
 
-  /** Whether it is a folder, or the beginning of a link, that belongs to nobody. */
-  #isLoose(name: string, names: readonly string[]): boolean {
+  /** Whether it is now a folder, or the beginning of a link, that belongs to nobody. */
+  #isLoose(name: string): boolean {
     const folderName = name.replace(/\.link$/, "");
-    if (!name.includes(".") || this.#building.has(folderName) || this.#held.has(folderName)) return false;
-    return !names.some((key) => !key.includes(".") && this.#targetOf(key) === name);
+    const [key = ""] = name.split(".");
+    return key !== name && !this.#building.has(folderName) && !this.#held.has(folderName) && this.#targetOf(key) !== name;
   }
 }
 

@@ -105,6 +105,25 @@ test("beside those that are needed as many as may be are kept, the last used fir
   expect(await names(store)).toHaveLength(4);
 });
 
+test("what is installed while old ones are dropped stays whole", async () => {
+  const { open, store, folder, runs } = await standIn("while [ ! -e ../../go ]; do sleep 0.01; done");
+  const environments = open({ keptMax: 100 });
+  // Whichever way the folder is listed, much is to be dropped before those in work come.
+  const leave = async (name: string) => {
+    for (let n = 0; n < 200; n++) await mkdir(join(store, `${name}.half${n}`, "npm", "lib"), { recursive: true });
+  };
+  await leave("0123");
+  const all = Array.from({ length: 10 }, (_, n) => npm(`package-${n}`));
+  const built = all.map(async (one) => environments.giveBack(await environments.build(one, never)));
+  await eventually(async () => (await runs()).length === all.length);
+  await leave("4567");
+  await writeFile(join(folder, "go"), "");
+  await Promise.all(built);
+  await environments.close();
+  for (const one of all) expect(await environments.find(one)).toBeDefined();
+  expect(await names(store)).toHaveLength(2 * all.length);
+});
+
 test("a replica is said to wait for its packages; stopped meanwhile it gets no process, and what fails is told as its end", async () => {
   const { folder, env } = await standIn(
     'case "$*" in *bad) echo "no such package" >&2; exit 1;; esac; echo $$ > ../../tool; exec sleep 1000',

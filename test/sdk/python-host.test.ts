@@ -79,7 +79,7 @@ describe("a program that serves", () => {
         def __init__(self, name): self.name = name
         def greet(self): return "I am " + self.name + neighbour.mark
         def folder(self): return os.getcwd()
-        def crash(self): threading.Thread(target=lambda: 1 / 0).start()
+        def crash(self): thread = threading.Thread(target=lambda: 1 / 0); thread.start(); thread.join()
         async def forget(self): asyncio.get_running_loop().create_task(self._fail())
         async def _fail(self): raise ValueError("nobody looks")
         async def hold(self): print("held"); await asyncio.Event().wait()
