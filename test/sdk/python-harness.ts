@@ -8,7 +8,7 @@ import { Channel } from "../../src/rpc/channel.ts";
 import { invoker, steps, temporaryFolder } from "../replica/harness.ts";
 import { pythonToolchain, toolchainsRequired } from "./python-toolchain.ts";
 
-const sdk = resolve(import.meta.dirname, "../../sdk/python");
+export const sdk = resolve(import.meta.dirname, "../../sdk/python");
 const toolchain = await pythonToolchain();
 if ("missing" in toolchain && !toolchainsRequired) console.warn(`tests of the Python SDK are skipped: ${toolchain.missing}`);
 

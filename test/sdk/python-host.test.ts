@@ -1,12 +1,13 @@
 // The host as a process: how it starts, ends and fails (test/replica/host.test.ts), for programs in Python.
 import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../gen/health/v1/health_pb.ts";
-import { failure } from "../replica/harness.ts";
-import { runModule, type StartOptions, serve, start, pythonTest as test } from "./python-harness.ts";
+import { failure, temporaryFolder } from "../replica/harness.ts";
+import { runModule, type StartOptions, sdk, serve, start, pythonTest as test } from "./python-harness.ts";
 
 describe("a program that cannot start ends with code 1 and says why", () => {
   const cases: Record<string, [string, RegExp, StartOptions?]> = {
@@ -148,6 +149,15 @@ test("without the packages it needs, it says how to get them", async () => {
   // Without the folder of packages: as a Python that has none.
   const { exit, stderr } = await runModule("drover.replica", ["program.py"], tmpdir(), {}, ["-S"]).ended;
   expect(stderr).toMatch(/No module named 'google'; what the Python SDK needs is installed by: \S*python3 -m pip install \S*sdk\/python/);
+  expect(exit).toBe(1);
+});
+
+test("where another package brought a protobuf that is too old, it says which and what to do", async () => {
+  const folder = await temporaryFolder();
+  await mkdir(join(folder, "google/protobuf"), { recursive: true });
+  await writeFile(join(folder, "google/protobuf/__init__.py"), '__version__ = "5.29.5"\n');
+  const { exit, stderr } = await runModule("drover.replica", ["program.py"], folder, { PYTHONPATH: `${folder}:${sdk}` }).ended;
+  expect(stderr).toContain(`protobuf 5.29.5 in ${folder}/google/protobuf is too old: put protobuf>=6.31.1 among the pip packages`);
   expect(exit).toBe(1);
 });
 

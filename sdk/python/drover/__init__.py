@@ -20,10 +20,23 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-try:
-    importlib.import_module("google.protobuf")
+#: What the generated code asks for. gRPC's generated code tells by itself where gRPC is too old.
+_PROTOBUF_LEAST = (6, 31, 1)
+
+
+def _check_packages() -> None:
+    """Raises an `ImportError` where a package that the SDK needs is missing or too old."""
+    protobuf = importlib.import_module("google.protobuf")
     if importlib.util.find_spec("grpc") is None:
         raise ModuleNotFoundError("No module named 'grpc'")
+    if tuple(int(part) for part in protobuf.__version__.split(".")[:3] if part.isdigit()) < _PROTOBUF_LEAST:
+        least = ".".join(map(str, _PROTOBUF_LEAST))
+        folder = os.path.dirname(protobuf.__file__)
+        raise ImportError(f"protobuf {protobuf.__version__} in {folder} is too old: put protobuf>={least} among the pip packages")
+
+
+try:
+    _check_packages()
 except ModuleNotFoundError as error:
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     raise ImportError(f"{error}; what the Python SDK needs is installed by: {sys.executable} -m pip install {folder}") from None
