@@ -31,7 +31,7 @@ def _check_packages() -> None:
         raise ModuleNotFoundError("No module named 'grpc'")
     if tuple(int(part) for part in protobuf.__version__.split(".")[:3] if part.isdigit()) < _PROTOBUF_LEAST:
         least = ".".join(map(str, _PROTOBUF_LEAST))
-        folder = os.path.dirname(protobuf.__file__)
+        folder = os.path.dirname(str(protobuf.__file__))
         raise ImportError(f"protobuf {protobuf.__version__} in {folder} is too old: put protobuf>={least} among the pip packages")
 
 
@@ -41,7 +41,7 @@ except ModuleNotFoundError as error:
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     raise ImportError(f"{error}; what the Python SDK needs is installed by: {sys.executable} -m pip install {folder}") from None
 
-from .definition import Deployment, deployment
+from .definition import Deployment, deployment  # noqa: E402 (first what it needs)
 
 if TYPE_CHECKING:
     from .client import DeploymentClient, get
