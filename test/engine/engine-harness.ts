@@ -11,11 +11,12 @@ import { silentLog } from "../../src/log/log.ts";
 
 const inherited = { ambientEnv: process.env, npmHook: "", pythonSdk: "/sdk", neededRequirements: () => [] };
 
-/** Real time, but what is done now and then is done all the time. */
+/** Real time, but what is done now and then, each second or more often, is done all the time. What is longer is a bound, and stays. */
+const eager = (ms: number) => (ms <= 1_000 ? Math.min(ms, 5) : ms);
 const eagerClock = {
   ...realClock,
-  sleep: (ms: number, signal?: AbortSignal) => realClock.sleep(Math.min(ms, 5), signal),
-  after: (ms: number, run: () => void) => realClock.after(Math.min(ms, 5), run),
+  sleep: (ms: number, signal?: AbortSignal) => realClock.sleep(eager(ms), signal),
+  after: (ms: number, run: () => void) => realClock.after(eager(ms), run),
 };
 
 /** Waits for something that is to come true. The bound is only for a test that fails. */
