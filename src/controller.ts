@@ -10,6 +10,7 @@ import { printAddress } from "./config/address.ts";
 import { type Config, hidePassword } from "./config/config.ts";
 import { HttpServer } from "./dashboard/http-server.ts";
 import { detectCapacity } from "./engine/capacity.ts";
+import { Cgroups } from "./engine/cgroups.ts";
 import { lockFolder } from "./engine/folder-lock.ts";
 import { LocalEngine } from "./engine/local-engine.ts";
 import { prepareSocketFolder, socketPath } from "./engine/socket-path.ts";
@@ -88,6 +89,8 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   closers.add(() => lock.release());
   if (config.readyFile !== undefined) await rm(config.readyFile, { force: true });
 
+  // Before any other process is started, which would be in the way.
+  const cgroups = Cgroups.open();
   const redis = await openRedis(config, log, closers);
   const store = await openRedisStore({ ...redis, clock, log: log.child({ room: "store" }) });
   closers.add(() => store.close());
@@ -98,10 +101,12 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
     ...(config.numCpus === undefined ? {} : { cpus: config.numCpus }),
     ...(config.numGpus === undefined ? {} : { gpus: config.numGpus }),
     custom: config.custom,
+    memoryByKernel: cgroups !== undefined,
   });
   const engine = await LocalEngine.open({
     dataDir: config.dataDir,
     capacity,
+    cgroups,
     clock,
     log: log.child({ room: "engine" }),
     ambientEnv: process.env,

@@ -11,13 +11,15 @@ export async function detectCapacity(given: {
   readonly cpus?: number;
   readonly gpus?: number;
   readonly custom?: Amounts;
+  /** Whether the kernel holds replicas to their memory (`Cgroups`). */
+  readonly memoryByKernel?: boolean;
 }): Promise<Capacity> {
   return {
     cpuMilli: Math.round((given.cpus ?? availableParallelism()) * 1000),
     gpuCount: given.gpus ?? visibleGpus(process.env.CUDA_VISIBLE_DEVICES)?.length ?? (await countGpus()),
     memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
     custom: given.custom ?? {},
-    memoryLimit,
+    memoryLimit: memoryLimit(given.memoryByKernel ?? false),
   };
 }
 

@@ -10,6 +10,8 @@ export interface Launch {
   /** Empty: the controller's own. */
   readonly workingDir: string;
   readonly env: Readonly<Record<string, string>>;
+  /** What the command line begins with (`Cgroup.enter`); empty: nothing. */
+  readonly enter: readonly string[];
   /** Where the process writes itself down (`recordAndExec`). */
   readonly pidFile: string;
   /** Where its output goes. */
@@ -21,13 +23,13 @@ export interface Launch {
  * Starts a process in a group of its own that goes on without us: its output goes straight into files, so that it never
  * meets a closed pipe. Fails with an Error that names what to change: no such folder, no such program.
  */
-export async function launch({ argv, workingDir, env, pidFile, stdout, stderr }: Launch): Promise<ChildProcess> {
+export async function launch({ argv, workingDir, env, enter, pidFile, stdout, stderr }: Launch): Promise<ChildProcess> {
   const folder = await expectFolder(workingDir);
   const program = await findProgram(argv[0] ?? "", folder, env.PATH ?? "");
   const out = await open(stdout, "a", 0o600);
   const err = await open(stderr, "a", 0o600).catch((error) => out.close().then(() => Promise.reject(error)));
   try {
-    const child = spawn("/bin/sh", ["-c", recordAndExec, pidFile, ...handOver(env), program, ...argv.slice(1)], {
+    const child = spawn("/bin/sh", ["-c", recordAndExec, pidFile, ...enter, ...handOver(env), program, ...argv.slice(1)], {
       cwd: folder,
       env,
       detached: true,

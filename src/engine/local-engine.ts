@@ -5,6 +5,7 @@ import type { Clock } from "../clock/clock.ts";
 import type { Requirements } from "../core/deployment.ts";
 import type { Capacity } from "../core/resources.ts";
 import type { Log } from "../log/log.ts";
+import type { Cgroups } from "./cgroups.ts";
 import type { Assignment, Engine, EngineReplica, LogLine, Preparation } from "./engine.ts";
 import { BuildError, Environments } from "./environments.ts";
 import { environmentVars } from "./installers.ts";
@@ -43,6 +44,8 @@ export interface LocalEngineOptions {
   readonly neededRequirements: () => readonly Requirements[];
   /** How long packages may take to be installed. Unset: 10 minutes. */
   readonly buildMs?: number;
+  /** Where the kernel holds replicas to their memory. Unset: they are looked at instead. */
+  readonly cgroups?: Cgroups | undefined;
 }
 
 /**
@@ -98,7 +101,8 @@ export class LocalEngine implements Engine {
     const { replicaId } = assignment;
     const folder = new ReplicaFolder(join(this.#foldersPath, replicaId));
     const facts = await folder.create(assignment, this.#options.clock.nowMs(), this.#boot);
-    const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
+    const cgroup = this.#options.cgroups?.create(replicaId, assignment.resources.memoryBytes);
+    const replica = new LocalReplica(folder, facts, cgroup, (ended) => this.#announceExit(ended));
     if (packagesOf(assignment) > 0) {
       const unwanted = replica.prepare("");
       this.#replicas.set(replicaId, replica);
@@ -107,6 +111,7 @@ export class LocalEngine implements Engine {
       return;
     }
     const child = await this.#launch(assignment, folder, replica, "").catch(async (error) => {
+      cgroup?.remove();
       await folder.remove();
       throw error;
     });
@@ -242,6 +247,7 @@ export class LocalEngine implements Engine {
       argv: replicaArgv(assignment),
       workingDir: assignment.workingDir,
       env: this.#envOf(assignment, environment),
+      enter: replica.enter,
       pidFile: folder.pidFile,
       ...replica.output.paths,
     });
@@ -261,7 +267,7 @@ export class LocalEngine implements Engine {
           await folder.remove(); // a start that came no further than the folder: there is no process
           continue;
         }
-        const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
+        const replica = new LocalReplica(folder, facts, this.#options.cgroups?.find(facts.replicaId), (ended) => this.#announceExit(ended));
         await replica.adopt(this.#options.clock, this.#boot);
         this.#replicas.set(facts.replicaId, replica);
         if (replica.describe().state === "exited") this.#justEnded.add(facts.replicaId);

@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import type { Clock } from "../clock/clock.ts";
 import { formatBytes } from "../core/resources.ts";
 import { neverStarted } from "../core/settle.ts";
+import type { Cgroup } from "./cgroups.ts";
 import type { EngineReplica } from "./engine.ts";
 import { groupHas, isRunning, isTaken, type ProcessIdentity } from "./process-identity.ts";
 import type { ReplicaFacts, ReplicaFolder } from "./replica-folder.ts";
@@ -20,6 +21,8 @@ export class LocalReplica {
   readonly #folder: ReplicaFolder;
   #facts: ReplicaFacts;
   readonly #onExit: (replicaId: string) => void;
+  /** Undefined: the kernel does not hold it together. */
+  readonly #cgroup: Cgroup | undefined;
   readonly #forgotten = new AbortController();
   /** Set: not our child, to be looked at. */
   #adopted: ProcessIdentity | undefined;
@@ -34,9 +37,10 @@ export class LocalReplica {
   /** What is being written down of its end. */
   #noting: Promise<void> = Promise.resolve();
 
-  constructor(folder: ReplicaFolder, facts: ReplicaFacts, onExit: (replicaId: string) => void) {
+  constructor(folder: ReplicaFolder, facts: ReplicaFacts, cgroup: Cgroup | undefined, onExit: (replicaId: string) => void) {
     this.#folder = folder;
     this.#facts = facts;
+    this.#cgroup = cgroup;
     this.#onExit = onExit;
     this.output = new ReplicaOutput(folder.path);
   }
@@ -112,8 +116,8 @@ export class LocalReplica {
     else {
       const ours = !(await isTaken(identity)) && groupHas(identity.pid, `DROVER_REPLICA_ID=${this.#facts.replicaId}`);
       if (ours) killRest(identity.pid);
-      this.#exit = "ended";
-      this.#noting = this.#folder.noteExit("ended"); // so that no later controller kills a group of that number
+      this.#exit = this.#inWords("ended");
+      this.#noting = this.#folder.noteExit(this.#exit); // so that no later controller kills a group of that number
     }
   }
 
@@ -141,14 +145,19 @@ export class LocalReplica {
     const { memoryBytes } = this.#facts.resources;
     const bytes = over.get(this.#pid);
     if (!this.#alive || this.#pid === 0 || memoryBytes === 0 || bytes === undefined) return;
-    this.#why = `used ${formatBytes(bytes)} of memory, and its memory_bytes is ${formatBytes(memoryBytes)}`;
+    this.#why = `used ${formatBytes(bytes)} of memory, and its memory_bytes is ${this.#memoryBound}`;
     await this.kill();
   }
 
-  /** Its process group and the memory that it may use; undefined: it has no process, or may take what it wants. */
+  /** Its process group and the memory that it may use; undefined: it has no process, may take what it wants, or the kernel looks to it. */
   get memoryBound(): readonly [group: number, bytes: number] | undefined {
     const { memoryBytes } = this.#facts.resources;
-    return this.#alive && this.#pid > 0 && memoryBytes > 0 ? [this.#pid, memoryBytes] : undefined;
+    return this.#cgroup === undefined && this.#alive && this.#pid > 0 && memoryBytes > 0 ? [this.#pid, memoryBytes] : undefined;
+  }
+
+  /** What its command line begins with. */
+  get enter(): readonly string[] {
+    return this.#cgroup?.enter ?? [];
   }
 
   /** The folder of its packages; empty: it requires none, or they are not there yet. */
@@ -160,7 +169,10 @@ export class LocalReplica {
   async kill(): Promise<void> {
     await this.look();
     if (this.#alive && this.#pid === 0) this.#giveUp();
-    else if (this.#alive) signal(-this.#pid, "SIGKILL");
+    else if (this.#alive) {
+      signal(-this.#pid, "SIGKILL");
+      this.#cgroup?.kill();
+    }
   }
 
   /** Removes what is left of it. Fails while it is alive. */
@@ -169,6 +181,7 @@ export class LocalReplica {
     if (this.#alive) throw new Error(`replica ${this.#facts.replicaId} is still alive`);
     this.#forgotten.abort();
     await this.#noting;
+    this.#cgroup?.remove();
     await this.#folder.remove();
   }
 
@@ -184,14 +197,23 @@ export class LocalReplica {
   async #endedByHeap(exit: string): Promise<void> {
     const lines = await this.output.lastErrors(heapLines).catch(() => []);
     const full = lines.some((line) => line.includes("heap out of memory"));
-    const bound = formatBytes(this.#facts.resources.memoryBytes);
-    this.#ended(full ? `its heap is full: a module may use 3/4 of its memory_bytes of ${bound} (${exit})` : exit);
+    this.#ended(full ? `its heap is full: a module may use 3/4 of its memory_bytes of ${this.#memoryBound} (${exit})` : exit);
+  }
+
+  get #memoryBound(): string {
+    return formatBytes(this.#facts.resources.memoryBytes);
   }
 
   #ended(exit: string): void {
-    this.#exit = this.#why ?? exit;
+    this.#exit = this.#why ?? this.#inWords(exit);
     this.#noting = this.#folder.noteExit(this.#exit);
     this.#onExit(this.#facts.replicaId);
+  }
+
+  /** What is to be told of its end. Whatever is left of it ends, too. */
+  #inWords(exit: string): string {
+    this.#cgroup?.kill();
+    return this.#cgroup?.ranOut ? `needed more than its memory_bytes of ${this.#memoryBound} (${exit})` : exit;
   }
 }
 

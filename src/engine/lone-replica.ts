@@ -46,6 +46,7 @@ export async function startLoneReplica(assignment: LoneAssignment, ambient: Envi
       argv: replicaArgv(given),
       workingDir: assignment.workingDir,
       env: replicaEnv(given, ambient, noCapacity),
+      enter: [],
       pidFile: join(folder, "pid"),
       ...output.paths,
     });

@@ -3,9 +3,14 @@ import { groupOf, processIds, readIfAny } from "./process-identity.ts";
 const linux = process.platform === "linux";
 
 /** How `memory_bytes` is held here, for a person. */
-export const memoryLimit = linux
-  ? "a replica whose process group uses more than its memory_bytes is ended, within about a second; a module's heap is bound to 3/4 of it"
-  : "memory_bytes is only counted on this system; a module's heap is bound to 3/4 of it";
+export function memoryLimit(byKernel: boolean): string {
+  const how = byKernel
+    ? "a replica that needs more than its memory_bytes is ended by the kernel (cgroup v2)"
+    : linux
+      ? "a replica whose process group uses more than its memory_bytes is ended, within about a second"
+      : "memory_bytes is only counted on this system";
+  return `${how}; a module's heap is bound to 3/4 of it`;
+}
 
 /**
  * The process groups that use more memory than they may, with what they use, in bytes. `limits` are by the group's number. What several

@@ -86,11 +86,13 @@ export class Drover {
     this.#gateway = new Channel(addresses.gateway);
   }
 
-  static async start(args: readonly string[] = [], dataDir?: string): Promise<Drover> {
+  /** `enter` is what its command line begins with. */
+  static async start(args: readonly string[] = [], dataDir?: string, enter: readonly string[] = []): Promise<Drover> {
     const folder = dataDir ?? (await mkdtemp(join(tmpdir(), "drover-e2e-")));
     const readyFile = join(folder, "ready.json");
     await rm(readyFile, { force: true });
-    const child = spawn(process.execPath, [mainPath, ...startArgs(folder), "--ready-file", readyFile, ...args]);
+    const argv = [...enter, process.execPath, mainPath, ...startArgs(folder), "--ready-file", readyFile, ...args];
+    const child = spawn(argv[0]!, argv.slice(1));
     const ended = finished(child);
     const text = await until("the controller is up", async () => {
       if (child.exitCode !== null) throw new Error(`the controller ended: ${(await ended).stderr}`);
