@@ -34,21 +34,45 @@ export function rolloutProgress(status: DeploymentStatus | undefined, drawn: boo
   return `${bar} ${updated}/${target} new, ${Math.max(0, running - updated)} old, ${running} available`;
 }
 
+/** The same for `starting model-a1b2c` and `starting model-d3e4f and 7 more`. Names of deployments mean nothing in a pattern. */
+function withoutReplicas(deployment: string, message: string): string {
+  return message.replaceAll(new RegExp(`\\b${deployment}-\\w+( and \\d+ more)?`, "g"), "");
+}
+
+/** How often numbers that change are worth a line that stays. */
+const countsMs = 1_000;
+
 /** One line for each thing that changes: rewritten in place on a terminal, else printed once a change. */
 export class Progress {
   readonly #output: Output;
   readonly #colors: Colors;
+  readonly #nowMs: (() => number) | undefined;
   readonly #lines = new Map<string, string>();
+  /** By name, what the line printed last was about, and when that was. */
+  readonly #told = new Map<string, { readonly about: string; readonly atMs: number }>();
   #drawn = 0;
 
-  constructor(output: Output, colors: Colors) {
+  /** With `nowMs`, changes in numbers alone are printed once a second at most, where lines are not rewritten. */
+  constructor(output: Output, colors: Colors, nowMs?: () => number) {
     this.#output = output;
     this.#colors = colors;
+    this.#nowMs = nowMs;
   }
 
   show(deployment: Deployment): void {
     const [name, state, ...rest] = progressParts(deployment, this.#output.isTTY === true);
+    const [, message = ""] = rest;
+    if (!this.#output.isTTY && !this.#isWorthALine(name, `${state} ${withoutReplicas(name, message)}`)) return;
     this.line(name, [name, state, ...rest].join("  "), [name, colorState(this.#colors, state), ...rest].join("  "));
+  }
+
+  #isWorthALine(name: string, about: string): boolean {
+    const atMs = this.#nowMs?.();
+    if (atMs === undefined) return true;
+    const last = this.#told.get(name);
+    if (last?.about === about && atMs - last.atMs < countsMs) return false;
+    this.#told.set(name, { about, atMs });
+    return true;
   }
 
   /** `text` is what counts as a change; `colored` what is printed. */

@@ -9,7 +9,7 @@ const quickMs = 400;
 /** What the call gives; while it lasts, how the deployment is. The answer is never later for it, and a watch that fails is no failure. */
 export async function showWhile<T>(session: Session, name: string, call: Promise<T>): Promise<T> {
   const over = new AbortController();
-  const progress = new Progress(session.io.stderr, session.errorColors);
+  const progress = new Progress(session.io.stderr, session.errorColors, () => session.io.nowMs());
   void show(session, name, progress, over.signal);
   try {
     return await call;

@@ -52,7 +52,7 @@ async function waitFor(session: Session, judges: ReadonlyMap<string, Judge>, tim
   const waiting = new Map(judges);
   const last = new Map<string, Deployment>();
   const failures: string[] = [];
-  const progress = new Progress(session.io.stderr, session.errorColors);
+  const progress = new Progress(session.io.stderr, session.errorColors, () => session.io.nowMs());
   try {
     for await (const { deployments, synced, changed } of watchDeployments(session, [...judges.keys()], { timeoutMs })) {
       for (const name of changed === undefined ? [...waiting.keys()] : [changed]) {
@@ -60,7 +60,7 @@ async function waitFor(session: Session, judges: ReadonlyMap<string, Judge>, tim
         if (now) last.set(name, now);
         // What has not come before `synced` may still come.
         const judged = now || synced ? waiting.get(name)?.(now) : undefined;
-        if (now && waiting.has(name)) progress.show(now);
+        if (now && !judged && waiting.has(name)) progress.show(now);
         if (!judged) continue;
         waiting.delete(name);
         progress.clear();

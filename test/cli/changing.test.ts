@@ -36,36 +36,31 @@ function watching(...events: readonly MessageInitShape<typeof WatchDeploymentsRe
   };
 }
 
-test("deploy waits until the deployment is healthy at its generation, with a line for each change", async () => {
+test("deploy waits until the deployment is healthy at its generation, with a line for each change that is not of numbers alone", async () => {
   const asked: string[] = [];
+  const starting = (runningReplicas: number, message: string) => {
+    const facts = { generation: 2n, observedGeneration: 2n, state: DeploymentState.UPDATING };
+    return updated("a", { ...facts, runningReplicas, updatedReplicas: runningReplicas, message });
+  };
   const run = await serve({
     apply: applying(asked),
     watchDeployments: watching(
       updated("a", { generation: 2n, observedGeneration: 1n }),
       synced,
-      updated("a", {
-        generation: 2n,
-        observedGeneration: 2n,
-        state: DeploymentState.UPDATING,
-        runningReplicas: 1,
-        updatedReplicas: 1,
-        message: "1 of 2 running; starting a-x7k2p",
-      }),
-      updated("a", {
-        generation: 2n,
-        observedGeneration: 2n,
-        state: DeploymentState.UPDATING,
-        runningReplicas: 1,
-        updatedReplicas: 1,
-        message: "1 of 2 running; starting a-x7k2p",
-      }),
+      starting(0, "0 of 2 running; starting a-x7k2p and 1 more"),
+      starting(1, "1 of 2 running; starting a-b3d4e"),
+      starting(1, "1 of 2 running; CPU: wants 1, 0 of 2 free"),
       updated("a", { generation: 2n, observedGeneration: 2n }),
     ),
   });
   expect(await run(["deploy", "app.yaml"], { cwd: await folder(files) })).toEqual({
     exitCode: 0,
     stdout: "a  HEALTHY  2/2 running\n",
-    stderr: "a  HEALTHY  2/2 running\na  UPDATING  [#####-----] 1/2 new, 0 old, 1 available  starting a-x7k2p\na  HEALTHY  2/2 running\n",
+    stderr: [
+      "a  HEALTHY  2/2 running",
+      "a  UPDATING  [----------] 0/2 new, 0 old, 0 available  starting a-x7k2p and 1 more",
+      "a  UPDATING  [#####-----] 1/2 new, 0 old, 1 available  CPU: wants 1, 0 of 2 free\n",
+    ].join("\n"),
   });
   expect(asked).toEqual(["a"]);
 });
@@ -74,14 +69,15 @@ test("on a terminal the progress is one line, rewritten, and gone at the end", a
   const run = await serve({
     apply: applying(),
     watchDeployments: watching(
-      updated("a", { state: DeploymentState.UPSCALING, runningReplicas: 1 }),
+      updated("a", { state: DeploymentState.UPSCALING, runningReplicas: 0 }),
       synced,
+      updated("a", { state: DeploymentState.UPSCALING, runningReplicas: 1 }),
       updated("a", { observedGeneration: 2n }),
     ),
   });
   const { stderr } = await run(["deploy", "app.yaml"], { cwd: await folder(files), terminal: true, env: { NO_COLOR: "1" } });
   const up = "\u001b[1A\u001b[0J";
-  expect(stderr).toBe(`a  UPSCALING  1/2 running\n${up}a  HEALTHY  2/2 running\n${up}`);
+  expect(stderr).toBe(`a  UPSCALING  0/2 running\n${up}a  UPSCALING  1/2 running\n${up}`);
 });
 
 test("a deployment that fails ends the wait with 1 and the program's last lines", async () => {
