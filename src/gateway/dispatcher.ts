@@ -7,7 +7,7 @@ import { Queue, type Ticket } from "./queue.ts";
 
 /** Requests of one deployment that may wait where the user sets no bound. */
 export const queuedMax = 100_000;
-/** How long a request waits while there is no replica at all, unless its deadline comes first. */
+/** How long a request waits while there is no replica at all, unless its deadline comes first, or the rollout has failed. */
 export const noReplicaWaitMs = 30_000;
 /** How often one request is given to a replica that gives it back. */
 export const triesMax = 100;
@@ -267,6 +267,9 @@ export class Dispatcher implements GatewayLoad {
       denyAll(lane.queue, notFound(deployment));
       return;
     }
+    // How long one waits may have changed.
+    lane.endWatch?.();
+    lane.endWatch = undefined;
     this.#watch(lane);
     this.#serve(lane);
   }
@@ -339,13 +342,17 @@ export class Dispatcher implements GatewayLoad {
     for (let first = lane.queue.first; first !== undefined && first.value.enteredMs <= enteredMaxMs; first = lane.queue.first) {
       lane.queue.shift();
       first.value.ticket = undefined;
-      first.value.waiter.denied(givenUp("away", first.value.deployment));
+      const { waiter, deployment } = first.value;
+      waiter.denied(lane.route.failed ? hasFailed(deployment) : givenUp("away", deployment));
     }
   }
 }
 
-/** How long a request waits there while there is no replica: as long as a first one may take to start. */
-const waitMs = ({ coldStartMs = 0 }: Route): number => Math.max(noReplicaWaitMs, coldStartMs);
+/** How long a request waits there while there is no replica: as long as a first one may take to start, where one is to be expected. */
+function waitMs({ coldStartMs, failed = false }: Route): number {
+  if (coldStartMs !== undefined) return Math.max(noReplicaWaitMs, coldStartMs);
+  return failed ? 0 : noReplicaWaitMs;
+}
 
 function denyAll(queue: Queue<Visit>, error: StatusError): void {
   for (let visit = queue.shift(); visit !== undefined; visit = queue.shift()) {
@@ -371,6 +378,11 @@ function queueFull(deployment: string, waiting: number, draw: number): StatusErr
   // Spread, so that those refused together do not come back together.
   const retryAfterMs = retryFirstMs + Math.floor(draw * (retryMaxMs - retryFirstMs));
   return refusal("QUEUE_FULL", text, { retryAfterMs, metadata: { deployment } });
+}
+
+function hasFailed(deployment: string): StatusError {
+  const text = `no replica of "${deployment}" runs, and its rollout has failed`;
+  return refusal("NO_REPLICA", text, { retryAfterMs: retryMaxMs, metadata: { deployment } });
 }
 
 /** What a request gets that was given back and may not be tried again. */

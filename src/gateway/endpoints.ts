@@ -22,6 +22,8 @@ export interface Route {
   readonly requestTimeoutMs: number;
   /** How long a first replica may take to start, where there may be none; unset: there always is to be one. */
   readonly coldStartMs?: number;
+  /** Its rollout has failed and no replica runs: nobody knows when there will be one. */
+  readonly failed?: boolean;
 }
 
 /** Where the gateway learns whom it may ask. */

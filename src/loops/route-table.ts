@@ -72,7 +72,14 @@ export class RouteTable {
       maxQueuedRequests: record.spec.maxQueuedRequests,
       requestTimeoutMs: record.spec.requestTimeoutMs,
       ...(record.spec.autoscalingConfig?.minReplicas === 0 ? { coldStartMs: record.spec.startupTimeoutMs } : {}),
+      failed: this.#hasFailed(record),
     };
+  }
+
+  #hasFailed({ spec: { name }, revision }: DeploymentRecord): boolean {
+    const progress = this.#mirror.progress(name)?.value;
+    const runs = this.#mirror.replicasOf(name).some(({ value }) => value.state === "RUNNING");
+    return !runs && progress?.revision === revision && progress.rolloutFailure !== "";
   }
 }
 
@@ -98,4 +105,5 @@ export interface DeploymentRoute {
   readonly maxQueuedRequests: number;
   readonly requestTimeoutMs: number;
   readonly coldStartMs?: number;
+  readonly failed: boolean;
 }

@@ -59,6 +59,7 @@ test("five failed starts in a row fail the deployment, and it recovers by itself
   expect(failed.status).toMatchObject({ state: DeploymentState.DEPLOY_FAILED, runningReplicas: 0 });
   expect(failed.status?.message).toContain("broken on import");
   expect(failed.status?.message).toMatch(/\b5 failed starts in a row/);
+  await expect(drover.invoke("mended", "", null)).rejects.toThrow('no replica of "mended" runs, and its rollout has failed');
   await writeFile(mendedBy, "");
   const mended = await until("it is mended", () => stateOf("mended", DeploymentState.HEALTHY), mendedMs);
   expect(mended.status).toMatchObject({ runningReplicas: 1, generation: 1n });

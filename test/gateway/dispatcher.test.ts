@@ -123,6 +123,25 @@ describe("dispatcher", () => {
     expect(clock.pending).toBe(0);
   });
 
+  test("where the rollout has failed nobody waits for a replica, unless one is started for who waits", () => {
+    const { routes, clock, enter } = setUp();
+    routes.set("d", []);
+    const early = enter("early");
+    clock.advance(1_000);
+    routes.set("d", [], { failed: true });
+    const late = enter("late");
+    clock.advance(1);
+    for (const { error } of [early, late])
+      expect(error).toMatchObject({ reason: "NO_REPLICA", message: 'no replica of "d" runs, and its rollout has failed' });
+    routes.set("d", [], { coldStartMs: 60_000 });
+    const cold = enter("cold");
+    clock.advance(59_999);
+    expect(cold.error).toBeUndefined();
+    routes.set("d", [endpoint("r1")]);
+    expect(cold.error).toBeUndefined();
+    expect(clock.pending).toBe(0);
+  });
+
   test("the wait for a first replica is counted from when the last one went", () => {
     const { routes, clock, enter } = setUp();
     routes.set("d", [endpoint("r1")], { maxOngoingRequests: 1 });
