@@ -108,7 +108,7 @@ describe.each(["Threads", "Async"])("hooks (%s)", (name) => {
   test("REVERT makes sure after a reconfigure that failed, and an APPLY of the same config is taken again", async () => {
     const { apply, revert, state } = await served(name);
     await apply(1, "a");
-    expect(await failure(apply(2, "late"))).toMatchObject({ ...refused, message: "too late for that" });
+    expect(await failure(apply(2, "late"))).toMatchObject({ ...refused, message: "TypeError: too late for that" });
     expect([await revert(1, "a"), await revert(1, "a")]).toEqual([1, 1]);
     await failure(apply(2, "late"));
     expect(await failure(apply(3))).toMatchObject(refused); // torn, and nothing to go by

@@ -161,8 +161,15 @@ async def _answered(hook: Callable[[object], Awaitable[object]] | None, value: o
         status = status_of(error)
         if status is not None and status.code == "INVALID_ARGUMENT":
             raise status from error
-        message = status.message if status is not None else str(error)
-        raise refusal("RECONFIGURE_REFUSED", message or type(error).__name__) from error
+        raise refusal("RECONFIGURE_REFUSED", status.message if status is not None else _why(error)) from error
+
+
+def _why(error: BaseException) -> str:
+    """A `ValueError` is for who gave the config; the text of another, such as `'threshold'` of a `KeyError`, says too little."""
+    text = str(error)
+    if not text:
+        return type(error).__name__
+    return text if type(error) is ValueError else f"{type(error).__name__}: {text}"
 
 
 def _no_way_back() -> StatusError:
