@@ -30,7 +30,11 @@ export const addInvoke: AddCommand = (program, act) => {
     .addOption(new Option("--timeout <time>", "the longest to wait for the result").argParser(readDuration).default(60_000, "60s"))
     .addHelpText(
       "after",
-      examples(`drover invoke sentiment classify '{"text": "Lovely!"}'`, "drover invoke thumbnail make @cat.jpg --bytes > small.jpg"),
+      examples(
+        `drover invoke sentiment classify '{"text": "Lovely!"}'`,
+        `drover invoke story tell '"a dragon"' --stream`,
+        "drover invoke thumbnail make @cat.jpg --bytes > small.jpg",
+      ),
     )
     .action(
       act(async (session, deployment: string, method: string | undefined, input: string | undefined, flags: InvokeFlags) => {
