@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { availableParallelism, totalmem } from "node:os";
 import type { Amounts, Capacity } from "../core/resources.ts";
+import { cgroupMemoryBytes } from "./cgroups.ts";
 import { memoryLimit } from "./memory.ts";
 
 /** A driver that hangs must not hold up the start. */
@@ -17,7 +18,8 @@ export async function detectCapacity(given: {
   return {
     cpuMilli: Math.round((given.cpus ?? availableParallelism()) * 1000),
     gpuCount: given.gpus ?? visibleGpus(process.env.CUDA_VISIBLE_DEVICES)?.length ?? (await countGpus()),
-    memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
+    // Node looks only at the cgroup itself, not at those above.
+    memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY, cgroupMemoryBytes()),
     custom: given.custom ?? {},
     memoryLimit: memoryLimit(given.memoryByKernel ?? false),
   };

@@ -16,7 +16,7 @@ export class Cgroups {
 
   /** Undefined: none is ours. A user's own is one that the user may write to; root's only where systemd or a container says so by its name. */
   static open(): Cgroups | undefined {
-    const path = /^0::(\/.*)$/m.exec(readIfAny("/proc/self/cgroup") ?? "")?.[1];
+    const path = ownPath();
     if (path === undefined) return undefined;
     const isInside = basename(path) === subgroup;
     const folder = join(mount, isInside ? dirname(path) : path);
@@ -89,6 +89,18 @@ export class Cgroup {
     this.kill();
     attempt(() => rmdirSync(this.#path));
   }
+}
+
+/** The least that the cgroups (version 2) above a process of ours may use of memory, bytes; infinite: there is no such bound. */
+export function cgroupMemoryBytes(): number {
+  const parts = (ownPath() ?? "/").split("/");
+  const limits = parts.map((_, depth) => Number(readIfAny(join(mount, ...parts.slice(0, depth + 1), "memory.max")) ?? Number.NaN));
+  return Math.min(...limits.filter(Number.isFinite), Number.POSITIVE_INFINITY);
+}
+
+/** The path of our cgroup (version 2) below the mount. */
+function ownPath(): string | undefined {
+  return /^0::(\/.*)$/m.exec(readIfAny("/proc/self/cgroup") ?? "")?.[1];
 }
 
 function write(folder: string, file: string, text: string): void {

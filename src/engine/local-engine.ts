@@ -5,7 +5,7 @@ import type { Clock } from "../clock/clock.ts";
 import type { Requirements } from "../core/deployment.ts";
 import type { Capacity } from "../core/resources.ts";
 import type { Log } from "../log/log.ts";
-import type { Cgroups } from "./cgroups.ts";
+import type { Cgroup, Cgroups } from "./cgroups.ts";
 import type { Assignment, Engine, EngineReplica, LogLine, Preparation } from "./engine.ts";
 import { BuildError, Environments } from "./environments.ts";
 import { environmentVars } from "./installers.ts";
@@ -101,7 +101,7 @@ export class LocalEngine implements Engine {
     const { replicaId } = assignment;
     const folder = new ReplicaFolder(join(this.#foldersPath, replicaId));
     const facts = await folder.create(assignment, this.#options.clock.nowMs(), this.#boot);
-    const cgroup = this.#options.cgroups?.create(replicaId, assignment.resources.memoryBytes);
+    const cgroup = this.#cgroupOf(assignment);
     const replica = new LocalReplica(folder, facts, cgroup, (ended) => this.#announceExit(ended));
     if (packagesOf(assignment) > 0) {
       const unwanted = replica.prepare("");
@@ -237,6 +237,15 @@ export class LocalEngine implements Engine {
     }
     await replica.use(environment);
     return { child: await this.#launch(assignment, folder, replica, environment) };
+  }
+
+  #cgroupOf({ replicaId, resources }: Assignment): Cgroup | undefined {
+    try {
+      return this.#options.cgroups?.create(replicaId, resources.memoryBytes);
+    } catch (err) {
+      this.#options.log.warn({ err, replica: replicaId }, "a replica gets no cgroup: it is looked at instead");
+      return undefined;
+    }
   }
 
   /** `environment` is the folder of its packages; empty: it requires none. */

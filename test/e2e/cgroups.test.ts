@@ -7,6 +7,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { Drover, until } from "./drover.ts";
 
 const mount = "/sys/fs/cgroup";
+/** What all of it may use. */
+const machineBytes = 3 * 2 ** 30;
 const folder = join(mount, `drover-test-${randomUUID()}`);
 
 /** Makes the cgroup; why not, where it cannot be made. */
@@ -15,6 +17,7 @@ function missing(): string {
     if (!readFileSync(join(mount, "cgroup.controllers"), "utf8").includes("memory")) return "its cgroup v2 has no memory";
     writeFileSync(join(mount, "cgroup.subtree_control"), "+memory");
     mkdirSync(join(folder, "controller"), { recursive: true });
+    writeFileSync(join(folder, "memory.max"), String(machineBytes));
     return "";
   } catch (error) {
     return (error as Error).message;
@@ -44,6 +47,11 @@ test("a replica that needs more than its memory_bytes is ended by the kernel and
   const { status } = await drover.deploy("hungry", hungry, "hungry.ts");
   expect(status?.message).toContain("needed more than its memory_bytes of 256 MiB (signal SIGKILL)");
   expect((await drover.cli("cluster")).stdout).toContain("is ended by the kernel (cgroup v2)");
+});
+
+test("what the cgroup may use is what there is to give out", needs, async () => {
+  const { capacity } = await drover.controller.getCluster({});
+  expect(capacity?.memoryBytes).toBe(BigInt(machineBytes));
 });
 
 test("what leaves its group and forgets its environment ends with its replica, and the cgroup goes with it", needs, async () => {
