@@ -67,6 +67,7 @@ async function measure(): Promise<readonly Section[]> {
   const healthy = { settled: { revision: 1, target }, healthyRevisions: [1] };
   const input: PlanInput = {
     deployment,
+    packages: undefined,
     progress: {
       uid: "u",
       observedGeneration: 2,

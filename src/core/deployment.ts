@@ -120,6 +120,8 @@ export interface ProgressRecord {
   readonly rolloutFailure: string;
   /** Why the last replica failed; empty: none did since the last success. */
   readonly lastFailure: string;
+  /** What is installed for `revision` before another replica goes for its first one, for a person; unset: nothing. */
+  readonly installing?: string;
   /** What last was fully running; revision 0: nothing yet. */
   readonly settled: { readonly revision: number; readonly target: number };
   /** The revisions that were ever fully running, the last one last. */

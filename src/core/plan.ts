@@ -4,10 +4,10 @@ import type { DeploymentRecord, ProgressRecord, RevisionRecord } from "./deploym
 import { finish, surplusRecords } from "./finish.ts";
 import { sameJson } from "./json.ts";
 import type { PendingReplica } from "./placement.ts";
-import { currentProgress, noteFailures, noteSuccess, rolloutFailure } from "./progress.ts";
-import { advance, type ReplicaRecord } from "./replica.ts";
+import { currentProgress, noteFailures, noteInstalling, noteSuccess, rolloutFailure } from "./progress.ts";
+import { advance, type Preparation, type ReplicaRecord } from "./replica.ts";
 import type { Capacity, Holding } from "./resources.ts";
-import { settle } from "./settle.ts";
+import { packagesFailure, settle } from "./settle.ts";
 import { targetOf } from "./status.ts";
 import { chooseStep, type Step, startRevision } from "./step.ts";
 import { failureVerdict, fullVerdict, verdictOf } from "./verdict.ts";
@@ -64,6 +64,8 @@ export interface PlanInput {
   readonly deployment: DeploymentRecord;
   readonly progress: ProgressRecord | undefined;
   readonly seen: readonly SeenReplica[];
+  /** How far the packages are of the wanted revision, where they are to be there first (`wantsPackagesFirst`); undefined: nobody looks. */
+  readonly packages: Preparation | undefined;
   /** A revision of this deployment, if it is kept. */
   readonly findRevision: (revision: number) => RevisionRecord | undefined;
   /** The newest decision kept for this deployment. */
@@ -87,7 +89,11 @@ export function plan(input: PlanInput): readonly Action[] {
   const before = currentProgress(input.progress, deployment, nowMs);
   const starting = startRevision(deployment, before, (revision) => input.findRevision(revision) !== undefined);
   const { maxStartFailures } = deployment.spec.rollout;
-  const failures = settled.flatMap(({ failure }) => failure ?? []);
+  const { packages } = input;
+  const failures = [
+    ...settled.flatMap(({ failure }) => failure ?? []),
+    ...(packages?.kind === "failed" ? [packagesFailure(deployment.revision, packages.reason, packages.lines, nowMs)] : []),
+  ];
   const failing = noteFailures(before, failures, { starting, maxStartFailures, nowMs, draw });
   const cause = rolloutFailure(
     failing,
@@ -98,8 +104,10 @@ export function plan(input: PlanInput): readonly Action[] {
   const back = cause === "" ? undefined : goBack(input, failing, cause);
   const step = back === undefined ? chooseStep(input, failing, settled, starting) : undefined;
   const replicas = settled.map(({ replica }) => takeAway(replica, step?.removed.get(replica.id), nowMs));
-  const after =
-    back === undefined ? noteSuccess({ ...failing, rolloutFailure: cause }, deployment, replicas, { starting, nowMs }) : left(failing);
+  const after = noteInstalling(
+    back === undefined ? noteSuccess({ ...failing, rolloutFailure: cause }, deployment, replicas, { starting, nowMs }) : left(failing),
+    packages,
+  );
   const verdict = back?.verdict ?? decided(input, { before, failing, after }, step);
   const moved = replicas.filter((replica, index) => replica !== input.seen[index]?.replica);
   // All is written as one, but told one by one: what comes before what goes.

@@ -1,6 +1,6 @@
 import { backoffMaxMs, backoffMs } from "./backoff.ts";
 import type { DeploymentRecord, ProgressRecord } from "./deployment.ts";
-import { counts, isAvailable, type ReplicaRecord } from "./replica.ts";
+import { counts, isAvailable, type Preparation, type ReplicaRecord } from "./replica.ts";
 import type { RolloutPolicy } from "./rollout.ts";
 import { type Failure, stableAfterMs } from "./settle.ts";
 import { targetOf } from "./status.ts";
@@ -39,17 +39,22 @@ export function noteFailures(
     draw,
   }: { readonly starting: number; readonly maxStartFailures: number; readonly nowMs: number; readonly draw: number },
 ): ProgressRecord {
-  const ours = failures.filter(({ replica }) => replica.revision === starting);
+  const ours = failures.filter(({ revision }) => revision === starting);
   const last = ours.at(-1);
   if (last === undefined) return progress;
   const told = { ...progress, lastFailure: last.text };
   // Replicas asked for before the last failure belong to the try that failed then.
-  const anew = ours.some(({ replica, counts }) => counts && replica.createdAtMs >= progress.failedAtMs);
+  const anew = ours.some(({ askedAtMs, counts }) => counts && askedAtMs >= progress.failedAtMs);
   if (!anew) return told;
   const failedStarts = progress.failedStarts + 1;
   const hopeless = !progress.everStable && failedStarts >= maxStartFailures;
   const waitMs = backoffMs(hopeless ? Math.max(failedStarts, failuresOfLongestWait) : failedStarts, draw);
   return { ...told, failedStarts, failedAtMs: nowMs, retryAtMs: nowMs + waitMs };
+}
+
+/** With what is installed before a replica goes for the first one of the revision. */
+export function noteInstalling({ installing: _, ...progress }: ProgressRecord, packages: Preparation | undefined): ProgressRecord {
+  return packages?.kind === "installing" ? { ...progress, installing: packages.what } : progress;
 }
 
 /** How long a replica of the wanted revision must have been running to count: while its starts fail, long enough to end the row of failures. */

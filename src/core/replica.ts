@@ -51,3 +51,11 @@ export function advance(replica: ReplicaRecord, state: ReplicaState, nowMs: numb
   const readyAtMs = state === "RUNNING" ? nowMs : replica.readyAtMs;
   return { ...replica, message: "", ...set, state, sinceMs: nowMs, readyAtMs };
 }
+
+/** How far the packages are that a replica requires. */
+export type Preparation =
+  | { readonly kind: "ready" }
+  /** `what` is for a person, such as `installing 3 packages`. */
+  | { readonly kind: "installing"; readonly what: string }
+  /** Why, and the last lines of the tool. */
+  | { readonly kind: "failed"; readonly reason: string; readonly lines: readonly string[] };

@@ -17,7 +17,9 @@ export interface Settled {
   readonly failure?: Failure;
 }
 export interface Failure {
-  readonly replica: ReplicaRecord;
+  readonly revision: number;
+  /** When the replica was asked for. */
+  readonly askedAtMs: number;
   readonly text: string;
   /** It never served, or not for long: start the next one later. */
   readonly counts: boolean;
@@ -33,7 +35,11 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
     return {
       seen,
       replica: advance(replica, "FAILED", nowMs, { message: text }),
-      failure: { replica, text: `${replica.id} ${text}`, counts: ranMs < Math.max(stableAfterMs, deployment.spec.rollout.minReadyTimeMs) },
+      failure: {
+        ...tryOf(replica),
+        text: `${replica.id} ${text}`,
+        counts: ranMs < Math.max(stableAfterMs, deployment.spec.rollout.minReadyTimeMs),
+      },
     };
   };
   switch (replica.state) {
@@ -61,7 +67,11 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
         return {
           seen,
           replica: advance(replica, "DRAINING", nowMs, { message: reason }),
-          failure: { replica, text, counts: nowMs - replica.readyAtMs < Math.max(stableAfterMs, deployment.spec.rollout.minReadyTimeMs) },
+          failure: {
+            ...tryOf(replica),
+            text,
+            counts: nowMs - replica.readyAtMs < Math.max(stableAfterMs, deployment.spec.rollout.minReadyTimeMs),
+          },
         };
       }
       return { seen, replica };
@@ -71,6 +81,13 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
     default:
       return { seen, replica };
   }
+}
+
+const tryOf = ({ revision, createdAtMs }: ReplicaRecord) => ({ revision, askedAtMs: createdAtMs });
+
+/** The packages of a revision cannot be had: as a start that failed. */
+export function packagesFailure(revision: number, reason: string, lines: readonly string[], nowMs: number): Failure {
+  return { revision, askedAtMs: nowMs, text: [`revision ${revision} ${reason}`, ...lastLines(lines)].join("\n"), counts: true };
 }
 
 /** How one that ran ended: by itself, or for a reason that stands for itself. */

@@ -104,6 +104,7 @@ function messageOf(
     const more = starting.length > 1 ? ` and ${starting.length - 1} more` : "";
     parts.push(`starting ${first.id}${more}${first.message === "" ? "" : `: ${first.message}`}`);
   }
+  if (ours?.installing !== undefined) parts.push(`${ours.installing} for revision ${revision}`);
   if (ours && ours.lastFailure !== "" && !ours.rolloutFailure.includes(ours.lastFailure)) {
     const times = ours.failedStarts > 1 ? ` (${ours.failedStarts} failed starts in a row)` : "";
     parts.push(`last failure${times}: ${ours.lastFailure}`);

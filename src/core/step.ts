@@ -20,6 +20,8 @@ export interface Situation {
   /** Nothing new can start, for want of resources, but in the place of an old replica; `waiting` is the one that cannot. */
   readonly waiting: Settled | undefined;
   readonly short: boolean;
+  /** No replica goes for a new one yet: the packages of that are not there. */
+  readonly unready: boolean;
   /** Replicas start or end, so that room may come. */
   readonly moving: boolean;
 }
@@ -67,7 +69,20 @@ export function chooseStep(input: PlanInput, progress: ProgressRecord, settled: 
   return { create: Math.max(0, Math.min(missing, most - kept, tries)), revision, removed, situation, floor, most, missing };
 }
 
-function situationOf({ deployment, capacity, held, pending, nowMs }: PlanInput, settled: readonly Settled[]): Situation {
+/**
+ * Whether the first replica of the wanted revision can only come in the place of another, as no surge is allowed, and requires packages:
+ * they are to be there before that one goes, for their installation may take long, or fail.
+ */
+export function wantsPackagesFirst(deployment: DeploymentRecord, replicas: readonly ReplicaRecord[]): boolean {
+  const { spec, revision, pausedSinceMs, deletingSinceMs } = deployment;
+  const { npm, pip } = spec.runtimeEnv;
+  if (spec.rollout.maxSurgePercent > 0 || npm.length + pip.length === 0) return false;
+  if (pausedSinceMs !== undefined || deletingSinceMs !== undefined || targetOf(deployment) === 0) return false;
+  const live = replicas.filter(({ state }) => counts(state));
+  return live.length > 0 && live.every((replica) => replica.revision !== revision);
+}
+
+function situationOf({ deployment, packages, capacity, held, pending, nowMs }: PlanInput, settled: readonly Settled[]): Situation {
   const policy = deployment.spec.rollout;
   const live = settled.filter(({ replica }) => counts(replica.state));
   const isCurrent = ({ replica }: Settled) => replica.revision === deployment.revision;
@@ -86,7 +101,9 @@ function situationOf({ deployment, capacity, held, pending, nowMs }: PlanInput, 
     });
   const moving = settled.some(({ replica }) => replica.state === "STARTING" || replica.state === "DRAINING");
   const short = waiting !== undefined && waiting.seen.preparing === "" && !moving && onlyInPlaceOfOld(waiting.replica);
-  return { target: targetOf(deployment), policy, live, current, old, available, waiting, short, moving };
+  const replicas = settled.map(({ replica }) => replica);
+  const unready = packages?.kind !== "ready" && wantsPackagesFirst(deployment, replicas);
+  return { target: targetOf(deployment), policy, live, current, old, available, waiting, short, unready, moving };
 }
 
 /**
@@ -102,7 +119,7 @@ function availableFloor({ target, policy, short }: Situation, { everRan }: Progr
 }
 
 function takeAway(
-  { target, policy, live, current, old, available, short }: Situation,
+  { target, policy, live, current, old, available, short, unready }: Situation,
   deployment: DeploymentRecord,
   { floor, most, provenMs, nowMs }: { readonly floor: number; readonly most: number; readonly provenMs: number; readonly nowMs: number },
 ): Map<string, string> {
@@ -131,7 +148,8 @@ function takeAway(
     floor,
   );
   const first = target > 0 && (short || policy.maxSurgePercent === 0);
-  remove(gone, target === 0 ? stopping : first ? `${replaced}; taken down first, as none can start beside it` : replaced);
+  if (unready) remove(gone.slice(0, Math.max(0, live.length - removed.size - target)), stopping);
+  else remove(gone, target === 0 ? stopping : first ? `${replaced}; taken down first, as none can start beside it` : replaced);
   // A target that shrinks amid a rollout leaves more on their way than may be extra.
   const coming = current.filter(({ replica }) => replica.readyAtMs === 0 && !removed.has(replica.id));
   remove(victims(coming, available).slice(0, Math.max(0, live.length - removed.size - most)), stopping);

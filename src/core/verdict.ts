@@ -86,6 +86,8 @@ function waits(
         : undefined;
     case "backoff":
       return `waits before another try: ${progress.failedStarts} failed ${progress.failedStarts === 1 ? "start" : "starts"} in a row`;
+    case "packages":
+      return `waits for the packages of revision ${deployment.revision} before a replica goes for it`;
     case "capacity":
       if (situation.moving) return undefined;
       // Not with the numbers, which others change: they are in the rule.
@@ -112,6 +114,7 @@ function rulesOf(step: Step, deployment: DeploymentRecord, progress: ProgressRec
     const seconds = Math.ceil((progress.retryAtMs - nowMs) / 1_000);
     rule("backoff", seconds, `${seconds} s until a replica is started again`, wantsMore);
   } else if (progress.failedStarts > 0) rule("one_at_a_time", 1, "while starts fail, one is tried at a time", wantsMore);
+  if (situation.unready) rule("packages", 1, "max_surge is 0: the packages are to be there before a replica goes", oldLeft);
   if (waiting !== undefined) rule("capacity", 0, `${waiting.replica.id} ${waiting.replica.message}`, true);
   if (!progress.everRan && old.length > 0)
     rule(

@@ -1,4 +1,5 @@
 import type { Requirements } from "../core/deployment.ts";
+import type { Preparation } from "../core/replica.ts";
 import type { Capacity, Resources } from "../core/resources.ts";
 
 /** All that is needed to start a replica. */
@@ -45,13 +46,6 @@ export interface EngineReplica {
   readonly terminatedAtMs: number;
 }
 
-/** How far the packages are that a replica requires. */
-export type Preparation =
-  | { readonly kind: "ready" }
-  /** `what` is for a person, such as `installing 3 packages`. */
-  | { readonly kind: "installing"; readonly what: string }
-  | { readonly kind: "failed"; readonly reason: string; readonly lines: readonly string[] };
-
 export interface LogLine {
   readonly replicaId: string;
   readonly stream: "stdout" | "stderr";
@@ -64,10 +58,10 @@ export interface Engine {
   /** The address a new replica is to listen at. */
   addressFor(replicaId: string): string;
   /**
-   * Sees to it that packages are there before the replica that waits for room is started; asked again, tells how far they are. A failure
-   * is told to this replica until it is forgotten or not asked for any more; another one begins anew.
+   * Sees to it that packages are there before a replica is started; asked again by the same name, tells how far they are. A failure is told
+   * under this name for as long as it is asked; another one begins anew.
    */
-  prepare(replicaId: string, requirements: Requirements): Preparation;
+  prepare(name: string, requirements: Requirements): Preparation;
   /**
    * Starts a process, at once or when the packages it requires are installed. Fails with an Error whose message a person can act on
    * (program not found, folder missing); what fails later is told as its exit.

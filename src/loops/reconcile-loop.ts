@@ -1,9 +1,10 @@
 import type { Clock, Random } from "../clock/clock.ts";
 import { committedConfig } from "../core/config-change.ts";
-import type { DeploymentRecord } from "../core/deployment.ts";
+import type { DeploymentRecord, ProgressRecord } from "../core/deployment.ts";
 import { type Action, plan, type SeenReplica } from "../core/plan.ts";
-import { hasEnded, holds, type ReplicaRecord } from "../core/replica.ts";
-import type { Engine, EngineReplica, Preparation } from "../engine/engine.ts";
+import { hasEnded, holds, type Preparation, type ReplicaRecord } from "../core/replica.ts";
+import { wantsPackagesFirst } from "../core/step.ts";
+import type { Engine, EngineReplica } from "../engine/engine.ts";
 import type { Log } from "../log/log.ts";
 import { configWrites } from "../store/config-writes.ts";
 import { decisionWrites } from "../store/decision-writes.ts";
@@ -168,6 +169,11 @@ export class ReconcileLoop {
       deployment: entry.value,
       progress: progress?.value,
       seen,
+      packages: this.#packagesFirst(
+        entry.value,
+        progress?.value,
+        replicas.map(({ value }) => value),
+      ),
       findRevision: (revision) => {
         const found = mirror.findRevision(entry.key, revision)?.value;
         return found?.uid === entry.value.uid ? found : undefined;
@@ -225,6 +231,20 @@ export class ReconcileLoop {
     if (replica.state !== "PENDING") return undefined;
     const spec = specOf(this.#options.mirror, replica);
     return spec && this.#options.engine.prepare(replica.id, spec.runtimeEnv);
+  }
+
+  /** Of the wanted revision, where its first replica comes in the place of another; undefined: that is not so, or a try failed just now. */
+  #packagesFirst(
+    deployment: DeploymentRecord,
+    progress: ProgressRecord | undefined,
+    replicas: readonly ReplicaRecord[],
+  ): Preparation | undefined {
+    if (!wantsPackagesFirst(deployment, replicas)) return undefined;
+    const { spec, uid, revision } = deployment;
+    const ours = progress?.uid === uid && progress.revision === revision ? progress : undefined;
+    if (this.#options.clock.nowMs() < (ours?.retryAtMs ?? 0)) return undefined;
+    // Each try by a name of its own, as what failed goes on being told.
+    return this.#options.engine.prepare(`${spec.name}@${revision}.${ours?.failedStarts ?? 0}`, spec.runtimeEnv);
   }
 
   #isConfigured(replica: ReplicaRecord, deployment: DeploymentRecord, contact: ReplicaContact): boolean {

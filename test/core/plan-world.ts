@@ -5,6 +5,7 @@ import { place } from "../../src/core/placement.ts";
 import { type Action, type PlanInput, plan, type SeenReplica } from "../../src/core/plan.ts";
 import { advance, holds, type ReplicaRecord } from "../../src/core/replica.ts";
 import { defaultRollout } from "../../src/core/rollout.ts";
+import { wantsPackagesFirst } from "../../src/core/step.ts";
 
 export const spec: DeploymentSpec = {
   name: "app",
@@ -47,6 +48,8 @@ export class World {
   readonly revisions = new Map<number, RevisionRecord>();
   /** Since when a controller has been acting. */
   actingSinceMs = 0;
+  /** How far the packages of the wanted revision are, where somebody looks. */
+  packages: PlanInput["packages"];
   /** How many replicas may hold resources at a time. */
   slots = Number.POSITIVE_INFINITY;
   #ids = 0;
@@ -104,6 +107,8 @@ export class World {
       deployment: this.deployment,
       progress: this.progress,
       seen: this.seen(),
+      packages:
+        wantsPackagesFirst(this.deployment, this.records) && this.nowMs >= (this.progress?.retryAtMs ?? 0) ? this.packages : undefined,
       findRevision: (revision) => this.revisions.get(revision),
       lastDecision: () => {
         const last = this.decisions.at(-1);

@@ -203,6 +203,53 @@ describe("a new revision", () => {
     expect(state(world)).toMatchObject({ state: "HEALTHY", running: 2, updated: 2 });
   });
 
+  describe("without surge, to a revision that requires packages,", () => {
+    const runtimeEnv = { workingDir: "", envVars: {}, npm: ["zod"], pip: [] };
+    const running = (world: World, revision: number) =>
+      bodies(world, "RUNNING").filter(({ record }) => record.revision === revision).length;
+    const begun = () => {
+      const world = new World(4, { maxSurgePercent: 0 });
+      world.settle(20);
+      world.update({ runtimeEnv }, true);
+      return world;
+    };
+
+    test("takes none down before they are there, but scales down meanwhile", () => {
+      const world = begun();
+      world.packages = { kind: "installing", what: "installing 1 package" };
+      world.settle(20);
+      expect([running(world, 1), world.count("PENDING", "STARTING", "DRAINING")]).toEqual([4, 0]);
+      expect(state(world)).toMatchObject({ state: "UPDATING", message: expect.stringContaining("installing 1 package for revision 2") });
+      expect(world.decisions.at(-1)).toMatchObject({ bound: "packages", summary: expect.stringContaining("packages of revision 2") });
+      world.update({ numReplicas: 3 });
+      world.settle(20);
+      expect(running(world, 1)).toBe(3);
+      world.packages = { kind: "ready" };
+      world.settle();
+      expect(running(world, 2)).toBe(3);
+      expect(state(world)).toMatchObject({ state: "HEALTHY", message: "" });
+    });
+
+    test("fails, with all it had, where they cannot be had", () => {
+      const world = begun();
+      world.packages = {
+        kind: "failed",
+        reason: "could not be given its packages: npm ended with exit code 1",
+        lines: ["no such package"],
+      };
+      for (let step = 0; step < 200; step++) {
+        world.settle(1);
+        expect(running(world, 1)).toBe(4);
+      }
+      const { message, ...now } = state(world);
+      expect(now).toMatchObject({ state: "DEPLOY_FAILED", running: 4 });
+      expect(message).toContain(
+        "5 failed starts in a row, the last: revision 2 could not be given its packages: npm ended with exit code 1",
+      );
+      expect(message).toContain("no such package");
+    });
+  });
+
   test("that can never fit takes nothing down", () => {
     const world = new World(2);
     world.slots = 2;

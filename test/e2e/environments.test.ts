@@ -126,6 +126,31 @@ test("an old replica is not taken down, to make room, for one whose packages can
   }
 });
 
+test("without surge no replica goes before the packages of the new revision are there, nor where they cannot be had", async () => {
+  const rollout = { maxSurgePercent: 0, maxStartFailures: 2 };
+  const update = (version: string, ...npm: string[]) => deploy("in-place", npm, { version, rollout, numReplicas: 2 });
+  await update("1", "is-number@3.0.0");
+  await drover.settled("in-place");
+  const before = (await drover.running("in-place")).map(({ pid }) => pid);
+  await update("2", "is-number@99.0.0");
+  const failed = await until("the rollout has failed", async () => {
+    expect((await drover.running("in-place")).map(({ pid }) => pid)).toEqual(before);
+    const { deployment } = await drover.controller.getDeployment({ name: "in-place" });
+    return deployment?.status?.state === DeploymentState.DEPLOY_FAILED && deployment;
+  });
+  expect(failed.status?.message).toContain("No matching version found for is-number@99.0.0");
+  await writeFile(join(folder, "wait"), "");
+  await update("3", "is-number@2.1.0");
+  await until("the packages are being installed", async () => {
+    const { deployment } = await drover.controller.getDeployment({ name: "in-place" });
+    return deployment?.status?.message.includes("installing 1 package for revision 3");
+  });
+  expect((await drover.running("in-place")).map(({ pid }) => pid)).toEqual(before);
+  await rm(join(folder, "wait"));
+  expect((await drover.settled("in-place")).status?.state).toBe(DeploymentState.HEALTHY);
+  expect(await drover.invoke("in-place", "", null)).toEqual(["2.1.0", "2.1.0"]);
+});
+
 test("one npm package in two versions is refused by its field", async () => {
   await expect(deploy("twice", ["@types/node@22", "is-number@6", "@types/node"])).rejects.toMatchObject({
     facts: { violations: [{ field: "spec.runtime_env.npm[2]", description: expect.stringContaining("spec.runtime_env.npm[0] again") }] },
