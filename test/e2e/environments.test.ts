@@ -1,7 +1,7 @@
 // Packages of a deployment's own, from the real registries by the real tools. npm stands behind a script that counts its runs and, where a
 // test wants it, waits.
 import { execFileSync } from "node:child_process";
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -173,45 +173,57 @@ test.each([
   });
 });
 
-pythonTest("two deployments in Python run two versions of one package side by side", async () => {
-  process.env.PATH = `${dirname(python())}${delimiter}${path}`;
-  const pythons = await Drover.start();
-  try {
-    const argv = ["python3", "-m", "drover.replica", fixturePath("package_version.py"), "PackageVersion"];
-    for (const [name, version] of [
-      ["old", "1.15.0"],
-      ["new", "1.16.0"],
-    ] as const) {
-      // As a module, or by the command that it is run with.
-      const kinds = {
-        old: { case: "module", value: { path: fixturePath("package_version.py"), exportName: "PackageVersion" } },
-        new: { case: "command", value: { argv } },
-      } as const;
-      const spec = { name, version: "1", resources, program: { kind: kinds[name] } };
-      await pythons.controller.deploy({ spec: { ...spec, runtimeEnv: { pip: [`six==${version}`] } } });
+for (const tool of ["pip", "uv"] as const) {
+  pythonTest(`two deployments in Python run two versions of one package side by side, installed by ${tool}`, async () => {
+    const pythons = await startPythons(tool);
+    try {
+      const argv = ["python3", "-m", "drover.replica", fixturePath("package_version.py"), "PackageVersion"];
+      for (const [name, version] of [
+        ["old", "1.15.0"],
+        ["new", "1.16.0"],
+      ] as const) {
+        // As a module, or by the command that it is run with.
+        const kinds = {
+          old: { case: "module", value: { path: fixturePath("package_version.py"), exportName: "PackageVersion" } },
+          new: { case: "command", value: { argv } },
+        } as const;
+        const spec = { name, version: "1", resources, program: { kind: kinds[name] } };
+        await pythons.controller.deploy({ spec: { ...spec, runtimeEnv: { pip: [`six==${version}`] } } });
+      }
+      for (const name of ["old", "new"]) expect((await pythons.settled(name)).status?.message).toBe("");
+      expect(await pythons.invoke("old", "", null)).toEqual("1.15.0");
+      expect(await pythons.invoke("new", "", null)).toEqual("1.16.0");
+      const environments = join(pythons.dataDir, "environments");
+      const [made = ""] = await readdir(environments);
+      expect(/^uv = /m.test(await readFile(join(environments, made, "pip/pyvenv.cfg"), "utf8"))).toBe(tool === "uv");
+    } finally {
+      await pythons.close();
     }
-    for (const name of ["old", "new"]) expect((await pythons.settled(name)).status?.message).toBe("");
-    expect(await pythons.invoke("old", "", null)).toEqual("1.15.0");
-    expect(await pythons.invoke("new", "", null)).toEqual("1.16.0");
-  } finally {
-    await pythons.close();
-  }
-});
+  });
 
-pythonTest("Python packages that exclude each other are a failed start, told in pip's own words", async () => {
-  process.env.PATH = `${dirname(python())}${delimiter}${path}`;
-  const pythons = await Drover.start();
-  try {
-    const program = { kind: { case: "command" as const, value: { argv: ["python3", "-c", ""] } } };
-    const runtimeEnv = { pip: ["six==1.15.0", "six==1.16.0"] };
-    await pythons.controller.deploy({
-      spec: { name: "torn", version: "1", resources, program, runtimeEnv, rollout: { maxStartFailures: 1 } },
-    });
-    const { status } = await pythons.settled("torn");
-    expect(status?.state).toBe(DeploymentState.DEPLOY_FAILED);
-    expect(status?.message).toMatch(/could not be given its packages: (uv )?pip ended with exit code 1/);
-    expect(status?.message).toMatch(/six/);
-  } finally {
-    await pythons.close();
-  }
-});
+  pythonTest(`Python packages that exclude each other are a failed start, told in the words of ${tool}`, async () => {
+    const pythons = await startPythons(tool);
+    try {
+      const program = { kind: { case: "command" as const, value: { argv: ["python3", "-c", ""] } } };
+      const runtimeEnv = { pip: ["six==1.15.0", "six==1.16.0"] };
+      await pythons.controller.deploy({
+        spec: { name: "torn", version: "1", resources, program, runtimeEnv, rollout: { maxStartFailures: 1 } },
+      });
+      const { status } = await pythons.settled("torn");
+      expect(status?.state).toBe(DeploymentState.DEPLOY_FAILED);
+      expect(status?.message).toContain(`could not be given its packages: ${tool === "uv" ? "uv pip" : "pip"} ended with exit code 1`);
+      expect(status?.message).toMatch(/six/);
+    } finally {
+      await pythons.close();
+    }
+  });
+}
+
+/** A controller on whose PATH the tests' Python is, and `uv` beside it or one that does not run. */
+async function startPythons(tool: "pip" | "uv"): Promise<Drover> {
+  const broken = join(folder, "no-uv");
+  await mkdir(broken, { recursive: true });
+  await writeFile(join(broken, "uv"), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+  process.env.PATH = [...(tool === "pip" ? [broken] : []), dirname(python()), path].join(delimiter);
+  return Drover.start();
+}
