@@ -73,8 +73,6 @@ interface Kept {
 export class Environments {
   readonly #options: EnvironmentsOptions;
   readonly #builds = new Map<string, Build>();
-  /** The folders in work, by their names. */
-  readonly #building = new Set<string>();
   /** How often each folder was handed out. */
   readonly #held = new Map<string, number>();
   #python: { readonly found: Promise<Python | undefined>; readonly untilMs: number } | undefined;
@@ -204,7 +202,6 @@ export class Environments {
     const { folder, ambientEnv, clock, log, buildMs = buildMsDefault } = this.#options;
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const path = await mkdtemp(join(folder, `${key}.`));
-    this.#building.add(basename(path));
     const output = join(path, "build.log");
     const beganMs = clock.nowMs();
     try {
@@ -230,8 +227,6 @@ export class Environments {
       killProcessesWith(new Set([marker(path)]));
       await remove(path).catch((err: unknown) => log.warn({ err }, "what was half installed stays"));
       throw cause instanceof BuildError ? cause : new BuildError(cause instanceof Error ? cause.message : String(cause));
-    } finally {
-      this.#building.delete(basename(path));
     }
   }
 
@@ -258,11 +253,11 @@ export class Environments {
     return { key, name, requirements: textOf(JSON.parse(text) as Requirements), usedMs: (await stat(file)).mtimeMs };
   }
 
-  /** Whether it is now a folder, or the beginning of a link, that belongs to nobody. */
+  /** Whether it is now a folder, or the beginning of a link, that belongs to nobody: not to a build of its key either, which may just make it. */
   #isLoose(name: string): boolean {
-    const folderName = name.replace(/\.link$/, "");
     const [key = ""] = name.split(".");
-    return key !== name && !this.#building.has(folderName) && !this.#held.has(folderName) && this.#targetOf(key) !== name;
+    const isHeld = this.#held.has(name.replace(/\.link$/, ""));
+    return key !== name && !isHeld && !this.#builds.has(key) && this.#targetOf(key) !== name;
   }
 }
 
