@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ControllerService } from "../gen/drover/v1/controller_service_pb.ts";
 import { ExternalScaler } from "../gen/externalscaler/externalscaler_pb.ts";
@@ -90,7 +90,7 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   if (config.readyFile !== undefined) await rm(config.readyFile, { force: true });
 
   // Before any other process is started, which would be in the way.
-  const cgroups = Cgroups.open();
+  const cgroups = Cgroups.open(await realpath(config.dataDir));
   const redis = await openRedis(config, log, closers);
   const store = await openRedisStore({ ...redis, clock, log: log.child({ room: "store" }) });
   closers.add(() => store.close());
@@ -201,10 +201,10 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
 
   closers.add(() => gateway.close(gatewayGraceMs));
   const gatewayAddress = await gateway.listen(printAddress(config.gateway));
-  /** A program without ReplicaService reports nothing: what the gateway gave it is all that is known of its load. */
+  /** A program without ReplicaService reports nothing: what went through the gateway is all that is known of it. */
   const uncounted = (id: string) => {
     const { answer, invocable } = links.contact(id);
-    return answer === "ready" && !invocable ? { ongoing: 0, completed: 0, failed: 0, configGeneration: 0 } : undefined;
+    return answer === "ready" && !invocable ? { ongoing: 0, ...gateway.ended(id), configGeneration: 0 } : undefined;
   };
   const observed = {
     replica: (id: string) => {

@@ -102,8 +102,7 @@ export class LocalEngine implements Engine {
     const { replicaId } = assignment;
     const folder = new ReplicaFolder(join(this.#foldersPath, replicaId));
     const facts = await folder.create(assignment, this.#options.clock.nowMs(), this.#boot);
-    const cgroup = this.#cgroupOf(assignment);
-    const replica = new LocalReplica(folder, facts, cgroup, (ended) => this.#announceExit(ended));
+    const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
     if (packagesOf(assignment) > 0) {
       const unwanted = replica.prepare("");
       this.#replicas.set(replicaId, replica);
@@ -112,7 +111,7 @@ export class LocalEngine implements Engine {
       return;
     }
     const child = await this.#launch(assignment, folder, replica, "").catch(async (error) => {
-      cgroup?.remove();
+      this.#options.cgroups?.release(replicaId);
       await folder.remove();
       throw error;
     });
@@ -182,6 +181,7 @@ export class LocalEngine implements Engine {
     const socket = socketOf(replica.describe().address);
     if (socket) await rm(socket, { force: true });
     this.#replicas.delete(replicaId);
+    this.#options.cgroups?.release(replicaId);
   }
 
   onExit(listener: (replicaId: string) => void): void {
@@ -253,11 +253,13 @@ export class LocalEngine implements Engine {
   async #launch(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica, environment: string): Promise<ChildProcess> {
     const socket = socketOf(assignment.address);
     if (socket) await prepareSocketFolder(socket);
+    const cgroup = this.#cgroupOf(assignment);
+    replica.join(cgroup);
     return launch({
       argv: replicaArgv(assignment),
       workingDir: assignment.workingDir,
       env: this.#envOf(assignment, environment),
-      enter: replica.enter,
+      enter: cgroup?.enter ?? [],
       pidFile: folder.pidFile,
       ...replica.output.paths,
     });
@@ -277,7 +279,8 @@ export class LocalEngine implements Engine {
           await folder.remove(); // a start that came no further than the folder: there is no process
           continue;
         }
-        const replica = new LocalReplica(folder, facts, this.#options.cgroups?.find(facts.replicaId), (ended) => this.#announceExit(ended));
+        const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
+        replica.join(this.#options.cgroups?.find(facts.replicaId));
         await replica.adopt(this.#options.clock, this.#boot);
         this.#replicas.set(facts.replicaId, replica);
         if (replica.describe().state === "exited") this.#justEnded.add(facts.replicaId);
@@ -318,6 +321,7 @@ export class LocalEngine implements Engine {
       abort.abort("not asked for any more");
     }
     const bounding = this.#looks++ % looksPerBound === 0;
+    if (bounding) this.#options.cgroups?.sweep();
     this.#killLeft();
     const over = groupsOverMemory(new Map([...this.#replicas.values()].flatMap(({ memoryBound }) => (memoryBound ? [memoryBound] : []))));
     for (const replica of this.#replicas.values()) {

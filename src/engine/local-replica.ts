@@ -21,8 +21,8 @@ export class LocalReplica {
   readonly #folder: ReplicaFolder;
   #facts: ReplicaFacts;
   readonly #onExit: (replicaId: string) => void;
-  /** Undefined: the kernel does not hold it together. */
-  readonly #cgroup: Cgroup | undefined;
+  /** Unset: the kernel does not hold it together. */
+  #cgroup: Cgroup | undefined;
   readonly #forgotten = new AbortController();
   /** Set: not our child, to be looked at. */
   #adopted: ProcessIdentity | undefined;
@@ -37,10 +37,9 @@ export class LocalReplica {
   /** What is being written down of its end. */
   #noting: Promise<void> = Promise.resolve();
 
-  constructor(folder: ReplicaFolder, facts: ReplicaFacts, cgroup: Cgroup | undefined, onExit: (replicaId: string) => void) {
+  constructor(folder: ReplicaFolder, facts: ReplicaFacts, onExit: (replicaId: string) => void) {
     this.#folder = folder;
     this.#facts = facts;
-    this.#cgroup = cgroup;
     this.#onExit = onExit;
     this.output = new ReplicaOutput(folder.path);
   }
@@ -88,7 +87,10 @@ export class LocalReplica {
 
   /** Its process is this child. Ends when the process has written itself down, so that every controller from now on finds it. */
   async own(child: ChildProcess, clock: Clock): Promise<void> {
-    if (!this.#alive) return killRest(child.pid!); // it was stopped while its process was being made
+    if (!this.#alive) {
+      this.#cgroup?.kill();
+      return killRest(child.pid!); // it was stopped while its process was being made
+    }
     this.#pid = child.pid!;
     this.#preparing = "";
     const ended = (code: number | null, name: string | null) => {
@@ -155,9 +157,9 @@ export class LocalReplica {
     return this.#cgroup === undefined && this.#alive && this.#pid > 0 && memoryBytes > 0 ? [this.#pid, memoryBytes] : undefined;
   }
 
-  /** What its command line begins with. */
-  get enter(): readonly string[] {
-    return this.#cgroup?.enter ?? [];
+  /** All its processes are, or will be, in this cgroup. */
+  join(cgroup: Cgroup | undefined): void {
+    this.#cgroup = cgroup;
   }
 
   /** The folder of its packages; empty: it requires none, or they are not there yet. */
@@ -170,8 +172,8 @@ export class LocalReplica {
     await this.look();
     if (this.#alive && this.#pid === 0) this.#giveUp();
     else if (this.#alive) {
-      signal(-this.#pid, "SIGKILL");
       this.#cgroup?.kill();
+      signal(-this.#pid, "SIGKILL");
     }
   }
 
@@ -181,7 +183,6 @@ export class LocalReplica {
     if (this.#alive) throw new Error(`replica ${this.#facts.replicaId} is still alive`);
     this.#forgotten.abort();
     await this.#noting;
-    this.#cgroup?.remove();
     await this.#folder.remove();
   }
 
@@ -213,7 +214,11 @@ export class LocalReplica {
   /** What is to be told of its end. Whatever is left of it ends, too. */
   #inWords(exit: string): string {
     this.#cgroup?.kill();
-    return this.#cgroup?.ranOut ? `needed more than its memory_bytes of ${this.#memoryBound} (${exit})` : exit;
+    const shortage = /^exit code/.test(exit) ? undefined : this.#cgroup?.outOfMemory;
+    if (shortage === undefined) return exit;
+    return shortage === "own"
+      ? `needed more than its memory_bytes of ${this.#memoryBound} (${exit})`
+      : `${exit}: the memory of the machine, or of the whole service, was used up`;
   }
 }
 
