@@ -36,9 +36,9 @@ const remedies: Partial<Record<Reason, string>> = {
   QUEUE_FULL: "all replicas are full: try again later, add replicas (`drover scale`), or raise max_queued_requests",
   NO_REPLICA: "`drover status` says why no replica runs",
   REPLICA_LOST: "the request may or may not have had its effect: `drover replicas` shows what became of the replica",
-  PROGRAM_ERROR: "`drover logs` shows what the program printed",
+  PROGRAM_ERROR: "`drover logs NAME` shows what the program printed",
   STORE_UNAVAILABLE: "the controller cannot reach Redis: try again when it is back",
-  SHUTTING_DOWN: "the controller is stopping: try again when it runs",
+  SHUTTING_DOWN: "who was to answer was being stopped: try again; what takes long needs a longer graceful_shutdown_timeout",
   INTERNAL: "this is a bug in Drover: the controller's log says more",
 };
 

@@ -52,7 +52,7 @@ export class Progress {
   readonly #told = new Map<string, { readonly about: string; readonly atMs: number }>();
   #drawn = 0;
 
-  /** With `nowMs`, changes in numbers alone are printed once a second at most, where lines are not rewritten. */
+  /** With `nowMs`, where lines are not rewritten, a change in numbers alone is left out that comes within a second of the line before. */
   constructor(output: Output, colors: Colors, nowMs?: () => number) {
     this.#output = output;
     this.#colors = colors;
@@ -87,6 +87,12 @@ export class Progress {
     const width = Math.max(20, this.#output.columns ?? 80) - 1;
     for (const line of this.#lines.values()) this.#output.write(`${this.#colors.dim(plain(line).slice(0, width))}\n`);
     this.#drawn = this.#lines.size;
+  }
+
+  /** There is nothing more to say of it. */
+  end(name: string): void {
+    this.clear();
+    this.#lines.delete(name);
   }
 
   /** Takes the lines away again, on a terminal. */

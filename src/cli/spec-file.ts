@@ -15,7 +15,8 @@ export interface LoadedSpec {
   /** The program's own files, where it was asked for them. */
   readonly programFiles?: readonly string[];
   /** The line of a field, or of the nearest one around it. */
-  lineOf(path: string): number;
+  /** Undefined: it has none. */
+  lineOf(path: string): number | undefined;
 }
 
 const fileBytesMax = 4 * 1024 * 1024;
@@ -121,11 +122,14 @@ function nearestLine(lines: ReadonlyMap<string, number>, path: string, root: str
   return lines.get(root) ?? 1;
 }
 
+/** As `app.yaml:3`. */
+export const placeIn = (file: string, line: number | undefined): string => (line === undefined ? file : `${file}:${line}`);
+
 function duplicates(loaded: readonly LoadedSpec[]): string[] {
   const first = new Map<string, string>();
   const problems: string[] = [];
   for (const { spec, file, lineOf } of loaded) {
-    const place = `${file}:${lineOf("spec.name")}`;
+    const place = placeIn(file, lineOf("spec.name"));
     const before = first.get(spec.name);
     if (before === undefined) first.set(spec.name, place);
     else problems.push(`${place}: spec.name: "${spec.name}" is also deployed at ${before}`);

@@ -63,7 +63,7 @@ async function waitFor(session: Session, judges: ReadonlyMap<string, Judge>, tim
         if (now && !judged && waiting.has(name)) progress.show(now);
         if (!judged) continue;
         waiting.delete(name);
-        progress.clear();
+        progress.end(name);
         if ("failed" in judged) failures.push(judged.failed);
         else if ("paused" in judged) session.note(judged.paused);
         else session.print(colored(session, judged.done));

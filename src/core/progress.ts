@@ -110,7 +110,7 @@ export function rolloutFailure(
   const over = (progress.everStable && progress.healthyRevisions.at(-1) === deployment.revision) || targetOf(deployment) === 0;
   if (over || deployment.pausedSinceMs !== undefined) return "";
   if (!progress.everStable && progress.failedStarts >= maxStartFailures)
-    return `${progress.failedStarts} failed starts in a row, the last: ${progress.lastFailure}`;
+    return `${progress.failedStarts} failed ${progress.failedStarts === 1 ? "start" : "starts"} in a row, the last: ${progress.lastFailure}`;
   const { updatedAtMs, resumedAtMs = 0, autoscaled } = deployment;
   const sinceMs = Math.max(progress.progressedAtMs, updatedAtMs, resumedAtMs, autoscaled?.sinceMs ?? 0, actingSinceMs);
   if (progress.rolloutFailure !== "" || progressDeadlineMs === 0 || nowMs - sinceMs < progressDeadlineMs) return progress.rolloutFailure;

@@ -1,4 +1,5 @@
 import type { DeploymentRecord } from "./deployment.ts";
+import { terminateGraceMs } from "./finish.ts";
 import type { SeenReplica } from "./plan.ts";
 import { advance, type ReplicaRecord } from "./replica.ts";
 
@@ -6,6 +7,8 @@ import { advance, type ReplicaRecord } from "./replica.ts";
 export const stableAfterMs = 10_000;
 /** The exit of a replica whose controller ended before its process was started. */
 export const neverStarted = "never started";
+/** After so long a start is worth a word. */
+const slowStartMs = 5_000;
 /** The longest failure text kept, and the longest line of it. */
 const failureCharsMax = 4_000;
 const lineCharsMax = 1_000;
@@ -56,7 +59,7 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
           `did not serve within its startup_timeout of ${deployment.spec.startupTimeoutMs / 1000} s${seen.reason === "" ? "" : ` (${seen.reason})`}`,
         );
       }
-      return { seen, replica: replica.message === seen.preparing ? replica : { ...replica, message: seen.preparing } };
+      return { seen, replica: saying(replica, seen.preparing || slowStart(seen, nowMs)) };
     case "RUNNING": {
       if (gone) return fail(endText(seen.exit));
       // One that this controller never heard of has had as long as it would have had to start.
@@ -77,10 +80,19 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
       return { seen, replica };
     }
     case "DRAINING":
-      return { seen, replica: gone ? advance(replica, "STOPPED", nowMs, { message: replica.message }) : replica };
+      return {
+        seen,
+        replica: gone ? advance(replica, "STOPPED", nowMs, { message: `${replica.message}${howKilled(seen, nowMs)}` }) : replica,
+      };
     default:
       return { seen, replica };
   }
+}
+
+/** That it did not end when it was told to. */
+function howKilled({ exit, terminatedAtMs }: SeenReplica, nowMs: number): string {
+  if (exit !== "signal SIGKILL" || terminatedAtMs === 0 || nowMs - terminatedAtMs < terminateGraceMs) return "";
+  return `; it was killed, as it did not end within ${terminateGraceMs / 1_000} s of SIGTERM`;
 }
 
 const tryOf = ({ revision, createdAtMs }: ReplicaRecord) => ({ revision, askedAtMs: createdAtMs });
@@ -88,6 +100,13 @@ const tryOf = ({ revision, createdAtMs }: ReplicaRecord) => ({ revision, askedAt
 /** The packages of a revision cannot be had: as a start that failed. */
 export function packagesFailure(revision: number, reason: string, lines: readonly string[], nowMs: number): Failure {
   return { revision, askedAtMs: nowMs, text: [`revision ${revision} ${reason}`, ...lastLines(lines)].join("\n"), counts: true };
+}
+
+const saying = (replica: ReplicaRecord, message: string) => (replica.message === message ? replica : { ...replica, message });
+
+/** Why one that has been starting for a while does not serve yet, as far as that is known. */
+function slowStart({ replica, metAtMs, reason }: SeenReplica, nowMs: number): string {
+  return nowMs - Math.max(replica.sinceMs, metAtMs) < slowStartMs ? "" : reason;
 }
 
 /** How one that ran ended: by itself, or for a reason that stands for itself. */

@@ -7,7 +7,7 @@ import { Queue, type Ticket } from "./queue.ts";
 
 /** Requests of one deployment that may wait where the user sets no bound. */
 export const queuedMax = 100_000;
-/** How long a request waits while there is no replica at all, unless its deadline comes first, or the rollout has failed. */
+/** How long a request waits while there is no replica at all, unless its deadline comes first, or none is to be expected. */
 export const noReplicaWaitMs = 30_000;
 /** How often one request is given to a replica that gives it back. */
 export const triesMax = 100;
@@ -177,6 +177,11 @@ export class Dispatcher implements GatewayLoad {
     return this.#places.get(replicaId)?.ongoing ?? 0;
   }
 
+  ended(replicaId: string): { readonly completed: number; readonly failed: number } {
+    const { completed = 0, failed = 0 } = this.#places.get(replicaId) ?? {};
+    return { completed, failed };
+  }
+
   /** Denies all who wait and all who come. */
   close(): void {
     this.#closed = true;
@@ -343,15 +348,15 @@ export class Dispatcher implements GatewayLoad {
       lane.queue.shift();
       first.value.ticket = undefined;
       const { waiter, deployment } = first.value;
-      waiter.denied(lane.route.failed ? hasFailed(deployment) : givenUp("away", deployment));
+      waiter.denied(lane.route.hopeless === undefined ? givenUp("away", deployment) : noneRuns(deployment, lane.route.hopeless));
     }
   }
 }
 
 /** How long a request waits there while there is no replica: as long as a first one may take to start, where one is to be expected. */
-function waitMs({ coldStartMs, failed = false }: Route): number {
+function waitMs({ coldStartMs, hopeless }: Route): number {
   if (coldStartMs !== undefined) return Math.max(noReplicaWaitMs, coldStartMs);
-  return failed ? 0 : noReplicaWaitMs;
+  return hopeless === undefined ? noReplicaWaitMs : 0;
 }
 
 function denyAll(queue: Queue<Visit>, error: StatusError): void {
@@ -374,14 +379,14 @@ function queueFull(deployment: string, waiting: number, draw: number): StatusErr
   const text =
     waiting === 0
       ? `no replica of "${deployment}" has room, and requests may not wait`
-      : `no replica of "${deployment}" has room, and ${waiting} requests wait`;
+      : `no replica of "${deployment}" has room, and ${waiting === 1 ? "1 request waits" : `${waiting} requests wait`}`;
   // Spread, so that those refused together do not come back together.
   const retryAfterMs = retryFirstMs + Math.floor(draw * (retryMaxMs - retryFirstMs));
   return refusal("QUEUE_FULL", text, { retryAfterMs, metadata: { deployment } });
 }
 
-function hasFailed(deployment: string): StatusError {
-  const text = `no replica of "${deployment}" runs, and its rollout has failed`;
+function noneRuns(deployment: string, why: string): StatusError {
+  const text = `no replica of "${deployment}" runs, and ${why}`;
   return refusal("NO_REPLICA", text, { retryAfterMs: retryMaxMs, metadata: { deployment } });
 }
 

@@ -22,8 +22,8 @@ export interface Route {
   readonly requestTimeoutMs: number;
   /** How long a first replica may take to start, where there may be none; unset: there always is to be one. */
   readonly coldStartMs?: number;
-  /** Its rollout has failed and no replica runs: nobody knows when there will be one. */
-  readonly failed?: boolean;
+  /** No replica runs, and why none is to be expected soon, such as `its rollout has failed`. */
+  readonly hopeless?: string;
 }
 
 /** Where the gateway learns whom it may ask. */
@@ -44,4 +44,6 @@ export interface GatewayLoad {
   queued(deployment: string): number;
   /** Requests the gateway has given to a replica and that have not ended. */
   ongoing(replicaId: string): number;
+  /** Requests that a replica ended since it is in the routes: with OK, and otherwise. */
+  ended(replicaId: string): { readonly completed: number; readonly failed: number };
 }

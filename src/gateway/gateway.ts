@@ -122,6 +122,10 @@ export class Gateway implements GatewayLoad {
     return this.#dispatcher.ongoing(replicaId);
   }
 
+  ended(replicaId: string): { readonly completed: number; readonly failed: number } {
+    return this.#dispatcher.ended(replicaId);
+  }
+
   async #close(graceMs: number): Promise<void> {
     const { clock } = this.#options;
     const ownClosed = this.#own?.close(); // its streams would never end by themselves

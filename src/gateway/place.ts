@@ -11,6 +11,9 @@ export class Place implements Candidate {
   /** In the routes; false: it gets nothing more, and is forgotten when its last request ends. */
   routed = true;
   ongoing = 0;
+  /** Requests that it ended with OK, and that ended otherwise. */
+  completed = 0;
+  failed = 0;
   elsewhere: number;
   /** Since it gave a request back, for a moment. */
   resting = false;

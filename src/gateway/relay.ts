@@ -59,6 +59,8 @@ export class Relay implements Waiter {
   #place: Place | undefined;
   /** The place is still taken. */
   #holding = false;
+  /** The replica ended it with OK. */
+  #ok = false;
   #connection: Connection | undefined;
   #up: ClientHttp2Stream | undefined;
   /** The request so far, until the replica answers. */
@@ -249,6 +251,7 @@ export class Relay implements Waiter {
   #answer(up: ClientHttp2Stream, raw: readonly string[], whole: boolean): void {
     this.#kept.drop();
     const answer = headersOf(raw);
+    if (whole) this.#ok = answer["grpc-status"] === "0";
     const down = this.#down;
     if (this.#place !== undefined) {
       answer[replicaHeader] = this.#place.endpoint.replicaId;
@@ -276,6 +279,7 @@ export class Relay implements Waiter {
   #onTrailers(up: ClientHttp2Stream, raw: readonly string[]): void {
     if (this.#over || this.#up !== up) return;
     this.#trailers = headersOf(raw);
+    this.#ok = this.#trailers["grpc-status"] === "0";
     this.#responded = true;
     this.#free(); // the replica is done with it; what it sent may still be on its way
   }
@@ -344,7 +348,10 @@ export class Relay implements Waiter {
   #free(): void {
     if (!this.#holding) return;
     this.#holding = false;
-    this.#house.dispatcher.release(this.#place as Place);
+    const place = this.#place as Place;
+    if (this.#ok) place.completed++;
+    else place.failed++;
+    this.#house.dispatcher.release(place);
   }
 
   /** The response is complete: what the caller may still be sending is for nobody. */

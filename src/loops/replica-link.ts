@@ -17,6 +17,7 @@ import { type Acquaintance, type ConfigOrder, noContact, type ReplicaContact } f
 const knockFirstMs = 10;
 const knockMaxMs = 100;
 const knockSoonMs = 2_000;
+const silent = "nothing listens at its DROVER_LISTEN so far";
 /** Between two health checks of a replica that starts. */
 const startCheckMs = 50;
 /** How long a replica may take to say who it is. */
@@ -131,8 +132,11 @@ export class ReplicaLink {
     const { clock } = this.#options;
     const soonUntilMs = clock.nowMs() + knockSoonMs;
     while (!signal.aborted && !(await answers(this.#acquaintance.replica.address))) {
-      await clock.sleep(clock.nowMs() < soonUntilMs ? knockFirstMs : knockMaxMs, signal);
+      const soon = clock.nowMs() < soonUntilMs;
+      if (!soon && this.#contact.reason === "") this.#set({ reason: silent });
+      await clock.sleep(soon ? knockFirstMs : knockMaxMs, signal);
     }
+    if (this.#contact.reason === silent) this.#set({ reason: "" });
   }
 
   /** Asks who is there. False: not the one we want, or we were closed. */
@@ -187,7 +191,8 @@ export class ReplicaLink {
       const { status } = await channel.client(Health).check({}, { deadlineMs: timeoutMs, signal });
       return status === HealthCheckResponse_ServingStatus.SERVING ? "" : "it answers that it is not serving";
     } catch (cause) {
-      return cause instanceof StatusError ? `${cause.code}: ${cause.message}` : String(cause);
+      if (!(cause instanceof StatusError)) return String(cause);
+      return cause.code === "UNIMPLEMENTED" ? "it does not serve grpc.health.v1.Health" : `${cause.code}: ${cause.message}`;
     }
   }
 

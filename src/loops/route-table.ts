@@ -72,14 +72,15 @@ export class RouteTable {
       maxQueuedRequests: record.spec.maxQueuedRequests,
       requestTimeoutMs: record.spec.requestTimeoutMs,
       ...(record.spec.autoscalingConfig?.minReplicas === 0 ? { coldStartMs: record.spec.startupTimeoutMs } : {}),
-      failed: this.#hasFailed(record),
+      ...this.#hopeless(record),
     };
   }
 
-  #hasFailed({ spec: { name }, revision }: DeploymentRecord): boolean {
+  #hopeless({ spec: { name, autoscalingConfig, numReplicas }, revision }: DeploymentRecord): { readonly hopeless?: string } {
+    if (this.#mirror.replicasOf(name).some(({ value: { state } }) => state === "STARTING" || state === "RUNNING")) return {};
+    if (autoscalingConfig === undefined && numReplicas === 0) return { hopeless: "none is wanted: its num_replicas is 0" };
     const progress = this.#mirror.progress(name)?.value;
-    const runs = this.#mirror.replicasOf(name).some(({ value }) => value.state === "RUNNING");
-    return !runs && progress?.revision === revision && progress.rolloutFailure !== "";
+    return progress?.revision === revision && progress.rolloutFailure !== "" ? { hopeless: "its rollout has failed" } : {};
   }
 }
 
@@ -105,5 +106,5 @@ export interface DeploymentRoute {
   readonly maxQueuedRequests: number;
   readonly requestTimeoutMs: number;
   readonly coldStartMs?: number;
-  readonly failed: boolean;
+  readonly hopeless?: string;
 }

@@ -3,6 +3,7 @@ import { type Json, sameJson } from "../core/json.ts";
 import type { Load } from "./load.ts";
 import type { Program } from "./program.ts";
 import { statusOf } from "./program-errors.ts";
+import type { ReplicaLog } from "./stderr-log.ts";
 import { passedThrough } from "./user-config-schema.ts";
 
 /** Changes that may wait for the one in work; only a controller that lost count sends more. */
@@ -27,6 +28,7 @@ export interface Change {
 export class Config {
   readonly #program: Pick<Program, "hooks" | "userConfigSchema">;
   readonly #load: Pick<Load, "limit">;
+  readonly #log: Pick<ReplicaLog, "warn">;
   #generation = 0n;
   /** What the program took last; undefined: nothing so far. */
   #taken: Json | undefined;
@@ -35,9 +37,10 @@ export class Config {
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  constructor(program: Pick<Program, "hooks" | "userConfigSchema">, load: Pick<Load, "limit">) {
+  constructor(program: Pick<Program, "hooks" | "userConfigSchema">, load: Pick<Load, "limit">, log: Pick<ReplicaLog, "warn">) {
     this.#program = program;
     this.#load = load;
+    this.#log = log;
   }
 
   /** The generation of the last config applied; 0: none yet. */
@@ -100,7 +103,7 @@ export class Config {
     const value = await this.#validated(userConfig);
     allowed();
     this.#torn = true;
-    await answered(() => this.#program.hooks.reconfigure?.(value));
+    await this.#answered(() => this.#program.hooks.reconfigure?.(value));
     this.#torn = false;
     this.#taken = userConfig;
   }
@@ -114,22 +117,23 @@ export class Config {
     }
     // A copy, because a program may change what it is given, and later changes are compared with this one.
     const given = structuredClone(userConfig);
-    return answered(async () => {
+    return this.#answered(async () => {
       const value = userConfigSchema ? await passedThrough(userConfigSchema, given) : given;
       await hooks.validateConfig?.(value);
       return value;
     });
   }
-}
 
-/** What the program answers; what it throws is a refusal, with its message. */
-async function answered<T>(ask: () => T): Promise<Awaited<T>> {
-  try {
-    return await ask();
-  } catch (cause) {
-    const status = statusOf(cause);
-    if (status?.code === "INVALID_ARGUMENT") throw status;
-    throw refusal("RECONFIGURE_REFUSED", cause instanceof Error ? cause.message : String(cause));
+  /** What the program answers; what it throws is a refusal, with its message. What looks like a slip goes to the log, with its place. */
+  async #answered<T>(ask: () => T): Promise<Awaited<T>> {
+    try {
+      return await ask();
+    } catch (cause) {
+      const status = statusOf(cause);
+      if (status?.code === "INVALID_ARGUMENT") throw status;
+      if (cause instanceof TypeError || cause instanceof ReferenceError) this.#log.warn({ err: cause }, "user_config was refused");
+      throw refusal("RECONFIGURE_REFUSED", cause instanceof Error ? cause.message : String(cause));
+    }
   }
 }
 

@@ -31,7 +31,12 @@ export function invokeHandlers(program: Program, identity: Identity): InvokeHand
       const result = await start(request, context);
       if (isStream(result)) {
         void leave(iteratorOf(result));
-        throw invalid([{ field: "method", description: `"${method}" gives a stream of results: call it with InvokeServerStream` }]);
+        throw invalid([
+          {
+            field: "method",
+            description: `"${method}" gives a stream of results: call it with InvokeServerStream (drover invoke --stream)`,
+          },
+        ]);
       }
       return { output: outputOf(result, method) };
     },

@@ -29,6 +29,9 @@ export interface ReplicaOptions {
 }
 
 /** A program served: `ReplicaService`, its own services, health and reflection. */
+/** For requests that are still in work when it ends. */
+const stoppedText = "the replica was stopped before the request ended: it may go on for graceful_shutdown_timeout at most";
+
 export class ReplicaServer {
   readonly #program: Program;
   readonly #options: ReplicaOptions;
@@ -45,12 +48,13 @@ export class ReplicaServer {
     this.#load = new Load(options.maxOngoingRequests, isRequest);
     const names = [ReplicaService, ...services].map(({ typeName }) => typeName);
     this.#health = new ReplicaHealth(program.hooks.checkHealth, names, log);
-    const config = new Config(program, this.#load);
+    const config = new Config(program, this.#load, log);
     const parts = { program, identity, load: this.#load, config, control: new Control(token), clock };
     const implementations = [replicaService(parts), this.#health.implementation, ...program.implementations];
     this.#server = new RpcServer({
       implementations: [...implementations, ...reflection(descriptorsOf(implementations.map(({ service }) => service)))],
       interceptors: [this.#load.interceptor, programErrors(log, random, isRequest)],
+      closingText: stoppedText,
       log: log as unknown as RpcServerOptions["log"], // of whose many forms a server uses one
       clock,
     });

@@ -42,6 +42,8 @@ export interface RpcServerOptions {
    * one that is more than 4 MiB larger by grpc-js, RESOURCE_EXHAUSTED without details.
    */
   readonly messageBytesMax?: number;
+  /** What calls are told that come, or are still open, when it ends. */
+  readonly closingText?: string;
   readonly clock: Clock;
 }
 
@@ -66,11 +68,14 @@ export class RpcServer {
   readonly #messageBytesMax: number;
   readonly #open = new Set<ServerCall>();
   readonly #startedAtMs: number;
+  readonly #closingText: string;
   #requestIds = 0;
   #closing: Promise<void> | undefined;
 
-  constructor({ implementations, interceptors = [], log, messageBytesMax = defaultMessageBytesMax, clock }: RpcServerOptions) {
+  constructor(options: RpcServerOptions) {
+    const { implementations, interceptors = [], log, messageBytesMax = defaultMessageBytesMax, closingText, clock } = options;
     this.#interceptors = interceptors;
+    this.#closingText = closingText ?? "this server is shutting down";
     this.#log = log;
     this.#clock = clock;
     this.#nowMs = () => clock.nowMs();
@@ -113,7 +118,7 @@ export class RpcServer {
   }
 
   async #close(graceMs: number): Promise<void> {
-    const reason = shuttingDown();
+    const reason = this.#shuttingDown();
     const over = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     for (const call of this.#open) if (call.method.methodKind !== "unary") call.abort(reason);
     let cancelTimer = this.#clock.after(graceMs, () => {
@@ -146,7 +151,7 @@ export class RpcServer {
   async #serve(call: ServerCall, handle: Handle): Promise<void> {
     this.#open.add(call);
     try {
-      if (this.#closing !== undefined) throw shuttingDown();
+      if (this.#closing !== undefined) throw this.#shuttingDown();
       if (this.#interceptors.length === 0) await run(call, handle);
       else await runThrough(this.#interceptors, call, () => run(call, handle));
       call.succeed();
@@ -166,16 +171,16 @@ export class RpcServer {
     return refusal("INTERNAL", internalText, { metadata: { request_id: requestId } });
   }
 
+  #shuttingDown(): StatusError {
+    return refusal("SHUTTING_DOWN", this.#closingText, { retryAfterMs: retryElsewhereMs });
+  }
+
   #requestIdOf(call: ServerCall): string {
     const [given] = call.metadata.get("x-request-id");
     if (given !== undefined) return String(given).slice(0, 128);
     this.#requestIds += 1;
     return `${this.#startedAtMs.toString(36)}-${process.pid}-${this.#requestIds}`;
   }
-}
-
-function shuttingDown(): StatusError {
-  return refusal("SHUTTING_DOWN", "this server is shutting down", { retryAfterMs: retryElsewhereMs });
 }
 
 /** Runs the handler; resolves when its last message was handed over. */

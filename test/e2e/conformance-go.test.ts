@@ -64,6 +64,16 @@ describe.skipIf("missing" in go)("the greeter in Go", () => {
     expect(await waiting).toMatchObject({ greeting: "Hello, Ada!" });
     for (const one of left) one.abort();
     await Promise.all(streams.map(({ ended }) => ended));
+    // Two greetings ended well; one was refused by the program, and the streams were left.
+    const counts = async () => {
+      const replicas = await drover.running("go-greeter");
+      return [replicas.map(({ completedTotal }) => Number(completedTotal)), replicas.map(({ failedTotal }) => Number(failedTotal))];
+    };
+    const sum = (numbers: readonly number[] = []) => numbers.reduce((all, one) => all + one, 0);
+    await until("all are counted", async () => {
+      const [completed, failed] = await counts();
+      return sum(completed) === 2 && sum(failed) === 1 + streams.length;
+    });
   });
 
   test("takes no user_config, and the refusal says what would make it take one", async () => {

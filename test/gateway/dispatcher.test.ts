@@ -123,12 +123,12 @@ describe("dispatcher", () => {
     expect(clock.pending).toBe(0);
   });
 
-  test("where the rollout has failed nobody waits for a replica, unless one is started for who waits", () => {
+  test("where no replica is to be expected nobody waits for one, unless one is started for who waits", () => {
     const { routes, clock, enter } = setUp();
     routes.set("d", []);
     const early = enter("early");
     clock.advance(1_000);
-    routes.set("d", [], { failed: true });
+    routes.set("d", [], { hopeless: "its rollout has failed" });
     const late = enter("late");
     clock.advance(1);
     for (const { error } of [early, late])

@@ -9,6 +9,15 @@ beforeEach(async () => {
 });
 afterEach(() => cluster.close());
 
+test("where none is wanted, no replica is to be expected; while one starts or runs, one is", async () => {
+  await cluster.deploy("none", 0);
+  await cluster.deploy("one", 1);
+  const table = new RouteTable(cluster.mirror, () => noContact);
+  await cluster.mirror.catchUp();
+  expect(table.get("none")?.hopeless).toBe("none is wanted: its num_replicas is 0");
+  expect(table.get("one")?.hopeless).toBeUndefined();
+});
+
 test("a service is known by its deployment also while none of its replicas runs, and forgotten with it", async () => {
   await cluster.deploy("app", 1);
   await cluster.tick(0);

@@ -81,7 +81,7 @@ describe("changes", () => {
         },
       },
     };
-    const config = new Config(program, { limit() {} });
+    const config = new Config(program, { limit() {} }, { warn() {} });
     const step = (generation: bigint, userConfig: Json) => config.apply({ generation, userConfig, ongoingMax: undefined }, () => {});
     const results = await Promise.allSettled([step(1n, "late"), step(2n, "b"), step(3n, "late"), step(3n, "c")]);
     expect(results.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "rejected", "fulfilled"]);
@@ -214,7 +214,7 @@ test("any order of changes leaves a replica at what the last successful one says
           if (userConfig === "late") throw new Error("too late for that");
         },
       };
-      const config = new Config({ hooks, userConfigSchema: undefined }, { limit: (given) => (bound = given) });
+      const config = new Config({ hooks, userConfigSchema: undefined }, { limit: (given) => (bound = given) }, { warn() {} });
       for (const { step, ...change } of changes) {
         const before = { generation: config.generation, serves, bound };
         const after = () => ({ generation: config.generation, serves, bound });

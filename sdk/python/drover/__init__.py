@@ -39,7 +39,10 @@ try:
     _check_packages()
 except ModuleNotFoundError as error:
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    raise ImportError(f"{error}; what the Python SDK needs is installed by: {sys.executable} -m pip install {folder}") from None
+    # A replica's own environment is made of packages that its deployment names, and sees those of the controller's Python.
+    python = "python3" if "DROVER_REPLICA_ID" in os.environ else sys.executable
+    where = ", in the environment where the controller is started" if "DROVER_REPLICA_ID" in os.environ else ""
+    raise ImportError(f"{error}; what the Python SDK needs is installed by: {python} -m pip install {folder}{where}") from None
 
 from .definition import Deployment, deployment  # noqa: E402 (first what it needs)
 

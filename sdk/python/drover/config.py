@@ -11,7 +11,7 @@ from .errors import StatusError, refusal
 from .json_value import Json
 from .load import Load
 from .program import Program
-from .program_errors import status_of
+from .program_errors import status_of, write_error
 
 #: Changes that may wait for the one in work; only a controller that lost count sends more.
 WAITING_MAX = 16
@@ -152,7 +152,7 @@ def _text_of(user_config: Json) -> str:
 
 
 async def _answered(hook: Callable[[object], Awaitable[object]] | None, value: object) -> object:
-    """What the program answers; what it raises is a refusal, with its message."""
+    """What the program answers; what it raises is a refusal, and goes to the log unless it was meant for who gave the config."""
     if hook is None:
         return None
     try:
@@ -161,7 +161,9 @@ async def _answered(hook: Callable[[object], Awaitable[object]] | None, value: o
         status = status_of(error)
         if status is not None and status.code == "INVALID_ARGUMENT":
             raise status from error
-        raise refusal("RECONFIGURE_REFUSED", status.message if status is not None else _why(error)) from error
+        if status is None and type(error) is not ValueError:
+            write_error("user_config was refused", error)
+        raise refusal("RECONFIGURE_REFUSED", (status.message if status is not None else "") or _why(error)) from error
 
 
 def _why(error: BaseException) -> str:

@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 #: When a caller that a replica refused at its end is to try again, in seconds: at the one that takes its place.
 RETRY_ELSEWHERE = 1.0
+#: For requests that are still in work when a replica ends.
+STOPPED_TEXT = "the replica was stopped before the request ended: it may go on for graceful_shutdown_timeout at most"
 
 
 class Ending(Exception):
@@ -148,4 +150,4 @@ def _code_of(code: Any) -> grpc.StatusCode:
 
 
 def _shutting_down() -> StatusError:
-    return refusal("SHUTTING_DOWN", "this server is shutting down", retry_after=RETRY_ELSEWHERE)
+    return refusal("SHUTTING_DOWN", STOPPED_TEXT, retry_after=RETRY_ELSEWHERE)

@@ -29,7 +29,7 @@ class Invoker:
         method = request.method or "call"
         if is_stream(result):
             await self._leave(result)
-            text = f'"{method}" gives a stream of results: call it with InvokeServerStream'
+            text = f'"{method}" gives a stream of results: call it with InvokeServerStream (drover invoke --stream)'
             raise invalid([FieldViolation("method", text)])
         response = pb.ReplicaServiceInvokeResponse()
         _write_output(response, result, method)

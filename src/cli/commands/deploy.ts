@@ -7,7 +7,7 @@ import { fillVersion } from "../fill-version.ts";
 import { printOutcomes, refusedOutcomes } from "../outcomes.ts";
 import { messageJson, nameOf, plain, printJson } from "../print.ts";
 import { callMs, type Session } from "../session.ts";
-import { type LoadedSpec, readSpecFiles } from "../spec-file.ts";
+import { type LoadedSpec, placeIn, readSpecFiles } from "../spec-file.ts";
 import { waitUntilHealthy } from "../wait.ts";
 
 export interface DeployFlags extends WaitFlags {
@@ -92,7 +92,7 @@ function inFile(loaded: readonly LoadedSpec[], { field, description }: FieldViol
   const one = ofProgram ? loaded.find(({ spec }) => spec.name === deployment) : index === undefined ? undefined : loaded[Number(index)];
   if (one === undefined) return { field, description };
   const path = ofProgram ? `spec.${field}` : `spec${inSpec}`;
-  return { field: `${one.file}:${one.lineOf(path)}: ${path}`, description };
+  return { field: `${placeIn(one.file, one.lineOf(path))}: ${path}`, description };
 }
 
 const costs: Readonly<Record<number, string>> = {

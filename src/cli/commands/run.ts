@@ -65,7 +65,7 @@ export const addRun: AddCommand = (program, act) => {
         const loaded = isProgram ? { spec: specOfProgram([given, ...argv], session.io.cwd) } : await specOfModule(given, session.io);
         if (!loaded) return exitCodes.interrupted;
         await override(loaded.spec, flags, session.io);
-        return deploySpecs(session, [{ ...loaded, file: given, lineOf: () => 1 }], flags);
+        return deploySpecs(session, [{ ...loaded, file: given, lineOf: () => undefined }], flags);
       }),
     );
 };
