@@ -34,6 +34,7 @@ export interface Body {
   answer: SeenReplica["answer"];
   ongoing: number;
   metAtMs?: number;
+  reason?: string;
 }
 
 /** A world with one deployment, in which plans are applied at once and processes do what the test says. */
@@ -84,7 +85,7 @@ export class World {
   }
 
   seen(): readonly SeenReplica[] {
-    return [...this.bodies.values()].map(({ record, process, exit, terminatedAtMs, answer, ongoing, metAtMs = 0 }) => ({
+    return [...this.bodies.values()].map(({ record, process, exit, terminatedAtMs, answer, ongoing, metAtMs = 0, reason = "" }) => ({
       replica: record,
       process,
       preparing: "",
@@ -93,7 +94,7 @@ export class World {
       metAtMs,
       terminatedAtMs,
       answer,
-      reason: "",
+      reason,
       configured: true,
       ongoing,
       routable: answer === "ready",

@@ -73,6 +73,23 @@ describe("stopping", () => {
     expect(world.step()).toEqual([]);
     world.nowMs += 1;
     expect(world.step()).toContainEqual({ kind: "kill", replicaId: body.record.id });
+    body.exit = "signal SIGKILL";
+    world.step();
+    expect(body.record).toMatchObject({ state: "STOPPED", message: "scaled down; it was killed, as it did not end within 5 s of SIGTERM" });
+  });
+
+  test("a start that takes long says what is known of the reason", () => {
+    const world = new World(1);
+    world.step();
+    world.step();
+    const [body] = bodies(world, "STARTING");
+    if (body === undefined) throw new Error("one starts");
+    Object.assign(body, { reason: "nothing listens", metAtMs: world.nowMs });
+    world.nowMs += 4_999;
+    expect(world.step()).toEqual([]);
+    world.nowMs += 1;
+    world.step();
+    expect(state(world).message).toContain(`starting ${body.record.id}: nothing listens`);
   });
 
   test("deleting ends all replicas, then removes the deployment", () => {
