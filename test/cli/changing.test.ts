@@ -80,6 +80,23 @@ test("on a terminal the progress is one line, rewritten, and gone at the end", a
   expect(stderr).toBe(`a  UPSCALING  0/2 running\n${up}a  UPSCALING  1/2 running\n${up}`);
 });
 
+test("on a terminal what has been told is not shown again beside what goes on", async () => {
+  const run = await serve({
+    apply: applying(),
+    watchDeployments: watching(
+      updated("a", { state: DeploymentState.UPSCALING, runningReplicas: 1 }),
+      updated("b", { state: DeploymentState.UPSCALING, runningReplicas: 0 }),
+      synced,
+      updated("a", { observedGeneration: 2n }),
+      updated("b", { state: DeploymentState.UPSCALING, runningReplicas: 1 }),
+      updated("b", { observedGeneration: 2n }),
+    ),
+  });
+  const { stderr } = await run(["deploy", "two.yaml"], { cwd: await folder(files), terminal: true, env: { NO_COLOR: "1" } });
+  const [, after = ""] = stderr.split("b  UPSCALING  0/2 running\n");
+  expect(after).toBe("\u001b[2A\u001b[0Jb  UPSCALING  1/2 running\n\u001b[1A\u001b[0J");
+});
+
 test("a deployment that fails ends the wait with 1 and the program's last lines", async () => {
   const message = "0 of 2 running; last failure (5 failed starts in a row): exit code 1\nTypeError: no model\n  in load";
   const run = await serve({
