@@ -44,6 +44,16 @@ const program = `
       def stop(self): raise StopIteration
       def leave(self): raise SystemExit(3)
       async def leave_async(self): raise SystemExit(3)
+      def interrupt(self): raise KeyboardInterrupt
+      async def interrupt_async(self): raise KeyboardInterrupt
+      async def base(self): raise BaseException("of nobody's")
+      async def cancel(self):
+          task = asyncio.ensure_future(asyncio.sleep(60))
+          asyncio.get_running_loop().call_soon(task.cancel)
+          await task
+      async def cancel_later(self):
+          yield 1
+          raise asyncio.CancelledError
       async def count(self, to):
           for n in range(1, to + 1): yield n
       def sync_count(self, to):
@@ -121,7 +131,7 @@ describe("Invoke", () => {
     for (const name of ["__init__", "_private", "check_health", "init_args", "getter", "callable_model_", "model", "__class__"]) {
       const error = await failure(invoke(name));
       expect(error, name).toMatchObject({ code: "NOT_FOUND", reason: "METHOD_NOT_FOUND" });
-      expect(error.message).toContain("there are: added, args, bad, big, breaks, by_keyword");
+      expect(error.message).toContain("there are: added, args, bad, base, big, breaks, by_keyword");
     }
   });
 
@@ -140,11 +150,14 @@ describe("Invoke", () => {
   });
 
   test("keeps any other error to itself, and logs it under the request's id with the program's own frames", async () => {
-    const { invoke, kill, ended } = await serve(program);
+    const { invoke, stream, kill, ended } = await serve(program);
     const error = await failure(invoke("crash", null, { metadata: { "x-request-id": "r-1" } }));
     expect(error).toMatchObject({ code: "INTERNAL", reason: "PROGRAM_ERROR", facts: { metadata: { request_id: "r-1" } } });
     expect(error.message).not.toContain("hunter2");
-    for (const method of ["stop", "leave", "leave_async"]) expect(await failure(invoke(method))).toMatchObject({ reason: "PROGRAM_ERROR" });
+    for (const method of ["stop", "leave", "leave_async", "interrupt", "interrupt_async", "base", "cancel"])
+      expect(await failure(invoke(method))).toMatchObject({ reason: "PROGRAM_ERROR" });
+    expect(await failure(collect(stream("cancel_later")))).toMatchObject({ reason: "PROGRAM_ERROR" });
+    expect(await invoke("echo", 1)).toBe(1);
     kill("SIGTERM");
     const { stderr } = await ended;
     expect(stderr).toMatch(/^request r-1: drover\.v1\.ReplicaService\/Invoke failed: Traceback[^\n]*\n +File "[^"]*program\.py"/);

@@ -157,7 +157,7 @@ async def _answered(hook: Callable[[object], Awaitable[object]] | None, value: o
         return None
     try:
         return await hook(value)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         status = status_of(error)
         if status is not None and status.code == "INVALID_ARGUMENT":
             raise status from error

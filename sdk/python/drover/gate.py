@@ -64,7 +64,9 @@ class Gate:
                     self._load.end(ok)
         except grpc.aio.AbortError:
             raise  # ended already
-        except (Exception, SystemExit) as error:  # a method does not end the process
+        except GeneratorExit:
+            raise  # of Python itself: nothing may be waited for any more
+        except BaseException as error:  # a method neither ends the process nor leaves its caller waiting
             # Nobody waits for an answer any more: what a program makes of that is no error of its own.
             if call.left or (self._closing and context.done()):
                 raise asyncio.CancelledError from None
@@ -123,8 +125,8 @@ class _Call:
 async def _without_exit(work: Callable[[], Awaitable[T]]) -> T:
     try:
         return await work()
-    except SystemExit as error:  # which no task lets its loop survive
-        raise RuntimeError("the program called exit") from error
+    except (SystemExit, KeyboardInterrupt) as error:  # which no task lets its loop survive
+        raise RuntimeError(f"the program raised {type(error).__name__}") from error
 
 
 def is_ok(context: Any) -> bool:

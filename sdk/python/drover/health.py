@@ -93,7 +93,7 @@ class ReplicaHealth:
     async def _ask(self, check_health: Hook) -> None:
         try:
             self._serving = await check_health() is not False
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             write_error("check_health failed", error)
             self._serving = False
         finally:

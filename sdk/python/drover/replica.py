@@ -44,7 +44,7 @@ async def serve(argv: list[str]) -> None:
     threads = Threads()
     try:
         program = await create_program(deployment, environment.init_args, threads)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         raise StartError(f"{path}: the program could not be constructed: {traceback_text(error)}") from None
     try:
         server = ReplicaServer(program, environment.options, threads)
