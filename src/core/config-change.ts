@@ -79,9 +79,13 @@ export interface ConfigRecord extends Config {
 /** Configs kept for a deployment. */
 export const configsKept = 20;
 
-/** What a call to a replica came to. One that is gone, or is being taken away, has no part in the change any more. */
+/**
+ * What a call to a replica came to. One that is taken away has no part in the change any more (`gone`); one that ended by itself while it
+ * was told may have done so for what it was told (`ended`).
+ */
 export type CallResult = { readonly replicaId: string } & (
   | { readonly kind: "done" | "gone" }
+  | { readonly kind: "ended"; readonly message: string }
   | { readonly kind: "refused"; readonly message: string; readonly violations: readonly FieldViolation[] }
   | { readonly kind: "silent"; readonly message: string }
 );
@@ -94,28 +98,41 @@ export function phaseOf({ step }: ConfigChangeRecord): ConfigPhase {
   return step === "PREPARE" ? "PREPARE" : step === "REVERT" ? "REVERT" : "APPLY";
 }
 
-/** Whom the step is for: one replica, or all. */
-export function calledIn({ step }: ConfigChangeRecord, running: readonly string[]): readonly string[] {
-  return step === "APPLY_ONE" ? running.slice(0, 1) : running;
+/** Who is to be called in the step after these `answers`: one replica, until one has answered or ended; or all that run. */
+export function calledIn({ step }: ConfigChangeRecord, running: readonly string[], answers: readonly CallResult[] = []): readonly string[] {
+  const called = new Set(answers.map(({ replicaId }) => replicaId));
+  const left = running.filter((id) => !called.has(id));
+  if (step !== "APPLY_ONE") return left;
+  return answers.some(({ kind }) => kind !== "gone") ? [] : left.slice(0, 1);
 }
 
 /**
  * The change after the calls of its step: all are asked, then one serves by it, then the rest, then it is committed; where anything was
- * refused or failed, all go back. Invariant: from APPLY_ONE on it ends as COMMITTED, or by way of REVERT.
+ * refused or failed, all go back. Replicas that end while they are told may have ended for that: they count as refusals where they are not
+ * fewer than those that took it. The one that is to serve by it first may end by chance once: another is tried.
+ * Invariant: from APPLY_ONE on it ends as COMMITTED, or by way of REVERT.
  */
 export function afterCalls(change: ConfigChangeRecord, results: readonly CallResult[]): ConfigChangeRecord {
-  const told = results.filter(({ kind }) => kind !== "gone");
+  const { step, dryRun } = change;
+  const ended = results.filter(({ kind }) => kind === "ended");
+  const others = results.filter(({ kind }) => kind !== "gone" && kind !== "ended");
+  const fatal = ended.length > 0 && ended.length >= others.filter(({ kind }) => kind === "done").length;
+  const told = fatal && step !== "REVERT" ? [...others, ...ended] : others;
   const failed = told.some(({ kind }) => kind !== "done");
-  switch (change.step) {
+  switch (step) {
     case "PREPARE":
       return withOutcomes(
         change,
         told,
         "ACCEPTED",
-        failed ? "REFUSED" : change.dryRun ? "PREPARED" : told.length === 0 ? "COMMITTED" : "APPLY_ONE",
+        failed ? "REFUSED" : dryRun ? "PREPARED" : told.length === 0 ? "COMMITTED" : "APPLY_ONE",
       );
-    case "APPLY_ONE":
-      return withOutcomes(change, told, "APPLIED", failed ? "REVERT" : "APPLY_REST");
+    case "APPLY_ONE": {
+      const again = change.replicas.some(({ outcome }) => outcome === "REFUSED");
+      if (ended.length > 0 && !again) return withOutcomes(change, told, "APPLIED", "APPLY_ONE");
+      // Where it ended one, and there is no other to try it, nobody knows that it can be served by.
+      return withOutcomes(change, told, "APPLIED", failed || (again && told.length === 0) ? "REVERT" : "APPLY_REST");
+    }
     case "APPLY_REST":
       return withOutcomes(change, told, "APPLIED", failed ? "REVERT" : "COMMITTED");
     case "REVERT":
@@ -138,19 +155,21 @@ function withOutcomes(
 ): ConfigChangeRecord {
   const before = new Map(change.replicas.map((one) => [one.replicaId, one]));
   const told = new Set(results.map(({ replicaId }) => replicaId));
-  // Those that are told later; and why all go back, also where who refused has ended since.
+  // Those that are told later; and why all go back, also where who refused has ended since. Nobody refused what is taken by all.
   const others = change.replicas.filter(
-    ({ replicaId, message }) => !told.has(replicaId) && (change.step === "APPLY_ONE" || message !== ""),
+    ({ replicaId, outcome, message }) =>
+      !told.has(replicaId) && (change.step === "APPLY_ONE" || message !== "") && !(step === "COMMITTED" && outcome === "REFUSED"),
   );
   const now = results.map((result): ReplicaOutcome => {
     const { replicaId } = result;
     const known = before.get(replicaId);
     if (result.kind === "refused" && change.step !== "REVERT")
       return { replicaId, outcome: "REFUSED", message: result.message, violations: result.violations };
+    if (result.kind === "ended") return { replicaId, outcome: "REFUSED", message: result.message, violations: [] };
     // Who is only asked is not taken away for it.
     if (result.kind === "silent" && change.dryRun) return { replicaId, outcome: "REFUSED", message: result.message, violations: [] };
     if (result.kind === "refused" || result.kind === "silent")
-      return { replicaId, outcome: "REPLACED", message: result.message, violations: known?.violations ?? [] };
+      return { replicaId, outcome: "REPLACED", message: both(known?.message ?? "", result.message), violations: known?.violations ?? [] };
     // Of one that refused, that is what counts; one that was never told has nothing to go back from.
     const stays = change.step === "REVERT" && known !== undefined && known.outcome !== "APPLIED" && known.outcome !== "REPLACED";
     return stays ? known : { replicaId, outcome: done, message: known?.message ?? "", violations: [] };
@@ -158,8 +177,11 @@ function withOutcomes(
   return { ...change, step, replicas: [...others, ...now] };
 }
 
+/** Why it refused, and why it cannot go back. */
+const both = (first: string, then: string): string => (first === "" || first === then ? then : `${first}; then: ${then}`);
+
 /** The replicas that are to be replaced because they did not answer, or could not go back. */
-export function toReplace(change: ConfigChangeRecord): readonly ReplicaOutcome[] {
+export function toReplace(change: Pick<ConfigChangeRecord, "step" | "replicas">): readonly ReplicaOutcome[] {
   return change.step === "REFUSED" ? change.replicas.filter(({ outcome }) => outcome === "REPLACED") : [];
 }
 
@@ -177,5 +199,6 @@ export function refusalText({ replicas }: ConfigChangeRecord): string {
     return `${who}: ${reason.slice(0, reasonCharsMax)}`;
   });
   const many = replicas.length === 1 ? "the replica" : `${refused.length} of ${replicas.length} replicas`;
-  return `${many} refused it, and all serve by the one before: ${told.join("; ")}`;
+  const replaced = toReplace({ replicas, step: "REFUSED" }).length > 0 ? ", or are replaced" : "";
+  return `${many} refused it, and all serve by the one before${replaced}: ${told.join("; ")}`;
 }

@@ -107,16 +107,21 @@ export class ConfigChanges {
     const results = new Map<string, CallResult>();
     for (;;) {
       const running = this.#running(deployment).map(({ id }) => id);
-      const missing = calledIn(change, running).filter((id) => !results.has(id));
-      if (missing.length === 0 || signal.aborted) {
-        const still = new Set(running);
-        return [...results.values()].map((result) =>
-          still.has(result.replicaId) ? result : { replicaId: result.replicaId, kind: "gone" },
-        );
-      }
+      const still = new Set(running);
+      const answers = [...results.values()].map((result) => (still.has(result.replicaId) ? result : this.#left(result.replicaId)));
+      const missing = calledIn(change, running, answers);
+      if (missing.length === 0 || signal.aborted) return answers;
       for (const result of await this.#call(change, deployment, missing, signal)) results.set(result.replicaId, result);
       await mirror.catchUp();
     }
+  }
+
+  /** What became of a replica that was told and does not run any more. One whose record is gone already has failed: others stay longer. */
+  #left(replicaId: string): CallResult {
+    const replica = this.#options.mirror.replica(replicaId)?.value;
+    if (replica !== undefined && replica.state !== "FAILED") return { replicaId, kind: "gone" };
+    const [why = ""] = (replica?.message ?? "").split("\n");
+    return { replicaId, kind: "ended", message: `it ended while it was given the config${why === "" ? "" : `: ${why}`}` };
   }
 
   async #call(

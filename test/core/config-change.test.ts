@@ -122,6 +122,36 @@ describe("the steps", () => {
     expect(afterCalls(refusing, [done("a")]).replicas).toMatchObject([{ outcome: "REFUSED", violations }]);
   });
 
+  const ended = (replicaId: string): CallResult => ({ replicaId, kind: "ended", message: "exit code 3" });
+
+  test("where those that end while they are asked are not fewer than those that accept, it is refused", () => {
+    for (const results of [[ended("a")], [ended("a"), done("b")], [ended("a"), ended("b"), gone("c")]])
+      expect(afterCalls(begun, results)).toMatchObject({
+        step: "REFUSED",
+        replicas: expect.arrayContaining([outcome("a", "REFUSED", "exit code 3")]),
+      });
+    expect(afterCalls({ ...begun, dryRun: true }, [ended("a")]).step).toBe("REFUSED");
+    expect(afterCalls(begun, [ended("a"), done("b"), done("c")])).toMatchObject({
+      step: "APPLY_ONE",
+      replicas: [outcome("b", "ACCEPTED"), outcome("c", "ACCEPTED")],
+    });
+    expect(afterCalls(at("APPLY_REST"), [done("a"), ended("b")]).step).toBe("REVERT");
+    expect(afterCalls(at("APPLY_REST"), [done("a"), done("c"), ended("b")]).step).toBe("COMMITTED");
+    expect(afterCalls(at("REVERT"), [ended("a"), done("b")]).step).toBe("REFUSED");
+  });
+
+  test("the first that serves by it may end by chance; two in a row, or the only one, end for it", () => {
+    const asked = through(begun, [done("a"), done("b"), done("c")]);
+    const once = afterCalls(asked, [ended("a")]);
+    expect(once.step).toBe("APPLY_ONE");
+    const committed = through(once, [done("b")], [done("b"), done("c")]);
+    expect(committed).toMatchObject({ step: "COMMITTED", replicas: [outcome("b", "APPLIED"), outcome("c", "APPLIED")] });
+    const twice = through(once, [ended("b")], [done("c")]);
+    expect(twice.step).toBe("REFUSED");
+    expect(refusalText(twice)).toContain("a, b: exit code 3");
+    expect(through(once, []).step).toBe("REVERT");
+  });
+
   test("one that is gone, or is being taken away, has no part in it", () => {
     expect(afterCalls(at("APPLY_REST"), [done("a"), gone("b")])).toMatchObject({ step: "COMMITTED", replicas: [{ replicaId: "a" }] });
     expect(afterCalls(at("APPLY_ONE"), [gone("a")]).step).toBe("APPLY_REST");
@@ -176,7 +206,9 @@ describe("why it was refused", () => {
         outcome("d", "REPLACED", "it did not answer"),
       ]),
     );
-    expect(text).toBe("3 of 4 replicas refused it, and all serve by the one before: a, c: no such model; d: it did not answer");
+    expect(text).toBe(
+      "3 of 4 replicas refused it, and all serve by the one before, or are replaced: a, c: no such model; d: it did not answer",
+    );
   });
 
   test("counts the replicas beyond three, cuts what is too long, and does not count one of one", () => {
@@ -234,7 +266,7 @@ function heldAfter(held: Held, phase: "PREPARE" | "APPLY" | "REVERT", kind: Call
 }
 
 test("whatever replicas answer: it ends, from APPLY_ONE on as COMMITTED or by way of REVERT, a refusal never commits, and all that stay serve by one config", () => {
-  const kind = fc.constantFrom<CallResult["kind"]>("done", "done", "done", "refused", "silent", "gone");
+  const kind = fc.constantFrom<CallResult["kind"]>("done", "done", "done", "refused", "silent", "gone", "ended");
   const answers = fc.array(kind, { minLength: 32, maxLength: 32 });
   const firstStep = fc.constantFrom<ConfigStep>("PREPARE", "APPLY_ONE");
   fc.assert(
@@ -243,22 +275,25 @@ test("whatever replicas answer: it ends, from APPLY_ONE on as COMMITTED or by wa
       const draws = [...drawn];
       let change: ConfigChangeRecord = { ...begun, dryRun: dryRun && step === "PREPARE", step };
       const went: ConfigStep[] = [];
-      let failed = false;
+      let [failed, someEnded] = [false, false];
       while (!isOver(change)) {
         went.push(change.step);
-        expect(went.length).toBeLessThanOrEqual(4);
+        expect(went.length).toBeLessThanOrEqual(5);
         const results = calledIn(change, [...held.keys()]).map((replicaId) => ({ ...refused(replicaId), kind: draws.pop() ?? "done" }));
         for (const { replicaId, kind } of results) {
           held.set(replicaId, heldAfter(held.get(replicaId) ?? "old", phaseOf(change), kind));
-          if (kind === "gone") held.delete(replicaId);
+          if (kind === "gone" || kind === "ended") held.delete(replicaId);
         }
+        someEnded ||= results.some(({ kind }) => kind === "ended");
         failed ||= results.some(({ kind }) => kind === "refused" || kind === "silent");
         change = afterCalls(change, results as CallResult[]);
       }
       const replaced = new Set(toReplace(change).map(({ replicaId }) => replicaId));
       const stay = [...held].flatMap(([id, config]) => (replaced.has(id) ? [] : config));
       expect(new Set(stay)).toEqual(new Set(stay.length === 0 ? [] : [change.step === "COMMITTED" ? "new" : "old"]));
+      // Who ended may have done so by chance.
       if (failed) expect(change.step).toBe("REFUSED");
+      else if (someEnded) expect(isOver(change)).toBe(true);
       else expect(change.step).toBe(change.dryRun ? "PREPARED" : "COMMITTED");
       if (went.includes("APPLY_ONE")) expect(change.step === "COMMITTED" || went.at(-1) === "REVERT").toBe(true);
       if (change.step === "REFUSED") expect(refusalText(change)).toContain("no such model");

@@ -29,6 +29,7 @@ interface UserConfig {
   readonly number: number;
   readonly refusedBy?: string;
   readonly hangsIn?: string;
+  readonly ends?: "asked" | "told";
   readonly gate?: string;
 }
 const module = { kind: { case: "module" as const, value: { path: fixturePath("configured.ts") } } };
@@ -297,6 +298,20 @@ test("a replica killed during a change does not fail it, and who starts meanwhil
   expect(await scaled).toMatchObject({ deployment: { status: { targetReplicas: 5 } } });
   expect((await drover.settled("moving")).status).toMatchObject({ runningReplicas: 5, revision: 1n });
   await expectAll(drover, "moving", 5, 2, 2n);
+});
+
+test.each([
+  ["asked", 0],
+  ["told", 1],
+] as const)("a config that ends the process where it is %s is refused, and no more than is tried ends with it", async (ends, survivors) => {
+  const drover = await start();
+  await deployed(drover, "fatal");
+  const before = new Set((await drover.running("fatal")).map(({ pid }) => pid));
+  const change = outcomeOf(reconfigure(drover, "fatal", { number: 2, ends }));
+  expect(await change).toMatchObject({ code: "FAILED_PRECONDITION", message: expect.stringContaining("ended by itself (exit code 3)") });
+  await drover.settled("fatal");
+  await expectAll(drover, "fatal", 3, 1, 1n);
+  expect((await drover.running("fatal")).filter(({ pid }) => before.has(pid)).length).toBeGreaterThanOrEqual(survivors);
 });
 
 test("a replica that does not answer is replaced, and nothing is changed", async () => {
