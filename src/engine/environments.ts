@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { readlinkSync, rmSync } from "node:fs";
-import { mkdir, mkdtemp, open, readdir, readFile, readlink, rename, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, readFile, readlink, rename, rm, stat, statfs, symlink, utimes, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Clock } from "../clock/clock.ts";
 import type { Requirements } from "../core/deployment.ts";
+import { formatBytes } from "../core/resources.ts";
 import type { Log } from "../log/log.ts";
 import { findPython, hasUv, npmCommands, type Python, pipCommands, seePackagesOf, toolEnv } from "./installers.ts";
 import { readable } from "./lines.ts";
@@ -19,6 +20,8 @@ const keptMaxDefault = 10;
 const linesMax = 20;
 const lineBytesMax = 1_000;
 const tailBytesMax = 64 * 1024;
+/** With less free space than this, a failure may come of it. */
+const littleBytes = 256 * 1024 * 1024;
 /** How long it is believed that there is no Python. */
 const noPythonMs = 30_000;
 
@@ -213,15 +216,19 @@ export class Environments {
       const env = { ...toolEnv(ambientEnv), DROVER_BUILD: path };
       for (const command of [...npm, ...pip]) {
         const problem = await runTool({ ...command, workingDir: path, env, output, untilMs: beganMs + buildMs, signal, clock });
-        if (problem === "late") throw new BuildError(`${command.name} was not done within ${buildMs / 1_000} s`, await lastLines(output));
-        if (problem !== "") throw new BuildError(problem, await lastLines(output));
+        if (problem === "") continue;
+        const what = problem === "late" ? `${command.name} was not done within ${buildMs / 1_000} s` : problem;
+        throw new BuildError(`${what}${await littleRoom(path)}`, await lastLines(output));
       }
       if (python !== undefined) await seePackagesOf(python, path);
-      await writeFile(join(path, receipt), `${JSON.stringify(requirements)}\n`);
+      await writeFile(join(path, receipt), `${JSON.stringify({ npm: requirements.npm, pip: requirements.pip })}\n`);
       const link = `${path}.link`;
       await symlink(basename(path), link);
       await rename(link, join(folder, key));
-      log.info({ environment: key, ...requirements, tookMs: clock.nowMs() - beganMs }, "installed an environment");
+      log.info(
+        { environment: key, npm: requirements.npm, pip: requirements.pip, tookMs: clock.nowMs() - beganMs },
+        "installed an environment",
+      );
       this.#dropping = this.#dropping.then(() => this.#drop()).catch((err: unknown) => log.warn({ err }, "old environments stay"));
     } catch (cause) {
       killProcessesWith(new Set([marker(path)]));
@@ -268,6 +275,13 @@ function textOf({ npm, pip }: Requirements): string {
 
 async function remove(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 3 });
+}
+
+/** A tool whose disk is full cannot always say so: its output is on the same disk. */
+async function littleRoom(path: string): Promise<string> {
+  const { bavail, bsize } = await statfs(path);
+  const free = bavail * bsize;
+  return free < littleBytes ? `; only ${formatBytes(free)} are free on the disk of ${path}` : "";
 }
 
 /** What the tools printed last, as a person may read it. */

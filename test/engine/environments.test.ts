@@ -62,6 +62,13 @@ test("a failure is told with the tool's last lines, leaves nothing, and is tried
   expect(await runs()).toHaveLength(2);
 });
 
+test("what a deployment has beside its packages is not written down with them", async () => {
+  const { open, store } = await standIn("exit 0");
+  const path = await open().build({ ...npm("a"), envVars: { TOKEN: "hunter2" } } as Requirements, never);
+  expect(path).toContain(store);
+  expect(JSON.parse(await readFile(join(path, "environment.json"), "utf8"))).toEqual(npm("a"));
+});
+
 test("one that takes too long is ended with all it started", async () => {
   const { open, folder } = await standIn("sleep 1000 & echo $! > ../../child; wait");
   const environments = open({ buildMs: 300 });
