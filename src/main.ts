@@ -38,12 +38,12 @@ async function describePython(file: string, exportName: string) {
 const testbed: Testbed = {
   sleep: (ms, signal) => realClock.sleep(ms, signal),
   async start(program) {
-    const [{ startLoneReplica }, { withPythonPath }] = await Promise.all([
+    const [{ startLoneReplica }, { moduleArgv, withPythonPath }] = await Promise.all([
       import("./engine/lone-replica.ts"),
       import("./engine/replica-env.ts"),
     ]);
     const { run } = program;
-    const argv = "argv" in run ? run.argv : [process.execPath, shipped.moduleHost, run.module, run.exportName];
+    const argv = "argv" in run ? run.argv : moduleArgv([process.execPath, shipped.moduleHost], run.module, run.exportName);
     return startLoneReplica({ ...program, argv }, withPythonPath(process.env, shipped.pythonSdk));
   },
 };

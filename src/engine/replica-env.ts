@@ -42,3 +42,8 @@ export function withPythonPath<E extends Environment>(env: E, sdk: string): E & 
 export function replicaArgv(assignment: Pick<Assignment, "argv" | "address">): string[] {
   return assignment.argv.map((argument) => argument.replaceAll("{listen}", assignment.address));
 }
+
+/** What runs what a module exports: `host` where it is one for Node, the Python SDK for a `.py` file. */
+export function moduleArgv(host: readonly string[], path: string, exportName: string): readonly string[] {
+  return [...(path.endsWith(".py") ? ["python3", "-m", "drover.replica"] : host), path, exportName];
+}

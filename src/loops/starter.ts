@@ -4,6 +4,7 @@ import { place } from "../core/placement.ts";
 import { advance, type ReplicaRecord } from "../core/replica.ts";
 import type { Assignment, Engine } from "../engine/engine.ts";
 import { heapMiB } from "../engine/memory.ts";
+import { moduleArgv } from "../engine/replica-env.ts";
 import type { Log } from "../log/log.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Entry, Write } from "../store/store.ts";
@@ -121,7 +122,6 @@ function assignmentOf(replica: ReplicaRecord, spec: DeploymentSpec, moduleHost: 
 
 function argvOf(program: Program, [node = "", ...host]: readonly string[], memoryBytes: number): readonly string[] {
   if (program.kind === "command") return program.argv;
-  if (program.path.endsWith(".py")) return ["python3", "-m", "drover.replica", program.path, program.exportName];
   const heap = memoryBytes > 0 ? [`--max-old-space-size=${heapMiB(memoryBytes)}`] : [];
-  return [node, ...heap, ...host, program.path, program.exportName];
+  return moduleArgv([node, ...heap, ...host], program.path, program.exportName);
 }

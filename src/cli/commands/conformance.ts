@@ -43,7 +43,7 @@ export const addConformance: AddCommand = (program, act) => {
     .command("conformance")
     .description("check, sentence by sentence, whether a program keeps what Drover expects of a replica; needs no controller")
     .argument("[command...]", "after --: the program and its arguments; {listen} stands for the address")
-    .option("--module <module[:export]>", "check what a JavaScript or TypeScript module exports instead")
+    .option("--module <module[:export]>", "check what a module exports instead (.ts, .js, .py)")
     .option("--address <address>", "check a replica that runs already (unix:/path or host:port); it is drained in the end")
     .option("--token <token>", "the token of that replica")
     .option("--tcp", "start the program once more, at a free port of 127.0.0.1")

@@ -19,7 +19,13 @@ export async function checkInvoke(replica: ReplicaUnderTest): Promise<void> {
   const { method } = means;
   if (method === undefined) return checklist.skip(["invoke.answers", "invoke.other"], "no --method was given");
   await checklist.check("invoke.answers", async () => {
-    await talk.invoke(method);
+    await talk.invoke(method).catch(async (error: unknown) => {
+      if (means.userConfig === undefined) throw error;
+      // It may need the config, which Drover gives before the first request.
+      const step = { phase: "APPLY", generation: await talk.newGeneration(), userConfig: means.userConfig } as const;
+      await talk.reconfigure(step).catch(() => Promise.reject(error));
+      await talk.invoke(method);
+    });
     return undefined;
   });
   await checklist.check("invoke.other", async () => {
