@@ -51,6 +51,11 @@ const program = `
           task = asyncio.ensure_future(asyncio.sleep(60))
           asyncio.get_running_loop().call_soon(task.cancel)
           await task
+      def close_generator(self): raise GeneratorExit
+      async def close_generator_async(self): raise GeneratorExit
+      async def cancel_self(self):
+          asyncio.current_task().cancel()
+          await asyncio.sleep(60)
       async def cancel_later(self):
           yield 1
           raise asyncio.CancelledError
@@ -154,8 +159,19 @@ describe("Invoke", () => {
     const error = await failure(invoke("crash", null, { metadata: { "x-request-id": "r-1" } }));
     expect(error).toMatchObject({ code: "INTERNAL", reason: "PROGRAM_ERROR", facts: { metadata: { request_id: "r-1" } } });
     expect(error.message).not.toContain("hunter2");
-    for (const method of ["stop", "leave", "leave_async", "interrupt", "interrupt_async", "base", "cancel"])
+    for (const method of [
+      "stop",
+      "leave",
+      "leave_async",
+      "interrupt",
+      "interrupt_async",
+      "base",
+      "cancel",
+      "close_generator",
+      "close_generator_async",
+    ])
       expect(await failure(invoke(method))).toMatchObject({ reason: "PROGRAM_ERROR" });
+    expect(await failure(invoke("cancel_self"))).toBeDefined();
     expect(await failure(collect(stream("cancel_later")))).toMatchObject({ reason: "PROGRAM_ERROR" });
     expect(await invoke("echo", 1)).toBe(1);
     kill("SIGTERM");

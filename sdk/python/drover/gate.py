@@ -64,11 +64,13 @@ class Gate:
                     self._load.end(ok)
         except grpc.aio.AbortError:
             raise  # ended already
-        except GeneratorExit:
-            raise  # of Python itself: nothing may be waited for any more
         except BaseException as error:  # a method neither ends the process nor leaves its caller waiting
+            if isinstance(error, GeneratorExit) and not _is_current(task):
+                raise  # of Python itself, which closes what nobody runs any more
             # Nobody waits for an answer any more: what a program makes of that is no error of its own.
             if call.left or (self._closing and context.done()):
+                if not context.done():
+                    await _end_cancelled(context, error)
                 raise asyncio.CancelledError from None
             code, message, trailers = ending_of(error, method, context).arguments()
             await context.abort(code, message, (*(context.trailing_metadata() or ()), *trailers))
@@ -127,6 +129,24 @@ async def _without_exit(work: Callable[[], Awaitable[T]]) -> T:
         return await work()
     except (SystemExit, KeyboardInterrupt) as error:  # which no task lets its loop survive
         raise RuntimeError(f"the program raised {type(error).__name__}") from error
+
+
+def _is_current(task: asyncio.Task[Any]) -> bool:
+    try:
+        return asyncio.current_task() is task
+    except RuntimeError:  # no loop runs
+        return False
+
+
+async def _end_cancelled(context: Any, error: BaseException) -> None:
+    """For a caller that is still there: not only gRPC cancels a call's task, a program may cancel its own."""
+    status = status_of(error) or StatusError("CANCELLED", "the program cancelled the task of the request")
+    try:
+        await context.abort(*Ending(status).arguments())
+    except grpc.aio.AbortError:
+        raise
+    except Exception:
+        pass  # it left
 
 
 def is_ok(context: Any) -> bool:
