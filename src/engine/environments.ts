@@ -279,8 +279,10 @@ async function remove(path: string): Promise<void> {
 
 /** A tool whose disk is full cannot always say so: its output is on the same disk. */
 async function littleRoom(path: string): Promise<string> {
-  const { bavail, bsize } = await statfs(path);
-  const free = bavail * bsize;
+  const free = await statfs(path).then(
+    ({ bavail, bsize }) => bavail * bsize,
+    () => Number.POSITIVE_INFINITY,
+  );
   return free < littleBytes ? `; only ${formatBytes(free)} are free on the disk of ${path}` : "";
 }
 

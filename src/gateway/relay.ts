@@ -350,7 +350,7 @@ export class Relay implements Waiter {
     this.#holding = false;
     const place = this.#place as Place;
     if (this.#ok) place.completed++;
-    else place.failed++;
+    else if (this.#up !== undefined) place.failed++;
     this.#house.dispatcher.release(place);
   }
 

@@ -80,7 +80,9 @@ export class RouteTable {
     if (this.#mirror.replicasOf(name).some(({ value: { state } }) => state === "STARTING" || state === "RUNNING")) return {};
     if (autoscalingConfig === undefined && numReplicas === 0) return { hopeless: "none is wanted: its num_replicas is 0" };
     const progress = this.#mirror.progress(name)?.value;
-    return progress?.revision === revision && progress.rolloutFailure !== "" ? { hopeless: "its rollout has failed" } : {};
+    // One that ran well comes back as soon as it can.
+    const failed = progress?.revision === revision && progress.rolloutFailure !== "" && !progress.everStable;
+    return failed ? { hopeless: "its rollout has failed" } : {};
   }
 }
 
