@@ -108,15 +108,15 @@ export function calledIn({ step }: ConfigChangeRecord, running: readonly string[
 
 /**
  * The change after the calls of its step: all are asked, then one serves by it, then the rest, then it is committed; where anything was
- * refused or failed, all go back. Replicas that end while they are told may have ended for that: they count as refusals where they are not
- * fewer than those that took it. The one that is to serve by it first may end by chance once: another is tried.
+ * refused or failed, all go back. Replicas that end while they are told may have ended for that: they count as refusals where they are
+ * more than those that took it. The one that is to serve by it first may end by chance once: another is tried.
  * Invariant: from APPLY_ONE on it ends as COMMITTED, or by way of REVERT.
  */
 export function afterCalls(change: ConfigChangeRecord, results: readonly CallResult[]): ConfigChangeRecord {
   const { step, dryRun } = change;
   const ended = results.filter(({ kind }) => kind === "ended");
   const others = results.filter(({ kind }) => kind !== "gone" && kind !== "ended");
-  const fatal = ended.length > 0 && ended.length >= others.filter(({ kind }) => kind === "done").length;
+  const fatal = ended.length > others.filter(({ kind }) => kind === "done").length;
   const told = fatal && step !== "REVERT" ? [...others, ...ended] : others;
   const failed = told.some(({ kind }) => kind !== "done");
   switch (step) {

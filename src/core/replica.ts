@@ -25,6 +25,8 @@ export interface ReplicaRecord {
   readonly sinceMs: number;
   /** When it became RUNNING; 0: never. */
   readonly readyAtMs: number;
+  /** It is taken away because it did not work, not because it is one too many. */
+  readonly failing?: true;
 }
 
 const order: Readonly<Record<ReplicaState, number>> = { PENDING: 0, STARTING: 1, RUNNING: 2, DRAINING: 3, STOPPED: 4, FAILED: 4 };
@@ -43,7 +45,7 @@ export const isAvailable = ({ state, readyAtMs }: ReplicaRecord, minReadyTimeMs:
   state === "RUNNING" && nowMs - readyAtMs >= minReadyTimeMs;
 
 /** What a move to another state may set beside it. */
-export type Move = Partial<Pick<ReplicaRecord, "message" | "gpuIndexes" | "address" | "token">>;
+export type Move = Partial<Pick<ReplicaRecord, "message" | "gpuIndexes" | "address" | "token" | "failing">>;
 
 /** The record moved forward. Invariant: a state never goes back, and an ended replica does not move. */
 export function advance(replica: ReplicaRecord, state: ReplicaState, nowMs: number, set: Move = {}): ReplicaRecord {

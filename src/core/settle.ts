@@ -69,7 +69,7 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
         const text = `${replica.id} ${reason}`;
         return {
           seen,
-          replica: advance(replica, "DRAINING", nowMs, { message: reason }),
+          replica: advance(replica, "DRAINING", nowMs, { message: reason, failing: true }),
           failure: {
             ...tryOf(replica),
             text,

@@ -110,18 +110,24 @@ export class ConfigChanges {
       const still = new Set(running);
       const answers = [...results.values()].map((result) => (still.has(result.replicaId) ? result : this.#left(result.replicaId)));
       const missing = calledIn(change, running, answers);
-      if (missing.length === 0 || signal.aborted) return answers;
+      if (missing.length === 0 || signal.aborted)
+        return answers.some(({ kind }) => kind !== "gone") ? answers : [...answers, ...this.#failedSince(change, deployment)];
       for (const result of await this.#call(change, deployment, missing, signal)) results.set(result.replicaId, result);
       await mirror.catchUp();
     }
   }
 
-  /** What became of a replica that was told and does not run any more. One whose record is gone already has failed: others stay longer. */
+  /** What became of a replica that was told and does not run any more. */
   #left(replicaId: string): CallResult {
     const replica = this.#options.mirror.replica(replicaId)?.value;
-    if (replica !== undefined && replica.state !== "FAILED") return { replicaId, kind: "gone" };
-    const [why = ""] = (replica?.message ?? "").split("\n");
-    return { replicaId, kind: "ended", message: `it ended while it was given the config${why === "" ? "" : `: ${why}`}` };
+    return replica !== undefined && hasFailed(replica) ? endedBy(replica) : { replicaId, kind: "gone" };
+  }
+
+  /** Replicas that failed since the change was begun: whoever told them may not be there any more to say so. */
+  #failedSince({ startedAtMs }: ConfigChangeRecord, { uid, revision, spec }: DeploymentRecord): readonly CallResult[] {
+    const replicas = this.#options.mirror.replicasOf(spec.name).map(({ value }) => value);
+    const ours = replicas.filter((replica) => replica.uid === uid && replica.revision === revision && replica.readyAtMs > 0);
+    return ours.filter((replica) => hasFailed(replica) && replica.sinceMs >= startedAtMs).map(endedBy);
   }
 
   async #call(
@@ -196,6 +202,13 @@ export class ConfigChanges {
       ...replaced,
     ];
   }
+}
+
+/** Whether it ran and does not any more, for what it did itself. */
+const hasFailed = ({ state, failing }: ReplicaRecord): boolean => state === "FAILED" || failing === true;
+
+function endedBy({ id: replicaId, message }: ReplicaRecord): CallResult {
+  return { replicaId, kind: "ended", message: `it failed while it was given the config: ${message.split("\n")[0]}` };
 }
 
 /** Whether the deployment still waits for the change, and is not being deleted. */

@@ -244,7 +244,8 @@ export class ReconcileLoop {
     const ours = progress?.uid === uid && progress.revision === revision ? progress : undefined;
     if (this.#options.clock.nowMs() < (ours?.retryAtMs ?? 0)) return undefined;
     // Each try by a name of its own, as what failed goes on being told.
-    return this.#options.engine.prepare(`${spec.name}@${revision}.${ours?.failedStarts ?? 0}`, spec.runtimeEnv);
+    const name = [uid, revision, ours?.failedAtMs ?? 0, deployment.resumedAtMs ?? 0].join("/");
+    return this.#options.engine.prepare(name, spec.runtimeEnv);
   }
 
   #isConfigured(replica: ReplicaRecord, deployment: DeploymentRecord, contact: ReplicaContact): boolean {

@@ -29,7 +29,7 @@ interface UserConfig {
   readonly number: number;
   readonly refusedBy?: string;
   readonly hangsIn?: string;
-  readonly ends?: "asked" | "told";
+  readonly ends?: "asked" | "told" | "never";
   readonly gate?: string;
 }
 const module = { kind: { case: "module" as const, value: { path: fixturePath("configured.ts") } } };
@@ -312,6 +312,17 @@ test.each([
   await drover.settled("fatal");
   await expectAll(drover, "fatal", 3, 1, 1n);
   expect((await drover.running("fatal")).filter(({ pid }) => before.has(pid)).length).toBeGreaterThanOrEqual(survivors);
+});
+
+test("a config by which replicas answer nobody any more, and are replaced for that, is refused", async () => {
+  const drover = await start();
+  const second = { seconds: 1n };
+  const brief = { healthCheck: { period: second, timeout: second, failureThreshold: 3 }, gracefulShutdownTimeout: second };
+  await deployed(drover, "hung", brief);
+  const change = await outcomeOf(reconfigure(drover, "hung", { number: 2, ends: "never" }));
+  expect(change).toMatchObject({ code: "FAILED_PRECONDITION", message: expect.stringContaining("health checks in a row failed") });
+  await until("all serve again", async () => (await drover.running("hung")).length === 3 && (await drover.settled("hung")));
+  await expectAll(drover, "hung", 3, 1, 1n);
 });
 
 test("a replica that does not answer is replaced, and nothing is changed", async () => {
