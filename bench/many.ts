@@ -38,7 +38,7 @@ async function measure(): Promise<readonly Section[]> {
 }
 
 const notes = [
-  `Replicas of an empty program, ${numCpus} CPUs each, each a process of its own. Idle: ${measuredMs / 1_000} s, ${settleMs / 1_000} s after the last began to serve, with a load report from each every 5 s. Its target is below ${targetPercent} %.`,
+  `Replicas of an empty program, ${numCpus} CPUs each, each a process of its own. Idle: ${measuredMs / 1_000} s, ${settleMs / 1_000} s after the last began to serve, with a load report from each every 10 s. Its target is below ${targetPercent} %.`,
 ];
 
 await present(measure);

@@ -213,7 +213,10 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
       // What is on its way to a busy replica is in work as well; and who gives the configs knows of each sooner than it is reported.
       const gives = lease.epoch !== undefined && configGeneration !== undefined;
       const ongoing = Math.max(load.ongoing, gateway.ongoing(id));
-      return { ...load, ongoing, ...(gives && { configGeneration }) };
+      // The same of what the gateway saw end since the last report.
+      const ended = gateway.ended(id);
+      const [completed, failed] = [Math.max(load.completed, ended.completed), Math.max(load.failed, ended.failed)];
+      return { ...load, ongoing, completed, failed, ...(gives && { configGeneration }) };
     },
     queued: (name: string) => gateway.queued(name),
     pid: (id: string) => loop.pid(id),

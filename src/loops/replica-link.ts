@@ -23,7 +23,7 @@ const startCheckMs = 50;
 /** How long a replica may take to say who it is. */
 const infoMs = 5_000;
 /** Between two load reports of a deployment that does not follow its load, and before a broken stream is opened again. */
-const loadIntervalMs = 5_000;
+const loadIntervalMs = 10_000;
 const loadRetryMs = 200;
 /** Between two looks at a program that cannot tell when it has drained. */
 const drainPollMs = 50;
