@@ -125,7 +125,8 @@ test("a request at a draining replica ends well though the controller is killed 
   await first.deploy("drained", { gracefulShutdownTimeout: { seconds: 60n } });
   const [replica] = await first.running("drained");
   const channel = new Channel(replica?.address ?? "");
-  const input = { case: "json" as const, value: jsonToValue(9_000) };
+  // Longer than from one load report to the next: what does not come by the gateway is not seen sooner.
+  const input = { case: "json" as const, value: jsonToValue(25_000) };
   const answer = channel.client(ReplicaService).invoke({ method: "sleep", input });
   await until("the request is in work", async () => (await first.running("drained")).some(({ ongoingRequests }) => ongoingRequests === 1n));
   await first.controller.scale({ name: "drained", numReplicas: 0 });
