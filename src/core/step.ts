@@ -101,8 +101,13 @@ function situationOf({ deployment, packages, capacity, held, pending, nowMs }: P
     });
   const moving = settled.some(({ replica }) => replica.state === "STARTING" || replica.state === "DRAINING");
   const short = waiting !== undefined && waiting.seen.preparing === "" && !moving && onlyInPlaceOfOld(waiting.replica);
-  const replicas = settled.map(({ replica }) => replica);
-  const unready = packages?.kind !== "ready" && wantsPackagesFirst(deployment, replicas);
+  const unready =
+    current.length === 0 &&
+    packages?.kind !== "ready" &&
+    wantsPackagesFirst(
+      deployment,
+      old.map(({ replica }) => replica),
+    );
   return { target: targetOf(deployment), policy, live, current, old, available, waiting, short, unready, moving };
 }
 

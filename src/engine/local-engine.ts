@@ -63,7 +63,7 @@ export class LocalEngine implements Engine {
   readonly #closing = new AbortController();
   readonly #environments: Environments;
   readonly #preparing = new Set<Promise<void>>();
-  /** What is installed for replicas that are not started yet. */
+  /** What is installed for replicas that are not started yet, by the name that it is asked by. */
   readonly #ahead = new Map<string, Ahead>();
   /** Replicas that ended since the last look. */
   readonly #justEnded = new Set<string>();
@@ -119,10 +119,10 @@ export class LocalEngine implements Engine {
     await replica.own(child, this.#options.clock);
   }
 
-  prepare(replicaId: string, requirements: Requirements): Preparation {
+  prepare(name: string, requirements: Requirements): Preparation {
     if (packagesOf({ requirements }) === 0) return { kind: "ready" };
     const nowMs = this.#options.clock.nowMs();
-    const known = this.#ahead.get(replicaId);
+    const known = this.#ahead.get(name);
     if (known !== undefined) {
       known.askedAtMs = nowMs;
       return known.preparation;
@@ -132,10 +132,10 @@ export class LocalEngine implements Engine {
       askedAtMs: nowMs,
       abort: new AbortController(),
     };
-    this.#ahead.set(replicaId, ahead);
+    this.#ahead.set(name, ahead);
     const tell = (preparation: Preparation) => {
       ahead.preparation = preparation;
-      for (const listener of this.#listeners) listener(replicaId);
+      for (const listener of this.#listeners) listener(name);
     };
     const building = this.#environments.build(requirements, ahead.abort.signal).then(
       (path) => {

@@ -1,6 +1,6 @@
 /** How to run the program that is checked. */
 export interface ProgramToCheck {
-  /** The command line; `{listen}` in it stands for the address. Or a module for the Node host. */
+  /** The command line; `{listen}` in it stands for the address. Or a module, in JavaScript, TypeScript or Python. */
   readonly run: { readonly argv: readonly string[] } | { readonly module: string; readonly exportName: string };
   readonly workingDir: string;
   readonly deployment: string;
