@@ -1,8 +1,9 @@
 // What the decision about one large deployment costs in the middle of a rollout: the pure function alone.
 import type { DeploymentRecord } from "../src/core/deployment.ts";
-import { type PlanInput, plan, type SeenReplica } from "../src/core/plan.ts";
 import type { ReplicaRecord, ReplicaState } from "../src/core/replica.ts";
-import { spec } from "../test/core/plan-world.ts";
+import { plan } from "../src/core/rollout/plan.ts";
+import type { PlanInput, SeenReplica } from "../src/core/rollout/sight.ts";
+import { spec } from "../test/core/rollout/plan-world.ts";
 import { figure, present, quick, type Section } from "./section.ts";
 import { median, quantile } from "./statistics.ts";
 

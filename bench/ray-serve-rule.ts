@@ -1,4 +1,4 @@
-import type { Scaler } from "../src/core/simulate-autoscaling.ts";
+import type { Scaler } from "../src/core/autoscaling/simulate-autoscaling.ts";
 
 /** Ray Serve's `AutoscalingConfig`, with the defaults that its documentation gives. Times in milliseconds. */
 export interface RayServeConfig {

@@ -7,12 +7,12 @@ import { ControllerService } from "../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentState } from "../gen/drover/v1/deployment_pb.ts";
 import { ControllerApi } from "../src/api/controller-service.ts";
 import { realClock as clock, realRandom as random } from "../src/clock/real.ts";
+import { wantedConfig } from "../src/links/committed.ts";
+import { ReplicaLinks } from "../src/links/replica-links.ts";
 import { silentLog as log } from "../src/log/log.ts";
-import { wantedConfig } from "../src/loops/committed.ts";
-import { ConfigChanges } from "../src/loops/config-changes.ts";
+import { ConfigChangeLoop } from "../src/loops/config-change-loop.ts";
 import { LeaseKeeper } from "../src/loops/lease-keeper.ts";
 import { ReconcileLoop } from "../src/loops/reconcile-loop.ts";
-import { ReplicaLinks } from "../src/loops/replica-links.ts";
 import { openSchedules } from "../src/loops/schedules.ts";
 import { Channel } from "../src/rpc/channel.ts";
 import { jsonToValue } from "../src/rpc/json-value.ts";
@@ -101,7 +101,7 @@ async function openController(
   const epoch = () => lease.epoch;
   const port = new ReplicaLinks({ wanted: (replica) => wantedConfig(mirror, replica), epoch, gatewayOngoing: () => 0, clock, log });
   const loop = new ReconcileLoop({ mirror, store, engine, port, epoch, moduleHost: [], clock, random, log });
-  const changes = new ConfigChanges({ mirror, store, port, epoch, clock, log });
+  const changes = new ConfigChangeLoop({ mirror, store, port, epoch, clock, log });
   const wake = () => {
     loop.wake();
     changes.wake();

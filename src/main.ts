@@ -1,16 +1,16 @@
 #!/usr/bin/env node
 // First of all, before anything is loaded that an old Node cannot run.
 import "./require-node.ts";
-import type { Testbed } from "./cli/conformance/program.ts";
 import { processIo } from "./cli/io.ts";
 import { runCli } from "./cli/run-cli.ts";
 import { realClock } from "./clock/real.ts";
 import { type Config, hidePassword } from "./config/config.ts";
+import type { Testbed } from "./conformance/program.ts";
 import { shipped } from "./shipped.ts";
 
 /** `drover start`: what it needs is loaded only here, so that the other commands start fast. */
 async function start(config: Config, interrupted: AbortSignal): Promise<number> {
-  const { runController } = await import("./controller.ts");
+  const { runController } = await import("./controller/controller.ts");
   await runController(config, interrupted, ({ api, gateway, http, redis }) => {
     process.stdout.write(
       [
@@ -30,7 +30,7 @@ async function start(config: Config, interrupted: AbortSignal): Promise<number> 
 
 /** For `drover run` of a Python file. */
 async function describePython(file: string, exportName: string) {
-  const { describePython: describe } = await import("./engine/describe-python.ts");
+  const { describePython: describe } = await import("./engine/local/describe-python.ts");
   return describe(shipped.pythonSdk, file, exportName, process.cwd(), process.env);
 }
 
@@ -39,8 +39,8 @@ const testbed: Testbed = {
   sleep: (ms, signal) => realClock.sleep(ms, signal),
   async start(program) {
     const [{ startLoneReplica }, { moduleArgv, withPythonPath }] = await Promise.all([
-      import("./engine/lone-replica.ts"),
-      import("./engine/replica-env.ts"),
+      import("./engine/local/lone-replica.ts"),
+      import("./engine/local/replica-env.ts"),
     ]);
     const { run } = program;
     const argv = "argv" in run ? run.argv : moduleArgv([process.execPath, shipped.moduleHost], run.module, run.exportName);

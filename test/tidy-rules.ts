@@ -9,26 +9,34 @@ export interface SourceFile {
 /** Says what is against a rule of the house in a file; nothing: all is well. */
 export type Rule = (file: SourceFile) => readonly string[];
 
-/** Which rooms of `src` (and `gen`) a room may import beside itself. */
+/** Which rooms of `src` (and `gen`) a room may import besides itself. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   core: [],
   clock: [],
-  config: ["core"],
   log: [],
-  store: ["core", "clock", "log"],
-  engine: ["core", "clock", "log"],
-  rpc: ["core", "clock", "log", "gen"],
-  gateway: ["core", "rpc", "clock", "log", "gen"],
-  replica: ["core", "rpc", "clock", "gen"],
-  client: ["core", "rpc", "clock", "gen"],
-  cli: ["core", "rpc", "config", "log", "gen"],
-  dashboard: ["core", "rpc", "config", "log", "gen"],
-  loops: ["core", "store", "engine", "rpc", "clock", "log", "gen"],
-  api: ["core", "store", "rpc", "clock", "log", "gen"],
+  observe: [],
+  program: ["core"],
+  config: ["core", "program", "clock"],
+  security: ["core", "program", "clock"],
+  store: ["core", "program", "clock", "log", "observe", "security"],
+  engine: ["core", "program", "clock", "log", "observe", "security"],
+  rpc: ["core", "program", "clock", "log", "observe", "security", "gen"],
+  links: ["core", "store", "rpc", "clock", "log", "observe", "gen"],
+  loops: ["core", "store", "engine", "links", "clock", "log", "observe"],
+  api: ["core", "program", "store", "rpc", "security", "clock", "log", "observe", "gen"],
+  gateway: ["core", "rpc", "security", "clock", "log", "observe", "gen"],
+  replica: ["core", "program", "rpc", "clock", "gen"],
+  client: ["core", "program", "rpc", "clock", "gen"],
+  conformance: ["core", "program", "rpc", "gen"],
+  cli: ["core", "program", "config", "rpc", "log", "gen", "conformance"],
+  dashboard: ["core", "program", "config", "rpc", "log", "gen"],
 };
 
 /** The composition root: files that make real things and are imported by no room. */
-const compositionRoot = ["src/main.ts", "src/controller.ts", "src/require-node.ts", "src/shipped.ts"];
+const compositionRoot = ["src/main.ts", "src/require-node.ts", "src/shipped.ts"];
+const compositionRooms = ["controller"];
+
+const isCompositionRoot = (path: string): boolean => compositionRoot.includes(path) || compositionRooms.includes(roomOf(path) ?? "");
 
 /** What core may import beside itself: functions of their arguments alone. */
 const pureModules = ["node:crypto", "node:path"];
@@ -38,6 +46,7 @@ const fileLinesMax = 400;
 /** Everything that may lie at the top of the repository. */
 const topLevel = new Set([
   ...["package.json", "package-lock.json", "tsconfig.json", "buf.yaml", "buf.gen.yaml", "README.md", "LICENSE", ".gitignore"],
+  ...["CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", ".editorconfig", "docs", "deploy"],
   ...["proto", "gen", "src", "test", "examples", "bench", "sdk", "scripts", ".ci"],
 ]);
 
@@ -49,16 +58,47 @@ export function roomsImportOnlyTheirOwn({ path, text }: SourceFile): readonly st
       return room === "core" && !pureModules.includes(specifier) ? [`core imports "${specifier}": it imports nothing but core`] : [];
     }
     const target = posix.normalize(posix.join(posix.dirname(path), specifier));
-    if (compositionRoot.includes(target)) {
-      return compositionRoot.includes(path) && target !== "src/main.ts" ? [] : [`imports ${target}, the composition root`];
+    if (isCompositionRoot(target)) {
+      return isCompositionRoot(path) && target !== "src/main.ts" ? [] : [`imports ${target}, the composition root`];
     }
     const targetRoom = roomOf(target);
     if (targetRoom === undefined) return [`imports ${target}, which is outside src and gen`];
-    if (compositionRoot.includes(path) || targetRoom === room) return [];
+    if (isCompositionRoot(path) || (targetRoom === room && !enginesMeet(path, target))) return [];
+    if (targetRoom === room) return [`imports ${target}: engines know nothing of each other, and engine.ts knows none of them`];
     const allowed = room === undefined ? undefined : mayImport[room];
     if (allowed === undefined) return [`is in no room of the house`];
     return allowed.includes(targetRoom) ? [] : [`${room} imports ${target}: it may import only ${allowed.join(", ") || "itself"}`];
   });
+}
+
+/** Whether one engine imports another, or the seam imports an engine. */
+function enginesMeet(path: string, target: string): boolean {
+  const engineOf = (file: string) => /^src\/engine\/([^/]+)\//.exec(file)?.[1];
+  const other = engineOf(target);
+  return other !== undefined && other !== engineOf(path);
+}
+
+/** Circles of files, types included, each named once by its files in order. `files` are all of the repository. */
+export function circles(files: readonly SourceFile[]): readonly string[] {
+  const sources = new Map(files.filter(({ path }) => isSource(path)).map(({ path, text }) => [path, text]));
+  const targets = new Map([...sources].map(([path, text]) => [path, localImports(path, text).filter((target) => sources.has(target))]));
+  const found: string[] = [];
+  const done = new Set<string>();
+  const visit = (path: string, trail: readonly string[]): void => {
+    const at = trail.indexOf(path);
+    if (at >= 0) found.push([...trail.slice(at), path].join(" → "));
+    if (at >= 0 || done.has(path)) return;
+    for (const target of targets.get(path) ?? []) visit(target, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of sources.keys()) visit(path, []);
+  return found;
+}
+
+function localImports(path: string, text: string): readonly string[] {
+  return importsOf(text).flatMap((specifier) =>
+    specifier.startsWith(".") ? posix.normalize(posix.join(posix.dirname(path), specifier)) : [],
+  );
 }
 
 export function timeAndChanceComeFromClock({ path, text }: SourceFile): readonly string[] {
@@ -82,7 +122,7 @@ export function timeAndChanceComeFromClock({ path, text }: SourceFile): readonly
 }
 
 export function processesAreStartedByEngine({ path, text }: SourceFile): readonly string[] {
-  const allowed = path.startsWith("src/engine/") || /^src\/store\/(?:private-redis|redis-process)/.test(path);
+  const allowed = path.startsWith("src/engine/local/") || /^src\/store\/(?:private-redis|redis-process)/.test(path);
   if (!isSource(path) || allowed) return [];
   return importsOf(text)
     .filter((specifier) => /^(?:node:)?(?:child_process|cluster|worker_threads)$/.test(specifier))

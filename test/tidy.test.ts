@@ -27,6 +27,10 @@ describe("every file keeps the rule", () => {
     expect(files.map(({ path }) => path)).toEqual(expect.arrayContaining(["package.json", "src/main.ts", "src/core/errors.ts"]));
   });
 
+  test("no files import each other in a circle, types included", () => {
+    expect(rules.circles(files)).toEqual([]);
+  });
+
   test.each(rules.rules.map((rule) => [rule.name, rule] as const))("%s", (_, rule) => {
     expect(files.flatMap((file) => rule(file).map((wrong) => `${file.path}: ${wrong}`))).toEqual([]);
   });
@@ -52,6 +56,15 @@ function titled([path, text]: readonly [path: string, text: string]): readonly [
   return [path, JSON.stringify(text.slice(0, 60)), text];
 }
 
+test("circles: each is found, types included", () => {
+  const file = (name: string, ...imports: readonly string[]) => ({
+    path: `src/core/${name}.ts`,
+    text: imports.map((other) => `import type { X } from "./${other}.ts";`).join("\n"),
+  });
+  expect(rules.circles([file("a", "b"), file("b", "c"), file("c", "a"), file("d", "a")])).toHaveLength(1);
+  expect(rules.circles([file("a", "b", "c"), file("b", "c"), file("c")])).toEqual([]);
+});
+
 samples(rules.roomsImportOnlyTheirOwn, {
   bad: [
     ["src/core/plan.ts", 'import { realClock } from "../clock/real.ts";'],
@@ -60,8 +73,10 @@ samples(rules.roomsImportOnlyTheirOwn, {
     ["src/api/convert.ts", 'const engine = await import("../engine/engine.ts");'],
     ["src/cli/commands/list.ts", 'import {\n  type Clock,\n} from "../../clock/clock.ts";'],
     ["src/store/store.ts", 'import "../../gen/drover/v1/errors_pb.ts";'],
-    ["src/cli/run-cli.ts", 'import { runController } from "../controller.ts";'],
-    ["src/controller.ts", 'import { main } from "./main.ts";'],
+    ["src/cli/run-cli.ts", 'import { runController } from "../controller/controller.ts";'],
+    ["src/controller/controller.ts", 'import { main } from "../main.ts";'],
+    ["src/engine/kubernetes/pods.ts", 'import { spawnReplica } from "../local/launch.ts";'],
+    ["src/engine/engine.ts", 'import { LocalEngine } from "./local/local-engine.ts";'],
     ["src/rpc/server.ts", 'import { folder } from "../../test/cli/harness.ts";'],
     ["src/attic/old.ts", 'import { invalid } from "../core/errors.ts";'],
   ],
@@ -69,7 +84,7 @@ samples(rules.roomsImportOnlyTheirOwn, {
     ["src/core/plan.ts", 'import type { Json } from "./json.ts";'],
     ["src/api/convert.ts", '// as in "../engine/engine.ts"\nimport { pino } from "pino";\nimport { Store } from "../store/store.ts";'],
     ["src/cli/commands/list.ts", 'import { DeploymentSchema } from "../../../gen/drover/v1/deployment_pb.ts";'],
-    ["src/main.ts", 'import { runCli } from "./cli/run-cli.ts";\nawait import("./controller.ts");'],
+    ["src/main.ts", 'import { runCli } from "./cli/run-cli.ts";\nawait import("./controller/controller.ts");'],
     ["test/core/plan.test.ts", 'import { realClock } from "../../src/clock/real.ts";'],
   ],
 });
@@ -105,7 +120,7 @@ samples(rules.processesAreStartedByEngine, {
     ["src/cli/x.ts", 'const { Worker } = await import("node:worker_threads");'],
   ],
   good: [
-    ["src/engine/launch.ts", 'import { spawn } from "node:child_process";'],
+    ["src/engine/local/launch.ts", 'import { spawn } from "node:child_process";'],
     ["src/store/private-redis.ts", 'import { spawn } from "node:child_process";'],
     ["test/cli/x.test.ts", 'import { spawn } from "node:child_process";'],
   ],

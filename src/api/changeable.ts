@@ -2,6 +2,7 @@ import type { DeploymentRecord } from "../core/deployment.ts";
 import { refusal, StatusError } from "../core/errors.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { type Mutation, mutate } from "./mutations.ts";
+import { notFound } from "./refusals.ts";
 import { untilTold } from "./until-told.ts";
 
 /** How long a change waits for the end of a change of config. */
@@ -46,8 +47,4 @@ export async function oneAfterTheOther<T>({ mirror, clock, closing }: Controller
       await untilTold(mirror, clock, leftMs, closing, () => mirror.deployment(name)?.value.changing === undefined);
     }
   }
-}
-
-export function notFound(name: string): never {
-  throw refusal("DEPLOYMENT_NOT_FOUND", `no deployment "${name}"`, { metadata: { deployment: name } });
 }

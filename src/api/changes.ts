@@ -1,8 +1,8 @@
 import { create, type MessageInitShape, toJson } from "@bufbuild/protobuf";
 import { type DeployResponseSchema, Effect } from "../../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
-import { type Effect as CoreEffect, differences, effectOf, fieldEffects } from "../core/change.ts";
 import type { DeploymentSpec } from "../core/deployment.ts";
+import { type Effect as CoreEffect, differences, effectOf, fieldEffects } from "../core/effect.ts";
 import type { JsonObject } from "../core/json.ts";
 import { specToMessage } from "./convert.ts";
 

@@ -1,6 +1,6 @@
 import type { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { Clock, Random } from "../clock/clock.ts";
-import type { ScheduledMinimum } from "../core/autoscale.ts";
+import type { ScheduledMinimum } from "../core/autoscaling-config.ts";
 import type { Capacity } from "../core/resources.ts";
 import type { ServiceHandlers } from "../rpc/service.ts";
 import type { Mirror } from "../store/mirror.ts";

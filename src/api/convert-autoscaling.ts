@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Duration, durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { validateDetailed } from "node-cron";
 import { Aggregation, type AutoscalingConfigSchema, type AutoscalingConfig as Message } from "../../gen/drover/v1/deployment_pb.ts";
-import { type AutoscalingConfig, defaultAutoscaling } from "../core/autoscale.ts";
+import { type AutoscalingConfig, defaultAutoscaling } from "../core/autoscaling-config.ts";
 import type { FieldViolation } from "../core/errors.ts";
 
 const msOf = (duration: Duration | undefined, unsetMs: number): number => (duration === undefined ? unsetMs : durationMs(duration));

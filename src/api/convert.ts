@@ -20,8 +20,8 @@ import type { FieldViolation } from "../core/errors.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { ReplicaState as CoreReplicaState, ReplicaRecord } from "../core/replica.ts";
 import type { Resources } from "../core/resources.ts";
-import { defaultRollout, type RolloutPolicy } from "../core/rollout.ts";
-import { type DeploymentState as CoreDeploymentState, statusOf } from "../core/status.ts";
+import { type DeploymentState as CoreDeploymentState, statusOf } from "../core/rollout/status.ts";
+import { defaultRollout, type RolloutPolicy } from "../core/rollout-policy.ts";
 
 import { autoscalingFromMessage, autoscalingToMessage, scheduleViolations } from "./convert-autoscaling.ts";
 

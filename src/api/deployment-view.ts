@@ -1,8 +1,8 @@
 import type { Deployment } from "../../gen/drover/v1/deployment_pb.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import type { Mirror } from "../store/mirror.ts";
-import { notFound } from "./changeable.ts";
 import { deploymentToMessage, type Observed } from "./convert.ts";
+import { notFound } from "./refusals.ts";
 
 /** Deployments as clients see them now. */
 export class DeploymentView {

@@ -11,13 +11,14 @@ import {
   type ScaleRequest,
 } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { Deployment } from "../../gen/drover/v1/deployment_pb.ts";
-import { changing, effectOf, firstRecord, nextRecord, scaled } from "../core/change.ts";
 import type { ConfigChangeRecord } from "../core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
+import { effectOf } from "../core/effect.ts";
 import { type FieldViolation, refusal } from "../core/errors.ts";
+import { changing, firstRecord, nextRecord, scaled } from "../core/generations.ts";
 import { configWrites } from "../store/config-writes.ts";
 import { type Caller, forCaller } from "./caller.ts";
-import { changeable, changeExisting, notFound, oneAfterTheOther } from "./changeable.ts";
+import { changeable, changeExisting, oneAfterTheOther } from "./changeable.ts";
 import { changesToMessage } from "./changes.ts";
 import { beginWrite, expectAccepted, replicasToMessage, untilOver } from "./config-changes.ts";
 import type { ControllerParts, Handlers } from "./controller-parts.ts";
@@ -34,6 +35,7 @@ import {
   mutateAll,
   reused,
 } from "./mutations.ts";
+import { notFound } from "./refusals.ts";
 import { revisionWrites } from "./revisions.ts";
 
 const uidLength = 20;

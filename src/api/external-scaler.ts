@@ -4,8 +4,8 @@ import type { DeploymentRecord } from "../core/deployment.ts";
 import { type FieldViolation, invalid } from "../core/errors.ts";
 import { type Implementation, implement } from "../rpc/service.ts";
 import type { Mirror } from "../store/mirror.ts";
-import { notFound } from "./changeable.ts";
 import type { Observed } from "./convert.ts";
+import { notFound } from "./refusals.ts";
 
 /** Between two looks for a stream. */
 const lookMs = 1_000;

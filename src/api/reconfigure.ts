@@ -6,17 +6,18 @@ import {
   ReconfigureRequestSchema,
   ReconfigureResponseSchema,
 } from "../../gen/drover/v1/controller_service_pb.ts";
-import { changing, sameConfig } from "../core/change.ts";
 import type { ConfigChangeRecord, ConfigRecord } from "../core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
 import { type FieldViolation, refusal } from "../core/errors.ts";
+import { changing, sameConfig } from "../core/generations.ts";
 import type { Mirror } from "../store/mirror.ts";
 import { type Caller, forCaller } from "./caller.ts";
-import { changeable, notFound, oneAfterTheOther } from "./changeable.ts";
+import { changeable, oneAfterTheOther } from "./changeable.ts";
 import { beginWrite, expectAccepted, replicasToMessage, untilOver } from "./config-changes.ts";
 import type { ControllerParts, Handlers } from "./controller-parts.ts";
 import { jsonOf, userConfigViolations } from "./convert.ts";
 import { answerOf, fingerprintOf, mutate, reused } from "./mutations.ts";
+import { notFound } from "./refusals.ts";
 
 const idLength = 16;
 

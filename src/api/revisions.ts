@@ -1,9 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { RevisionSchema } from "../../gen/drover/v1/controller_service_pb.ts";
-import { revisionBefore, revisionsToForget } from "../core/change.ts";
 import type { DeploymentRecord, RevisionRecord } from "../core/deployment.ts";
 import { refusal } from "../core/errors.ts";
+import { revisionBefore, revisionsToForget } from "../core/generations.ts";
 import { hasEnded } from "../core/replica.ts";
 import type { Mirror } from "../store/mirror.ts";
 import { type Entry, partKey, type Write } from "../store/store.ts";

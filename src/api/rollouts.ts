@@ -1,5 +1,5 @@
-import { acknowledged, paused, resumed, rolledBack } from "../core/change.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
+import { acknowledged, paused, resumed, rolledBack } from "../core/generations.ts";
 import { configWrites } from "../store/config-writes.ts";
 import { authorOf } from "./caller.ts";
 import { changeExisting } from "./changeable.ts";

@@ -1,8 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { SimulateAutoscalingRequest, SimulateAutoscalingResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import { autoscaler, simulating } from "../core/autoscaling/simulate-autoscaling.ts";
 import { type FieldViolation, refusal } from "../core/errors.ts";
-import { autoscaler, simulating } from "../core/simulate-autoscaling.ts";
 import type { ControllerParts, Handlers } from "./controller-parts.ts";
 import { autoscalingFromMessage, scheduleViolations } from "./convert-autoscaling.ts";
 

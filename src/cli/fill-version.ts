@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { toJsonString } from "@bufbuild/protobuf";
 import { type DeploymentSpec, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
-import { programDigest } from "../core/program-digest.ts";
+import { programDigest } from "../program/program-digest.ts";
 
 /** The largest file read for a digest. */
 const fileBytesMax = 2 ** 30;

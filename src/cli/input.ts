@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
-import { CliError, usage } from "./failure.ts";
+import { CliError, usage } from "./cli-error.ts";
 import type { CliIo } from "./io.ts";
 
 /** Far above what a server takes: only a guard against reading without end. */

@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
+import type { Testbed } from "../conformance/program.ts";
 import { processAuthor } from "./author.ts";
-import type { Testbed } from "./conformance/program.ts";
 
 /** Where the CLI prints. */
 export interface Output {

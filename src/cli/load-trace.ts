@@ -1,4 +1,4 @@
-import { CliError } from "./failure.ts";
+import { CliError } from "./cli-error.ts";
 import type { TraceRow } from "./trace-file.ts";
 
 /** The load from one time until the next sample's. */

@@ -1,6 +1,8 @@
 import { type ReconfiguredReplica, ReconfigureOutcome } from "../../gen/drover/v1/controller_service_pb.ts";
 import { StatusError } from "../core/errors.ts";
-import { firstLine, nameOf, printTable } from "./print.ts";
+import { nameOf } from "../rpc/enum-name.ts";
+import { firstLine } from "./plain-text.ts";
+import { printTable } from "./print.ts";
 import type { Colors, Session } from "./session.ts";
 
 /** What a replica made of a config. */

@@ -1,9 +1,9 @@
-import { stripVTControlCharacters } from "node:util";
 import { type DescMessage, type MessageShape, toJson } from "@bufbuild/protobuf";
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import Table from "cli-table3";
 import { type Deployment, DeploymentState, type DeploymentStatus, ReplicaState } from "../../gen/drover/v1/deployment_pb.ts";
 import type { Json } from "../core/json.ts";
+import { nameOf } from "../rpc/enum-name.ts";
 import { printDuration } from "./duration.ts";
 import type { Colors, Session } from "./session.ts";
 
@@ -42,29 +42,12 @@ const noLines = Object.fromEntries(
   ].map((name) => [name, ""]),
 );
 
-/** Text of a program, without what would steer a terminal. */
-export function plain(text: string): string {
-  return stripVTControlCharacters(text)
-    .replaceAll("\t", "  ")
-    .replace(/[^\P{Cc}\n]/gu, "");
-}
-
-/** Its first line, with `…` where there are more. */
-export function firstLine(text: string): string {
-  const [line = "", ...more] = plain(text).trim().split("\n");
-  return more.length > 0 ? `${line} …` : line;
-}
-
 export function deploymentState(status: DeploymentStatus | undefined): string {
   return nameOf(DeploymentState, status?.state);
 }
 
 export function replicaState(state: number): string {
   return nameOf(ReplicaState, state);
-}
-
-export function nameOf(values: Readonly<Record<string, number>>, value: number | undefined): string {
-  return Object.entries(values).find(([, number]) => number === value && number !== 0)?.[0] ?? "UNKNOWN";
 }
 
 export function colorState(colors: Colors, state: string): string {

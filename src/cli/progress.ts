@@ -1,6 +1,7 @@
 import { type Deployment, DeploymentState, type DeploymentStatus } from "../../gen/drover/v1/deployment_pb.ts";
 import type { Output } from "./io.ts";
-import { colorState, deploymentState, firstLine, plain, runningOf } from "./print.ts";
+import { firstLine, plain } from "./plain-text.ts";
+import { colorState, deploymentState, runningOf } from "./print.ts";
 import type { Colors } from "./session.ts";
 
 /** What all lines begin with, without colours: `sentiment  HEALTHY  2/2 running`. */

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { CliError, exitCodes } from "./cli-error.ts";
 import type { Act, AddCommand } from "./command.ts";
 import { addCluster } from "./commands/cluster.ts";
 import { addConfigs } from "./commands/configs.ts";
@@ -22,7 +23,7 @@ import { addScale } from "./commands/scale.ts";
 import { addSimulate } from "./commands/simulate.ts";
 import { addStart } from "./commands/start.ts";
 import { addStatus } from "./commands/status.ts";
-import { CliError, exitCodes, failureLines } from "./failure.ts";
+import { failureLines } from "./failure.ts";
 import type { CliIo } from "./io.ts";
 import { Session } from "./session.ts";
 

@@ -6,7 +6,7 @@ import {
   type DeploymentSpec,
   DeploymentSpecSchema,
 } from "../../gen/drover/v1/deployment_pb.ts";
-import { CliError } from "./failure.ts";
+import { CliError } from "./cli-error.ts";
 import type { CliIo } from "./io.ts";
 import { type FoundNode, parseNodes, readNode, readText } from "./spec-file.ts";
 

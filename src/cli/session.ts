@@ -4,7 +4,7 @@ import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { type Address, parseAddress, printAddress } from "../config/address.ts";
 import { Channel } from "../rpc/channel.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
-import { usage } from "./failure.ts";
+import { usage } from "./cli-error.ts";
 import type { CliIo, Output } from "./io.ts";
 
 export type Colors = ReturnType<typeof pc.createColors>;

@@ -2,7 +2,7 @@ import { dirname, resolve } from "node:path";
 import { create, type DescMessage, fromJson } from "@bufbuild/protobuf";
 import { type Document, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from "yaml";
 import { type DeploymentSpec, DeploymentSpecSchema, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
-import { CliError } from "./failure.ts";
+import { CliError } from "./cli-error.ts";
 import { readFile, readStream, reasonOf } from "./input.ts";
 import type { CliIo } from "./io.ts";
 import { MessageReader } from "./message-reader.ts";

@@ -1,4 +1,4 @@
-import { CliError } from "./failure.ts";
+import { CliError } from "./cli-error.ts";
 
 /** Which columns of a trace say what: by the name in the header, or counted from 1. */
 export interface TraceColumns {

@@ -1,8 +1,10 @@
 import { type Deployment, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
 import { StatusError } from "../core/errors.ts";
+import { CliError, exitCodes } from "./cli-error.ts";
 import { printDuration } from "./duration.ts";
-import { CliError, exitCodes, failureLines } from "./failure.ts";
-import { colorState, deploymentState, pausedInWords, plain } from "./print.ts";
+import { failureLines } from "./failure.ts";
+import { plain } from "./plain-text.ts";
+import { colorState, deploymentState, pausedInWords } from "./print.ts";
 import { Progress, progressLine } from "./progress.ts";
 import type { Session } from "./session.ts";
 import { watchDeployments } from "./watch.ts";

@@ -4,7 +4,7 @@ import { type Deployment, ReplicaState } from "../../gen/drover/v1/deployment_pb
 import type { Clock, Random } from "../clock/clock.ts";
 import { backoffMs } from "../core/backoff.ts";
 import { refusal, StatusError } from "../core/errors.ts";
-import { type Candidate, pick } from "../core/pick.ts";
+import { type Candidate, pick } from "../core/traffic/pick.ts";
 import { Channel } from "../rpc/channel.ts";
 import { everyPage } from "../rpc/every-page.ts";
 import type { Client } from "../rpc/service.ts";

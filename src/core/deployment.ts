@@ -1,7 +1,7 @@
-import type { AutoscalingConfig } from "./autoscale.ts";
+import type { AutoscalingConfig } from "./autoscaling-config.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Resources } from "./resources.ts";
-import type { RolloutPolicy } from "./rollout.ts";
+import type { RolloutPolicy } from "./rollout-policy.ts";
 
 /** What a replica runs. */
 export type Program =

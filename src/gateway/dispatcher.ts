@@ -1,6 +1,6 @@
 import type { Clock, Random } from "../clock/clock.ts";
 import { refusal, type StatusError } from "../core/errors.ts";
-import { isFull, pick } from "../core/pick.ts";
+import { isFull, pick } from "../core/traffic/pick.ts";
 import type { Endpoint, GatewayLoad, Route, Routes } from "./endpoints.ts";
 import { type GivenBack, Place } from "./place.ts";
 import { Queue, type Ticket } from "./queue.ts";

@@ -1,4 +1,4 @@
-import { type Candidate, elsewhereOf } from "../core/pick.ts";
+import { type Candidate, elsewhereOf } from "../core/traffic/pick.ts";
 import type { Endpoint } from "./endpoints.ts";
 
 /** Why a replica gave a request back undone: it has enough to do, or it is not there (any more). */

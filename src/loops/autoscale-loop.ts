@@ -1,13 +1,14 @@
 import type { Clock } from "../clock/clock.ts";
-import { type AutoscaleState, type AutoscalingConfig, decide, firstAutoscaleState, type LoadSeen } from "../core/autoscale.ts";
+import { type AutoscaleState, decide, firstAutoscaleState, type LoadSeen } from "../core/autoscaling/autoscale.ts";
+import type { AutoscalingConfig } from "../core/autoscaling-config.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { sameJson } from "../core/json.ts";
-import { targetOf } from "../core/status.ts";
+import { targetOf } from "../core/rollout/status.ts";
+import type { ReplicaPort } from "../links/replica-port.ts";
 import type { Log } from "../log/log.ts";
 import { decisionWrites } from "../store/decision-writes.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Entry, Store } from "../store/store.ts";
-import type { ReplicaPort } from "./replica-port.ts";
 
 /** How long a start is taken to last where none was seen yet. */
 const startupDefaultMs = 10_000;

@@ -1,16 +1,17 @@
 import type { Clock, Random } from "../clock/clock.ts";
 import { committedConfig } from "../core/config-change.ts";
 import type { DeploymentRecord, ProgressRecord } from "../core/deployment.ts";
-import { type Action, plan, type SeenReplica } from "../core/plan.ts";
 import { hasEnded, holds, type Preparation, type ReplicaRecord } from "../core/replica.ts";
-import { wantsPackagesFirst } from "../core/step.ts";
+import { plan } from "../core/rollout/plan.ts";
+import type { Action, SeenReplica } from "../core/rollout/sight.ts";
+import { wantsPackagesFirst } from "../core/rollout/step.ts";
 import type { Engine, EngineReplica } from "../engine/engine.ts";
+import type { ReplicaContact, ReplicaPort } from "../links/replica-port.ts";
 import type { Log } from "../log/log.ts";
 import { configWrites } from "../store/config-writes.ts";
 import { decisionWrites } from "../store/decision-writes.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { CommitOptions, Entry, Store, Write } from "../store/store.ts";
-import type { ReplicaContact, ReplicaPort } from "./replica-port.ts";
 import { pendingOf, Starter, specOf } from "./starter.ts";
 import { Strays } from "./strays.ts";
 

@@ -1,5 +1,5 @@
 import { createTask } from "node-cron";
-import type { ScheduledMinimum } from "../core/autoscale.ts";
+import type { ScheduledMinimum } from "../core/autoscaling-config.ts";
 
 const minuteMs = 60_000;
 const secondMs = 1_000;

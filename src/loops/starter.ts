@@ -1,10 +1,10 @@
 import type { Clock, Random } from "../clock/clock.ts";
 import type { DeploymentSpec, Program } from "../core/deployment.ts";
-import { place } from "../core/placement.ts";
+import { place } from "../core/placement/placement.ts";
 import { advance, type ReplicaRecord } from "../core/replica.ts";
 import type { Assignment, Engine } from "../engine/engine.ts";
-import { heapMiB } from "../engine/memory.ts";
-import { moduleArgv } from "../engine/replica-env.ts";
+import { heapMiB } from "../engine/local/memory.ts";
+import { moduleArgv } from "../engine/local/replica-env.ts";
 import type { Log } from "../log/log.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Entry, Write } from "../store/store.ts";

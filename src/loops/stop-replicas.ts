@@ -1,5 +1,5 @@
 import type { Clock } from "../clock/clock.ts";
-import { terminateGraceMs } from "../core/finish.ts";
+import { terminateGraceMs } from "../core/rollout/finish.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Log } from "../log/log.ts";
 import type { Mirror } from "../store/mirror.ts";

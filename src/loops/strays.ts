@@ -1,6 +1,6 @@
 import type { Clock } from "../clock/clock.ts";
-import { terminateGraceMs } from "../core/finish.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
+import { terminateGraceMs } from "../core/rollout/finish.ts";
 import type { Engine, EngineReplica } from "../engine/engine.ts";
 import type { Log } from "../log/log.ts";
 import type { Mirror } from "../store/mirror.ts";

@@ -5,16 +5,23 @@ import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts"
 import { DeploymentSpecSchema, DeploymentState, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import { StatusError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
-import { programDigest } from "../core/program-digest.ts";
+import { programDigest } from "../program/program-digest.ts";
 import { Channel } from "../rpc/channel.ts";
 import type { Client } from "../rpc/service.ts";
-import type { RunOptions } from "./run.ts";
 
 /** How long the API may take to answer `Deploy`. */
 const deployMs = 30_000;
 
+/** Where to deploy to; the same fields as in `RunOptions`. */
+export interface DeployOptions {
+  /** The controller's API, `host:port`; unset: `DROVER_API`, or else 127.0.0.1:9001. */
+  readonly api?: string;
+  /** Stops waiting; the deployment goes on. */
+  readonly signal?: AbortSignal;
+}
+
 /** Deploys `spec`, whose module is the file `path`, and waits until its replicas serve. */
-export async function deploy(spec: JsonObject, path: string, options: Pick<RunOptions, "api" | "signal">): Promise<void> {
+export async function deploy(spec: JsonObject, path: string, options: DeployOptions): Promise<void> {
   const channel = new Channel(options.api ?? (process.env.DROVER_API || "127.0.0.1:9001"));
   const signal = options.signal ? { signal: options.signal } : {};
   try {

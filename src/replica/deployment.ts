@@ -1,5 +1,5 @@
-import { type Definition, define, type StandardSchemaV1 } from "../core/definition.ts";
-import type { DeploymentOptions } from "../core/deployment-options.ts";
+import { type Definition, define, type StandardSchemaV1 } from "../program/definition.ts";
+import type { DeploymentOptions } from "../program/deployment-options.ts";
 import type { Implementation } from "../rpc/service.ts";
 import type { RequestContext } from "./program.ts";
 

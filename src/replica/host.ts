@@ -1,7 +1,7 @@
 // Runs a module program as a replica: `node host.js MODULE [EXPORT]`, with the environment variables of the contract.
 import { realClock, realRandom } from "../clock/real.ts";
-import { importFlag } from "../core/definition.ts";
 import type { JsonObject } from "../core/json.ts";
+import { importFlag } from "../program/definition.ts";
 import { loadDefinition, StartError, textOf } from "./load-module.ts";
 import { createProgram, type Program } from "./program.ts";
 import { ReplicaServer } from "./replica-server.ts";

@@ -1,6 +1,6 @@
-export type { DeploymentOptions, Duration } from "../core/deployment-options.ts";
 export { StatusError } from "../core/errors.ts";
 export type { Json, JsonObject } from "../core/json.ts";
+export type { DeploymentOptions, Duration } from "../program/deployment-options.ts";
 export { type CallContext, type Implementation, implement } from "../rpc/service.ts";
 export { type DeploymentDefinition, deployment, type ProgramOptions } from "./deployment.ts";
 export type { ProgramHooks, RequestContext } from "./program.ts";

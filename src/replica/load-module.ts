@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type Definition, findDefinition } from "../core/definition.ts";
+import { type Definition, findDefinition } from "../program/definition.ts";
 
 /** Why a program does not start, for the person who wrote it; shown without a stack of ours. */
 export class StartError extends Error {

@@ -1,5 +1,5 @@
-import { type Definition, isClass, type StandardSchemaV1 } from "../core/definition.ts";
 import type { Json, JsonObject } from "../core/json.ts";
+import { type Definition, isClass, type StandardSchemaV1 } from "../program/definition.ts";
 import type { Implementation } from "../rpc/service.ts";
 
 /** What a program's method may know of its request; given to it after the argument. */

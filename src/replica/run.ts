@@ -1,15 +1,12 @@
 import { fileURLToPath } from "node:url";
-import { type Definition, importFlag, specJson } from "../core/definition.ts";
+import { type Definition, importFlag, specJson } from "../program/definition.ts";
+import type { DeployOptions } from "./deploy.ts";
 
-export interface RunOptions {
+export interface RunOptions extends DeployOptions {
   /** The module that exports the definition, as a URL: `import.meta.url`. */
   readonly module: string;
   /** The export that is the definition; unset: `default`, or else the only one. */
   readonly exportName?: string;
-  /** The controller's API, `host:port`; unset: `DROVER_API`, or else 127.0.0.1:9001. */
-  readonly api?: string;
-  /** Stops waiting; the deployment goes on. */
-  readonly signal?: AbortSignal;
 }
 
 /**

@@ -1,6 +1,6 @@
-import type { StandardIssue, StandardSchemaV1 } from "../core/definition.ts";
 import { type FieldViolation, invalid } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
+import type { StandardIssue, StandardSchemaV1 } from "../program/definition.ts";
 
 /** What the schema makes of a `user_config`; throws INVALID_FIELD with every issue it has. */
 export async function passedThrough(schema: StandardSchemaV1, userConfig: Json): Promise<unknown> {

@@ -1,6 +1,5 @@
 import type { Redis } from "ioredis";
 import type { Clock } from "../clock/clock.ts";
-import { upgraded } from "../core/upgrade.ts";
 import type { Log } from "../log/log.ts";
 import { batchMax, changesKept, pageMax, requestTtlMs } from "./bounds.ts";
 import { commandConnection, disconnect, printable, type RedisAddress, storeError } from "./redis-connection.ts";
@@ -20,6 +19,7 @@ import {
   type Store,
   type Write,
 } from "./store.ts";
+import { upgraded } from "./upgrade.ts";
 
 /** Longest time `openRedisStore` waits for a Redis that is still loading. */
 const openTimeoutMs = 60_000;

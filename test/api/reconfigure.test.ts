@@ -4,9 +4,9 @@ import { Effect, ReconfigureOutcome } from "../../gen/drover/v1/controller_servi
 import { realClock } from "../../src/clock/real.ts";
 import { type CallResult, isOver } from "../../src/core/config-change.ts";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
+import { type ConfigOrder, noContact, type ReplicaPort } from "../../src/links/replica-port.ts";
 import { silentLog } from "../../src/log/log.ts";
-import { ConfigChanges } from "../../src/loops/config-changes.ts";
-import { type ConfigOrder, noContact, type ReplicaPort } from "../../src/loops/replica-port.ts";
+import { ConfigChangeLoop } from "../../src/loops/config-change-loop.ts";
 import { jsonToValue } from "../../src/rpc/json-value.ts";
 import { until } from "../store/redis-fixture.ts";
 import { type OpenedApi, openApi, recordOf, specOf } from "./opened-api.ts";
@@ -49,7 +49,7 @@ class Loop implements ReplicaPort {
     const { store, mirror } = opened;
     const lease = await store.acquireLease("loop", 600_000);
     const epoch = () => (lease.held ? lease.epoch : undefined);
-    const changes = new ConfigChanges({ mirror, store, port: this, epoch, clock: realClock, log: silentLog });
+    const changes = new ConfigChangeLoop({ mirror, store, port: this, epoch, clock: realClock, log: silentLog });
     this.#unsubscribe = mirror.subscribe(() => changes.wake());
     this.#running = changes.run(this.#end.signal);
   }

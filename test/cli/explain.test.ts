@@ -3,7 +3,8 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { type Decision, DecisionSchema, DecisionSource } from "../../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
-import { decide, defaultAutoscaling, firstAutoscaleState } from "../../src/core/autoscale.ts";
+import { decide, firstAutoscaleState } from "../../src/core/autoscaling/autoscale.ts";
+import { defaultAutoscaling } from "../../src/core/autoscaling-config.ts";
 import { refusal } from "../../src/core/errors.ts";
 import { type ControllerHandlers, deploymentOf, nowMs, serve } from "./harness.ts";
 

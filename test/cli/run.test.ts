@@ -7,7 +7,7 @@ import { deploymentOf, folder, type Run, type RunOptions, serve } from "./harnes
 
 const digest = expect.stringMatching(/^[0-9a-f]{16}$/);
 
-const definitionPath = fileURLToPath(new URL("../../src/core/definition.ts", import.meta.url));
+const definitionPath = fileURLToPath(new URL("../../src/program/definition.ts", import.meta.url));
 
 /** Runs `drover run` in a folder with the modules given; `specs` are what was deployed. */
 async function running(modules: Readonly<Record<string, string>>): Promise<{

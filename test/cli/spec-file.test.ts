@@ -1,7 +1,7 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { RolloutStrategy } from "../../gen/drover/v1/deployment_pb.ts";
-import { CliError } from "../../src/cli/failure.ts";
+import { CliError } from "../../src/cli/cli-error.ts";
 import { parseSpecs, readSpecFiles } from "../../src/cli/spec-file.ts";
 import { folder } from "./harness.ts";
 

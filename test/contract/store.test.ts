@@ -3,10 +3,10 @@
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { upgraded } from "../../src/core/upgrade.ts";
 import { requestTtlMs } from "../../src/store/bounds.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { type Change, type Kind, kinds, type Store, type Write } from "../../src/store/store.ts";
+import { upgraded } from "../../src/store/upgrade.ts";
 import { HandClock } from "../store/hand-clock.ts";
 import { deploymentRecord, progressRecord, replicaRecord } from "../store/records.ts";
 import { startTestRedis, type TestRedis } from "../store/redis-fixture.ts";

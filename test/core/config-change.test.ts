@@ -17,7 +17,7 @@ import {
   toReplace,
 } from "../../src/core/config-change.ts";
 import type { DeploymentRecord, RevisionRecord } from "../../src/core/deployment.ts";
-import { spec } from "./plan-world.ts";
+import { spec } from "./rollout/plan-world.ts";
 
 const wanted = { ...spec, userConfig: { model: "b" } };
 const begun: ConfigChangeRecord = {

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { AutoscalingConfig } from "../../src/core/autoscale.ts";
-import { firstRecord } from "../../src/core/change.ts";
+import type { AutoscalingConfig } from "../../src/core/autoscaling-config.ts";
+import { firstRecord } from "../../src/core/generations.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { AutoscaleLoop } from "../../src/loops/autoscale-loop.ts";
-import { spec } from "../core/plan-world.ts";
+import { spec } from "../core/rollout/plan-world.ts";
 import { SimulatedCluster } from "../sim/simulated-cluster.ts";
 
 const config: AutoscalingConfig = {

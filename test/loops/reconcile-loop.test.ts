@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { changing } from "../../src/core/change.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
+import { changing } from "../../src/core/generations.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { LeaseKeeper, leaseMs } from "../../src/loops/lease-keeper.ts";
 import { strayGraceMs } from "../../src/loops/strays.ts";

@@ -8,8 +8,8 @@ import { ControllerService, type WatchDeploymentsResponseSchema } from "../../ge
 import { type DeploymentSpec, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
 import { realClock } from "../../src/clock/real.ts";
 import { refusal } from "../../src/core/errors.ts";
-import { programDigest } from "../../src/core/program-digest.ts";
 import { silentLog } from "../../src/log/log.ts";
+import { programDigest } from "../../src/program/program-digest.ts";
 import { deployment, run } from "../../src/replica/index.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { implement, type ServiceHandlers } from "../../src/rpc/service.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ReconfigurePhase } from "../../gen/drover/v1/replica_service_pb.ts";
-import type { StandardIssue, StandardResult, StandardSchemaV1 } from "../../src/core/definition.ts";
+import type { StandardIssue, StandardResult, StandardSchemaV1 } from "../../src/program/definition.ts";
 import { deployment } from "../../src/replica/index.ts";
 import { change, failure, serve } from "./harness.ts";
 

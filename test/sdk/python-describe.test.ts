@@ -9,9 +9,9 @@ import { type DeploymentSpec, DeploymentSpecSchema, DeploymentState } from "../.
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { fillVersion } from "../../src/cli/fill-version.ts";
 import { realClock } from "../../src/clock/real.ts";
-import { kebab } from "../../src/core/definition.ts";
 import { refusal } from "../../src/core/errors.ts";
 import { silentLog } from "../../src/log/log.ts";
+import { kebab } from "../../src/program/definition.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { implement, type ServiceHandlers } from "../../src/rpc/service.ts";
 import { temporaryFolder } from "../replica/harness.ts";

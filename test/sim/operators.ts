@@ -1,16 +1,16 @@
 import { mutate } from "../../src/api/mutations.ts";
 import { revisionWrites } from "../../src/api/revisions.ts";
-import type { AutoscalingConfig } from "../../src/core/autoscale.ts";
-import { changing, firstRecord, nextRecord, paused, resumed, revisionBefore, rolledBack } from "../../src/core/change.ts";
+import type { AutoscalingConfig } from "../../src/core/autoscaling-config.ts";
 import type { ConfigChangeRecord } from "../../src/core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../../src/core/deployment.ts";
+import { changing, firstRecord, nextRecord, paused, resumed, revisionBefore, rolledBack } from "../../src/core/generations.ts";
 import type { Resources } from "../../src/core/resources.ts";
-import type { RolloutPolicy } from "../../src/core/rollout.ts";
+import type { RolloutPolicy } from "../../src/core/rollout-policy.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { configWrites } from "../../src/store/config-writes.ts";
 import { Mirror } from "../../src/store/mirror.ts";
 import type { Write } from "../../src/store/store.ts";
-import { spec as plainSpec } from "../core/plan-world.ts";
+import { spec as plainSpec } from "../core/rollout/plan-world.ts";
 import { type ProgramKind, programs, type SimulatedWorld } from "./simulated-world.ts";
 import type { WatchedStore } from "./watched.ts";
 

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import type { CallResult, ConfigPhase } from "../../src/core/config-change.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
-import { type ConfigOrder, noContact } from "../../src/loops/replica-port.ts";
+import { type ConfigOrder, noContact } from "../../src/links/replica-port.ts";
 import type { CommitOptions, Entry, Store, Write } from "../../src/store/store.ts";
 import { runHistory } from "./history.ts";
 import type { Invariant } from "./invariants/facts.ts";

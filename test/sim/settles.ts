@@ -1,4 +1,4 @@
-import { statusOf } from "../../src/core/status.ts";
+import { statusOf } from "../../src/core/rollout/status.ts";
 import { othersOf } from "./invariants/config.ts";
 import type { Verdict } from "./invariants/facts.ts";
 import type { Operators } from "./operators.ts";

@@ -1,12 +1,12 @@
 import type { Random } from "../../src/clock/clock.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import type { ReplicaRecord, ReplicaState } from "../../src/core/replica.ts";
+import { wantedConfig } from "../../src/links/committed.ts";
 import { silentLog } from "../../src/log/log.ts";
-import { wantedConfig } from "../../src/loops/committed.ts";
 import { ReconcileLoop } from "../../src/loops/reconcile-loop.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { Mirror } from "../../src/store/mirror.ts";
-import { spec } from "../core/plan-world.ts";
+import { spec } from "../core/rollout/plan-world.ts";
 import { HandClock } from "../store/hand-clock.ts";
 import { SimulatedEngine } from "./simulated-engine.ts";
 import { SimulatedPort } from "./simulated-port.ts";

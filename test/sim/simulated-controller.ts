@@ -1,13 +1,13 @@
 import type { Random } from "../../src/clock/clock.ts";
 import type { ConfigPhase } from "../../src/core/config-change.ts";
 import type { Engine } from "../../src/engine/engine.ts";
+import { wantedConfig } from "../../src/links/committed.ts";
+import type { ReplicaPort } from "../../src/links/replica-port.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { AutoscaleLoop } from "../../src/loops/autoscale-loop.ts";
-import { wantedConfig } from "../../src/loops/committed.ts";
-import { ConfigChanges } from "../../src/loops/config-changes.ts";
+import { ConfigChangeLoop } from "../../src/loops/config-change-loop.ts";
 import { LeaseKeeper } from "../../src/loops/lease-keeper.ts";
 import { ReconcileLoop } from "../../src/loops/reconcile-loop.ts";
-import type { ReplicaPort } from "../../src/loops/replica-port.ts";
 import { Mirror } from "../../src/store/mirror.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { SimulatedClock } from "./simulated-clock.ts";
@@ -57,7 +57,7 @@ export class SimulatedController {
   readonly mirror: Mirror;
   readonly #port: ReplicaPort;
   readonly loop: ReconcileLoop;
-  readonly changes: ConfigChanges;
+  readonly changes: ConfigChangeLoop;
   readonly autoscale: AutoscaleLoop;
   readonly keeper: LeaseKeeper;
   readonly #end = new AbortController();
@@ -101,7 +101,7 @@ export class SimulatedController {
     const machine = new WatchedEngine(engine, clock, line, witness, watch);
     this.keeper = new LeaseKeeper({ store, id, catchUp: () => mirror.catchUp(), clock, log: silentLog, onLead: wake });
     const watchedPort = new WatchedPort(sabotage.port?.(port) ?? port, clock, witness, watch, (name) => options.amidChange(id, name));
-    this.changes = new ConfigChanges({ mirror, store, port: watchedPort, epoch, clock, log: silentLog });
+    this.changes = new ConfigChangeLoop({ mirror, store, port: watchedPort, epoch, clock, log: silentLog });
     this.loop = new ReconcileLoop({
       mirror: sabotage.mirror?.(mirror) ?? mirror,
       store,

@@ -1,7 +1,7 @@
 import type { Clock } from "../../src/clock/clock.ts";
 import type { Preparation } from "../../src/core/replica.ts";
 import type { Capacity } from "../../src/core/resources.ts";
-import { neverStarted } from "../../src/core/settle.ts";
+import { neverStarted } from "../../src/core/rollout/settle.ts";
 import type { Assignment, Engine, EngineReplica, LogLine } from "../../src/engine/engine.ts";
 
 /** What becomes of a process that is started; times in milliseconds, infinite where it never happens. */

@@ -1,8 +1,8 @@
 import type { Clock } from "../../src/clock/clock.ts";
 import { answerMaxMs, type CallResult, type Config, type ConfigPhase } from "../../src/core/config-change.ts";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
-import type { WantedConfig } from "../../src/loops/committed.ts";
-import { type Acquaintance, type ConfigOrder, noContact, type ReplicaContact, type ReplicaPort } from "../../src/loops/replica-port.ts";
+import type { WantedConfig } from "../../src/links/committed.ts";
+import { type Acquaintance, type ConfigOrder, noContact, type ReplicaContact, type ReplicaPort } from "../../src/links/replica-port.ts";
 import { SimulatedConfigs } from "./simulated-configs.ts";
 import type { SimulatedEngine } from "./simulated-engine.ts";
 

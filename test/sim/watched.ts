@@ -1,7 +1,7 @@
 import type { CallResult } from "../../src/core/config-change.ts";
 import { refusal } from "../../src/core/errors.ts";
 import type { Assignment, Engine, EngineReplica, LogLine } from "../../src/engine/engine.ts";
-import type { Acquaintance, ConfigOrder, ReplicaContact, ReplicaPort } from "../../src/loops/replica-port.ts";
+import type { Acquaintance, ConfigOrder, ReplicaContact, ReplicaPort } from "../../src/links/replica-port.ts";
 import type { ChangeBatch, CommitOptions, CommitResult, ControllerInfo, Kind, LeaseAnswer, Store, Write } from "../../src/store/store.ts";
 import type { SimulatedClock } from "./simulated-clock.ts";
 import type { Watch, Witness } from "./witness.ts";

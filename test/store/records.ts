@@ -1,6 +1,6 @@
 import type { DeploymentRecord, ProgressRecord } from "../../src/core/deployment.ts";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
-import { upgraded } from "../../src/core/upgrade.ts";
+import { upgraded } from "../../src/store/upgrade.ts";
 
 /** A record as the store sees it: any JSON, told apart by `mark`, with the fields that every record has. */
 export function deploymentRecord(mark: string): DeploymentRecord {

@@ -1,8 +1,9 @@
 import { GetClusterResponseSchema } from "../../../gen/drover/v1/controller_service_pb.ts";
 import type { Resources } from "../../../gen/drover/v1/deployment_pb.ts";
+import { exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
-import { exitCodes } from "../failure.ts";
-import { age, messageJson, plain, printJson, printTable } from "../print.ts";
+import { plain } from "../plain-text.ts";
+import { age, messageJson, printJson, printTable } from "../print.ts";
 
 /** `drover cluster`: resources and controllers. */
 export const addCluster: AddCommand = (program, act) => {

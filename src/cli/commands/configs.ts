@@ -1,9 +1,10 @@
 import { toJson } from "@bufbuild/protobuf";
 import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { ConfigSchema } from "../../../gen/drover/v1/controller_service_pb.ts";
+import { exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
-import { exitCodes } from "../failure.ts";
-import { age, messageJson, plain, printJson, printTable } from "../print.ts";
+import { plain } from "../plain-text.ts";
+import { age, messageJson, printJson, printTable } from "../print.ts";
 
 /** `drover configs`: which configs were in use, to go back to. */
 export const addConfigs: AddCommand = (program, act) => {

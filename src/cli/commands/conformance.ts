@@ -1,15 +1,16 @@
 import { Option } from "commander";
+import type { Target } from "../../conformance/conformance.ts";
+import { countsOf } from "../../conformance/outcome.ts";
+import type { ProgramToCheck } from "../../conformance/program.ts";
+import type { Means } from "../../conformance/replica-under-test.ts";
+import type { MethodCall } from "../../conformance/talk.ts";
 import type { Json } from "../../core/json.ts";
+import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, readDuration, readInteger } from "../command.ts";
-import type { Target } from "../conformance/conformance.ts";
-import { countsOf } from "../conformance/outcome.ts";
-import type { ProgramToCheck } from "../conformance/program.ts";
-import type { Means } from "../conformance/replica-under-test.ts";
-import { countsLine, reportJson, verdictLines } from "../conformance/report.ts";
-import type { MethodCall } from "../conformance/talk.ts";
-import { CliError, exitCodes, usage } from "../failure.ts";
+import { countsLine, reportJson, verdictLines } from "../conformance-report.ts";
 import { readJsonInput } from "../input.ts";
-import { plain, printJson } from "../print.ts";
+import { plain } from "../plain-text.ts";
+import { printJson } from "../print.ts";
 import type { Session } from "../session.ts";
 import { splitModule } from "./run.ts";
 
@@ -81,7 +82,7 @@ ${examples(
 
 async function report(session: Session, target: Target, means: Means, { output, timeout }: ConformanceFlags): Promise<number> {
   // Only here: the other commands shall not pay for it.
-  const { checkConformance } = await import("../conformance/conformance.ts");
+  const { checkConformance } = await import("../../conformance/conformance.ts");
   const { testbed, interrupted: signal } = session.io;
   if (testbed === undefined) throw new CliError("programs cannot be started here");
   const options = { target, means, timeoutMs: timeout, testbed, nowMs: () => session.io.nowMs(), signal };

@@ -1,6 +1,7 @@
 import type { Deployment } from "../../../gen/drover/v1/deployment_pb.ts";
+import { CliError, exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type WaitFlags, waitOptions } from "../command.ts";
-import { CliError, exitCodes, failureLines } from "../failure.ts";
+import { failureLines } from "../failure.ts";
 import { waitUntilGone } from "../wait.ts";
 
 interface DeleteFlags extends WaitFlags {

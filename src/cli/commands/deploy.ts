@@ -1,11 +1,13 @@
 import type { Command } from "commander";
 import { type ApplyResponse, ApplyResponseSchema, Effect } from "../../../gen/drover/v1/controller_service_pb.ts";
 import { type FieldViolation, refusal, StatusError } from "../../core/errors.ts";
+import { nameOf } from "../../rpc/enum-name.ts";
+import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, type WaitFlags, waitOptions } from "../command.ts";
-import { CliError, exitCodes, usage } from "../failure.ts";
 import { fillVersion } from "../fill-version.ts";
 import { printOutcomes, refusedOutcomes } from "../outcomes.ts";
-import { messageJson, nameOf, plain, printJson } from "../print.ts";
+import { plain } from "../plain-text.ts";
+import { messageJson, printJson } from "../print.ts";
 import { callMs, type Session } from "../session.ts";
 import { type LoadedSpec, placeIn, readSpecFiles } from "../spec-file.ts";
 import { waitUntilHealthy } from "../wait.ts";

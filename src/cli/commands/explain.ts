@@ -1,10 +1,12 @@
 import { type Decision, DecisionSchema, DecisionSource } from "../../../gen/drover/v1/controller_service_pb.ts";
 import type { Deployment } from "../../../gen/drover/v1/deployment_pb.ts";
 import { StatusError } from "../../core/errors.ts";
+import { nameOf } from "../../rpc/enum-name.ts";
 import { everyPage } from "../../rpc/every-page.ts";
+import { CliError, exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, readInteger } from "../command.ts";
-import { CliError, exitCodes } from "../failure.ts";
-import { age, colorState, deploymentState, messageJson, nameOf, pausedNote, plain, printJson } from "../print.ts";
+import { plain } from "../plain-text.ts";
+import { age, colorState, deploymentState, messageJson, pausedNote, printJson } from "../print.ts";
 import type { Session } from "../session.ts";
 
 interface ExplainFlags {

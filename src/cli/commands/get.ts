@@ -1,7 +1,7 @@
 import { stringify } from "yaml";
 import { DeploymentSchema } from "../../../gen/drover/v1/deployment_pb.ts";
+import { CliError, exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
-import { CliError, exitCodes } from "../failure.ts";
 import { messageJson, printJson } from "../print.ts";
 
 /** `drover get`: all there is to know of one deployment. */

@@ -3,8 +3,8 @@ import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { Option } from "commander";
 import type { InvokeRequest, InvokeResponse } from "../../../gen/drover/v1/invoke_service_pb.ts";
 import { InvokeRequestSchema } from "../../../gen/drover/v1/invoke_service_pb.ts";
+import { exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, examples, readDuration } from "../command.ts";
-import { exitCodes, usage } from "../failure.ts";
 import { readInput, readJsonInput } from "../input.ts";
 import type { Session } from "../session.ts";
 

@@ -1,7 +1,7 @@
 import { type Deployment, DeploymentSchema } from "../../../gen/drover/v1/deployment_pb.ts";
 import { everyPage } from "../../rpc/every-page.ts";
+import { exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
-import { exitCodes } from "../failure.ts";
 import { age, colorState, deploymentState, messageJson, printJson, printTable, programOf, runningOf } from "../print.ts";
 import type { Session } from "../session.ts";
 

@@ -1,6 +1,6 @@
 import { LogStream, WatchLogsResponseSchema } from "../../../gen/drover/v1/controller_service_pb.ts";
+import { exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, readInteger } from "../command.ts";
-import { exitCodes } from "../failure.ts";
 import { messageJson } from "../print.ts";
 import type { Colors } from "../session.ts";
 

@@ -1,5 +1,5 @@
+import { exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples } from "../command.ts";
-import { exitCodes } from "../failure.ts";
 
 /** `drover pause`: stops a rollout where it is. */
 export const addPause: AddCommand = (program, act) => {

@@ -1,8 +1,9 @@
 import { type Replica, ReplicaSchema, ReplicaState } from "../../../gen/drover/v1/deployment_pb.ts";
 import { everyPage } from "../../rpc/every-page.ts";
+import { exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
-import { exitCodes } from "../failure.ts";
-import { age, colorState, firstLine, messageJson, printJson, printTable, replicaState } from "../print.ts";
+import { firstLine } from "../plain-text.ts";
+import { age, colorState, messageJson, printJson, printTable, replicaState } from "../print.ts";
 import type { Session } from "../session.ts";
 
 /** `drover replicas`: the running copies. */

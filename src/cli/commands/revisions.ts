@@ -1,6 +1,6 @@
 import { RevisionSchema } from "../../../gen/drover/v1/controller_service_pb.ts";
+import { exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
-import { exitCodes } from "../failure.ts";
 import { age, messageJson, printJson, printTable } from "../print.ts";
 
 /** `drover revisions`: what there is to go back to. */

@@ -10,9 +10,9 @@ import {
   ResourcesSchema,
   RuntimeEnvSchema,
 } from "../../../gen/drover/v1/deployment_pb.ts";
-import { findDefinition, importFlag, kebab, specJson } from "../../core/definition.ts";
+import { findDefinition, importFlag, kebab, specJson } from "../../program/definition.ts";
+import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, collect, examples, readAmount, readInteger } from "../command.ts";
-import { CliError, exitCodes, usage } from "../failure.ts";
 import { readJsonInput, reasonOf } from "../input.ts";
 import type { CliIo } from "../io.ts";
 import { type LoadedSpec, resolvePaths } from "../spec-file.ts";

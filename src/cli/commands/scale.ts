@@ -1,5 +1,5 @@
+import { CliError, exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, readInteger, type WaitFlags, waitOptions } from "../command.ts";
-import { CliError, exitCodes } from "../failure.ts";
 import { waitUntilHealthy } from "../wait.ts";
 
 const replicasMax = 10_000;

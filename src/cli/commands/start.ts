@@ -1,6 +1,6 @@
 import { type Flags, readConfig } from "../../config/config.ts";
+import { usage } from "../cli-error.ts";
 import { type AddCommand, collect, examples } from "../command.ts";
-import { usage } from "../failure.ts";
 
 /** `drover start`: runs a controller with its gateway in this process. */
 export const addStart: AddCommand = (program, act) => {

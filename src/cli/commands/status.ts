@@ -1,18 +1,8 @@
 import { type Deployment, DeploymentSchema, type DeploymentStatus } from "../../../gen/drover/v1/deployment_pb.ts";
+import { CliError, exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
-import { CliError, exitCodes } from "../failure.ts";
-import {
-  colorState,
-  deploymentState,
-  firstLine,
-  messageJson,
-  pausedNote,
-  plain,
-  printJson,
-  printTable,
-  runningOf,
-  tableText,
-} from "../print.ts";
+import { firstLine, plain } from "../plain-text.ts";
+import { colorState, deploymentState, messageJson, pausedNote, printJson, printTable, runningOf, tableText } from "../print.ts";
 import { Progress, restOfMessage, rolloutProgress } from "../progress.ts";
 import type { Session } from "../session.ts";
 import { StatusHistory } from "../status-history.ts";

@@ -1,4 +1,4 @@
-import type { ReplicaContact } from "../../../src/loops/replica-port.ts";
+import type { ReplicaContact } from "../../../src/links/replica-port.ts";
 import type { CommitOptions, Write } from "../../../src/store/store.ts";
 import type { Ledger } from "../ledger.ts";
 import type { SimulatedEngine } from "../simulated-engine.ts";

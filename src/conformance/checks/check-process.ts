@@ -1,0 +1,162 @@
+import { createServer } from "node:net";
+import { StatusError } from "../../core/errors.ts";
+import { type Checklist, textOf } from "../checklist.ts";
+import { broken, Ended, expectThat, type Outcome, unchecked } from "../outcome.ts";
+import type { ProgramProcess, ProgramToCheck, Testbed } from "../program.ts";
+import type { ReplicaUnderTest } from "../replica-under-test.ts";
+import { Talk } from "../talk.ts";
+
+/** After SIGTERM, this long passes before the engine kills. */
+const stopMs = 5_000;
+
+export interface StartOptions {
+  /** The longest that a start may take. */
+  readonly timeoutMs: number;
+  readonly testbed: Testbed;
+  readonly signal: AbortSignal;
+}
+
+/** Starts the program and waits until it listens; its process, unless there is none. */
+export async function checkStart(
+  checklist: Checklist,
+  program: ProgramToCheck,
+  options: StartOptions,
+): Promise<ProgramProcess | undefined> {
+  let process: ProgramProcess | undefined;
+  try {
+    await checklist.check("start.listens", async () => {
+      process = await started(program, options);
+      void process.ended.then((how) => checklist.end(how));
+      await listening(process.address, options, process);
+      return undefined;
+    });
+  } catch (error) {
+    await process?.remove();
+    throw error;
+  }
+  return process;
+}
+
+/** Of a replica that runs already only this is asked: whether it is there. */
+export async function checkReachable(
+  checklist: Checklist,
+  address: string,
+  options: Pick<StartOptions, "timeoutMs" | "signal">,
+): Promise<boolean> {
+  await checklist.check("start.listens", async () => {
+    await listening(address, options);
+    return unchecked(runsAlready);
+  });
+  return checklist.outcomes.get("start.listens")?.kind !== "broken";
+}
+
+export const runsAlready = "the replica runs already";
+
+async function started(program: ProgramToCheck, { testbed }: StartOptions): Promise<ProgramProcess> {
+  return testbed.start(program).catch((error: unknown) => {
+    throw new Ended(broken("the program starts", textOf(error)));
+  });
+}
+
+/** Ends the check unless something listens at the address in time. `process`: it must not end before. */
+async function listening(
+  address: string,
+  { timeoutMs, signal }: Pick<StartOptions, "timeoutMs" | "signal">,
+  process?: ProgramProcess,
+): Promise<void> {
+  const over = new AbortController();
+  void process?.ended.then((how) => over.abort(new StatusError("UNAVAILABLE", `the process ended: ${how}`)));
+  const talk = new Talk(address, { token: "", epoch: 0n, methodMs: timeoutMs, signal });
+  try {
+    await talk.channel.ready(timeoutMs, AbortSignal.any([signal, over.signal]));
+  } catch (error) {
+    throw new Ended(broken(`something listens at ${address} within ${timeoutMs / 1_000} s`, (error as Error).message));
+  } finally {
+    talk.close();
+  }
+}
+
+/** Another process of the program, which then is told to end without having drained. */
+export async function checkBeside(checklist: Checklist, program: ProgramToCheck, options: StartOptions): Promise<void> {
+  const second = { ...program, replicaId: `${program.replicaId}-second` };
+  let process: ProgramProcess | undefined;
+  try {
+    await checklist.check("start.beside", async () => {
+      process = await started(second, options);
+      await answering(process, second, options);
+      return undefined;
+    });
+    await checklist.check("stop.undrained", async () => {
+      if (process === undefined || !checklist.held("start.beside")) return unchecked("there was no second process");
+      return stopped(process, options.testbed);
+    });
+  } finally {
+    await process?.remove();
+  }
+}
+
+/** The same program, told to listen at a port. */
+export async function checkTcp(
+  checklist: Checklist,
+  { program, tcp }: { readonly program: ProgramToCheck; readonly tcp: boolean },
+  options: StartOptions,
+): Promise<void> {
+  if (!tcp) return checklist.skip(["start.tcp"], "--tcp was not given");
+  const third = { ...program, replicaId: `${program.replicaId}-tcp`, address: `127.0.0.1:${await freePort()}` };
+  let process: ProgramProcess | undefined;
+  try {
+    await checklist.check("start.tcp", async () => {
+      process = await started(third, options);
+      await answering(process, third, options);
+      return undefined;
+    });
+  } finally {
+    await process?.remove();
+  }
+}
+
+/** Ends the check unless the process listens, and is who it should be, if it says who it is. */
+async function answering(process: ProgramProcess, { replicaId }: ProgramToCheck, options: StartOptions): Promise<void> {
+  await listening(process.address, options, process);
+  const talk = new Talk(process.address, { token: "", epoch: 0n, methodMs: options.timeoutMs, signal: options.signal });
+  try {
+    const id = await talk.info().then(
+      (info) => info.replicaId,
+      (error: unknown) => {
+        if (error instanceof StatusError && error.code === "UNIMPLEMENTED") return replicaId;
+        throw error;
+      },
+    );
+    expectThat(id === replicaId, `GetInfo: ${replicaId}`, id);
+  } finally {
+    talk.close();
+  }
+}
+
+/** The end of the first process, which has drained by now if it can. */
+export async function checkStop({ checklist, testbed }: ReplicaUnderTest, process: ProgramProcess): Promise<void> {
+  const { gone } = checklist;
+  await checklist.check("stop.drained", async () => stopped(process, testbed));
+  checklist.outcomes.set("start.stays", gone === undefined ? { kind: "holds" } : broken("a process that runs", `it ended: ${gone}`));
+}
+
+async function stopped(process: ProgramProcess, testbed: Pick<Testbed, "sleep">): Promise<Outcome | undefined> {
+  const over = new AbortController();
+  process.terminate();
+  const how = await Promise.race([process.ended, testbed.sleep(stopMs, over.signal).then(() => undefined)]);
+  over.abort();
+  if (how === undefined) return broken(`exit code 0 within ${stopMs / 1_000} s`, "it runs on");
+  return how === "exit code 0" ? undefined : broken("exit code 0", how);
+}
+
+/** A port that was free a moment ago. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,65 @@
+import { StatusError } from "../../core/errors.ts";
+import { readDescriptors } from "../../rpc/reflection.ts";
+import { broken, expectThat, type Outcome, unchecked } from "../outcome.ts";
+import type { ReplicaUnderTest } from "../replica-under-test.ts";
+
+/** The longest that reflection may take. */
+const reflectionMs = 10_000;
+/** Between two health checks of a replica that starts. */
+const healthMs = 50;
+
+/** It serves within the start-up time: a program that still loads a model answers NOT_SERVING until then. */
+export async function checkHealth({ talk, checklist, testbed, nowMs }: ReplicaUnderTest, startMs: number): Promise<void> {
+  const endMs = nowMs() + startMs;
+  await checklist.check("health.serving", async () => {
+    for (;;) {
+      const status = await talk.checkHealth();
+      if (status === "SERVING") return undefined;
+      if (nowMs() >= endMs || checklist.gone !== undefined) return broken("SERVING", status);
+      await testbed.sleep(healthMs);
+    }
+  });
+}
+
+/** What the gateway knows a program's services by: GetInfo, or else reflection. `named`: what GetInfo gave; undefined: there is none. */
+export async function checkServices(replica: ReplicaUnderTest, named: readonly string[] | undefined): Promise<void> {
+  const { checklist } = replica;
+  const listed = await listedServices(replica);
+  await checklist.check("services.reflection", async () => reflectionOutcome(listed, named));
+  await checklist.check("services.info", async () => {
+    if (named === undefined) return unchecked(noReplicaService);
+    if (typeof listed === "string") return unchecked(`there is no reflection to compare it with (${listed})`);
+    const text = (names: readonly string[]) => names.toSorted().join(", ") || "none";
+    return text(named) === text(listed) ? undefined : broken(`those that reflection lists: ${text(listed)}`, text(named));
+  });
+}
+
+/** Why nothing of ReplicaService is asked of a program that has none. */
+export const noReplicaService =
+  "the program does not serve drover.v1.ReplicaService: the gateway counts its load, and user_config cannot be given to it";
+
+function reflectionOutcome(listed: readonly string[] | string, named: readonly string[] | undefined): Outcome | undefined {
+  if (named === undefined) {
+    expectThat(typeof listed !== "string", "reflection, or requests find it only by the metadata key drover-deployment", String(listed));
+    return listed.length > 0 ? undefined : broken("its own services", "none but those of gRPC itself");
+  }
+  if (typeof listed === "string")
+    return unchecked(`it has no reflection (${listed}): the gateway goes by GetInfo, and clients see no descriptors`);
+  return named.length === 0 && listed.length === 0 ? unchecked("the program has no gRPC services of its own") : undefined;
+}
+
+/** Its own services by reflection, or why there are none to see. */
+async function listedServices({ talk, testbed }: ReplicaUnderTest): Promise<readonly string[] | string> {
+  const late = new AbortController();
+  const over = new AbortController();
+  void testbed.sleep(reflectionMs, over.signal).then(() => late.abort(new StatusError("DEADLINE_EXCEEDED", "no answer within 10 s")));
+  try {
+    const services = await (await readDescriptors(talk.channel, late.signal)).services();
+    return services.filter((name) => !name.startsWith("grpc.") && !name.startsWith("drover."));
+  } catch (error) {
+    if (error instanceof StatusError) return error.code;
+    throw error;
+  } finally {
+    over.abort();
+  }
+}

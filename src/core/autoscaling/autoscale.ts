@@ -1,0 +1,290 @@
+import type { AutoscalingConfig } from "../autoscaling-config.ts";
+import type { DecisionRule, Verdict } from "../decision.ts";
+import { aggregate, emptyWindow, knownSinceMs, type LoadWindow, push } from "./load-window.ts";
+
+/** What is seen of a deployment now. */
+export interface LoadSeen {
+  /** Requests in work, as all running replicas reported them; undefined: one is missing, or older than three intervals. */
+  readonly ongoing: number | undefined;
+  /** Requests that wait at gateways. */
+  readonly queued: number;
+  /** Replicas that can get requests; those beyond the target, as in a rollout, do not count. */
+  readonly running: number;
+  /** Replicas wanted now. */
+  readonly target: number;
+  /** The highest minimum of the schedules that hold now; 0: none does. */
+  readonly scheduledMin: number;
+  /** How long replicas of it take to start. */
+  readonly startupMs: number;
+}
+
+/** What is remembered between two looks. Bounded, whatever the periods. */
+export interface AutoscaleState {
+  readonly sinceMs: number;
+  /** Since when the load is known without a gap; undefined: it is not known. */
+  readonly knownSinceMs: number | undefined;
+  /** The load, over the look-back period; and over that of bursts, which may be much shorter. */
+  readonly load: LoadWindow;
+  readonly bursts: LoadWindow;
+  /** The numbers wanted at each look, over the delays up and down. */
+  readonly ups: LoadWindow;
+  readonly downs: LoadWindow;
+  /** The last number that was known of requests in work. */
+  readonly ongoing: number;
+  /** When the load was last a burst; minus infinity: never. */
+  readonly burstAtMs: number;
+  /** Since when there has been no request at all; undefined: there is one, or it is not known. */
+  readonly idleSinceMs: number | undefined;
+  /** When the target was last raised: replicas that were not there at the begin count as just asked for. */
+  readonly raisedAtMs: number;
+}
+
+export function firstAutoscaleState(config: AutoscalingConfig, nowMs: number): AutoscaleState {
+  const window = (spanMs: number) => emptyWindow(Math.max(1, spanMs), 0, nowMs);
+  return {
+    sinceMs: nowMs,
+    knownSinceMs: undefined,
+    load: window(config.lookBackPeriodMs),
+    bursts: window(config.burst.windowMs),
+    ups: window(config.upscaleDelayMs),
+    downs: window(config.downscaleDelayMs),
+    ongoing: 0,
+    burstAtMs: Number.NEGATIVE_INFINITY,
+    idleSinceMs: undefined,
+    raisedAtMs: nowMs,
+  };
+}
+
+/** What one look decided: how many replicas, or that it stays as it is, and why. */
+export interface AutoscaleDecision {
+  readonly target: number;
+  /** In which way, for the record; `hold`: nothing is done for want of knowledge. */
+  readonly kind: "up" | "down" | "stay" | "hold";
+  readonly verdict: Verdict;
+}
+
+/** Products of decimals are taken as the whole number they miss by less than this. */
+const slack = 1e-9;
+
+/**
+ * How many replicas there are to be. Pure: the same config, sights and state give the same.
+ * `desired = ⌈cur + factor · (raw − cur)⌉` with `raw = load / target_ongoing_requests`; up to the smallest desired of the
+ * upscale delay, down to the largest of the downscale delay, at once for a burst and from zero, within the bounds.
+ */
+export function decide(
+  config: AutoscalingConfig,
+  seen: LoadSeen,
+  before: AutoscaleState,
+  nowMs: number,
+): { readonly decision: AutoscaleDecision; readonly state: AutoscaleState } {
+  const known = seen.ongoing !== undefined;
+  const ongoing = seen.ongoing ?? before.ongoing;
+  const now = ongoing + seen.queued;
+  const knownSinceMs = known ? (before.knownSinceMs ?? nowMs) : undefined;
+  const load = push(before.load, now, nowMs);
+  const bursts = push(before.bursts, now, nowMs);
+  const cur = Math.min(seen.running, seen.target);
+  const mean = aggregate(load, config.aggregation, nowMs);
+  const raw = mean / config.targetOngoingRequests;
+  const desired = desiredOf(config, raw, cur);
+  const rules = new Rules(config, seen, before, nowMs);
+  const ups = push(before.ups, desired, nowMs);
+  // A step that goes a part of the way up is no reason to take away what still starts for the rest of the way.
+  const enough = raw > cur ? Math.max(desired, Math.ceil(raw - slack)) : desired;
+  // What is asked for from zero is wanted too: the load's mean does not know of it yet, and would take it away at the next look.
+  const wanted = seen.target === 0 && now > 0 ? Math.max(enough, rules.fromZero(now)) : enough;
+  const downs = push(before.downs, wanted, nowMs);
+  const up = rules.up(ups, desired, ongoing);
+  const down = rules.down(downs, wanted);
+  const bursting = rules.burst(bursts, ongoing);
+  const idleSinceMs = now === 0 && known ? (before.idleSinceMs ?? nowMs) : undefined;
+  const burstAtMs = bursting === undefined ? before.burstAtMs : nowMs;
+  const wish = rules.bounded(rules.choose({ up, down, desired, bursting, burstAtMs, idleSinceMs, knownSinceMs, now }));
+  rules.tellBound(wish);
+  const { target } = wish;
+  const kind = target > seen.target ? "up" : target < seen.target ? "down" : wish.holds ? "hold" : "stay";
+  const state: AutoscaleState = {
+    sinceMs: before.sinceMs,
+    knownSinceMs,
+    load,
+    bursts,
+    ups,
+    downs,
+    ongoing,
+    burstAtMs,
+    idleSinceMs,
+    raisedAtMs: target > seen.target ? nowMs : before.raisedAtMs,
+  };
+  const inputs = { load: now, ongoing, queued: seen.queued, running: seen.running, target: seen.target, mean_load: rounded(mean), desired };
+  const verdict: Verdict = {
+    source: "AUTOSCALER",
+    summary: summaryOf(seen.target, target, wish.why),
+    bound: wish.bound,
+    inputs,
+    rules: rules.told,
+  };
+  return { decision: { target, kind, verdict }, state };
+}
+
+function desiredOf({ upscalingFactor, downscalingFactor }: AutoscalingConfig, raw: number, cur: number): number {
+  const factor = raw > cur ? upscalingFactor : downscalingFactor;
+  const desired = Math.max(0, Math.ceil(cur + factor * (raw - cur) - slack));
+  // A step down that rounds to nothing takes one.
+  return desired === cur && Math.ceil(raw - slack) < cur ? cur - 1 : desired;
+}
+
+interface Wish {
+  readonly target: number;
+  readonly why: string;
+  readonly bound: string;
+  readonly holds?: boolean;
+}
+
+interface Found {
+  readonly up: number | undefined;
+  readonly down: number | undefined;
+  readonly desired: number;
+  readonly bursting: number | undefined;
+  readonly burstAtMs: number;
+  readonly idleSinceMs: number | undefined;
+  readonly knownSinceMs: number | undefined;
+  readonly now: number;
+}
+
+/** The rules of one look, each noted with its value as it is asked. */
+class Rules {
+  readonly told: DecisionRule[] = [];
+  readonly #config: AutoscalingConfig;
+  readonly #seen: LoadSeen;
+  readonly #before: AutoscaleState;
+  readonly #nowMs: number;
+
+  constructor(config: AutoscalingConfig, seen: LoadSeen, before: AutoscaleState, nowMs: number) {
+    this.#config = config;
+    this.#seen = seen;
+    this.#before = before;
+    this.#nowMs = nowMs;
+  }
+
+  /** The smallest number wanted during the whole upscale delay; undefined: that is not known for so long. */
+  up(window: LoadWindow, desired: number, ongoing: number): number | undefined {
+    const { upscaleDelayMs, targetOngoingRequests } = this.#config;
+    const { target, running, startupMs } = this.#seen;
+    const smallest = upscaleDelayMs === 0 ? desired : aggregate(window, "MIN", this.#nowMs);
+    this.#tell("upscale_delay", smallest, `at least ${smallest} wanted during the last ${seconds(upscaleDelayMs)}`);
+    if (upscaleDelayMs > 0 && this.#nowMs - knownSinceMs(window) < upscaleDelayMs) return undefined;
+    // What waits while replicas start is served once they have: a backlog alone asks for no more.
+    const starting = running < target && this.#nowMs - this.#before.raisedAtMs < startupMs;
+    if (!starting || smallest <= target) return smallest;
+    const withoutBacklog = Math.ceil(ongoing / targetOngoingRequests - slack);
+    this.#tell("starting", target - running, `${target - running} still start: what waits is theirs`);
+    return Math.min(smallest, Math.max(target, withoutBacklog));
+  }
+
+  /** The largest number wanted during the whole downscale delay; undefined: that is not known for so long. */
+  down(window: LoadWindow, enough: number): number | undefined {
+    const { downscaleDelayMs } = this.#config;
+    const largest = downscaleDelayMs === 0 ? enough : aggregate(window, "MAX", this.#nowMs);
+    this.#tell("downscale_delay", largest, `at most ${largest} wanted during the last ${seconds(downscaleDelayMs)}`);
+    return downscaleDelayMs > 0 && this.#nowMs - knownSinceMs(window) < downscaleDelayMs ? undefined : largest;
+  }
+
+  /** Replicas for a burst; undefined: the load is none. Those that start count, as they are there for it, and those of a rollout do not. */
+  burst(window: LoadWindow, ongoing: number): number | undefined {
+    const { burst, targetOngoingRequests } = this.#config;
+    if (burst.disabled) return undefined;
+    const capacity = this.#seen.target * targetOngoingRequests;
+    const mean = aggregate(window, "MEAN", this.#nowMs);
+    const from = burst.threshold * capacity;
+    this.#tell("burst", rounded(mean), `load of the last ${seconds(burst.windowMs)}; a burst from ${rounded(from)}`);
+    if (!(mean > 0 && capacity > 0 && mean >= from)) return undefined;
+    const wanted = Math.ceil(mean / targetOngoingRequests - slack);
+    const { target, running, startupMs } = this.#seen;
+    // What waits while replicas start is served once they have, in a burst as well.
+    const starting = running < target && this.#nowMs - this.#before.raisedAtMs < startupMs;
+    return starting ? Math.min(wanted, Math.max(target, Math.ceil(ongoing / targetOngoingRequests - slack))) : wanted;
+  }
+
+  /** Replicas for what waits where none is wanted. */
+  fromZero(now: number): number {
+    return Math.max(1, Math.ceil(now / this.#config.targetOngoingRequests - slack));
+  }
+
+  choose(found: Found): Wish {
+    const { up, bursting, now } = found;
+    const { target } = this.#seen;
+    if (target === 0 && now > 0)
+      return {
+        target: this.fromZero(now),
+        why: "requests wait and no replica is wanted",
+        bound: "zero",
+      };
+    if (bursting !== undefined && bursting > target) return { target: bursting, why: "a burst", bound: "burst" };
+    if (up !== undefined && up > target) return { target: up, why: "the load held for the whole upscale delay", bound: "upscale_delay" };
+    const fewer = this.#fewer(found);
+    if (fewer === undefined) return { target, why: "the load is met", bound: "" };
+    return fewer.target < target ? (this.#hold(found) ?? fewer) : fewer;
+  }
+
+  /** A step down, or what the last replica waits for; undefined: all are needed. */
+  #fewer({ down, desired, idleSinceMs }: Found): Wish | undefined {
+    const { target } = this.#seen;
+    const { minReplicas, downscaleToZeroDelayMs } = this.#config;
+    const lower = down !== undefined && down < target ? Math.max(1, down) : target;
+    const step: Wish = { target: lower, why: "the load was lower for the whole downscale delay", bound: "downscale_delay" };
+    const toZero = minReplicas === 0 && desired === 0 && (target === 1 || down === 0);
+    if (!toZero || target === 0) return lower < target ? step : undefined;
+    const idleMs = idleSinceMs === undefined ? 0 : this.#nowMs - idleSinceMs;
+    const needed = seconds(downscaleToZeroDelayMs);
+    this.#tell("downscale_to_zero_delay", Math.floor(idleMs / 1_000), `seconds without any request; ${needed} are needed`);
+    const bound = "downscale_to_zero_delay";
+    if (idleSinceMs !== undefined && idleMs >= downscaleToZeroDelayMs)
+      return { target: 0, why: "there was no request for the whole downscale_to_zero_delay", bound };
+    return { ...step, bound, ...(lower < target ? {} : { why: "the last replica waits for downscale_to_zero_delay" }) };
+  }
+
+  /** Why nothing is taken away now, whatever the load was; undefined: nothing speaks against it. */
+  #hold({ knownSinceMs, burstAtMs }: Found): Wish | undefined {
+    const { target } = this.#seen;
+    const { lookBackPeriodMs } = this.#config;
+    const recent = (sinceMs: number) => this.#nowMs - sinceMs < lookBackPeriodMs;
+    if (knownSinceMs === undefined) return { target, why: "holds: a replica's load is not known", bound: "stale_load", holds: true };
+    if (recent(this.#before.sinceMs))
+      return { target, why: "holds: this controller has not watched for a whole look-back period", bound: "look_back_period", holds: true };
+    if (recent(knownSinceMs))
+      return { target, why: "holds: a replica's load was not known for the whole look-back period", bound: "stale_load", holds: true };
+    return recent(burstAtMs)
+      ? { target, why: "holds: the last burst is not a whole look-back period ago", bound: "burst", holds: true }
+      : undefined;
+  }
+
+  /** Within the bounds, whatever is wished. */
+  bounded(wish: Wish): Wish {
+    const { minReplicas, maxReplicas } = this.#config;
+    const { scheduledMin } = this.#seen;
+    const least = Math.min(maxReplicas, Math.max(minReplicas, scheduledMin));
+    this.#tell("min_replicas", least, scheduledMin > minReplicas ? "the fewest, by a schedule that holds now" : "the fewest");
+    this.#tell("max_replicas", maxReplicas, "the most");
+    if (wish.target < least)
+      return { target: least, why: scheduledMin > minReplicas ? "a schedule holds" : "there are to be no fewer", bound: "min_replicas" };
+    return wish.target > maxReplicas ? { ...wish, target: maxReplicas, bound: "max_replicas" } : wish;
+  }
+
+  /** The rule that bound is among those told. */
+  tellBound({ bound, why }: Wish): void {
+    if (bound !== "" && this.told.every(({ name }) => name !== bound)) this.#tell(bound, 1, why);
+  }
+
+  #tell(name: string, value: number, meaning: string): void {
+    this.told.push({ name, value, meaning });
+  }
+}
+
+function summaryOf(before: number, after: number, why: string): string {
+  if (before === after) return `stays at ${replicas(after)}: ${why}`;
+  return `${after > before ? "up" : "down"} from ${before} to ${replicas(after)}: ${why}`;
+}
+
+const replicas = (count: number): string => (count === 1 ? "1 replica" : `${count} replicas`);
+const seconds = (ms: number): string => `${rounded(ms / 1_000)} s`;
+const rounded = (value: number): number => Math.round(value * 1_000) / 1_000;

@@ -1,0 +1,62 @@
+import type { DeploymentSpec } from "./deployment.ts";
+import { type Json, type JsonObject, sameJson } from "./json.ts";
+
+/** What a new spec costs: nothing, the controller's attention only, a change of config of the running replicas, or new replicas. */
+export type Effect = (typeof effects)[number];
+
+/** The least first. */
+export const effects = ["NONE", "LIVE", "RECONFIGURE", "ROLLOUT"] as const;
+
+/** What changing a field costs: a replica is replaced when something changes that it was started with. */
+export const fieldEffects: Readonly<Record<keyof DeploymentSpec, Effect>> = {
+  name: "NONE",
+  version: "ROLLOUT",
+  program: "ROLLOUT",
+  initArgs: "ROLLOUT",
+  runtimeEnv: "ROLLOUT",
+  numReplicas: "LIVE",
+  autoscalingConfig: "LIVE",
+  resources: "ROLLOUT",
+  maxOngoingRequests: "RECONFIGURE",
+  maxQueuedRequests: "LIVE",
+  userConfig: "RECONFIGURE",
+  healthCheck: "LIVE",
+  gracefulShutdownTimeoutMs: "LIVE",
+  startupTimeoutMs: "LIVE",
+  requestTimeoutMs: "LIVE",
+  labels: "LIVE",
+  rollout: "LIVE",
+};
+
+export const fields = Object.keys(fieldEffects) as (keyof DeploymentSpec)[];
+
+/**
+ * What going from one spec to the other costs. An empty version is a new one every time; and no program can be told that it has no
+ * config any more.
+ */
+export function effectOf(before: DeploymentSpec, after: DeploymentSpec): Effect {
+  if (after.version === "" || (before.userConfig !== undefined && after.userConfig === undefined)) return "ROLLOUT";
+  const found = fields.filter((field) => !sameJson(before[field], after[field])).map((field) => fieldEffects[field]);
+  return effects.findLast((effect) => found.includes(effect)) ?? "NONE";
+}
+
+/** A value that differs between two JSON values; undefined: it is not there. */
+export interface Difference {
+  /** Names and indexes from the root. */
+  readonly path: readonly string[];
+  readonly before: Json | undefined;
+  readonly after: Json | undefined;
+}
+
+/** Where two JSON values differ, as deep as both have objects; arrays are compared whole. */
+export function differences(before: Json | undefined, after: Json | undefined, path: readonly string[] = []): readonly Difference[] {
+  if (sameJson(before, after)) return [];
+  if (!isObject(before) || !isObject(after)) return [{ path, before, after }];
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  const own = (object: JsonObject, name: string) => (Object.hasOwn(object, name) ? object[name] : undefined);
+  return names.flatMap((name) => differences(own(before, name), own(after, name), [...path, name]));
+}
+
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,195 @@
+import {
+  type Amounts,
+  type Capacity,
+  type Free,
+  formatBytes,
+  formatMilli,
+  free,
+  gpusWanted,
+  type Holding,
+  less,
+  milliOfEachGpu,
+  type Resources,
+  wholeGpuMilli,
+} from "../resources.ts";
+
+/** A replica that wants resources. */
+export interface PendingReplica {
+  readonly id: string;
+  readonly resources: Resources;
+  /** When it asked. */
+  readonly createdAtMs: number;
+}
+
+export interface Placement {
+  /** Those that may start now, and the GPUs each gets. */
+  readonly placed: readonly { readonly id: string; readonly gpuIndexes: readonly number[] }[];
+  /** Those that wait, and for a person what for. */
+  readonly waiting: readonly { readonly id: string; readonly message: string }[];
+}
+
+/** How long a replica is passed over by smaller ones behind it before anything is kept for it. */
+export const patienceMs = 10_000;
+/** The longest time in one piece that what is free is kept for a replica, and that it is open to all. */
+export const turnMaxMs = patienceMs * 2 ** 5;
+
+/**
+ * Decides which of the pending replicas start now. `pending` is in the order they asked, and is served in that order;
+ * one that does not fit is passed over by those behind it that do. Nothing is oversold.
+ *
+ * So that small ones do not starve a large one, nor it them, time goes in turns from when the longest waiting one asked:
+ * after `patienceMs`, what is free is kept for one that waits during 10 s, then open to all for 20 s, kept for 40 s,
+ * open for 80 s, and so on up to `turnMaxMs`, then alternating at that length. A replica that needs several others to end gets its chance when
+ * they end within one turn. Those who wait for different amounts take the kept turns one after the other.
+ * One that an empty machine could not hold has no turn.
+ */
+export function place(input: {
+  readonly pending: readonly PendingReplica[];
+  readonly held: readonly Holding[];
+  readonly capacity: Capacity;
+  readonly nowMs: number;
+}): Placement {
+  const { pending, capacity, nowMs } = input;
+  const empty = free(capacity, []);
+  let left = free(capacity, input.held);
+  const favoured = whoseTurn(pending, left, empty, nowMs);
+  let offered = left; // what those behind the favoured one may take
+  const placed: { id: string; gpuIndexes: readonly number[] }[] = [];
+  const waiting: { id: string; resources: Resources }[] = [];
+  let keptFor = "";
+  for (const replica of pending) {
+    const gpuIndexes = gpusFor(replica.resources, offered);
+    if (gpuIndexes) {
+      placed.push({ id: replica.id, gpuIndexes });
+      left = take(left, replica.resources, gpuIndexes);
+      offered = take(offered, replica.resources, gpuIndexes);
+      continue;
+    }
+    waiting.push(replica);
+    if (replica.id === favoured) {
+      keptFor = replica.id;
+      offered = keep(offered, replica.resources);
+    }
+  }
+  return { placed, waiting: waiting.map(({ id, resources }) => ({ id, message: explain(resources, left, capacity, empty, keptFor) })) };
+}
+
+/** Whether a replica that wants `wanted` could start beside `held`. */
+export function fits(wanted: Resources, held: readonly Holding[], capacity: Capacity): boolean {
+  return gpusFor(wanted, free(capacity, held)) !== undefined;
+}
+
+/** The replica for which what is free is kept now, if any. */
+function whoseTurn(pending: readonly PendingReplica[], left: Free, empty: Free, nowMs: number): string | undefined {
+  const firstOfEachSize = new Map<string, PendingReplica>();
+  for (const replica of pending) {
+    const { resources } = replica;
+    if (nowMs - replica.createdAtMs < patienceMs || gpusFor(resources, left) || !gpusFor(resources, empty)) continue;
+    const custom = JSON.stringify(Object.entries(resources.custom ?? {}).sort());
+    const size = `${resources.cpuMilli}/${resources.gpuMilli}/${resources.memoryBytes}/${custom}`;
+    if (!firstOfEachSize.has(size)) firstOfEachSize.set(size, replica);
+  }
+  const candidates = [...firstOfEachSize.values()];
+  const turn = turnAfter(Math.max(...candidates.map((replica) => nowMs - replica.createdAtMs)));
+  return turn % 2 === 0 ? candidates[(turn / 2) % candidates.length]?.id : undefined;
+}
+
+/** The number of the turn after `waitedMs`, from 0 at `patienceMs`; kept in even ones. */
+function turnAfter(waitedMs: number): number {
+  if (waitedMs < patienceMs) return -1;
+  if (waitedMs < turnMaxMs) return Math.floor(Math.log2(waitedMs / patienceMs));
+  return Math.log2(turnMaxMs / patienceMs) - 1 + Math.floor(waitedMs / turnMaxMs);
+}
+
+/** The GPUs to give, lowest index first; undefined: it does not fit. A share goes to the fullest GPU that has room, so that whole ones stay free. */
+function gpusFor(wanted: Resources, left: Free): readonly number[] | undefined {
+  if (wanted.cpuMilli > left.cpuMilli || wanted.memoryBytes > left.memoryBytes || lacking(wanted, left.custom).length > 0) return undefined;
+  const count = gpusWanted(wanted);
+  if (count === 0) return [];
+  const milli = milliOfEachGpu(wanted);
+  const indexes = byRoom(left, (room) => room >= milli).slice(0, count);
+  return indexes.length === count ? indexes.sort((a, b) => a - b) : undefined;
+}
+
+/** Indexes of the GPUs whose room is `wanted`, the fullest first, then the lowest index. */
+function byRoom({ gpuMilli }: Free, wanted: (room: number) => boolean): number[] {
+  return [...gpuMilli.keys()].filter((index) => wanted(gpuMilli[index]!)).sort((a, b) => gpuMilli[a]! - gpuMilli[b]! || a - b);
+}
+
+/** Names of the custom resources that it wants more of than there is. */
+function lacking({ custom = {} }: Resources, left: Amounts): readonly string[] {
+  return Object.keys(custom).filter((name) => amountOf(custom, name) > amountOf(left, name));
+}
+
+const amountOf = (amounts: Amounts = {}, name: string): number => (Object.hasOwn(amounts, name) ? (amounts[name] ?? 0) : 0);
+
+function take(left: Free, wanted: Resources, gpuIndexes: readonly number[]): Free {
+  const milli = milliOfEachGpu(wanted);
+  return {
+    cpuMilli: Math.max(0, left.cpuMilli - wanted.cpuMilli),
+    memoryBytes: Math.max(0, left.memoryBytes - wanted.memoryBytes),
+    custom: less(left.custom, wanted.custom ?? {}),
+    gpuMilli: left.gpuMilli.map((room, index) => (gpuIndexes.includes(index) ? Math.max(0, room - milli) : room)),
+  };
+}
+
+/** What is left when all that goes towards `wanted` is set aside: of the GPUs, the emptiest, whole. */
+function keep(left: Free, wanted: Resources): Free {
+  const emptiest = byRoom(left, () => true).slice(-gpusWanted(wanted) || left.gpuMilli.length);
+  return take(left, { ...wanted, gpuMilli: wanted.gpuMilli && wholeGpuMilli }, emptiest);
+}
+
+/** Why it waits: that it can never start here, what is short, or for whom what is free is kept. */
+function explain(wanted: Resources, left: Free, capacity: Capacity, empty: Free, keptFor: string): string {
+  if (!gpusFor(wanted, empty)) return neverFits(wanted, capacity);
+  const short = shortages(wanted, left, capacity);
+  return short.length > 0
+    ? `waits for ${short.join("; ")}`
+    : `waits its turn: what is free is kept for replica ${keptFor}, which has waited longer for more`;
+}
+
+function neverFits(wanted: Resources, capacity: Capacity): string {
+  const facts: string[] = [];
+  const remedies: string[] = [];
+  if (wanted.cpuMilli > capacity.cpuMilli) {
+    facts.push(`wants ${formatMilli(wanted.cpuMilli)} CPUs, this machine has ${formatMilli(capacity.cpuMilli)}`);
+    remedies.push("lower num_cpus or add CPUs (--num-cpus)");
+  }
+  if (gpusWanted(wanted) > capacity.gpuCount) {
+    facts.push(`wants ${formatMilli(wanted.gpuMilli)} GPUs, this machine has ${capacity.gpuCount}`);
+    remedies.push("lower num_gpus or add GPUs (--num-gpus)");
+  }
+  if (wanted.memoryBytes > capacity.memoryBytes) {
+    facts.push(`wants ${formatBytes(wanted.memoryBytes)} of memory, this machine has ${formatBytes(capacity.memoryBytes)}`);
+    remedies.push("lower memory_bytes");
+  }
+  for (const name of lacking(wanted, capacity.custom ?? {})) {
+    const has = formatMilli(amountOf(capacity.custom, name));
+    facts.push(`wants ${formatMilli(amountOf(wanted.custom, name))} of "${name}", this machine has ${has}`);
+    remedies.push(`lower it or give it (drover start --resource ${name}=AMOUNT)`);
+  }
+  return `${facts.join("; ")}: it can never start here; ${remedies.join("; ")}`;
+}
+
+function shortages(wanted: Resources, left: Free, capacity: Capacity): string[] {
+  const lines: string[] = [];
+  if (wanted.cpuMilli > left.cpuMilli)
+    lines.push(`CPU: wants ${formatMilli(wanted.cpuMilli)}, ${formatMilli(left.cpuMilli)} of ${formatMilli(capacity.cpuMilli)} free`);
+  if (!gpusFor({ cpuMilli: 0, memoryBytes: 0, gpuMilli: wanted.gpuMilli }, left)) lines.push(gpuShortage(wanted, left));
+  if (wanted.memoryBytes > left.memoryBytes)
+    lines.push(
+      `memory: wants ${formatBytes(wanted.memoryBytes)}, ${formatBytes(left.memoryBytes)} of ${formatBytes(capacity.memoryBytes)} free`,
+    );
+  for (const name of lacking(wanted, left.custom)) {
+    const [wants, free, all] = [wanted.custom, left.custom, capacity.custom].map((amounts) => formatMilli(amountOf(amounts, name)));
+    lines.push(`${name}: wants ${wants}, ${free} of ${all} free`);
+  }
+  return lines;
+}
+
+function gpuShortage(wanted: Resources, { gpuMilli }: Free): string {
+  if (wanted.gpuMilli < wholeGpuMilli)
+    return `GPU: wants ${formatMilli(wanted.gpuMilli)} of one, at most ${formatMilli(Math.max(...gpuMilli))} of one is free`;
+  const whole = gpuMilli.filter((room) => room === wholeGpuMilli).length;
+  return `GPU: wants ${gpusWanted(wanted)} whole, ${whole} of ${gpuMilli.length} free`;
+}

@@ -1,0 +1,38 @@
+import type { DeploymentRecord } from "../deployment.ts";
+import { hasEnded } from "../replica.ts";
+import type { Action, SeenReplica } from "./sight.ts";
+
+/** From SIGTERM until SIGKILL. */
+export const terminateGraceMs = 5_000;
+/** How long replicas that were stopped stay listed. */
+export const stoppedKeptMs = 30_000;
+/** How long, and how many, replicas that failed stay listed. */
+export const failedKeptMs = 600_000;
+export const failedKeptMax = 3;
+
+/** Ends the process of a replica that is to stop, or has failed; removes what is no longer worth keeping. */
+export function finish(seen: SeenReplica, deployment: DeploymentRecord, nowMs: number): readonly Action[] {
+  const { replica } = seen;
+  const replicaId = replica.id;
+  if (seen.process === "alive") {
+    const graceOver = nowMs - replica.sinceMs >= deployment.spec.gracefulShutdownTimeoutMs;
+    const mayEnd = hasEnded(replica.state) || (replica.state === "DRAINING" && (seen.drained || graceOver || replica.readyAtMs === 0));
+    if (!mayEnd) return [];
+    if (seen.terminatedAtMs === 0) return [{ kind: "terminate", replicaId }];
+    return nowMs - seen.terminatedAtMs >= terminateGraceMs ? [{ kind: "kill", replicaId }] : [];
+  }
+  const keptMs = deployment.deletingSinceMs !== undefined ? 0 : replica.state === "STOPPED" ? stoppedKeptMs : failedKeptMs;
+  return hasEnded(replica.state) && seen.process !== "unknown" && nowMs - replica.sinceMs >= keptMs ? [{ kind: "forget", replicaId }] : [];
+}
+
+/** Of failed replicas only the newest few are kept. */
+export function surplusRecords(seen: readonly SeenReplica[], nowMs: number): readonly Action[] {
+  const failed = seen.filter(
+    ({ replica, process }) =>
+      replica.state === "FAILED" && (process === "exited" || process === "none") && nowMs - replica.sinceMs < failedKeptMs,
+  );
+  return failed
+    .toSorted((a, b) => b.replica.sinceMs - a.replica.sinceMs)
+    .slice(failedKeptMax)
+    .map(({ replica }): Action => ({ kind: "forget", replicaId: replica.id }));
+}

@@ -1,0 +1,108 @@
+import type { Verdict } from "../decision.ts";
+import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
+import { revisionBefore, rolledBack } from "../generations.ts";
+import { sameJson } from "../json.ts";
+import { advance, type ReplicaRecord } from "../replica.ts";
+import { finish, surplusRecords } from "./finish.ts";
+import { currentProgress, noteFailures, noteInstalling, noteSuccess, rolloutFailure } from "./progress.ts";
+import { packagesFailure, settle } from "./settle.ts";
+import type { Action, PlanInput } from "./sight.ts";
+import { targetOf } from "./status.ts";
+import { chooseStep, type Step, startRevision } from "./step.ts";
+import { failureVerdict, fullVerdict, verdictOf } from "./verdict.ts";
+
+/** What to do now for one deployment, from what is wanted and what is seen. With nothing new to see, a plan that was applied is empty. */
+export function plan(input: PlanInput): readonly Action[] {
+  const { deployment, nowMs, draw } = input;
+  const settled = input.seen.map((seen) => settle(seen, deployment, nowMs));
+  const before = currentProgress(input.progress, deployment, nowMs);
+  const starting = startRevision(deployment, before, (revision) => input.findRevision(revision) !== undefined);
+  const { maxStartFailures } = deployment.spec.rollout;
+  const { packages } = input;
+  const failures = [
+    ...settled.flatMap(({ failure }) => failure ?? []),
+    ...(packages?.kind === "failed" ? [packagesFailure(deployment.revision, packages.reason, packages.lines, nowMs)] : []),
+  ];
+  const failing = noteFailures(before, failures, { starting, maxStartFailures, nowMs, draw });
+  const cause = rolloutFailure(
+    failing,
+    deployment,
+    settled.map(({ replica }) => replica),
+    input,
+  );
+  const back = cause === "" ? undefined : goBack(input, failing, cause);
+  const step = back === undefined ? chooseStep(input, failing, settled, starting) : undefined;
+  const replicas = settled.map(({ replica }) => takeAway(replica, step?.removed.get(replica.id), nowMs));
+  const after = noteInstalling(
+    back === undefined ? noteSuccess({ ...failing, rolloutFailure: cause }, deployment, replicas, { starting, nowMs }) : left(failing),
+    packages,
+  );
+  const verdict = back?.verdict ?? decided(input, { before, failing, after }, step);
+  const moved = replicas.filter((replica, index) => replica !== input.seen[index]?.replica);
+  // All is written as one, but told one by one: what comes before what goes.
+  const [coming, going] = [moved.filter(({ state }) => state === "RUNNING"), moved.filter(({ state }) => state !== "RUNNING")];
+  return [
+    ...(back === undefined ? [] : [{ kind: "rollback", deployment: back.deployment } as const]),
+    ...[...coming, ...going].map((replica): Action => ({ kind: "move", replica })),
+    ...Array.from({ length: step?.create ?? 0 }, (): Action => ({ kind: "create", revision: starting })),
+    ...input.seen.flatMap((seen) => finish(seen, deployment, nowMs)),
+    ...surplusRecords(input.seen, nowMs),
+    ...(sameJson(input.progress, after) ? [] : [{ kind: "progress", progress: after } as const]),
+    ...(verdict === undefined ? [] : [{ kind: "decide", verdict } as const]),
+    ...(deployment.deletingSinceMs !== undefined && replicas.length === 0 ? [{ kind: "erase" } as const] : []),
+  ];
+}
+
+/** The progress of a revision that is left: whatever it was for a moment, it is none to go back to. */
+function left(progress: ProgressRecord): ProgressRecord {
+  return { ...progress, healthyRevisions: progress.healthyRevisions.filter((revision) => revision !== progress.revision) };
+}
+
+/** From a rollout that has failed to the last revision that was fully healthy; undefined: it is not to be left, or there is none. */
+function goBack(
+  { deployment, findRevision, nowMs }: PlanInput,
+  progress: ProgressRecord,
+  cause: string,
+): { readonly deployment: DeploymentRecord; readonly verdict: Verdict } | undefined {
+  // A rollback is never rolled back.
+  if (!deployment.spec.rollout.autoRollback || deployment.rolledBackAtMs !== undefined) return undefined;
+  // One thing after the other: the change of config ends soon.
+  if (deployment.changing !== undefined) return undefined;
+  const revision = revisionBefore(deployment, progress.healthyRevisions, { has: (kept) => findRevision(kept) !== undefined });
+  const to = revision === undefined ? undefined : findRevision(revision);
+  if (to === undefined) return undefined;
+  const failed = { revision: deployment.revision, cause, atMs: nowMs };
+  return {
+    deployment: rolledBack(deployment, to, Math.max(nowMs, deployment.updatedAtMs), failed),
+    verdict: failureVerdict(deployment, progress, cause, to.revision),
+  };
+}
+
+/** What is worth keeping of a step: what it does, or holds it for a new reason. */
+function decided(
+  { deployment, lastDecision, nowMs }: PlanInput,
+  progress: { readonly before: ProgressRecord; readonly failing: ProgressRecord; readonly after: ProgressRecord },
+  step: Step | undefined,
+): Verdict | undefined {
+  const { before, failing, after } = progress;
+  if (step === undefined || deployment.deletingSinceMs !== undefined) return undefined;
+  const acts = step.create > 0 || step.removed.size > 0;
+  const verdict = verdictOf(step, deployment, failing, nowMs);
+  const reached =
+    before.rolloutFailure === "" && after.rolloutFailure !== ""
+      ? failureVerdict(deployment, failing, after.rolloutFailure, undefined)
+      : sameJson(before.settled, after.settled)
+        ? undefined
+        : fullVerdict(deployment, targetOf(deployment));
+  // One decision a look: what was reached is told with what is done.
+  if (acts) return verdict && reached ? { ...verdict, summary: `${verdict.summary}; ${reached.summary}` } : verdict;
+  if (reached !== undefined) return reached;
+  if (verdict === undefined) return undefined;
+  const last = lastDecision();
+  return last?.uid === deployment.uid && last.summary === verdict.summary && last.bound === verdict.bound ? undefined : verdict;
+}
+
+function takeAway(replica: ReplicaRecord, why: string | undefined, nowMs: number): ReplicaRecord {
+  if (why === undefined) return replica;
+  return advance(replica, replica.state === "PENDING" ? "STOPPED" : "DRAINING", nowMs, { message: why });
+}

@@ -1,0 +1,138 @@
+import type { DecisionRule, Verdict } from "../decision.ts";
+import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
+import type { Step } from "./step.ts";
+
+/** A rule that may have kept a step from doing more. */
+interface Held extends DecisionRule {
+  readonly binds: boolean;
+}
+
+/**
+ * The step in words: what it does, or what it waits for. Undefined: nothing was decided, the replicas on their way are waited for.
+ */
+export function verdictOf(step: Step, deployment: DeploymentRecord, progress: ProgressRecord, nowMs: number): Verdict | undefined {
+  const { target, live, current, old, available } = step.situation;
+  const rules = rulesOf(step, deployment, progress, nowMs);
+  const bound = rules.find(({ binds }) => binds);
+  const summary = deeds(step, deployment) ?? waits(step, deployment, progress, bound?.name ?? "");
+  if (summary === undefined) return undefined;
+  const inState = (wanted: string) => live.filter(({ replica }) => replica.state === wanted).length;
+  return {
+    source: "ROLLOUT",
+    summary,
+    bound: bound?.name ?? "",
+    inputs: {
+      target,
+      available: available.length,
+      new: current.filter(({ replica }) => replica.state === "RUNNING").length,
+      old: old.filter(({ replica }) => replica.state === "RUNNING").length,
+      starting: inState("STARTING"),
+      pending: inState("PENDING"),
+    },
+    rules: rules.map(({ name, value, meaning }) => ({ name, value, meaning })),
+  };
+}
+
+/** That the wanted revision runs in full. */
+export function fullVerdict(deployment: DeploymentRecord, target: number): Verdict {
+  const summary = `revision ${deployment.revision} runs in full: ${replicas(target)}`;
+  return { source: "ROLLOUT", summary, bound: "", inputs: { target, available: target, new: target }, rules: [] };
+}
+
+/** That a rollout has failed. `to`: the revision gone back to, if any. */
+export function failureVerdict(deployment: DeploymentRecord, progress: ProgressRecord, cause: string, to: number | undefined): Verdict {
+  const { maxStartFailures, progressDeadlineMs, autoRollback } = deployment.spec.rollout;
+  const rolledBack = deployment.rolledBackAtMs !== undefined;
+  const stays = { name: rolledBack ? "rollback_of_rollback" : "no_healthy_revision", value: 0 };
+  const why = rolledBack ? "a rollback is never rolled back" : "no other revision that was ever healthy is kept";
+  const [firstLine = ""] = cause.split("\n");
+  return {
+    source: "ROLLOUT",
+    summary: `revision ${deployment.revision} has failed (${firstLine}): ${to === undefined ? "goes on trying" : `goes back to revision ${to}`}`,
+    bound: to === undefined && autoRollback ? stays.name : "",
+    inputs: { failed_starts: progress.failedStarts },
+    rules: [
+      { name: "max_start_failures", value: maxStartFailures, meaning: `failed starts in a row, with none ever available, are a failure` },
+      { name: "progress_deadline", value: progressDeadlineMs / 1_000, meaning: "seconds without another available replica are a failure" },
+      ...(to === undefined && autoRollback ? [{ ...stays, meaning: why }] : []),
+    ],
+  };
+}
+
+function deeds({ create, revision, removed, situation }: Step, deployment: DeploymentRecord): string | undefined {
+  const parts: string[] = [];
+  if (create > 0) parts.push(`starts ${replicas(create)} of revision ${revision}`);
+  const gone = situation.live.filter(({ replica }) => removed.has(replica.id));
+  const old = gone.filter(({ replica }) => replica.revision !== deployment.revision && situation.target > 0);
+  const other = gone.length - old.length;
+  const first = old.some(({ replica }) => removed.get(replica.id)?.includes("taken down first"));
+  if (old.length > 0) parts.push(`takes away ${old.length} of another revision${first ? " first, as none can start beside it" : ""}`);
+  if (other > 0) parts.push(`takes away ${other}`);
+  return parts.length === 0 ? undefined : parts.join(", ");
+}
+
+/** What is worth saying of a step without deeds. */
+function waits(
+  { situation, missing, floor }: Step,
+  deployment: DeploymentRecord,
+  progress: ProgressRecord,
+  bound: string,
+): string | undefined {
+  const { waiting, old } = situation;
+  switch (bound) {
+    case "paused":
+      return old.length > 0 || missing > 0
+        ? `is paused at ${replicas(situation.current.length)} of revision ${deployment.revision}`
+        : undefined;
+    case "backoff":
+      return `waits before another try: ${progress.failedStarts} failed ${progress.failedStarts === 1 ? "start" : "starts"} in a row`;
+    case "packages":
+      return `waits for the packages of revision ${deployment.revision} before a replica goes for it`;
+    case "capacity":
+      if (situation.moving) return undefined;
+      // Not with the numbers, which others change: they are in the rule.
+      return situation.short && floor === situation.target
+        ? "BLOCKED_NO_CAPACITY: waits for room, as none may be missing"
+        : `waits for room for ${waiting?.replica.id}`;
+    default:
+      return undefined;
+  }
+}
+
+/** Every rule that applied, the one that bound first. */
+function rulesOf(step: Step, deployment: DeploymentRecord, progress: ProgressRecord, nowMs: number): readonly Held[] {
+  const { situation, create, missing, floor, most } = step;
+  const { target, policy, old, waiting, live } = situation;
+  const oldLeft = old.some(({ replica }) => replica.state === "RUNNING" && !step.removed.has(replica.id));
+  const wantsMore = create < missing;
+  const paused = deployment.pausedSinceMs !== undefined;
+  const backingOff = nowMs < progress.retryAtMs;
+  const rules: Held[] = [];
+  const rule = (name: string, value: number, meaning: string, binds: boolean) => rules.push({ name, value, meaning, binds });
+  if (paused) rule("paused", 1, "the rollout is paused: no replica is replaced", oldLeft || old.length > 0);
+  if (backingOff) {
+    const seconds = Math.ceil((progress.retryAtMs - nowMs) / 1_000);
+    rule("backoff", seconds, `${seconds} s until a replica is started again`, wantsMore);
+  } else if (progress.failedStarts > 0) rule("one_at_a_time", 1, "while starts fail, one is tried at a time", wantsMore);
+  if (situation.unready) rule("packages", 1, "max_surge is 0: the packages are to be there before a replica goes", oldLeft);
+  if (waiting !== undefined) rule("capacity", 0, `${waiting.replica.id} ${waiting.replica.message}`, true);
+  if (!progress.everRan && old.length > 0)
+    rule(
+      "unproven",
+      target,
+      `none is taken away until a replica of revision ${deployment.revision} was available`,
+      oldLeft && floor === target,
+    );
+  rule(
+    "max_surge",
+    most,
+    `at most ${most} run or start (${target} and ${policy.maxSurgePercent} %)`,
+    wantsMore && live.length + create >= most,
+  );
+  rule("max_unavailable", floor, `at least ${floor} stay available`, oldLeft);
+  if (policy.minReadyTimeMs > 0)
+    rule("min_ready_time", policy.minReadyTimeMs / 1_000, "seconds that a new replica must have been running", false);
+  return rules;
+}
+
+const replicas = (count: number): string => (count === 1 ? "1 replica" : `${count} replicas`);

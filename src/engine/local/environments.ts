@@ -1,0 +1,305 @@
+import { createHash } from "node:crypto";
+import { readlinkSync, rmSync } from "node:fs";
+import { mkdir, mkdtemp, open, readdir, readFile, readlink, rename, rm, stat, statfs, symlink, utimes, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { Clock } from "../../clock/clock.ts";
+import type { Requirements } from "../../core/deployment.ts";
+import { formatBytes } from "../../core/resources.ts";
+import type { Log } from "../../log/log.ts";
+import { findPython, hasUv, npmCommands, type Python, pipCommands, seePackagesOf, toolEnv } from "./installers.ts";
+import { readable } from "./lines.ts";
+import { killProcessesWith } from "./process-identity.ts";
+import type { Environment } from "./replica-env.ts";
+import { runTool } from "./run-tool.ts";
+
+/** How long an environment may take to be built. */
+const buildMsDefault = 1_800_000;
+/** Environments kept, those that are needed aside. */
+const keptMaxDefault = 10;
+/** Of what the tool printed last. */
+const linesMax = 20;
+const lineBytesMax = 1_000;
+const tailBytesMax = 64 * 1024;
+/** With less free space than this, a failure may come of it. */
+const littleBytes = 256 * 1024 * 1024;
+/** How long it is believed that there is no Python. */
+const noPythonMs = 30_000;
+
+const receipt = "environment.json";
+/** In the environment of the tools: what carries it is ended with its build. */
+const marker = (path: string): string => `DROVER_BUILD=${path}`;
+
+export interface EnvironmentsOptions {
+  /** Its folder; made if it is not there. */
+  readonly folder: string;
+  /** What the tools inherit. */
+  readonly ambientEnv: Environment;
+  /** What must not be dropped, whenever it was last used. */
+  readonly needed: () => readonly Requirements[];
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Unset: 30 minutes. */
+  readonly buildMs?: number;
+  /** Unset: 10. */
+  readonly keptMax?: number;
+}
+
+/** Why an environment could not be built, with the tool's last lines. */
+export class BuildError extends Error {
+  readonly lines: readonly string[];
+
+  constructor(message: string, lines: readonly string[] = []) {
+    super(message);
+    this.lines = lines;
+  }
+}
+
+interface Build {
+  readonly done: Promise<void>;
+  readonly abort: AbortController;
+  waiting: number;
+}
+
+/** An environment that is there: the link that has its key, and the folder it leads to. */
+interface Kept {
+  readonly key: string;
+  readonly name: string;
+  readonly requirements: string;
+  readonly usedMs: number;
+}
+
+/**
+ * Installed packages, a folder for each set of requirements, built once however many want it at once, and kept for the next that wants
+ * it. A folder stays where it is built, as the scripts in it name it; it counts once a link has its key, which comes last.
+ * Invariant: what a link leads to is whole, and is not changed any more. A folder that was handed out is there until it is given back.
+ */
+export class Environments {
+  readonly #options: EnvironmentsOptions;
+  readonly #builds = new Map<string, Build>();
+  /** How often each folder was handed out. */
+  readonly #held = new Map<string, number>();
+  #python: { readonly found: Promise<Python | undefined>; readonly untilMs: number } | undefined;
+  #dropping: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: EnvironmentsOptions) {
+    this.#options = options;
+  }
+
+  /** Ends and removes what a controller that was killed left half built. */
+  async sweep(): Promise<void> {
+    const { folder, log } = this.#options;
+    const names = await readdir(folder).catch(() => []);
+    const loose = names.filter((name) => this.#isLoose(name)).map((name) => join(folder, name));
+    killProcessesWith(new Set(loose.map(marker)));
+    for (const path of loose) await remove(path).catch((err: unknown) => log.warn({ err }, "what was half installed stays"));
+  }
+
+  /** The folder of what is installed already, handed out; undefined: it is not there. Counts as a use. */
+  async find(requirements: Requirements): Promise<string | undefined> {
+    return this.#handOut(await this.#keyOf(requirements));
+  }
+
+  /** The folder, handed out, once it is installed. Fails with a `BuildError`. Where nobody waits any more, that is ended. */
+  async build(requirements: Requirements, signal: AbortSignal): Promise<string> {
+    const key = await this.#keyOf(requirements);
+    for (;;) {
+      const found = await this.#handOut(key);
+      if (found !== undefined) return found;
+      if (signal.aborted || this.#closed) throw new BuildError("it is not wanted any more");
+      const other = this.#builds.get(key);
+      // One that is being ended is nobody's: another one is begun after it.
+      if (other?.abort.signal.aborted) await other.done.catch(() => {});
+      else await this.#join(other ?? this.#begin(key, requirements), signal);
+    }
+  }
+
+  /** Nobody uses the folder any more that was handed out once. */
+  giveBack(path: string): void {
+    const name = basename(path);
+    const count = (this.#held.get(name) ?? 0) - 1;
+    if (count > 0) this.#held.set(name, count);
+    else this.#held.delete(name);
+  }
+
+  /** A folder that a former controller handed out is in use. */
+  hold(path: string): void {
+    const name = basename(path);
+    this.#held.set(name, (this.#held.get(name) ?? 0) + 1);
+  }
+
+  /** Ends what is being built. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const builds = [...this.#builds.values()];
+    for (const { abort } of builds) abort.abort("closed");
+    await Promise.allSettled(builds.map(({ done }) => done));
+    await this.#dropping;
+  }
+
+  #begin(key: string, requirements: Requirements): Build {
+    const abort = new AbortController();
+    const done = this.#install(key, requirements, abort.signal).finally(() => this.#builds.delete(key));
+    const build = { done, abort, waiting: 0 };
+    this.#builds.set(key, build);
+    return build;
+  }
+
+  async #join(build: Build, signal: AbortSignal): Promise<void> {
+    build.waiting += 1;
+    const leave = () => {
+      build.waiting -= 1;
+      if (build.waiting === 0) build.abort.abort("nobody waits");
+    };
+    signal.addEventListener("abort", leave, { once: true });
+    try {
+      await build.done;
+    } finally {
+      signal.removeEventListener("abort", leave);
+    }
+  }
+
+  /** The same for the same packages, whatever their order, on the same versions of Node and Python. */
+  async #keyOf(requirements: Requirements): Promise<string> {
+    const node = requirements.npm.length > 0 ? `${process.platform} ${process.arch} ${process.versions.modules}` : "";
+    const python = requirements.pip.length > 0 ? ((await this.#findPython())?.identity ?? "") : "";
+    const text = JSON.stringify([textOf(requirements), node, python]);
+    return createHash("sha256").update(text).digest("hex").slice(0, 24);
+  }
+
+  async #findPython(): Promise<Python | undefined> {
+    const { ambientEnv, clock } = this.#options;
+    if (this.#python === undefined || clock.nowMs() >= this.#python.untilMs)
+      this.#python = { found: findPython(ambientEnv), untilMs: clock.nowMs() + noPythonMs };
+    const python = await this.#python.found;
+    if (python !== undefined) this.#python = { found: this.#python.found, untilMs: Number.POSITIVE_INFINITY };
+    return python;
+  }
+
+  async #handOut(key: string): Promise<string | undefined> {
+    const { folder, clock } = this.#options;
+    const name = await readlink(join(folder, key)).catch(() => undefined);
+    if (name === undefined) return undefined;
+    const path = join(folder, name);
+    const now = new Date(clock.nowMs());
+    const whole = await utimes(join(path, receipt), now, now).then(
+      () => true,
+      () => false,
+    );
+    this.hold(path);
+    // From here on it is not dropped; it may have been, meanwhile.
+    if (whole && this.#targetOf(key) === name) return path;
+    this.giveBack(path);
+    return undefined;
+  }
+
+  #targetOf(key: string): string | undefined {
+    try {
+      return readlinkSync(join(this.#options.folder, key));
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #install(key: string, requirements: Requirements, signal: AbortSignal): Promise<void> {
+    const { folder, ambientEnv, clock, log, buildMs = buildMsDefault } = this.#options;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const path = await mkdtemp(join(folder, `${key}.`));
+    const output = join(path, "build.log");
+    const beganMs = clock.nowMs();
+    try {
+      const python = requirements.pip.length > 0 ? await this.#findPython() : undefined;
+      if (requirements.pip.length > 0 && python === undefined)
+        throw new BuildError("its pip packages need python3 on the PATH, and there is none that runs");
+      const npm = await npmCommands(path, requirements.npm.toSorted());
+      const pip = python === undefined ? [] : pipCommands(path, requirements.pip.toSorted(), python, await hasUv(ambientEnv));
+      const env = { ...toolEnv(ambientEnv), DROVER_BUILD: path };
+      for (const command of [...npm, ...pip]) {
+        const problem = await runTool({ ...command, workingDir: path, env, output, untilMs: beganMs + buildMs, signal, clock });
+        if (problem === "") continue;
+        const what = problem === "late" ? `${command.name} was not done within ${buildMs / 1_000} s` : problem;
+        throw new BuildError(`${what}${await littleRoom(path)}`, await lastLines(output));
+      }
+      if (python !== undefined) await seePackagesOf(python, path);
+      await writeFile(join(path, receipt), `${JSON.stringify({ npm: requirements.npm, pip: requirements.pip })}\n`);
+      const link = `${path}.link`;
+      await symlink(basename(path), link);
+      await rename(link, join(folder, key));
+      log.info(
+        { environment: key, npm: requirements.npm, pip: requirements.pip, tookMs: clock.nowMs() - beganMs },
+        "installed an environment",
+      );
+      this.#dropping = this.#dropping.then(() => this.#drop()).catch((err: unknown) => log.warn({ err }, "old environments stay"));
+    } catch (cause) {
+      killProcessesWith(new Set([marker(path)]));
+      await remove(path).catch((err: unknown) => log.warn({ err }, "what was half installed stays"));
+      throw cause instanceof BuildError ? cause : new BuildError(cause instanceof Error ? cause.message : String(cause));
+    }
+  }
+
+  /** Removes what is neither needed, nor handed out, nor among those used last; and what nobody builds and no link leads to. */
+  async #drop(): Promise<void> {
+    const { folder, needed, keptMax = keptMaxDefault } = this.#options;
+    const names = await readdir(folder);
+    const kept = (await Promise.all(names.map((name) => this.#kept(name)))).flatMap((one) => one ?? []);
+    let spared = 0;
+    for (const { key, name, requirements } of kept.toSorted((a, b) => b.usedMs - a.usedMs)) {
+      // Nothing is waited for between this look and the end of the link, which is the end of it for everybody else.
+      if (needed().some((one) => textOf(one) === requirements) || this.#held.has(name) || this.#targetOf(key) !== name) continue;
+      if (spared++ >= keptMax) rmSync(join(folder, key), { force: true });
+    }
+    for (const name of await readdir(folder)) if (this.#isLoose(name)) await remove(join(folder, name));
+  }
+
+  async #kept(key: string): Promise<Kept | undefined> {
+    const name = this.#targetOf(key);
+    if (name === undefined || key.includes(".")) return undefined;
+    const file = join(this.#options.folder, name, receipt);
+    const text = await readFile(file, "utf8").catch(() => undefined);
+    if (text === undefined) return undefined;
+    return { key, name, requirements: textOf(JSON.parse(text) as Requirements), usedMs: (await stat(file)).mtimeMs };
+  }
+
+  /** Whether it is now a folder, or the beginning of a link, that belongs to nobody: not to a build of its key either, which may just make it. */
+  #isLoose(name: string): boolean {
+    const [key = ""] = name.split(".");
+    const isHeld = this.#held.has(name.replace(/\.link$/, ""));
+    return key !== name && !isHeld && !this.#builds.has(key) && this.#targetOf(key) !== name;
+  }
+}
+
+/** The same for the same requirements in any order. */
+function textOf({ npm, pip }: Requirements): string {
+  return JSON.stringify([npm.toSorted(), pip.toSorted()]);
+}
+
+async function remove(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 3 });
+}
+
+/** A tool whose disk is full cannot always say so: its output is on the same disk. */
+async function littleRoom(path: string): Promise<string> {
+  const free = await statfs(path).then(
+    ({ bavail, bsize }) => bavail * bsize,
+    () => Number.POSITIVE_INFINITY,
+  );
+  return free < littleBytes ? `; only ${formatBytes(free)} are free on the disk of ${path}` : "";
+}
+
+/** What the tools printed last, as a person may read it. */
+async function lastLines(path: string): Promise<readonly string[]> {
+  const file = await open(path).catch(() => undefined);
+  if (file === undefined) return [];
+  try {
+    const { size } = await file.stat();
+    const buffer = Buffer.alloc(Math.min(size, tailBytesMax));
+    await file.read(buffer, 0, buffer.length, size - buffer.length);
+    const lines = buffer
+      .toString()
+      .split("\n")
+      .map((line) => readable(line, lineBytesMax));
+    return lines.filter((line) => line.trim() !== "").slice(-linesMax);
+  } finally {
+    await file.close();
+  }
+}

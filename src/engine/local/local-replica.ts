@@ -1,0 +1,241 @@
+import type { ChildProcess } from "node:child_process";
+import type { Clock } from "../../clock/clock.ts";
+import { formatBytes } from "../../core/resources.ts";
+import { neverStarted } from "../../core/rollout/settle.ts";
+import type { EngineReplica } from "../engine.ts";
+import type { Cgroup } from "./cgroups.ts";
+import { groupHas, isRunning, isTaken, type ProcessIdentity } from "./process-identity.ts";
+import type { ReplicaFacts, ReplicaFolder } from "./replica-folder.ts";
+import { ReplicaOutput } from "./replica-output.ts";
+
+/** Lines of standard error in which Node says why it ended. */
+const heapLines = 100;
+
+/**
+ * One replica: a process of ours, or one that a former controller started.
+ * Invariant: once it counts as ended, what it started is killed, too, for its resources then are another's. That is done once, when
+ * the end is noticed; later its group's number may be another group's.
+ */
+export class LocalReplica {
+  readonly output: ReplicaOutput;
+  readonly #folder: ReplicaFolder;
+  #facts: ReplicaFacts;
+  readonly #onExit: (replicaId: string) => void;
+  /** Unset: the kernel does not hold it together. */
+  #cgroup: Cgroup | undefined;
+  readonly #forgotten = new AbortController();
+  /** Set: not our child, to be looked at. */
+  #adopted: ProcessIdentity | undefined;
+  #pid = 0;
+  #exit: string | undefined;
+  #terminatedAtMs = 0;
+  /** What is made for it before its process starts. */
+  #preparing = "";
+  readonly #unwanted = new AbortController();
+  /** Why we end it, where its end is to be told so. */
+  #why: string | undefined;
+  /** What is being written down of its end. */
+  #noting: Promise<void> = Promise.resolve();
+
+  constructor(folder: ReplicaFolder, facts: ReplicaFacts, onExit: (replicaId: string) => void) {
+    this.#folder = folder;
+    this.#facts = facts;
+    this.#onExit = onExit;
+    this.output = new ReplicaOutput(folder.path);
+  }
+
+  /** Aborts when the replica is removed. */
+  get forgotten(): AbortSignal {
+    return this.#forgotten.signal;
+  }
+
+  describe(): EngineReplica {
+    const { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes, startedAtMs } = this.#facts;
+    const seen = {
+      pid: this.#pid,
+      preparing: this.#alive ? this.#preparing : "",
+      state: this.#alive ? "alive" : "exited",
+      exit: this.#exit ?? "",
+      terminatedAtMs: this.#terminatedAtMs,
+    } as const;
+    return { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes, startedAtMs, ...seen };
+  }
+
+  /** Ends when all that is known of it is written down. */
+  noted(): Promise<void> {
+    return this.#noting;
+  }
+
+  /** What it needs is being made; the signal aborts when it is not wanted any more. */
+  prepare(what: string): AbortSignal {
+    this.#preparing = what;
+    return this.#unwanted.signal;
+  }
+
+  /** Its packages are in this folder. */
+  async use(environment: string): Promise<void> {
+    this.#facts = { ...this.#facts, environment };
+    await this.#folder.note(this.#facts);
+  }
+
+  /** It has no process and gets none, as `exit` says. */
+  async fail(exit: string, lines: readonly string[]): Promise<void> {
+    await this.output.note(lines).catch(() => {}); // a full disk, perhaps: its end is told all the same
+    if (!this.#alive) return;
+    this.#ended(exit);
+  }
+
+  /** Its process is this child. Ends when the process has written itself down, so that every controller from now on finds it. */
+  async own(child: ChildProcess, clock: Clock): Promise<void> {
+    if (!this.#alive) {
+      this.#cgroup?.kill();
+      return killRest(child.pid!); // it was stopped while its process was being made
+    }
+    this.#pid = child.pid!;
+    this.#preparing = "";
+    const ended = (code: number | null, name: string | null) => {
+      killRest(this.#pid); // its pid became free this very moment: nobody else has it yet
+      const exit = name ? `signal ${name}` : `exit code ${code}`;
+      // Node ends so when its heap is full, and says it on its standard error.
+      if (this.#facts.resources.memoryBytes > 0 && (name === "SIGABRT" || code === 134)) void this.#endedByHeap(exit);
+      else this.#ended(exit);
+    };
+    if (child.exitCode !== null || child.signalCode !== null) ended(child.exitCode, child.signalCode);
+    else child.once("exit", ended);
+    await this.#folder.recorded(clock, () => !this.#alive);
+  }
+
+  /** Finds the process that a former controller started. */
+  async adopt(clock: Clock, boot: string): Promise<void> {
+    this.#terminatedAtMs = await this.#folder.terminatedAtMs();
+    const identity = await this.#folder.identity(clock);
+    this.#pid = identity?.pid ?? 0;
+    this.#exit = await this.#folder.exit();
+    if (this.#exit !== undefined) return;
+    if (!identity) this.#exit = neverStarted;
+    else if (boot !== this.#facts.boot) this.#exit = "ended";
+    else if (await isRunning(identity)) this.#adopted = identity;
+    else {
+      const ours = !(await isTaken(identity)) && groupHas(identity.pid, `DROVER_REPLICA_ID=${this.#facts.replicaId}`);
+      if (ours) killRest(identity.pid);
+      this.#exit = this.#inWords("ended");
+      this.#noting = this.#folder.noteExit(this.#exit); // so that no later controller kills a group of that number
+    }
+  }
+
+  /** Notices the end of a process that is not our child. */
+  async look(): Promise<void> {
+    if (!this.#adopted || !this.#alive || (await isRunning(this.#adopted))) return;
+    const taken = await isTaken(this.#adopted);
+    if (!this.#alive) return; // another look was faster
+    if (!taken) killRest(this.#pid);
+    this.#ended("ended");
+  }
+
+  async terminate(nowMs: number): Promise<void> {
+    await this.look();
+    if (!this.#alive) return;
+    if (this.#pid === 0) return this.#giveUp();
+    signal(this.#pid, "SIGTERM");
+    if (this.#terminatedAtMs > 0) return;
+    this.#terminatedAtMs = nowMs;
+    await this.#folder.noteTerminated(nowMs);
+  }
+
+  /** Ends it, if its process group is among those that use more memory than they may. */
+  async holdMemory(over: ReadonlyMap<number, number>): Promise<void> {
+    const { memoryBytes } = this.#facts.resources;
+    const bytes = over.get(this.#pid);
+    if (!this.#alive || this.#pid === 0 || memoryBytes === 0 || bytes === undefined) return;
+    this.#why = `used ${formatBytes(bytes)} of memory, and its memory_bytes is ${this.#memoryBound}`;
+    await this.kill();
+  }
+
+  /** Its process group and the memory that it may use; undefined: it has no process, may take what it wants, or the kernel looks to it. */
+  get memoryBound(): readonly [group: number, bytes: number] | undefined {
+    const { memoryBytes } = this.#facts.resources;
+    return this.#cgroup === undefined && this.#alive && this.#pid > 0 && memoryBytes > 0 ? [this.#pid, memoryBytes] : undefined;
+  }
+
+  /** All its processes are, or will be, in this cgroup. */
+  join(cgroup: Cgroup | undefined): void {
+    this.#cgroup = cgroup;
+  }
+
+  /** The folder of its packages; empty: it requires none, or they are not there yet. */
+  get environment(): string {
+    return this.#facts.environment ?? "";
+  }
+
+  /** Ends its whole group. */
+  async kill(): Promise<void> {
+    await this.look();
+    if (this.#alive && this.#pid === 0) this.#giveUp();
+    else if (this.#alive) {
+      this.#cgroup?.kill();
+      signal(-this.#pid, "SIGKILL");
+    }
+  }
+
+  /** Removes what is left of it. Fails while it is alive. */
+  async remove(): Promise<void> {
+    await this.look();
+    if (this.#alive) throw new Error(`replica ${this.#facts.replicaId} is still alive`);
+    this.#forgotten.abort();
+    await this.#noting;
+    await this.#folder.remove();
+  }
+
+  get #alive(): boolean {
+    return this.#exit === undefined;
+  }
+
+  #giveUp(): void {
+    this.#unwanted.abort("not wanted");
+    this.#ended("stopped before it was started");
+  }
+
+  async #endedByHeap(exit: string): Promise<void> {
+    const lines = await this.output.lastErrors(heapLines).catch(() => []);
+    const full = lines.some((line) => line.includes("heap out of memory"));
+    this.#ended(full ? `its heap is full: a module may use 3/4 of its memory_bytes of ${this.#memoryBound} (${exit})` : exit);
+  }
+
+  get #memoryBound(): string {
+    return formatBytes(this.#facts.resources.memoryBytes);
+  }
+
+  #ended(exit: string): void {
+    this.#exit = this.#why ?? this.#inWords(exit);
+    this.#noting = this.#folder.noteExit(this.#exit);
+    this.#onExit(this.#facts.replicaId);
+  }
+
+  /** What is to be told of its end. Whatever is left of it ends, too. */
+  #inWords(exit: string): string {
+    this.#cgroup?.kill();
+    const shortage = /^exit code/.test(exit) ? undefined : this.#cgroup?.outOfMemory;
+    if (shortage === undefined) return exit;
+    return shortage === "own"
+      ? `needed more than its memory_bytes of ${this.#memoryBound} (${exit})`
+      : `${exit}: the memory of the machine, or of the whole service, was used up`;
+  }
+}
+
+/** Ends what is left of the group of a process that has ended. */
+function killRest(pid: number): void {
+  try {
+    signal(-pid, "SIGKILL");
+  } catch {
+    // It became another user's, or (macOS) only waits to be reaped: there is nothing that could be done.
+  }
+}
+
+/** Sends a signal; no error if there is nobody to get it. */
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}

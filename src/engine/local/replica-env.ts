@@ -1,0 +1,49 @@
+import { delimiter } from "node:path";
+import type { Capacity } from "../../core/resources.ts";
+import type { Assignment } from "../engine.ts";
+import { visibleGpus } from "./capacity.ts";
+
+/** What a replica learns from its environment. */
+type Given = Omit<Assignment, "uid" | "argv" | "workingDir" | "requirements">;
+
+/** Environment variables as a process has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The whole environment of a replica: the controller's without its own `DROVER_…`, then the spec's, then the contract's.
+ * `OMP_NUM_THREADS`: the spec's, else the controller's, else the whole CPUs it holds, at least 1.
+ * `CUDA_VISIBLE_DEVICES` is the engine's where the machine has GPUs, so that a replica sees those it holds and no other.
+ */
+export function replicaEnv(assignment: Given, ambient: Environment, capacity: Capacity): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(ambient)) if (value !== undefined && !name.startsWith("DROVER_")) env[name] = value;
+  Object.assign(env, assignment.envVars);
+  env.OMP_NUM_THREADS ??= String(Math.max(1, Math.floor(assignment.resources.cpuMilli / 1000)));
+  const names = visibleGpus(ambient.CUDA_VISIBLE_DEVICES) ?? [];
+  if (capacity.gpuCount > 0) env.CUDA_VISIBLE_DEVICES = assignment.gpuIndexes.map((index) => names[index] ?? index).join(",");
+  return {
+    ...env,
+    DROVER_LISTEN: assignment.address,
+    DROVER_REPLICA_ID: assignment.replicaId,
+    DROVER_DEPLOYMENT: assignment.deployment,
+    DROVER_REVISION: String(assignment.revision),
+    DROVER_INIT_ARGS: assignment.initArgs,
+    DROVER_MAX_ONGOING_REQUESTS: String(assignment.maxOngoingRequests),
+    DROVER_TOKEN: assignment.token,
+  };
+}
+
+/** An environment in which Python finds the SDK that comes with Drover, after what the environment names itself. */
+export function withPythonPath<E extends Environment>(env: E, sdk: string): E & { readonly PYTHONPATH: string } {
+  return { ...env, PYTHONPATH: [...(env.PYTHONPATH ? [env.PYTHONPATH] : []), sdk].join(delimiter) };
+}
+
+/** The command line of a replica: `{listen}` in it is the address. */
+export function replicaArgv(assignment: Pick<Assignment, "argv" | "address">): string[] {
+  return assignment.argv.map((argument) => argument.replaceAll("{listen}", assignment.address));
+}
+
+/** What runs what a module exports: `host` where it is one for Node, the Python SDK for a `.py` file. */
+export function moduleArgv(host: readonly string[], path: string, exportName: string): readonly string[] {
+  return [...(path.endsWith(".py") ? ["python3", "-m", "drover.replica"] : host), path, exportName];
+}

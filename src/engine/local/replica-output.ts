@@ -1,0 +1,101 @@
+import { appendFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../../clock/clock.ts";
+import type { LogLine } from "../engine.ts";
+import { LineSplitter, readable } from "./lines.ts";
+import { LogFile } from "./log-file.ts";
+
+/** How far back a tail may reach in each output, however many lines are asked for. */
+const tailBytesMax = 4 * 1024 * 1024;
+/** The most that `lastErrors` gives, all lines together. */
+const errorBytesMax = 8 * 1024;
+/** How often the files are looked at for new lines. */
+const pollMs = 200;
+
+/** What a replica has printed: two files in its folder. */
+export class ReplicaOutput {
+  readonly #stdout: LogFile;
+  readonly #stderr: LogFile;
+  #noisy = false;
+
+  constructor(folder: string) {
+    this.#stdout = new LogFile(join(folder, "stdout.log"));
+    this.#stderr = new LogFile(join(folder, "stderr.log"));
+  }
+
+  get paths(): { readonly stdout: string; readonly stderr: string } {
+    return { stdout: this.#stdout.path, stderr: this.#stderr.path };
+  }
+
+  /** Adds lines to its standard error that it did not print itself: why it was not started. */
+  async note(lines: readonly string[]): Promise<void> {
+    await appendFile(this.#stderr.path, lines.map((line) => `${line}\n`).join(""), { mode: 0o600 });
+  }
+
+  /** Keeps each file within `bytesMax`, and as much beside it. */
+  async bound(bytesMax: number): Promise<void> {
+    const cut = await Promise.all([this.#stdout.bound(bytesMax), this.#stderr.bound(bytesMax)]);
+    this.#noisy = cut.includes(true);
+  }
+
+  /** Whether it had printed too much when it was last looked at. */
+  get isNoisy(): boolean {
+    return this.#noisy;
+  }
+
+  /** The last lines of standard error that are not empty, readable. */
+  async lastErrors(linesMax: number): Promise<readonly string[]> {
+    const { bytes } = await this.#stderr.tail(errorBytesMax + 1);
+    const splitter = new LineSplitter();
+    const raw = [...splitter.push(bytes), ...splitter.end()];
+    const cut = bytes.length > errorBytesMax && raw.length > 1; // the first line is only the end of one
+    const lines = raw.slice(cut ? 1 : 0).map((line) => readable(line, errorBytesMax));
+    return lastWithin(
+      lines.filter((line) => line.trim() !== ""),
+      linesMax,
+      errorBytesMax,
+    );
+  }
+
+  /** The last `tailLines` of each file, then new ones until the signal aborts, if they are followed. */
+  async *lines(
+    replicaId: string,
+    { tailLines, follow }: { readonly tailLines: number; readonly follow: boolean },
+    clock: Clock,
+    signal: AbortSignal,
+  ): AsyncIterable<LogLine> {
+    const streams = [
+      { stream: "stdout", file: this.#stdout, splitter: new LineSplitter() },
+      { stream: "stderr", file: this.#stderr, splitter: new LineSplitter() },
+    ] as const;
+    const positions = new Map<LogFile, number>();
+    for (const { stream, file, splitter } of streams) {
+      const { bytes, next } = await file.tail(tailBytesMax);
+      positions.set(file, next);
+      const lines = [...splitter.push(bytes), ...(follow ? [] : splitter.end())];
+      for (const line of tailLines > 0 ? lines.slice(-tailLines) : []) yield { replicaId, stream, line };
+    }
+    while (follow && !signal.aborted) {
+      let read = 0;
+      for (const { stream, file, splitter } of streams) {
+        const { bytes, next } = await file.read(positions.get(file) ?? 0);
+        positions.set(file, next);
+        read += bytes.length;
+        for (const line of splitter.push(bytes)) yield { replicaId, stream, line };
+      }
+      if (read === 0) await clock.sleep(pollMs, signal);
+    }
+    if (follow) for (const { stream, splitter } of streams) for (const line of splitter.end()) yield { replicaId, stream, line };
+  }
+}
+
+/** As many of the last lines as fit into both bounds. */
+function lastWithin(lines: readonly string[], linesMax: number, bytesMax: number): readonly string[] {
+  let [start, bytes] = [lines.length, 0];
+  while (start > 0 && lines.length - start < linesMax) {
+    bytes += Buffer.byteLength(lines[start - 1]!) + 1;
+    if (bytes > bytesMax + 1) break;
+    start--;
+  }
+  return lines.slice(start);
+}

@@ -1,0 +1,217 @@
+import type { Clock } from "../clock/clock.ts";
+import {
+  afterCalls,
+  answerMaxMs,
+  type CallResult,
+  type ConfigChangeRecord,
+  calledIn,
+  committedConfig,
+  configOf,
+  givenUp,
+  isOver,
+  phaseOf,
+  toReplace,
+} from "../core/config-change.ts";
+import type { DeploymentRecord } from "../core/deployment.ts";
+import { changed } from "../core/generations.ts";
+import { advance, type ReplicaRecord } from "../core/replica.ts";
+import type { ReplicaPort } from "../links/replica-port.ts";
+import type { Log } from "../log/log.ts";
+import { configWrites } from "../store/config-writes.ts";
+import type { Mirror } from "../store/mirror.ts";
+import type { Entry, Store, Write } from "../store/store.ts";
+
+/** The longest sleep between two looks for changes to make; events shorten it. */
+const periodMs = 1_000;
+/** After a step that failed, as when the store is away. */
+const retryMs = 100;
+
+export interface ConfigChangeLoopOptions {
+  readonly mirror: Mirror;
+  readonly store: Store;
+  readonly port: ReplicaPort;
+  /** The epoch to act under; undefined: do not act. */
+  readonly epoch: () => number | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Makes the changes of config that are begun, step by step; each step is written before the next, so that whoever leads goes on from there. */
+export class ConfigChangeLoop {
+  readonly #options: ConfigChangeLoopOptions;
+  readonly #working = new Map<string, Promise<void>>();
+  #wake = new AbortController();
+
+  constructor(options: ConfigChangeLoopOptions) {
+    this.#options = options;
+  }
+
+  /** Ends the sleep: something has changed. */
+  wake(): void {
+    this.#wake.abort("woken");
+  }
+
+  /** Runs until the signal aborts and the steps in work have ended. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { mirror, clock, epoch } = this.#options;
+    while (!signal.aborted) {
+      this.#wake = new AbortController();
+      for (const { key, value } of epoch() === undefined ? [] : mirror.changes().values()) {
+        if (isOver(value) || this.#working.has(key)) continue;
+        this.#working.set(
+          key,
+          this.#make(key, signal).finally(() => this.#working.delete(key)),
+        );
+      }
+      await clock.sleep(periodMs, AbortSignal.any([signal, this.#wake.signal]));
+    }
+    await Promise.all(this.#working.values());
+  }
+
+  /** Makes one change to its end, or as long as we lead. */
+  async #make(name: string, signal: AbortSignal): Promise<void> {
+    const { mirror, clock, log, epoch } = this.#options;
+    let written: number | undefined;
+    while (!signal.aborted && epoch() !== undefined) {
+      try {
+        await (written === undefined ? mirror.catchUp() : mirror.reach(written));
+        const change = mirror.changes().get(name);
+        if (change === undefined || isOver(change.value)) return;
+        written = await this.#step(change, signal);
+        if (written === undefined) await clock.sleep(retryMs, signal);
+      } catch (cause) {
+        written = undefined;
+        log.warn({ cause: String(cause), deployment: name }, "a change of config waits");
+        await clock.sleep(retryMs, signal);
+      }
+    }
+  }
+
+  /** The revision that it made. Undefined: it was not written, as somebody else wrote meanwhile or leads; the step is to be made again. */
+  async #step(entry: Entry<"change">, signal: AbortSignal): Promise<number | undefined> {
+    const { mirror, epoch } = this.#options;
+    const change = entry.value;
+    const leaderEpoch = epoch();
+    if (leaderEpoch === undefined) return undefined;
+    const before = mirror.deployment(change.deployment);
+    if (before === undefined || !isWanted(change, before.value)) return this.#write(leaderEpoch, entry, before, givenUp(change));
+    const results = await this.#callAll(change, before.value, signal);
+    if (signal.aborted || epoch() !== leaderEpoch) return undefined;
+    const after = mirror.deployment(change.deployment);
+    return this.#write(leaderEpoch, entry, after, isWanted(change, after?.value) ? afterCalls(change, results) : givenUp(change));
+  }
+
+  /** Calls those that the step is for, also those that come meanwhile; of those that went meanwhile nothing is wanted any more. */
+  async #callAll(change: ConfigChangeRecord, deployment: DeploymentRecord, signal: AbortSignal): Promise<readonly CallResult[]> {
+    const { mirror } = this.#options;
+    const results = new Map<string, CallResult>();
+    for (;;) {
+      const running = this.#running(deployment).map(({ id }) => id);
+      const still = new Set(running);
+      const answers = [...results.values()].map((result) => (still.has(result.replicaId) ? result : this.#left(result.replicaId)));
+      const missing = calledIn(change, running, answers);
+      if (missing.length === 0 || signal.aborted)
+        return answers.some(({ kind }) => kind !== "gone") ? answers : [...answers, ...this.#failedSince(change, deployment)];
+      for (const result of await this.#call(change, deployment, missing, signal)) results.set(result.replicaId, result);
+      await mirror.catchUp();
+    }
+  }
+
+  /** What became of a replica that was told and does not run any more. */
+  #left(replicaId: string): CallResult {
+    const replica = this.#options.mirror.replica(replicaId)?.value;
+    return replica !== undefined && hasFailed(replica) ? endedBy(replica) : { replicaId, kind: "gone" };
+  }
+
+  /** Replicas that failed since the change was begun: whoever told them may not be there any more to say so. */
+  #failedSince({ startedAtMs }: ConfigChangeRecord, { uid, revision, spec }: DeploymentRecord): readonly CallResult[] {
+    const replicas = this.#options.mirror.replicasOf(spec.name).map(({ value }) => value);
+    const ours = replicas.filter((replica) => replica.uid === uid && replica.revision === revision && replica.readyAtMs > 0);
+    return ours.filter((replica) => hasFailed(replica) && replica.sinceMs >= startedAtMs).map(endedBy);
+  }
+
+  async #call(
+    change: ConfigChangeRecord,
+    deployment: DeploymentRecord,
+    ids: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly CallResult[]> {
+    const { mirror, port, epoch } = this.#options;
+    const phase = phaseOf(change);
+    const committed = committedConfig(deployment, deployment.revision, () => undefined);
+    const config = phase === "REVERT" && committed !== undefined ? committed : configOf(change.spec, change.generation);
+    const order = { phase, config, answerMaxMs: answerMaxMs[phase] };
+    const leaderEpoch = epoch();
+    const calls = new Map(ids.map((id) => [id, new AbortController()]));
+    // Who is taken away, or ended, meanwhile is not waited for; nor is anybody once we do not lead.
+    const leave = () => {
+      for (const [id, call] of calls) if (epoch() !== leaderEpoch || mirror.replica(id)?.value.state !== "RUNNING") call.abort("gone");
+    };
+    const end = () => {
+      for (const call of calls.values()) call.abort("ended");
+    };
+    const unsubscribe = mirror.subscribe(leave);
+    signal.addEventListener("abort", end);
+    try {
+      return await Promise.all([...calls].map(([id, call]) => port.tell(id, order, call.signal)));
+    } finally {
+      signal.removeEventListener("abort", end);
+      unsubscribe();
+    }
+  }
+
+  /** The replicas of the wanted revision that run. */
+  #running({ uid, revision, spec }: DeploymentRecord): readonly ReplicaRecord[] {
+    const replicas = this.#options.mirror.replicasOf(spec.name).map(({ value }) => value);
+    return replicas.filter((replica) => replica.state === "RUNNING" && replica.uid === uid && replica.revision === revision);
+  }
+
+  async #write(
+    epoch: number,
+    entry: Entry<"change">,
+    deployment: Entry<"deployment"> | undefined,
+    next: ConfigChangeRecord,
+  ): Promise<number | undefined> {
+    const { store, log } = this.#options;
+    const writes: readonly Write[] = [
+      { put: "change", key: entry.key, version: entry.version, value: next },
+      ...this.#endWrites(deployment, next),
+    ];
+    const result = await store.commit(writes, { epoch });
+    if (result.kind !== "committed") return undefined;
+    if (isOver(next))
+      log.info({ deployment: next.deployment, configGeneration: next.generation, end: next.step }, "a change of config is over");
+    return result.revisions.at(-1);
+  }
+
+  /** What is written with the end of a change. */
+  #endWrites(entry: Entry<"deployment"> | undefined, next: ConfigChangeRecord): readonly Write[] {
+    const { mirror, clock } = this.#options;
+    if (!isOver(next) || entry?.value.changing !== next.id) return [];
+    const nowMs = Math.max(clock.nowMs(), entry.value.updatedAtMs);
+    const deployment = changed(entry.value, nowMs, next.step === "COMMITTED" ? next : undefined);
+    const replaced = toReplace(next).flatMap(({ replicaId, message }): Write[] => {
+      const replica = mirror.replica(replicaId);
+      if (replica?.value.state !== "RUNNING") return [];
+      const value = advance(replica.value, "DRAINING", clock.nowMs(), { message: `is at no known config: ${message}` });
+      return [{ put: "replica", key: replicaId, version: replica.version, value }];
+    });
+    return [
+      { put: "deployment", key: entry.key, version: entry.version, value: deployment },
+      ...configWrites(mirror, deployment, entry.value, next.author),
+      ...replaced,
+    ];
+  }
+}
+
+/** Whether it ran and does not any more, for what it did itself. */
+const hasFailed = ({ state, failing }: ReplicaRecord): boolean => state === "FAILED" || failing === true;
+
+function endedBy({ id: replicaId, message }: ReplicaRecord): CallResult {
+  return { replicaId, kind: "ended", message: `it failed while it was given the config: ${message.split("\n")[0]}` };
+}
+
+/** Whether the deployment still waits for the change, and is not being deleted. */
+function isWanted({ uid, id }: ConfigChangeRecord, deployment: DeploymentRecord | undefined): boolean {
+  return deployment?.uid === uid && deployment.changing === id && deployment.deletingSinceMs === undefined;
+}

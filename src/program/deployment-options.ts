@@ -1,0 +1,210 @@
+import type { Aggregation } from "../core/autoscaling-config.ts";
+import type { Json, JsonObject } from "../core/json.ts";
+import type { RolloutStrategy } from "../core/rollout-policy.ts";
+
+/** A time: `"20s"`, `"1.5s"`, or a number of seconds. */
+export type Duration = string | number;
+
+/** What a program says of its deployment in code: a `DeploymentSpec` in camelCase, without the program. Ranges and defaults are the API's. */
+export interface DeploymentOptions {
+  /** Unset: the name of the class or function, in kebab-case. */
+  readonly name?: string;
+  readonly version?: string;
+  /** Given to the constructor, or to the static `create`. */
+  readonly initArgs?: JsonObject;
+  readonly runtimeEnv?: {
+    readonly workingDir?: string;
+    readonly envVars?: Readonly<Record<string, string>>;
+    readonly npm?: readonly string[];
+    readonly pip?: readonly string[];
+  };
+  readonly numReplicas?: number;
+  readonly resources?: {
+    readonly numCpus?: number;
+    readonly numGpus?: number;
+    readonly memoryBytes?: number;
+    readonly custom?: Readonly<Record<string, number>>;
+  };
+  readonly maxOngoingRequests?: number;
+  /** -1: no bound. */
+  readonly maxQueuedRequests?: number;
+  /** Given to the program's `reconfigure`. */
+  readonly userConfig?: Json;
+  readonly healthCheck?: { readonly period?: Duration; readonly timeout?: Duration; readonly failureThreshold?: number };
+  readonly gracefulShutdownTimeout?: Duration;
+  readonly startupTimeout?: Duration;
+  readonly requestTimeout?: Duration;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** How the number of replicas follows the load, instead of `numReplicas`. */
+  readonly autoscalingConfig?: {
+    readonly minReplicas?: number;
+    readonly maxReplicas?: number;
+    readonly initialReplicas?: number;
+    readonly targetOngoingRequests?: number;
+    readonly upscaleDelay?: Duration;
+    readonly downscaleDelay?: Duration;
+    readonly downscaleToZeroDelay?: Duration;
+    readonly upscalingFactor?: number;
+    readonly downscalingFactor?: number;
+    readonly lookBackPeriod?: Duration;
+    readonly metricsInterval?: Duration;
+    readonly aggregation?: Aggregation;
+    readonly burst?: { readonly window?: Duration; readonly threshold?: number; readonly disabled?: boolean };
+    readonly schedules?: readonly {
+      readonly cron: string;
+      readonly timeZone?: string;
+      readonly minReplicas: number;
+      readonly duration: Duration;
+    }[];
+  };
+  /** How replicas are replaced by ones of a new revision. */
+  readonly rollout?: {
+    readonly maxUnavailablePercent?: number;
+    readonly maxSurgePercent?: number;
+    readonly strategy?: RolloutStrategy;
+    readonly minReadyTime?: Duration;
+    readonly progressDeadline?: Duration;
+    readonly maxStartFailures?: number;
+    readonly autoRollback?: boolean;
+  };
+}
+
+/** Checks a value's type and gives it as proto JSON; throws a TypeError that names the option. */
+type Reader = (value: unknown, option: string) => Json;
+
+const readers: { readonly [K in keyof Required<DeploymentOptions>]: Reader } = {
+  name: readString,
+  version: readString,
+  initArgs: (value, option) => (isPlainObject(value) ? readJson(value, option) : fail(option, "a JSON object", value)),
+  runtimeEnv: record({ workingDir: readString, envVars: mapOf(readString), npm: list(readString), pip: list(readString) }),
+  numReplicas: readInteger,
+  resources: record({ numCpus: readNumber, numGpus: readNumber, memoryBytes: readInteger, custom: mapOf(readNumber) }),
+  maxOngoingRequests: readInteger,
+  maxQueuedRequests: readInteger,
+  userConfig: readJson,
+  healthCheck: record({ period: readDuration, timeout: readDuration, failureThreshold: readInteger }),
+  gracefulShutdownTimeout: readDuration,
+  startupTimeout: readDuration,
+  requestTimeout: readDuration,
+  labels: mapOf(readString),
+  autoscalingConfig: record({
+    minReplicas: readInteger,
+    maxReplicas: readInteger,
+    initialReplicas: readInteger,
+    targetOngoingRequests: readNumber,
+    upscaleDelay: readDuration,
+    downscaleDelay: readDuration,
+    downscaleToZeroDelay: readDuration,
+    upscalingFactor: readNumber,
+    downscalingFactor: readNumber,
+    lookBackPeriod: readDuration,
+    metricsInterval: readDuration,
+    aggregation: readOneOf("AGGREGATION", "MEAN", "MAX", "MIN"),
+    burst: record({ window: readDuration, threshold: readNumber, disabled: readBoolean }),
+    schedules: list(record({ cron: readString, timeZone: readString, minReplicas: readInteger, duration: readDuration })),
+  }),
+  rollout: record({
+    maxUnavailablePercent: readInteger,
+    maxSurgePercent: readInteger,
+    strategy: readOneOf("ROLLOUT_STRATEGY", "AUTO", "AVAILABILITY"),
+    minReadyTime: readDuration,
+    progressDeadline: readDuration,
+    maxStartFailures: readInteger,
+    autoRollback: readBoolean,
+  }),
+};
+
+const readOptions = record(readers);
+
+/** The options as proto JSON of a `DeploymentSpec`. Throws a TypeError that names the first option that is unknown or of the wrong type. */
+export function optionsJson(options: DeploymentOptions): JsonObject {
+  return readOptions(options, "") as JsonObject;
+}
+
+/** Whether `value` is an object with no class of its own. */
+export function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
+}
+
+function record(fields: Readonly<Record<string, Reader>>): Reader {
+  return (value, option) => {
+    if (!isPlainObject(value)) return fail(option || "options", "an object", value);
+    const read: Record<string, Json> = {};
+    for (const [name, given] of Object.entries(value)) {
+      const path = option ? `${option}.${name}` : name;
+      const reader = Object.hasOwn(fields, name) ? fields[name] : undefined;
+      if (!reader) throw new TypeError(`deployment option ${path}: there is no such option; there are ${Object.keys(fields).join(", ")}`);
+      if (given !== undefined) read[name] = reader(given, path);
+    }
+    return read;
+  };
+}
+
+function readString(value: unknown, option: string): string {
+  return typeof value === "string" ? value : fail(option, "a string", value);
+}
+
+function readNumber(value: unknown, option: string): number {
+  return typeof value === "number" && Number.isFinite(value) ? value : fail(option, "a finite number", value);
+}
+
+function readInteger(value: unknown, option: string): number {
+  return Number.isSafeInteger(value) ? (value as number) : fail(option, "a whole number", value);
+}
+
+function readBoolean(value: unknown, option: string): boolean {
+  return typeof value === "boolean" ? value : fail(option, "true or false", value);
+}
+
+/** One of some names, by its name in the proto, which begins with `prefix`. */
+function readOneOf(prefix: string, ...names: readonly string[]): Reader {
+  return (value, option) =>
+    typeof value === "string" && names.includes(value) ? `${prefix}_${value}` : fail(option, names.join(" or "), value);
+}
+
+function list(item: Reader): Reader {
+  return (value, option) =>
+    Array.isArray(value) ? value.map((one, index) => item(one, `${option}[${index}]`)) : fail(option, "a list", value);
+}
+
+function readDuration(value: unknown, option: string): string {
+  if (typeof value === "string" && /^\d+(\.\d{1,9})?s$/.test(value)) return value;
+  const seconds = typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
+  if (seconds === undefined) return fail(option, 'a time: seconds as a number, or text like "1.5s"', value);
+  return `${seconds.toFixed(9).replace(/\.?0+$/, "")}s`;
+}
+
+function mapOf(item: Reader): Reader {
+  return (value, option) => {
+    if (!isPlainObject(value)) return fail(option, "an object", value);
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, item(one, `${option}.${name}`)]));
+  };
+}
+
+/** A deep copy of a JSON value; undefined members are left out. */
+function readJson(value: unknown, option: string, depth = 0): Json {
+  if (value === null || typeof value === "string" || typeof value === "boolean") return value;
+  if (typeof value === "number") return readNumber(value, option);
+  if (depth === jsonDepthMax) return fail(option, `JSON of at most ${jsonDepthMax} levels`, value);
+  if (Array.isArray(value)) return value.map((item, index) => readJson(item, `${option}[${index}]`, depth + 1));
+  if (!isPlainObject(value)) return fail(option, "a JSON value", value);
+  const given = Object.entries(value).filter(([, member]) => member !== undefined);
+  return Object.fromEntries(given.map(([name, member]) => [name, readJson(member, `${option}.${name}`, depth + 1)]));
+}
+
+/** Protobuf readers commonly stop at 100 nested messages, and a level of JSON takes three. Also ends the walk through an object that contains itself. */
+const jsonDepthMax = 32;
+
+function fail(option: string, wanted: string, value: unknown): never {
+  throw new TypeError(`deployment option ${option}: must be ${wanted}, not ${describe(value)}`);
+}
+
+function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (value === null || typeof value === "number" || typeof value === "boolean") return String(value);
+  if (Array.isArray(value)) return "a list";
+  if (typeof value !== "object") return `a ${typeof value}`;
+  return isPlainObject(value) ? "an object" : `a ${value.constructor?.name || "object"}`;
+}

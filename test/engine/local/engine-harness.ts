@@ -1,0 +1,108 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { onTestFinished, vi } from "vitest";
+import { realClock } from "../../../src/clock/real.ts";
+import type { Assignment, EngineReplica, LogLine } from "../../../src/engine/engine.ts";
+import { LocalEngine, type LocalEngineOptions } from "../../../src/engine/local/local-engine.ts";
+import { silentLog } from "../../../src/log/log.ts";
+
+const inherited = { ambientEnv: process.env, npmHook: "", pythonSdk: "/sdk", neededRequirements: () => [] };
+
+/** Real time, but what is done now and then, each second or more often, is done all the time. What is longer is a bound, and stays. */
+const eager = (ms: number) => (ms <= 1_000 ? Math.min(ms, 5) : ms);
+const eagerClock = {
+  ...realClock,
+  sleep: (ms: number, signal?: AbortSignal) => realClock.sleep(eager(ms), signal),
+  after: (ms: number, run: () => void) => realClock.after(eager(ms), run),
+};
+
+/** Waits for something that is to come true. The bound is only for a test that fails. */
+export const eventually = (condition: () => unknown) => vi.waitFor(async () => yes(await condition()), { timeout: 25_000, interval: 10 });
+const yes = (value: unknown) => {
+  if (!value) throw new Error("it has not come true");
+};
+
+/** A folder that is gone after the test. */
+export async function testFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "drover-test-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 10 })); // what was killed may just be ending
+  return folder;
+}
+
+/** A folder whose path is too long for sockets below it; the folder for temporary files is one that is gone after the test. */
+export async function deepFolder(): Promise<string> {
+  const folder = await testFolder();
+  vi.stubEnv("TMPDIR", folder);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  return join(folder, "d".repeat(100));
+}
+
+/** An engine; after the test it is closed and all its replicas are killed. */
+export async function openEngine(dataDir: string, options: Partial<LocalEngineOptions> = {}): Promise<LocalEngine> {
+  const capacity = { cpuMilli: 4000, gpuCount: 0, memoryBytes: 2 ** 30 };
+  const engine = await LocalEngine.open({ dataDir, capacity, clock: eagerClock, log: silentLog, ...inherited, ...options });
+  onTestFinished(async () => {
+    for (const { replicaId } of await engine.list()) await engine.stop(replicaId, "kill");
+    await eventually(async () => (await engine.list()).every(({ state }) => state === "exited"));
+    await engine.close();
+  });
+  return engine;
+}
+
+/** What starts `argv` as replica `replicaId`. */
+export function assignment(engine: LocalEngine, replicaId: string, argv: readonly string[], more: Partial<Assignment> = {}): Assignment {
+  return {
+    replicaId,
+    deployment: "echo",
+    uid: "uid-1",
+    revision: 3,
+    argv,
+    workingDir: "",
+    envVars: {},
+    requirements: { npm: [], pip: [] },
+    initArgs: "{}",
+    maxOngoingRequests: 5,
+    resources: { cpuMilli: 1000, gpuMilli: 0, memoryBytes: 0 },
+    gpuIndexes: [],
+    address: engine.addressFor(replicaId),
+    token: "secret",
+    ...more,
+  };
+}
+
+/** Runs a shell script as a replica. */
+export async function startShell(engine: LocalEngine, replicaId: string, script: string, more: Partial<Assignment> = {}): Promise<void> {
+  await engine.start(assignment(engine, replicaId, ["sh", "-c", script], more));
+}
+
+export async function find(engine: LocalEngine, replicaId: string): Promise<EngineReplica> {
+  const found = (await engine.list()).find((replica) => replica.replicaId === replicaId);
+  if (!found) throw new Error(`the engine does not know replica ${replicaId}`);
+  return found;
+}
+
+export async function ended(engine: LocalEngine, replicaId: string): Promise<EngineReplica> {
+  await eventually(async () => (await find(engine, replicaId)).state === "exited");
+  return find(engine, replicaId);
+}
+
+/** Waits until it has printed this line. */
+export async function printed(engine: LocalEngine, replicaId: string, line: string): Promise<void> {
+  await eventually(async () => (await linesOf(engine, replicaId)).some((one) => one.line === line));
+}
+
+/** All it has printed that is kept. */
+export async function linesOf(engine: LocalEngine, replicaId: string, tailLines = 1_000_000): Promise<LogLine[]> {
+  const lines: LogLine[] = [];
+  for await (const line of engine.logs(replicaId, { tailLines, follow: false }, new AbortController().signal)) lines.push(line);
+  return lines;
+}
+
+/** Whether a process is there and not only waiting to be reaped. */
+export async function isAlive(pid: number): Promise<boolean> {
+  const { stdout } = await promisify(execFile)("ps", ["-o", "stat=", "-p", String(pid)]).catch(() => ({ stdout: "" }));
+  return stdout.trim() !== "" && !stdout.trim().startsWith("Z");
+}

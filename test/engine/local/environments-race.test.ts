@@ -1,0 +1,48 @@
+// The one moment at which a folder is there and whoever makes it does not know it yet, held for as long as the test wants.
+import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import { expect, test, vi } from "vitest";
+import { realClock } from "../../../src/clock/real.ts";
+import { Environments } from "../../../src/engine/local/environments.ts";
+import { silentLog } from "../../../src/log/log.ts";
+import { eventually, testFolder } from "./engine-harness.ts";
+
+const moment = vi.hoisted(() => ({ over: undefined as Promise<void> | undefined }));
+vi.mock("node:fs/promises", async (original) => {
+  const real = await original<typeof import("node:fs/promises")>();
+  const mkdtemp = async (prefix: string) => {
+    const path = await real.mkdtemp(prefix);
+    if (prefix.includes("environments")) await moment.over;
+    return path;
+  };
+  return { ...real, mkdtemp };
+});
+
+test("a folder that is just being made for an installation is not removed by another that ends", async () => {
+  const folder = await testFolder();
+  const store = join(folder, "environments");
+  await mkdir(join(folder, "bin"));
+  await writeFile(join(folder, "bin", "npm"), `#!/bin/sh\nwhile [ ! -e ${folder}/go ]; do sleep 0.01; done\n`);
+  await chmod(join(folder, "bin", "npm"), 0o755);
+  const ambientEnv = { ...process.env, PATH: `${join(folder, "bin")}${delimiter}${process.env.PATH}` };
+  const environments = new Environments({ folder: store, ambientEnv, needed: () => [], clock: realClock, log: silentLog });
+  const build = (name: string) => environments.build({ npm: [name], pip: [] }, new AbortController().signal);
+  const folders = async () => (await readdir(store)).filter((name) => name.includes("."));
+  const first = build("first");
+  await eventually(async () => (await readdir(store).catch(() => [])).length === 1);
+  let end = () => {};
+  moment.over = new Promise((done) => {
+    end = done;
+  });
+  const second = build("second");
+  await eventually(async () => (await folders()).length === 2);
+  await mkdir(join(store, "0123.left"));
+  await writeFile(join(folder, "go"), "");
+  await first;
+  // What is nobody's is removed when the first has ended.
+  await eventually(async () => !(await folders()).includes("0123.left"));
+  expect(await folders()).toHaveLength(2);
+  end();
+  expect(await readdir(await second)).toContain("environment.json");
+  await environments.close();
+});

@@ -1,0 +1,81 @@
+import { describe, expect, test } from "vitest";
+import type { Assignment } from "../../../src/engine/engine.ts";
+import { replicaArgv, replicaEnv } from "../../../src/engine/local/replica-env.ts";
+
+const machine = (gpuCount: number) => ({ cpuMilli: 4000, gpuCount, memoryBytes: 0 });
+const assignment = (more: Partial<Assignment> = {}): Assignment => ({
+  replicaId: "echo-1",
+  deployment: "echo",
+  uid: "u",
+  revision: 2,
+  argv: [],
+  workingDir: "",
+  envVars: {},
+  requirements: { npm: [], pip: [] },
+  initArgs: "{}",
+  maxOngoingRequests: 7,
+  resources: { cpuMilli: 1000, gpuMilli: 0, memoryBytes: 0 },
+  gpuIndexes: [],
+  address: "unix:/s",
+  token: "t",
+  ...more,
+});
+const cpus = (cpuMilli: number) => assignment({ resources: { cpuMilli, gpuMilli: 0, memoryBytes: 0 } });
+
+describe("the environment of a replica", () => {
+  test("has the contract's variables, which neither the spec nor the controller can change", () => {
+    const env = replicaEnv(assignment({ envVars: { DROVER_TOKEN: "forged" } }), { DROVER_LISTEN: "mine", DROVER_DATA: "/d" }, machine(0));
+    expect(env).toEqual({
+      DROVER_LISTEN: "unix:/s",
+      DROVER_REPLICA_ID: "echo-1",
+      DROVER_DEPLOYMENT: "echo",
+      DROVER_REVISION: "2",
+      DROVER_INIT_ARGS: "{}",
+      DROVER_MAX_ONGOING_REQUESTS: "7",
+      DROVER_TOKEN: "t",
+      OMP_NUM_THREADS: "1",
+    });
+  });
+
+  test("has the spec's variables before the controller's", () => {
+    expect(replicaEnv(assignment({ envVars: { A: "spec" } }), { A: "ambient", B: "ambient", C: undefined }, machine(0))).toMatchObject({
+      A: "spec",
+      B: "ambient",
+    });
+  });
+
+  test.each([
+    [0, "1"],
+    [500, "1"],
+    [1000, "1"],
+    [2999, "2"],
+    [8000, "8"],
+  ])("OMP_NUM_THREADS for %i thousandths of a CPU is %s", (cpuMilli, threads) => {
+    expect(replicaEnv(cpus(cpuMilli), {}, machine(0)).OMP_NUM_THREADS).toBe(threads);
+  });
+
+  test("OMP_NUM_THREADS is the spec's, else the controller's", () => {
+    const ambient = { OMP_NUM_THREADS: "16" };
+    expect(replicaEnv(cpus(2000), ambient, machine(0)).OMP_NUM_THREADS).toBe("16");
+    expect(replicaEnv(assignment({ envVars: { OMP_NUM_THREADS: "3" } }), ambient, machine(0)).OMP_NUM_THREADS).toBe("3");
+  });
+
+  test("CUDA_VISIBLE_DEVICES names the GPUs it holds and no other, on a machine that has any", () => {
+    const visible = (gpuIndexes: number[], gpuCount: number) =>
+      replicaEnv(assignment({ gpuIndexes }), { CUDA_VISIBLE_DEVICES: "0,1" }, machine(gpuCount)).CUDA_VISIBLE_DEVICES;
+    expect(visible([1, 3], 4)).toBe("1,3");
+    expect(visible([], 4)).toBe("");
+    expect(visible([], 0)).toBe("0,1");
+    const ours = { CUDA_VISIBLE_DEVICES: "GPU-7a, 5" };
+    expect(replicaEnv(assignment({ gpuIndexes: [0, 1] }), ours, machine(2)).CUDA_VISIBLE_DEVICES).toBe("GPU-7a,5");
+    expect(replicaEnv(assignment(), {}, machine(0))).not.toHaveProperty("CUDA_VISIBLE_DEVICES");
+  });
+});
+
+test("{listen} is replaced wherever it stands in the command line", () => {
+  expect(replicaArgv(assignment({ argv: ["{listen}", "--at={listen},{listen}", "{other}"] }))).toEqual([
+    "unix:/s",
+    "--at=unix:/s,unix:/s",
+    "{other}",
+  ]);
+});

@@ -1,0 +1,39 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { noContact, type ReplicaContact } from "../../src/links/replica-port.ts";
+import { RouteTable } from "../../src/links/route-table.ts";
+import { SimulatedCluster } from "../sim/simulated-cluster.ts";
+
+let cluster: SimulatedCluster;
+beforeEach(async () => {
+  cluster = await SimulatedCluster.open();
+});
+afterEach(() => cluster.close());
+
+test("where none is wanted, no replica is to be expected; while one starts or runs, one is", async () => {
+  await cluster.deploy("none", 0);
+  await cluster.deploy("one", 1);
+  const table = new RouteTable(cluster.mirror, () => noContact);
+  await cluster.mirror.catchUp();
+  expect(table.get("none")?.hopeless).toBe("none is wanted: its num_replicas is 0");
+  expect(table.get("one")?.hopeless).toBeUndefined();
+});
+
+test("a service is known by its deployment also while none of its replicas runs, and forgotten with it", async () => {
+  await cluster.deploy("app", 1);
+  await cluster.tick(0);
+  await cluster.tick(1_000);
+  await cluster.tick(1_000);
+  await cluster.mirror.catchUp();
+  let contact: ReplicaContact = { ...noContact, answer: "ready", routable: true, invocable: true, services: ["acme.EchoService"] };
+  const table = new RouteTable(cluster.mirror, () => contact);
+  expect(table.serving("acme.EchoService")).toEqual(["app"]);
+  contact = noContact;
+  table.changed("app");
+  expect(table.get("app")?.endpoints).toEqual([]);
+  expect(table.serving("acme.EchoService")).toEqual(["app"]);
+  const entry = await cluster.store.get("deployment", "app");
+  await cluster.store.commit([{ delete: "deployment", key: "app", version: entry?.version ?? 0 }]);
+  await cluster.mirror.catchUp();
+  table.changed("app");
+  expect(table.serving("acme.EchoService")).toEqual([]);
+});
