@@ -7,8 +7,6 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { ReplicaService } from "../gen/drover/v1/replica_service_pb.ts";
 import { type AutoscalingConfig, defaultAutoscaling } from "../src/core/autoscaling-config.ts";
 import { firstRecord } from "../src/core/generations.ts";
-import { silentLog } from "../src/log/log.ts";
-import { AutoscaleLoop } from "../src/loops/autoscale-loop.ts";
 import { Channel } from "../src/rpc/channel.ts";
 import { spec } from "../test/core/rollout/plan-world.ts";
 import { SimulatedCluster } from "../test/sim/simulated-cluster.ts";
@@ -28,10 +26,8 @@ const config: AutoscalingConfig = { ...defaultAutoscaling, minReplicas: replicas
 
 async function looks(): Promise<Section> {
   const cluster = await SimulatedCluster.open();
-  const { epoch } = await cluster.store.controllers();
-  const options = { queued: () => 0, gatewayOngoing: () => 0, scheduledMinimum: () => 0, log: silentLog };
-  const { mirror, store, port, clock } = cluster;
-  const loop = new AutoscaleLoop({ ...options, mirror, store, port, clock, epoch: () => epoch });
+  const { store, clock } = cluster;
+  const loop = cluster.deciding.autoscale;
   try {
     for (let index = 0; index < deployments; index++) {
       const value = firstRecord({ ...spec, name: `app-${index}`, autoscalingConfig: config }, `uid-${index}`, clock.nowMs());

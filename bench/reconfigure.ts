@@ -7,12 +7,13 @@ import { ControllerService } from "../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentState } from "../gen/drover/v1/deployment_pb.ts";
 import { ControllerApi } from "../src/api/controller-service.ts";
 import { realClock as clock, realRandom as random } from "../src/clock/real.ts";
+import { openRouting } from "../src/controller/data-path.ts";
+import { openDeciding, openLease } from "../src/controller/deciding.ts";
+import type { ReplicaRecord } from "../src/core/replica.ts";
 import { wantedConfig } from "../src/links/committed.ts";
+import { noGateway } from "../src/links/loads.ts";
 import { ReplicaLinks } from "../src/links/replica-links.ts";
 import { silentLog as log } from "../src/log/log.ts";
-import { ConfigChangeLoop } from "../src/loops/config-change-loop.ts";
-import { LeaseKeeper } from "../src/loops/lease-keeper.ts";
-import { ReconcileLoop } from "../src/loops/reconcile-loop.ts";
 import { openSchedules } from "../src/loops/schedules.ts";
 import { Channel } from "../src/rpc/channel.ts";
 import { jsonToValue } from "../src/rpc/json-value.ts";
@@ -97,18 +98,15 @@ async function openController(
   const redis = await startTestRedis();
   const store = await redis.store();
   const mirror = await Mirror.open({ store, clock, log });
-  const lease = new LeaseKeeper({ store, id: "bench", catchUp: () => mirror.catchUp(), clock, log, onLead: () => wake() });
-  const epoch = () => lease.epoch;
-  const port = new ReplicaLinks({ wanted: (replica) => wantedConfig(mirror, replica), epoch, gatewayOngoing: () => 0, clock, log });
-  const loop = new ReconcileLoop({ mirror, store, engine, port, epoch, moduleHost: [], clock, random, log });
-  const changes = new ConfigChangeLoop({ mirror, store, port, epoch, clock, log });
-  const wake = () => {
-    loop.wake();
-    changes.wake();
-  };
-  mirror.subscribe(wake);
-  port.onChange(() => loop.wake());
-  const observed = { replica: (id: string) => port.contact(id).load, queued: () => 0, pid: () => 0 };
+  const common = { store, mirror, clock, random, log };
+  const lease = openLease({ ...common, id: "bench" });
+  const wanted = (replica: ReplicaRecord) => wantedConfig(mirror, replica);
+  const port = new ReplicaLinks({ wanted, epoch: () => lease.epoch, given: noGateway.ongoing, clock, log });
+  const routing = openRouting({ ...common, lease, port, gateways: noGateway });
+  const { loads } = routing;
+  const autoscaleCron = "* * * * * *";
+  const deciding = openDeciding({ ...common, engine, lease, port, loads, autoscaleCron, moduleHost: [], keepReplicas: true });
+  const observed = { replica: (id: string) => loads.replica(id), deployment: (name: string) => loads.deployment(name), pid: () => 0 };
   const api = new ControllerApi({
     store,
     mirror,
@@ -121,16 +119,16 @@ async function openController(
   });
   const server = new RpcServer({ implementations: [api.implementation], log, clock });
   const channel = new Channel(await server.listen("127.0.0.1:0"));
-  const end = new AbortController();
-  const running = [lease, loop, changes].map((what) => what.run(end.signal));
+  routing.begin();
+  deciding.begin();
   return {
     client: channel.client(ControllerService),
     close: async () => {
       channel.close();
       api.close();
       await server.close(0);
-      end.abort();
-      await Promise.all(running);
+      await deciding.close();
+      await routing.close();
       await port.close();
       await mirror.close();
       await redis.close();

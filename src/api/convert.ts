@@ -27,16 +27,20 @@ import { autoscalingFromMessage, autoscalingToMessage, scheduleViolations } from
 
 /** What is observed of a replica, where it is known. */
 export interface ObservedLoad {
+  /** Requests in work there, from callers of any kind. */
   readonly ongoing: number;
+  /** Requests that ended with OK, and that ended otherwise. */
   readonly completed: number;
   readonly failed: number;
-  readonly configGeneration: number;
+  /** Of the config it serves by; undefined: not known yet. */
+  readonly configGeneration: number | undefined;
 }
 
 /** Where the API learns what is observed; nothing of it is in the store. */
 export interface Observed {
   replica(replicaId: string): ObservedLoad | undefined;
-  queued(deployment: string): number;
+  /** The load of a deployment: requests in work at the replicas that run, and requests that wait at gateways. */
+  deployment(name: string): { readonly ongoing: number; readonly queued: number };
   pid(replicaId: string): number;
 }
 
@@ -196,7 +200,7 @@ export function deploymentToMessage(
   observed: Observed,
 ): Deployment {
   const status = statusOf(record, progress, replicas);
-  const ongoing = replicas.reduce((sum, { id }) => sum + (observed.replica(id)?.ongoing ?? 0), 0);
+  const load = observed.deployment(record.spec.name);
   return create(DeploymentSchema, {
     spec: specToMessage(record.spec),
     status: {
@@ -209,8 +213,8 @@ export function deploymentToMessage(
       targetReplicas: status.target,
       runningReplicas: status.running,
       updatedReplicas: status.updated,
-      ongoingRequests: BigInt(ongoing),
-      queuedRequests: BigInt(observed.queued(record.spec.name)),
+      ongoingRequests: BigInt(load.ongoing),
+      queuedRequests: BigInt(load.queued),
       reconciling: status.reconciling,
       paused: record.pausedSinceMs !== undefined,
     },

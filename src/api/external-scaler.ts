@@ -16,7 +16,7 @@ const targetDefault = 2;
 
 export interface ExternalScalerOptions {
   readonly mirror: Mirror;
-  readonly observed: Pick<Observed, "replica" | "queued">;
+  readonly observed: Pick<Observed, "deployment">;
   readonly clock: Clock;
 }
 
@@ -33,8 +33,10 @@ export function externalScaler({ mirror, observed, clock }: ExternalScalerOption
     await mirror.catchUp().catch(() => {});
     return askedBy(mirror, ref, root);
   };
-  const loadOf = ({ spec: { name } }: DeploymentRecord): number =>
-    mirror.replicasOf(name).reduce((sum, { value: { id } }) => sum + (observed.replica(id)?.ongoing ?? 0), observed.queued(name));
+  const loadOf = ({ spec: { name } }: DeploymentRecord): number => {
+    const { ongoing, queued } = observed.deployment(name);
+    return ongoing + queued;
+  };
   const isActive = ({ record }: Asked): boolean => {
     const { autoscalingConfig, numReplicas } = record.spec;
     return loadOf(record) > 0 || (autoscalingConfig?.minReplicas ?? numReplicas) > 0;

@@ -1,5 +1,5 @@
 import { invalid, refusal, type StatusError } from "../core/errors.ts";
-import type { Routes } from "./endpoints.ts";
+import type { Routes } from "./routes.ts";
 
 const invokeService = "drover.v1.InvokeService";
 const replicaService = "drover.v1.ReplicaService";

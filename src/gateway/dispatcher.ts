@@ -1,9 +1,10 @@
 import type { Clock, Random } from "../clock/clock.ts";
 import { refusal, type StatusError } from "../core/errors.ts";
 import { isFull, pick } from "../core/traffic/pick.ts";
-import type { Endpoint, GatewayLoad, Route, Routes } from "./endpoints.ts";
+import type { Endpoint, Route } from "../core/traffic/route.ts";
 import { type GivenBack, Place } from "./place.ts";
 import { Queue, type Ticket } from "./queue.ts";
+import type { GatewayLoad, Routes } from "./routes.ts";
 
 /** Requests of one deployment that may wait where the user sets no bound. */
 export const queuedMax = 100_000;
@@ -65,7 +66,7 @@ export class Dispatcher implements GatewayLoad {
   readonly #lanes = new Map<string, Lane>();
   /** By replica, also those out of the routes that still have requests. */
   readonly #places = new Map<string, Place>();
-  readonly #unsubscribe: () => void;
+  readonly #unsubscribe: readonly (() => void)[];
   #turns = 0;
   #closed = false;
 
@@ -82,10 +83,13 @@ export class Dispatcher implements GatewayLoad {
     this.#random = options.random;
     this.#onGone = options.onGone;
     this.#onCold = options.onCold ?? (() => {});
-    this.#unsubscribe = options.routes.onChange((deployment) => {
-      const lane = this.#lanes.get(deployment);
-      if (lane !== undefined) this.#refresh(deployment, lane);
-    });
+    this.#unsubscribe = [
+      options.routes.onChange((deployment) => {
+        const lane = this.#lanes.get(deployment);
+        if (lane !== undefined) this.#refresh(deployment, lane);
+      }),
+      options.routes.onReport((replicaId, ongoing) => this.#places.get(replicaId)?.noteReport(ongoing)),
+    ];
   }
 
   /**
@@ -185,7 +189,7 @@ export class Dispatcher implements GatewayLoad {
   /** Denies all who wait and all who come. */
   close(): void {
     this.#closed = true;
-    this.#unsubscribe();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
     for (const lane of this.#lanes.values()) {
       lane.endWatch?.();
       denyAll(lane.queue, shuttingDown());
@@ -282,11 +286,11 @@ export class Dispatcher implements GatewayLoad {
   #placeOf(deployment: string, endpoint: Endpoint): Place {
     const known = this.#places.get(endpoint.replicaId);
     if (known !== undefined && known.endpoint.address === endpoint.address) {
-      known.update(endpoint);
+      known.endpoint = endpoint;
       known.routed = true;
       return known;
     }
-    const place = new Place(deployment, endpoint);
+    const place = new Place(deployment, endpoint, this.#routes.reported(endpoint.replicaId));
     this.#places.set(endpoint.replicaId, place);
     return place;
   }

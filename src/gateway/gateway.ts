@@ -7,11 +7,11 @@ import { internalText } from "../rpc/status.ts";
 import { joinAddress, splitAddress } from "./address.ts";
 import { Connection, connectionWindowBytes, headerBytesMax, headerSendBytesMax, sessionMemoryMb, streamWindowBytes } from "./connection.ts";
 import { Dispatcher, retryMaxMs, shuttingDown } from "./dispatcher.ts";
-import type { GatewayLoad, Routes } from "./endpoints.ts";
 import { KeptPool } from "./kept-request.ts";
 import { OwnServices } from "./own-services.ts";
 import type { Place } from "./place.ts";
 import { Relay } from "./relay.ts";
+import type { GatewayLoad, Routes } from "./routes.ts";
 
 /** Calls that one connection may have open. */
 const callsPerConnectionMax = 100_000;

@@ -9,7 +9,7 @@ import { HealthService } from "../rpc/health.ts";
 import { descriptorsOf, mergeSources, reflection } from "../rpc/reflection.ts";
 import { RpcServer } from "../rpc/server.ts";
 import { DeploymentDescriptors } from "./deployment-descriptors.ts";
-import type { Routes } from "./endpoints.ts";
+import type { Routes } from "./routes.ts";
 
 const socketName = "gateway.sock";
 

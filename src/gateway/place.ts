@@ -1,5 +1,6 @@
-import { type Candidate, elsewhereOf } from "../core/traffic/pick.ts";
-import type { Endpoint } from "./endpoints.ts";
+import { elsewhereOf } from "../core/traffic/load.ts";
+import type { Candidate } from "../core/traffic/pick.ts";
+import type { Endpoint } from "../core/traffic/route.ts";
 
 /** Why a replica gave a request back undone: it has enough to do, or it is not there (any more). */
 export type GivenBack = "busy" | "away";
@@ -24,15 +25,15 @@ export class Place implements Candidate {
   /** Ends the rest before its time. */
   endRest: () => void = () => {};
 
-  constructor(deployment: string, endpoint: Endpoint) {
+  /** `reported`: the requests in work of the replica's last report; undefined: it has not reported. */
+  constructor(deployment: string, endpoint: Endpoint, reported: number | undefined) {
     this.deployment = deployment;
     this.endpoint = endpoint;
-    this.elsewhere = elsewhereOf(endpoint.reportedOngoing, 0);
+    this.elsewhere = elsewhereOf(reported, 0);
   }
 
-  /** Takes over what the routes say now. Only a report that differs is taken for a new one. */
-  update(endpoint: Endpoint): void {
-    if (endpoint.reportedOngoing !== this.endpoint.reportedOngoing) this.elsewhere = elsewhereOf(endpoint.reportedOngoing, this.ongoing);
-    this.endpoint = endpoint;
+  /** Takes in a load report, at the moment it comes in: what is in work there beyond this gateway's own requests. */
+  noteReport(ongoing: number): void {
+    this.elsewhere = elsewhereOf(ongoing, this.ongoing);
   }
 }

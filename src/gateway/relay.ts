@@ -6,7 +6,6 @@ import { internalText } from "../rpc/status.ts";
 import type { Connection } from "./connection.ts";
 import { destination, disagreement } from "./destination.ts";
 import { type Dispatcher, retryMaxMs, shuttingDown, type Visit, type Waiter } from "./dispatcher.ts";
-import type { Routes } from "./endpoints.ts";
 import {
   coldStartTrailer,
   deploymentHeader,
@@ -22,6 +21,7 @@ import {
 import { type KeptPool, KeptRequest } from "./kept-request.ts";
 import { Peek } from "./peek.ts";
 import type { GivenBack, Place } from "./place.ts";
+import type { Routes } from "./routes.ts";
 import { formatTimeout, parseTimeout } from "./timeout.ts";
 
 /** How long the first message of an invoke without a deadline may take to name its deployment. */

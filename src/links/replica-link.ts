@@ -6,11 +6,13 @@ import type { Clock } from "../clock/clock.ts";
 import type { CallResult } from "../core/config-change.ts";
 import { StatusError } from "../core/errors.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
+import { elsewhereOf, loadOfReplica } from "../core/traffic/load.ts";
 import type { Log } from "../log/log.ts";
 import { Channel } from "../rpc/channel.ts";
 import { readDescriptors } from "../rpc/reflection.ts";
 import type { WantedConfig } from "./committed.ts";
 import { ConfigLink } from "./config-link.ts";
+import { sightOf } from "./loads.ts";
 import { type Acquaintance, type ConfigOrder, noContact, type ReplicaContact } from "./replica-port.ts";
 
 /** Between two tries to reach a replica that starts: the first while it may be about to, for `knockSoonMs`; then the second. */
@@ -34,11 +36,14 @@ export interface LinkOptions {
   readonly wanted: (replica: ReplicaRecord) => WantedConfig | undefined;
   /** The leader's epoch; undefined: we do not lead, and give no orders. */
   readonly epoch: () => number | undefined;
-  /** Requests that the gateway has given to a replica and that have not ended. */
-  readonly gatewayOngoing: (replicaId: string) => number;
+  /** Requests that gateways have given to a replica and that have not ended. */
+  readonly given: (replicaId: string) => number;
   readonly clock: Clock;
   readonly log: Log;
+  /** Called when something was learnt; load reports alone do not count. */
   readonly onChange: () => void;
+  /** Called with the requests in work of each load report. */
+  readonly onReport: (ongoing: number) => void;
 }
 
 /** Our side of one replica: says who we are, gives it its config, checks its health, follows its load, drains it. */
@@ -48,7 +53,7 @@ export class ReplicaLink {
   readonly #done: Promise<void>;
   #acquaintance: Acquaintance;
   #channel: Channel | undefined;
-  #contact: ReplicaContact = noContact;
+  #contact: ReplicaContact;
   #draining: Promise<void> | undefined;
   /** Whether it has said what it serves. */
   #introduced = false;
@@ -59,14 +64,11 @@ export class ReplicaLink {
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#acquaintance = options.acquaintance;
-    // What a replica has just answered is newer than its last report.
+    this.#contact = { ...noContact, metAtMs: options.clock.nowMs() };
     const learn = (change: Partial<ReplicaContact>) => {
-      const { load } = this.#contact;
-      const { configGeneration = load?.configGeneration } = change;
-      const whole = load === undefined || configGeneration === undefined ? change : { ...change, load: { ...load, configGeneration } };
-      // Nobody waits for the config of one that runs but the change that gave it.
-      if (change.answer === undefined && this.#acquaintance.replica.state === "RUNNING") this.#contact = { ...this.#contact, ...whole };
-      else this.#set(whole);
+      // Once a replica is RUNNING, only the change itself waits for this answer: no need to wake the loop.
+      if (change.answer === undefined && this.#acquaintance.replica.state === "RUNNING") this.#contact = { ...this.#contact, ...change };
+      else this.#set(change);
     };
     this.#config = new ConfigLink({ ...options, acquaintance: () => this.#acquaintance, learn });
     this.#done = this.#run(this.#abort.signal).catch((cause: unknown) => {
@@ -152,7 +154,6 @@ export class ReplicaLink {
         this.#set({
           invocable: true,
           services: info.services,
-          load: { ongoing: 0, completed: 0, failed: 0, configGeneration: Number(info.configGeneration), atMs: 0 },
           configGeneration: Number(info.configGeneration),
         });
         return true;
@@ -207,16 +208,21 @@ export class ReplicaLink {
       try {
         const options = { signal: AbortSignal.any([signal, anew.signal]) };
         for await (const report of channel.client(ReplicaService).watchLoad({ interval: durationFromMs(this.#intervalMs) }, options)) {
+          const ongoing = Number(report.ongoingRequests);
           const load = {
-            ongoing: Number(report.ongoingRequests),
+            ongoing,
+            elsewhere: elsewhereOf(ongoing, this.#options.given(this.#id)),
             completed: Number(report.completedTotal),
             failed: Number(report.failedTotal),
-            configGeneration: Number(report.configGeneration),
             atMs: this.#options.clock.nowMs(),
           };
+          // The leader gives the configs, and knows of each sooner than it is reported.
+          const follows = this.#options.epoch() === undefined;
+          const learnt = { load, ...(follows && { configGeneration: Number(report.configGeneration) }) };
           const back = !this.#contact.routable && this.#contact.answer === "ready";
-          if (back) this.#set({ load, routable: true });
-          else this.#contact = { ...this.#contact, load };
+          if (back) this.#set({ ...learnt, routable: true });
+          else this.#contact = { ...this.#contact, ...learnt };
+          this.#options.onReport(ongoing);
         }
       } catch {
         // Whatever broke the stream: not knowing is all there is to say of it.
@@ -229,12 +235,12 @@ export class ReplicaLink {
   }
 
   async #drain(signal: AbortSignal): Promise<void> {
-    const { clock, epoch, gatewayOngoing } = this.#options;
+    const { clock, epoch, given } = this.#options;
     const endsAtMs = () => this.#acquaintance.replica.sinceMs + this.#acquaintance.deployment.spec.gracefulShutdownTimeoutMs;
     while (!signal.aborted && clock.nowMs() < endsAtMs()) {
       const leaderEpoch = epoch();
       if (this.#introduced && !this.#contact.invocable) {
-        if (gatewayOngoing(this.#id) === 0) return this.#set({ drained: true });
+        if (loadOfReplica(sightOf(this.#contact, given(this.#id))) === 0) return this.#set({ drained: true });
       } else if (this.#introduced && this.#channel !== undefined && leaderEpoch !== undefined) {
         const graceMs = endsAtMs() - clock.nowMs();
         try {

@@ -4,7 +4,7 @@ import type { ReplicaRecord } from "../core/replica.ts";
 import type { Log } from "../log/log.ts";
 import type { WantedConfig } from "./committed.ts";
 import { ReplicaLink } from "./replica-link.ts";
-import { type Acquaintance, type ConfigOrder, noContact, type ReplicaContact, type ReplicaPort } from "./replica-port.ts";
+import { type Acquaintance, type ConfigOrder, type LiveReplicaPort, noContact, type ReplicaContact } from "./replica-port.ts";
 
 /** Between two looks for a replica that is not met yet. */
 const notMetMs = 20;
@@ -12,26 +12,32 @@ const notMetMs = 20;
 export interface LinksOptions {
   readonly wanted: (replica: ReplicaRecord) => WantedConfig | undefined;
   readonly epoch: () => number | undefined;
-  readonly gatewayOngoing: (replicaId: string) => number;
+  /** Requests that gateways have given to a replica and that have not ended. */
+  readonly given: (replicaId: string) => number;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** The links to all replicas that have a process. */
-export class ReplicaLinks implements ReplicaPort {
+export class ReplicaLinks implements LiveReplicaPort {
   readonly #options: LinksOptions;
   readonly #links = new Map<string, ReplicaLink>();
-  readonly #listeners = new Set<(deployment: string) => void>();
+  readonly #changeListeners = new Set<(deployment: string) => void>();
+  readonly #reportListeners = new Set<(replicaId: string, ongoing: number) => void>();
   readonly #closing = new Set<Promise<void>>();
 
   constructor(options: LinksOptions) {
     this.#options = options;
   }
 
-  /** Calls `listener` with the name of a deployment when something is learnt of one of its replicas; load reports alone do not count. */
   onChange(listener: (deployment: string) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  onReport(listener: (replicaId: string, ongoing: number) => void): () => void {
+    this.#reportListeners.add(listener);
+    return () => this.#reportListeners.delete(listener);
   }
 
   contact(replicaId: string): ReplicaContact {
@@ -58,7 +64,14 @@ export class ReplicaLinks implements ReplicaPort {
       wanted.add(id);
       let link = this.#links.get(id);
       if (link === undefined) {
-        link = new ReplicaLink({ ...this.#options, acquaintance, onChange: () => this.#tell(deployment) });
+        link = new ReplicaLink({
+          ...this.#options,
+          acquaintance,
+          onChange: () => this.#notify(deployment),
+          onReport: (ongoing) => {
+            for (const listener of this.#reportListeners) listener(id, ongoing);
+          },
+        });
         this.#links.set(id, link);
       }
       link.update(acquaintance);
@@ -79,7 +92,7 @@ export class ReplicaLinks implements ReplicaPort {
     this.#closing.add(closing);
   }
 
-  #tell(deployment: string): void {
-    for (const listener of this.#listeners) listener(deployment);
+  #notify(deployment: string): void {
+    for (const listener of this.#changeListeners) listener(deployment);
   }
 }

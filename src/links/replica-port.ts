@@ -1,19 +1,18 @@
 import type { CallResult, Config, ConfigPhase } from "../core/config-change.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
+import type { LoadReport } from "../core/traffic/load.ts";
 
 /** A replica's load as it reported it. */
-export interface ReplicaLoad {
-  readonly ongoing: number;
+export interface ReplicaLoad extends LoadReport {
   readonly completed: number;
   readonly failed: number;
-  readonly configGeneration: number;
-  /** When it reported so; 0: it has not yet. */
-  readonly atMs: number;
 }
 
 /** What is known of a replica by talking to it. */
 export interface ReplicaContact {
+  /** Since when this controller talks to it; undefined: it does not. */
+  readonly metAtMs: number | undefined;
   /** As in `SeenReplica`. */
   readonly answer: "unknown" | "ready" | "refused" | "unhealthy";
   readonly reason: string;
@@ -53,8 +52,17 @@ export interface ReplicaPort {
   tell(replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult>;
 }
 
+/** A port that tells when something was learnt. */
+export interface LiveReplicaPort extends ReplicaPort {
+  /** Calls `listener` with the name of a deployment when something is learnt of one of its replicas; load reports alone do not count. The answer unsubscribes. */
+  onChange(listener: (deployment: string) => void): () => void;
+  /** Calls `listener` with the requests in work of each load report. The answer unsubscribes. */
+  onReport(listener: (replicaId: string, ongoing: number) => void): () => void;
+}
+
 /** What is known of a replica that nobody talks to. */
 export const noContact: ReplicaContact = {
+  metAtMs: undefined,
   answer: "unknown",
   reason: "",
   load: undefined,

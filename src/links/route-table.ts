@@ -1,29 +1,43 @@
-import type { DeploymentRecord } from "../core/deployment.ts";
+import { type RoutableContact, type Route, routeOf } from "../core/traffic/route.ts";
 import type { Mirror } from "../store/mirror.ts";
-import type { ReplicaContact } from "./replica-port.ts";
 
-/** Where requests may go, from the records and from what the links know. It is what a gateway asks (`gateway/endpoints.ts`). */
+/** What the links know, as far as requests depend on it. */
+export interface RouteSources {
+  readonly mirror: Mirror;
+  readonly contact: (replicaId: string) => RoutableContact;
+  /** The requests in work that a replica reported last; undefined: it has not reported. */
+  readonly reported: (replicaId: string) => number | undefined;
+}
+
+/** The routes of all deployments, from the records and from what the links know. It is what a gateway asks (`gateway/routes.ts`). */
 export class RouteTable {
-  readonly #mirror: Mirror;
-  readonly #contact: (replicaId: string) => ReplicaContact;
-  readonly #routes = new Map<string, DeploymentRoute>();
-  readonly #listeners = new Set<(deployment: string) => void>();
-  /** What the replicas of each deployment served last, so that a call waits, and does not fail, while none of them runs. */
+  readonly #sources: RouteSources;
+  readonly #routes = new Map<string, Route>();
+  readonly #changeListeners = new Set<(deployment: string) => void>();
+  readonly #reportListeners = new Set<(replicaId: string, ongoing: number) => void>();
+  /** What the replicas of each deployment served last. */
   readonly #services = new Map<string, readonly string[]>();
-  /** The deployments by service; undefined: to be made anew. */
+  /** The deployments by service; undefined: to be made again. */
   #serving: ReadonlyMap<string, readonly string[]> | undefined;
 
-  constructor(mirror: Mirror, contact: (replicaId: string) => ReplicaContact) {
-    this.#mirror = mirror;
-    this.#contact = contact;
+  constructor(sources: RouteSources) {
+    this.#sources = sources;
   }
 
-  get(deployment: string): DeploymentRoute | undefined {
+  get(deployment: string): Route | undefined {
     const known = this.#routes.get(deployment);
     if (known !== undefined) return known;
-    const record = this.#mirror.deployment(deployment)?.value;
+    const { mirror, contact } = this.#sources;
+    const record = mirror.deployment(deployment)?.value;
     if (record === undefined) return undefined;
-    const route = this.#build(record);
+    const route = routeOf({
+      deployment: record,
+      progress: mirror.progress(deployment)?.value,
+      replicas: mirror.replicasOf(deployment).map(({ value }) => value),
+      contact,
+      servicesBefore: this.#services.get(deployment) ?? [],
+    });
+    this.#services.set(deployment, route.services);
     this.#routes.set(deployment, route);
     return route;
   }
@@ -33,80 +47,42 @@ export class RouteTable {
     return this.#serving.get(service) ?? [];
   }
 
-  all(): readonly DeploymentRoute[] {
-    return [...this.#mirror.deployments().keys()].flatMap((name) => this.get(name) ?? []);
+  all(): readonly Route[] {
+    return [...this.#sources.mirror.deployments().keys()].flatMap((name) => this.get(name) ?? []);
   }
 
   onChange(listener: (deployment: string) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
   }
 
-  /** To be told when a record or a contact of the deployment has changed. */
+  reported(replicaId: string): number | undefined {
+    return this.#sources.reported(replicaId);
+  }
+
+  onReport(listener: (replicaId: string, ongoing: number) => void): () => void {
+    this.#reportListeners.add(listener);
+    return () => this.#reportListeners.delete(listener);
+  }
+
+  /** To be called when a record or a contact of the deployment has changed. */
   changed(deployment: string): void {
     this.#routes.delete(deployment);
     this.#serving = undefined;
-    if (this.#mirror.deployment(deployment) === undefined) this.#services.delete(deployment);
-    for (const listener of this.#listeners) listener(deployment);
+    if (this.#sources.mirror.deployment(deployment) === undefined) this.#services.delete(deployment);
+    for (const listener of this.#changeListeners) listener(deployment);
   }
 
-  #build(record: DeploymentRecord): DeploymentRoute {
-    const contact = this.#contact;
-    const running = this.#mirror
-      .replicasOf(record.spec.name)
-      .filter(({ value }) => value.state === "RUNNING" && contact(value.id).routable);
-    const { name } = record.spec;
-    if (running.length > 0) this.#services.set(name, [...new Set(running.flatMap(({ value }) => contact(value.id).services))]);
-    return {
-      deployment: name,
-      endpoints: running.map(({ value }) => ({
-        replicaId: value.id,
-        address: value.address,
-        invocable: contact(value.id).invocable,
-        get reportedOngoing() {
-          return contact(value.id).load?.ongoing;
-        },
-      })),
-      services: this.#services.get(name) ?? [],
-      maxOngoingRequests: record.spec.maxOngoingRequests,
-      maxQueuedRequests: record.spec.maxQueuedRequests,
-      requestTimeoutMs: record.spec.requestTimeoutMs,
-      ...(record.spec.autoscalingConfig?.minReplicas === 0 ? { coldStartMs: record.spec.startupTimeoutMs } : {}),
-      ...this.#hopeless(record),
-    };
-  }
-
-  #hopeless({ spec: { name, autoscalingConfig, numReplicas }, revision }: DeploymentRecord): { readonly hopeless?: string } {
-    if (this.#mirror.replicasOf(name).some(({ value: { state } }) => state === "STARTING" || state === "RUNNING")) return {};
-    if (autoscalingConfig === undefined && numReplicas === 0) return { hopeless: "none is wanted: its num_replicas is 0" };
-    const progress = this.#mirror.progress(name)?.value;
-    // One that ran well comes back as soon as it can.
-    const failed = progress?.revision === revision && progress.rolloutFailure !== "" && !progress.everStable;
-    return failed ? { hopeless: "its rollout has failed" } : {};
+  /** To be called with each load report of a replica. */
+  report(replicaId: string, ongoing: number): void {
+    for (const listener of this.#reportListeners) listener(replicaId, ongoing);
   }
 }
 
-function index(routes: readonly DeploymentRoute[]): ReadonlyMap<string, readonly string[]> {
+function index(routes: readonly Route[]): ReadonlyMap<string, readonly string[]> {
   const serving = new Map<string, string[]>();
   for (const { deployment, services } of routes) {
     for (const service of services) serving.set(service, [...(serving.get(service) ?? []), deployment]);
   }
   return serving;
-}
-
-/** A deployment as a gateway needs to know it. */
-export interface DeploymentRoute {
-  readonly deployment: string;
-  readonly endpoints: readonly {
-    readonly replicaId: string;
-    readonly address: string;
-    readonly invocable: boolean;
-    readonly reportedOngoing: number | undefined;
-  }[];
-  readonly services: readonly string[];
-  readonly maxOngoingRequests: number;
-  readonly maxQueuedRequests: number;
-  readonly requestTimeoutMs: number;
-  readonly coldStartMs?: number;
-  readonly hopeless?: string;
 }

@@ -4,11 +4,13 @@ import type { AutoscalingConfig } from "../core/autoscaling-config.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { sameJson } from "../core/json.ts";
 import { targetOf } from "../core/rollout/status.ts";
-import type { ReplicaPort } from "../links/replica-port.ts";
+import type { Loads } from "../links/loads.ts";
 import type { Log } from "../log/log.ts";
 import { decisionWrites } from "../store/decision-writes.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Entry, Store } from "../store/store.ts";
+import { runByCron } from "./cadence.ts";
+import type { ReadSchedules } from "./schedules.ts";
 
 /** How long a start is taken to last where none was seen yet. */
 const startupDefaultMs = 10_000;
@@ -20,15 +22,13 @@ const staleIntervals = 3;
 export interface AutoscaleOptions {
   readonly mirror: Mirror;
   readonly store: Store;
-  readonly port: ReplicaPort;
+  readonly loads: Pick<Loads, "deployment">;
   /** The epoch to act under; undefined: do not act. */
   readonly epoch: () => number | undefined;
-  /** Requests that wait at gateways. */
-  readonly queued: (deployment: string) => number;
-  /** Requests that gateways have given to a replica and that have not ended. */
-  readonly gatewayOngoing: (replicaId: string) => number;
   /** The highest minimum of the schedules that hold. */
-  readonly scheduledMinimum: (schedules: AutoscalingConfig["schedules"], nowMs: number) => number;
+  readonly scheduledMinimum: ReadSchedules;
+  /** When to act: a cron expression with seconds. */
+  readonly cron: string;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -54,6 +54,13 @@ export class AutoscaleLoop {
     this.#options = options;
   }
 
+  /** Runs until the signal aborts and the tick in work has ended. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { cron, clock, log } = this.#options;
+    await runByCron({ cron, act: () => this.tick(), clock, log }, signal);
+    await this.#looking;
+  }
+
   /** A request waits for a first replica: it is looked at once, or after the look that goes on, which may have passed it by. */
   wake(deployment: string): void {
     const record = this.#options.mirror.deployment(deployment)?.value;
@@ -64,7 +71,7 @@ export class AutoscaleLoop {
   /** One look at every deployment that follows its load; one at a time. */
   tick(): Promise<void> {
     this.#looking ??= this.#tick()
-      .catch((cause: unknown) => this.#options.log.warn({ cause: String(cause) }, "autoscaling waits"))
+      .catch((cause: unknown) => this.#options.log.warn({ cause: String(cause) }, "autoscaling failed; the next tick tries again"))
       .finally(() => {
         this.#looking = undefined;
       });
@@ -85,7 +92,7 @@ export class AutoscaleLoop {
       try {
         memories.set(name, await this.#look(entry, autoscalingConfig, leaderEpoch));
       } catch (cause) {
-        log.warn({ cause: String(cause), deployment: name }, "autoscaling waits");
+        log.warn({ cause: String(cause), deployment: name }, "autoscaling failed; the next tick tries again");
         const before = this.#memories.get(name);
         if (before !== undefined) memories.set(name, before);
       }
@@ -99,7 +106,7 @@ export class AutoscaleLoop {
     const nowMs = clock.nowMs();
     const memory = this.#memoryOf(deployment, config, nowMs);
     const scheduled = nowMs - memory.scheduled.atMs < scheduleLookMs ? memory.scheduled : this.#schedules(config, nowMs);
-    const seen = this.#see(deployment, config, scheduled.min, nowMs);
+    const seen = this.#see(deployment, config, scheduled.min);
     const { decision, state } = decide(config, seen, memory.state, nowMs);
     const { target, kind, verdict } = decision;
     const told = kind === "hold" ? verdict.summary : memory.told;
@@ -129,24 +136,14 @@ export class AutoscaleLoop {
     return { min: schedules.length === 0 ? 0 : this.#options.scheduledMinimum(schedules, nowMs), atMs: nowMs };
   }
 
-  #see(deployment: DeploymentRecord, { metricsIntervalMs }: AutoscalingConfig, scheduledMin: number, nowMs: number): LoadSeen {
-    const { mirror, port, queued, gatewayOngoing } = this.#options;
+  #see(deployment: DeploymentRecord, { metricsIntervalMs }: AutoscalingConfig, scheduledMin: number): LoadSeen {
+    const { mirror, loads } = this.#options;
     const { name } = deployment.spec;
     const running = mirror.replicasOf(name).flatMap(({ value }) => (value.state === "RUNNING" ? value : []));
-    let [known, reported, given, routable] = [true, 0, 0, 0];
-    for (const { id } of running) {
-      const { load, invocable, answer, routable: isRoutable } = port.contact(id);
-      if (isRoutable) routable += 1;
-      given += gatewayOngoing(id);
-      // A program that cannot report its load is counted by the gateway alone.
-      if (answer === "ready" && !invocable) continue;
-      if (load === undefined || nowMs - load.atMs > staleIntervals * metricsIntervalMs) known = false;
-      else reported += load.ongoing;
-    }
-    // The gateway counts what is on its way, too, which a busy replica has not seen yet; the replicas, what did not come by the gateway.
-    const ongoing = known ? Math.max(reported, given) : undefined;
+    const load = loads.deployment(name, staleIntervals * metricsIntervalMs);
+    const ongoing = load.known ? load.ongoing : undefined;
     const starts = running.map(({ createdAtMs, readyAtMs }) => readyAtMs - createdAtMs).filter((ms) => ms >= 0);
     const startupMs = starts.length === 0 ? startupDefaultMs : Math.max(...starts);
-    return { ongoing, queued: queued(name), running: routable, target: targetOf(deployment), scheduledMin, startupMs };
+    return { ongoing, queued: load.queued, running: load.routable, target: targetOf(deployment), scheduledMin, startupMs };
   }
 }

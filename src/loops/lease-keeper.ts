@@ -16,7 +16,6 @@ export interface LeaseKeeperOptions {
   readonly catchUp: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
-  readonly onLead: () => void;
 }
 
 /**
@@ -26,6 +25,7 @@ export interface LeaseKeeperOptions {
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
   readonly #startedAtMs: number;
+  readonly #listeners = new Set<() => void>();
   #held: { readonly epoch: number; readonly untilMs: number } | undefined;
 
   constructor(options: LeaseKeeperOptions) {
@@ -39,12 +39,17 @@ export class LeaseKeeper {
     return held !== undefined && this.#options.clock.nowMs() < held.untilMs ? held.epoch : undefined;
   }
 
+  /** Calls `listener` each time this controller has taken the lead. */
+  onLead(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
   /** Runs until the signal aborts, then gives the lease up. */
   async run(signal: AbortSignal): Promise<void> {
     const { store, id, clock } = this.#options;
     while (!signal.aborted) {
       const waitMs = await this.#renew().catch((cause: unknown) => {
-        this.#options.log.warn({ cause: String(cause) }, "the lease could not be renewed");
+        this.#options.log.warn({ cause: String(cause) }, `the lease could not be renewed; retrying in ${renewMs / 1_000} s`);
         return renewMs;
       });
       await clock.sleep(waitMs, signal);
@@ -55,7 +60,7 @@ export class LeaseKeeper {
 
   /** One try; gives the time until the next. */
   async #renew(): Promise<number> {
-    const { store, id, catchUp, clock, log, onLead } = this.#options;
+    const { store, id, catchUp, clock, log } = this.#options;
     const askedAtMs = clock.nowMs();
     await store.announce({ id, startedAtMs: this.#startedAtMs }, announcedMs);
     const answer = await store.acquireLease(id, leaseMs);
@@ -73,7 +78,7 @@ export class LeaseKeeper {
     this.#held = { epoch: answer.epoch, untilMs: askedAtMs + leaseMs };
     if (isNew) {
       log.info({ epoch: answer.epoch }, "took the lead");
-      onLead();
+      for (const listener of this.#listeners) listener();
     }
     return renewMs;
   }

@@ -54,8 +54,8 @@ export class ReconcileLoop {
   #wake = new AbortController();
   #troubled = false;
   #found: ReadonlyMap<string, EngineReplica> = new Map();
-  /** Since when we talk to each replica. */
-  readonly #metAtMs = new Map<string, number>();
+  /** When something was last being prepared for each replica before its process could start. */
+  readonly #preparedAtMs = new Map<string, number>();
   /** Under which the present look acts, and since when we have been acting under it. */
   #epoch: number | undefined;
   #actingSinceMs = 0;
@@ -93,10 +93,10 @@ export class ReconcileLoop {
       this.#wake = new AbortController();
       try {
         await this.tick();
-        if (this.#troubled) log.info("reconciling again");
+        if (this.#troubled) log.info("reconcile works again");
         this.#troubled = false;
       } catch (cause) {
-        if (!this.#troubled) log.warn({ cause: String(cause) }, "reconciling waits");
+        if (!this.#troubled) log.warn({ cause: String(cause) }, `reconcile failed; retrying in ${periodMs / 1_000} s`);
         this.#troubled = true;
       }
       await clock.sleep(periodMs, AbortSignal.any([signal, this.#wake.signal]));
@@ -105,19 +105,13 @@ export class ReconcileLoop {
 
   /** One look at everything, and what follows from it. Fails if the store cannot be reached. */
   async tick(): Promise<void> {
-    const { mirror, engine, port } = this.#options;
-    // Whoever leads, requests go to the replicas there are.
-    const met = [...mirror.replicas().values()].flatMap(({ value: replica }) => {
-      const deployment = mirror.deployment(replica.deployment)?.value;
-      return deployment !== undefined && holds(replica.state) ? { replica, deployment } : [];
-    });
-    port.meet(met);
+    const { mirror, engine } = this.#options;
     this.#takeEpoch(this.#options.epoch());
     const leads = this.#epoch !== undefined;
     if (leads) await mirror.catchUp();
     const found = new Map((await engine.list()).map((replica) => [replica.replicaId, replica]));
     this.#found = found;
-    this.#noteMet(met.map(({ replica }) => replica.id));
+    this.#notePreparing(found);
     if (!leads) return;
     // What was taken back counts, so that nothing is started in its place: the next look sees it.
     if (await this.#strays.settle(found)) return this.wake();
@@ -136,15 +130,16 @@ export class ReconcileLoop {
     return this.#epoch !== undefined && this.#options.epoch() === this.#epoch;
   }
 
-  #noteMet(ids: readonly string[]): void {
-    const met = new Set(ids);
-    for (const id of this.#metAtMs.keys()) if (!met.has(id)) this.#metAtMs.delete(id);
+  #notePreparing(found: ReadonlyMap<string, EngineReplica>): void {
     const nowMs = this.#options.clock.nowMs();
-    for (const id of met) {
-      // Time in which something is made for it is not its own.
-      const preparing = (this.#found.get(id)?.preparing ?? "") !== "";
-      if (preparing || !this.#metAtMs.has(id)) this.#metAtMs.set(id, nowMs);
-    }
+    for (const id of this.#preparedAtMs.keys()) if (!found.has(id)) this.#preparedAtMs.delete(id);
+    for (const [id, { preparing }] of found) if (preparing !== "") this.#preparedAtMs.set(id, nowMs);
+  }
+
+  /** Since when the replica's time counts as its own: neither without a controller that talks to it, nor while something is prepared for it. */
+  #ownSinceMs(replicaId: string): number {
+    const { metAtMs } = this.#options.port.contact(replicaId);
+    return Math.max(metAtMs ?? this.#options.clock.nowMs(), this.#preparedAtMs.get(replicaId) ?? 0);
   }
 
   /** One failed action does not stop the others. */
@@ -194,7 +189,7 @@ export class ReconcileLoop {
   #fails(replica: ReplicaRecord, process: EngineReplica | undefined, { spec }: DeploymentRecord): boolean {
     if (hasEnded(replica.state) || process === undefined) return false;
     const { clock } = this.#options;
-    const startedMs = Math.max(replica.sinceMs, this.#metAtMs.get(replica.id) ?? clock.nowMs());
+    const startedMs = Math.max(replica.sinceMs, this.#ownSinceMs(replica.id));
     // A little early, as the plan is made later than this.
     if (replica.state === "STARTING" && clock.nowMs() - startedMs >= spec.startupTimeoutMs - periodMs) return true;
     return process.state === "exited" || this.#options.port.contact(replica.id).answer === "refused";
@@ -216,7 +211,7 @@ export class ReconcileLoop {
       preparing: process?.preparing ?? (ahead?.kind === "installing" ? ahead.what : ""),
       exit: this.#startErrors.get(replica.id) ?? process?.exit ?? (ahead?.kind === "failed" ? ahead.reason : ""),
       errors: ahead?.kind === "failed" ? ahead.lines : errors,
-      metAtMs: this.#metAtMs.get(replica.id) ?? this.#options.clock.nowMs(),
+      metAtMs: this.#ownSinceMs(replica.id),
       terminatedAtMs: process?.terminatedAtMs ?? 0,
       answer: contact.answer,
       reason: contact.reason,

@@ -16,7 +16,8 @@ export interface StopOptions {
   readonly engine: Engine;
   readonly mirror: Mirror;
   readonly store: Store;
-  readonly epoch: number | undefined;
+  /** The epoch to write under; undefined: write nothing. Processes are ended all the same: they are this controller's own. */
+  readonly epoch: () => number | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -37,14 +38,17 @@ export async function stopReplicas({ engine, mirror, store, epoch, clock, log }:
   if ((await stopAll("terminate", terminateGraceMs)).length > 0) await stopAll("kill", killedMs);
   const ended = (await engine.list()).filter(({ state }) => state === "exited");
   for (const { replicaId } of ended) await engine.forget(replicaId);
-  if (epoch === undefined) return;
   const writes = ended.flatMap(({ replicaId }): Write[] => {
     const entry = mirror.replica(replicaId);
     return entry === undefined ? [] : [{ delete: "replica", key: replicaId, version: entry.version }];
   });
   for (let first = 0; first < writes.length; first += writesMax) {
+    const leaderEpoch = epoch();
+    if (leaderEpoch === undefined) return;
     await store
-      .commit(writes.slice(first, first + writesMax), { epoch })
-      .catch((cause: unknown) => log.warn({ cause: String(cause) }, "the records of stopped replicas stay"));
+      .commit(writes.slice(first, first + writesMax), { epoch: leaderEpoch })
+      .catch((cause: unknown) =>
+        log.warn({ cause: String(cause) }, "the records of stopped replicas could not be removed; the next controller removes them"),
+      );
   }
 }

@@ -56,11 +56,10 @@ beforeEach(async () => {
   ongoing = new Map();
   queued = 0;
   const observed = {
-    replica: (id: string) => {
-      const count = ongoing.get(id);
-      return count === undefined ? undefined : { ongoing: count, completed: 0, failed: 0, configGeneration: 1 };
+    deployment: (name: string) => {
+      const replicas = opened.mirror.replicasOf(name);
+      return { ongoing: replicas.reduce((sum, { key }) => sum + (ongoing.get(key) ?? 0), 0), queued: name === "a" ? queued : 0 };
     },
-    queued: (name: string) => (name === "a" ? queued : 0),
   };
   const implementation = externalScaler({ mirror: opened.mirror, observed, clock });
   const implementations = [implementation, ...reflection(descriptorsOf([ExternalScaler]))];

@@ -30,7 +30,7 @@ export async function openApi(): Promise<OpenedApi> {
   const folder = await mkdtemp(join(tmpdir(), "drover-api-"));
   const store = new MemoryStore({ clock: realClock });
   const mirror = await Mirror.open({ store, clock: realClock, log: silentLog });
-  const observed = { replica: () => undefined, queued: () => 0, pid: () => 0 };
+  const observed = { replica: () => undefined, deployment: () => ({ ongoing: 0, queued: 0 }), pid: () => 0 };
   const capacity = () => ({ cpuMilli: 4_000, gpuCount: 1, memoryBytes: 1_000 });
   const logs = async function* (replicaId: string) {
     yield { replicaId, stream: "stdout" as const, line: `${replicaId} speaks` };

@@ -16,14 +16,17 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/go
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import type { Clock } from "../../src/clock/clock.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
-import type { Endpoint, Route, Routes } from "../../src/gateway/endpoints.ts";
+import type { Endpoint, Route } from "../../src/core/traffic/route.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
+import type { Routes } from "../../src/gateway/routes.ts";
 import { silentLog } from "../../src/log/log.ts";
 
 /** Routes that a test sets. */
 export class TestRoutes implements Routes {
   readonly #routes = new Map<string, Route>();
   readonly #listeners = new Set<(deployment: string) => void>();
+  readonly #reports = new Map<string, number>();
+  readonly #reportListeners = new Set<(replicaId: string, ongoing: number) => void>();
 
   set(deployment: string, endpoints: readonly Endpoint[], options: Partial<Route> = {}): void {
     const defaults = { services: ["test.Echo"], maxOngoingRequests: 5, maxQueuedRequests: -1, requestTimeoutMs: 0 };
@@ -55,13 +58,28 @@ export class TestRoutes implements Routes {
     return () => this.#listeners.delete(listener);
   }
 
+  reported(replicaId: string): number | undefined {
+    return this.#reports.get(replicaId);
+  }
+
+  onReport(listener: (replicaId: string, ongoing: number) => void): () => void {
+    this.#reportListeners.add(listener);
+    return () => this.#reportListeners.delete(listener);
+  }
+
+  /** The replica reports so many requests in work. */
+  report(replicaId: string, ongoing: number): void {
+    this.#reports.set(replicaId, ongoing);
+    for (const listener of this.#reportListeners) listener(replicaId, ongoing);
+  }
+
   #changed(deployment: string): void {
     for (const listener of this.#listeners) listener(deployment);
   }
 }
 
 export function endpoint(replicaId: string, address = `unix:/${replicaId}`, more: Partial<Endpoint> = {}): Endpoint {
-  return { replicaId, address, invocable: true, reportedOngoing: undefined, ...more };
+  return { replicaId, address, invocable: true, ...more };
 }
 
 /** A clock that goes on only when told to. */

@@ -115,7 +115,7 @@ class World {
     this.links = new ReplicaLinks({
       wanted: (replica) => wantedConfig(mirror, replica),
       epoch: () => this.epoch,
-      gatewayOngoing: () => 0,
+      given: () => 0,
       clock: realClock,
       log: silentLog,
     });

@@ -9,10 +9,12 @@ beforeEach(async () => {
 });
 afterEach(() => cluster.close());
 
+const tableOf = (contact: () => ReplicaContact) => new RouteTable({ mirror: cluster.mirror, contact, reported: () => undefined });
+
 test("where none is wanted, no replica is to be expected; while one starts or runs, one is", async () => {
   await cluster.deploy("none", 0);
   await cluster.deploy("one", 1);
-  const table = new RouteTable(cluster.mirror, () => noContact);
+  const table = tableOf(() => noContact);
   await cluster.mirror.catchUp();
   expect(table.get("none")?.hopeless).toBe("none is wanted: its num_replicas is 0");
   expect(table.get("one")?.hopeless).toBeUndefined();
@@ -25,7 +27,7 @@ test("a service is known by its deployment also while none of its replicas runs,
   await cluster.tick(1_000);
   await cluster.mirror.catchUp();
   let contact: ReplicaContact = { ...noContact, answer: "ready", routable: true, invocable: true, services: ["acme.EchoService"] };
-  const table = new RouteTable(cluster.mirror, () => contact);
+  const table = tableOf(() => contact);
   expect(table.serving("acme.EchoService")).toEqual(["app"]);
   contact = noContact;
   table.changed("app");

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { AutoscalingConfig } from "../../src/core/autoscaling-config.ts";
 import { firstRecord } from "../../src/core/generations.ts";
+import { Loads, noGateway } from "../../src/links/loads.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { AutoscaleLoop } from "../../src/loops/autoscale-loop.ts";
 import { spec } from "../core/rollout/plan-world.ts";
@@ -36,11 +37,15 @@ beforeEach(async () => {
   loop = new AutoscaleLoop({
     mirror: cluster.mirror,
     store: cluster.store,
-    port: cluster.port,
+    loads: new Loads({
+      mirror: cluster.mirror,
+      contact: (id) => cluster.port.contact(id),
+      gateways: { ...noGateway, queued: () => queued },
+      clock: cluster.clock,
+    }),
     epoch: () => epoch,
-    queued: () => queued,
-    gatewayOngoing: () => 0,
     scheduledMinimum: () => minimum,
+    cron: "* * * * * *",
     clock: cluster.clock,
     log: silentLog,
   });

@@ -99,7 +99,7 @@ test("who takes the lead acts only once it knows what was written before", async
   let tries = 0;
   const catchUp = () => (tries++ === 0 ? Promise.reject(new Error("the store is away")) : known.promise);
   const end = new AbortController();
-  const keeper = new LeaseKeeper({ store, id: "late", catchUp, clock, log: silentLog, onLead: () => {} });
+  const keeper = new LeaseKeeper({ store, id: "late", catchUp, clock, log: silentLog });
   const done = keeper.run(end.signal);
   await until(() => {
     clock.pass(500);
@@ -120,7 +120,7 @@ test("only one of two keepers leads; when it ends the other takes over under a h
   const store = new MemoryStore({ clock });
   const keep = (id: string) => {
     const end = new AbortController();
-    const keeper = new LeaseKeeper({ store, id, catchUp: async () => {}, clock, log: silentLog, onLead: () => {} });
+    const keeper = new LeaseKeeper({ store, id, catchUp: async () => {}, clock, log: silentLog });
     return { keeper, end, done: keeper.run(end.signal) };
   };
   const first = keep("first");
@@ -145,7 +145,7 @@ test("a leader that cannot renew stops acting before anybody else may", async ()
   const clock = new HandClock();
   const store = new MemoryStore({ clock });
   const end = new AbortController();
-  const keeper = new LeaseKeeper({ store, id: "cut-off", catchUp: async () => {}, clock, log: silentLog, onLead: () => {} });
+  const keeper = new LeaseKeeper({ store, id: "cut-off", catchUp: async () => {}, clock, log: silentLog });
   const done = keeper.run(end.signal);
   await until(() => keeper.epoch !== undefined);
   store.setFault("unavailable");

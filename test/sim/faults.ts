@@ -16,6 +16,7 @@ export const faultKinds = [
   "lost load reports",
   "late load reports",
   "controller stopped",
+  "replicas stopped with it",
   "controller killed",
   "controller cut off",
   "store away",

@@ -1,6 +1,7 @@
 import type { FaultCounts } from "./faults.ts";
 import { Mishaps } from "./mishaps.ts";
 import { Operators } from "./operators.ts";
+import { sendRequests } from "./requests.ts";
 import { settles } from "./settles.ts";
 import type { Sabotage } from "./simulated-controller.ts";
 import { SimulatedWorld } from "./simulated-world.ts";
@@ -41,7 +42,6 @@ export async function runHistory(seed: number, { sabotage = {}, trace = () => {}
     await clock.pass(random.pick([1, 30, 200, 1_000, 1_000, 4_000]));
   }
   await mishaps.end();
-  world.queued.clear();
   if (witness.alarm === undefined) witness.raise(await settles(world, operators));
   if (witness.alarm === undefined) for (const { id, mirror } of world.controllers) witness.compare(id, mirror);
   for (const controller of world.controllers) world.endController(controller, "kill");
@@ -49,21 +49,4 @@ export async function runHistory(seed: number, { sabotage = {}, trace = () => {}
   // What weak references point at is kept until the end of a turn of the event loop, and a history has none.
   await new Promise((done) => setImmediate(done));
   return { seed, alarm: witness.alarm, faults: world.faults.counts, revisions: witness.ledger.revision };
-}
-
-/** Clients send requests where any controller routes them, and wait where none does. */
-function sendRequests(world: SimulatedWorld): void {
-  const { random, controllers, witness, queued } = world;
-  for (const name of witness.ledger.deployments.keys()) {
-    const routed = controllers
-      .flatMap((controller) => controller.routes())
-      .some((id) => witness.ledger.replicas.get(id)?.deployment === name);
-    if (routed) queued.delete(name);
-    else if (random.chance(0.3)) queued.set(name, random.whole(1, 20));
-  }
-  for (const replicaId of controllers.flatMap((controller) => controller.routes())) {
-    // One that already drains refuses, and the request goes elsewhere.
-    const accepts = witness.ledger.replicas.get(replicaId)?.state === "RUNNING";
-    if (accepts && random.chance(0.3)) world.request(replicaId, random.pick([20, 500, 3_000, 9_000]));
-  }
 }

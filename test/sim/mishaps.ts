@@ -20,14 +20,15 @@ export class Mishaps {
 
   /** From now on nothing goes wrong any more, and what was away is back. */
   async end(): Promise<void> {
-    const { faults, store, controllers, engine, behaviours, spoilt } = this.#world;
+    const { faults, store, controllers, engine, behaviours, spoilt, clock } = this.#world;
     faults.roughness = 0;
     spoilt.clear();
     store.setFault("none");
     for (const { line } of controllers) line.cut = false;
     for (const { replicaId } of engine.alive())
       behaviours.set(replicaId, { silent: false, lateOngoing: undefined, lateSinceMs: undefined });
-    if (controllers.length === 0) await this.#world.startController();
+    while (this.#world.stopping !== undefined) await clock.pass(1_000);
+    if (this.#world.controllers.length === 0) await this.#world.startController();
   }
 
   #replicas(): void {

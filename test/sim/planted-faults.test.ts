@@ -186,7 +186,7 @@ const takesSilenceForRest: Sabotage = {
     but(port, {
       contact: (replicaId: string) => {
         const contact = port.contact(replicaId);
-        const idle = { ongoing: 0, completed: 0, failed: 0, configGeneration: 0, atMs: Number.MAX_SAFE_INTEGER };
+        const idle = { ongoing: 0, elsewhere: 0, completed: 0, failed: 0, atMs: Number.MAX_SAFE_INTEGER };
         return { ...contact, load: contact.load === undefined ? idle : { ...contact.load, atMs: idle.atMs } };
       },
     }),

@@ -1,9 +1,11 @@
 import type { Random } from "../../src/clock/clock.ts";
+import { openRouting, type Routing } from "../../src/controller/data-path.ts";
+import { type Deciding, openDeciding } from "../../src/controller/deciding.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import type { ReplicaRecord, ReplicaState } from "../../src/core/replica.ts";
 import { wantedConfig } from "../../src/links/committed.ts";
+import { noGateway } from "../../src/links/loads.ts";
 import { silentLog } from "../../src/log/log.ts";
-import { ReconcileLoop } from "../../src/loops/reconcile-loop.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { Mirror } from "../../src/store/mirror.ts";
 import { spec } from "../core/rollout/plan-world.ts";
@@ -28,31 +30,30 @@ class CountingRandom implements Random {
   }
 }
 
-/** The controller's loop over a store in memory and replicas that only seem to run. Time passes when it is told to. */
+/** What decides, as it ships, over a store in memory and replicas that only seem to run. Time passes when it is told to, and a tick is asked for. */
 export class SimulatedCluster {
   readonly clock: HandClock;
   readonly store: MemoryStore;
   readonly engine: SimulatedEngine;
   readonly port: SimulatedPort;
   readonly mirror: Mirror;
-  readonly loop: ReconcileLoop;
+  readonly routing: Routing;
+  readonly deciding: Deciding;
 
   private constructor(clock: HandClock, store: MemoryStore, mirror: Mirror, epoch: number) {
+    const lease = { epoch, onLead: () => {}, run: async () => {} };
+    const common = { store, mirror, lease, clock, random: new CountingRandom(), log: silentLog };
     this.clock = clock;
     this.store = store;
     this.mirror = mirror;
     this.engine = new SimulatedEngine({ clock, capacity });
     this.port = new SimulatedPort({ engine: this.engine, clock, wanted: (replica) => wantedConfig(mirror, replica), epoch: () => epoch });
-    this.loop = new ReconcileLoop({
-      mirror,
-      store,
-      engine: this.engine,
-      port: this.port,
-      epoch: () => epoch,
+    this.routing = openRouting({ ...common, port: this.port, gateways: noGateway });
+    this.deciding = openDeciding({
+      ...{ ...common, engine: this.engine, port: this.port, loads: this.routing.loads },
+      autoscaleCron: "* * * * * *",
       moduleHost: ["host"],
-      clock,
-      random: new CountingRandom(),
-      log: silentLog,
+      keepReplicas: true,
     });
   }
 
@@ -87,10 +88,12 @@ export class SimulatedCluster {
     if (kind !== "committed") throw new Error(`the deployment was not written: ${kind}`);
   }
 
-  /** Lets time pass, then the loop look once. */
+  /** Lets time pass, then the links and the reconcile loop run once. */
   async tick(ms: number): Promise<void> {
     this.clock.pass(ms);
-    await this.loop.tick();
+    await this.mirror.catchUp();
+    this.routing.keeper.meet();
+    await this.deciding.reconcile.tick();
   }
 
   async replicas(state: ReplicaState): Promise<readonly ReplicaRecord[]> {
@@ -99,6 +102,8 @@ export class SimulatedCluster {
   }
 
   async close(): Promise<void> {
+    await this.deciding.close();
+    await this.routing.close();
     await this.mirror.close();
     await this.store.close();
   }

@@ -1,13 +1,13 @@
 import type { Random } from "../../src/clock/clock.ts";
+import { openRouting, type Routing } from "../../src/controller/data-path.ts";
+import { type Deciding, openDeciding, openLease } from "../../src/controller/deciding.ts";
 import type { ConfigPhase } from "../../src/core/config-change.ts";
 import type { Engine } from "../../src/engine/engine.ts";
+import { Dispatcher, type Waiter } from "../../src/gateway/dispatcher.ts";
 import { wantedConfig } from "../../src/links/committed.ts";
-import type { ReplicaPort } from "../../src/links/replica-port.ts";
+import type { GatewayCounts } from "../../src/links/loads.ts";
+import type { LiveReplicaPort } from "../../src/links/replica-port.ts";
 import { silentLog } from "../../src/log/log.ts";
-import { AutoscaleLoop } from "../../src/loops/autoscale-loop.ts";
-import { ConfigChangeLoop } from "../../src/loops/config-change-loop.ts";
-import { LeaseKeeper } from "../../src/loops/lease-keeper.ts";
-import { ReconcileLoop } from "../../src/loops/reconcile-loop.ts";
 import { Mirror } from "../../src/store/mirror.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { SimulatedClock } from "./simulated-clock.ts";
@@ -18,6 +18,9 @@ import { Watch, type Witness } from "./witness.ts";
 
 /** How long a new controller knows nothing of the replicas it meets. */
 const introductionMs = 120;
+/** How long requests may go on while a controller stops. */
+const drainMs = 10_000;
+const drainPollMs = 100;
 
 /** Ways to break the rules on purpose: each puts something false between a controller and what it stands on. */
 export interface Sabotage {
@@ -26,7 +29,7 @@ export interface Sabotage {
   /** Below everybody: the store itself is wrong. */
   readonly kept?: (store: Store) => Store;
   readonly engine?: (engine: Engine) => Engine;
-  readonly port?: (port: ReplicaPort) => ReplicaPort;
+  readonly port?: (port: LiveReplicaPort) => LiveReplicaPort;
   /** Between a controller's copy of the state and its loop. */
   readonly mirror?: (mirror: Mirror) => Mirror;
   readonly epoch?: (epoch: number | undefined) => number | undefined;
@@ -42,25 +45,28 @@ export interface ControllerOptions {
   readonly line: Line;
   readonly witness: Witness;
   readonly sabotage: Sabotage;
-  /** Requests that wait for a replica. */
-  readonly queued: (deployment: string) => number;
+  /** Whether the replicas go on when it stops. */
+  readonly keepReplicas: boolean;
   /** What becomes of a call that gives a replica a config. */
   readonly configFate: (replicaId: string, phase: ConfigPhase) => ConfigCall;
   /** Called before a replica is told anything for a change of its deployment's config. */
   readonly amidChange: (controllerId: string, deployment: string) => void;
 }
 
-/** A controller without its API: the real mirror, lease and loop over what is simulated. */
+/**
+ * A controller without its API and sockets: what decides and where requests go is assembled as it ships, over a machine, replicas and a
+ * store that are simulated.
+ */
 export class SimulatedController {
   readonly id: string;
   readonly line: Line;
   readonly mirror: Mirror;
-  readonly #port: ReplicaPort;
-  readonly loop: ReconcileLoop;
-  readonly changes: ConfigChangeLoop;
-  readonly autoscale: AutoscaleLoop;
-  readonly keeper: LeaseKeeper;
-  readonly #end = new AbortController();
+  readonly routing: Routing;
+  readonly #dispatcher: Dispatcher;
+  readonly #deciding: Deciding;
+  readonly #port: SimulatedPort;
+  readonly #clock: SimulatedClock;
+  readonly #given: () => number;
 
   /** Fails while the store is away. */
   static async open(options: ControllerOptions): Promise<SimulatedController> {
@@ -77,83 +83,98 @@ export class SimulatedController {
     this.id = id;
     this.line = line;
     this.mirror = mirror;
+    this.#clock = clock;
     witness.follow(id, mirror);
-    const knowsFromMs = clock.nowMs() + introductionMs;
-    const heardFrom = (replicaId: string) =>
-      clock.nowMs() >= knowsFromMs && (behaviours.of(replicaId).hangsSinceMs ?? knowsFromMs) >= knowsFromMs;
-    const epoch = () => (sabotage.epoch ? sabotage.epoch(this.keeper.epoch) : this.keeper.epoch);
-    const wake = () => {
-      this.loop.wake();
-      this.changes.wake();
+    const log = silentLog;
+    const keeper = openLease({ store, mirror, id, clock, log });
+    const epoch = () => (sabotage.epoch ? sabotage.epoch(keeper.epoch) : keeper.epoch);
+    const lease = {
+      get epoch() {
+        return epoch();
+      },
+      onLead: (listener: () => void) => keeper.onLead(listener),
+      run: (signal: AbortSignal) => keeper.run(signal),
     };
-    const port = new SimulatedPort({
+    const knowsFromMs = clock.nowMs() + introductionMs;
+    const gateways: GatewayCounts = {
+      queued: (deployment) => this.#dispatcher.queued(deployment),
+      ongoing: (replicaId) => this.#dispatcher.ongoing(replicaId),
+      ended: (replicaId) => this.#dispatcher.ended(replicaId),
+    };
+    const simulated = new SimulatedPort({
       engine,
       clock,
       behaviours,
-      heardFrom,
+      heardFrom: (replicaId) => clock.nowMs() >= knowsFromMs && (behaviours.of(replicaId).hangsSinceMs ?? knowsFromMs) >= knowsFromMs,
       wanted: (replica) => wantedConfig(mirror, replica),
       epoch,
       alive: () => line.alive,
       fate: options.configFate,
-      onChange: wake,
+      given: gateways.ongoing,
     });
-    this.#port = port;
-    const machine = new WatchedEngine(engine, clock, line, witness, watch);
-    this.keeper = new LeaseKeeper({ store, id, catchUp: () => mirror.catchUp(), clock, log: silentLog, onLead: wake });
-    const watchedPort = new WatchedPort(sabotage.port?.(port) ?? port, clock, witness, watch, (name) => options.amidChange(id, name));
-    this.changes = new ConfigChangeLoop({ mirror, store, port: watchedPort, epoch, clock, log: silentLog });
-    this.loop = new ReconcileLoop({
-      mirror: sabotage.mirror?.(mirror) ?? mirror,
-      store,
-      engine: sabotage.engine?.(machine) ?? machine,
-      port: watchedPort,
-      epoch,
-      moduleHost: ["host"],
+    this.#port = simulated;
+    const port = sabotage.port?.(simulated) ?? simulated;
+    this.routing = openRouting({ mirror, lease, port, gateways, clock });
+    this.#dispatcher = new Dispatcher({
+      routes: this.routing.routes,
       clock,
       random,
-      log: silentLog,
+      onGone: () => {},
+      onCold: (deployment) => this.#deciding.autoscale.wake(deployment),
     });
-    this.autoscale = new AutoscaleLoop({
-      mirror: sabotage.mirror?.(mirror) ?? mirror,
+    this.#given = () => engine.alive().reduce((sum, { replicaId }) => sum + this.#dispatcher.ongoing(replicaId), 0);
+    const machine = new WatchedEngine(engine, clock, line, witness, watch, () => mirror.revision);
+    this.#deciding = openDeciding({
       store,
-      port: sabotage.port?.(port) ?? port,
-      epoch,
-      queued: options.queued,
-      gatewayOngoing: () => 0,
-      scheduledMinimum: () => 0,
+      mirror: sabotage.mirror?.(mirror) ?? mirror,
+      engine: sabotage.engine?.(machine) ?? machine,
+      lease,
+      port: new WatchedPort(port, witness, watch, (name) => options.amidChange(id, name)),
+      loads: this.routing.loads,
+      autoscaleCron: "* * * * * *",
+      moduleHost: ["host"],
+      keepReplicas: options.keepReplicas,
       clock,
-      log: silentLog,
+      random,
+      log,
     });
-    const look = async () => {
-      while (!this.#end.signal.aborted) {
-        await this.autoscale.tick();
-        await clock.sleep(1_000, this.#end.signal);
-      }
-    };
-    void look();
-    mirror.subscribe(wake);
-    machine.onExit(() => this.loop.wake());
-    clock.after(introductionMs, () => this.loop.wake());
-    void this.keeper.run(this.#end.signal);
-    void this.loop.run(this.#end.signal);
-    void this.changes.run(this.#end.signal);
+    clock.after(introductionMs, () => this.#deciding.reconcile.wake());
+    this.routing.begin();
+    this.#deciding.begin();
   }
 
   /** The replicas that its gateway gives requests to. */
   routes(): readonly string[] {
-    const replicas = [...this.mirror.replicas().values()];
-    return replicas.flatMap(({ key, value }) => (value.state === "RUNNING" && this.#port.contact(key).routable ? key : []));
+    return this.routing.routes.all().flatMap(({ endpoints }) => endpoints.map(({ replicaId }) => replicaId));
   }
 
-  /** Ends as it should: gives the lease up, leaves the replicas. */
-  stop(): void {
-    this.#end.abort();
-    void this.mirror.close();
+  get dispatcher(): Dispatcher {
+    return this.#dispatcher;
+  }
+
+  /** A request comes to its gateway. */
+  enter(deployment: string, waiter: Waiter): void {
+    this.#dispatcher.enter(deployment, waiter);
+  }
+
+  /** It hears of a replica, as by a health check or a load report. */
+  learn(replicaId: string): void {
+    this.#port.learn(replicaId);
+  }
+
+  /** Ends as it should: requests end first, then replicas, if they are not to be kept, then the lease. */
+  async stop(): Promise<void> {
+    this.#dispatcher.close();
+    for (let waitedMs = 0; waitedMs < drainMs && this.#given() > 0 && this.line.alive; waitedMs += drainPollMs)
+      await this.#clock.sleep(drainPollMs);
+    await this.#deciding.close();
+    await this.routing.close();
+    await this.mirror.close();
   }
 
   /** Ends at once, in the middle of whatever it does. */
   kill(): void {
     this.line.alive = false;
-    this.stop();
+    void this.stop();
   }
 }

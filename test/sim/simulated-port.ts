@@ -1,8 +1,9 @@
 import type { Clock } from "../../src/clock/clock.ts";
 import { answerMaxMs, type CallResult, type Config, type ConfigPhase } from "../../src/core/config-change.ts";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
+import { elsewhereOf } from "../../src/core/traffic/load.ts";
 import type { WantedConfig } from "../../src/links/committed.ts";
-import { type Acquaintance, type ConfigOrder, noContact, type ReplicaContact, type ReplicaPort } from "../../src/links/replica-port.ts";
+import { type Acquaintance, type ConfigOrder, type LiveReplicaPort, noContact, type ReplicaContact } from "../../src/links/replica-port.ts";
 import { SimulatedConfigs } from "./simulated-configs.ts";
 import type { SimulatedEngine } from "./simulated-engine.ts";
 
@@ -73,12 +74,12 @@ export interface SimulatedPortOptions {
   /** Whether the controller that talks lives. */
   readonly alive?: () => boolean;
   readonly fate?: (replicaId: string, phase: ConfigPhase) => ConfigCall;
-  /** Called when something was learnt. */
-  readonly onChange?: () => void;
+  /** Requests that this controller's gateway has given to a replica and that have not ended. */
+  readonly given?: (replicaId: string) => number;
 }
 
 /** Talks to the processes of a simulated engine: what it says of them is so at this moment; to take a config takes them a while. */
-export class SimulatedPort implements ReplicaPort {
+export class SimulatedPort implements LiveReplicaPort {
   readonly #options: SimulatedPortOptions;
   readonly #behaviours: Behaviours;
   #met: ReadonlyMap<string, Acquaintance> = new Map();
@@ -89,6 +90,9 @@ export class SimulatedPort implements ReplicaPort {
   /** One call at a time to each. */
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #syncing = new Set<string>();
+  readonly #metAtMs = new Map<string, number>();
+  readonly #changeListeners = new Set<(deployment: string) => void>();
+  readonly #reportListeners = new Set<(replicaId: string, ongoing: number) => void>();
 
   constructor(options: SimulatedPortOptions) {
     this.#options = options;
@@ -100,7 +104,30 @@ export class SimulatedPort implements ReplicaPort {
     this.#behaviours.set(replicaId, behaviour);
   }
 
+  onChange(listener: (deployment: string) => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  onReport(listener: (replicaId: string, ongoing: number) => void): () => void {
+    this.#reportListeners.add(listener);
+    return () => this.#reportListeners.delete(listener);
+  }
+
+  /** Something was learnt of a replica, and its load is reported. */
+  learn(replicaId: string): void {
+    const deployment = this.#met.get(replicaId)?.replica.deployment;
+    if (deployment === undefined) return;
+    for (const listener of this.#changeListeners) listener(deployment);
+    const { load } = this.contact(replicaId);
+    if (load !== undefined) for (const listener of this.#reportListeners) listener(replicaId, load.ongoing);
+  }
+
   meet(replicas: readonly Acquaintance[]): void {
+    const nowMs = this.#options.clock.nowMs();
+    const ids = new Set(replicas.map(({ replica }) => replica.id));
+    for (const id of this.#metAtMs.keys()) if (!ids.has(id)) this.#metAtMs.delete(id);
+    for (const id of ids) if (!this.#metAtMs.has(id)) this.#metAtMs.set(id, nowMs);
     this.#met = new Map(replicas.map((acquaintance) => [acquaintance.replica.id, acquaintance]));
     this.#heard = new Set([...this.#met.keys()].filter((id) => this.#heard.has(id) || this.#hears(id)));
     for (const id of this.#heard) if (!this.#syncing.has(id)) void this.#sync(id);
@@ -120,7 +147,7 @@ export class SimulatedPort implements ReplicaPort {
 
   /** Brings a replica to the committed config, as a link does. */
   async #sync(replicaId: string): Promise<void> {
-    const { wanted, epoch, clock, onChange } = this.#options;
+    const { wanted, epoch, clock } = this.#options;
     this.#syncing.add(replicaId);
     try {
       for (;;) {
@@ -137,7 +164,7 @@ export class SimulatedPort implements ReplicaPort {
           return this.#send(replicaId, phase, config, answerMaxMs[phase], new AbortController().signal);
         });
         if (answer === "refused") this.behave(replicaId, { answer: "refused", reason: "refused its user_config: no such colour" });
-        if (answer !== "idle") onChange?.();
+        if (answer !== "idle") this.learn(replicaId);
         if (answer !== undefined) return;
         await clock.sleep(100);
       }
@@ -188,22 +215,27 @@ export class SimulatedPort implements ReplicaPort {
   contact(replicaId: string): ReplicaContact {
     const acquaintance = this.#met.get(replicaId);
     if (acquaintance === undefined) return noContact;
-    if (!this.#hears(replicaId))
-      return this.#heard.has(replicaId) ? { ...noContact, answer: this.#behaviours.of(replicaId).answer, invocable: true } : noContact;
+    const metAtMs = this.#metAtMs.get(replicaId);
+    if (!this.#hears(replicaId)) {
+      const unheard = { ...noContact, metAtMs };
+      return this.#heard.has(replicaId) ? { ...unheard, answer: this.#behaviours.of(replicaId).answer, invocable: true } : unheard;
+    }
     const { ongoing, completed, failed, answer, reason, silent, lateOngoing, lateSinceMs, hangsSinceMs } = this.#behaviours.of(replicaId);
     const { replica } = acquaintance;
     const nowMs = this.#options.clock.nowMs();
     const configGeneration = this.#sure.get(replicaId)?.generation ?? this.#behaviours.configs.of(replicaId).generation;
+    const reported = lateOngoing ?? ongoing;
     return {
+      metAtMs,
       answer,
       reason,
       load: silent
         ? undefined
         : {
-            ongoing: lateOngoing ?? ongoing,
+            ongoing: reported,
+            elsewhere: elsewhereOf(reported, this.#options.given?.(replicaId) ?? 0),
             completed,
             failed,
-            configGeneration,
             // One that hangs makes no reports, late ones neither.
             atMs: Math.min(lateSinceMs ?? nowMs, hangsSinceMs ?? nowMs),
           },

@@ -35,12 +35,16 @@ export class SimulatedWorld {
   /** What a client does between a controller's look and its write. */
   amid: () => Promise<void> = async () => {};
   controllers: readonly SimulatedController[] = [];
-  /** Requests that wait for a replica, by deployment. */
-  readonly queued = new Map<string, number>();
+  /** Whether its one controller stops the replicas when it stops; otherwise they go on, and others may follow or take over. */
+  readonly exclusive: boolean;
+  /** A controller that is stopping: until it is gone, no other starts where it was the only one. */
+  stopping: Promise<void> | undefined;
   /** `uid/revision` of programs that were good once, and do not start any more. */
   readonly spoilt = new Set<string>();
   readonly #kept: Store;
   readonly #sabotage: Sabotage;
+  /** What is called when a request ends, by the replica that has it in work. */
+  readonly #requests = new Map<string, Set<(well: boolean) => void>>();
   #named = 0;
 
   constructor(seed: number, sabotage: Sabotage, trace: (line: string) => void) {
@@ -48,12 +52,13 @@ export class SimulatedWorld {
     this.trace = (line) => trace(`${String(this.clock.nowMs() - startMs).padStart(7)} ${line}`);
     this.random = new SeededRandom(seed);
     this.faults = new Faults(this.random);
+    this.exclusive = this.random.chance(0.25);
     this.engine = new SimulatedEngine({ clock: this.clock, capacity: this.#capacity(), fate: (assignment) => this.#fate(assignment) });
     this.store = new MemoryStore({ clock: this.clock, changesKept });
     this.#sabotage = sabotage;
     this.#kept = sabotage.kept?.(this.store) ?? this.store;
     this.witness = new Witness(this.clock, this.engine, this.behaviours, this.trace);
-    this.engine.onExit((replicaId) => this.behaviours.set(replicaId, { ongoing: 0 }));
+    this.engine.onExit((replicaId) => this.#processEnded(replicaId));
   }
 
   /** The store as a client reaches it. */
@@ -66,7 +71,6 @@ export class SimulatedWorld {
     const line = this.#line(true);
     const { engine, behaviours, clock, random, witness } = this;
     const configFate = (replicaId: string, phase: ConfigPhase) => this.#configFate(replicaId, phase);
-    const queued = (deployment: string) => this.queued.get(deployment) ?? 0;
     const amidChange = (id: string, deployment: string) => this.#amidChange(id, deployment);
     const common = {
       kept: this.#kept,
@@ -78,8 +82,9 @@ export class SimulatedWorld {
       sabotage: this.#sabotage,
       configFate,
       amidChange,
-      queued,
+      keepReplicas: !this.exclusive,
     };
+    if (this.exclusive && (this.controllers.length > 0 || this.stopping !== undefined)) return false;
     try {
       const controller = await SimulatedController.open({ ...common, id: `controller-${this.#named++}`, line });
       this.controllers = [...this.controllers, controller];
@@ -91,8 +96,20 @@ export class SimulatedWorld {
 
   endController(controller: SimulatedController, how: "stop" | "kill"): void {
     this.controllers = this.controllers.filter((other) => other !== controller);
-    controller[how]();
+    if (how === "kill") controller.kill();
+    else this.#stop(controller);
     this.engine.abandon();
+  }
+
+  #stop(controller: SimulatedController): void {
+    if (!this.exclusive) return void controller.stop();
+    this.witness.stopping.add(controller.id);
+    this.faults.note("replicas stopped with it");
+    this.stopping = controller.stop().then(() => {
+      this.stopping = undefined;
+      const [left] = this.engine.alive();
+      if (left !== undefined) this.witness.raise({ invariant: "I10", text: `${controller.id} has stopped, and ${left.replicaId} has not` });
+    });
   }
 
   /** A controller may die at any step of a change. */
@@ -118,14 +135,28 @@ export class SimulatedWorld {
     };
   }
 
-  /** Gives a replica a request that takes so long. */
-  request(replicaId: string, tookMs: number): void {
-    this.behaviours.set(replicaId, { ongoing: this.behaviours.of(replicaId).ongoing + 1 });
+  /** Gives a replica a request that takes so long; `ended` is called when it ends, or the replica does. */
+  request(replicaId: string, tookMs: number, ended: (well: boolean) => void = () => {}): void {
+    const requests = this.#requests.get(replicaId) ?? new Set();
+    this.#requests.set(replicaId, requests);
+    requests.add(ended);
+    this.behaviours.set(replicaId, { ongoing: requests.size });
     this.clock.after(tookMs, () => {
-      const left = Math.max(0, this.behaviours.of(replicaId).ongoing - 1);
-      this.behaviours.set(replicaId, { ongoing: left });
-      if (left === 0) this.#wake();
+      if (!requests.delete(ended)) return;
+      this.behaviours.set(replicaId, { ongoing: requests.size });
+      ended(true);
+      if (requests.size === 0) this.#learn(replicaId);
     });
+  }
+
+  #processEnded(replicaId: string): void {
+    const requests = this.#requests.get(replicaId) ?? new Set();
+    this.#requests.delete(replicaId);
+    this.behaviours.set(replicaId, { ongoing: 0 });
+    for (const ended of [...requests]) {
+      requests.delete(ended);
+      ended(false);
+    }
   }
 
   /** The replica answers nothing for so long; found unhealthy if that is long enough. */
@@ -135,17 +166,14 @@ export class SimulatedWorld {
     if (forMs >= unhealthyAfterMs) {
       this.clock.after(unhealthyAfterMs, () => {
         this.behaviours.set(replicaId, { answer: "unhealthy", reason: "unhealthy: 3 health checks in a row failed" });
-        this.#wake();
+        this.#learn(replicaId);
       });
     }
     if (Number.isFinite(forMs)) this.clock.after(forMs, back);
   }
 
-  #wake(): void {
-    for (const { loop, changes } of this.controllers) {
-      loop.wake();
-      changes.wake();
-    }
+  #learn(replicaId: string): void {
+    for (const controller of this.controllers) controller.learn(replicaId);
   }
 
   #capacity(): Capacity {
@@ -198,7 +226,7 @@ export class SimulatedWorld {
     }
     const preparesForMs = faults.strikes("packages to install", 0.05) ? random.pick([300, 4_000, 30_000]) : 0;
     const servesAfterMs = faults.strikes("slow start", 0.1) ? random.whole(500, 3_500) : random.whole(10, 400);
-    this.clock.after(preparesForMs + servesAfterMs, () => this.#wake());
+    this.clock.after(preparesForMs + servesAfterMs, () => this.#learn(replicaId));
     return { ...ends, preparesForMs, servesAfterMs };
   }
 }

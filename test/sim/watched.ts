@@ -1,7 +1,7 @@
 import type { CallResult } from "../../src/core/config-change.ts";
 import { refusal } from "../../src/core/errors.ts";
 import type { Assignment, Engine, EngineReplica, LogLine } from "../../src/engine/engine.ts";
-import type { Acquaintance, ConfigOrder, ReplicaContact, ReplicaPort } from "../../src/links/replica-port.ts";
+import type { Acquaintance, ConfigOrder, LiveReplicaPort, ReplicaContact } from "../../src/links/replica-port.ts";
 import type { ChangeBatch, CommitOptions, CommitResult, ControllerInfo, Kind, LeaseAnswer, Store, Write } from "../../src/store/store.ts";
 import type { SimulatedClock } from "./simulated-clock.ts";
 import type { Watch, Witness } from "./witness.ts";
@@ -108,8 +108,11 @@ export class WatchedEngine implements Engine {
   readonly #line: Line;
   readonly #witness: Witness;
   readonly #watch: Watch;
+  readonly #knows: () => number;
 
-  constructor(engine: Engine, clock: SimulatedClock, line: Line, witness: Witness, watch: Watch) {
+  /** `knows`: up to which revision of everything the controller knows the state. */
+  constructor(engine: Engine, clock: SimulatedClock, line: Line, witness: Witness, watch: Watch, knows: () => number) {
+    this.#knows = knows;
     this.#engine = engine;
     this.#clock = clock;
     this.#line = line;
@@ -131,7 +134,9 @@ export class WatchedEngine implements Engine {
     this.#witness.deed({ verb: "start", replicaId: assignment.replicaId, look: this.#watch });
     return this.#answer(await this.#engine.start(assignment));
   }
+  /** Where a look begins: what the controller knows by then is what it decides by. */
   async list(): Promise<readonly EngineReplica[]> {
+    this.#watch.begin(this.#knows(), this.#clock.nowMs());
     const found = await this.#engine.list();
     this.#watch.found(found.flatMap(({ state, replicaId }) => (state === "alive" ? replicaId : [])));
     return this.#answer(found);
@@ -165,18 +170,16 @@ export class WatchedEngine implements Engine {
 }
 
 /** A controller's talk with the replicas, before the eyes of the witness. */
-export class WatchedPort implements ReplicaPort {
-  readonly #port: ReplicaPort;
-  readonly #clock: SimulatedClock;
+export class WatchedPort implements LiveReplicaPort {
+  readonly #port: LiveReplicaPort;
   readonly #witness: Witness;
   readonly #watch: Watch;
 
   readonly #amidChange: (deployment: string) => void;
 
   /** `amidChange` is called before a replica is told anything for a change of its deployment's config. */
-  constructor(port: ReplicaPort, clock: SimulatedClock, witness: Witness, watch: Watch, amidChange: (deployment: string) => void) {
+  constructor(port: LiveReplicaPort, witness: Witness, watch: Watch, amidChange: (deployment: string) => void) {
     this.#port = port;
-    this.#clock = clock;
     this.#witness = witness;
     this.#watch = watch;
     this.#amidChange = amidChange;
@@ -190,8 +193,15 @@ export class WatchedPort implements ReplicaPort {
   }
 
   meet(replicas: readonly Acquaintance[]): void {
-    this.#watch.begin(this.#witness.ledger.revision, this.#clock.nowMs());
     this.#port.meet(replicas);
+  }
+
+  onChange(listener: (deployment: string) => void): () => void {
+    return this.#port.onChange(listener);
+  }
+
+  onReport(listener: (replicaId: string, ongoing: number) => void): () => void {
+    return this.#port.onReport(listener);
   }
 
   contact(replicaId: string): ReplicaContact {

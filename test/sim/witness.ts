@@ -58,6 +58,8 @@ export class Witness {
   alarm: Alarm | undefined;
   /** When the autoscaler last wanted more, by deployment. */
   readonly raisedAtMs = new Map<string, number>();
+  /** Controllers that end and stop their replicas, requests or not: they let requests end before. */
+  readonly stopping = new Set<string>();
   /** Commits of controllers that changed more than the records of replicas that ended. */
   deeds = 0;
 
@@ -75,6 +77,7 @@ export class Witness {
       engine: this.#engine,
       behaviours: this.#behaviours,
       lease: this.#lease,
+      stopping: this.stopping,
     };
   }
 

@@ -20,17 +20,6 @@ export function isFull(candidate: Candidate, maxOngoing: number): boolean {
 }
 
 /**
- * How many of a replica's `reported` requests are not this gateway's, when `ongoing` are its own.
- *
- * The report is compared with the own count of the moment it came in, and only the difference is kept, to be added to the own count
- * as that moves on. (The larger of report and own count would not do: for a whole interval it would shun the replica that
- * happened to be busy when it reported.)
- */
-export function elsewhereOf(reported: number | undefined, ongoing: number): number {
-  return Math.max(0, (reported ?? 0) - ongoing);
-}
-
-/**
  * Of two random replicas the one with less in work. Never one that is full; if both are, the first after a random start that is not;
  * undefined when all are full. `draw1` and `draw2` are uniform in [0, 1).
  */

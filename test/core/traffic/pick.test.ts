@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Candidate, elsewhereOf, isFull, pick } from "../../../src/core/traffic/pick.ts";
+import { type Candidate, isFull, pick } from "../../../src/core/traffic/pick.ts";
 
 const draw = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 const candidate: fc.Arbitrary<Candidate> = fc.record({
@@ -64,11 +64,5 @@ describe("pick", () => {
     expect(pick([stale], 5, 0, 0)).toBe(stale);
     const fresh = { ongoing: 4, elsewhere: 0, resting: false };
     expect(pick([stale, fresh], 5, 0, 0)).toBe(fresh);
-  });
-
-  test("a report counts only for what is not the gateway's own", () => {
-    expect(elsewhereOf(undefined, 3)).toBe(0);
-    expect(elsewhereOf(5, 3)).toBe(2);
-    expect(elsewhereOf(2, 3)).toBe(0);
   });
 });

@@ -15,6 +15,8 @@ export interface Facts {
   readonly engine: SimulatedEngine;
   readonly behaviours: Behaviours;
   readonly lease: Lease | undefined;
+  /** Controllers that end and stop their replicas. */
+  readonly stopping: ReadonlySet<string>;
 }
 
 export interface Lease {
@@ -26,7 +28,7 @@ export interface Lease {
 /** What a controller knew at its last look. */
 export interface Look {
   readonly controller: string;
-  /** The ledger's revision, and the time, when it began. */
+  /** Up to which revision of everything it knew the state, and the time, when it began. */
   readonly revision: number;
   readonly atMs: number;
   readonly contacts: ReadonlyMap<string, ReplicaContact>;

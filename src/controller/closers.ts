@@ -1,0 +1,41 @@
+import type { Log } from "../log/log.ts";
+
+/** Something that was opened and must be closed. */
+export interface Closable {
+  close(): Promise<void>;
+}
+
+/** Things to close, the last opened first. */
+export class Closers {
+  readonly #log: Log;
+  readonly #closers: (() => Promise<void> | void)[] = [];
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  add(close: () => Promise<void> | void): void {
+    this.#closers.push(close);
+  }
+
+  /** Closes all, also where one of them fails; that is logged. */
+  async close(): Promise<void> {
+    for (const close of this.#closers.splice(0).reverse()) {
+      await Promise.resolve()
+        .then(close)
+        .catch((cause: unknown) => this.#log.warn({ cause: String(cause) }, "closing failed; the rest is closed all the same"));
+    }
+  }
+}
+
+/** Opens parts one after the other. If one cannot be opened, those before it are closed, and it fails with the cause. */
+export async function openAll<T extends object>(log: Log, open: (closers: Closers) => Promise<T> | T): Promise<T & Closable> {
+  const closers = new Closers(log);
+  try {
+    const parts = await open(closers);
+    return { ...parts, close: () => closers.close() };
+  } catch (cause) {
+    await closers.close();
+    throw cause;
+  }
+}

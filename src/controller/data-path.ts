@@ -1,0 +1,122 @@
+import { dirname, join } from "node:path";
+import type { Clock, Random } from "../clock/clock.ts";
+import type { Address } from "../config/address.ts";
+import { printAddress } from "../config/address.ts";
+import { prepareSocketFolder, socketPath } from "../engine/local/socket-path.ts";
+import { Gateway } from "../gateway/gateway.ts";
+import { wantedConfig } from "../links/committed.ts";
+import { LinkKeeper } from "../links/link-keeper.ts";
+import { type GatewayCounts, Loads } from "../links/loads.ts";
+import { ReplicaLinks } from "../links/replica-links.ts";
+import type { LiveReplicaPort } from "../links/replica-port.ts";
+import { RouteTable } from "../links/route-table.ts";
+import type { Log } from "../log/log.ts";
+import type { LeaseKeeper } from "../loops/lease-keeper.ts";
+import { deploymentOf } from "../store/deployment-of.ts";
+import type { Mirror } from "../store/mirror.ts";
+import { type Closable, openAll } from "./closers.ts";
+
+/** How long requests may go on while the controller stops. */
+const gatewayGraceMs = 10_000;
+
+export interface RoutingParts {
+  readonly mirror: Mirror;
+  readonly lease: Pick<LeaseKeeper, "onLead">;
+  readonly port: LiveReplicaPort;
+  readonly gateways: GatewayCounts;
+  readonly clock: Clock;
+}
+
+/** Where requests may go and what replicas have to do, kept up to date from the records and the links. */
+export interface Routing extends Closable {
+  readonly routes: RouteTable;
+  readonly loads: Loads;
+  readonly keeper: LinkKeeper;
+  /** Keeps the links from now on. */
+  begin(): void;
+}
+
+export function openRouting({ mirror, lease, port, gateways, clock }: RoutingParts): Routing {
+  const contact = (id: string) => port.contact(id);
+  const routes = new RouteTable({ mirror, contact, reported: (id) => port.contact(id).load?.ongoing });
+  const loads = new Loads({ mirror, contact, gateways, clock });
+  const keeper = new LinkKeeper({ mirror, port, clock });
+  const unsubscribe = [
+    mirror.subscribe((event) => {
+      const names = event.kind === "reset" ? mirror.deployments().keys() : [deploymentOf(event.change)];
+      for (const name of names) routes.changed(name);
+      keeper.wake();
+    }),
+    port.onChange((deployment) => routes.changed(deployment)),
+    port.onReport((replicaId, ongoing) => routes.report(replicaId, ongoing)),
+  ];
+  lease.onLead(() => keeper.wake());
+  const end = new AbortController();
+  let kept: Promise<void> = Promise.resolve();
+  return {
+    routes,
+    loads,
+    keeper,
+    begin: () => {
+      kept = keeper.run(end.signal);
+    },
+    close: async () => {
+      for (const stop of unsubscribe) stop();
+      end.abort();
+      await kept;
+    },
+  };
+}
+
+export interface DataPathParts {
+  readonly config: { readonly dataDir: string; readonly gateway: Address };
+  readonly mirror: Mirror;
+  readonly lease: Pick<LeaseKeeper, "epoch" | "onLead">;
+  /** Called for each request that came while its deployment had no replica. */
+  readonly onCold: (deployment: string) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** The way of requests: links to the replicas, routes, and the gateway. */
+export interface DataPath extends Routing {
+  readonly links: ReplicaLinks;
+  /** The gateway's address, once it listens. */
+  listen(): Promise<string>;
+  /** Ends the gateway: requests in work may finish for a while, new ones are refused. */
+  drain(): Promise<void>;
+}
+
+export function openDataPath({ config, mirror, lease, onCold, clock, random, log }: DataPathParts): Promise<DataPath> {
+  return openAll(log, async (closers) => {
+    const counts: GatewayCounts = {
+      queued: (deployment) => gateway.queued(deployment),
+      ongoing: (replicaId) => gateway.ongoing(replicaId),
+      ended: (replicaId) => gateway.ended(replicaId),
+    };
+    const links = new ReplicaLinks({
+      wanted: (replica) => wantedConfig(mirror, replica),
+      epoch: () => lease.epoch,
+      given: counts.ongoing,
+      clock,
+      log: log.child({ room: "links" }),
+    });
+    closers.add(() => links.close());
+    const routing = openRouting({ mirror, lease, port: links, gateways: counts, clock });
+    closers.add(() => routing.close());
+    const socket = socketPath(config.dataDir, join(config.dataDir, "run", "gateway.sock"));
+    await prepareSocketFolder(socket);
+    const gateway = new Gateway({
+      routes: routing.routes,
+      clock,
+      random,
+      log: log.child({ room: "gateway" }),
+      socketFolder: dirname(socket),
+      onCold,
+    });
+    const drain = () => gateway.close(gatewayGraceMs);
+    closers.add(drain);
+    return { ...routing, links, listen: () => gateway.listen(printAddress(config.gateway)), drain };
+  });
+}

@@ -1,0 +1,94 @@
+import type { Clock, Random } from "../clock/clock.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Loads } from "../links/loads.ts";
+import type { LiveReplicaPort } from "../links/replica-port.ts";
+import type { Log } from "../log/log.ts";
+import { AutoscaleLoop } from "../loops/autoscale-loop.ts";
+import { ConfigChangeLoop } from "../loops/config-change-loop.ts";
+import { LeaseKeeper } from "../loops/lease-keeper.ts";
+import { ReconcileLoop } from "../loops/reconcile-loop.ts";
+import { openSchedules } from "../loops/schedules.ts";
+import { stopReplicas } from "../loops/stop-replicas.ts";
+import type { Mirror } from "../store/mirror.ts";
+import type { Store } from "../store/store.ts";
+import type { Closable } from "./closers.ts";
+
+export interface DecidingParts {
+  readonly store: Store;
+  readonly mirror: Mirror;
+  readonly engine: Engine;
+  /** Whether this controller may act; made by `openLease`. */
+  readonly lease: Pick<LeaseKeeper, "epoch" | "onLead" | "run">;
+  readonly port: LiveReplicaPort;
+  readonly loads: Pick<Loads, "deployment">;
+  /** When the autoscaler acts: a cron expression with seconds. */
+  readonly autoscaleCron: string;
+  /** The command line that runs a `module` program, without the module's path and export. */
+  readonly moduleHost: readonly string[];
+  /** Whether the replicas go on when this controller ends. */
+  readonly keepReplicas: boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** What decides and acts: the loops of a leader, and the lease that says who that is. */
+export interface Deciding extends Closable {
+  readonly reconcile: ReconcileLoop;
+  readonly configChanges: ConfigChangeLoop;
+  readonly autoscale: AutoscaleLoop;
+  /** Takes the lease when it is free, and acts while it is held. Until then nothing is touched. */
+  begin(): void;
+  /** Ends the loops, stops the replicas unless they are to be kept, and gives the lease up. Requests must have ended before. */
+  close(): Promise<void>;
+}
+
+/** The lease by which one controller at a time acts. */
+export function openLease(parts: {
+  readonly store: Store;
+  readonly mirror: Mirror;
+  readonly id: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}): LeaseKeeper {
+  return new LeaseKeeper({ ...parts, catchUp: () => parts.mirror.catchUp() });
+}
+
+/** The loops, and everything that wakes them. */
+export function openDeciding(parts: DecidingParts): Deciding {
+  const { store, mirror, engine, lease, port, loads, clock, random, log } = parts;
+  const epoch = () => lease.epoch;
+  const reconcile = new ReconcileLoop({ mirror, store, engine, port, epoch, moduleHost: parts.moduleHost, clock, random, log });
+  const configChanges = new ConfigChangeLoop({ mirror, store, port, epoch, clock, log });
+  const scheduledMinimum = openSchedules();
+  const autoscale = new AutoscaleLoop({ mirror, store, loads, epoch, scheduledMinimum, cron: parts.autoscaleCron, clock, log });
+  const wake = () => {
+    reconcile.wake();
+    configChanges.wake();
+  };
+  lease.onLead(wake);
+  const unsubscribe = [mirror.subscribe(wake), port.onChange(() => reconcile.wake())];
+  engine.onExit(() => reconcile.wake());
+  const loops = new AbortController();
+  const leading = new AbortController();
+  let running: Promise<unknown> | undefined;
+  let leased: Promise<void> = Promise.resolve();
+  return {
+    reconcile,
+    configChanges,
+    autoscale,
+    begin: () => {
+      leased = lease.run(leading.signal);
+      running = Promise.all([reconcile, configChanges, autoscale].map((loop) => loop.run(loops.signal)));
+    },
+    close: async () => {
+      for (const stop of unsubscribe) stop();
+      loops.abort();
+      await running;
+      // A controller that never began has touched no replica, least of all those of its predecessor.
+      if (running !== undefined && !parts.keepReplicas) await stopReplicas({ engine, mirror, store, epoch, clock, log });
+      leading.abort();
+      await leased;
+    },
+  };
+}

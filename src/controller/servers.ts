@@ -1,0 +1,78 @@
+import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
+import { ExternalScaler } from "../../gen/externalscaler/externalscaler_pb.ts";
+import { Health } from "../../gen/health/v1/health_pb.ts";
+import { ControllerApi } from "../api/controller-service.ts";
+import { externalScaler } from "../api/external-scaler.ts";
+import type { Clock, Random } from "../clock/clock.ts";
+import { type Address, printAddress } from "../config/address.ts";
+import { HttpServer } from "../dashboard/http-server.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Loads } from "../links/loads.ts";
+import type { Log } from "../log/log.ts";
+import { openSchedules } from "../loops/schedules.ts";
+import { HealthService } from "../rpc/health.ts";
+import { descriptorsOf, reflection } from "../rpc/reflection.ts";
+import { RpcServer } from "../rpc/server.ts";
+import type { Mirror } from "../store/mirror.ts";
+import type { Store } from "../store/store.ts";
+import { type Closable, openAll } from "./closers.ts";
+
+const apiGraceMs = 1_000;
+
+export interface ServersParts {
+  readonly config: { readonly api: Address; readonly http: Address };
+  readonly store: Store;
+  readonly mirror: Mirror;
+  readonly loads: Pick<Loads, "replica" | "deployment">;
+  readonly engine: Pick<Engine, "capacity" | "logs">;
+  /** The process of a replica; 0: none is known. */
+  readonly pid: (replicaId: string) => number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** What clients call besides the gateway: the API, and HTTP for what speaks no gRPC. */
+export interface Servers extends Closable {
+  readonly api: string;
+  readonly http: string;
+}
+
+/** Serves the API and HTTP; both are listening when it resolves. */
+export function openServers({ config, store, mirror, loads, engine, pid, clock, random, log }: ServersParts): Promise<Servers> {
+  return openAll(log, async (closers) => {
+    const observed = { replica: (id: string) => loads.replica(id), deployment: (name: string) => loads.deployment(name), pid };
+    const service = new ControllerApi({
+      store,
+      mirror,
+      observed,
+      capacity: () => engine.capacity(),
+      logs: (id, options, stop) => engine.logs(id, options, stop),
+      openSchedules,
+      clock,
+      random,
+    });
+    const health = new HealthService();
+    const server = new RpcServer({
+      implementations: [
+        service.implementation,
+        externalScaler({ mirror, observed, clock }),
+        health.implementation,
+        ...reflection(descriptorsOf([ControllerService, ExternalScaler, Health])),
+      ],
+      log: log.child({ room: "api" }),
+      clock,
+    });
+    closers.add(async () => {
+      health.set("", false);
+      service.close();
+      await server.close(apiGraceMs);
+      health.close();
+    });
+    const api = await server.listen(printAddress(config.api));
+    for (const name of ["", ControllerService.typeName, ExternalScaler.typeName]) health.set(name, true);
+    const httpServer = new HttpServer({ api, log: log.child({ room: "dashboard" }) });
+    closers.add(() => httpServer.close());
+    return { api, http: await httpServer.listen(printAddress(config.http)) };
+  });
+}

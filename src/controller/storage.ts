@@ -1,0 +1,68 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock, Random } from "../clock/clock.ts";
+import type { Config } from "../config/config.ts";
+import { prepareSocketFolder, socketPath } from "../engine/local/socket-path.ts";
+import type { Log } from "../log/log.ts";
+import { Mirror } from "../store/mirror.ts";
+import { startPrivateRedis } from "../store/private-redis.ts";
+import { openRedisStore } from "../store/redis-store.ts";
+import type { Store } from "../store/store.ts";
+import { type Closable, type Closers, openAll } from "./closers.ts";
+
+const idLength = 12;
+
+export interface StorageParts {
+  readonly config: Pick<Config, "dataDir" | "redisUrl" | "redisServer">;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** Where the state is, and this controller's copy of it. */
+export interface Storage extends Closable {
+  readonly store: Store;
+  readonly mirror: Mirror;
+  /** Who this controller is to the others on the same store. */
+  readonly id: string;
+  /** Of Redis: a URL, or `unix:/path`. */
+  readonly address: string;
+}
+
+/** Connects to Redis, or starts a private one, and copies what is in it. */
+export function openStorage({ config, clock, random, log }: StorageParts): Promise<Storage> {
+  return openAll(log, async (closers) => {
+    const redis = await openRedis({ config, clock, log }, closers);
+    const store = await openRedisStore({ ...redis, clock, log });
+    closers.add(() => store.close());
+    const mirror = await Mirror.open({ store, clock, log });
+    closers.add(() => mirror.close());
+    const id = await takeOverId(config.dataDir, store, random);
+    return { store, mirror, id, address: redis.url ?? `unix:${redis.socketPath}` };
+  });
+}
+
+/** A new id for this controller. The lock on the folder proves that the controller which had it before is gone, and so its lease need not run out. */
+async function takeOverId(dataDir: string, store: Store, random: Random): Promise<string> {
+  const file = join(dataDir, "controller.id");
+  const former = await readFile(file, "utf8").catch(() => "");
+  if (former !== "") await store.releaseLease(former);
+  const id = random.id(idLength);
+  await writeFile(file, id);
+  return id;
+}
+
+type RedisAddress = { readonly url: string; readonly socketPath?: undefined } | { readonly socketPath: string; readonly url?: undefined };
+
+async function openRedis({ config, clock, log }: Omit<StorageParts, "random">, closers: Closers): Promise<RedisAddress> {
+  const unix = "unix:";
+  if (config.redisUrl?.startsWith(unix)) return { socketPath: config.redisUrl.slice(unix.length).replace(/^\/\/(?=\/)/, "") };
+  if (config.redisUrl !== undefined) return { url: config.redisUrl };
+  const dataDir = join(config.dataDir, "redis");
+  const path = socketPath(config.dataDir, join(dataDir, "redis.sock"));
+  await prepareSocketFolder(path);
+  const binary = config.redisServer === undefined ? {} : { binary: config.redisServer };
+  const redis = await startPrivateRedis({ dataDir, socketPath: path, ...binary, clock, log });
+  closers.add(() => redis.close());
+  return { socketPath: redis.socketPath };
+}

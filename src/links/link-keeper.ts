@@ -1,0 +1,52 @@
+import type { Clock } from "../clock/clock.ts";
+import { holds } from "../core/replica.ts";
+import type { Mirror } from "../store/mirror.ts";
+import type { ReplicaPort } from "./replica-port.ts";
+
+/** The longest sleep between two runs; changes of the records shorten it. */
+const periodMs = 1_000;
+/** The shortest, so that a row of changes is one run. */
+const restMs = 2;
+
+export interface LinkKeeperOptions {
+  readonly mirror: Mirror;
+  readonly port: Pick<ReplicaPort, "meet">;
+  readonly clock: Clock;
+}
+
+/** Keeps a link to each replica that has a process by the records. Every controller does, whoever leads: requests go to the replicas there are. */
+export class LinkKeeper {
+  readonly #options: LinkKeeperOptions;
+  #wake = new AbortController();
+
+  constructor(options: LinkKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Ends the sleep: a record has changed, or who leads. */
+  wake(): void {
+    this.#wake.abort("woken");
+  }
+
+  /** Hands the replicas of the records, as they are now, to the port. */
+  meet(): void {
+    const { mirror, port } = this.#options;
+    port.meet(
+      [...mirror.replicas().values()].flatMap(({ value: replica }) => {
+        const deployment = mirror.deployment(replica.deployment)?.value;
+        return deployment !== undefined && holds(replica.state) ? { replica, deployment } : [];
+      }),
+    );
+  }
+
+  /** Runs until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!signal.aborted) {
+      this.#wake = new AbortController();
+      this.meet();
+      await clock.sleep(periodMs, AbortSignal.any([signal, this.#wake.signal]));
+      await clock.sleep(restMs, signal);
+    }
+  }
+}

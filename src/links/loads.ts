@@ -1,0 +1,75 @@
+import type { Clock } from "../clock/clock.ts";
+import { type DeploymentLoad, loadOfDeployment, loadOfReplica, type ReplicaSight } from "../core/traffic/load.ts";
+import type { Mirror } from "../store/mirror.ts";
+import type { ReplicaContact } from "./replica-port.ts";
+
+/** What gateways tell of their own work. */
+export interface GatewayCounts {
+  /** Requests of a deployment that wait for a replica. */
+  queued(deployment: string): number;
+  /** Requests given to a replica that have not ended. */
+  ongoing(replicaId: string): number;
+  /** Requests that a replica ended since it is in the routes: with OK, and otherwise. */
+  ended(replicaId: string): { readonly completed: number; readonly failed: number };
+}
+
+/** No gateway runs here. */
+export const noGateway: GatewayCounts = { queued: () => 0, ongoing: () => 0, ended: () => ({ completed: 0, failed: 0 }) };
+
+/** What a replica has to do and has done, as far as it is known. */
+export interface ObservedReplica {
+  readonly ongoing: number;
+  readonly completed: number;
+  readonly failed: number;
+  /** Undefined: not known yet. */
+  readonly configGeneration: number | undefined;
+}
+
+export interface LoadsOptions {
+  readonly mirror: Mirror;
+  readonly contact: (replicaId: string) => ReplicaContact;
+  readonly gateways: GatewayCounts;
+  readonly clock: Clock;
+}
+
+/** The load of replicas and deployments: the one place where replicas' reports and gateways' counts come together. */
+export class Loads {
+  readonly #options: LoadsOptions;
+
+  constructor(options: LoadsOptions) {
+    this.#options = options;
+  }
+
+  queued(deployment: string): number {
+    return this.#options.gateways.queued(deployment);
+  }
+
+  /** Undefined: nothing is known of it. */
+  replica(replicaId: string): ObservedReplica | undefined {
+    const { contact, gateways } = this.#options;
+    const known = contact(replicaId);
+    const ongoing = loadOfReplica(sightOf(known, gateways.ongoing(replicaId)));
+    if (ongoing === undefined) return undefined;
+    // The gateway knows of a request that ended sooner than the replica's next report does.
+    const ended = gateways.ended(replicaId);
+    return {
+      ongoing,
+      completed: Math.max(known.load?.completed ?? 0, ended.completed),
+      failed: Math.max(known.load?.failed ?? 0, ended.failed),
+      configGeneration: known.configGeneration,
+    };
+  }
+
+  /** Of the replicas that run. `staleAfterMs`: the age from which a report is not taken for knowledge; unset: none is too old. */
+  deployment(name: string, staleAfterMs = Number.POSITIVE_INFINITY): DeploymentLoad {
+    const { mirror, contact, gateways, clock } = this.#options;
+    const running = mirror.replicasOf(name).flatMap(({ key, value }) => (value.state === "RUNNING" ? key : []));
+    const sights = running.map((id) => sightOf(contact(id), gateways.ongoing(id)));
+    return loadOfDeployment(sights, gateways.queued(name), { nowMs: clock.nowMs(), staleAfterMs });
+  }
+}
+
+/** `given`: requests that gateways have given to the replica and that have not ended. */
+export function sightOf({ answer, invocable, load, routable }: ReplicaContact, given: number): ReplicaSight {
+  return { reports: answer !== "ready" || invocable, report: load, given, routable };
+}

@@ -1,0 +1,41 @@
+import { createTask } from "node-cron";
+import type { Clock } from "../clock/clock.ts";
+import type { Log } from "../log/log.ts";
+
+const secondMs = 1_000;
+/** An expression of stars alone matches every second; asking the library would cost 20 µs each time. */
+const everySecond = /^\s*\*(?:\s+\*){5}\s*$/;
+
+export interface CadenceOptions {
+  /** A cron expression, in the time zone of the process; with five fields it matches at full minutes. */
+  readonly cron: string;
+  readonly act: () => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Runs `act` at each second that the expression matches, one run at a time, until the signal aborts and the run in work has ended. A
+ * second that passes during a run, or while the event loop is blocked, is left out and not made up for. A wall clock that is set back or
+ * forward does not stop it: each sleep is a second at most, and what is compared is the second that it is then.
+ */
+export async function runByCron({ cron, act, clock, log }: CadenceOptions, signal: AbortSignal): Promise<void> {
+  const task = everySecond.test(cron) ? undefined : createTask(withSeconds(cron), () => {});
+  let last: number | undefined;
+  try {
+    for (;;) {
+      await clock.sleep(secondMs - (clock.nowMs() % secondMs), signal);
+      if (signal.aborted) return;
+      // Rounded, as a timer may end a moment early.
+      const second = Math.round(clock.nowMs() / secondMs);
+      if (second === last) continue;
+      last = second;
+      if (task !== undefined && !task.match(new Date(second * secondMs))) continue;
+      await act().catch((cause: unknown) => log.warn({ cause: String(cause) }, "a scheduled run failed; the next one goes on"));
+    }
+  } finally {
+    await task?.destroy();
+  }
+}
+
+const withSeconds = (cron: string): string => (cron.trim().split(/\s+/).length > 5 ? cron : `0 ${cron.trim()}`);
