@@ -1,7 +1,8 @@
 import type { Clock, Random } from "../clock/clock.ts";
-import { refusal, type StatusError } from "../core/errors.ts";
+import type { StatusError } from "../core/errors.ts";
 import { isFull, pick } from "../core/traffic/pick.ts";
 import type { Endpoint, Route } from "../core/traffic/route.ts";
+import { givenUp, noneRuns, notFound, queueFull, shuttingDown } from "./denials.ts";
 import { type GivenBack, Place } from "./place.ts";
 import { Queue, type Ticket } from "./queue.ts";
 import type { GatewayLoad, Routes } from "./routes.ts";
@@ -15,9 +16,6 @@ export const triesMax = 100;
 /** How long a replica that gave a request back gets none: doubled each time in a row. */
 const restFirstMs = 5;
 const restMaxMs = 1_000;
-const retryFirstMs = 100;
-/** After how long those are to try again that nobody knows a better moment for. */
-export const retryMaxMs = 1_000;
 
 /** A request that wants a place at a replica. Whatever relays bytes implements this; the dispatcher knows nothing of bytes. */
 export interface Waiter {
@@ -368,36 +366,4 @@ function denyAll(queue: Queue<Visit>, error: StatusError): void {
     visit.ticket = undefined;
     visit.waiter.denied(error);
   }
-}
-
-function notFound(deployment: string): StatusError {
-  return refusal("DEPLOYMENT_NOT_FOUND", `there is no deployment "${deployment}"`, { metadata: { deployment } });
-}
-
-/** What all get that are here when the gateway ends. */
-export function shuttingDown(): StatusError {
-  return refusal("SHUTTING_DOWN", "this gateway is shutting down", { retryAfterMs: retryMaxMs });
-}
-
-function queueFull(deployment: string, waiting: number, draw: number): StatusError {
-  const text =
-    waiting === 0
-      ? `no replica of "${deployment}" has room, and requests may not wait`
-      : `no replica of "${deployment}" has room, and ${waiting === 1 ? "1 request waits" : `${waiting} requests wait`}`;
-  // Spread, so that those refused together do not come back together.
-  const retryAfterMs = retryFirstMs + Math.floor(draw * (retryMaxMs - retryFirstMs));
-  return refusal("QUEUE_FULL", text, { retryAfterMs, metadata: { deployment } });
-}
-
-function noneRuns(deployment: string, why: string): StatusError {
-  const text = `no replica of "${deployment}" runs, and ${why}`;
-  return refusal("NO_REPLICA", text, { retryAfterMs: retryMaxMs, metadata: { deployment } });
-}
-
-/** What a request gets that was given back and may not be tried again. */
-function givenUp(why: GivenBack, deployment: string): StatusError {
-  const facts = { retryAfterMs: retryMaxMs, metadata: { deployment } };
-  return why === "busy"
-    ? refusal("REPLICA_BUSY", `the replicas of "${deployment}" have no room: others than this gateway fill them`, facts)
-    : refusal("NO_REPLICA", `no replica of "${deployment}" can be reached`, facts);
 }

@@ -4,8 +4,9 @@ import { invalid, refusal, type StatusError } from "../core/errors.ts";
 import type { Log } from "../log/log.ts";
 import { internalText } from "../rpc/status.ts";
 import type { Connection } from "./connection.ts";
+import { retryMaxMs, shuttingDown } from "./denials.ts";
 import { destination, disagreement } from "./destination.ts";
-import { type Dispatcher, retryMaxMs, shuttingDown, type Visit, type Waiter } from "./dispatcher.ts";
+import type { Dispatcher, Visit, Waiter } from "./dispatcher.ts";
 import {
   coldStartTrailer,
   deploymentHeader,

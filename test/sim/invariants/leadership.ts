@@ -9,8 +9,8 @@ export function writesUnderLease(facts: Facts, { look, options }: Written): Verd
 
 /** I4. Only the controller that holds the lease acts. */
 export function actsUnderLease(facts: Facts, { verb, replicaId, look }: Deed): Verdict {
-  // A controller that ends stops its own replicas, also while it cannot reach the store.
-  if (facts.stopping.has(look.controller) && (facts.lease?.untilMs ?? 0) <= facts.nowMs) return undefined;
+  // A controller that ends stops the replicas of its machine, also while it cannot reach the store, or before it led.
+  if (facts.stopping.has(look.controller) && verb !== "start") return undefined;
   const wrong = notLeading(facts, look.controller);
   return wrong === undefined ? undefined : { invariant: "I4", text: `${look.controller} did ${verb} ${replicaId} under ${wrong}` };
 }
