@@ -4,15 +4,22 @@ import type { Clock, Random } from "../clock/clock.ts";
 import { refusal } from "../core/errors.ts";
 import type { Log } from "../log/log.ts";
 import { internalText } from "../rpc/status.ts";
-import { joinAddress, splitAddress } from "./address.ts";
-import { Connection, connectionWindowBytes, headerBytesMax, headerSendBytesMax, sessionMemoryMb, streamWindowBytes } from "./connection.ts";
 import { retryMaxMs, shuttingDown } from "./denials.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { KeptPool } from "./kept-request.ts";
-import { OwnServices } from "./own-services.ts";
+import { OwnServices } from "./own/own-services.ts";
 import type { Place } from "./place.ts";
 import { Relay } from "./relay.ts";
 import type { GatewayLoad, Routes } from "./routes.ts";
+import { joinAddress, splitAddress } from "./wire/address.ts";
+import {
+  Connection,
+  connectionWindowBytes,
+  headerBytesMax,
+  headerSendBytesMax,
+  sessionMemoryMb,
+  streamWindowBytes,
+} from "./wire/connection.ts";
 
 /** Calls that one connection may have open. */
 const callsPerConnectionMax = 100_000;

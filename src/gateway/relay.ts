@@ -3,7 +3,6 @@ import type { Clock } from "../clock/clock.ts";
 import { invalid, refusal, type StatusError } from "../core/errors.ts";
 import type { Log } from "../log/log.ts";
 import { internalText } from "../rpc/status.ts";
-import type { Connection } from "./connection.ts";
 import { retryMaxMs, shuttingDown } from "./denials.ts";
 import { destination, disagreement } from "./destination.ts";
 import type { Dispatcher, Visit, Waiter } from "./dispatcher.ts";
@@ -18,12 +17,13 @@ import {
   refusedHeader,
   replicaHeader,
   timeoutHeader,
-} from "./headers.ts";
+} from "./grpc/headers.ts";
+import { Peek } from "./grpc/peek.ts";
+import { formatTimeout, parseTimeout } from "./grpc/timeout.ts";
 import { type KeptPool, KeptRequest } from "./kept-request.ts";
-import { Peek } from "./peek.ts";
 import type { GivenBack, Place } from "./place.ts";
 import type { Routes } from "./routes.ts";
-import { formatTimeout, parseTimeout } from "./timeout.ts";
+import type { Connection } from "./wire/connection.ts";
 
 /** How long the first message of an invoke without a deadline may take to name its deployment. */
 const firstMessageMs = 60_000;

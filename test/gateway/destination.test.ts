@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { joinAddress, splitAddress } from "../../src/gateway/address.ts";
 import { destination } from "../../src/gateway/destination.ts";
-import { isGrpc } from "../../src/gateway/headers.ts";
-import { formatTimeout, parseTimeout } from "../../src/gateway/timeout.ts";
+import { isGrpc } from "../../src/gateway/grpc/headers.ts";
+import { formatTimeout, parseTimeout } from "../../src/gateway/grpc/timeout.ts";
+import { joinAddress, splitAddress } from "../../src/gateway/wire/address.ts";
 
 const serving: Readonly<Record<string, readonly string[]>> = { "acme.One": ["one"], "acme.Two": ["b", "a"] };
 const routes = { serving: (service: string) => serving[service] ?? [] };

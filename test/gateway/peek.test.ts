@@ -16,7 +16,7 @@ import {
   ReplicaServiceInvokeServerStreamResponseSchema,
 } from "../../gen/drover/v1/replica_service_pb.ts";
 import type { StatusError } from "../../src/core/errors.ts";
-import { Peek, peekBytesMax } from "../../src/gateway/peek.ts";
+import { Peek, peekBytesMax } from "../../src/gateway/grpc/peek.ts";
 import { frame } from "./harness.ts";
 
 function peek(chunks: readonly Uint8Array[], encoding?: string): Promise<string | StatusError> {

@@ -1,6 +1,6 @@
 import { constants, type OutgoingHttpHeaders } from "node:http2";
-import type { StatusError } from "../core/errors.ts";
-import { detailsKey, encodeStatus } from "../rpc/status.ts";
+import type { StatusError } from "../../core/errors.ts";
+import { detailsKey, encodeStatus } from "../../rpc/status.ts";
 
 /** Names a deployment, where the message and the service do not. */
 export const deploymentHeader = "drover-deployment";

@@ -1,10 +1,10 @@
-import type { Clock } from "../clock/clock.ts";
-import { refusal } from "../core/errors.ts";
-import type { Endpoint, Route } from "../core/traffic/route.ts";
-import type { Log } from "../log/log.ts";
-import { Channel } from "../rpc/channel.ts";
-import { type DescriptorSource, descriptorsOf, readDescriptors } from "../rpc/reflection.ts";
-import type { Routes } from "./routes.ts";
+import type { Clock } from "../../clock/clock.ts";
+import { refusal } from "../../core/errors.ts";
+import type { Endpoint, Route } from "../../core/traffic/route.ts";
+import type { Log } from "../../log/log.ts";
+import { Channel } from "../../rpc/channel.ts";
+import { type DescriptorSource, descriptorsOf, readDescriptors } from "../../rpc/reflection.ts";
+import type { Routes } from "../routes.ts";
 
 /** How long a replica may take to describe itself. */
 const readMs = 2_000;

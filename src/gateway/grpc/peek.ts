@@ -1,6 +1,6 @@
 import { createGunzip, createInflate, type Gunzip, type Inflate } from "node:zlib";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { invalid, refusal, StatusError } from "../core/errors.ts";
+import { invalid, refusal, StatusError } from "../../core/errors.ts";
 
 /** How much of a first message is read in search of its deployment. */
 export const peekBytesMax = 4 * 1024 * 1024;

@@ -1,15 +1,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
-import { Health } from "../../gen/health/v1/health_pb.ts";
-import type { Clock } from "../clock/clock.ts";
-import type { Log } from "../log/log.ts";
-import { HealthService } from "../rpc/health.ts";
-import { descriptorsOf, mergeSources, reflection } from "../rpc/reflection.ts";
-import { RpcServer } from "../rpc/server.ts";
+import { InvokeService } from "../../../gen/drover/v1/invoke_service_pb.ts";
+import { Health } from "../../../gen/health/v1/health_pb.ts";
+import type { Clock } from "../../clock/clock.ts";
+import type { Log } from "../../log/log.ts";
+import { HealthService } from "../../rpc/health.ts";
+import { descriptorsOf, mergeSources, reflection } from "../../rpc/reflection.ts";
+import { RpcServer } from "../../rpc/server.ts";
+import type { Routes } from "../routes.ts";
 import { DeploymentDescriptors } from "./deployment-descriptors.ts";
-import type { Routes } from "./routes.ts";
 
 const socketName = "gateway.sock";
 
