@@ -1,5 +1,5 @@
 import { refusal, type StatusError } from "../core/errors.ts";
-import type { GivenBack } from "./place.ts";
+import type { GivenBack, Place } from "./place.ts";
 
 /** When a caller is to try again: the range from which a moment is drawn, so that callers refused together do not come back together. */
 const retryFirstMs = 100;
@@ -35,4 +35,25 @@ export function givenUp(why: GivenBack, deployment: string): StatusError {
   return why === "busy"
     ? refusal("REPLICA_BUSY", `the replicas of "${deployment}" have no room: others than this gateway fill them`, facts)
     : refusal("NO_REPLICA", `no replica of "${deployment}" can be reached`, facts);
+}
+
+/** For an Invoke to a program that does not serve `drover.v1.ReplicaService`. */
+export function notInvocable(deployment: string): StatusError {
+  const text = `the program of "${deployment}" serves only its own gRPC services: call them, with the metadata key drover-deployment`;
+  return refusal("METHOD_NOT_FOUND", text, { metadata: { deployment } });
+}
+
+/** For a request that a replica gave back and that is not kept whole. `lack` says why it is not. */
+export function notSentAgain(why: GivenBack, { deployment, endpoint: { replicaId } }: Place, lack: string): StatusError {
+  const trouble = why === "busy" ? "has no room" : "takes no requests or cannot be reached";
+  const text = `replica ${replicaId} ${trouble}, and the request cannot be sent to another (${lack}): it had no effect, send it again`;
+  return refusal(why === "busy" ? "REPLICA_BUSY" : "NO_REPLICA", text, { retryAfterMs: retryMaxMs, metadata: { deployment } });
+}
+
+/** For a request that may have had its effect. */
+export function replicaLost({ deployment, endpoint: { replicaId } }: Place): StatusError {
+  return refusal("REPLICA_LOST", `replica ${replicaId} was lost while it worked on the request`, {
+    retryAfterMs: retryMaxMs,
+    metadata: { deployment, replica: replicaId },
+  });
 }

@@ -1,30 +1,19 @@
-import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
-import type { AddressInfo } from "node:net";
 import type { Clock, Random } from "../clock/clock.ts";
 import { refusal } from "../core/errors.ts";
 import type { Log } from "../log/log.ts";
 import { internalText } from "../rpc/status.ts";
+import { Call, type CallParts } from "./call.ts";
+import type { CallObserver } from "./call-observer.ts";
 import { retryMaxMs, shuttingDown } from "./denials.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import { type Door, openDoor } from "./door.ts";
 import { KeptPool } from "./kept-request.ts";
 import { OwnServices } from "./own/own-services.ts";
 import type { Place } from "./place.ts";
-import { Relay } from "./relay.ts";
 import type { GatewayLoad, Routes } from "./routes.ts";
-import { joinAddress, splitAddress } from "./wire/address.ts";
-import {
-  Connection,
-  connectionWindowBytes,
-  headerBytesMax,
-  headerSendBytesMax,
-  sessionMemoryMb,
-  streamWindowBytes,
-} from "./wire/connection.ts";
+import type { CallerServer, CallerSide, ReplicaConnection } from "./sides.ts";
+import { http2Wire } from "./wire/http2-wire.ts";
 
-/** Calls that one connection may have open. */
-const callsPerConnectionMax = 100_000;
-/** How many calls a connection may reset: at once, and each second. Callers that leave are no attack. */
-const resetsMax = { burst: 100_000, rate: 10_000 };
 /** How long, after the grace period, the last answers may take to reach their callers. */
 const flushMs = 500;
 
@@ -40,77 +29,58 @@ export interface GatewayOptions {
   readonly socketFolder?: string | undefined;
   /** Told of each request that came while its deployment had no replica. */
   readonly onCold?: (deployment: string) => void;
+  /** Admits or refuses each call before it is routed. Default: admits all. */
+  readonly door?: Door;
+  /** Sees what becomes of each call. Default: none. */
+  readonly observer?: CallObserver;
 }
 
 /** Takes calls from anybody and brings each to a replica of the deployment it is for. */
 export class Gateway implements GatewayLoad {
   readonly #options: GatewayOptions;
   readonly #dispatcher: Dispatcher;
-  readonly #server: Http2Server;
-  readonly #sessions = new Set<ServerHttp2Session>();
-  readonly #connections = new Map<Place, Connection>();
-  /** All not yet closed, those that take nothing new included. */
-  readonly #open = new Set<Connection>();
-  readonly #relays = new Set<Relay>();
+  readonly #server: CallerServer;
+  readonly #parts: CallParts;
+  readonly #connections = new Map<Place, ReplicaConnection>();
+  /** All that are not closed yet, those that take no new calls included. */
+  readonly #open = new Set<ReplicaConnection>();
   #own: OwnServices | undefined;
-  #ownConnection: Connection | undefined;
+  #ownConnection: ReplicaConnection | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
     const { routes, clock, random, log, onCold = () => {} } = options;
     this.#dispatcher = new Dispatcher({ routes, clock, random, onGone: (place) => this.#forget(place), onCold });
-    const house = {
+    this.#parts = {
       routes,
       clock,
       log,
       dispatcher: this.#dispatcher,
+      door: options.door ?? openDoor,
+      observer: options.observer,
       keptPool: new KeptPool(),
-      connectionTo: (place: Place) => this.#connectionTo(place),
+      calls: new Set(),
+      connectionTo: (place) => this.#connectionTo(place),
       ownConnection: () => this.#connectionToOwn(),
     };
-    this.#server = createServer({
-      maxSessionMemory: sessionMemoryMb,
-      maxSendHeaderBlockLength: headerSendBytesMax,
-      settings: { initialWindowSize: streamWindowBytes, maxConcurrentStreams: callsPerConnectionMax, maxHeaderListSize: headerBytesMax },
-      streamResetBurst: resetsMax.burst,
-      streamResetRate: resetsMax.rate,
+    this.#server = http2Wire.serve({
+      onCall: (caller) => this.#onCall(caller),
+      onCallerFault: (error) => log.debug({ cause: error.message }, "a caller's connection failed"),
+      onServerFault: (error) => log.error({ err: error }, "the gateway's server failed"),
     });
-    this.#server.on("session", (session) => this.#onSession(session));
-    this.#server.on("stream", (stream: ServerHttp2Stream, _headers, _flags, rawHeaders: string[]) => {
-      const relay = new Relay(house, stream, rawHeaders);
-      this.#relays.add(relay);
-      stream.once("close", () => this.#relays.delete(relay));
-      try {
-        relay.start();
-      } catch (error) {
-        log.error({ err: error }, "a call could not be relayed");
-        relay.fail(refusal("INTERNAL", internalText));
-      }
-    });
-    // What a caller does wrong on its connection ends that connection, and nothing else.
-    this.#server.on("sessionError", (error: Error) => log.debug({ cause: error.message }, "a caller's connection failed"));
-    this.#server.on("clientError", (_error, socket) => socket.destroy());
   }
 
   /** Starts to serve at `host:port` (port 0: any free one) or `unix:/path`; gives the address bound. Fails where that is not possible. */
   async listen(address: string): Promise<string> {
-    const target = splitAddress(address);
     this.#own = await OwnServices.start(this.#options);
     try {
-      await new Promise<void>((resolve, reject) => {
-        this.#server.once("error", (cause) => reject(new Error(`cannot listen at ${address}: ${cause.message}`, { cause })));
-        this.#server.listen("path" in target ? { path: target.path } : { ...target, host: target.host }, resolve);
-      });
+      return await this.#server.listen(address);
     } catch (error) {
       await this.#own.close();
       this.#own = undefined;
       throw error;
     }
-    this.#server.removeAllListeners("error");
-    this.#server.on("error", (error) => this.#options.log.error({ err: error }, "the gateway's server failed"));
-    if ("path" in target) return address;
-    return joinAddress({ host: target.host, port: (this.#server.address() as AddressInfo).port });
   }
 
   /**
@@ -138,16 +108,10 @@ export class Gateway implements GatewayLoad {
     const { clock } = this.#options;
     const ownClosed = this.#own?.close(); // its streams would never end by themselves
     this.#dispatcher.close();
-    const over = new Promise<void>((resolve) => {
-      if (this.#server.listening) this.#server.close(() => resolve());
-      else resolve();
-    });
-    for (const session of this.#sessions) if (!session.closed) session.close();
+    const over = this.#server.close();
     let stopTimer = clock.after(graceMs, () => {
-      for (const relay of this.#relays) relay.fail(shuttingDown());
-      stopTimer = clock.after(flushMs, () => {
-        for (const session of this.#sessions) session.destroy();
-      });
+      for (const call of this.#parts.calls) call.fail(shuttingDown());
+      stopTimer = clock.after(flushMs, () => this.#server.destroyConnections());
     });
     await over;
     stopTimer();
@@ -155,18 +119,17 @@ export class Gateway implements GatewayLoad {
     await ownClosed;
   }
 
-  #onSession(session: ServerHttp2Session): void {
-    if (this.#closing !== undefined) {
-      session.destroy();
-      return;
+  #onCall(caller: CallerSide): void {
+    const call = new Call(this.#parts, caller);
+    try {
+      call.start();
+    } catch (error) {
+      this.#options.log.error({ err: error }, "a call could not be relayed; its caller gets INTERNAL");
+      call.fail(refusal("INTERNAL", internalText));
     }
-    this.#sessions.add(session);
-    session.once("close", () => this.#sessions.delete(session));
-    session.on("error", () => {}); // "sessionError" tells the log
-    session.setLocalWindowSize(connectionWindowBytes);
   }
 
-  #connectionTo(place: Place): Connection {
+  #connectionTo(place: Place): ReplicaConnection {
     const known = this.#connections.get(place);
     if (known?.usable) return known;
     const connection = this.#connect(place.endpoint.address, () => {
@@ -177,14 +140,14 @@ export class Gateway implements GatewayLoad {
     return connection;
   }
 
-  #connectionToOwn(): Connection {
+  #connectionToOwn(): ReplicaConnection {
     if (this.#own === undefined) throw refusal("SHUTTING_DOWN", "this gateway does not serve yet", { retryAfterMs: retryMaxMs });
     if (!this.#ownConnection?.usable) this.#ownConnection = this.#connect(this.#own.address, () => {});
     return this.#ownConnection;
   }
 
-  #connect(address: string, onLost: () => void): Connection {
-    const connection = new Connection(address, onLost);
+  #connect(address: string, onLost: () => void): ReplicaConnection {
+    const connection = http2Wire.connect(address, onLost);
     this.#open.add(connection);
     void connection.ended.then(() => this.#open.delete(connection));
     return connection;

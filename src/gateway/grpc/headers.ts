@@ -1,6 +1,11 @@
-import { constants, type OutgoingHttpHeaders } from "node:http2";
 import type { StatusError } from "../../core/errors.ts";
-import { detailsKey, encodeStatus } from "../../rpc/status.ts";
+import { codeNumber, detailsKey, encodeStatus } from "../../rpc/status.ts";
+import type { HeaderFields } from "../sides.ts";
+
+// HTTP/2's own.
+export const methodHeader = ":method";
+export const pathHeader = ":path";
+export const statusHeader = ":status";
 
 /** Names a deployment, where the message and the service do not. */
 export const deploymentHeader = "drover-deployment";
@@ -12,24 +17,8 @@ export const coldStartTrailer = "drover-cold-start";
 export const refusedHeader = "drover-refused";
 export const timeoutHeader = "grpc-timeout";
 
-/**
- * Headers as they came, name and value by turns, as node:http2 sends them. Names that came several times stay apart:
- * joined with commas, as node:http2 gives them, a receiver could not tell them from one value with a comma.
- */
-export function headersOf(raw: readonly string[]): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = {};
-  for (let at = 0; at + 1 < raw.length; at += 2) {
-    const name = raw[at] as string;
-    const value = raw[at + 1] as string;
-    const before = headers[name];
-    if (before === undefined) headers[name] = value;
-    else headers[name] = Array.isArray(before) ? [...before, value] : [String(before), value];
-  }
-  return headers;
-}
-
 /** The value of a header of which there is one; undefined: there is none. */
-export function headerOf(headers: OutgoingHttpHeaders, name: string): string | undefined {
+export function headerOf(headers: HeaderFields, name: string): string | undefined {
   const value = headers[name];
   return value === undefined ? undefined : String(value);
 }
@@ -39,17 +28,23 @@ export function isGrpc(contentType: string | undefined): boolean {
   return contentType !== undefined && /^application\/grpc(?:[+;]|$)/.test(contentType);
 }
 
+/** The gRPC status that headers or trailers tell; UNKNOWN if they tell none. */
+export function statusOf(fields: HeaderFields): number {
+  const status = fields["grpc-status"];
+  return typeof status === "string" && /^\d{1,3}$/.test(status) ? Number(status) : codeNumber.UNKNOWN;
+}
+
 /** The trailers of an error. */
-export function errorTrailers(error: StatusError): OutgoingHttpHeaders {
+export function errorTrailers(error: StatusError): HeaderFields {
   const { code, message, details } = encodeStatus(error);
-  const trailers: OutgoingHttpHeaders = { "grpc-status": String(code), "grpc-message": percentEncode(message) };
+  const trailers: HeaderFields = { "grpc-status": String(code), "grpc-message": percentEncode(message) };
   if (details !== undefined) trailers[detailsKey] = Buffer.from(details).toString("base64").replace(/=+$/, "");
   return trailers;
 }
 
 /** The headers of a response that is nothing but an error. */
-export function errorHeaders(error: StatusError): OutgoingHttpHeaders {
-  return { [constants.HTTP2_HEADER_STATUS]: 200, "content-type": "application/grpc", ...errorTrailers(error) };
+export function errorHeaders(error: StatusError): HeaderFields {
+  return { [statusHeader]: "200", "content-type": "application/grpc", ...errorTrailers(error) };
 }
 
 /** As gRPC wants messages: every byte of the UTF-8 text that is not printable ASCII, and the percent sign, as %XX. */

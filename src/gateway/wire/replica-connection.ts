@@ -1,37 +1,20 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, type OutgoingHttpHeaders } from "node:http2";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import { connect as connectSocket, type Socket } from "node:net";
+import type { Fate, HeaderFields, ReplicaConnection, ReplicaEvents, ReplicaSide } from "../sides.ts";
 import { splitAddress } from "./address.ts";
+import { Http2ReplicaSide, type StreamConnection } from "./replica-side.ts";
+import { connectionWindowBytes, headerBytesMax, headerSendBytesMax, sessionMemoryMb, streamWindowBytes } from "./sizes.ts";
 
-/** Bytes of one stream that may be under way, each direction. */
-export const streamWindowBytes = 1024 * 1024;
-/** Bytes of one connection that may be under way, each direction. */
-export const connectionWindowBytes = 16 * 1024 * 1024;
-/** The largest headers a call may have, as HTTP/2 counts them; its own are little more, and are never held to be too large to send. */
-export const headerBytesMax = 64 * 1024;
-export const headerSendBytesMax = 16 * headerBytesMax;
-/** What node:http2 may hold for one connection before it refuses streams, in its unit: megabytes. */
-export const sessionMemoryMb = 512;
-// A server takes a peer that resets more than about 1,000 streams for an attacker and hangs up on all of them: move on before that.
+// A server takes a peer that resets more than about 1,000 streams for an attacker, and closes the connection with all of its streams.
+// A connection retires before that.
 const resetsMax = 500;
 // Stream ids end at 2^31, two apart.
 const streamsMax = 2 ** 29;
 
-/** What became of a stream that ended before its response did. */
-export type Fate =
-  /** The replica never saw it: not there. */
-  | "unreached"
-  /** The replica says it did nothing about it. */
-  | "refused"
-  /** The connection broke: it may or may not have had its effect. */
-  | "lost"
-  /** The replica gave up this one stream. */
-  | "reset";
-
-/** One HTTP/2 connection to a replica, opened on its making. */
-export class Connection {
+/** One HTTP/2 connection to a replica. It connects when it is constructed. */
+export class Http2ReplicaConnection implements ReplicaConnection, StreamConnection {
   readonly #session: ClientHttp2Session;
   readonly #socket: Socket;
-  /** Resolves when it is over. */
   readonly ended: Promise<void>;
   #connected = false;
   #lost = false;
@@ -45,7 +28,7 @@ export class Connection {
     const target = splitAddress(address);
     const socket = connectSocket("path" in target ? { path: target.path } : { host: target.host, port: target.port, noDelay: true });
     this.#socket = socket;
-    // Before the session's own listeners, so that its streams find out here why they end.
+    // Set before the session's own listeners run, so that its streams find here why they end.
     socket.once("connect", () => {
       this.#connected = true;
     });
@@ -62,7 +45,7 @@ export class Connection {
     this.#session.on("goaway", (_code: number, lastStreamId: number) => {
       this.#lastProcessedId = lastStreamId;
     });
-    this.#session.on("error", () => {}); // each stream is told
+    this.#session.on("error", () => {}); // each stream has its own "close"
     this.ended = new Promise((resolve) => {
       this.#session.once("close", () => {
         if (this.#connected && !this.#closing) onLost();
@@ -71,26 +54,23 @@ export class Connection {
     });
   }
 
-  /** Whether it takes new streams. */
   get usable(): boolean {
     return !this.#closing && !this.#lost && !this.#session.closed && !this.#session.destroyed;
   }
 
-  /** Opens a stream; before the connection stands, too. Throws for headers that HTTP/2 does not allow. */
-  open(headers: OutgoingHttpHeaders): ClientHttp2Stream {
+  open(headers: HeaderFields, events: ReplicaEvents): ReplicaSide {
     const stream = this.#session.request(headers);
     if (++this.#streams >= streamsMax) this.retire();
-    return stream;
+    return new Http2ReplicaSide(this, stream, events);
   }
 
-  /** Resets a stream of which nothing more is wanted: with CANCEL, unless its response is complete. */
+  /** Resets with CANCEL, unless the response is complete. */
   abandon(stream: ClientHttp2Stream, responded: boolean): void {
     if (stream.closed) return;
     stream.close(responded ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CANCEL);
     if (++this.#resets >= resetsMax) this.retire();
   }
 
-  /** Why `stream` of this connection ended before its response did. */
   fate(stream: ClientHttp2Stream): Fate {
     if (!this.#connected || stream.id === undefined) return "unreached";
     if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) return "refused";
@@ -98,19 +78,16 @@ export class Connection {
     return this.broken ? "lost" : "reset";
   }
 
-  /** Whether nothing comes from it any more. */
   get broken(): boolean {
     return this.#lost || this.#session.destroyed;
   }
 
-  /** Takes no new stream, and closes when those it has are over. */
   retire(): void {
     this.#closing = true;
     if (!this.#connected) this.#session.once("connect", () => this.#session.close());
     else if (!this.#session.closed) this.#session.close();
   }
 
-  /** Closes at once. */
   async close(): Promise<void> {
     this.#closing = true;
     this.#session.destroy();

@@ -1,0 +1,377 @@
+import type { Clock } from "../clock/clock.ts";
+import { invalid, refusal, StatusError } from "../core/errors.ts";
+import type { Log } from "../log/log.ts";
+import { internalText } from "../rpc/status.ts";
+import type { CallEnd, CallObserver, ObservedCall } from "./call-observer.ts";
+import { arrived, type CallState, entering, isAtReplica, over } from "./call-state.ts";
+import { notInvocable, notSentAgain, replicaLost, shuttingDown } from "./denials.ts";
+import { destination, disagreement } from "./destination.ts";
+import type { Dispatcher, Visit, Waiter } from "./dispatcher.ts";
+import type { Door } from "./door.ts";
+import {
+  coldStartTrailer,
+  deploymentHeader,
+  errorHeaders,
+  errorTrailers,
+  headerOf,
+  isGrpc,
+  methodHeader,
+  pathHeader,
+  refusedHeader,
+  replicaHeader,
+  statusOf,
+  timeoutHeader,
+} from "./grpc/headers.ts";
+import { Peek } from "./grpc/peek.ts";
+import { formatTimeout, parseTimeout } from "./grpc/timeout.ts";
+import { type KeptPool, KeptRequest } from "./kept-request.ts";
+import type { GivenBack, Place } from "./place.ts";
+import type { Routes } from "./routes.ts";
+import type { CallerEvents, CallerSide, Fate, HeaderFields, ReplicaConnection, ReplicaEvents, ReplicaSide } from "./sides.ts";
+
+/** How long the first message of an Invoke without a deadline may take to name its deployment. */
+const firstMessageMs = 60_000;
+/** The longest time a timer can be set for. */
+const timerMaxMs = 2 ** 31 - 1;
+
+/** What all calls of a gateway share. */
+export interface CallParts {
+  readonly routes: Routes;
+  readonly dispatcher: Dispatcher;
+  readonly door: Door;
+  readonly observer: CallObserver | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly keptPool: KeptPool;
+  /** The calls that are not over. Each call adds and removes itself. */
+  readonly calls: Set<Call>;
+  connectionTo(place: Place): ReplicaConnection;
+  /** The connection to the gateway's own services. */
+  ownConnection(): ReplicaConnection;
+}
+
+/**
+ * One call on its way: from its caller by way of the dispatcher to a replica, and back. `CallState` explains the states.
+ * What is decided about a call is decided here: deadline, cancellation, sending again, trailers, counts. The call knows no connections,
+ * only the two sides.
+ * Invariant: a request is sent a second time only if the replica that had it did nothing about it.
+ */
+export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
+  readonly #parts: CallParts;
+  readonly #caller: CallerSide;
+  readonly headers: HeaderFields;
+  readonly path: string;
+  readonly startedMs: number;
+  #deployment: string | undefined;
+  #state: CallState = arrived;
+  #deadlineMs = Number.POSITIVE_INFINITY;
+  #stopTimer: (() => void) | undefined;
+  /** The request so far, until a replica answers. */
+  readonly #kept: KeptRequest;
+  /** All of the request has been read. */
+  #requestEnded = false;
+  /** The call is an Invoke: the replica has to serve `drover.v1.ReplicaService`. */
+  #invoke = false;
+  /** How long the call waited for the first replica of its deployment; undefined: there was one. */
+  #coldStartMs: number | undefined;
+
+  constructor(parts: CallParts, caller: CallerSide) {
+    this.#parts = parts;
+    this.#caller = caller;
+    this.headers = caller.headers;
+    this.path = String(caller.headers[pathHeader]);
+    this.startedMs = parts.clock.nowMs();
+    this.#kept = new KeptRequest(parts.keptPool);
+    parts.calls.add(this);
+    caller.attach(this);
+  }
+
+  get deployment(): string | undefined {
+    return this.#deployment;
+  }
+
+  /** Finds out where the call goes, and sends it on its way. Called once. */
+  start(): void {
+    if (this.headers[methodHeader] !== "POST") this.#refusePlainly(405, "gRPC calls are POST requests over HTTP/2\n");
+    else if (!isGrpc(headerOf(this.headers, "content-type"))) {
+      this.#refusePlainly(415, "this is a gRPC server: content-type application/grpc\n");
+    } else {
+      const admission = this.#parts.door.admit(this);
+      if (admission.kind === "refused") this.fail(admission.error);
+      else {
+        this.#parts.observer?.admitted(this);
+        this.#route();
+      }
+    }
+  }
+
+  /** Ends the call with an error, wherever it is. */
+  fail(error: StatusError): void {
+    const { name } = this.#state;
+    if (name === "over") return;
+    this.#end({ kind: "failed", error });
+    if (name === "answering" || name === "finishing") this.#endResponse(errorTrailers(error));
+    else this.#caller.respond(errorHeaders(error), true);
+  }
+
+  // On the way to a replica
+
+  #route(): void {
+    const timeoutMs = parseTimeout(headerOf(this.headers, timeoutHeader));
+    if (Number.isNaN(timeoutMs)) {
+      this.fail(invalid([{ field: timeoutHeader, description: "must be 1 to 8 digits and one of HMSmun" }]));
+      return;
+    }
+    if (timeoutMs !== undefined) this.#deadlineMs = this.startedMs + timeoutMs;
+    const named = headerOf(this.headers, deploymentHeader);
+    const to = destination(this.path, named, this.#parts.routes);
+    if (to.kind === "refused") this.fail(to.error);
+    else if (to.kind === "deployment") this.#enter(to.deployment);
+    else if (to.kind === "invoke") this.#readDeployment(to.path, named);
+    else this.#sendToOwn();
+  }
+
+  #sendToOwn(): void {
+    this.#setTimer(this.#deadlineMs);
+    if (this.#state === over) return;
+    const replica = this.#open(this.#parts.ownConnection());
+    if (replica instanceof StatusError) this.fail(replica);
+    else this.#send(replica, undefined, undefined);
+  }
+
+  #readDeployment(path: string, named: string | undefined): void {
+    this.headers[pathHeader] = path;
+    this.#invoke = true;
+    const peek = new Peek(headerOf(this.headers, "grpc-encoding"), (result) => {
+      if (this.#state === over) return;
+      this.#caller.pause();
+      if (typeof result !== "string") this.fail(result);
+      else if (named !== undefined && named !== result) this.fail(disagreement(result, named));
+      else this.#enter(result);
+    });
+    this.#setState({ name: "naming", peek });
+    this.#setTimer(Math.min(this.#deadlineMs, this.startedMs + firstMessageMs));
+    if (this.#state !== over) this.#caller.resume();
+  }
+
+  #enter(deployment: string): void {
+    const { routes, dispatcher } = this.#parts;
+    this.#deployment = deployment;
+    const timeoutMs = routes.get(deployment)?.requestTimeoutMs ?? 0;
+    if (timeoutMs > 0) this.#deadlineMs = Math.min(this.#deadlineMs, this.startedMs + timeoutMs);
+    this.#setTimer(this.#deadlineMs);
+    if (this.#state === over) return;
+    this.#setState(entering);
+    const visit = dispatcher.enter(deployment, this);
+    if (this.#state === entering) {
+      this.#setState({ name: "waiting", visit });
+      this.#parts.observer?.queued(this);
+    }
+  }
+
+  granted(visit: Visit, place: Place): void {
+    if (visit.cold && this.#coldStartMs === undefined) this.#coldStartMs = this.#parts.clock.nowMs() - visit.enteredMs;
+    const replica = this.#openAt(place);
+    if (replica instanceof StatusError) {
+      this.fail(replica);
+      this.#parts.dispatcher.release(place);
+    } else this.#send(replica, place, visit);
+  }
+
+  denied(error: StatusError): void {
+    this.fail(error);
+  }
+
+  #openAt(place: Place): ReplicaSide | StatusError {
+    if (this.#invoke && !place.endpoint.invocable) return notInvocable(place.deployment);
+    try {
+      return this.#open(this.#parts.connectionTo(place));
+    } catch (error) {
+      this.#parts.log.error({ replica: place.endpoint.replicaId, err: error }, "a request could not be sent; its caller gets INTERNAL");
+      return refusal("INTERNAL", internalText);
+    }
+  }
+
+  #open(connection: ReplicaConnection): ReplicaSide | StatusError {
+    if (this.#deadlineMs !== Number.POSITIVE_INFINITY) {
+      this.headers[timeoutHeader] = formatTimeout(this.#deadlineMs - this.#parts.clock.nowMs());
+    }
+    try {
+      return connection.open(this.headers, this);
+    } catch (error) {
+      return invalid([{ field: "", description: `headers: ${error instanceof Error ? error.message : ""}` }]);
+    }
+  }
+
+  /** Sends what there is of the request. From then on, bytes go both ways as they come. */
+  #send(replica: ReplicaSide, place: Place | undefined, visit: Visit | undefined): void {
+    this.#setState({ name: "sent", replica, place, visit });
+    if (place !== undefined) this.#parts.observer?.given(this, place.endpoint.replicaId);
+    for (const chunk of this.#kept.chunks) replica.write(chunk);
+    this.#kept.fit();
+    if (this.#requestEnded) replica.end();
+    else this.#caller.resume();
+  }
+
+  /** The replica did nothing about the request: another one gets it, if all of it is kept. */
+  #giveBack(place: Place, visit: Visit | undefined, why: GivenBack): void {
+    const { dispatcher, observer } = this.#parts;
+    this.#setState({ name: "waiting", visit });
+    this.#caller.pause();
+    observer?.givenBack(this, place.endpoint.replicaId, why);
+    const { lack } = this.#kept;
+    dispatcher.giveBack(place, why, lack === undefined ? visit : undefined);
+    if (lack !== undefined) this.fail(notSentAgain(why, place, lack));
+    else if (this.#state.name === "waiting") observer?.queued(this);
+  }
+
+  // The caller's side
+
+  requestData(chunk: Buffer): void {
+    const state = this.#state;
+    if (state.name === "over") return;
+    this.#kept.add(chunk);
+    if (state.name === "naming") state.peek.push(chunk);
+    else if (isAtReplica(state)) {
+      this.#kept.fit();
+      if (!state.replica.write(chunk)) this.#caller.pause();
+    }
+  }
+
+  requestEnd(): void {
+    const state = this.#state;
+    this.#requestEnded = true;
+    if (state.name === "naming") state.peek.ended();
+    else if (isAtReplica(state)) state.replica.end();
+  }
+
+  callerReady(): void {
+    const state = this.#state;
+    if (isAtReplica(state)) state.replica.resume();
+  }
+
+  callerGone(): void {
+    if (this.#state.name !== "over") this.#end({ kind: "left" });
+  }
+
+  // The replica's side
+
+  response(headers: HeaderFields, whole: boolean): void {
+    const state = this.#state;
+    if (state.name !== "sent") return;
+    const { replica, place, visit } = state;
+    const refused = headers[refusedHeader];
+    if (whole && refused !== undefined && place !== undefined) {
+      this.#giveBack(place, visit, refused === "draining" ? "away" : "busy");
+      return;
+    }
+    this.#kept.drop();
+    if (place !== undefined) {
+      headers[replicaHeader] = place.endpoint.replicaId;
+      this.#parts.dispatcher.accepted(place);
+    }
+    this.#setState({ name: "answering", replica, place });
+    this.#parts.observer?.answered(this);
+    this.#caller.respond(headers, whole);
+    if (whole) this.#end({ kind: "answered", status: statusOf(headers) });
+    else replica.resume();
+  }
+
+  responseData(chunk: Buffer): void {
+    const state = this.#state;
+    if (isAtReplica(state) && !this.#caller.write(chunk)) state.replica.pause();
+  }
+
+  responseTrailers(trailers: HeaderFields): void {
+    const state = this.#state;
+    if (state.name !== "answering") return;
+    const { replica, place } = state;
+    this.#setState({ name: "finishing", replica, place, trailers });
+    this.#release(place, statusOf(trailers));
+  }
+
+  responseEnd(): void {
+    const state = this.#state;
+    if (state.name !== "answering" && state.name !== "finishing") return;
+    const trailers = state.name === "finishing" ? state.trailers : {};
+    this.#end({ kind: "answered", status: statusOf(trailers) });
+    this.#endResponse(trailers);
+  }
+
+  replicaReady(): void {
+    if (isAtReplica(this.#state)) this.#caller.resume();
+  }
+
+  replicaGone(fate: Fate, code: number): void {
+    const state = this.#state;
+    if (!isAtReplica(state)) return;
+    const { place } = state;
+    if (place === undefined) this.fail(shuttingDown());
+    else if (state.name === "sent" && fate === "unreached") this.#giveBack(place, state.visit, "away");
+    else if (state.name === "sent" && fate === "refused") this.#giveBack(place, state.visit, "busy");
+    else if (fate === "reset") {
+      this.#end({ kind: "reset", code });
+      this.#caller.reset(code);
+    } else this.fail(replicaLost(place));
+  }
+
+  // The end
+
+  /** The one place that changes the state. What the former state held and `next` does not is given up here; places by `#release`. */
+  #setState(next: CallState): void {
+    const before = this.#state;
+    this.#state = next;
+    if (next.name === "over") {
+      this.#stopTimer?.();
+      this.#kept.drop();
+      this.#parts.calls.delete(this);
+    }
+    if (before.name === "naming") before.peek.end();
+    else if (before.name === "waiting" && next.name === "over" && before.visit !== undefined) this.#parts.dispatcher.leave(before.visit);
+    else if (isAtReplica(before) && !isAtReplica(next)) before.replica.letGo();
+  }
+
+  #end(end: CallEnd): void {
+    const before = this.#state;
+    this.#setState(over);
+    if (before.name === "sent" || before.name === "answering") {
+      this.#release(before.place, end.kind === "answered" ? end.status : undefined);
+    }
+    this.#parts.observer?.ended(this, end);
+  }
+
+  /** The replica has done what it does about the request: the place is for the next. `status` undefined: it did not end it. */
+  #release(place: Place | undefined, status: number | undefined): void {
+    if (place === undefined) return;
+    if (status === 0) place.completed++;
+    else place.failed++;
+    this.#parts.dispatcher.release(place);
+  }
+
+  #endResponse(trailers: HeaderFields): void {
+    if (this.#coldStartMs !== undefined) trailers[coldStartTrailer] = String(this.#coldStartMs);
+    this.#caller.end(trailers);
+  }
+
+  #refusePlainly(status: number, text: string): void {
+    this.#setState(over);
+    this.#caller.respondPlainly(status, text);
+  }
+
+  #setTimer(atMs: number): void {
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    const ms = atMs - this.#parts.clock.nowMs();
+    if (ms <= 0) this.#expire();
+    else if (ms <= timerMaxMs) this.#stopTimer = this.#parts.clock.after(ms, () => this.#expire());
+  }
+
+  #expire(): void {
+    this.fail(
+      isAtReplica(this.#state)
+        ? refusal("DEADLINE", "the deadline passed while the request was in work")
+        : refusal("QUEUE_DEADLINE", "the deadline passed while the request waited for a replica"),
+    );
+  }
+}

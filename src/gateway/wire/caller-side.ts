@@ -1,0 +1,95 @@
+import { constants, type ServerHttp2Stream } from "node:http2";
+import type { CallerEvents, CallerSide, HeaderFields } from "../sides.ts";
+import { fieldsOf } from "./raw-headers.ts";
+
+// A replica's own date, or none, is passed on. node:http2 knows the option, its types do not.
+const wholeResponse = { endStream: true, sendDate: false };
+const responseWithTrailers = { waitForTrailers: true, sendDate: false };
+
+/** The caller's side of a call as a stream of node:http2. */
+export class Http2CallerSide implements CallerSide {
+  readonly headers: HeaderFields;
+  readonly #stream: ServerHttp2Stream;
+  #events: CallerEvents | undefined;
+  #reading = false;
+  #trailers: HeaderFields | undefined;
+
+  constructor(stream: ServerHttp2Stream, rawHeaders: readonly string[]) {
+    this.#stream = stream;
+    this.headers = fieldsOf(rawHeaders);
+  }
+
+  attach(events: CallerEvents): void {
+    this.#events = events;
+    const gone = () => events.callerGone();
+    this.#stream.on("error", ignore);
+    this.#stream.once("aborted", gone);
+    this.#stream.once("close", gone);
+  }
+
+  resume(): void {
+    const stream = this.#stream;
+    if (!this.#reading) {
+      this.#reading = true;
+      stream.on("data", (chunk: Buffer) => this.#events?.requestData(chunk));
+      // node:http2 also ends a request that was cut off.
+      stream.once("end", () => {
+        if (!stream.aborted) this.#events?.requestEnd();
+      });
+    }
+    stream.resume();
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  respond(headers: HeaderFields, whole: boolean): void {
+    const stream = this.#stream;
+    if (this.#gone) return;
+    if (whole) {
+      stream.respond(headers, wholeResponse);
+      this.#refuseRest();
+      return;
+    }
+    stream.once("wantTrailers", () => {
+      stream.sendTrailers(this.#trailers ?? {});
+      if (!stream.readableEnded) setImmediate(() => this.#refuseRest()); // the trailers go out at the end of this turn
+    });
+    stream.on("drain", () => this.#events?.callerReady());
+    stream.respond(headers, responseWithTrailers);
+  }
+
+  write(chunk: Buffer): boolean {
+    return this.#stream.write(chunk);
+  }
+
+  end(trailers: HeaderFields): void {
+    if (this.#gone) return;
+    this.#trailers = trailers;
+    this.#stream.end();
+  }
+
+  reset(code: number): void {
+    this.#stream.close(code);
+  }
+
+  respondPlainly(status: number, text: string): void {
+    if (this.#gone) return;
+    this.#stream.respond({ [constants.HTTP2_HEADER_STATUS]: status, "content-type": "text/plain; charset=utf-8" });
+    this.#stream.end(text, () => this.#refuseRest());
+  }
+
+  get #gone(): boolean {
+    return this.#stream.destroyed || this.#stream.closed;
+  }
+
+  /** The response is complete: nobody needs what the caller may still send. */
+  #refuseRest(): void {
+    const stream = this.#stream;
+    if (!stream.readableEnded && !stream.endAfterHeaders && !stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
+  }
+}
+
+// "close" follows each "error".
+function ignore(): void {}
