@@ -62,16 +62,16 @@ export interface ReplicaSide {
 
 /** What comes from the replica. No event comes within `ReplicaConnection.open`. */
 export interface ReplicaEvents {
-  /** The response's headers; informational ones do not come. With `whole`, they are all of the response, and nothing follows. */
+  /** The response's headers; informational ones do not come. With `whole`, they are all of the response, and this is the last event. */
   response(headers: HeaderFields, whole: boolean): void;
   responseData(chunk: Buffer): void;
   /** The replica is done with the call. Bytes of the response may still come. */
   responseTrailers(trailers: HeaderFields): void;
-  /** All of the response has come. Does not come for a response that was cut off. */
+  /** The last event: all of the response has come. Does not come for a response that was cut off. */
   responseEnd(): void;
   /** The replica takes request bytes again, after `write` returned false. */
   replicaReady(): void;
-  /** The stream ended before its response did. `code` is an error code of HTTP/2, for the fate `reset`. */
+  /** The last event: the stream ended before its response did. `code` is an error code of HTTP/2, for the fate `reset`. */
   replicaGone(fate: Fate, code: number): void;
 }
 

@@ -17,7 +17,7 @@ import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import type { Clock } from "../../src/clock/clock.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
 import type { Endpoint, Route } from "../../src/core/traffic/route.ts";
-import { Gateway } from "../../src/gateway/gateway.ts";
+import { Gateway, type GatewayOptions } from "../../src/gateway/gateway.ts";
 import type { Routes } from "../../src/gateway/routes.ts";
 import { silentLog } from "../../src/log/log.ts";
 
@@ -293,9 +293,9 @@ export interface House extends AsyncDisposable {
   readonly caller: RawCaller;
 }
 
-export async function house(clock: Clock = realClock): Promise<House> {
+export async function house(clock: Clock = realClock, more: Pick<GatewayOptions, "door" | "observer"> = {}): Promise<House> {
   const routes = new TestRoutes();
-  const gateway = new Gateway({ routes, clock, random: realRandom, log: silentLog });
+  const gateway = new Gateway({ routes, clock, random: realRandom, log: silentLog, ...more });
   const address = await gateway.listen("127.0.0.1:0");
   const caller = new RawCaller(address);
   const close = async () => {

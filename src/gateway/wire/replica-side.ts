@@ -16,7 +16,7 @@ export interface StreamConnection {
 export class Http2ReplicaSide implements ReplicaSide {
   readonly #connection: StreamConnection;
   readonly #stream: ClientHttp2Stream;
-  /** Undefined: let go. */
+  /** Undefined: the call let go, or has had the last event. */
   #events: ReplicaEvents | undefined;
   #reading = false;
   #requestEnded = false;
@@ -28,8 +28,11 @@ export class Http2ReplicaSide implements ReplicaSide {
     this.#stream = stream;
     this.#events = events;
     stream.once("response", (_headers: IncomingHttpHeaders, flags: number, raw?: readonly string[]) => {
-      this.#responded = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-      this.#events?.response(fieldsOf(raw ?? []), this.#responded);
+      const whole = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+      this.#responded = whole;
+      const heard = this.#events;
+      if (whole) this.#events = undefined;
+      heard?.response(fieldsOf(raw ?? []), whole);
     });
     stream.once("trailers", (_headers: IncomingHttpHeaders, _flags: number, raw?: readonly string[]) => {
       this.#responded = true;
@@ -77,7 +80,9 @@ export class Http2ReplicaSide implements ReplicaSide {
     const cutOff = !this.#responded && ((this.#stream.rstCode ?? 0) !== 0 || this.#connection.broken);
     if (cutOff) return;
     this.#responded = true;
-    this.#events?.responseEnd();
+    const heard = this.#events;
+    this.#events = undefined;
+    heard?.responseEnd();
   }
 }
 
