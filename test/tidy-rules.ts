@@ -129,6 +129,14 @@ export function processesAreStartedByEngine({ path, text }: SourceFile): readonl
     .map((specifier) => `imports ${specifier}: only engine starts processes, and store its redis-server`);
 }
 
+/** A call decides; bytes and connections are `gateway/wire/`'s, and only the gateway's assembly knows which wire there is. */
+export function connectionsStayInTheWire({ path, text }: SourceFile): readonly string[] {
+  if (!isSource(path) || !path.startsWith("src/gateway/") || path.startsWith("src/gateway/wire/")) return [];
+  return importsOf(text)
+    .filter((from) => /^(?:node:)?(?:http2|net|tls)$/.test(from) || (from.includes("/wire/") && path !== "src/gateway/gateway.ts"))
+    .map((from) => `imports "${from}": calls know only the interfaces of gateway/sides.ts`);
+}
+
 export function onlyCliPrints({ path, text }: SourceFile): readonly string[] {
   if (!isSource(path) || path.startsWith("src/cli/")) return [];
   const found = /(?<![.\w])console\s*\.\s*\w+/.exec(withoutTexts(text))?.[0];
@@ -176,6 +184,7 @@ export const rules: readonly Rule[] = [
   roomsImportOnlyTheirOwn,
   timeAndChanceComeFromClock,
   processesAreStartedByEngine,
+  connectionsStayInTheWire,
   onlyCliPrints,
   exportsHaveNames,
   filesAreShort,

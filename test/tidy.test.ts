@@ -126,6 +126,20 @@ samples(rules.processesAreStartedByEngine, {
   ],
 });
 
+samples(rules.connectionsStayInTheWire, {
+  bad: [
+    ["src/gateway/call.ts", 'import type { ServerHttp2Stream } from "node:http2";'],
+    ["src/gateway/call.ts", 'import { splitAddress } from "./wire/address.ts";'],
+    ["src/gateway/own/own-services.ts", 'import { connect } from "node:net";'],
+  ],
+  good: [
+    ["src/gateway/wire/caller-side.ts", 'import { constants } from "node:http2";'],
+    ["src/gateway/gateway.ts", 'import { http2Wire } from "./wire/http2-wire.ts";'],
+    ["src/gateway/call.ts", 'import type { CallerSide } from "./sides.ts";'],
+    ["src/rpc/listen-address.ts", 'import { isIPv6 } from "node:net";'],
+  ],
+});
+
 samples(rules.onlyCliPrints, {
   bad: [["src/loops/x.ts", "console.log(plan);"]],
   good: [
