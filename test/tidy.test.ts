@@ -130,7 +130,7 @@ samples(rules.connectionsStayInTheWire, {
   bad: [
     ["src/gateway/call.ts", 'import type { ServerHttp2Stream } from "node:http2";'],
     ["src/gateway/call.ts", 'import { splitAddress } from "./wire/address.ts";'],
-    ["src/gateway/own/own-services.ts", 'import { connect } from "node:net";'],
+    ["src/gateway/own-services/own-services.ts", 'import { connect } from "node:net";'],
   ],
   good: [
     ["src/gateway/wire/caller-side.ts", 'import { constants } from "node:http2";'],

@@ -8,7 +8,7 @@ import { retryMaxMs, shuttingDown } from "./denials.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { type Door, openDoor } from "./door.ts";
 import { KeptPool } from "./kept-request.ts";
-import { OwnServices } from "./own/own-services.ts";
+import { OwnServices } from "./own-services/own-services.ts";
 import type { Place } from "./place.ts";
 import type { GatewayLoad, Routes } from "./routes.ts";
 import type { CallerServer, CallerSide, ReplicaConnection } from "./sides.ts";

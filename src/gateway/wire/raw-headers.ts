@@ -10,9 +10,9 @@ export function fieldsOf(raw: readonly string[]): HeaderFields {
     const name = raw[at] as string;
     const value = raw[at + 1] as string;
     const before = fields[name];
-    if (before === undefined) fields[name] = value;
+    if (typeof before === "string") fields[name] = [before, value];
     else if (Array.isArray(before)) before.push(value);
-    else fields[name] = [before, value];
+    else fields[name] = value; // also for "constructor", which every object has
   }
   return fields;
 }
