@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
-import type { Preparation } from "../src/core/replica.ts";
+import type { Preparation } from "../src/core/ending.ts";
 import type { Capacity } from "../src/core/resources.ts";
 import type { Assignment, Engine, EngineReplica, LogLine } from "../src/engine/engine.ts";
 
@@ -50,7 +50,7 @@ export class CrowdedEngine implements Engine {
     const process = this.#processes[this.#replicas.length % this.#processes.length];
     process?.send(assignment);
     const { argv, workingDir, envVars, requirements, initArgs, maxOngoingRequests, ...known } = assignment;
-    this.#replicas.push({ ...known, pid: process?.pid ?? 0, startedAtMs: 0, state: "alive", preparing: "", exit: "", terminatedAtMs: 0 });
+    this.#replicas.push({ ...known, pid: process?.pid ?? 0, startedAtMs: 0, state: "alive" });
   }
 
   async list(): Promise<readonly EngineReplica[]> {

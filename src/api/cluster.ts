@@ -3,6 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { GetClusterResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { holds } from "../core/replica.ts";
 import { allocated } from "../core/resources.ts";
+import { replicaInWords } from "../core/words.ts";
 import type { ControllerParts, Handlers } from "./controller-parts.ts";
 import { resourcesToMessage } from "./convert.ts";
 
@@ -33,11 +34,11 @@ async function cluster({ store, mirror, capacity, view }: ControllerParts): Prom
       .filter(({ state }) => state === "PENDING")
       .sort((a, b) => a.createdAtMs - b.createdAtMs)
       .slice(0, pendingMax)
-      .map(({ id, deployment, resources, message }) => ({
-        replicaId: id,
-        deployment,
-        resources: resourcesToMessage(resources),
-        message,
+      .map((replica) => ({
+        replicaId: replica.id,
+        deployment: replica.deployment,
+        resources: resourcesToMessage(replica.resources),
+        message: replicaInWords(replica),
       })),
     controllers: controllers.map(({ id, startedAtMs }) => ({
       controllerId: id,

@@ -1,8 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type ReconfiguredReplicaSchema, ReconfigureOutcome } from "../../gen/drover/v1/controller_service_pb.ts";
-import { type ConfigChangeRecord, isOver, type ReplicaOutcome, refusalText } from "../core/config-change.ts";
+import { type ConfigChangeRecord, isOver, type ReplicaOutcome, violationsOf } from "../core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
 import { refusal } from "../core/errors.ts";
+import { outcomeInWords, refusalInWords } from "../core/words.ts";
 import type { Write } from "../store/store.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { untilTold } from "./until-told.ts";
@@ -63,11 +64,13 @@ export async function untilOver(
 /** Throws why the change was refused, if it was: the reason of each replica, and the fields that a schema refused. */
 export function expectAccepted(change: ConfigChangeRecord): ConfigChangeRecord {
   if (change.step !== "REFUSED") return change;
-  const violations = change.replicas.find((replica) => replica.violations.length > 0)?.violations ?? [];
-  const told = change.replicas.slice(0, toldMax).map(({ replicaId, outcome, message }) => {
+  const violations = change.replicas.map(violationsOf).find((all) => all.length > 0) ?? [];
+  const told = change.replicas.slice(0, toldMax).map((replica) => {
+    const { replicaId, outcome } = replica;
+    const message = outcomeInWords(replica);
     return [replicaId, `${outcome}${message === "" ? "" : `: ${message.slice(0, toldCharsMax)}`}`] as const;
   });
-  throw refusal("RECONFIGURE_REFUSED", `the config of deployment "${change.deployment}" stays as it was: ${refusalText(change)}`, {
+  throw refusal("RECONFIGURE_REFUSED", `the config of deployment "${change.deployment}" stays as it was: ${refusalInWords(change)}`, {
     metadata: { deployment: change.deployment, ...Object.fromEntries(told) },
     ...(violations.length > 0 ? { violations } : {}),
   });
@@ -83,5 +86,5 @@ const outcomes: Readonly<Record<ReplicaOutcome["outcome"], ReconfigureOutcome>> 
 
 /** What each replica made of it. */
 export function replicasToMessage({ replicas }: ConfigChangeRecord): MessageInitShape<typeof ReconfiguredReplicaSchema>[] {
-  return replicas.map(({ replicaId, outcome, message }) => ({ replicaId, outcome: outcomes[outcome], message }));
+  return replicas.map((one) => ({ replicaId: one.replicaId, outcome: outcomes[one.outcome], message: outcomeInWords(one) }));
 }

@@ -20,8 +20,10 @@ import type { FieldViolation } from "../core/errors.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import type { ReplicaState as CoreReplicaState, ReplicaRecord } from "../core/replica.ts";
 import type { Resources } from "../core/resources.ts";
+import { conditionsOf } from "../core/rollout/conditions.ts";
 import { type DeploymentState as CoreDeploymentState, statusOf } from "../core/rollout/status.ts";
 import { defaultRollout, type RolloutPolicy } from "../core/rollout-policy.ts";
+import { replicaInWords, statusInWords } from "../core/words.ts";
 
 import { autoscalingFromMessage, autoscalingToMessage, scheduleViolations } from "./convert-autoscaling.ts";
 
@@ -205,7 +207,7 @@ export function deploymentToMessage(
     spec: specToMessage(record.spec),
     status: {
       state: deploymentStates[status.state],
-      message: status.message,
+      message: statusInWords(record, status, conditionsOf(record, progress, replicas)),
       generation: BigInt(record.generation),
       observedGeneration: BigInt(progress?.uid === record.uid ? progress.observedGeneration : 0),
       revision: BigInt(record.revision),
@@ -306,7 +308,7 @@ export function replicaToMessage(record: ReplicaRecord, observed: Observed): Rep
     deployment: record.deployment,
     revision: BigInt(record.revision),
     state: replicaStates[record.state],
-    message: record.message,
+    message: replicaInWords(record),
     configGeneration: BigInt(load?.configGeneration ?? 0),
     address: record.address,
     pid: BigInt(observed.pid(record.id)),
@@ -316,6 +318,6 @@ export function replicaToMessage(record: ReplicaRecord, observed: Observed): Rep
     completedTotal: BigInt(load?.completed ?? 0),
     failedTotal: BigInt(load?.failed ?? 0),
     createTime: timestampFromMs(record.createdAtMs),
-    ...(record.readyAtMs === 0 ? {} : { readyTime: timestampFromMs(record.readyAtMs) }),
+    ...(record.readyAtMs === undefined ? {} : { readyTime: timestampFromMs(record.readyAtMs) }),
   });
 }

@@ -1,4 +1,5 @@
 import type { DeploymentRecord, DeploymentSpec, RevisionRecord } from "./deployment.ts";
+import type { ConfigProblem } from "./ending.ts";
 import type { FieldViolation } from "./errors.ts";
 import type { Json } from "./json.ts";
 
@@ -41,10 +42,15 @@ export type ConfigOutcome = "ACCEPTED" | "APPLIED" | "REFUSED" | "REVERTED" | "R
 export interface ReplicaOutcome {
   readonly replicaId: string;
   readonly outcome: ConfigOutcome;
-  /** Why, for one that refused or failed. */
-  readonly message: string;
-  /** The fields that a schema refused. */
-  readonly violations: readonly FieldViolation[];
+  /** Why it did not take the config; undefined: it did, or was not asked. */
+  readonly problem?: ConfigProblem;
+  /** Why it could not go back to the config before. */
+  readonly revertProblem?: ConfigProblem;
+}
+
+/** The fields that a schema refused. */
+export function violationsOf({ problem, revertProblem }: Pick<ReplicaOutcome, "problem" | "revertProblem">): readonly FieldViolation[] {
+  return [problem, revertProblem].flatMap((one) => (one?.kind === "refused" ? one.violations : []));
 }
 
 /** A change of config: the one that is being made, or the last that was. Begun by the API, made by the loops. */
@@ -85,9 +91,7 @@ export const configsKept = 20;
  */
 export type CallResult = { readonly replicaId: string } & (
   | { readonly kind: "done" | "gone" }
-  | { readonly kind: "ended"; readonly message: string }
-  | { readonly kind: "refused"; readonly message: string; readonly violations: readonly FieldViolation[] }
-  | { readonly kind: "silent"; readonly message: string }
+  | { readonly kind: "ended" | "refused" | "silent"; readonly problem: ConfigProblem }
 );
 
 /** Whether the change is over. */
@@ -157,48 +161,31 @@ function withOutcomes(
   const told = new Set(results.map(({ replicaId }) => replicaId));
   // Those that are told later; and why all go back, also where who refused has ended since. Nobody refused what is taken by all.
   const others = change.replicas.filter(
-    ({ replicaId, outcome, message }) =>
-      !told.has(replicaId) && (change.step === "APPLY_ONE" || message !== "") && !(step === "COMMITTED" && outcome === "REFUSED"),
+    ({ replicaId, outcome, problem, revertProblem }) =>
+      !told.has(replicaId) &&
+      (change.step === "APPLY_ONE" || (problem ?? revertProblem) !== undefined) &&
+      !(step === "COMMITTED" && outcome === "REFUSED"),
   );
   const now = results.map((result): ReplicaOutcome => {
     const { replicaId } = result;
     const known = before.get(replicaId);
-    if (result.kind === "refused" && change.step !== "REVERT")
-      return { replicaId, outcome: "REFUSED", message: result.message, violations: result.violations };
-    if (result.kind === "ended") return { replicaId, outcome: "REFUSED", message: result.message, violations: [] };
-    // Who is only asked is not taken away for it.
-    if (result.kind === "silent" && change.dryRun) return { replicaId, outcome: "REFUSED", message: result.message, violations: [] };
-    if (result.kind === "refused" || result.kind === "silent")
-      return { replicaId, outcome: "REPLACED", message: both(known?.message ?? "", result.message), violations: known?.violations ?? [] };
+    if (result.kind === "refused" || result.kind === "silent" || result.kind === "ended") {
+      const { problem } = result;
+      // A dry run never replaces a replica.
+      const refuses = result.kind === "ended" || (result.kind === "refused" ? change.step !== "REVERT" : change.dryRun);
+      if (refuses) return { replicaId, outcome: "REFUSED", problem };
+      return known?.problem === undefined
+        ? { replicaId, outcome: "REPLACED", ...(change.step === "REVERT" ? { revertProblem: problem } : { problem }) }
+        : { replicaId, outcome: "REPLACED", problem: known.problem, revertProblem: problem };
+    }
     // Of one that refused, that is what counts; one that was never told has nothing to go back from.
     const stays = change.step === "REVERT" && known !== undefined && known.outcome !== "APPLIED" && known.outcome !== "REPLACED";
-    return stays ? known : { replicaId, outcome: done, message: known?.message ?? "", violations: [] };
+    return stays ? known : { replicaId, outcome: done, problem: known?.problem, revertProblem: known?.revertProblem };
   });
   return { ...change, step, replicas: [...others, ...now] };
 }
 
-/** Why it refused, and why it cannot go back. */
-const both = (first: string, then: string): string => (first === "" || first === then ? then : `${first}; then: ${then}`);
-
 /** The replicas that are to be replaced because they did not answer, or could not go back. */
 export function toReplace(change: Pick<ConfigChangeRecord, "step" | "replicas">): readonly ReplicaOutcome[] {
   return change.step === "REFUSED" ? change.replicas.filter(({ outcome }) => outcome === "REPLACED") : [];
-}
-
-/** Longest text told of one replica. */
-const reasonCharsMax = 300;
-
-/** Why the change was refused, for a person: the reason of each replica, the same ones together. */
-export function refusalText({ replicas }: ConfigChangeRecord): string {
-  const refused = replicas.filter(({ outcome, message }) => outcome === "REFUSED" || message !== "");
-  if (refused.length === 0) return "the deployment went on to something else meanwhile";
-  const reasons = new Map<string, string[]>();
-  for (const { replicaId, message } of refused) reasons.set(message, [...(reasons.get(message) ?? []), replicaId]);
-  const told = [...reasons].map(([reason, ids]) => {
-    const who = ids.length > 3 ? `${ids.slice(0, 3).join(", ")} and ${ids.length - 3} more` : ids.join(", ");
-    return `${who}: ${reason.slice(0, reasonCharsMax)}`;
-  });
-  const many = replicas.length === 1 ? "the replica" : `${refused.length} of ${replicas.length} replicas`;
-  const replaced = toReplace({ replicas, step: "REFUSED" }).length > 0 ? ", or are replaced" : "";
-  return `${many} refused it, and all serve by the one before${replaced}: ${told.join("; ")}`;
 }

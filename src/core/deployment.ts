@@ -1,6 +1,8 @@
 import type { AutoscalingConfig } from "./autoscaling-config.ts";
+import type { Preparing } from "./ending.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Resources } from "./resources.ts";
+import type { RolloutFailure, StartFailure } from "./rollout-failure.ts";
 import type { RolloutPolicy } from "./rollout-policy.ts";
 
 /** What a replica runs. */
@@ -82,8 +84,7 @@ export interface DeploymentRecord {
 /** A rollout that has failed. */
 export interface FailedRollout {
   readonly revision: number;
-  /** Why, for a person, with the last lines of what a replica printed. */
-  readonly cause: string;
+  readonly cause: RolloutFailure;
   readonly atMs: number;
 }
 
@@ -106,24 +107,26 @@ export interface ProgressRecord {
   readonly revision: number;
   /** Failed starts in a row; those of replicas asked for together count once. */
   readonly failedStarts: number;
-  /** When the last of them failed; 0: none did. */
-  readonly failedAtMs: number;
-  /** No start before this time; 0: at once. */
-  readonly retryAtMs: number;
+  /** When the last of them failed; undefined: none did. */
+  readonly failedAtMs?: number;
+  /** No start before this time; undefined: at once. */
+  readonly retryAtMs?: number;
   /** Whether a replica of `revision` was ever available. */
   readonly everRan: boolean;
   /** Whether one ran for long enough to be trusted: until then, failed starts in a row are a failure of the rollout. */
   readonly everStable: boolean;
   /** When the rollout to `revision` last came forward: when it was first seen, and at each replica that became available. */
   readonly progressedAtMs: number;
-  /** Why the rollout to `revision` has failed; empty: it has not, or came forward since. */
-  readonly rolloutFailure: string;
-  /** Why the last replica failed; empty: none did since the last success. */
-  readonly lastFailure: string;
-  /** What is installed for `revision` before another replica goes for its first one, for a person; unset: nothing. */
-  readonly installing?: string;
-  /** What last was fully running; revision 0: nothing yet. */
-  readonly settled: { readonly revision: number; readonly target: number };
+  /** Why the rollout to `revision` has failed; undefined: it has not, or came forward since. */
+  readonly rolloutFailure?: RolloutFailure;
+  /** Since when it has. */
+  readonly rolloutFailedAtMs?: number;
+  /** Why the last replica failed; undefined: none did since the last success. */
+  readonly lastFailure?: StartFailure;
+  /** What is installed for `revision` before another replica goes for its first one; undefined: nothing. */
+  readonly installing?: Preparing;
+  /** What last was fully running; undefined: nothing yet. */
+  readonly settled?: { readonly revision: number; readonly target: number };
   /** The revisions that were ever fully running, the last one last. */
   readonly healthyRevisions: readonly number[];
 }

@@ -47,7 +47,7 @@ export function milliOfEachGpu(resources: Resources): number {
 }
 
 /** How many GPUs a replica touches: none, one that it may share, or as many whole ones as it wants. */
-export function gpusWanted(resources: Resources): number {
+export function gpusWanted(resources: Pick<Resources, "gpuMilli">): number {
   return Math.ceil(resources.gpuMilli / wholeGpuMilli);
 }
 

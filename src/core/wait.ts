@@ -25,6 +25,9 @@ export type Wait =
   /** Its process runs and does not serve so far. */
   | { readonly kind: "notServing"; readonly problem: HealthProblem };
 
+/** Whether it is a wait for room, which others may have to make. */
+export const isForRoom = ({ kind }: Wait): boolean => kind === "resources" || kind === "neverFits" || kind === "turn" || kind === "engine";
+
 /** A replica that waits for room. */
 export interface WaitingReplica {
   readonly replicaId: string;

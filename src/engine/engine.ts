@@ -1,5 +1,5 @@
 import type { Requirements } from "../core/deployment.ts";
-import type { Preparation } from "../core/replica.ts";
+import type { Ending, Preparation, Preparing } from "../core/ending.ts";
 import type { Capacity, Resources } from "../core/resources.ts";
 
 /** All that is needed to start a replica. */
@@ -38,12 +38,12 @@ export interface EngineReplica {
   readonly pid: number;
   readonly startedAtMs: number;
   readonly state: "alive" | "exited";
-  /** What is made for it before its process starts, for a person, such as `installing 3 packages`; empty: nothing. It then has no pid. */
-  readonly preparing: string;
-  /** How it ended, in words: `exit code 1`, `signal SIGKILL`, `ended` (not our child, nobody knows). Empty while alive. */
-  readonly exit: string;
-  /** When SIGTERM was first sent; 0: not yet. */
-  readonly terminatedAtMs: number;
+  /** What is being made before its process can start; undefined: nothing, or that is not known yet. It then has no pid. */
+  readonly preparing?: Preparing;
+  /** How it ended. Undefined while it is alive. */
+  readonly ending?: Ending;
+  /** When SIGTERM was first sent; undefined: not yet. */
+  readonly terminatedAtMs?: number;
 }
 
 export interface LogLine {
@@ -64,7 +64,7 @@ export interface Engine {
   prepare(name: string, requirements: Requirements): Preparation;
   /**
    * Starts a process, at once or when the packages it requires are installed. Fails with an Error whose message a person can act on
-   * (program not found, folder missing); what fails later is told as its exit.
+   * (program not found, folder missing); what fails later is told as its ending.
    */
   start(assignment: Assignment): Promise<void>;
   /** Every replica it knows, also those that ended and were not forgotten, also those that a former controller started. */

@@ -1,4 +1,6 @@
 import { refusal, type StatusError } from "../core/errors.ts";
+import type { NoReplicaExpected } from "../core/traffic/route.ts";
+import { noReplicaExpectedInWords } from "../core/words.ts";
 import type { GivenBack, Place } from "./place.ts";
 
 /** When a caller is to try again: the range from which a moment is drawn, so that callers refused together do not come back together. */
@@ -24,8 +26,8 @@ export function queueFull(deployment: string, waiting: number, draw: number): St
   return refusal("QUEUE_FULL", text, { retryAfterMs, metadata: { deployment } });
 }
 
-export function noneRuns(deployment: string, why: string): StatusError {
-  const text = `no replica of "${deployment}" runs, and ${why}`;
+export function noneRuns(deployment: string, why: NoReplicaExpected): StatusError {
+  const text = `no replica of "${deployment}" runs, and ${noReplicaExpectedInWords(why)}`;
   return refusal("NO_REPLICA", text, { retryAfterMs: retryMaxMs, metadata: { deployment } });
 }
 

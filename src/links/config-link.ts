@@ -8,6 +8,7 @@ import {
 } from "../../gen/drover/v1/replica_service_pb.ts";
 import type { Clock } from "../clock/clock.ts";
 import { answerMaxMs, type CallResult, type Config, type ConfigPhase } from "../core/config-change.ts";
+import type { ConfigCallProblem, ConfigProblem } from "../core/ending.ts";
 import { StatusError } from "../core/errors.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import type { Channel } from "../rpc/channel.ts";
@@ -31,8 +32,10 @@ export interface ConfigLinkOptions {
 /** What became of one call, or that nobody leads. */
 type Answer =
   | { readonly kind: "done" }
-  | { readonly kind: "refused"; readonly error: StatusError }
-  | { readonly kind: "silent"; readonly message: string };
+  | { readonly kind: "refused"; readonly problem: ConfigProblem }
+  /** It did not answer in time. */
+  | { readonly kind: "late" }
+  | { readonly kind: "silent"; readonly problem: ConfigCallProblem };
 
 /**
  * Our side of one replica's config: keeps it at the one that is committed, and gives it others as steps of a change.
@@ -97,24 +100,21 @@ export class ConfigLink {
     if (signal.aborted) leave();
     else signal.addEventListener("abort", leave);
     const end = over.signal;
-    let message = ": it could not be reached";
+    let last: ConfigCallProblem | undefined = { kind: "unreached" };
     try {
       const channel = this.#channel ?? (await orEnd(this.#ready, end));
       while (channel !== undefined && !end.aborted) {
         // The bound alone is the gateway's to keep.
         if (!this.#takes && config.userConfig === undefined) return { replicaId, kind: "done" };
-        if (!this.#takes) return { replicaId, kind: "refused", message: noService, violations: [] };
+        if (!this.#takes) return { replicaId, kind: "refused", problem: { kind: "noService" } };
         const leftMs = Math.max(1, untilMs - this.#options.clock.nowMs());
         const answer = await orEnd(
           this.#inTurn(() => this.#call(channel, phase, config, leftMs, end)),
           end,
         );
         if (answer?.kind === "done") return { replicaId, kind: "done" };
-        if (answer?.kind === "refused") {
-          const { message, facts } = answer.error;
-          return { replicaId, kind: "refused", message, violations: facts.violations ?? [] };
-        }
-        message = answer === undefined || answer.message.startsWith("DEADLINE_EXCEEDED") ? "" : `: ${answer.message}`;
+        if (answer?.kind === "refused") return { replicaId, kind: "refused", problem: answer.problem };
+        last = answer?.kind === "silent" ? answer.problem : undefined;
         await this.#options.clock.sleep(retryMs, end);
       }
     } finally {
@@ -122,7 +122,7 @@ export class ConfigLink {
       signal.removeEventListener("abort", leave);
     }
     if (signal.aborted) return { replicaId, kind: "gone" };
-    return { replicaId, kind: "silent", message: `it did not answer within ${answerMaxMs / 1_000} s${message}` };
+    return { replicaId, kind: "silent", problem: { kind: "late", withinMs: answerMaxMs, last } };
   }
 
   /** Brings it to the committed config if it is not. True: try again soon. */
@@ -133,17 +133,16 @@ export class ConfigLink {
     const starts = replica.state === "STARTING";
     if (!this.#takes) {
       if (config.userConfig === undefined) this.#tellFirst("taken");
-      else this.#refuse(`refused its user_config: ${noService}`);
+      else this.#refuse({ kind: "noService" });
       return false;
     }
     const phase = config.generation > this.#generation ? "APPLY" : "REVERT";
     const answer = await this.#call(channel, phase, config, starts ? deployment.spec.startupTimeoutMs : answerMaxMs[phase], signal);
     if (signal.aborted) return false;
     if (answer.kind === "done") this.#tellFirst("taken");
-    if (answer.kind === "refused") this.#refuse(`refused its user_config: ${answer.error.message}`);
-    if (answer.kind === "silent" && answer.message.startsWith("DEADLINE_EXCEEDED") && !starts)
-      this.#refuse(`did not take its user_config within ${answerMaxMs[phase] / 1_000} s`);
-    return answer.kind === "silent";
+    if (answer.kind === "refused") this.#refuse(answer.problem);
+    if (answer.kind === "late" && !starts) this.#refuse({ kind: "late", withinMs: answerMaxMs[phase] });
+    return answer.kind === "silent" || answer.kind === "late";
   }
 
   /** The config to give it now; undefined: none, as it is at it for certain, or is not ours to bring there. */
@@ -157,15 +156,15 @@ export class ConfigLink {
     return this.#takes && config.generation === this.#generation && this.#sureInEpoch === leaderEpoch ? undefined : config;
   }
 
-  #refuse(reason: string): void {
-    this.#options.learn({ answer: "refused", reason });
+  #refuse(problem: ConfigProblem): void {
+    this.#options.learn({ answer: "refused", failure: { kind: "configRefused", problem } });
     this.#tellFirst("refused");
   }
 
   async #call(channel: Channel, phase: ConfigPhase, config: Config, deadlineMs: number, signal: AbortSignal): Promise<Answer> {
     const { acquaintance, epoch, learn } = this.#options;
     const leaderEpoch = epoch();
-    if (leaderEpoch === undefined) return { kind: "silent", message: "this controller does not lead" };
+    if (leaderEpoch === undefined) return { kind: "silent", problem: { kind: "notLeading" } };
     const metadata = { "drover-token": acquaintance().replica.token };
     try {
       const options = { signal, deadlineMs, metadata };
@@ -179,10 +178,13 @@ export class ConfigLink {
     } catch (cause) {
       // A config half taken does not show in the generation.
       if (phase !== "PREPARE") this.#sureInEpoch = -1;
-      if (!(cause instanceof StatusError)) return { kind: "silent", message: String(cause) };
-      const unheard =
-        ["UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED"].includes(cause.code) || cause.reason === "STALE_EPOCH";
-      return unheard ? { kind: "silent", message: `${cause.code}: ${cause.message}` } : { kind: "refused", error: cause };
+      const failed = { kind: "callFailed", code: undefined, message: String(cause) } as const;
+      if (!(cause instanceof StatusError)) return { kind: "silent", problem: failed };
+      const { code, message, facts, reason } = cause;
+      if (code === "DEADLINE_EXCEEDED") return { kind: "late" };
+      const unheard = code === "UNAVAILABLE" || code === "CANCELLED" || code === "RESOURCE_EXHAUSTED" || reason === "STALE_EPOCH";
+      if (unheard) return { kind: "silent", problem: { ...failed, code, message } };
+      return { kind: "refused", problem: { kind: "refused", message, violations: facts.violations ?? [] } };
     }
   }
 
@@ -192,8 +194,6 @@ export class ConfigLink {
     return turn;
   }
 }
-
-const noService = "the program does not serve drover.v1.ReplicaService; serve it, or leave user_config out";
 
 /** The last request made of a config: many replicas are told the same. */
 const lastRequests = new WeakMap<Config, ReplicaServiceReconfigureRequest>();

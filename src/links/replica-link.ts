@@ -4,6 +4,7 @@ import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus } from "../../gen/health/v1/health_pb.ts";
 import type { Clock } from "../clock/clock.ts";
 import type { CallResult } from "../core/config-change.ts";
+import type { HealthProblem } from "../core/ending.ts";
 import { StatusError } from "../core/errors.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import { elsewhereOf, loadOfReplica } from "../core/traffic/load.ts";
@@ -19,7 +20,6 @@ import { type Acquaintance, type ConfigOrder, noContact, type ReplicaContact } f
 const knockFirstMs = 10;
 const knockMaxMs = 100;
 const knockSoonMs = 2_000;
-const silent = "nothing listens at its DROVER_LISTEN so far";
 /** Between two health checks of a replica that starts. */
 const startCheckMs = 50;
 /** How long a replica may take to say who it is. */
@@ -135,10 +135,10 @@ export class ReplicaLink {
     const soonUntilMs = clock.nowMs() + knockSoonMs;
     while (!signal.aborted && !(await answers(this.#acquaintance.replica.address))) {
       const soon = clock.nowMs() < soonUntilMs;
-      if (!soon && this.#contact.reason === "") this.#set({ reason: silent });
+      if (!soon && this.#contact.problem === undefined) this.#set({ problem: { kind: "nothingListens" } });
       await clock.sleep(soon ? knockFirstMs : knockMaxMs, signal);
     }
-    if (this.#contact.reason === silent) this.#set({ reason: "" });
+    if (this.#contact.problem?.kind === "nothingListens") this.#set({ problem: undefined });
   }
 
   /** Asks who is there. False: not the one we want, or we were closed. */
@@ -148,7 +148,7 @@ export class ReplicaLink {
       try {
         const info = await channel.client(ReplicaService).getInfo({}, { deadlineMs: infoMs, signal });
         if (info.replicaId !== replica.id) {
-          this.#set({ answer: "refused", reason: `another replica (${info.replicaId}) answers at its address` });
+          this.#set({ answer: "refused", failure: { kind: "anotherReplica", replicaId: info.replicaId } });
           return false;
         }
         this.#set({
@@ -162,7 +162,7 @@ export class ReplicaLink {
           this.#set({ services: await servicesOf(channel, signal) });
           return true;
         }
-        this.#set({ reason: String(cause instanceof Error ? cause.message : cause) });
+        this.#set({ problem: callFailed(cause) });
       }
       await this.#options.clock.sleep(knockMaxMs, signal);
     }
@@ -175,25 +175,24 @@ export class ReplicaLink {
       const problem = await this.#check(channel, timeoutMs, signal);
       // One that refused its config is replaced, however well it is.
       if (signal.aborted || this.#contact.answer === "refused") return;
-      failed = problem === "" ? 0 : failed + 1;
+      failed = problem === undefined ? 0 : failed + 1;
       const ready = this.#contact.answer !== "unknown";
-      if (problem === "") {
-        if (this.#contact.answer !== "ready") this.#set({ answer: "ready", reason: "", routable: true });
+      if (problem === undefined) {
+        if (this.#contact.answer !== "ready") this.#set({ answer: "ready", problem: undefined, failure: undefined, routable: true });
       } else if (ready && failed >= failureThreshold) {
-        this.#set({ answer: "unhealthy", reason: `unhealthy: ${failed} health checks in a row failed, the last with: ${problem}` });
-      } else if (!ready) this.#set({ reason: problem });
+        this.#set({ answer: "unhealthy", failure: { kind: "unhealthy", failedChecks: failed, problem } });
+      } else if (!ready) this.#set({ problem });
       await this.#options.clock.sleep(this.#contact.answer === "unknown" ? startCheckMs : periodMs, signal);
     }
   }
 
   /** One health check; gives what is wrong, or nothing. */
-  async #check(channel: Channel, timeoutMs: number, signal: AbortSignal): Promise<string> {
+  async #check(channel: Channel, timeoutMs: number, signal: AbortSignal): Promise<HealthProblem | undefined> {
     try {
       const { status } = await channel.client(Health).check({}, { deadlineMs: timeoutMs, signal });
-      return status === HealthCheckResponse_ServingStatus.SERVING ? "" : "it answers that it is not serving";
+      return status === HealthCheckResponse_ServingStatus.SERVING ? undefined : { kind: "notServing" };
     } catch (cause) {
-      if (!(cause instanceof StatusError)) return String(cause);
-      return cause.code === "UNIMPLEMENTED" ? "it does not serve grpc.health.v1.Health" : `${cause.code}: ${cause.message}`;
+      return cause instanceof StatusError && cause.code === "UNIMPLEMENTED" ? { kind: "noHealthService" } : callFailed(cause);
     }
   }
 
@@ -258,6 +257,11 @@ export class ReplicaLink {
       await clock.sleep(drainPollMs, signal);
     }
   }
+}
+
+function callFailed(cause: unknown): HealthProblem {
+  const code = cause instanceof StatusError ? cause.code : undefined;
+  return { kind: "callFailed", code, message: cause instanceof Error ? cause.message : String(cause) };
 }
 
 /** Whether something accepts connections at the address. */

@@ -52,7 +52,8 @@ export class ReplicaLinks implements LiveReplicaPort {
       const link = this.#links.get(replicaId);
       if (link !== undefined) return link.tell({ ...order, answerMaxMs: Math.max(1, untilMs - clock.nowMs()) }, signal);
       if (signal.aborted) return { replicaId, kind: "gone" };
-      if (clock.nowMs() >= untilMs) return { replicaId, kind: "silent", message: "nothing was heard of it" };
+      if (clock.nowMs() >= untilMs)
+        return { replicaId, kind: "silent", problem: { kind: "late", withinMs: order.answerMaxMs, last: { kind: "unreached" } } };
       await clock.sleep(notMetMs, signal);
     }
   }

@@ -1,5 +1,6 @@
 import type { CallResult, Config, ConfigPhase } from "../core/config-change.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
+import type { FailureCause, HealthProblem } from "../core/ending.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import type { LoadReport } from "../core/traffic/load.ts";
 
@@ -15,7 +16,8 @@ export interface ReplicaContact {
   readonly metAtMs: number | undefined;
   /** As in `SeenReplica`. */
   readonly answer: "unknown" | "ready" | "refused" | "unhealthy";
-  readonly reason: string;
+  readonly problem?: HealthProblem;
+  readonly failure?: FailureCause;
   /** Its last report; undefined: none, or the stream that brought it has broken. */
   readonly load: ReplicaLoad | undefined;
   /** The generation of the config it serves by; undefined: not known yet. */
@@ -64,7 +66,6 @@ export interface LiveReplicaPort extends ReplicaPort {
 export const noContact: ReplicaContact = {
   metAtMs: undefined,
   answer: "unknown",
-  reason: "",
   load: undefined,
   configGeneration: undefined,
   drained: false,

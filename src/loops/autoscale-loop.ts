@@ -142,7 +142,7 @@ export class AutoscaleLoop {
     const running = mirror.replicasOf(name).flatMap(({ value }) => (value.state === "RUNNING" ? value : []));
     const load = loads.deployment(name, staleIntervals * metricsIntervalMs);
     const ongoing = load.known ? load.ongoing : undefined;
-    const starts = running.map(({ createdAtMs, readyAtMs }) => readyAtMs - createdAtMs).filter((ms) => ms >= 0);
+    const starts = running.map(({ createdAtMs, readyAtMs = 0 }) => readyAtMs - createdAtMs).filter((ms) => ms >= 0);
     const startupMs = starts.length === 0 ? startupDefaultMs : Math.max(...starts);
     return { ongoing, queued: load.queued, running: load.routable, target: targetOf(deployment), scheduledMin, startupMs };
   }

@@ -13,8 +13,9 @@ import {
   toReplace,
 } from "../core/config-change.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
+import type { ReplicaFailure } from "../core/ending.ts";
 import { changed } from "../core/generations.ts";
-import { advance, type ReplicaRecord } from "../core/replica.ts";
+import { advance, isFailing, type ReplicaRecord } from "../core/replica.ts";
 import type { ReplicaPort } from "../links/replica-port.ts";
 import type { Log } from "../log/log.ts";
 import { configWrites } from "../store/config-writes.ts";
@@ -126,7 +127,7 @@ export class ConfigChangeLoop {
   /** Replicas that failed since the change was begun: whoever told them may not be there any more to say so. */
   #failedSince({ startedAtMs }: ConfigChangeRecord, { uid, revision, spec }: DeploymentRecord): readonly CallResult[] {
     const replicas = this.#options.mirror.replicasOf(spec.name).map(({ value }) => value);
-    const ours = replicas.filter((replica) => replica.uid === uid && replica.revision === revision && replica.readyAtMs > 0);
+    const ours = replicas.filter((replica) => replica.uid === uid && replica.revision === revision && replica.readyAtMs !== undefined);
     return ours.filter((replica) => hasFailed(replica) && replica.sinceMs >= startedAtMs).map(endedBy);
   }
 
@@ -190,10 +191,11 @@ export class ConfigChangeLoop {
     if (!isOver(next) || entry?.value.changing !== next.id) return [];
     const nowMs = Math.max(clock.nowMs(), entry.value.updatedAtMs);
     const deployment = changed(entry.value, nowMs, next.step === "COMMITTED" ? next : undefined);
-    const replaced = toReplace(next).flatMap(({ replicaId, message }): Write[] => {
+    const replaced = toReplace(next).flatMap(({ replicaId, problem, revertProblem }): Write[] => {
       const replica = mirror.replica(replicaId);
       if (replica?.value.state !== "RUNNING") return [];
-      const value = advance(replica.value, "DRAINING", clock.nowMs(), { message: `is at no known config: ${message}` });
+      const departure = { kind: "unknownConfig", problem: revertProblem ?? problem } as const;
+      const value = advance(replica.value, "DRAINING", clock.nowMs(), { departure });
       return [{ put: "replica", key: replicaId, version: replica.version, value }];
     });
     return [
@@ -205,10 +207,13 @@ export class ConfigChangeLoop {
 }
 
 /** Whether it ran and does not any more, for what it did itself. */
-const hasFailed = ({ state, failing }: ReplicaRecord): boolean => state === "FAILED" || failing === true;
+const hasFailed = (replica: ReplicaRecord): boolean => replica.state === "FAILED" || isFailing(replica);
 
-function endedBy({ id: replicaId, message }: ReplicaRecord): CallResult {
-  return { replicaId, kind: "ended", message: `it failed while it was given the config: ${message.split("\n")[0]}` };
+const gone: ReplicaFailure = { cause: { kind: "ended", ending: { kind: "unknown" }, served: true }, lines: [] };
+
+/** Without the lines that it printed: they are kept with the replica. */
+function endedBy({ id: replicaId, failure = gone }: ReplicaRecord): CallResult {
+  return { replicaId, kind: "ended", problem: { kind: "failed", failure: { ...failure, lines: [] } } };
 }
 
 /** Whether the deployment still waits for the change, and is not being deleted. */

@@ -1,10 +1,12 @@
 import type { Clock, Random } from "../clock/clock.ts";
 import { committedConfig } from "../core/config-change.ts";
 import type { DeploymentRecord, ProgressRecord } from "../core/deployment.ts";
-import { hasEnded, holds, type Preparation, type ReplicaRecord } from "../core/replica.ts";
+import type { Ending, Preparation } from "../core/ending.ts";
+import { hasEnded, holds, type ReplicaRecord } from "../core/replica.ts";
 import { plan } from "../core/rollout/plan.ts";
 import type { Action, SeenReplica } from "../core/rollout/sight.ts";
 import { wantsPackagesFirst } from "../core/rollout/step.ts";
+import { replicaInWords } from "../core/words.ts";
 import type { Engine, EngineReplica } from "../engine/engine.ts";
 import type { ReplicaContact, ReplicaPort } from "../links/replica-port.ts";
 import type { Log } from "../log/log.ts";
@@ -50,7 +52,7 @@ export class ReconcileLoop {
   readonly #strays: Strays;
   readonly #starter: Starter;
   /** Why replicas could not be started; until the plan has noted it. */
-  readonly #startErrors = new Map<string, string>();
+  readonly #startErrors = new Map<string, Ending>();
   #wake = new AbortController();
   #troubled = false;
   #found: ReadonlyMap<string, EngineReplica> = new Map();
@@ -67,8 +69,8 @@ export class ReconcileLoop {
       ...options,
       commit: (writes) => this.#commit(writes),
       leads: () => this.#leads(),
-      onError: (replicaId, error) => {
-        this.#startErrors.set(replicaId, error);
+      onError: (replicaId, ending) => {
+        this.#startErrors.set(replicaId, ending);
         this.wake();
       },
     });
@@ -133,7 +135,7 @@ export class ReconcileLoop {
   #notePreparing(found: ReadonlyMap<string, EngineReplica>): void {
     const nowMs = this.#options.clock.nowMs();
     for (const id of this.#preparedAtMs.keys()) if (!found.has(id)) this.#preparedAtMs.delete(id);
-    for (const [id, { preparing }] of found) if (preparing !== "") this.#preparedAtMs.set(id, nowMs);
+    for (const [id, { preparing }] of found) if (preparing !== undefined) this.#preparedAtMs.set(id, nowMs);
   }
 
   /** Since when the replica's time counts as its own: neither without a controller that talks to it, nor while something is prepared for it. */
@@ -208,13 +210,14 @@ export class ReconcileLoop {
     return {
       replica,
       process: process?.state ?? "none",
-      preparing: process?.preparing ?? (ahead?.kind === "installing" ? ahead.what : ""),
-      exit: this.#startErrors.get(replica.id) ?? process?.exit ?? (ahead?.kind === "failed" ? ahead.reason : ""),
+      preparing: process?.preparing ?? (ahead?.kind === "installing" ? { packages: ahead.packages } : undefined),
+      ending: this.#startErrors.get(replica.id) ?? process?.ending ?? (ahead?.kind === "failed" ? ahead.ending : undefined),
       errors: ahead?.kind === "failed" ? ahead.lines : errors,
       metAtMs: this.#ownSinceMs(replica.id),
-      terminatedAtMs: process?.terminatedAtMs ?? 0,
+      terminatedAtMs: process?.terminatedAtMs,
       answer: contact.answer,
-      reason: contact.reason,
+      problem: contact.problem,
+      failure: contact.failure,
       configured: this.#isConfigured(replica, deployment, contact),
       ongoing: contact.load?.ongoing,
       routable: contact.routable,
@@ -273,7 +276,8 @@ export class ReconcileLoop {
       if (action.kind === "terminate" || action.kind === "kill") await engine.stop(action.replicaId, action.kind);
       if (action.kind === "move") {
         this.#startErrors.delete(action.replica.id);
-        const { id, state, message } = action.replica;
+        const { id, state } = action.replica;
+        const message = replicaInWords(action.replica);
         log[state === "FAILED" ? "warn" : "info"](
           { deployment: entry.key, replica: id, state, ...(message === "" ? {} : { message }) },
           "replica",
@@ -328,14 +332,12 @@ export class ReconcileLoop {
       uid,
       revision,
       state: "PENDING",
-      message: "",
       resources: spec.resources,
       gpuIndexes: [],
       address: "",
       token: "",
       createdAtMs: nowMs,
       sinceMs: nowMs,
-      readyAtMs: 0,
     };
   }
 

@@ -1,5 +1,7 @@
 import type { Clock, Random } from "../clock/clock.ts";
 import type { DeploymentSpec, Program } from "../core/deployment.ts";
+import type { Ending } from "../core/ending.ts";
+import { sameJson } from "../core/json.ts";
 import { place } from "../core/placement/placement.ts";
 import { advance, type ReplicaRecord } from "../core/replica.ts";
 import type { Assignment, Engine } from "../engine/engine.ts";
@@ -23,7 +25,7 @@ export interface StarterOptions {
   readonly commit: (writes: readonly Write[]) => Promise<boolean>;
   readonly leads: () => boolean;
   /** Told why a replica could not be started. */
-  readonly onError: (replicaId: string, error: string) => void;
+  readonly onError: (replicaId: string, ending: Ending) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -52,11 +54,11 @@ export class Starter {
       const replica = advance(entry.value, "STARTING", nowMs, { gpuIndexes, address: engine.addressFor(id), token });
       return { version: entry.version, replica };
     });
-    const notes = waiting.flatMap(({ id, message }): Write[] => {
+    const notes = waiting.flatMap(({ id, wait }): Write[] => {
       const entry = entries.get(id);
-      return entry === undefined || entry.value.message === message
+      return entry === undefined || sameJson(entry.value.waits, wait)
         ? []
-        : [{ put: "replica", key: id, version: entry.version, value: { ...entry.value, message } }];
+        : [{ put: "replica", key: id, version: entry.version, value: { ...entry.value, waits: wait } }];
     });
     const writes = [
       ...starts.map(({ version, replica }): Write => ({ put: "replica", key: replica.id, version, value: replica })),
@@ -77,7 +79,7 @@ export class Starter {
       await engine.start(assignmentOf(replica, spec, moduleHost));
       log.info({ deployment: replica.deployment, replica: replica.id, state: replica.state }, "replica");
     } catch (cause) {
-      onError(replica.id, `could not be started: ${cause instanceof Error ? cause.message : String(cause)}`);
+      onError(replica.id, { kind: "failedToStart", why: cause instanceof Error ? cause.message : String(cause) });
     }
   }
 }

@@ -43,7 +43,7 @@ export class Strays {
       const sinceMs = this.#firstSeenMs.get(stray.replicaId) ?? nowMs;
       this.#firstSeenMs.set(stray.replicaId, sinceMs);
       const deployment = mirror.deployment(stray.deployment)?.value;
-      const known = deployment?.uid === stray.uid && deployment.deletingSinceMs === undefined && stray.terminatedAtMs === 0;
+      const known = deployment?.uid === stray.uid && deployment.deletingSinceMs === undefined && stray.terminatedAtMs === undefined;
       if (known && stray.state === "alive") adopted = (await this.#adopt(stray, nowMs)) || adopted;
       else await this.#end(stray, nowMs - sinceMs, nowMs);
     }
@@ -54,7 +54,7 @@ export class Strays {
     const { engine, log } = this.#options;
     if (stray.state === "exited") return engine.forget(stray.replicaId);
     if (waitedMs < strayGraceMs) return;
-    if (stray.terminatedAtMs === 0) {
+    if (stray.terminatedAtMs === undefined) {
       log.warn({ replica: stray.replicaId, pid: stray.pid }, "stopping a process that belongs to no deployment");
       await engine.stop(stray.replicaId, "terminate");
     } else if (nowMs - stray.terminatedAtMs >= terminateGraceMs) await engine.stop(stray.replicaId, "kill");
@@ -70,7 +70,6 @@ export class Strays {
       uid: stray.uid,
       revision: stray.revision,
       state: "STARTING",
-      message: "",
       resources: stray.resources,
       gpuIndexes: stray.gpuIndexes,
       address: stray.address,

@@ -2,21 +2,86 @@ import { defaultRollout } from "../core/rollout-policy.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What records lack that an earlier version wrote, by kind. */
-const missing: Readonly<Record<string, (record: Fields) => Fields>> = {
-  deployment: ({ configGeneration, spec }) => ({ newestConfigGeneration: configGeneration, spec: wholeSpec(spec) }),
-  progress: ({ everRan }) => ({ progressedAtMs: 0, rolloutFailure: "", everStable: everRan }),
-  revision: ({ spec }) => ({ configGeneration: 1, spec: wholeSpec(spec) }),
+/** What records are in this version that an earlier one wrote, by kind. A record of this version stays as it is. */
+const upgrades: Readonly<Record<string, (record: Fields) => Fields>> = {
+  deployment: (record) => ({
+    newestConfigGeneration: record.configGeneration,
+    ...record,
+    spec: wholeSpec(record.spec),
+    ...(isObject(record.failedRollout) && { failedRollout: failedRollout(record.failedRollout) }),
+  }),
+  progress,
+  replica,
+  revision: (record) => ({ configGeneration: 1, ...record, spec: wholeSpec(record.spec) }),
+  change: (record) => ({ ...record, replicas: ((record.replicas as readonly Fields[] | undefined) ?? []).map(outcome) }),
 };
+
+/** A record as kept, as this version writes it. */
+export function upgraded<T>(kind: string, record: T): T {
+  return (upgrades[kind]?.(record as Fields) ?? record) as T;
+}
 
 function wholeSpec(spec: unknown): unknown {
   const fields = (spec ?? {}) as Fields;
   return { rollout: defaultRollout, ...fields, runtimeEnv: { npm: [], pip: [], ...(fields.runtimeEnv as Fields | undefined) } };
 }
 
-/** A record as kept, with what this version added to its kind. */
-export function upgraded<T>(kind: string, record: T): T {
-  const added = missing[kind]?.(record as Fields);
-  if (added === undefined) return record;
-  return { ...added, ...(record as Fields), ...("spec" in added ? { spec: added.spec } : {}) } as T;
+/** Before facts were values, their sentences were kept; and 0 and "" stood for what is not there. */
+function replica(record: Fields): Fields {
+  if (typeof record.message !== "string") return record;
+  const { message, failing, readyAtMs, ...rest } = record;
+  const ran = readyAtMs === 0 ? {} : { readyAtMs };
+  const failure = { cause: earlier(firstLineOf(message)), lines: message.split("\n").slice(1) };
+  switch (record.state) {
+    case "FAILED":
+      return { ...rest, ...ran, failure };
+    case "DRAINING":
+    case "STOPPED":
+      return failing === true
+        ? { ...rest, ...ran, failure, departure: { kind: "failing" } }
+        : { ...rest, ...ran, departure: earlier(message) };
+    default:
+      // Why a replica waits is seen again.
+      return { ...rest, ...ran };
+  }
 }
+
+function progress(record: Fields): Fields {
+  const { failedAtMs, retryAtMs, rolloutFailure, lastFailure, installing, settled, ...rest } = record;
+  const last = typeof lastFailure === "string" ? startFailure(lastFailure, record.revision) : lastFailure;
+  return {
+    progressedAtMs: 0,
+    everStable: record.everRan,
+    ...rest,
+    failedAtMs: failedAtMs === 0 ? undefined : failedAtMs,
+    retryAtMs: retryAtMs === 0 ? undefined : retryAtMs,
+    rolloutFailure: typeof rolloutFailure === "string" ? earlierIfAny(rolloutFailure) : rolloutFailure,
+    lastFailure: last,
+    // Seen again where it still goes on.
+    installing: typeof installing === "string" ? undefined : installing,
+    settled: (settled as Fields | undefined)?.revision === 0 ? undefined : settled,
+  };
+}
+
+function failedRollout(record: Fields): Fields {
+  return typeof record.cause === "string" ? { ...record, cause: earlier(record.cause) } : record;
+}
+
+/** Undefined: there was none. Its text began with what failed. */
+function startFailure(text: string, revision: unknown): Fields | undefined {
+  if (text === "") return undefined;
+  const [, name = "", cause = ""] = /^(revision \d+|\S+) (.*)$/.exec(firstLineOf(text)) ?? [];
+  const ofReplica = name === "" || name.startsWith("revision ") ? {} : { replicaId: name };
+  return { ...ofReplica, revision, cause: earlier(cause === "" ? firstLineOf(text) : cause), lines: text.split("\n").slice(1) };
+}
+
+function outcome(record: Fields): Fields {
+  if (typeof record.message !== "string") return record;
+  const { message, violations, ...rest } = record;
+  return message === "" ? rest : { ...rest, problem: { kind: "refused", message, violations: violations ?? [] } };
+}
+
+const earlier = (text: string) => ({ kind: "earlier", text });
+const earlierIfAny = (text: string) => (text === "" ? undefined : earlier(text));
+const firstLineOf = (text: string): string => text.slice(0, text.indexOf("\n") < 0 ? undefined : text.indexOf("\n"));
+const isObject = (value: unknown): value is Fields => typeof value === "object" && value !== null;

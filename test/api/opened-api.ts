@@ -69,13 +69,9 @@ export async function noteHealthy(store: MemoryStore, name: string, healthyRevis
     observedGeneration: generation,
     revision,
     failedStarts: 0,
-    failedAtMs: 0,
-    retryAtMs: 0,
     everRan: true,
     everStable: true,
     progressedAtMs: 0,
-    rolloutFailure: "",
-    lastFailure: "",
     settled: { revision, target: 1 },
     healthyRevisions,
   };

@@ -76,7 +76,9 @@ class Loop implements ReplicaPort {
     await Promise.race([this.#hold.promise, left]);
     if (signal.aborted) return { replicaId, kind: "gone" };
     const refuses = model === "bad" && phase === (this.refusesLate ? "APPLY" : "PREPARE");
-    return refuses ? { replicaId, kind: "refused", message: "model: no such model", violations } : { replicaId, kind: "done" };
+    return refuses
+      ? { replicaId, kind: "refused", problem: { kind: "refused", message: "model: no such model", violations } }
+      : { replicaId, kind: "done" };
   }
 
   async close(): Promise<void> {
@@ -93,7 +95,7 @@ async function deployed(name = "a", replicas = 2, more = {}): Promise<void> {
   const { uid, revision } = await recordOf(opened.store, name);
   for (let index = 0; index < replicas; index++) {
     const id = `${name}-r${index}`;
-    const value = { id, deployment: name, uid, revision, state: "RUNNING", message: "", gpuIndexes: [], address: "unix:/x", token: "" };
+    const value = { id, deployment: name, uid, revision, state: "RUNNING", gpuIndexes: [], address: "unix:/x", token: "" };
     await opened.store.commit([
       {
         put: "replica",

@@ -110,7 +110,7 @@ describe.each([
   test("what was written cannot be changed through the writer's object", async () => {
     const value = replicaRecord("r", "d");
     await store.commit([{ put: "replica", key: "r", version: 0, value }]);
-    (value as { message: string }).message = "changed";
+    (value as { address: string }).address = "changed";
     const read = await store.get("replica", "r");
     (read?.value as { deployment: string }).deployment = "changed";
     expect((await store.get("replica", "r"))?.value).toEqual(replicaRecord("r", "d"));

@@ -42,9 +42,9 @@ class Served {
   readonly channel: Channel;
 
   private constructor(id: string, address: string, state: ReplicaState, taker: Taker) {
-    const times = { createdAtMs: 0, sinceMs: realClock.nowMs(), readyAtMs: 0 };
+    const times = { createdAtMs: 0, sinceMs: realClock.nowMs() };
     const resources = { cpuMilli: 0, gpuMilli: 0, memoryBytes: 0 };
-    this.record = { id, deployment: name, uid, revision: 1, state, message: "", resources, gpuIndexes: [], address, token, ...times };
+    this.record = { id, deployment: name, uid, revision: 1, state, resources, gpuIndexes: [], address, token, ...times };
     this.taker = taker;
     this.channel = new Channel(address);
   }
@@ -250,7 +250,8 @@ test("a replica that starts and refuses the committed config is told as refused,
     world.only.taker.refuses = (now) => now === when;
     world.meet();
     await until(() => world.contact().answer === "refused");
-    expect(world.contact()).toMatchObject({ routable: false, reason: `refused its user_config: ${reason}` });
+    const failure = { kind: "configRefused", problem: { kind: "refused", message: reason } };
+    expect(world.contact()).toMatchObject({ routable: false, failure });
   }
 });
 
@@ -300,7 +301,7 @@ test("a running replica that cannot be brought back is told as refused", async (
   world.only.taker.refuses = refusesTo("taken", "blue");
   world.meet();
   await until(() => world.contact().answer === "refused");
-  expect(world.contact().reason).toContain("out of memory");
+  expect(world.contact().failure).toMatchObject({ kind: "configRefused", problem: { kind: "refused", message: "out of memory" } });
 });
 
 test("max_ongoing_requests reaches a replica that starts, and with a change one that runs", async () => {
@@ -378,7 +379,7 @@ test("a replica that cannot go back is taken away with the end of the change", a
   await world.mirror.catchUp();
   expect(world.mirror.replica(first?.record.id ?? "")?.value).toMatchObject({
     state: "DRAINING",
-    message: expect.stringContaining("out of memory"),
+    departure: { kind: "unknownConfig", problem: { kind: "refused", message: "out of memory" } },
   });
   expect(world.mirror.replica(second?.record.id ?? "")?.value.state).toBe("RUNNING");
   expect(await second?.generation()).toBe(1);
@@ -391,7 +392,10 @@ test("a replica that has been called by a later leader obeys the earlier one no 
   await until(() => world.contact().answer === "ready");
   const order = { phase: "APPLY", config: committed(2, "red"), answerMaxMs: 150 } as const;
   const told = await world.links.tell(world.only.record.id, order, new AbortController().signal);
-  expect(told).toMatchObject({ kind: "silent", message: expect.stringContaining("is over: a leader of epoch") });
+  expect(told).toMatchObject({
+    kind: "silent",
+    problem: { kind: "late", withinMs: 150, last: { kind: "callFailed", code: "FAILED_PRECONDITION" } },
+  });
   expect(world.only.taker.taken).toEqual(["blue"]);
   expect(world.contact().answer).toBe("ready");
 });

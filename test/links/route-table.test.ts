@@ -16,7 +16,7 @@ test("where none is wanted, no replica is to be expected; while one starts or ru
   await cluster.deploy("one", 1);
   const table = tableOf(() => noContact);
   await cluster.mirror.catchUp();
-  expect(table.get("none")?.hopeless).toBe("none is wanted: its num_replicas is 0");
+  expect(table.get("none")?.hopeless).toBe("noneWanted");
   expect(table.get("one")?.hopeless).toBeUndefined();
 });
 

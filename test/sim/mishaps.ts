@@ -1,5 +1,11 @@
+import type { Ending } from "../../src/core/ending.ts";
 import type { SimulatedController } from "./simulated-controller.ts";
 import type { SimulatedWorld } from "./simulated-world.ts";
+
+const crashes: readonly Ending[] = [
+  { kind: "exit", code: 3 },
+  { kind: "signal", signal: "SIGSEGV" },
+];
 
 /** Draws what goes wrong in one step, and ends it after a while. */
 export class Mishaps {
@@ -34,10 +40,10 @@ export class Mishaps {
   #replicas(): void {
     const { faults, random, engine, behaviours, clock, trace } = this.#world;
     for (const { replicaId, preparing } of engine.alive()) {
-      if (preparing !== "") continue; // it has no process yet
+      if (preparing !== undefined) continue; // it has no process yet
       if (faults.strikes("crash", 0.01)) {
         trace(`crash ${replicaId}`);
-        engine.end(replicaId, random.pick(["exit code 3", "signal SIGSEGV"]), ["it was all too much"]);
+        engine.end(replicaId, random.pick(crashes), ["it was all too much"]);
         continue;
       }
       if (!engine.serves(replicaId)) continue;

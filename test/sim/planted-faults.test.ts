@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import type { CallResult, ConfigPhase } from "../../src/core/config-change.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
-import type { ReplicaRecord } from "../../src/core/replica.ts";
+import { type ReplicaRecord, waitsForRoom } from "../../src/core/replica.ts";
 import { type ConfigOrder, noContact } from "../../src/links/replica-port.ts";
 import type { CommitOptions, Entry, Store, Write } from "../../src/store/store.ts";
 import { runHistory } from "./history.ts";
@@ -58,7 +58,7 @@ const asksForTooMany = writesToo(async (writes) =>
 
 const startsAllThatWait = writesToo(async (writes, store) =>
   (await otherReplicas(writes, store)).flatMap(({ value, version }) =>
-    value.state === "PENDING" && value.message !== "" ? put({ ...value, state: "STARTING" }, version) : [],
+    waitsForRoom(value) ? put({ ...value, state: "STARTING" }, version) : [],
   ),
 );
 

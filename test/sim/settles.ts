@@ -1,4 +1,7 @@
+import { conditionsOf } from "../../src/core/rollout/conditions.ts";
 import { statusOf } from "../../src/core/rollout/status.ts";
+import { isForRoom } from "../../src/core/wait.ts";
+import { statusInWords } from "../../src/core/words.ts";
 import { othersOf } from "./invariants/config.ts";
 import type { Verdict } from "./invariants/facts.ts";
 import type { Operators } from "./operators.ts";
@@ -43,8 +46,12 @@ function stateOf(world: SimulatedWorld, name: string): { readonly wrong?: string
   const deployment = ledger.deployments.get(name);
   if (deployment === undefined) return { excused: false };
   const replicas = ledger.of(name);
-  const progress = ledger.objects.get(`progress/${name}`);
-  const { state, message } = statusOf(deployment, progress === undefined ? undefined : JSON.parse(progress), replicas);
+  const kept = ledger.objects.get(`progress/${name}`);
+  const progress = kept === undefined ? undefined : JSON.parse(kept);
+  const status = statusOf(deployment, progress, replicas);
+  const conditions = conditionsOf(deployment, progress, replicas);
+  const { state } = status;
+  const says = (...types: readonly (typeof conditions)[number]["type"][]) => conditions.some(({ type }) => types.includes(type));
   const { program } = deployment.spec;
   const numReplicas = deployment.autoscaled?.target ?? deployment.spec.numReplicas;
   const running = replicas.filter((replica) => replica.state === "RUNNING" && replica.revision === deployment.revision);
@@ -59,13 +66,14 @@ function stateOf(world: SimulatedWorld, name: string): { readonly wrong?: string
   const { failedRollout, pausedSinceMs } = deployment;
   // Gone back to what ran before, it runs in full again; paused, something runs in full.
   const all = replicas.filter((replica) => replica.state === "RUNNING" && world.engine.serves(replica.id));
-  const told = message.includes(failedRollout?.cause ?? "paused");
+  const told = says(failedRollout === undefined ? "ROLLOUT_PAUSED" : "ROLLED_BACK");
   if ((failedRollout ?? pausedSinceMs) !== undefined && told && all.length >= numReplicas) return { excused: false };
   const bad = program.kind === "command" && program.argv[0] !== "good";
-  if (bad && (state === "DEPLOY_FAILED" || pausedSinceMs !== undefined) && message.includes(" fail")) return { excused: true };
+  if (bad && (state === "DEPLOY_FAILED" || pausedSinceMs !== undefined) && says("STARTS_FAILING", "ROLLOUT_FAILED", "ROLLED_BACK"))
+    return { excused: true };
   const waits = replicas.find(
     (replica) => replica.state === "PENDING" && (replica.revision === deployment.revision || pausedSinceMs !== undefined),
   );
-  if (waits !== undefined && waits.message !== "" && message.includes(waits.message)) return { excused: true };
-  return { excused: false, wrong: `${name} is ${state}: ${message}` };
+  if (waits?.waits !== undefined && isForRoom(waits.waits) && says("NO_CAPACITY")) return { excused: true };
+  return { excused: false, wrong: `${name} is ${state}: ${statusInWords(deployment, status, conditions)}` };
 }

@@ -44,17 +44,20 @@ test("a simulated process that ends by itself is replaced, and its last words ke
   await cluster.deploy("app", 2);
   await ticks(4);
   const [replica] = await cluster.replicas("RUNNING");
-  cluster.engine.end(replica?.id ?? "", "exit code 1", ["it was all too much"]);
+  cluster.engine.end(replica?.id ?? "", { kind: "exit", code: 1 }, ["it was all too much"]);
   await ticks(20);
   expect(await count()).toEqual({ RUNNING: 2, FAILED: 1 });
-  expect((await cluster.replicas("FAILED"))[0]?.message).toContain("it was all too much");
+  expect((await cluster.replicas("FAILED"))[0]?.failure).toMatchObject({
+    cause: { ending: { kind: "exit", code: 1 } },
+    lines: ["it was all too much"],
+  });
 });
 
 test("a simulation is the same each time", async () => {
   const history = async (world: SimulatedCluster) => {
     await world.deploy("app", 3);
     for (let tick = 0; tick < 10; tick++) await world.tick(100);
-    world.engine.end("app-00000", "signal SIGKILL");
+    world.engine.end("app-00000", { kind: "signal", signal: "SIGKILL" });
     for (let tick = 0; tick < 10; tick++) await world.tick(100);
     return [await world.engine.list(), await world.replicas("RUNNING"), await world.replicas("FAILED")];
   };

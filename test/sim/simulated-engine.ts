@@ -1,7 +1,6 @@
 import type { Clock } from "../../src/clock/clock.ts";
-import type { Preparation } from "../../src/core/replica.ts";
+import type { Ending, Preparation } from "../../src/core/ending.ts";
 import type { Capacity } from "../../src/core/resources.ts";
-import { neverStarted } from "../../src/core/rollout/settle.ts";
 import type { Assignment, Engine, EngineReplica, LogLine } from "../../src/engine/engine.ts";
 
 /** What becomes of a process that is started; times in milliseconds, infinite where it never happens. */
@@ -62,13 +61,13 @@ export class SimulatedEngine implements Engine {
     this.#startFault = reason;
   }
 
-  /** The process ends by itself: `exit` in the words of `EngineReplica.exit`, `errors` its last lines. */
-  end(replicaId: string, exit: string, errors: readonly string[] = []): void {
+  /** The process ends by itself, with `errors` as its last lines. */
+  end(replicaId: string, ending: Ending, errors: readonly string[] = []): void {
     const process = this.#processes.get(replicaId);
     if (process?.replica.state !== "alive") return;
     process.cancelEnd();
     process.errors = errors;
-    process.replica = { ...process.replica, state: "exited", preparing: "", exit };
+    process.replica = { ...process.replica, state: "exited", preparing: undefined, ending };
     for (const listener of [...this.#listeners]) listener(replicaId);
   }
 
@@ -110,16 +109,16 @@ export class SimulatedEngine implements Engine {
     const startedAtMs = clock.nowMs();
     const known = { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes };
     const process: SimulatedProcess = {
-      replica: { ...known, pid: 0, startedAtMs, state: "alive", preparing: "installing 1 package", exit: "", terminatedAtMs: 0 },
+      replica: { ...known, pid: 0, startedAtMs, state: "alive", preparing: { packages: 1 } },
       servesAtMs: Number.POSITIVE_INFINITY,
       fate,
       errors: [],
       cancelEnd: () => {},
     };
     const launch = () => {
-      process.replica = { ...process.replica, pid: this.#nextPid++, preparing: "" };
+      process.replica = { ...process.replica, pid: this.#nextPid++, preparing: undefined };
       process.servesAtMs = clock.nowMs() + fate.servesAfterMs;
-      process.cancelEnd = this.#later(fate.failsAfterMs, () => this.end(replicaId, "exit code 1", fate.errors));
+      process.cancelEnd = this.#later(fate.failsAfterMs, () => this.end(replicaId, { kind: "exit", code: 1 }, fate.errors));
     };
     this.#processes.set(replicaId, process);
     if (fate.preparesForMs === 0) launch();
@@ -128,7 +127,8 @@ export class SimulatedEngine implements Engine {
 
   /** Who installed packages has ended: what waits for them is never started. */
   abandon(): void {
-    for (const { replica } of [...this.#processes.values()]) if (replica.preparing !== "") this.end(replica.replicaId, neverStarted);
+    for (const { replica } of [...this.#processes.values()])
+      if (replica.preparing !== undefined) this.end(replica.replicaId, { kind: "neverStarted" });
   }
 
   async list(): Promise<readonly EngineReplica[]> {
@@ -138,12 +138,12 @@ export class SimulatedEngine implements Engine {
   async stop(replicaId: string, how: "terminate" | "kill"): Promise<void> {
     const process = this.#processes.get(replicaId);
     if (process?.replica.state !== "alive") return;
-    if (process.replica.preparing !== "") return this.end(replicaId, "stopped before it was started");
-    if (how === "kill") return this.end(replicaId, "signal SIGKILL");
-    if (process.replica.terminatedAtMs !== 0) return;
+    if (process.replica.preparing !== undefined) return this.end(replicaId, { kind: "stoppedBeforeStart" });
+    if (how === "kill") return this.end(replicaId, { kind: "signal", signal: "SIGKILL" });
+    if (process.replica.terminatedAtMs !== undefined) return;
     process.replica = { ...process.replica, terminatedAtMs: this.#options.clock.nowMs() };
     process.cancelEnd();
-    process.cancelEnd = this.#later(process.fate.endsAfterMs, () => this.end(replicaId, "signal SIGTERM"));
+    process.cancelEnd = this.#later(process.fate.endsAfterMs, () => this.end(replicaId, { kind: "signal", signal: "SIGTERM" }));
   }
 
   #later(ms: number, run: () => void): () => void {

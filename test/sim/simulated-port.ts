@@ -1,5 +1,6 @@
 import type { Clock } from "../../src/clock/clock.ts";
 import { answerMaxMs, type CallResult, type Config, type ConfigPhase } from "../../src/core/config-change.ts";
+import type { ConfigProblem, FailureCause } from "../../src/core/ending.ts";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
 import { elsewhereOf } from "../../src/core/traffic/load.ts";
 import type { WantedConfig } from "../../src/links/committed.ts";
@@ -12,9 +13,9 @@ export interface Behaviour {
   readonly ongoing: number;
   readonly completed: number;
   readonly failed: number;
-  /** Its answer, `reason` beside it. */
+  /** Its answer, with `failure` why it failed. */
   readonly answer: "ready" | "refused" | "unhealthy";
-  readonly reason: string;
+  readonly failure: FailureCause | undefined;
   /** Since when it answers nothing; undefined: it does. Who knew it before finds it unhealthy, who did not learns nothing of it. */
   readonly hangsSinceMs: number | undefined;
   /** Its load stream is broken: nothing is known of its load, and it gets no requests. */
@@ -30,12 +31,17 @@ const healthy: Behaviour = {
   completed: 0,
   failed: 0,
   answer: "ready",
-  reason: "",
+  failure: undefined,
   hangsSinceMs: undefined,
   silent: false,
   lateOngoing: undefined,
   lateSinceMs: undefined,
 };
+
+const noSuchColour: ConfigProblem = { kind: "refused", message: "no such colour", violations: [] };
+
+/** It refused its config. */
+export const refusesConfig: Partial<Behaviour> = { answer: "refused", failure: { kind: "configRefused", problem: noSuchColour } };
 
 /** How all replicas behave, whoever talks to them. */
 export class Behaviours {
@@ -139,10 +145,10 @@ export class SimulatedPort implements LiveReplicaPort {
     while (!signal.aborted && clock.nowMs() < untilMs) {
       const answer = this.#hears(replicaId) ? await this.#call(replicaId, phase, config, untilMs - clock.nowMs(), signal) : undefined;
       if (answer === "taken") return { replicaId, kind: "done" };
-      if (answer === "refused") return { replicaId, kind: "refused", message: "no such colour", violations: [] };
+      if (answer === "refused") return { replicaId, kind: "refused", problem: noSuchColour };
       await clock.sleep(100, signal);
     }
-    return signal.aborted ? { replicaId, kind: "gone" } : { replicaId, kind: "silent", message: "it did not answer" };
+    return signal.aborted ? { replicaId, kind: "gone" } : { replicaId, kind: "silent", problem: { kind: "late", withinMs: answerMaxMs } };
   }
 
   /** Brings a replica to the committed config, as a link does. */
@@ -163,7 +169,7 @@ export class SimulatedPort implements LiveReplicaPort {
           const phase = config.generation > this.#behaviours.configs.of(replicaId).generation ? "APPLY" : "REVERT";
           return this.#send(replicaId, phase, config, answerMaxMs[phase], new AbortController().signal);
         });
-        if (answer === "refused") this.behave(replicaId, { answer: "refused", reason: "refused its user_config: no such colour" });
+        if (answer === "refused") this.behave(replicaId, refusesConfig);
         if (answer !== "idle") this.learn(replicaId);
         if (answer !== undefined) return;
         await clock.sleep(100);
@@ -192,7 +198,7 @@ export class SimulatedPort implements LiveReplicaPort {
     const hangs = () => this.#behaviours.of(replicaId).hangsSinceMs !== undefined;
     if (delayMs > 0) await clock.sleep(Math.min(delayMs, leftMs), signal);
     if (!alive()) return new Promise(() => {});
-    if (crashes) engine.end(replicaId, "exit code 4", ["that colour was too much"]);
+    if (crashes) engine.end(replicaId, { kind: "exit", code: 4 }, ["that colour was too much"]);
     if (delayMs > leftMs || hangs() || !engine.serves(replicaId) || signal.aborted) return undefined;
     const answer = this.#behaviours.configs.call(replicaId, phase, config, leaderEpoch, fails);
     if (losesAnswer || answer === "stale") return undefined;
@@ -220,7 +226,7 @@ export class SimulatedPort implements LiveReplicaPort {
       const unheard = { ...noContact, metAtMs };
       return this.#heard.has(replicaId) ? { ...unheard, answer: this.#behaviours.of(replicaId).answer, invocable: true } : unheard;
     }
-    const { ongoing, completed, failed, answer, reason, silent, lateOngoing, lateSinceMs, hangsSinceMs } = this.#behaviours.of(replicaId);
+    const { ongoing, completed, failed, answer, failure, silent, lateOngoing, lateSinceMs, hangsSinceMs } = this.#behaviours.of(replicaId);
     const { replica } = acquaintance;
     const nowMs = this.#options.clock.nowMs();
     const configGeneration = this.#sure.get(replicaId)?.generation ?? this.#behaviours.configs.of(replicaId).generation;
@@ -228,7 +234,7 @@ export class SimulatedPort implements LiveReplicaPort {
     return {
       metAtMs,
       answer,
-      reason,
+      failure,
       load: silent
         ? undefined
         : {

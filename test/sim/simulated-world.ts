@@ -8,7 +8,7 @@ import { SeededRandom } from "./seeded-random.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import { type Sabotage, SimulatedController } from "./simulated-controller.ts";
 import { type Fate, SimulatedEngine } from "./simulated-engine.ts";
-import { Behaviours, type ConfigCall } from "./simulated-port.ts";
+import { Behaviours, type ConfigCall, refusesConfig } from "./simulated-port.ts";
 import { type Line, WatchedStore } from "./watched.ts";
 import { Witness } from "./witness.ts";
 
@@ -17,6 +17,8 @@ const never = Number.POSITIVE_INFINITY;
 const unhealthyAfterMs = 1_500;
 /** Changes kept for followers: so few that who was away may have missed some. */
 const changesKept = 60;
+
+const unhealthy = { kind: "unhealthy", failedChecks: 3, problem: { kind: "notServing" } } as const;
 
 /** What a program does that is bad in one revision; the first word of its command line. */
 export const programs = ["good", "exits", "hangs", "refuses", "missing"] as const;
@@ -161,11 +163,11 @@ export class SimulatedWorld {
 
   /** The replica answers nothing for so long; found unhealthy if that is long enough. */
   hang(replicaId: string, forMs: number): void {
-    const back = () => this.behaviours.set(replicaId, { answer: "ready", reason: "", hangsSinceMs: undefined });
+    const back = () => this.behaviours.set(replicaId, { answer: "ready", failure: undefined, hangsSinceMs: undefined });
     this.behaviours.set(replicaId, { hangsSinceMs: this.clock.nowMs() });
     if (forMs >= unhealthyAfterMs) {
       this.clock.after(unhealthyAfterMs, () => {
-        this.behaviours.set(replicaId, { answer: "unhealthy", reason: "unhealthy: 3 health checks in a row failed" });
+        this.behaviours.set(replicaId, { answer: "unhealthy", failure: unhealthy });
         this.#learn(replicaId);
       });
     }
@@ -222,7 +224,7 @@ export class SimulatedWorld {
       return { ...ends, servesAfterMs: never, failsAfterMs: random.whole(1, 500), errors: ["cannot begin"] };
     if (bad === "hangs" || faults.strikes("hanging start", 0.03)) return { ...ends, servesAfterMs: never };
     if (bad === "refuses" || faults.strikes("refused config", 0.02)) {
-      this.behaviours.set(replicaId, { answer: "refused", reason: "refused its user_config: no such colour" });
+      this.behaviours.set(replicaId, refusesConfig);
     }
     const preparesForMs = faults.strikes("packages to install", 0.05) ? random.pick([300, 4_000, 30_000]) : 0;
     const servesAfterMs = faults.strikes("slow start", 0.1) ? random.whole(500, 3_500) : random.whole(10, 400);

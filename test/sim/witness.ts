@@ -1,4 +1,5 @@
 import type { CallResult } from "../../src/core/config-change.ts";
+import { replicaInWords } from "../../src/core/words.ts";
 import type { ConfigOrder, ReplicaContact } from "../../src/links/replica-port.ts";
 import type { Mirror, MirrorEvent } from "../../src/store/mirror.ts";
 import type { CommitOptions, Write } from "../../src/store/store.ts";
@@ -172,7 +173,7 @@ export class Witness {
 function describe(write: Write): string {
   if (!("put" in write)) return `deletes ${write.delete} ${write.key}`;
   const { put, key, value } = write;
-  if (put === "replica") return `${key} r${value.revision} ${value.state} ${value.message.split("\n")[0]}`;
+  if (put === "replica") return `${key} r${value.revision} ${value.state} ${replicaInWords(value).split("\n")[0]}`;
   if (put === "deployment")
     return `deployment ${key} n=${value.autoscaled ? `~${value.autoscaled.target}` : value.spec.numReplicas} r${value.revision} ${value.spec.version}${value.deletingSinceMs ? " deleting" : ""}${value.pausedSinceMs ? " paused" : ""}${value.failedRollout ? " failed" : ""}${value.changing ? ` changing ${value.changing}` : ""} g${value.configGeneration} ${JSON.stringify(value.spec.userConfig)} ${JSON.stringify(value.spec.rollout)}`;
   if (put === "change")

@@ -2,8 +2,6 @@ import {
   type Amounts,
   type Capacity,
   type Free,
-  formatBytes,
-  formatMilli,
   free,
   gpusWanted,
   type Holding,
@@ -12,6 +10,7 @@ import {
   type Resources,
   wholeGpuMilli,
 } from "../resources.ts";
+import type { Shortage, Wait } from "../wait.ts";
 
 /** A replica that wants resources. */
 export interface PendingReplica {
@@ -24,8 +23,8 @@ export interface PendingReplica {
 export interface Placement {
   /** Those that may start now, and the GPUs each gets. */
   readonly placed: readonly { readonly id: string; readonly gpuIndexes: readonly number[] }[];
-  /** Those that wait, and for a person what for. */
-  readonly waiting: readonly { readonly id: string; readonly message: string }[];
+  /** Those that wait, and what for. */
+  readonly waiting: readonly { readonly id: string; readonly wait: Wait }[];
 }
 
 /** How long a replica is passed over by smaller ones behind it before anything is kept for it. */
@@ -71,7 +70,7 @@ export function place(input: {
       offered = keep(offered, replica.resources);
     }
   }
-  return { placed, waiting: waiting.map(({ id, resources }) => ({ id, message: explain(resources, left, capacity, empty, keptFor) })) };
+  return { placed, waiting: waiting.map(({ id, resources }) => ({ id, wait: waitOf(resources, left, capacity, empty, keptFor) })) };
 }
 
 /** Whether a replica that wants `wanted` could start beside `held`. */
@@ -139,57 +138,29 @@ function keep(left: Free, wanted: Resources): Free {
   return take(left, { ...wanted, gpuMilli: wanted.gpuMilli && wholeGpuMilli }, emptiest);
 }
 
-/** Why it waits: that it can never start here, what is short, or for whom what is free is kept. */
-function explain(wanted: Resources, left: Free, capacity: Capacity, empty: Free, keptFor: string): string {
-  if (!gpusFor(wanted, empty)) return neverFits(wanted, capacity);
+/** Why it waits: that it can never start here, what is short, or for which replica what is free is kept. */
+function waitOf(wanted: Resources, left: Free, capacity: Capacity, empty: Free, keptFor: string): Wait {
+  if (!gpusFor(wanted, empty)) return { kind: "neverFits", short: shortages(wanted, empty, capacity) };
   const short = shortages(wanted, left, capacity);
-  return short.length > 0
-    ? `waits for ${short.join("; ")}`
-    : `waits its turn: what is free is kept for replica ${keptFor}, which has waited longer for more`;
+  return short.length > 0 ? { kind: "resources", short } : { kind: "turn", keptFor };
 }
 
-function neverFits(wanted: Resources, capacity: Capacity): string {
-  const facts: string[] = [];
-  const remedies: string[] = [];
-  if (wanted.cpuMilli > capacity.cpuMilli) {
-    facts.push(`wants ${formatMilli(wanted.cpuMilli)} CPUs, this machine has ${formatMilli(capacity.cpuMilli)}`);
-    remedies.push("lower num_cpus or add CPUs (--num-cpus)");
-  }
-  if (gpusWanted(wanted) > capacity.gpuCount) {
-    facts.push(`wants ${formatMilli(wanted.gpuMilli)} GPUs, this machine has ${capacity.gpuCount}`);
-    remedies.push("lower num_gpus or add GPUs (--num-gpus)");
-  }
-  if (wanted.memoryBytes > capacity.memoryBytes) {
-    facts.push(`wants ${formatBytes(wanted.memoryBytes)} of memory, this machine has ${formatBytes(capacity.memoryBytes)}`);
-    remedies.push("lower memory_bytes");
-  }
-  for (const name of lacking(wanted, capacity.custom ?? {})) {
-    const has = formatMilli(amountOf(capacity.custom, name));
-    facts.push(`wants ${formatMilli(amountOf(wanted.custom, name))} of "${name}", this machine has ${has}`);
-    remedies.push(`lower it or give it (drover start --resource ${name}=AMOUNT)`);
-  }
-  return `${facts.join("; ")}: it can never start here; ${remedies.join("; ")}`;
-}
-
-function shortages(wanted: Resources, left: Free, capacity: Capacity): string[] {
-  const lines: string[] = [];
+function shortages(wanted: Resources, left: Free, capacity: Capacity): readonly Shortage[] {
+  const short: Shortage[] = [];
   if (wanted.cpuMilli > left.cpuMilli)
-    lines.push(`CPU: wants ${formatMilli(wanted.cpuMilli)}, ${formatMilli(left.cpuMilli)} of ${formatMilli(capacity.cpuMilli)} free`);
-  if (!gpusFor({ cpuMilli: 0, memoryBytes: 0, gpuMilli: wanted.gpuMilli }, left)) lines.push(gpuShortage(wanted, left));
+    short.push({ resource: "cpu", wanted: wanted.cpuMilli, free: left.cpuMilli, total: capacity.cpuMilli });
+  if (!gpusFor({ cpuMilli: 0, memoryBytes: 0, gpuMilli: wanted.gpuMilli }, left)) short.push(gpuShortage(wanted, left));
   if (wanted.memoryBytes > left.memoryBytes)
-    lines.push(
-      `memory: wants ${formatBytes(wanted.memoryBytes)}, ${formatBytes(left.memoryBytes)} of ${formatBytes(capacity.memoryBytes)} free`,
-    );
+    short.push({ resource: "memory", wanted: wanted.memoryBytes, free: left.memoryBytes, total: capacity.memoryBytes });
   for (const name of lacking(wanted, left.custom)) {
-    const [wants, free, all] = [wanted.custom, left.custom, capacity.custom].map((amounts) => formatMilli(amountOf(amounts, name)));
-    lines.push(`${name}: wants ${wants}, ${free} of ${all} free`);
+    const [wants = 0, free = 0, total = 0] = [wanted.custom, left.custom, capacity.custom].map((amounts) => amountOf(amounts, name));
+    short.push({ resource: "custom", name, wanted: wants, free, total });
   }
-  return lines;
+  return short;
 }
 
-function gpuShortage(wanted: Resources, { gpuMilli }: Free): string {
-  if (wanted.gpuMilli < wholeGpuMilli)
-    return `GPU: wants ${formatMilli(wanted.gpuMilli)} of one, at most ${formatMilli(Math.max(...gpuMilli))} of one is free`;
-  const whole = gpuMilli.filter((room) => room === wholeGpuMilli).length;
-  return `GPU: wants ${gpusWanted(wanted)} whole, ${whole} of ${gpuMilli.length} free`;
+function gpuShortage({ gpuMilli: wanted }: Resources, { gpuMilli }: Free): Shortage {
+  const whole = gpuMilli.filter((room) => room === wholeGpuMilli).length * wholeGpuMilli;
+  const free = wanted < wholeGpuMilli ? Math.max(0, ...gpuMilli) : whole;
+  return { resource: "gpu", wanted, free, total: gpuMilli.length * wholeGpuMilli };
 }

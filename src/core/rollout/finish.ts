@@ -16,9 +16,10 @@ export function finish(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
   const replicaId = replica.id;
   if (seen.process === "alive") {
     const graceOver = nowMs - replica.sinceMs >= deployment.spec.gracefulShutdownTimeoutMs;
-    const mayEnd = hasEnded(replica.state) || (replica.state === "DRAINING" && (seen.drained || graceOver || replica.readyAtMs === 0));
+    const mayEnd =
+      hasEnded(replica.state) || (replica.state === "DRAINING" && (seen.drained || graceOver || replica.readyAtMs === undefined));
     if (!mayEnd) return [];
-    if (seen.terminatedAtMs === 0) return [{ kind: "terminate", replicaId }];
+    if (seen.terminatedAtMs === undefined) return [{ kind: "terminate", replicaId }];
     return nowMs - seen.terminatedAtMs >= terminateGraceMs ? [{ kind: "kill", replicaId }] : [];
   }
   const keptMs = deployment.deletingSinceMs !== undefined ? 0 : replica.state === "STOPPED" ? stoppedKeptMs : failedKeptMs;

@@ -1,10 +1,12 @@
 import type { Verdict } from "../decision.ts";
+import type { Departure } from "../departure.ts";
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
 import { revisionBefore, rolledBack } from "../generations.ts";
 import { sameJson } from "../json.ts";
 import { advance, type ReplicaRecord } from "../replica.ts";
+import type { RolloutFailure } from "../rollout-failure.ts";
 import { finish, surplusRecords } from "./finish.ts";
-import { currentProgress, noteFailures, noteInstalling, noteSuccess, rolloutFailure } from "./progress.ts";
+import { currentProgress, noteFailures, noteInstalling, noteRolloutFailure, noteSuccess, rolloutFailure } from "./progress.ts";
 import { packagesFailure, settle } from "./settle.ts";
 import type { Action, PlanInput } from "./sight.ts";
 import { targetOf } from "./status.ts";
@@ -21,7 +23,7 @@ export function plan(input: PlanInput): readonly Action[] {
   const { packages } = input;
   const failures = [
     ...settled.flatMap(({ failure }) => failure ?? []),
-    ...(packages?.kind === "failed" ? [packagesFailure(deployment.revision, packages.reason, packages.lines, nowMs)] : []),
+    ...(packages?.kind === "failed" ? [packagesFailure(deployment.revision, packages, nowMs)] : []),
   ];
   const failing = noteFailures(before, failures, { starting, maxStartFailures, nowMs, draw });
   const cause = rolloutFailure(
@@ -30,11 +32,11 @@ export function plan(input: PlanInput): readonly Action[] {
     settled.map(({ replica }) => replica),
     input,
   );
-  const back = cause === "" ? undefined : goBack(input, failing, cause);
+  const back = cause === undefined ? undefined : goBack(input, failing, cause);
   const step = back === undefined ? chooseStep(input, failing, settled, starting) : undefined;
   const replicas = settled.map(({ replica }) => takeAway(replica, step?.removed.get(replica.id), nowMs));
   const after = noteInstalling(
-    back === undefined ? noteSuccess({ ...failing, rolloutFailure: cause }, deployment, replicas, { starting, nowMs }) : left(failing),
+    back === undefined ? noteSuccess(noteRolloutFailure(failing, cause, nowMs), deployment, replicas, { starting, nowMs }) : left(failing),
     packages,
   );
   const verdict = back?.verdict ?? decided(input, { before, failing, after }, step);
@@ -62,7 +64,7 @@ function left(progress: ProgressRecord): ProgressRecord {
 function goBack(
   { deployment, findRevision, nowMs }: PlanInput,
   progress: ProgressRecord,
-  cause: string,
+  cause: RolloutFailure,
 ): { readonly deployment: DeploymentRecord; readonly verdict: Verdict } | undefined {
   // A rollback is never rolled back.
   if (!deployment.spec.rollout.autoRollback || deployment.rolledBackAtMs !== undefined) return undefined;
@@ -89,7 +91,7 @@ function decided(
   const acts = step.create > 0 || step.removed.size > 0;
   const verdict = verdictOf(step, deployment, failing, nowMs);
   const reached =
-    before.rolloutFailure === "" && after.rolloutFailure !== ""
+    before.rolloutFailure === undefined && after.rolloutFailure !== undefined
       ? failureVerdict(deployment, failing, after.rolloutFailure, undefined)
       : sameJson(before.settled, after.settled)
         ? undefined
@@ -102,7 +104,7 @@ function decided(
   return last?.uid === deployment.uid && last.summary === verdict.summary && last.bound === verdict.bound ? undefined : verdict;
 }
 
-function takeAway(replica: ReplicaRecord, why: string | undefined, nowMs: number): ReplicaRecord {
-  if (why === undefined) return replica;
-  return advance(replica, replica.state === "PENDING" ? "STOPPED" : "DRAINING", nowMs, { message: why });
+function takeAway(replica: ReplicaRecord, departure: Departure | undefined, nowMs: number): ReplicaRecord {
+  if (departure === undefined) return replica;
+  return advance(replica, replica.state === "PENDING" ? "STOPPED" : "DRAINING", nowMs, { departure });
 }

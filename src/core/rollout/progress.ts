@@ -1,6 +1,8 @@
 import { backoffMaxMs, backoffMs } from "../backoff.ts";
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
-import { counts, isAvailable, type Preparation, type ReplicaRecord } from "../replica.ts";
+import type { Preparation } from "../ending.ts";
+import { counts, isAvailable, type ReplicaRecord, waitsForRoom } from "../replica.ts";
+import type { RolloutFailure } from "../rollout-failure.ts";
 import type { RolloutPolicy } from "../rollout-policy.ts";
 import { type Failure, stableAfterMs } from "./settle.ts";
 import { targetOf } from "./status.ts";
@@ -10,20 +12,28 @@ const healthyKeptMax = 20;
 /** So many failures in a row wait the longest. */
 const failuresOfLongestWait = 1 + Math.ceil(Math.log2(backoffMaxMs / 1_000));
 
+const noFailures = { failedStarts: 0, failedAtMs: undefined, retryAtMs: undefined } as const;
+
 /** Progress of the revision that is wanted now; a new one starts afresh. */
 export function currentProgress(progress: ProgressRecord | undefined, deployment: DeploymentRecord, nowMs: number): ProgressRecord {
   const ours = progress?.uid === deployment.uid ? progress : undefined;
-  const noFailures = { failedStarts: 0, failedAtMs: 0, retryAtMs: 0 };
-  const fresh = { ...noFailures, everRan: false, everStable: false, progressedAtMs: nowMs, rolloutFailure: "", lastFailure: "" };
+  const fresh: Omit<ProgressRecord, "uid" | "observedGeneration" | "revision" | "healthyRevisions"> = {
+    failedStarts: 0,
+    everRan: false,
+    everStable: false,
+    progressedAtMs: nowMs,
+  };
   const kept = ours?.revision === deployment.revision ? ours : fresh;
   return {
     ...kept,
     // What failed before a pause, or during it, was another revision's, or is forgiven.
-    ...(kept.failedAtMs < Math.max(deployment.pausedSinceMs ?? 0, deployment.resumedAtMs ?? 0) ? noFailures : {}),
+    ...(kept.failedAtMs !== undefined && kept.failedAtMs < Math.max(deployment.pausedSinceMs ?? 0, deployment.resumedAtMs ?? 0)
+      ? noFailures
+      : {}),
     uid: deployment.uid,
     observedGeneration: deployment.generation,
     revision: deployment.revision,
-    settled: ours?.settled ?? { revision: 0, target: 0 },
+    settled: ours?.settled,
     healthyRevisions: ours?.healthyRevisions ?? [],
   };
 }
@@ -39,22 +49,28 @@ export function noteFailures(
     draw,
   }: { readonly starting: number; readonly maxStartFailures: number; readonly nowMs: number; readonly draw: number },
 ): ProgressRecord {
-  const ours = failures.filter(({ revision }) => revision === starting);
+  const ours = failures.filter(({ failure }) => failure.revision === starting);
   const last = ours.at(-1);
   if (last === undefined) return progress;
-  const told = { ...progress, lastFailure: last.text };
+  const noted = { ...progress, lastFailure: last.failure };
   // Replicas asked for before the last failure belong to the try that failed then.
-  const anew = ours.some(({ askedAtMs, counts }) => counts && askedAtMs >= progress.failedAtMs);
-  if (!anew) return told;
+  const isNewTry = ours.some(({ askedAtMs, counts }) => counts && askedAtMs >= (progress.failedAtMs ?? 0));
+  if (!isNewTry) return noted;
   const failedStarts = progress.failedStarts + 1;
   const hopeless = !progress.everStable && failedStarts >= maxStartFailures;
   const waitMs = backoffMs(hopeless ? Math.max(failedStarts, failuresOfLongestWait) : failedStarts, draw);
-  return { ...told, failedStarts, failedAtMs: nowMs, retryAtMs: nowMs + waitMs };
+  return { ...noted, failedStarts, failedAtMs: nowMs, retryAtMs: nowMs + waitMs };
 }
 
 /** With what is installed before a replica goes for the first one of the revision. */
 export function noteInstalling({ installing: _, ...progress }: ProgressRecord, packages: Preparation | undefined): ProgressRecord {
-  return packages?.kind === "installing" ? { ...progress, installing: packages.what } : progress;
+  return packages?.kind === "installing" ? { ...progress, installing: { packages: packages.packages } } : progress;
+}
+
+/** With why the rollout to the wanted revision has failed, if it has. */
+export function noteRolloutFailure(progress: ProgressRecord, cause: RolloutFailure | undefined, nowMs: number): ProgressRecord {
+  const sinceMs = progress.rolloutFailure === undefined ? nowMs : progress.rolloutFailedAtMs;
+  return { ...progress, rolloutFailure: cause, rolloutFailedAtMs: cause === undefined ? undefined : sinceMs };
 }
 
 /** How long a replica of the wanted revision must have been running to count: while its starts fail, long enough to end the row of failures. */
@@ -74,20 +90,21 @@ export function noteSuccess(
   const stable = replicas.some(
     (replica) =>
       replica.revision === starting &&
-      replica.readyAtMs >= progress.failedAtMs &&
+      (replica.readyAtMs ?? 0) >= (progress.failedAtMs ?? 0) &&
       isAvailable(replica, Math.max(readyMs, stableAfterMs), nowMs),
   );
   const target = targetOf(deployment);
   const whole = available.length === target && replicas.every(({ state, revision }) => !counts(state) || revision === deployment.revision);
-  const progressedAtMs = Math.max(progress.progressedAtMs, ...available.map(({ readyAtMs }) => readyAtMs + readyMs));
+  const progressedAtMs = Math.max(progress.progressedAtMs, ...available.map(({ readyAtMs = 0 }) => readyAtMs + readyMs));
+  const recovered = whole || progressedAtMs > progress.progressedAtMs;
   return {
     ...progress,
-    ...(stable ? { failedStarts: 0, failedAtMs: 0, retryAtMs: 0 } : {}),
+    ...(stable ? noFailures : {}),
     everRan: progress.everRan || available.length > 0,
     everStable: progress.everStable || available.some((replica) => isAvailable(replica, Math.max(readyMs, stableAfterMs), nowMs)),
     progressedAtMs,
-    rolloutFailure: whole || progressedAtMs > progress.progressedAtMs ? "" : progress.rolloutFailure,
-    lastFailure: whole && stable ? "" : progress.lastFailure,
+    ...(recovered && { rolloutFailure: undefined, rolloutFailedAtMs: undefined }),
+    lastFailure: whole && stable ? undefined : progress.lastFailure,
     settled: whole ? { revision: deployment.revision, target } : progress.settled,
     healthyRevisions: whole && target > 0 ? lastHealthy(progress.healthyRevisions, deployment.revision) : progress.healthyRevisions,
   };
@@ -98,25 +115,25 @@ function lastHealthy(revisions: readonly number[], revision: number): readonly n
   return [...revisions.filter((other) => other !== revision), revision].slice(-healthyKeptMax);
 }
 
-/** Why the rollout to the wanted revision has failed by now; empty: it has not. `actingSinceMs`: since when somebody has been acting for it. */
+/** Why the rollout to the wanted revision has failed by now; undefined: it has not. `actingSinceMs`: since when somebody has been acting for it. */
 export function rolloutFailure(
   progress: ProgressRecord,
   deployment: DeploymentRecord,
   replicas: readonly ReplicaRecord[],
   { nowMs, actingSinceMs }: { readonly nowMs: number; readonly actingSinceMs: number },
-): string {
+): RolloutFailure | undefined {
   const { maxStartFailures, progressDeadlineMs } = deployment.spec.rollout;
   // With no replica wanted a revision is whole too, but whether it can run is not known.
   const over = (progress.everStable && progress.healthyRevisions.at(-1) === deployment.revision) || targetOf(deployment) === 0;
-  if (over || deployment.pausedSinceMs !== undefined) return "";
+  if (over || deployment.pausedSinceMs !== undefined) return undefined;
+  const last = progress.lastFailure;
   if (!progress.everStable && progress.failedStarts >= maxStartFailures)
-    return `${progress.failedStarts} failed ${progress.failedStarts === 1 ? "start" : "starts"} in a row, the last: ${progress.lastFailure}`;
+    return { kind: "failedStarts", count: progress.failedStarts, last };
   const { updatedAtMs, resumedAtMs = 0, autoscaled } = deployment;
   const sinceMs = Math.max(progress.progressedAtMs, updatedAtMs, resumedAtMs, autoscaled?.sinceMs ?? 0, actingSinceMs);
-  if (progress.rolloutFailure !== "" || progressDeadlineMs === 0 || nowMs - sinceMs < progressDeadlineMs) return progress.rolloutFailure;
-  const waiting = replicas.find(
-    ({ state, revision, message }) => state === "PENDING" && revision === deployment.revision && message !== "",
-  );
-  const why = progress.lastFailure !== "" ? `the last failure: ${progress.lastFailure}` : waiting ? `${waiting.id} ${waiting.message}` : "";
-  return `no other replica became available within its progress_deadline of ${progressDeadlineMs / 1_000} s${why === "" ? "" : `; ${why}`}`;
+  if (progress.rolloutFailure !== undefined || progressDeadlineMs === 0 || nowMs - sinceMs < progressDeadlineMs)
+    return progress.rolloutFailure;
+  const waiting = replicas.find((replica) => replica.revision === deployment.revision && waitsForRoom(replica));
+  const blocked = last === undefined && waiting?.waits !== undefined ? { replicaId: waiting.id, wait: waiting.waits } : undefined;
+  return { kind: "progressDeadline", deadlineMs: progressDeadlineMs, last, waiting: blocked };
 }

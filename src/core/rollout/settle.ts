@@ -1,17 +1,19 @@
 import type { DeploymentRecord } from "../deployment.ts";
+import type { Ending, FailureCause, Preparation, ReplicaFailure } from "../ending.ts";
+import { sameJson } from "../json.ts";
 import { advance, type ReplicaRecord } from "../replica.ts";
+import type { StartFailure } from "../rollout-failure.ts";
+import type { Wait } from "../wait.ts";
 import { terminateGraceMs } from "./finish.ts";
 import type { SeenReplica } from "./sight.ts";
 
 /** A replica that ran this long was a success: it ends a row of failures. */
 export const stableAfterMs = 10_000;
-/** The exit of a replica whose controller ended before its process was started. */
-export const neverStarted = "never started";
 /** After so long a start is worth a word. */
 const slowStartMs = 5_000;
-/** The longest failure text kept, and the longest line of it. */
-const failureCharsMax = 4_000;
-const lineCharsMax = 1_000;
+/** The most that is kept of a failure's lines, of one line, and of each text in its cause. */
+const linesCharsMax = 4_000;
+const textCharsMax = 1_000;
 
 /** A replica, moved by what happened to it. */
 export interface Settled {
@@ -20,113 +22,104 @@ export interface Settled {
   readonly failure?: Failure;
 }
 export interface Failure {
-  readonly revision: number;
+  readonly failure: StartFailure;
   /** When the replica was asked for. */
   readonly askedAtMs: number;
-  readonly text: string;
   /** It never served, or not for long: start the next one later. */
   readonly counts: boolean;
 }
 
 /** Moves a replica by what happened to it, apart from what is wanted of it. */
 export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: number): Settled {
-  const { replica, process } = seen;
+  const { replica, process, ending } = seen;
   const gone = process === "exited" || process === "none";
-  const fail = (cause: string): Settled => {
-    const text = [cause.slice(0, lineCharsMax), ...lastLines(seen.errors)].join("\n");
-    const ranMs = replica.readyAtMs === 0 ? 0 : nowMs - replica.readyAtMs;
+  const { startupTimeoutMs } = deployment.spec;
+  const failed = (cause: FailureCause, how: "ended" | "drained"): Settled => {
+    const failure: ReplicaFailure = { cause: withShortTexts(cause), lines: how === "ended" ? lastLines(seen.errors) : [] };
+    const { id, revision, createdAtMs, readyAtMs } = replica;
+    const ranMs = readyAtMs === undefined ? 0 : nowMs - readyAtMs;
     return {
       seen,
-      replica: advance(replica, "FAILED", nowMs, { message: text }),
+      replica:
+        how === "ended"
+          ? advance(replica, "FAILED", nowMs, { failure })
+          : advance(replica, "DRAINING", nowMs, { failure, departure: { kind: "failing" } }),
       failure: {
-        ...tryOf(replica),
-        text: `${replica.id} ${text}`,
+        failure: { ...failure, replicaId: id, revision },
+        askedAtMs: createdAtMs,
         counts: ranMs < Math.max(stableAfterMs, deployment.spec.rollout.minReadyTimeMs),
       },
     };
   };
+  const ended = (how: Ending | undefined, served: boolean) =>
+    failed({ kind: "ended", ending: how ?? { kind: "unknown" }, served }, "ended");
   switch (replica.state) {
     case "PENDING":
-      return seen.exit === "" ? { seen, replica } : fail(seen.exit);
+      return ending === undefined ? { seen, replica } : ended(ending, false);
     case "STARTING":
-      if ((process === "none" && seen.exit === "") || seen.exit === neverStarted)
-        return { seen, replica: advance(replica, "STOPPED", nowMs, { message: "the controller ended before it was started" }) };
-      if (gone) return fail(seen.exit.startsWith("could not") ? seen.exit : `ended before it served (${seen.exit})${remedyOf(seen.exit)}`);
-      if (seen.answer === "refused") return fail(seen.reason);
+      if ((process === "none" && ending === undefined) || ending?.kind === "neverStarted")
+        return { seen, replica: advance(replica, "STOPPED", nowMs, { departure: { kind: "neverStarted" } }) };
+      if (gone) return ended(ending, false);
+      if (seen.answer === "refused") return failed(failureOf(seen), "ended");
       if (seen.answer === "ready") return { seen, replica: seen.configured ? advance(replica, "RUNNING", nowMs) : replica };
-      if (nowMs - Math.max(replica.sinceMs, seen.metAtMs) >= deployment.spec.startupTimeoutMs) {
-        return fail(
-          `did not serve within its startup_timeout of ${deployment.spec.startupTimeoutMs / 1000} s${seen.reason === "" ? "" : ` (${seen.reason})`}`,
-        );
-      }
-      return { seen, replica: saying(replica, seen.preparing || slowStart(seen, nowMs)) };
+      if (nowMs - Math.max(replica.sinceMs, seen.metAtMs) >= startupTimeoutMs)
+        return failed({ kind: "startupTimeout", timeoutMs: startupTimeoutMs, problem: seen.problem }, "ended");
+      return { seen, replica: waiting(replica, waitOf(seen, nowMs)) };
     case "RUNNING": {
-      if (gone) return fail(endText(seen.exit));
-      // One that this controller never heard of has had as long as it would have had to start.
-      const mute = seen.answer === "unknown" && nowMs - Math.max(replica.readyAtMs, seen.metAtMs) >= deployment.spec.startupTimeoutMs;
-      if (seen.answer === "unhealthy" || seen.answer === "refused" || mute) {
-        const reason = mute ? `unhealthy: it does not answer this controller${seen.reason === "" ? "" : ` (${seen.reason})`}` : seen.reason;
-        const text = `${replica.id} ${reason}`;
-        return {
-          seen,
-          replica: advance(replica, "DRAINING", nowMs, { message: reason, failing: true }),
-          failure: {
-            ...tryOf(replica),
-            text,
-            counts: nowMs - replica.readyAtMs < Math.max(stableAfterMs, deployment.spec.rollout.minReadyTimeMs),
-          },
-        };
-      }
-      return { seen, replica };
+      if (gone) return ended(ending, true);
+      if (seen.answer === "unhealthy" || seen.answer === "refused") return failed(failureOf(seen), "drained");
+      // A replica that this controller never heard of has had as long as it would have had to start.
+      const silent = seen.answer === "unknown" && nowMs - Math.max(replica.readyAtMs ?? replica.sinceMs, seen.metAtMs) >= startupTimeoutMs;
+      return silent ? failed({ kind: "silent", problem: seen.problem }, "drained") : { seen, replica };
     }
     case "DRAINING":
-      return {
-        seen,
-        replica: gone ? advance(replica, "STOPPED", nowMs, { message: `${replica.message}${howKilled(seen, nowMs)}` }) : replica,
-      };
+      return { seen, replica: gone ? advance(replica, "STOPPED", nowMs, { ending, killedAfterMs: killedAfterMs(seen, nowMs) }) : replica };
     default:
       return { seen, replica };
   }
 }
 
-/** That it did not end when it was told to. */
-function howKilled({ exit, terminatedAtMs }: SeenReplica, nowMs: number): string {
-  if (exit !== "signal SIGKILL" || terminatedAtMs === 0 || nowMs - terminatedAtMs < terminateGraceMs) return "";
-  return `; it was killed, as it did not end within ${terminateGraceMs / 1_000} s of SIGTERM`;
+/** How long after SIGTERM it was killed, as it did not end; undefined: it ended by itself. */
+function killedAfterMs({ ending, terminatedAtMs }: SeenReplica, nowMs: number): number | undefined {
+  if (ending?.kind !== "signal" || ending.signal !== "SIGKILL" || terminatedAtMs === undefined) return undefined;
+  return nowMs - terminatedAtMs < terminateGraceMs ? undefined : terminateGraceMs;
 }
 
-const tryOf = ({ revision, createdAtMs }: ReplicaRecord) => ({ revision, askedAtMs: createdAtMs });
+const failureOf = ({ failure, problem }: SeenReplica): FailureCause => failure ?? { kind: "silent", problem };
 
 /** The packages of a revision cannot be had: as a start that failed. */
-export function packagesFailure(revision: number, reason: string, lines: readonly string[], nowMs: number): Failure {
-  return { revision, askedAtMs: nowMs, text: [`revision ${revision} ${reason}`, ...lastLines(lines)].join("\n"), counts: true };
+export function packagesFailure(revision: number, { ending, lines }: Extract<Preparation, { kind: "failed" }>, nowMs: number): Failure {
+  const cause = withShortTexts<FailureCause>({ kind: "ended", ending, served: false });
+  return { failure: { cause, lines: lastLines(lines), revision }, askedAtMs: nowMs, counts: true };
 }
 
-const saying = (replica: ReplicaRecord, message: string) => (replica.message === message ? replica : { ...replica, message });
-
-/** Why one that has been starting for a while does not serve yet, as far as that is known. */
-function slowStart({ replica, metAtMs, reason }: SeenReplica, nowMs: number): string {
-  return nowMs - Math.max(replica.sinceMs, metAtMs) < slowStartMs ? "" : reason;
+function waiting(replica: ReplicaRecord, waits: Wait | undefined): ReplicaRecord {
+  return sameJson(replica.waits, waits) ? replica : { ...replica, waits };
 }
 
-/** How one that ran ended: by itself, or for a reason that stands for itself. */
-function endText(exit: string): string {
-  if (exit === "") return "ended by itself (its process is gone)";
-  return /^(exit code|signal|ended)/.test(exit) ? `ended by itself (${exit})` : `ended: ${exit}`;
+/** Why a replica that starts does not serve yet, as far as that is known and worth a word. */
+function waitOf({ replica, metAtMs, preparing, problem }: SeenReplica, nowMs: number): Wait | undefined {
+  if (preparing !== undefined) return { kind: "packages", ...preparing };
+  if (problem === undefined || nowMs - Math.max(replica.sinceMs, metAtMs) < slowStartMs) return undefined;
+  return { kind: "notServing", problem: withShortTexts(problem) };
 }
-
-/** What to do about an end that looks well. */
-const remedyOf = (exit: string): string =>
-  exit === "exit code 0" ? ": a program is to stay in the foreground and serve at DROVER_LISTEN" : "";
 
 /** The last lines that fit: what a program says last is why it ended. */
 function lastLines(lines: readonly string[]): readonly string[] {
   const kept: string[] = [];
   let chars = 0;
-  for (const line of lines.map((line) => line.slice(0, lineCharsMax)).reverse()) {
+  for (const line of lines.map((line) => line.slice(0, textCharsMax)).reverse()) {
     chars += line.length + 1;
-    if (chars > failureCharsMax) break;
+    if (chars > linesCharsMax) break;
     kept.unshift(line);
   }
   return kept;
+}
+
+/** A fact with each text in it cut: some come from programs, and what is kept has a bound. */
+function withShortTexts<T>(fact: T): T {
+  if (typeof fact === "string") return fact.slice(0, textCharsMax) as T;
+  if (typeof fact !== "object" || fact === null) return fact;
+  if (Array.isArray(fact)) return fact.map(withShortTexts) as T;
+  return Object.fromEntries(Object.entries(fact).map(([name, value]) => [name, withShortTexts(value)])) as T;
 }

@@ -1,7 +1,8 @@
 import type { DecisionRecord, Verdict } from "../decision.ts";
 import type { DeploymentRecord, ProgressRecord, RevisionRecord } from "../deployment.ts";
+import type { Ending, FailureCause, HealthProblem, Preparation, Preparing } from "../ending.ts";
 import type { PendingReplica } from "../placement/placement.ts";
-import type { Preparation, ReplicaRecord } from "../replica.ts";
+import type { ReplicaRecord } from "../replica.ts";
 import type { Capacity, Holding } from "../resources.ts";
 
 /** What is observed of one replica. "Don't know" is `unknown`, never a guess. */
@@ -9,20 +10,22 @@ export interface SeenReplica {
   readonly replica: ReplicaRecord;
   /** Its process: `none` is one the engine has never had, or has forgotten. */
   readonly process: "none" | "alive" | "exited" | "unknown";
-  /** What is made for it before its process starts, or before it has room to, for a person; empty: nothing. */
-  readonly preparing: string;
-  /** How the process ended, or why it could not be started; for a person. */
-  readonly exit: string;
+  /** What is being made before its process can start, or before it has room to; undefined: nothing. */
+  readonly preparing?: Preparing;
+  /** How the process ended, or why it could not be started; undefined: neither. */
+  readonly ending?: Ending;
   /** The last lines of its standard error; known once it has failed. */
   readonly errors: readonly string[];
   /** Since when this controller talks to it, so that time without a controller does not count as its own. */
   readonly metAtMs: number;
-  /** When it was told to terminate; 0: not yet. */
-  readonly terminatedAtMs: number;
+  /** When it was sent SIGTERM; undefined: not yet. */
+  readonly terminatedAtMs?: number;
   /** What it answers: `ready` took its config and serves, `refused` never will, `unhealthy` failed too many checks. */
   readonly answer: "unknown" | "ready" | "refused" | "unhealthy";
-  /** Why, for `refused` and `unhealthy`. */
-  readonly reason: string;
+  /** Why it does not serve so far, while the answer is `unknown`. */
+  readonly problem?: HealthProblem;
+  /** Why it failed, for `refused` and `unhealthy`. */
+  readonly failure?: FailureCause;
   /** It may get requests once it is ready: it serves by the config that is committed, and no change of it is being made. */
   readonly configured: boolean;
   /** Requests in work; undefined: not reported. */

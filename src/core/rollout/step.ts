@@ -1,6 +1,7 @@
+import type { Departure } from "../departure.ts";
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
 import { fits, place } from "../placement/placement.ts";
-import { counts, isAvailable, type ReplicaRecord } from "../replica.ts";
+import { counts, isAvailable, type ReplicaRecord, waitsForRoom } from "../replica.ts";
 import { availableMin, type RolloutPolicy, replicasMax } from "../rollout-policy.ts";
 import { provenAfterMs } from "./progress.ts";
 import type { Settled } from "./settle.ts";
@@ -32,7 +33,7 @@ export interface Step {
   /** Of which revision. */
   readonly revision: number;
   /** Replicas to take away, each with the reason. */
-  readonly removed: ReadonlyMap<string, string>;
+  readonly removed: ReadonlyMap<string, Departure>;
   readonly situation: Situation;
   /** How many must stay available, how many may run or start, and how many more are wanted. */
   readonly floor: number;
@@ -65,7 +66,7 @@ export function chooseStep(input: PlanInput, progress: ProgressRecord, settled: 
   const missing = Math.max(0, target - (paused ? kept : keptCurrent));
   const starting = live.filter(({ replica }) => replica.revision === revision && replica.state !== "RUNNING").length;
   // While starts fail, one at a time is tried.
-  const tries = nowMs < progress.retryAtMs ? 0 : progress.failedStarts > 0 ? Math.max(0, 1 - starting) : Number.POSITIVE_INFINITY;
+  const tries = nowMs < (progress.retryAtMs ?? 0) ? 0 : progress.failedStarts > 0 ? Math.max(0, 1 - starting) : Number.POSITIVE_INFINITY;
   return { create: Math.max(0, Math.min(missing, most - kept, tries)), revision, removed, situation, floor, most, missing };
 }
 
@@ -89,7 +90,7 @@ function situationOf({ deployment, packages, capacity, held, pending, nowMs }: P
   const current = live.filter(isCurrent);
   const old = live.filter((one) => !isCurrent(one));
   const available = live.filter((one) => isAvailable(one.replica, isCurrent(one) ? policy.minReadyTimeMs : 0, nowMs));
-  const waiting = current.find(({ replica }) => replica.state === "PENDING" && replica.message !== "");
+  const waiting = current.find(({ replica }) => waitsForRoom(replica));
   // The note that a replica waits may be older than the room there is, and there may be room that is kept for another.
   const onlyInPlaceOfOld = (wanted: ReplicaRecord) =>
     !fits(wanted.resources, held, capacity) &&
@@ -100,7 +101,7 @@ function situationOf({ deployment, packages, capacity, held, pending, nowMs }: P
       return state === "RUNNING" && fits(wanted.resources, others, capacity) && after().placed.some(({ id }) => id === wanted.id);
     });
   const moving = settled.some(({ replica }) => replica.state === "STARTING" || replica.state === "DRAINING");
-  const short = waiting !== undefined && waiting.seen.preparing === "" && !moving && onlyInPlaceOfOld(waiting.replica);
+  const short = waiting !== undefined && waiting.seen.preparing === undefined && !moving && onlyInPlaceOfOld(waiting.replica);
   const unready =
     current.length === 0 &&
     packages?.kind !== "ready" &&
@@ -127,17 +128,17 @@ function takeAway(
   { target, policy, live, current, old, available, short, unready }: Situation,
   deployment: DeploymentRecord,
   { floor, most, provenMs, nowMs }: { readonly floor: number; readonly most: number; readonly provenMs: number; readonly nowMs: number },
-): Map<string, string> {
-  const removed = new Map<string, string>();
-  const remove = (chosen: readonly Settled[], why: string) => {
-    for (const { replica } of chosen) removed.set(replica.id, why);
+): Map<string, Departure> {
+  const removed = new Map<string, Departure>();
+  const remove = (chosen: readonly Settled[], departure: Departure) => {
+    for (const { replica } of chosen) removed.set(replica.id, departure);
   };
-  const stopping = deployment.deletingSinceMs !== undefined ? "its deployment is being deleted" : "scaled down";
-  const replaced = `replaced by revision ${deployment.revision}`;
+  const stopping: Departure = { kind: deployment.deletingSinceMs !== undefined ? "deleted" : "scaledDown" };
+  const replaced: Departure = { kind: "replaced", by: deployment.revision };
   remove(victims(current, available).slice(0, Math.max(0, current.length - target)), stopping);
   // One that served before, and was taken back, is left alone until it is known whether it still does.
   remove(
-    old.filter(({ replica }) => replica.state !== "RUNNING" && replica.readyAtMs === 0),
+    old.filter(({ replica }) => replica.state !== "RUNNING" && replica.readyAtMs === undefined),
     replaced,
   );
   // While starts fail, an old one goes only for a new one that has outlived them: a program that crashes soon would take them all.
@@ -154,20 +155,20 @@ function takeAway(
   );
   const first = target > 0 && (short || policy.maxSurgePercent === 0);
   if (unready) remove(gone.slice(0, Math.max(0, live.length - removed.size - target)), stopping);
-  else remove(gone, target === 0 ? stopping : first ? `${replaced}; taken down first, as none can start beside it` : replaced);
+  else remove(gone, target === 0 ? stopping : first ? { kind: "replacedFirst", by: deployment.revision } : replaced);
   // A target that shrinks amid a rollout leaves more on their way than may be extra.
-  const coming = current.filter(({ replica }) => replica.readyAtMs === 0 && !removed.has(replica.id));
+  const coming = current.filter(({ replica }) => replica.readyAtMs === undefined && !removed.has(replica.id));
   remove(victims(coming, available).slice(0, Math.max(0, live.length - removed.size - most)), stopping);
   return removed;
 }
 
 /** While a rollout is paused none is taken away for its revision: only what is more than a rollout may have. */
-function surplusOfPaused({ live, target, old, current, available }: Situation, most: number): Map<string, string> {
+function surplusOfPaused({ live, target, old, current, available }: Situation, most: number): Map<string, Departure> {
   const surplus = live.length - (old.length > 0 && current.length > 0 ? most : target);
   return new Map(
     victims(live, available)
       .slice(0, Math.max(0, surplus))
-      .map(({ replica }) => [replica.id, "scaled down"]),
+      .map(({ replica }) => [replica.id, { kind: "scaledDown" }]),
   );
 }
 
@@ -187,7 +188,7 @@ function victims(replicas: readonly Settled[], available: readonly Settled[]): r
   const ready = new Set(available);
   const rank = (one: Settled) => {
     const { state, readyAtMs } = one.replica;
-    return state === "PENDING" ? 0 : state === "STARTING" && readyAtMs === 0 ? 1 : !ready.has(one) ? 2 : one.seen.routable ? 4 : 3;
+    return state === "PENDING" ? 0 : state === "STARTING" && readyAtMs === undefined ? 1 : !ready.has(one) ? 2 : one.seen.routable ? 4 : 3;
   };
   return replicas.toSorted(
     (a, b) => rank(a) - rank(b) || (a.seen.ongoing ?? 0) - (b.seen.ongoing ?? 0) || b.replica.createdAtMs - a.replica.createdAtMs,

@@ -1,5 +1,8 @@
 import type { DecisionRule, Verdict } from "../decision.ts";
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
+import type { RolloutFailure } from "../rollout-failure.ts";
+import { plural, rolloutFailureInWords, waitInWords } from "../words.ts";
+import { isBlockedByCapacity } from "./conditions.ts";
 import type { Step } from "./step.ts";
 
 /** A rule that may have kept a step from doing more. */
@@ -35,17 +38,22 @@ export function verdictOf(step: Step, deployment: DeploymentRecord, progress: Pr
 
 /** That the wanted revision runs in full. */
 export function fullVerdict(deployment: DeploymentRecord, target: number): Verdict {
-  const summary = `revision ${deployment.revision} runs in full: ${replicas(target)}`;
+  const summary = `revision ${deployment.revision} runs in full: ${plural(target, "replica")}`;
   return { source: "ROLLOUT", summary, bound: "", inputs: { target, available: target, new: target }, rules: [] };
 }
 
 /** That a rollout has failed. `to`: the revision gone back to, if any. */
-export function failureVerdict(deployment: DeploymentRecord, progress: ProgressRecord, cause: string, to: number | undefined): Verdict {
+export function failureVerdict(
+  deployment: DeploymentRecord,
+  progress: ProgressRecord,
+  cause: RolloutFailure,
+  to: number | undefined,
+): Verdict {
   const { maxStartFailures, progressDeadlineMs, autoRollback } = deployment.spec.rollout;
   const rolledBack = deployment.rolledBackAtMs !== undefined;
   const stays = { name: rolledBack ? "rollback_of_rollback" : "no_healthy_revision", value: 0 };
   const why = rolledBack ? "a rollback is never rolled back" : "no other revision that was ever healthy is kept";
-  const [firstLine = ""] = cause.split("\n");
+  const [firstLine = ""] = rolloutFailureInWords(cause).split("\n");
   return {
     source: "ROLLOUT",
     summary: `revision ${deployment.revision} has failed (${firstLine}): ${to === undefined ? "goes on trying" : `goes back to revision ${to}`}`,
@@ -61,37 +69,35 @@ export function failureVerdict(deployment: DeploymentRecord, progress: ProgressR
 
 function deeds({ create, revision, removed, situation }: Step, deployment: DeploymentRecord): string | undefined {
   const parts: string[] = [];
-  if (create > 0) parts.push(`starts ${replicas(create)} of revision ${revision}`);
+  if (create > 0) parts.push(`starts ${plural(create, "replica")} of revision ${revision}`);
   const gone = situation.live.filter(({ replica }) => removed.has(replica.id));
   const old = gone.filter(({ replica }) => replica.revision !== deployment.revision && situation.target > 0);
   const other = gone.length - old.length;
-  const first = old.some(({ replica }) => removed.get(replica.id)?.includes("taken down first"));
+  const first = old.some(({ replica }) => removed.get(replica.id)?.kind === "replacedFirst");
   if (old.length > 0) parts.push(`takes away ${old.length} of another revision${first ? " first, as none can start beside it" : ""}`);
   if (other > 0) parts.push(`takes away ${other}`);
   return parts.length === 0 ? undefined : parts.join(", ");
 }
 
 /** What is worth saying of a step without deeds. */
-function waits(
-  { situation, missing, floor }: Step,
-  deployment: DeploymentRecord,
-  progress: ProgressRecord,
-  bound: string,
-): string | undefined {
+function waits({ situation, missing }: Step, deployment: DeploymentRecord, progress: ProgressRecord, bound: string): string | undefined {
   const { waiting, old } = situation;
   switch (bound) {
     case "paused":
       return old.length > 0 || missing > 0
-        ? `is paused at ${replicas(situation.current.length)} of revision ${deployment.revision}`
+        ? `is paused at ${plural(situation.current.length, "replica")} of revision ${deployment.revision}`
         : undefined;
     case "backoff":
-      return `waits before another try: ${progress.failedStarts} failed ${progress.failedStarts === 1 ? "start" : "starts"} in a row`;
+      return `waits before another try: ${plural(progress.failedStarts, "failed start")} in a row`;
     case "packages":
       return `waits for the packages of revision ${deployment.revision} before a replica goes for it`;
     case "capacity":
       if (situation.moving) return undefined;
       // Not with the numbers, which others change: they are in the rule.
-      return situation.short && floor === situation.target
+      return isBlockedByCapacity(
+        deployment,
+        situation.live.map(({ replica }) => replica),
+      )
         ? "BLOCKED_NO_CAPACITY: waits for room, as none may be missing"
         : `waits for room for ${waiting?.replica.id}`;
     default:
@@ -106,16 +112,17 @@ function rulesOf(step: Step, deployment: DeploymentRecord, progress: ProgressRec
   const oldLeft = old.some(({ replica }) => replica.state === "RUNNING" && !step.removed.has(replica.id));
   const wantsMore = create < missing;
   const paused = deployment.pausedSinceMs !== undefined;
-  const backingOff = nowMs < progress.retryAtMs;
+  const { retryAtMs = 0 } = progress;
+  const backingOff = nowMs < retryAtMs;
   const rules: Held[] = [];
   const rule = (name: string, value: number, meaning: string, binds: boolean) => rules.push({ name, value, meaning, binds });
   if (paused) rule("paused", 1, "the rollout is paused: no replica is replaced", oldLeft || old.length > 0);
   if (backingOff) {
-    const seconds = Math.ceil((progress.retryAtMs - nowMs) / 1_000);
+    const seconds = Math.ceil((retryAtMs - nowMs) / 1_000);
     rule("backoff", seconds, `${seconds} s until a replica is started again`, wantsMore);
   } else if (progress.failedStarts > 0) rule("one_at_a_time", 1, "while starts fail, one is tried at a time", wantsMore);
   if (situation.unready) rule("packages", 1, "max_surge is 0: the packages are to be there before a replica goes", oldLeft);
-  if (waiting !== undefined) rule("capacity", 0, `${waiting.replica.id} ${waiting.replica.message}`, true);
+  if (waiting?.replica.waits !== undefined) rule("capacity", 0, `${waiting.replica.id} ${waitInWords(waiting.replica.waits)}`, true);
   if (!progress.everRan && old.length > 0)
     rule(
       "unproven",
@@ -134,5 +141,3 @@ function rulesOf(step: Step, deployment: DeploymentRecord, progress: ProgressRec
     rule("min_ready_time", policy.minReadyTimeMs / 1_000, "seconds that a new replica must have been running", false);
   return rules;
 }
-
-const replicas = (count: number): string => (count === 1 ? "1 replica" : `${count} replicas`);

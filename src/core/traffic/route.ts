@@ -10,6 +10,9 @@ export interface Endpoint {
   readonly invocable: boolean;
 }
 
+/** Why a deployment without a replica is not expected to have one soon: it wants none, or its rollout has failed. */
+export type NoReplicaExpected = "noneWanted" | "rolloutFailed";
+
 /** A deployment as a gateway needs to know it. A value: it says what was so when it was made. */
 export interface Route {
   readonly deployment: string;
@@ -23,8 +26,8 @@ export interface Route {
   readonly requestTimeoutMs: number;
   /** How long a first replica may take to start, where there may be none; unset: there always is to be one. */
   readonly coldStartMs?: number;
-  /** No replica runs, and why none is to be expected soon, such as `its rollout has failed`. */
-  readonly hopeless?: string;
+  /** No replica runs, and why none is to be expected soon. */
+  readonly hopeless?: NoReplicaExpected;
 }
 
 /** What is known by talking to a replica, as far as a route depends on it. */
@@ -69,10 +72,10 @@ function hopelessReason(
   { spec: { autoscalingConfig, numReplicas }, revision }: DeploymentRecord,
   progress: ProgressRecord | undefined,
   replicas: readonly ReplicaRecord[],
-): string | undefined {
+): NoReplicaExpected | undefined {
   if (replicas.some(({ state }) => state === "STARTING" || state === "RUNNING")) return undefined;
-  if (autoscalingConfig === undefined && numReplicas === 0) return "none is wanted: its num_replicas is 0";
+  if (autoscalingConfig === undefined && numReplicas === 0) return "noneWanted";
   // A revision that ran well comes back as soon as it can.
-  const failed = progress?.revision === revision && progress.rolloutFailure !== "" && !progress.everStable;
-  return failed ? "its rollout has failed" : undefined;
+  const failed = progress?.revision === revision && progress.rolloutFailure !== undefined && !progress.everStable;
+  return failed ? "rolloutFailed" : undefined;
 }

@@ -4,13 +4,13 @@ import { mkdir, mkdtemp, open, readdir, readFile, readlink, rename, rm, stat, st
 import { basename, join } from "node:path";
 import type { Clock } from "../../clock/clock.ts";
 import type { Requirements } from "../../core/deployment.ts";
-import { formatBytes } from "../../core/resources.ts";
+import type { InstallProblem } from "../../core/ending.ts";
 import type { Log } from "../../log/log.ts";
 import { findPython, hasUv, npmCommands, type Python, pipCommands, seePackagesOf, toolEnv } from "./installers.ts";
 import { readable } from "./lines.ts";
 import { killProcessesWith } from "./process-identity.ts";
 import type { Environment } from "./replica-env.ts";
-import { runTool } from "./run-tool.ts";
+import { runTool, type ToolResult } from "./run-tool.ts";
 
 /** How long an environment may take to be built. */
 const buildMsDefault = 1_800_000;
@@ -46,11 +46,16 @@ export interface EnvironmentsOptions {
 
 /** Why an environment could not be built, with the tool's last lines. */
 export class BuildError extends Error {
+  readonly problem: InstallProblem;
   readonly lines: readonly string[];
+  /** Set where little room on the disk may be the cause. */
+  readonly freeBytes: number | undefined;
 
-  constructor(message: string, lines: readonly string[] = []) {
-    super(message);
+  constructor(problem: InstallProblem, lines: readonly string[] = [], freeBytes?: number) {
+    super(`packages could not be installed: ${problem.kind}`);
+    this.problem = problem;
     this.lines = lines;
+    this.freeBytes = freeBytes;
   }
 }
 
@@ -106,7 +111,7 @@ export class Environments {
     for (;;) {
       const found = await this.#handOut(key);
       if (found !== undefined) return found;
-      if (signal.aborted || this.#closed) throw new BuildError("it is not wanted any more");
+      if (signal.aborted || this.#closed) throw new BuildError({ kind: "unwanted" });
       const other = this.#builds.get(key);
       // One that is being ended is nobody's: another one is begun after it.
       if (other?.abort.signal.aborted) await other.done.catch(() => {});
@@ -209,16 +214,14 @@ export class Environments {
     const beganMs = clock.nowMs();
     try {
       const python = requirements.pip.length > 0 ? await this.#findPython() : undefined;
-      if (requirements.pip.length > 0 && python === undefined)
-        throw new BuildError("its pip packages need python3 on the PATH, and there is none that runs");
+      if (requirements.pip.length > 0 && python === undefined) throw new BuildError({ kind: "noPython" });
       const npm = await npmCommands(path, requirements.npm.toSorted());
       const pip = python === undefined ? [] : pipCommands(path, requirements.pip.toSorted(), python, await hasUv(ambientEnv));
       const env = { ...toolEnv(ambientEnv), DROVER_BUILD: path };
       for (const command of [...npm, ...pip]) {
-        const problem = await runTool({ ...command, workingDir: path, env, output, untilMs: beganMs + buildMs, signal, clock });
-        if (problem === "") continue;
-        const what = problem === "late" ? `${command.name} was not done within ${buildMs / 1_000} s` : problem;
-        throw new BuildError(`${what}${await littleRoom(path)}`, await lastLines(output));
+        const result = await runTool({ ...command, workingDir: path, env, output, untilMs: beganMs + buildMs, signal, clock });
+        if (result.kind === "done") continue;
+        throw new BuildError(problemOf(command.name, result, buildMs), await lastLines(output), await littleRoom(path));
       }
       if (python !== undefined) await seePackagesOf(python, path);
       await writeFile(join(path, receipt), `${JSON.stringify({ npm: requirements.npm, pip: requirements.pip })}\n`);
@@ -233,7 +236,9 @@ export class Environments {
     } catch (cause) {
       killProcessesWith(new Set([marker(path)]));
       await remove(path).catch((err: unknown) => log.warn({ err }, "what was half installed stays"));
-      throw cause instanceof BuildError ? cause : new BuildError(cause instanceof Error ? cause.message : String(cause));
+      throw cause instanceof BuildError
+        ? cause
+        : new BuildError({ kind: "system", why: cause instanceof Error ? cause.message : String(cause) });
     }
   }
 
@@ -277,13 +282,28 @@ async function remove(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 3 });
 }
 
-/** A tool whose disk is full cannot always say so: its output is on the same disk. */
-async function littleRoom(path: string): Promise<string> {
+function problemOf(tool: string, result: Exclude<ToolResult, { readonly kind: "done" }>, withinMs: number): InstallProblem {
+  switch (result.kind) {
+    case "ended":
+      return { kind: "toolEnded", tool, end: result.end };
+    case "late":
+      return { kind: "late", tool, withinMs };
+    case "unwanted":
+      return result;
+    case "notFound":
+      return { kind: "toolNotFound", program: result.program };
+    case "notRun":
+      return { kind: "toolNotRun", tool, why: result.why };
+  }
+}
+
+/** What is free on the disk, where that is little: a tool whose disk is full cannot always say so, as its output is on the same disk. */
+async function littleRoom(path: string): Promise<number | undefined> {
   const free = await statfs(path).then(
     ({ bavail, bsize }) => bavail * bsize,
     () => Number.POSITIVE_INFINITY,
   );
-  return free < littleBytes ? `; only ${formatBytes(free)} are free on the disk of ${path}` : "";
+  return free < littleBytes ? free : undefined;
 }
 
 /** What the tools printed last, as a person may read it. */

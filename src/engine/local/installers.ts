@@ -53,7 +53,8 @@ export function hasUv(env: Environment): Promise<boolean> {
 export const npmFolder = (path: string): string => join(path, "npm");
 export const pipFolder = (path: string): string => join(path, "pip");
 
-type Command = Pick<ToolRun, "name" | "argv">;
+/** A tool by the name that a person gives it. */
+type Command = Pick<ToolRun, "argv"> & { readonly name: string };
 
 /** What installs npm packages into an environment. */
 export async function npmCommands(path: string, packages: Requirements["npm"]): Promise<readonly Command[]> {

@@ -3,7 +3,7 @@ import { mkdir, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../clock/clock.ts";
 import type { Requirements } from "../../core/deployment.ts";
-import type { Preparation } from "../../core/replica.ts";
+import type { Preparation, Preparing } from "../../core/ending.ts";
 import type { Capacity } from "../../core/resources.ts";
 import type { Log } from "../../log/log.ts";
 import type { Assignment, Engine, EngineReplica, LogLine } from "../engine.ts";
@@ -104,7 +104,7 @@ export class LocalEngine implements Engine {
     const facts = await folder.create(assignment, this.#options.clock.nowMs(), this.#boot);
     const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
     if (packagesOf(assignment) > 0) {
-      const unwanted = replica.prepare("");
+      const unwanted = replica.prepare(undefined);
       this.#replicas.set(replicaId, replica);
       const preparing = this.#prepare(assignment, folder, replica, unwanted).finally(() => this.#preparing.delete(preparing));
       this.#preparing.add(preparing);
@@ -128,7 +128,7 @@ export class LocalEngine implements Engine {
       return known.preparation;
     }
     const ahead: Ahead = {
-      preparation: { kind: "installing", what: installing(requirements) },
+      preparation: { kind: "installing", ...installing(requirements) },
       askedAtMs: nowMs,
       abort: new AbortController(),
     };
@@ -208,8 +208,8 @@ export class LocalEngine implements Engine {
     const made = await this.#prepared(assignment, folder, replica, unwanted).catch(async (cause: unknown) => {
       // The next controller finds it as one that was never started.
       if (this.#closing.signal.aborted) return undefined;
-      const { reason, lines } = failureOf(cause);
-      await replica.fail(reason, lines);
+      const { ending, lines } = failureOf(cause);
+      await replica.fail(ending, lines);
       return undefined;
     });
     if (made === undefined) return;
@@ -345,17 +345,17 @@ interface Ahead {
 }
 
 function failureOf(cause: unknown): Extract<Preparation, { kind: "failed" }> {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  if (!(cause instanceof BuildError)) return { kind: "failed", reason: `could not be started: ${message}`, lines: [] };
-  return { kind: "failed", reason: `could not be given its packages: ${message}`, lines: cause.lines };
+  if (cause instanceof BuildError) {
+    const { problem, freeBytes, lines } = cause;
+    return { kind: "failed", ending: { kind: "packagesFailed", problem, freeBytes }, lines };
+  }
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return { kind: "failed", ending: { kind: "failedToStart", why }, lines: [] };
 }
 
 const packagesOf = ({ requirements: { npm, pip } }: Pick<Assignment, "requirements">): number => npm.length + pip.length;
 
-function installing(requirements: Requirements): string {
-  const count = packagesOf({ requirements });
-  return `installing ${count === 1 ? "1 package" : `${count} packages`}`;
-}
+const installing = (requirements: Requirements): Preparing => ({ packages: packagesOf({ requirements }) });
 
 /** The path of the socket that an address names, if it does. */
 function socketOf(address: string): string | undefined {

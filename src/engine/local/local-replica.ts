@@ -1,9 +1,9 @@
 import type { ChildProcess } from "node:child_process";
 import type { Clock } from "../../clock/clock.ts";
-import { formatBytes } from "../../core/resources.ts";
-import { neverStarted } from "../../core/rollout/settle.ts";
+import type { Ending, Preparing } from "../../core/ending.ts";
 import type { EngineReplica } from "../engine.ts";
 import type { Cgroup } from "./cgroups.ts";
+import { processEnd } from "./process-end.ts";
 import { groupHas, isRunning, isTaken, type ProcessIdentity } from "./process-identity.ts";
 import type { ReplicaFacts, ReplicaFolder } from "./replica-folder.ts";
 import { ReplicaOutput } from "./replica-output.ts";
@@ -27,13 +27,13 @@ export class LocalReplica {
   /** Set: not our child, to be looked at. */
   #adopted: ProcessIdentity | undefined;
   #pid = 0;
-  #exit: string | undefined;
-  #terminatedAtMs = 0;
-  /** What is made for it before its process starts. */
-  #preparing = "";
+  #ending: Ending | undefined;
+  #terminatedAtMs: number | undefined;
+  /** What is being made before its process starts. */
+  #preparing: Preparing | undefined;
   readonly #unwanted = new AbortController();
   /** Why we end it, where its end is to be told so. */
-  #why: string | undefined;
+  #why: Ending | undefined;
   /** What is being written down of its end. */
   #noting: Promise<void> = Promise.resolve();
 
@@ -53,9 +53,9 @@ export class LocalReplica {
     const { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes, startedAtMs } = this.#facts;
     const seen = {
       pid: this.#pid,
-      preparing: this.#alive ? this.#preparing : "",
+      preparing: this.#alive ? this.#preparing : undefined,
       state: this.#alive ? "alive" : "exited",
-      exit: this.#exit ?? "",
+      ending: this.#ending,
       terminatedAtMs: this.#terminatedAtMs,
     } as const;
     return { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes, startedAtMs, ...seen };
@@ -66,9 +66,9 @@ export class LocalReplica {
     return this.#noting;
   }
 
-  /** What it needs is being made; the signal aborts when it is not wanted any more. */
-  prepare(what: string): AbortSignal {
-    this.#preparing = what;
+  /** What it needs is being made, or made sure of; the signal aborts when it is not wanted any more. */
+  prepare(preparing: Preparing | undefined): AbortSignal {
+    this.#preparing = preparing;
     return this.#unwanted.signal;
   }
 
@@ -78,11 +78,11 @@ export class LocalReplica {
     await this.#folder.note(this.#facts);
   }
 
-  /** It has no process and gets none, as `exit` says. */
-  async fail(exit: string, lines: readonly string[]): Promise<void> {
+  /** It has no process and gets none, as `ending` says. */
+  async fail(ending: Ending, lines: readonly string[]): Promise<void> {
     await this.output.note(lines).catch(() => {}); // a full disk, perhaps: its end is told all the same
     if (!this.#alive) return;
-    this.#ended(exit);
+    this.#ended(ending);
   }
 
   /** Its process is this child. Ends when the process has written itself down, so that every controller from now on finds it. */
@@ -92,13 +92,13 @@ export class LocalReplica {
       return killRest(child.pid!); // it was stopped while its process was being made
     }
     this.#pid = child.pid!;
-    this.#preparing = "";
-    const ended = (code: number | null, name: string | null) => {
+    this.#preparing = undefined;
+    const ended = (code: number | null, name: NodeJS.Signals | null) => {
       killRest(this.#pid); // its pid became free this very moment: nobody else has it yet
-      const exit = name ? `signal ${name}` : `exit code ${code}`;
+      const end = processEnd(code, name);
       // Node ends so when its heap is full, and says it on its standard error.
-      if (this.#facts.resources.memoryBytes > 0 && (name === "SIGABRT" || code === 134)) void this.#endedByHeap(exit);
-      else this.#ended(exit);
+      if (this.#facts.resources.memoryBytes > 0 && (name === "SIGABRT" || code === 134)) void this.#endedByHeap(end);
+      else this.#ended(end);
     };
     if (child.exitCode !== null || child.signalCode !== null) ended(child.exitCode, child.signalCode);
     else child.once("exit", ended);
@@ -110,16 +110,16 @@ export class LocalReplica {
     this.#terminatedAtMs = await this.#folder.terminatedAtMs();
     const identity = await this.#folder.identity(clock);
     this.#pid = identity?.pid ?? 0;
-    this.#exit = await this.#folder.exit();
-    if (this.#exit !== undefined) return;
-    if (!identity) this.#exit = neverStarted;
-    else if (boot !== this.#facts.boot) this.#exit = "ended";
+    this.#ending = await this.#folder.ending();
+    if (this.#ending !== undefined) return;
+    if (!identity) this.#ending = { kind: "neverStarted" };
+    else if (boot !== this.#facts.boot) this.#ending = { kind: "unknown" };
     else if (await isRunning(identity)) this.#adopted = identity;
     else {
       const ours = !(await isTaken(identity)) && groupHas(identity.pid, `DROVER_REPLICA_ID=${this.#facts.replicaId}`);
       if (ours) killRest(identity.pid);
-      this.#exit = this.#inWords("ended");
-      this.#noting = this.#folder.noteExit(this.#exit); // so that no later controller kills a group of that number
+      this.#ending = this.#wholeEnding({ kind: "unknown" });
+      this.#noting = this.#folder.noteEnding(this.#ending); // so that no later controller kills a group of that number
     }
   }
 
@@ -129,7 +129,7 @@ export class LocalReplica {
     const taken = await isTaken(this.#adopted);
     if (!this.#alive) return; // another look was faster
     if (!taken) killRest(this.#pid);
-    this.#ended("ended");
+    this.#ended({ kind: "unknown" });
   }
 
   async terminate(nowMs: number): Promise<void> {
@@ -137,7 +137,7 @@ export class LocalReplica {
     if (!this.#alive) return;
     if (this.#pid === 0) return this.#giveUp();
     signal(this.#pid, "SIGTERM");
-    if (this.#terminatedAtMs > 0) return;
+    if (this.#terminatedAtMs !== undefined) return;
     this.#terminatedAtMs = nowMs;
     await this.#folder.noteTerminated(nowMs);
   }
@@ -147,7 +147,7 @@ export class LocalReplica {
     const { memoryBytes } = this.#facts.resources;
     const bytes = over.get(this.#pid);
     if (!this.#alive || this.#pid === 0 || memoryBytes === 0 || bytes === undefined) return;
-    this.#why = `used ${formatBytes(bytes)} of memory, and its memory_bytes is ${this.#memoryBound}`;
+    this.#why = { kind: "overMemory", usedBytes: bytes, boundBytes: memoryBytes };
     await this.kill();
   }
 
@@ -187,38 +187,32 @@ export class LocalReplica {
   }
 
   get #alive(): boolean {
-    return this.#exit === undefined;
+    return this.#ending === undefined;
   }
 
   #giveUp(): void {
     this.#unwanted.abort("not wanted");
-    this.#ended("stopped before it was started");
+    this.#ended({ kind: "stoppedBeforeStart" });
   }
 
-  async #endedByHeap(exit: string): Promise<void> {
+  async #endedByHeap(end: Ending): Promise<void> {
     const lines = await this.output.lastErrors(heapLines).catch(() => []);
     const full = lines.some((line) => line.includes("heap out of memory"));
-    this.#ended(full ? `its heap is full: a module may use 3/4 of its memory_bytes of ${this.#memoryBound} (${exit})` : exit);
+    this.#ended(full ? { kind: "heapFull", boundBytes: this.#facts.resources.memoryBytes } : end);
   }
 
-  get #memoryBound(): string {
-    return formatBytes(this.#facts.resources.memoryBytes);
-  }
-
-  #ended(exit: string): void {
-    this.#exit = this.#why ?? this.#inWords(exit);
-    this.#noting = this.#folder.noteExit(this.#exit);
+  #ended(end: Ending): void {
+    this.#ending = this.#why ?? this.#wholeEnding(end);
+    this.#noting = this.#folder.noteEnding(this.#ending);
     this.#onExit(this.#facts.replicaId);
   }
 
-  /** What is to be told of its end. Whatever is left of it ends, too. */
-  #inWords(exit: string): string {
+  /** How it ended, with what the kernel knows of it. Whatever is left of it ends, too. */
+  #wholeEnding(end: Ending): Ending {
     this.#cgroup?.kill();
-    const shortage = /^exit code/.test(exit) ? undefined : this.#cgroup?.outOfMemory;
-    if (shortage === undefined) return exit;
-    return shortage === "own"
-      ? `needed more than its memory_bytes of ${this.#memoryBound} (${exit})`
-      : `${exit}: the memory of the machine, or of the whole service, was used up`;
+    const shortage = end.kind === "exit" ? undefined : this.#cgroup?.outOfMemory;
+    if (shortage === undefined) return end;
+    return shortage === "own" ? { kind: "overMemory", boundBytes: this.#facts.resources.memoryBytes } : { kind: "machineOutOfMemory" };
   }
 }
 

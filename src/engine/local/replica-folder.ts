@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../clock/clock.ts";
+import type { Ending } from "../../core/ending.ts";
 import type { Resources } from "../../core/resources.ts";
 import type { Assignment } from "../engine.ts";
 import { type ProcessIdentity, parseIdentity } from "./process-identity.ts";
@@ -79,14 +80,17 @@ export class ReplicaFolder {
     while (!ended() && clock.nowMs() < untilMs && !(await this.#read("pid"))?.endsWith("\n")) await clock.sleep(recordPollMs);
   }
 
-  /** Notes how it ended, in words. */
-  async noteExit(exit: string): Promise<void> {
-    await this.#write("exit", exit);
+  /** Notes how it ended. */
+  async noteEnding(ending: Ending): Promise<void> {
+    await this.#write("ending", JSON.stringify(ending));
   }
 
   /** How it ended; undefined: nobody noted it. */
-  exit(): Promise<string | undefined> {
-    return this.#read("exit");
+  async ending(): Promise<Ending | undefined> {
+    const text = await this.#read("ending");
+    if (text !== undefined) return endingOf(text);
+    const note = await this.#read("exit");
+    return note === undefined ? undefined : endingOfVersion010(note);
   }
 
   /** Notes when it was first asked to end. */
@@ -94,8 +98,10 @@ export class ReplicaFolder {
     await this.#write("terminated", String(atMs));
   }
 
-  async terminatedAtMs(): Promise<number> {
-    return Number((await this.#read("terminated")) ?? 0);
+  /** When it was; undefined: it was not. */
+  async terminatedAtMs(): Promise<number | undefined> {
+    const text = await this.#read("terminated");
+    return text === undefined ? undefined : Number(text);
   }
 
   async remove(): Promise<void> {
@@ -115,6 +121,23 @@ export class ReplicaFolder {
   async #write(name: string, text: string): Promise<void> {
     await writeFile(join(this.path, name), text).catch(() => {});
   }
+}
+
+/** The ending in a note; unknown where the note is not whole, as on a full disk. */
+function endingOf(text: string): Ending {
+  try {
+    return JSON.parse(text) as Ending;
+  } catch {
+    return { kind: "unknown" };
+  }
+}
+
+/** How it ended by the sentence that version 0.1.0 noted, in another file. */
+function endingOfVersion010(note: string): Ending {
+  const [, code] = /^exit code (\d+)$/.exec(note) ?? [];
+  if (code !== undefined) return { kind: "exit", code: Number(code) };
+  const [, signal] = /^signal (\w+)$/.exec(note) ?? [];
+  return signal === undefined ? { kind: "unknown" } : { kind: "signal", signal };
 }
 
 /** The folders of replicas under `path`, which is made if it is not there. */

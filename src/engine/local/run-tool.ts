@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { open } from "node:fs/promises";
 import type { Clock } from "../../clock/clock.ts";
+import type { ProcessEnd } from "../../core/ending.ts";
+import { processEnd } from "./process-end.ts";
 import type { Environment } from "./replica-env.ts";
 
 export interface ToolRun {
-  /** What a person calls it. */
-  readonly name: string;
   /** The program and its arguments; no shell sees them. */
   readonly argv: readonly [string, ...string[]];
   readonly workingDir: string;
@@ -19,12 +19,24 @@ export interface ToolRun {
   readonly clock: Clock;
 }
 
-/** Runs a tool to its end. Gives what went wrong, for a person; `late`: it was ended; empty: nothing. What it started ends with it. */
-export async function runTool({ name, argv, workingDir, env, output, untilMs, signal, clock }: ToolRun): Promise<string> {
+/** What a run of a tool came to. */
+export type ToolResult =
+  | { readonly kind: "done" }
+  | { readonly kind: "ended"; readonly end: ProcessEnd }
+  /** It was ended, as it took too long. */
+  | { readonly kind: "late" }
+  /** It was ended, or not run, as the signal aborted. */
+  | { readonly kind: "unwanted" }
+  | { readonly kind: "notFound"; readonly program: string }
+  /** `why` is the system's text. */
+  | { readonly kind: "notRun"; readonly why: string };
+
+/** Runs a tool to its end. What it started ends with it. */
+export async function runTool({ argv, workingDir, env, output, untilMs, signal, clock }: ToolRun): Promise<ToolResult> {
   const [program, ...args] = argv;
   const out = await open(output, "a", 0o600);
   try {
-    if (signal.aborted) return `${name} was not run any more`;
+    if (signal.aborted) return { kind: "unwanted" };
     const child = spawn(program, args, {
       cwd: workingDir,
       env: env as NodeJS.ProcessEnv,
@@ -38,19 +50,17 @@ export async function runTool({ name, argv, workingDir, env, output, untilMs, si
     });
     const end = () => killGroup(child);
     signal.addEventListener("abort", end);
-    const ended = await new Promise<string>((done) => {
+    const ended = await new Promise<ToolResult>((done) => {
       child.once("error", (error: NodeJS.ErrnoException) =>
-        done(error.code === "ENOENT" ? `${program} was not found on the PATH` : `${name} could not be run: ${error.message}`),
+        done(error.code === "ENOENT" ? { kind: "notFound", program } : { kind: "notRun", why: error.message }),
       );
-      child.once("exit", (code, signalName) =>
-        done(code === 0 ? "" : `${name} ended with ${signalName ? `signal ${signalName}` : `exit code ${code}`}`),
-      );
+      child.once("exit", (code, signalName) => done(code === 0 ? { kind: "done" } : { kind: "ended", end: processEnd(code, signalName) }));
     });
     stopTimer();
     signal.removeEventListener("abort", end);
     killGroup(child);
-    if (signal.aborted) return `${name} was not wanted any more`;
-    return late ? "late" : ended;
+    if (signal.aborted) return { kind: "unwanted" };
+    return late ? { kind: "late" } : ended;
   } finally {
     await out.close();
   }

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type PendingReplica, patienceMs, place, turnMaxMs } from "../../../src/core/placement/placement.ts";
 import { allocated, free, gpusWanted, type Holding, milliOfEachGpu, type Resources } from "../../../src/core/resources.ts";
+import type { Shortage, Wait } from "../../../src/core/wait.ts";
 
 const capacity = { cpuMilli: 4000, gpuCount: 2, memoryBytes: 4 * 2 ** 30 };
 const wants = (amounts: Partial<Resources>): Resources => ({ cpuMilli: 0, gpuMilli: 0, memoryBytes: 0, ...amounts });
@@ -9,13 +10,14 @@ const cpus = (count: number) => wants({ cpuMilli: count * 1000 });
 const asks = (id: string, resources: Resources, createdAtMs = 0): PendingReplica => ({ id, resources, createdAtMs });
 const holds = (resources: Resources, ...gpuIndexes: number[]): Holding => ({ resources, gpuIndexes });
 const placeNow = (pending: PendingReplica[], held: Holding[] = [], nowMs = 0) => place({ pending, held, capacity, nowMs });
+const shortOf = (...short: readonly Shortage[]): Wait => ({ kind: "resources", short });
 const idsOf = (placed: readonly { id: string }[]) => placed.map(({ id }) => id);
 
 describe("what fits", () => {
   test("replicas are placed in the order they asked until the machine is full", () => {
     const { placed, waiting } = placeNow([asks("a", cpus(2)), asks("b", cpus(1.5)), asks("c", cpus(1)), asks("d", cpus(0.5))]);
     expect(idsOf(placed)).toEqual(["a", "b", "d"]);
-    expect(waiting).toEqual([{ id: "c", message: "waits for CPU: wants 1, 0 of 4 free" }]);
+    expect(waiting).toEqual([{ id: "c", wait: shortOf({ resource: "cpu", wanted: 1_000, free: 0, total: 4_000 }) }]);
   });
 
   test("a replica that wants nothing fits a full machine", () => {
@@ -43,18 +45,14 @@ describe("what fits", () => {
     const { placed, waiting } = place({ pending, held: [], capacity: named, nowMs: 0 });
     expect(idsOf(placed)).toEqual(["a", "c"]);
     expect(waiting).toEqual([
-      { id: "b", message: "waits for tpu: wants 1, 0 of 2 free" },
-      {
-        id: "d",
-        message:
-          'wants 0.001 of "toString", this machine has 0: it can never start here; lower it or give it (drover start --resource toString=AMOUNT)',
-      },
+      { id: "b", wait: shortOf({ resource: "custom", name: "tpu", wanted: 1_000, free: 0, total: 2_000 }) },
+      { id: "d", wait: { kind: "neverFits", short: [{ resource: "custom", name: "toString", wanted: 1, free: 0, total: 0 }] } },
     ]);
   });
 
   test("a whole GPU is never given where a share is held", () => {
     const { waiting } = placeNow([asks("two", wants({ gpuMilli: 2000 }))], [holds(wants({ gpuMilli: 1 }), 0)]);
-    expect(waiting).toEqual([{ id: "two", message: "waits for GPU: wants 2 whole, 1 of 2 free" }]);
+    expect(waiting).toEqual([{ id: "two", wait: shortOf({ resource: "gpu", wanted: 2_000, free: 1_000, total: 2_000 }) }]);
   });
 });
 
@@ -62,27 +60,32 @@ describe("what it says to those that wait", () => {
   test("every resource that is short is named with its numbers", () => {
     const held = [holds(wants({ cpuMilli: 3500, gpuMilli: 700, memoryBytes: 3 * 2 ** 30 }), 0), holds(wants({ gpuMilli: 800 }), 1)];
     const wanted = wants({ cpuMilli: 2000, gpuMilli: 500, memoryBytes: 1.5 * 2 ** 30 });
-    expect(placeNow([asks("a", wanted)], held).waiting[0]?.message).toBe(
-      "waits for CPU: wants 2, 0.5 of 4 free; GPU: wants 0.5 of one, at most 0.3 of one is free; memory: wants 1.5 GiB, 1 GiB of 4 GiB free",
+    expect(placeNow([asks("a", wanted)], held).waiting[0]?.wait).toEqual(
+      shortOf(
+        { resource: "cpu", wanted: 2_000, free: 500, total: 4_000 },
+        { resource: "gpu", wanted: 500, free: 300, total: 2_000 },
+        { resource: "memory", wanted: 1.5 * 2 ** 30, free: 2 ** 30, total: 4 * 2 ** 30 },
+      ),
     );
   });
 
-  test("one that this machine can never hold is told so, with the remedy", () => {
-    expect(placeNow([asks("a", wants({ gpuMilli: 3000 }))]).waiting[0]?.message).toBe(
-      "wants 3 GPUs, this machine has 2: it can never start here; lower num_gpus or add GPUs (--num-gpus)",
-    );
-    expect(placeNow([asks("a", wants({ cpuMilli: 4001, memoryBytes: 8 * 2 ** 30 }))]).waiting[0]?.message).toBe(
-      "wants 4.001 CPUs, this machine has 4; wants 8 GiB of memory, this machine has 4 GiB: it can never start here; " +
-        "lower num_cpus or add CPUs (--num-cpus); lower memory_bytes",
-    );
+  test("one that this machine can never hold is told so, with all that it lacks", () => {
+    expect(placeNow([asks("a", wants({ gpuMilli: 3000 }))]).waiting[0]?.wait).toEqual({
+      kind: "neverFits",
+      short: [{ resource: "gpu", wanted: 3_000, free: 2_000, total: 2_000 }],
+    });
+    expect(placeNow([asks("a", wants({ cpuMilli: 4001, memoryBytes: 8 * 2 ** 30 }))]).waiting[0]?.wait).toEqual({
+      kind: "neverFits",
+      short: [
+        { resource: "cpu", wanted: 4_001, free: 4_000, total: 4_000 },
+        { resource: "memory", wanted: 8 * 2 ** 30, free: 4 * 2 ** 30, total: 4 * 2 ** 30 },
+      ],
+    });
   });
 
   test("one held back for another is told for which", () => {
     const { waiting } = placeNow([asks("big", cpus(4)), asks("small", cpus(1))], [holds(cpus(1))], patienceMs);
-    expect(waiting[1]).toEqual({
-      id: "small",
-      message: "waits its turn: what is free is kept for replica big, which has waited longer for more",
-    });
+    expect(waiting[1]).toEqual({ id: "small", wait: { kind: "turn", keptFor: "big" } });
   });
 });
 
@@ -122,7 +125,10 @@ describe("whose turn it is", () => {
   test("those who wait for different amounts take the kept turns one after the other", () => {
     const pending = [asks("four", cpus(4)), asks("three", cpus(3)), asks("small", cpus(1))];
     const held = [holds(cpus(3))];
-    const keptFor = (nowMs: number) => /replica (\w+)/.exec(placeNow(pending, held, nowMs).waiting.at(-1)?.message ?? "")?.[1];
+    const keptFor = (nowMs: number) => {
+      const wait = placeNow(pending, held, nowMs).waiting.at(-1)?.wait;
+      return wait?.kind === "turn" ? wait.keptFor : undefined;
+    };
     expect([patienceMs, 4 * patienceMs, 16 * patienceMs].map(keptFor)).toEqual(["four", "three", "four"]);
   });
 });
@@ -188,8 +194,10 @@ describe("for every queue", () => {
     fc.assert(
       fc.property(queue, (asked) => {
         const { waiting } = place({ pending: pendingOf(asked), held: [], capacity, nowMs });
-        for (const { message } of waiting)
-          expect(message).toMatch(/^(waits for (CPU|GPU|memory)|waits its turn: .* replica r\d+,|wants .* never start here; )/);
+        for (const { wait } of waiting) {
+          if (wait.kind === "turn") expect(asked.map((_, index) => `r${index}`)).toContain(wait.keptFor);
+          else expect("short" in wait ? wait.short.every(({ wanted, free }) => wanted > free) : wait).toBe(true);
+        }
       }),
     );
   });

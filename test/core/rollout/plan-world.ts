@@ -1,5 +1,6 @@
 import type { Verdict } from "../../../src/core/decision.ts";
 import type { DeploymentRecord, DeploymentSpec, ProgressRecord, RevisionRecord } from "../../../src/core/deployment.ts";
+import type { Ending, HealthProblem } from "../../../src/core/ending.ts";
 import { rolledBack } from "../../../src/core/generations.ts";
 import { place } from "../../../src/core/placement/placement.ts";
 import { advance, holds, type ReplicaRecord } from "../../../src/core/replica.ts";
@@ -26,16 +27,19 @@ export const spec: DeploymentSpec = {
   rollout: defaultRollout,
 };
 
+/** A process that ended by itself, with this code. */
+export const crashed = (code: number) => ({ process: "exited", ending: { kind: "exit", code } }) as const;
+
 /** A replica in the world of a test, with what may be seen of it. */
 export interface Body {
   record: ReplicaRecord;
   process: SeenReplica["process"];
-  exit: string;
-  terminatedAtMs: number;
+  ending?: Ending;
+  terminatedAtMs?: number;
   answer: SeenReplica["answer"];
   ongoing: number;
   metAtMs?: number;
-  reason?: string;
+  problem?: HealthProblem;
 }
 
 /** A world with one deployment, in which plans are applied at once and processes do what the test says. */
@@ -86,16 +90,16 @@ export class World {
   }
 
   seen(): readonly SeenReplica[] {
-    return [...this.bodies.values()].map(({ record, process, exit, terminatedAtMs, answer, ongoing, metAtMs = 0, reason = "" }) => ({
+    return [...this.bodies.values()].map(({ record, process, ending, terminatedAtMs, answer, ongoing, metAtMs = 0, problem }) => ({
       replica: record,
       process,
-      preparing: "",
-      exit,
+      ending,
       errors: [],
       metAtMs,
       terminatedAtMs,
       answer,
-      reason,
+      problem,
+      ...(answer === "unhealthy" && { failure: { kind: "unhealthy", failedChecks: 3, problem: { kind: "notServing" } } }),
       configured: true,
       ongoing,
       routable: answer === "ready",
@@ -144,7 +148,7 @@ export class World {
   /** Starts well, and ends when told to. */
   obey(body: Body): void {
     if (body.record.state === "STARTING" && body.process === "alive") body.answer = "ready";
-    if (body.terminatedAtMs > 0) body.process = "exited";
+    if (body.terminatedAtMs !== undefined) body.process = "exited";
   }
 
   update(change: Partial<DeploymentSpec>, revision = false): void {
@@ -173,7 +177,7 @@ export class World {
   failStarting(revision?: number): void {
     for (const body of this.bodies.values()) {
       if (body.record.state === "STARTING" && (revision === undefined || body.record.revision === revision))
-        Object.assign(body, { process: "exited", exit: "exit code 1" });
+        Object.assign(body, crashed(1));
     }
   }
 
@@ -192,16 +196,14 @@ export class World {
         uid: "u",
         revision: action.revision,
         state: "PENDING",
-        message: "",
         resources: this.revisions.get(action.revision)?.spec.resources ?? this.deployment.spec.resources,
         gpuIndexes: [],
         address: "",
         token: "",
         createdAtMs: this.nowMs,
         sinceMs: this.nowMs,
-        readyAtMs: 0,
       };
-      this.bodies.set(id, { record, process: "none", exit: "", terminatedAtMs: 0, answer: "unknown", ongoing: 0 });
+      this.bodies.set(id, { record, process: "none", answer: "unknown", ongoing: 0 });
     } else if (action.kind === "move") this.#body(action.replica.id).record = action.replica;
     else if (action.kind === "terminate") this.#body(action.replicaId).terminatedAtMs = this.nowMs;
     else if (action.kind === "kill") this.#body(action.replicaId).process = "exited";
@@ -216,10 +218,11 @@ export class World {
     for (const body of this.bodies.values()) {
       if (body.record.state !== "PENDING") continue;
       const { capacity, held } = this.room;
-      if (place({ pending: [body.record], held, capacity, nowMs: this.nowMs }).placed.length > 0) {
+      const { placed, waiting } = place({ pending: [body.record], held, capacity, nowMs: this.nowMs });
+      if (placed.length > 0) {
         body.record = advance(body.record, "STARTING", this.nowMs);
         body.process = "alive";
-      } else body.record = { ...body.record, message: "waits for CPU" };
+      } else if (waiting[0] !== undefined) body.record = { ...body.record, waits: waiting[0].wait };
     }
   }
 

@@ -1,13 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { conditionsOf } from "../../../src/core/rollout/conditions.ts";
 import { failedKeptMax, terminateGraceMs } from "../../../src/core/rollout/finish.ts";
 import { plan } from "../../../src/core/rollout/plan.ts";
 import { stableAfterMs } from "../../../src/core/rollout/settle.ts";
 import { statusOf } from "../../../src/core/rollout/status.ts";
 import { availableMin, defaultRollout, replicasMax } from "../../../src/core/rollout-policy.ts";
-import { type Body, World } from "./plan-world.ts";
+import { type Body, crashed, World } from "./plan-world.ts";
 
 const state = (world: World) => statusOf(world.deployment, world.progress, world.records);
+const conditions = (world: World) => conditionsOf(world.deployment, world.progress, world.records);
 const bodies = (world: World, ...states: string[]): Body[] =>
   [...world.bodies.values()].filter(({ record }) => states.includes(record.state));
 
@@ -17,7 +19,8 @@ describe("a first deployment", () => {
     expect(world.step().filter(({ kind }) => kind === "create")).toHaveLength(3);
     expect(state(world).state).toBe("UPDATING");
     world.settle(5);
-    expect(state(world)).toMatchObject({ state: "HEALTHY", running: 3, updated: 3, message: "", reconciling: false });
+    expect(state(world)).toMatchObject({ state: "HEALTHY", running: 3, updated: 3, reconciling: false });
+    expect(conditions(world)).toEqual([]);
   });
 
   test("of zero replicas is healthy with none", () => {
@@ -73,9 +76,9 @@ describe("stopping", () => {
     expect(world.step()).toEqual([]);
     world.nowMs += 1;
     expect(world.step()).toContainEqual({ kind: "kill", replicaId: body.record.id });
-    body.exit = "signal SIGKILL";
+    body.ending = { kind: "signal", signal: "SIGKILL" };
     world.step();
-    expect(body.record).toMatchObject({ state: "STOPPED", message: "scaled down; it was killed, as it did not end within 5 s of SIGTERM" });
+    expect(body.record).toMatchObject({ state: "STOPPED", departure: { kind: "scaledDown" }, killedAfterMs: terminateGraceMs });
   });
 
   test("a start that takes long says what is known of the reason", () => {
@@ -84,12 +87,13 @@ describe("stopping", () => {
     world.step();
     const [body] = bodies(world, "STARTING");
     if (body === undefined) throw new Error("one starts");
-    Object.assign(body, { reason: "nothing listens", metAtMs: world.nowMs });
+    Object.assign(body, { problem: { kind: "nothingListens" }, metAtMs: world.nowMs });
     world.nowMs += 4_999;
     expect(world.step()).toEqual([]);
     world.nowMs += 1;
     world.step();
-    expect(state(world).message).toContain(`starting ${body.record.id}: nothing listens`);
+    const wait = { kind: "notServing", problem: { kind: "nothingListens" } };
+    expect(conditions(world)).toMatchObject([{ type: "STARTING", reason: "NOT_SERVING", replicaId: body.record.id, more: 0, wait }]);
   });
 
   test("deleting ends all replicas, then removes the deployment", () => {
@@ -116,7 +120,14 @@ describe("failures", () => {
     expect(tries.slice(0, 5)).toEqual([0, 1_500, 4_000, 8_500, 17_000]);
     expect(world.progress?.failedStarts).toBeGreaterThanOrEqual(defaultRollout.maxStartFailures);
     expect(state(world)).toMatchObject({ state: "DEPLOY_FAILED", running: 0 });
-    expect(state(world).message).toContain("exit code 1");
+    expect(conditions(world)).toMatchObject([
+      {
+        type: "ROLLOUT_FAILED",
+        reason: "FAILED_STARTS",
+        revision: 1,
+        failure: { count: world.progress?.failedStarts, last: { cause: { ending: { kind: "exit", code: 1 }, served: false } } },
+      },
+    ]);
     expect(world.count("FAILED")).toBe(failedKeptMax);
   });
 
@@ -129,7 +140,8 @@ describe("failures", () => {
     }
     world.settle(300);
     expect(state(world).state).toBe("HEALTHY");
-    expect(world.progress).toMatchObject({ failedStarts: 0, lastFailure: "" });
+    expect(world.progress).toMatchObject({ failedStarts: 0 });
+    expect(world.progress?.lastFailure).toBeUndefined();
   });
 
   test("a replica that ran for long and was killed is replaced at once", () => {
@@ -138,11 +150,12 @@ describe("failures", () => {
     world.nowMs += stableAfterMs;
     world.step();
     const [body] = bodies(world, "RUNNING");
-    Object.assign(body ?? {}, { process: "exited", exit: "signal SIGKILL" });
+    Object.assign(body ?? {}, { process: "exited", ending: { kind: "signal", signal: "SIGKILL" } });
     const actions = world.step();
     expect(actions.filter(({ kind }) => kind === "create")).toHaveLength(1);
     expect(state(world)).toMatchObject({ state: "UNHEALTHY", running: 1 });
-    expect(state(world).message).toContain("signal SIGKILL");
+    const last = { replicaId: body?.record.id, cause: { ending: { kind: "signal", signal: "SIGKILL" }, served: true } };
+    expect(conditions(world).filter(({ type }) => type === "STARTS_FAILING")).toMatchObject([{ failedStarts: 0, last }]);
   });
 
   test("one that crashes soon after it served waits longer each time", () => {
@@ -151,7 +164,7 @@ describe("failures", () => {
     for (let second = 0; second < 60; second++) {
       created += world.step().filter(({ kind }) => kind === "create").length;
       for (const body of world.bodies.values()) {
-        if (body.record.state === "RUNNING") Object.assign(body, { process: "exited", exit: "exit code 2" });
+        if (body.record.state === "RUNNING") Object.assign(body, crashed(2));
         else world.obey(body);
       }
       world.nowMs += 1_000;
@@ -204,7 +217,7 @@ describe("a new revision", () => {
     world.update({ version: "2" }, true);
     for (let step = 0; step < 300; step++) {
       world.step();
-      for (const body of bodies(world, "STARTING")) Object.assign(body, { process: "exited", exit: "exit code 1" });
+      for (const body of bodies(world, "STARTING")) Object.assign(body, crashed(1));
       world.nowMs += 1_000;
       expect(world.count("RUNNING")).toBe(10);
     }
@@ -233,37 +246,34 @@ describe("a new revision", () => {
 
     test("takes none down before they are there, but scales down meanwhile", () => {
       const world = begun();
-      world.packages = { kind: "installing", what: "installing 1 package" };
+      world.packages = { kind: "installing", packages: 1 };
       world.settle(20);
       expect([running(world, 1), world.count("PENDING", "STARTING", "DRAINING")]).toEqual([4, 0]);
-      expect(state(world)).toMatchObject({ state: "UPDATING", message: expect.stringContaining("installing 1 package for revision 2") });
-      expect(world.decisions.at(-1)).toMatchObject({ bound: "packages", summary: expect.stringContaining("packages of revision 2") });
+      expect(state(world).state).toBe("UPDATING");
+      expect(conditions(world)).toMatchObject([{ type: "WAITING_FOR_PACKAGES", packages: 1, revision: 2 }]);
+      expect(world.decisions.at(-1)).toMatchObject({ bound: "packages" });
       world.update({ numReplicas: 3 });
       world.settle(20);
       expect(running(world, 1)).toBe(3);
       world.packages = { kind: "ready" };
       world.settle();
       expect(running(world, 2)).toBe(3);
-      expect(state(world)).toMatchObject({ state: "HEALTHY", message: "" });
+      expect([state(world).state, conditions(world)]).toEqual(["HEALTHY", []]);
     });
 
     test("fails, with all it had, where they cannot be had", () => {
       const world = begun();
-      world.packages = {
-        kind: "failed",
-        reason: "could not be given its packages: npm ended with exit code 1",
-        lines: ["no such package"],
-      };
+      const ending = { kind: "packagesFailed", problem: { kind: "toolEnded", tool: "npm", end: { kind: "exit", code: 1 } } } as const;
+      world.packages = { kind: "failed", ending, lines: ["no such package"] };
       for (let step = 0; step < 200; step++) {
         world.settle(1);
         expect(running(world, 1)).toBe(4);
       }
-      const { message, ...now } = state(world);
-      expect(now).toMatchObject({ state: "DEPLOY_FAILED", running: 4 });
-      expect(message).toContain(
-        "5 failed starts in a row, the last: revision 2 could not be given its packages: npm ended with exit code 1",
-      );
-      expect(message).toContain("no such package");
+      expect(state(world)).toMatchObject({ state: "DEPLOY_FAILED", running: 4 });
+      const last = { revision: 2, cause: { ending }, lines: ["no such package"] };
+      expect(conditions(world)).toMatchObject([
+        { type: "ROLLED_BACK", reason: "FAILED_STARTS", revision: 2, to: 1, failure: { count: 5, last } },
+      ]);
     });
   });
 
@@ -332,8 +342,7 @@ test("with no new input it settles: whatever happened, an applied plan is follow
         else if (kind === "scale") world.update({ numReplicas: at % 12 });
         else if (kind === "update") world.update({}, true);
         else if (body !== undefined && kind === "obey") world.obey(body);
-        else if (body !== undefined && kind === "crash" && body.process === "alive")
-          Object.assign(body, { process: "exited", exit: "exit code 1" });
+        else if (body !== undefined && kind === "crash" && body.process === "alive") Object.assign(body, crashed(1));
         else if (body !== undefined && kind === "unhealthy") body.answer = "unhealthy";
       }
       world.settle(2_000);

@@ -1,12 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { nextRecord, scaled } from "../../../src/core/generations.ts";
+import { conditionsOf } from "../../../src/core/rollout/conditions.ts";
 import { plan } from "../../../src/core/rollout/plan.ts";
 import { statusOf } from "../../../src/core/rollout/status.ts";
 import { availableMin, type RolloutPolicy, replicasMax } from "../../../src/core/rollout-policy.ts";
-import { World } from "./plan-world.ts";
+import { crashed, World } from "./plan-world.ts";
 
 const state = (world: World) => statusOf(world.deployment, world.progress, world.records);
+const conditions = (world: World) => conditionsOf(world.deployment, world.progress, world.records);
 const running = (world: World, revision: number) =>
   world.records.filter((replica) => replica.state === "RUNNING" && replica.revision === revision).length;
 const summaries = (world: World) => world.decisions.map(({ summary }) => summary);
@@ -25,7 +27,7 @@ function failStarts(world: World, seconds: number, each: () => void = () => {}):
   for (let second = 0; second < seconds; second++) {
     world.step();
     world.failStarting(2);
-    for (const body of world.bodies.values()) if (body.terminatedAtMs > 0) body.process = "exited";
+    for (const body of world.bodies.values()) if (body.terminatedAtMs !== undefined) body.process = "exited";
     world.nowMs += 1_000;
     each();
   }
@@ -130,7 +132,8 @@ describe("where no new replica finds room", () => {
     world.settle(50);
     expect(world.count("RUNNING")).toBe(2);
     expect(state(world).state).toBe("UPDATING");
-    expect(state(world).message).toMatch(/^BLOCKED_NO_CAPACITY: .*waits for CPU/);
+    const short = [{ resource: "cpu", wanted: 1_000, free: 0, total: 2_000 }];
+    expect(conditions(world)).toMatchObject([{ type: "NO_CAPACITY", reason: "BLOCKED", wait: { kind: "resources", short } }]);
     expect(summaries(world).filter((summary) => summary.startsWith("BLOCKED_NO_CAPACITY"))).toHaveLength(1);
     world.slots = 3;
     world.settle(50);
@@ -158,8 +161,10 @@ describe("a rollout that fails", () => {
     expect(world.deployment.failedRollout).toMatchObject({ revision: 2 });
     expect(world.records.filter(({ state }) => state === "RUNNING").map(({ id }) => id)).toEqual(before);
     expect(state(world)).toMatchObject({ state: "DEPLOY_FAILED", running: 3, updated: 3, reconciling: false });
-    expect(state(world).message).toContain("3 failed starts in a row");
-    expect(state(world).message).toContain("exit code 1");
+    const last = { revision: 2, cause: { ending: { kind: "exit", code: 1 } } };
+    expect(conditions(world)).toMatchObject([
+      { type: "ROLLED_BACK", reason: "FAILED_STARTS", revision: 2, to: 1, failure: { count: 3, last } },
+    ]);
     expect(summaries(world).filter((summary) => summary.includes("goes back to revision 1"))).toHaveLength(1);
   });
 
@@ -218,7 +223,7 @@ describe("a rollout that fails", () => {
     const advance = (seconds: number) => {
       for (let second = 0; second < seconds; second++) {
         world.step();
-        for (const body of world.bodies.values()) if (body.terminatedAtMs > 0) body.process = "exited";
+        for (const body of world.bodies.values()) if (body.terminatedAtMs !== undefined) body.process = "exited";
         world.nowMs += 1_000;
       }
     };
@@ -233,7 +238,7 @@ describe("a rollout that fails", () => {
     expect(world.deployment.revision).toBe(2);
     advance(42);
     expect(world.deployment).toMatchObject({ revision: 1 });
-    expect(world.deployment.failedRollout?.cause).toContain("progress_deadline of 30 s");
+    expect(world.deployment.failedRollout?.cause).toMatchObject({ kind: "progressDeadline", deadlineMs: 30_000 });
     world.settle(60);
     expect(state(world)).toMatchObject({ state: "DEPLOY_FAILED", running: 10, updated: 10 });
   });
@@ -303,7 +308,7 @@ describe("a rollout that is paused", () => {
     world.settle(50);
     expect(running(world, 1)).toBe(old);
     expect(state(world)).toMatchObject({ state: "UPDATING" });
-    expect(state(world).message).toContain("paused");
+    expect(conditions(world)).toContainEqual({ type: "ROLLOUT_PAUSED", reason: "REQUESTED", sinceMs: world.deployment.pausedSinceMs });
     expect(summaries(world).filter((summary) => summary.startsWith("is paused"))).toHaveLength(1);
     resume(world);
     world.settle(50);
@@ -314,7 +319,7 @@ describe("a rollout that is paused", () => {
     const world = updating(4);
     pause(world);
     const [body] = world.bodies.values();
-    Object.assign(body ?? {}, { process: "exited", exit: "exit code 1" });
+    Object.assign(body ?? {}, crashed(1));
     world.settle(20);
     expect([running(world, 1), running(world, 2)]).toEqual([4, 0]);
     world.update({ numReplicas: 6 });

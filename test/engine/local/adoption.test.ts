@@ -18,7 +18,15 @@ describe("a replica of a former controller", () => {
     expect(await isAlive(before.pid)).toBe(true);
     const second = await openEngine(folder);
     expect(await second.list()).toEqual([before]);
-    expect(before).toMatchObject({ state: "alive", deployment: "echo", uid: "uid-1", revision: 3, gpuIndexes: [1], token: "t", exit: "" });
+    expect(before).toMatchObject({
+      state: "alive",
+      deployment: "echo",
+      uid: "uid-1",
+      revision: 3,
+      gpuIndexes: [1],
+      token: "t",
+      ending: undefined,
+    });
   });
 
   test("that ends is noticed, and can be terminated, killed and forgotten", async () => {
@@ -30,7 +38,7 @@ describe("a replica of a former controller", () => {
     second.onExit((id) => exits.push(id));
     await second.stop("r1", "terminate");
     await second.stop("r2", "kill");
-    expect(await ended(second, "r1")).toMatchObject({ exit: "ended" });
+    expect(await ended(second, "r1")).toMatchObject({ ending: { kind: "unknown" } });
     expect((await ended(second, "r1")).terminatedAtMs).toBeGreaterThan(0);
     await ended(second, "r2");
     expect(exits.sort()).toEqual(["r1", "r2"]);
@@ -49,14 +57,14 @@ describe("a replica of a former controller", () => {
     const { terminatedAtMs } = await find(first, "r2");
     await ended(first, "r1");
     await eventually(() =>
-      stat(join(folder, "replicas", "r1", "exit")).then(
+      stat(join(folder, "replicas", "r1", "ending")).then(
         () => true,
         () => false,
       ),
     );
     await first.close();
     const second = await openEngine(folder);
-    expect(await find(second, "r1")).toMatchObject({ state: "exited", exit: "exit code 7" });
+    expect(await find(second, "r1")).toMatchObject({ state: "exited", ending: { kind: "exit", code: 7 } });
     expect(await second.lastErrors("r1", 1)).toEqual(["why"]);
     expect(await find(second, "r2")).toMatchObject({ state: "alive", terminatedAtMs });
     expect(terminatedAtMs).toBeGreaterThan(0);
@@ -74,7 +82,7 @@ describe("a replica of a former controller", () => {
     fields[21] = String(Number(fields[21]) - 1);
     await writeFile(pidFileOf(folder, "r1"), fields.join(" "));
     const second = await openEngine(folder);
-    expect(await find(second, "r1")).toMatchObject({ state: "exited", exit: "ended" });
+    expect(await find(second, "r1")).toMatchObject({ state: "exited", ending: { kind: "unknown" } });
     await second.stop("r1", "terminate");
     await second.stop("r1", "kill");
     await second.forget("r1");
@@ -101,7 +109,7 @@ describe("a controller that died in the middle of a start", () => {
     await mkdir(join(folder, "replicas", "r2"));
     await writeFile(join(folder, "replicas", "r2", "replica.json"), facts.replaceAll("r1", "r2"));
     const second = await openEngine(folder);
-    expect(await find(second, "r2")).toMatchObject({ state: "exited", exit: "never started" });
+    expect(await find(second, "r2")).toMatchObject({ state: "exited", ending: { kind: "neverStarted" } });
     const late = promisify(execFile)("/bin/sh", ["-c", recordAndExec, pidFileOf(folder, "r2"), "touch", join(folder, "ran")]);
     await expect(late).rejects.toThrow();
     await expect(stat(join(folder, "ran"))).rejects.toThrow("ENOENT");
@@ -166,7 +174,7 @@ describe("what a replica of a former controller leaves running when it ends", ()
     expect(await find(engine, "r1")).toMatchObject({ state: "alive" });
     expect(await isAlive(helper)).toBe(true);
     await writeFile(join(folder, "go"), "");
-    expect(await ended(engine, "r1")).toMatchObject({ exit: "ended" });
+    expect(await ended(engine, "r1")).toMatchObject({ ending: { kind: "unknown" } });
     await eventually(async () => !(await isAlive(helper)));
   });
 
@@ -178,7 +186,7 @@ describe("what a replica of a former controller leaves running when it ends", ()
     await writeFile(join(folder, "go"), "");
     await eventually(async () => !(await isAlive(await pid)));
     expect(await isAlive(helper)).toBe(true);
-    expect(await find(await openEngine(folder), "r1")).toMatchObject({ state: "exited", exit: "ended" });
+    expect(await find(await openEngine(folder), "r1")).toMatchObject({ state: "exited", ending: { kind: "unknown" } });
     await eventually(async () => !(await isAlive(helper)));
   });
 
@@ -193,9 +201,9 @@ describe("what a replica of a former controller leaves running when it ends", ()
     await new Promise((resolve) => leader.once("exit", resolve));
     const record = await readFile(pidFileOf(folder, "r1"), "utf8");
     await writeFile(pidFileOf(folder, "r1"), record.replace(/^\d+/, String(leader.pid)));
-    await rm(join(folder, "replicas", "r1", "exit"));
+    await rm(join(folder, "replicas", "r1", "ending"));
     const second = await openEngine(folder);
-    expect(await find(second, "r1")).toMatchObject({ state: "exited", exit: "ended", pid: leader.pid });
+    expect(await find(second, "r1")).toMatchObject({ state: "exited", ending: { kind: "unknown" }, pid: leader.pid });
     await second.stop("r1", "kill");
     await second.forget("r1");
     const stranger = await helperOf(folder);

@@ -38,6 +38,8 @@ async function standIn(script: string) {
 
 const names = async (store: string) => (await readdir(store).catch(() => [])).sort();
 
+const npmEnded = (code: number) => ({ kind: "toolEnded", tool: "npm", end: { kind: "exit", code } });
+
 test("what many want at once is installed once, whatever the order of its packages, and found afterwards by the next controller", async () => {
   const { open, runs, store } = await standIn("exit 0");
   const environments = open();
@@ -56,9 +58,9 @@ test("a failure is told with the tool's last lines, leaves nothing, and is tried
   const environments = open();
   const failure = environments.build(npm("zz"), never).catch((error: unknown) => error);
   expect(await failure).toBeInstanceOf(BuildError);
-  expect(await failure).toMatchObject({ message: "npm ended with exit code 3", lines: ["looking", expect.stringContaining("no package")] });
+  expect(await failure).toMatchObject({ problem: npmEnded(3), lines: ["looking", expect.stringContaining("no package")] });
   expect(await names(store)).toEqual([]);
-  await expect(environments.build(npm("zz"), never)).rejects.toThrow("exit code 3");
+  await expect(environments.build(npm("zz"), never)).rejects.toMatchObject({ problem: npmEnded(3) });
   expect(await runs()).toHaveLength(2);
 });
 
@@ -72,7 +74,7 @@ test("what a deployment has beside its packages is not written down with them", 
 test("one that takes too long is ended with all it started", async () => {
   const { open, folder } = await standIn("sleep 1000 & echo $! > ../../child; wait");
   const environments = open({ buildMs: 300 });
-  await expect(environments.build(npm("slow"), never)).rejects.toThrow("npm was not done within 0.3 s");
+  await expect(environments.build(npm("slow"), never)).rejects.toMatchObject({ problem: { kind: "late", tool: "npm", withinMs: 300 } });
   const child = Number(await readFile(join(folder, "child"), "utf8"));
   await eventually(() => !isThere(child));
 });
@@ -91,9 +93,9 @@ test("where nobody waits any more the tool is ended; one that goes on waiting ke
   const alone = new AbortController();
   const given = open()
     .build(npm("b"), alone.signal)
-    .catch((error: Error) => error.message);
+    .catch((error: unknown) => error);
   alone.abort();
-  expect(await given).toContain("wanted any more");
+  expect(await given).toMatchObject({ problem: { kind: "unwanted" } });
 });
 
 test("beside those that are needed as many as may be are kept, the last used first; what was left half made goes", async () => {
@@ -138,15 +140,15 @@ test("a replica is said to wait for its packages; stopped meanwhile it gets no p
   const engine = await openEngine(join(folder, "data"), { ambientEnv: env });
   const start = (id: string, ...packages: string[]) => startShell(engine, id, "echo started", { requirements: npm(...packages) });
   await start("r1", "good");
-  await eventually(async () => (await find(engine, "r1")).preparing !== "");
-  expect(await find(engine, "r1")).toMatchObject({ state: "alive", preparing: "installing 1 package", pid: 0 });
+  await eventually(async () => (await find(engine, "r1")).preparing !== undefined);
+  expect(await find(engine, "r1")).toMatchObject({ state: "alive", preparing: { packages: 1 }, pid: 0 });
   const tool = await toolOf(join(folder, "data"));
   await engine.stop("r1", "terminate");
-  expect(await ended(engine, "r1")).toMatchObject({ exit: "stopped before it was started", preparing: "" });
+  expect(await ended(engine, "r1")).toMatchObject({ ending: { kind: "stoppedBeforeStart" }, preparing: undefined });
   await eventually(() => !isThere(tool));
   expect(await linesOf(engine, "r1")).toEqual([]);
   await start("r2", "bad");
-  expect(await ended(engine, "r2")).toMatchObject({ exit: "could not be given its packages: npm ended with exit code 1" });
+  expect(await ended(engine, "r2")).toMatchObject({ ending: { kind: "packagesFailed", problem: npmEnded(1) } });
   expect(await engine.lastErrors("r2", 5)).toEqual(["no such package"]);
 });
 
@@ -154,12 +156,12 @@ test("who wants what is just being ended, as nobody wanted it any more, has it b
   const { open, folder, runs } = await standIn("[ -e ../../go ] || exec sleep 1000");
   const environments = open();
   const left = new AbortController();
-  const first = environments.build(npm("a"), left.signal).catch((error: Error) => error.message);
+  const first = environments.build(npm("a"), left.signal).catch((error: unknown) => error);
   await eventually(async () => (await runs()).length === 1);
   await writeFile(join(folder, "go"), "");
   left.abort();
   expect(await environments.build(npm("a"), never)).toContain(folder);
-  expect(await first).toContain("wanted any more");
+  expect(await first).toMatchObject({ problem: { kind: "unwanted" } });
 });
 
 test("of many built at once that are needed none is dropped by another", async () => {
@@ -197,18 +199,18 @@ test("packages are there for a replica that waits for room, or it is told why no
   const { folder, env } = await standIn('case "$*" in *bad) echo "no such package" >&2; exit 1;; esac');
   const engine = await openEngine(join(folder, "data"), { ambientEnv: env });
   expect(engine.prepare("r0", { npm: [], pip: [] })).toEqual({ kind: "ready" });
-  expect(engine.prepare("r1", npm("good", "better"))).toEqual({ kind: "installing", what: "installing 2 packages" });
+  expect(engine.prepare("r1", npm("good", "better"))).toEqual({ kind: "installing", packages: 2 });
   engine.prepare("r2", npm("bad"));
   await eventually(() => engine.prepare("r1", npm("good", "better")).kind === "ready");
   await eventually(() => engine.prepare("r2", npm("bad")).kind === "failed");
-  const reason = "could not be given its packages: npm ended with exit code 1";
-  expect(engine.prepare("r2", npm("bad"))).toEqual({ kind: "failed", reason, lines: ["no such package"] });
+  const ending = { kind: "packagesFailed", problem: npmEnded(1) };
+  expect(engine.prepare("r2", npm("bad"))).toEqual({ kind: "failed", ending, lines: ["no such package"] });
 });
 
 test("without python3 pip packages cannot be had, and it is said so", async () => {
   const { open } = await standIn("exit 0");
   const environments = open({ ambientEnv: { PATH: "/nowhere" } });
-  await expect(environments.build({ npm: [], pip: ["six"] }, never)).rejects.toThrow("need python3 on the PATH");
+  await expect(environments.build({ npm: [], pip: ["six"] }, never)).rejects.toMatchObject({ problem: { kind: "noPython" } });
 });
 
 /** The process of the tool, once it has written itself down. */

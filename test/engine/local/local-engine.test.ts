@@ -17,16 +17,16 @@ import {
 
 describe("a replica that ends", () => {
   test.each([
-    ["exit 0", "exit code 0"],
-    ["exit 7", "exit code 7"],
-    ["kill -9 $$", "signal SIGKILL"],
-    ["kill -15 $$", "signal SIGTERM"],
-  ])("`%s` is noticed as: %s", async (script, exit) => {
+    ["exit 0", { kind: "exit", code: 0 }],
+    ["exit 7", { kind: "exit", code: 7 }],
+    ["kill -9 $$", { kind: "signal", signal: "SIGKILL" }],
+    ["kill -15 $$", { kind: "signal", signal: "SIGTERM" }],
+  ])("`%s` is noticed as: %o", async (script, ending) => {
     const engine = await openEngine(await testFolder());
     const exits: string[] = [];
     engine.onExit((id) => exits.push(id));
     await startShell(engine, "r1", script);
-    expect(await ended(engine, "r1")).toMatchObject({ state: "exited", exit });
+    expect(await ended(engine, "r1")).toMatchObject({ state: "exited", ending });
     expect(exits).toEqual(["r1"]);
   });
 
@@ -54,7 +54,7 @@ describe("what a replica is given", () => {
     const workingDir = await testFolder();
     const argv = ["node", "-e", script, "--", "--at={listen}", "$HOME", "two words"];
     await engine.start(assignment(engine, "r1", argv, { envVars, workingDir, initArgs: '{"a":1}' }));
-    expect(await ended(engine, "r1")).toMatchObject({ exit: "exit code 0" });
+    expect(await ended(engine, "r1")).toMatchObject({ ending: { kind: "exit", code: 0 } });
     const address = engine.addressFor("r1");
     const seen = JSON.parse((await linesOf(engine, "r1"))[0]!.line);
     expect(seen.argv).toEqual([`--at=${address}`, "$HOME", "two words"]);
@@ -116,7 +116,7 @@ describe("a start that cannot be", () => {
     await expect(engine.start(assignment(engine, "r1", argv, more))).rejects.toThrow(message);
     expect(await engine.list()).toEqual([]);
     await startShell(engine, "r1", "exit 0");
-    expect(await ended(engine, "r1")).toMatchObject({ exit: "exit code 0" });
+    expect(await ended(engine, "r1")).toMatchObject({ ending: { kind: "exit", code: 0 } });
   });
 
   test("a second one of the same id is refused and the first goes on", async () => {
@@ -132,7 +132,7 @@ describe("stopping", () => {
     const engine = await openEngine(await testFolder());
     await startShell(engine, "r1", "trap 'echo asked' TERM; echo ready; while :; do sleep 0.01; done");
     await printed(engine, "r1", "ready");
-    expect(await find(engine, "r1")).toMatchObject({ terminatedAtMs: 0 });
+    expect(await find(engine, "r1")).toMatchObject({ terminatedAtMs: undefined });
     await engine.stop("r1", "terminate");
     await printed(engine, "r1", "asked");
     const { state, terminatedAtMs } = await find(engine, "r1");
@@ -141,7 +141,7 @@ describe("stopping", () => {
     await engine.stop("r1", "terminate");
     expect(await find(engine, "r1")).toMatchObject({ terminatedAtMs });
     await engine.stop("r1", "kill");
-    expect(await ended(engine, "r1")).toMatchObject({ exit: "signal SIGKILL", terminatedAtMs });
+    expect(await ended(engine, "r1")).toMatchObject({ ending: { kind: "signal", signal: "SIGKILL" }, terminatedAtMs });
     await engine.stop("r1", "terminate");
   });
 
@@ -161,7 +161,7 @@ describe("stopping", () => {
     const folder = await testFolder();
     const engine = await openEngine(folder);
     await startShell(engine, "r1", `sleep 98765 & echo $! >${folder}/child; sleep 0.3; exit 1`);
-    expect(await ended(engine, "r1")).toMatchObject({ exit: "exit code 1" });
+    expect(await ended(engine, "r1")).toMatchObject({ ending: { kind: "exit", code: 1 } });
     const child = Number(await readFile(join(folder, "child"), "utf8"));
     await eventually(async () => !(await isAlive(child)));
   });
