@@ -143,6 +143,45 @@ export function onlyCliPrints({ path, text }: SourceFile): readonly string[] {
   return found ? [`uses ${found}: only cli prints`] : [];
 }
 
+/** Names of values that hold sentences. */
+const sentences = "(?:message|reason|exit|cause|why|summary)";
+/** Where the texts of others are read, as they have nothing better: Redis, grpc-js. And what still reads our own. */
+const mayReadTexts = /^src\/(?:store\/(?:scripts|redis-connection)\.ts|rpc\/server\.ts|cli\/)/;
+
+export function factsAreNotReadFromSentences({ path, text }: SourceFile): readonly string[] {
+  if (!isSource(path) || mayReadTexts.test(path)) return [];
+  const code = withoutComments(text);
+  const branches = [
+    new RegExp(`\\b${sentences}[?!]?\\??\\s*\\.\\s*(?:startsWith|endsWith|includes|indexOf|match|matchAll|search)\\(`),
+    new RegExp(`\\.\\s*(?:test|exec)\\(\\s*(?:[\\w$]+[?!]?\\.)*${sentences}\\b`),
+    new RegExp(`\\b${sentences}\\s*[!=]==\\s*(?:"[^"\\n]* [^"\\n]*"|'[^'\\n]* [^'\\n]*'|\`[^\`\\n]* [^\`\\n]*\`)`),
+  ];
+  return branches
+    .flatMap((branch) => branch.exec(code)?.[0] ?? [])
+    .map((what) => `branches on a sentence (${what}): keep the fact instead`);
+}
+
+export function recordsHoldValues({ path, text }: SourceFile): readonly string[] {
+  if (!isSource(path)) return [];
+  const code = withoutTexts(text);
+  const getters = [...code.matchAll(/(?<![.\w$])get\s+([\w$]+)\s*\(\s*\)[^;{}]*\{/g)];
+  return getters
+    .filter(({ index }) => !isClassBody(code, index))
+    .map(([, name]) => `has a getter "${name}" in an object: a record holds values`);
+}
+
+/** Whether the innermost braces around a place in the code are those of a class. */
+function isClassBody(code: string, at: number): boolean {
+  let depth = 0;
+  for (let index = at - 1; index >= 0; index--) {
+    if (code[index] === "}") depth += 1;
+    if (code[index] !== "{") continue;
+    if (depth === 0) return /\bclass\b[^;{}]*$/.test(code.slice(0, index));
+    depth -= 1;
+  }
+  return false;
+}
+
 export function exportsHaveNames({ path, text }: SourceFile): readonly string[] {
   if (!isSource(path)) return [];
   return /\bexport\s+default\b|\bas\s+default\b/.test(withoutTexts(text)) ? ["has a default export"] : [];
@@ -186,6 +225,8 @@ export const rules: readonly Rule[] = [
   processesAreStartedByEngine,
   connectionsStayInTheWire,
   onlyCliPrints,
+  factsAreNotReadFromSentences,
+  recordsHoldValues,
   exportsHaveNames,
   filesAreShort,
   namesAreKebabCase,
@@ -196,7 +237,7 @@ export const rules: readonly Rule[] = [
 
 /** What a file imports or re-exports, statically, dynamically and as types. */
 export function importsOf(text: string): readonly string[] {
-  const code = text.replace(textOrComment, (match) => (match.startsWith("/") ? " " : match));
+  const code = withoutComments(text);
   const patterns = [/\bfrom\s*["']([^"'\n]+)["']/g, /\bimport\s*["']([^"'\n]+)["']/g, /\bimport\s*\(\s*["'`]([^"'`\n]+)["'`]/g];
   return patterns.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1] ?? ""));
 }
@@ -206,6 +247,10 @@ const textOrComment = /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\/\/[^\n]*|\/\*[\
 
 function withoutTexts(text: string): string {
   return text.replace(textOrComment, " ");
+}
+
+function withoutComments(text: string): string {
+  return text.replace(textOrComment, (match) => (match.startsWith("/") ? " " : match));
 }
 
 function isSource(path: string): boolean {

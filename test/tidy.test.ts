@@ -148,6 +148,40 @@ samples(rules.onlyCliPrints, {
   ],
 });
 
+samples(rules.factsAreNotReadFromSentences, {
+  bad: [
+    ["src/loops/x.ts", 'if (answer.message.startsWith("DEADLINE_EXCEEDED")) wait();'],
+    ["src/core/x.ts", 'const first = removed.get(id)?.reason.includes("taken down first");'],
+    ["src/core/x.ts", 'if (seen.exit?.includes("could not")) fail();'],
+    ["src/core/x.ts", "return /^(exit code|signal)/.test(seen.exit);"],
+    ["src/links/x.ts", "const [, name] = /replica (\\w+)/.exec(message) ?? [];"],
+    ["src/engine/x.ts", 'if (exit !== "signal SIGKILL") return "";'],
+    ["src/api/x.ts", "const parts = cause.match(/(\\d+) failed/);"],
+  ],
+  good: [
+    ["src/loops/x.ts", 'if (answer.kind === "late") wait();'],
+    ["src/links/x.ts", 'if (cause.reason === "STALE_EPOCH" || ["UNAVAILABLE"].includes(cause.code)) return;'],
+    ["src/links/x.ts", 'const passing = reasons.includes(error.reason) ? 1 : 0; // message.includes("x")'],
+    ["src/store/scripts.ts", 'if (error.message.startsWith("NOSCRIPT")) load();'],
+    ["test/x.ts", 'if (message.includes("paused")) done();'],
+  ],
+});
+
+samples(rules.recordsHoldValues, {
+  bad: [
+    ["src/links/x.ts", "const route = { name, get load() { return contact(id).load; } };"],
+    [
+      "src/links/x.ts",
+      "class A {\n  of(id: string) {\n    return {\n      get load(): number | undefined {\n        return 1;\n      },\n    };\n  }\n}",
+    ],
+  ],
+  good: [
+    ["src/links/x.ts", "class Link implements A<B> {\n  get contact(): Contact {\n    return this.#contact;\n  }\n}"],
+    ["src/links/x.ts", "class Link {\n  a() {\n    if (x) { y(); }\n  }\n\n  private get b() { return 1; }\n}"],
+    ["src/links/x.ts", "const load = routes.get(name); const get = () => ({});"],
+  ],
+});
+
 samples(rules.exportsHaveNames, {
   bad: [
     ["src/core/x.ts", "export default function plan() {}"],
