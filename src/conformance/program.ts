@@ -1,3 +1,5 @@
+import type { ProcessEnd } from "../core/ending.ts";
+
 /** How to run the program that is checked. */
 export interface ProgramToCheck {
   /** The command line; `{listen}` in it stands for the address. Or a module, in JavaScript, TypeScript or Python. */
@@ -18,8 +20,8 @@ export interface ProgramToCheck {
 export interface ProgramProcess {
   /** Where it was told to listen. */
   readonly address: string;
-  /** Resolves when it has ended: `exit code 0`, `signal SIGKILL`. */
-  readonly ended: Promise<string>;
+  /** Resolves when it has ended, with how. */
+  readonly ended: Promise<ProcessEnd>;
   /** Sends SIGTERM. */
   terminate(): void;
   /** The last lines of its standard error. */

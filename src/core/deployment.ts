@@ -123,8 +123,8 @@ export interface ProgressRecord {
   readonly rolloutFailedAtMs?: number;
   /** Why the last replica failed; undefined: none did since the last success. */
   readonly lastFailure?: StartFailure;
-  /** What is installed for `revision` before another replica goes for its first one; undefined: nothing. */
-  readonly installing?: Preparing;
+  /** What is installed for `revision` before another replica goes for its first one, and since when; undefined: nothing. */
+  readonly installing?: Preparing & { readonly sinceMs: number };
   /** What last was fully running; undefined: nothing yet. */
   readonly settled?: { readonly revision: number; readonly target: number };
   /** The revisions that were ever fully running, the last one last. */

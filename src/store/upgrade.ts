@@ -30,7 +30,7 @@ function wholeSpec(spec: unknown): unknown {
 function replica(record: Fields): Fields {
   if (typeof record.message !== "string") return record;
   const { message, failing, readyAtMs, ...rest } = record;
-  const ran = readyAtMs === 0 ? {} : { readyAtMs };
+  const ran = readyAtMs === 0 || readyAtMs === undefined ? {} : { readyAtMs };
   const failure = { cause: earlier(firstLineOf(message)), lines: message.split("\n").slice(1) };
   switch (record.state) {
     case "FAILED":

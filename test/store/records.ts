@@ -12,5 +12,5 @@ export function progressRecord(mark: string): ProgressRecord {
 }
 
 export function replicaRecord(id: string, deployment: string, mark = ""): ReplicaRecord {
-  return { id, deployment, message: mark } as Partial<ReplicaRecord> as ReplicaRecord;
+  return { id, deployment, token: mark } as Partial<ReplicaRecord> as ReplicaRecord;
 }

@@ -1,5 +1,6 @@
 import { createServer } from "node:net";
 import { StatusError } from "../../core/errors.ts";
+import { endingInWords } from "../../core/words.ts";
 import { type Checklist, textOf } from "../checklist.ts";
 import { broken, Ended, expectThat, type Outcome, unchecked } from "../outcome.ts";
 import type { ProgramProcess, ProgramToCheck, Testbed } from "../program.ts";
@@ -26,7 +27,7 @@ export async function checkStart(
   try {
     await checklist.check("start.listens", async () => {
       process = await started(program, options);
-      void process.ended.then((how) => checklist.end(how));
+      void process.ended.then((end) => checklist.end(endingInWords(end)));
       await listening(process.address, options, process);
       return undefined;
     });
@@ -65,7 +66,7 @@ async function listening(
   process?: ProgramProcess,
 ): Promise<void> {
   const over = new AbortController();
-  void process?.ended.then((how) => over.abort(new StatusError("UNAVAILABLE", `the process ended: ${how}`)));
+  void process?.ended.then((end) => over.abort(new StatusError("UNAVAILABLE", `the process ended: ${endingInWords(end)}`)));
   const talk = new Talk(address, { token: "", epoch: 0n, methodMs: timeoutMs, signal });
   try {
     await talk.channel.ready(timeoutMs, AbortSignal.any([signal, over.signal]));
@@ -143,10 +144,10 @@ export async function checkStop({ checklist, testbed }: ReplicaUnderTest, proces
 async function stopped(process: ProgramProcess, testbed: Pick<Testbed, "sleep">): Promise<Outcome | undefined> {
   const over = new AbortController();
   process.terminate();
-  const how = await Promise.race([process.ended, testbed.sleep(stopMs, over.signal).then(() => undefined)]);
+  const end = await Promise.race([process.ended, testbed.sleep(stopMs, over.signal).then(() => undefined)]);
   over.abort();
-  if (how === undefined) return broken(`exit code 0 within ${stopMs / 1_000} s`, "it runs on");
-  return how === "exit code 0" ? undefined : broken("exit code 0", how);
+  if (end === undefined) return broken(`exit code 0 within ${stopMs / 1_000} s`, "it runs on");
+  return end.kind === "exit" && end.code === 0 ? undefined : broken("exit code 0", endingInWords(end));
 }
 
 /** A port that was free a moment ago. */

@@ -63,8 +63,7 @@ export function conditionsOf(
   if (changing !== undefined) conditions.push({ type: "CONFIG_CHANGING", reason: "RECONFIGURE", sinceMs: undefined });
   if (pausedSinceMs !== undefined) conditions.push({ type: "ROLLOUT_PAUSED", reason: "REQUESTED", sinceMs: pausedSinceMs });
   conditions.push(...capacity(deployment, replicas), ...starts(replicas));
-  if (ours?.installing !== undefined)
-    conditions.push({ type: "WAITING_FOR_PACKAGES", reason: "INSTALLING", sinceMs: undefined, revision, ...ours.installing });
+  if (ours?.installing !== undefined) conditions.push({ type: "WAITING_FOR_PACKAGES", reason: "INSTALLING", revision, ...ours.installing });
   if (ours !== undefined && statusOf(deployment, progress, replicas).state !== "HEALTHY") conditions.push(...failing(ours, replicas));
   return [...conditions, ...failed(deployment, ours)];
 }

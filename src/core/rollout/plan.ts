@@ -38,6 +38,7 @@ export function plan(input: PlanInput): readonly Action[] {
   const after = noteInstalling(
     back === undefined ? noteSuccess(noteRolloutFailure(failing, cause, nowMs), deployment, replicas, { starting, nowMs }) : left(failing),
     packages,
+    nowMs,
   );
   const verdict = back?.verdict ?? decided(input, { before, failing, after }, step);
   const moved = replicas.filter((replica, index) => replica !== input.seen[index]?.replica);

@@ -63,8 +63,13 @@ export function noteFailures(
 }
 
 /** With what is installed before a replica goes for the first one of the revision. */
-export function noteInstalling({ installing: _, ...progress }: ProgressRecord, packages: Preparation | undefined): ProgressRecord {
-  return packages?.kind === "installing" ? { ...progress, installing: { packages: packages.packages } } : progress;
+export function noteInstalling(
+  { installing, ...progress }: ProgressRecord,
+  packages: Preparation | undefined,
+  nowMs: number,
+): ProgressRecord {
+  if (packages?.kind !== "installing") return progress;
+  return { ...progress, installing: { packages: packages.packages, sinceMs: installing?.sinceMs ?? nowMs } };
 }
 
 /** With why the rollout to the wanted revision has failed, if it has. */

@@ -1,7 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ProcessEnd } from "../../core/ending.ts";
 import { launch } from "./launch.ts";
+import { processEnd } from "./process-end.ts";
 import { type Environment, replicaArgv, replicaEnv } from "./replica-env.ts";
 import { ReplicaOutput } from "./replica-output.ts";
 
@@ -24,8 +26,8 @@ export interface LoneAssignment {
 /** A replica's process that belongs to whoever started it, and ends with `remove` at the latest. */
 export interface LoneReplica {
   readonly address: string;
-  /** Resolves when it has ended, with how: `exit code 0`, `signal SIGKILL`. */
-  readonly ended: Promise<string>;
+  /** Resolves when it has ended, with how. */
+  readonly ended: Promise<ProcessEnd>;
   /** Sends SIGTERM. */
   terminate(): void;
   lastErrors(lines: number): Promise<readonly string[]>;
@@ -52,11 +54,11 @@ export async function startLoneReplica(assignment: LoneAssignment, ambient: Envi
     });
     child.ref(); // we wait for its end
     let alive = true;
-    const ended = new Promise<string>((resolve) => {
-      const tell = (code: number | null, name: string | null) => {
+    const ended = new Promise<ProcessEnd>((resolve) => {
+      const tell = (code: number | null, signal: NodeJS.Signals | null) => {
         alive = false;
         killGroup(child.pid!); // what it started; its pid became free this very moment, and nobody else has it yet
-        resolve(name ? `signal ${name}` : `exit code ${code}`);
+        resolve(processEnd(code, signal));
       };
       if (child.exitCode !== null || child.signalCode !== null) tell(child.exitCode, child.signalCode);
       else child.once("exit", tell);

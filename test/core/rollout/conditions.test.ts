@@ -1,0 +1,102 @@
+import { describe, expect, test } from "vitest";
+import type { DeploymentRecord } from "../../../src/core/deployment.ts";
+import type { ReplicaRecord } from "../../../src/core/replica.ts";
+import { conditionsOf, isBlockedByCapacity } from "../../../src/core/rollout/conditions.ts";
+import { World } from "./plan-world.ts";
+
+/** Two replicas run at revision 1, and there is room for no third one. */
+function full(rollout: ConstructorParameters<typeof World>[1]): World {
+  const world = new World(2, rollout);
+  world.slots = 2;
+  world.settle(20);
+  world.update({ version: "2" }, true);
+  return world;
+}
+
+const conditions = (world: World) => conditionsOf(world.deployment, world.progress, world.records);
+
+describe("a rollout is blocked by capacity", () => {
+  const blocked = () => {
+    const world = full({ strategy: "AVAILABILITY", progressDeadlineMs: 0 });
+    world.settle(20);
+    return world;
+  };
+  const isBlocked = (world: World, change: (replica: ReplicaRecord) => ReplicaRecord, deployment: Partial<DeploymentRecord> = {}) =>
+    isBlockedByCapacity({ ...world.deployment, ...deployment }, world.records.map(change));
+  const same = (replica: ReplicaRecord) => replica;
+
+  test("where a new replica waits for room, old ones hold it, and none of these may be missing", () => {
+    const world = blocked();
+    expect(isBlocked(world, same)).toBe(true);
+    const [waiting] = world.records.filter(({ state }) => state === "PENDING");
+    expect(conditions(world)).toMatchObject([
+      { type: "NO_CAPACITY", reason: "BLOCKED", replicaId: waiting?.id, more: 0, wait: waiting?.waits, sinceMs: waiting?.createdAtMs },
+    ]);
+  });
+
+  test("not where one may be missing, where it is paused, or where something starts or ends, which may make room", () => {
+    const world = blocked();
+    const { spec } = world.deployment;
+    const withRollout = (rollout: object) => ({ spec: { ...spec, rollout: { ...spec.rollout, ...rollout } } });
+    expect(isBlocked(world, same, withRollout({ strategy: "AUTO" }))).toBe(false);
+    expect(isBlocked(world, same, withRollout({ maxUnavailablePercent: 50 }))).toBe(false);
+    expect(isBlocked(world, same, { pausedSinceMs: 1 })).toBe(false);
+    const [old] = world.records;
+    for (const state of ["STARTING", "DRAINING"] as const)
+      expect(isBlocked(world, (replica) => (replica.id === old?.id ? { ...replica, state } : replica))).toBe(false);
+  });
+
+  test("not where nothing waits for room, or where what waits can never have it", () => {
+    const world = blocked();
+    expect(isBlocked(world, ({ waits, ...replica }) => replica)).toBe(false);
+    const never = (replica: ReplicaRecord): ReplicaRecord =>
+      replica.waits ? { ...replica, waits: { kind: "neverFits", short: [] } } : replica;
+    expect(isBlocked(world, never)).toBe(false);
+    expect(conditionsOf(world.deployment, world.progress, world.records.map(never))).toMatchObject([
+      { type: "NO_CAPACITY", reason: "NEVER_FITS" },
+    ]);
+  });
+});
+
+test("replicas that start are told apart from those whose packages are installed", () => {
+  const world = new World(4);
+  world.step();
+  world.step();
+  const [, ...others] = [...world.bodies.values()];
+  for (const body of others) body.record = { ...body.record, waits: { kind: "packages", packages: 2 } };
+  expect(conditions(world)).toMatchObject([
+    { type: "STARTING", reason: "LAUNCHED", more: 0 },
+    { type: "WAITING_FOR_PACKAGES", replicaId: others[0]?.record.id, more: 2, packages: 2, revision: 1 },
+  ]);
+});
+
+test("starts that fail wait for the next try, which is told as one", () => {
+  const world = new World(1);
+  const failing = () => conditions(world).filter(({ type }) => type === "STARTS_FAILING");
+  world.step();
+  world.failStarting();
+  world.step();
+  expect(failing()).toMatchObject([{ reason: "BACKOFF", failedStarts: 1, retryAtMs: world.nowMs + 1_000, sinceMs: world.nowMs }]);
+  world.nowMs += 1_000;
+  world.step();
+  expect(failing()).toMatchObject([{ reason: "TRYING", failedStarts: 1 }]);
+});
+
+test("a rollout that has failed says since when, however often it is looked at", () => {
+  const world = new World(1, { maxStartFailures: 1 });
+  world.step();
+  world.failStarting();
+  world.step();
+  const failedAtMs = world.nowMs;
+  world.nowMs += 5_000;
+  world.step();
+  expect(conditions(world)).toContainEqual(
+    expect.objectContaining({ type: "ROLLOUT_FAILED", reason: "FAILED_STARTS", sinceMs: failedAtMs }),
+  );
+});
+
+test("a deployment that is being deleted says how many replicas are left, and nothing else", () => {
+  const world = full({});
+  world.deployment = { ...world.deployment, deletingSinceMs: world.nowMs, pausedSinceMs: 1 };
+  expect(conditions(world)).toEqual([{ type: "DELETING", reason: "REQUESTED", sinceMs: world.nowMs, replicasLeft: 2 }]);
+});
