@@ -39,7 +39,7 @@ test("a resource that nobody has is waited for, and it is said that it can never
   await deploy("dreamer", { custom: { unicorn: 1 } });
   const message = await until("it is told", async () => {
     const { replicas } = await drover.controller.listReplicas({ deployment: "dreamer" });
-    return replicas[0]?.state === ReplicaState.PENDING && replicas[0].message;
+    return replicas[0]?.state === ReplicaState.PENDING && replicas[0].message !== "" && replicas[0].message;
   });
   expect(message).toContain('wants 1 of "unicorn", this machine has 0: it can never start here');
   expect(message).toContain("--resource unicorn=AMOUNT");
