@@ -22,18 +22,21 @@ export type CallEnd =
   | { readonly kind: "left" };
 
 /**
- * Sees what becomes of each gRPC call: the place for a histogram of latencies, or for traces. A gateway has none by default.
- * Methods are called on the way of the call: they return soon and never throw.
+ * Sees what becomes of each gRPC call: the place for a histogram of latencies, or for traces. A
+ * gateway has none by default. Methods are called on the way of the call: they return soon and
+ * never throw.
  *
- * Order: `admitted`, then any number of `queued`, `given` and `givenBack`, at most one `answered`, and last exactly one `ended`.
- * A call that the door refused has `ended` alone.
+ * Order: `admitted`, then any number of `queued`, `given` and `givenBack`, at most one `answered`,
+ * and last exactly one `ended`. A call that the door refused has `ended` alone.
  */
 export interface CallObserver {
   /** The door let the call in. */
   admitted(call: ObservedCall): void;
   /** No replica has room: the call waits for one. Also after a replica gave it back. */
   queued(call: ObservedCall): void;
-  /** The request was sent to this replica. Calls to the gateway's own services are given to none. */
+  /**
+   * The request was sent to this replica. Calls to the gateway's own services are given to none.
+   */
   given(call: ObservedCall, replicaId: string): void;
   /** The replica did nothing about the request. The call is queued or given again, or ends. */
   givenBack(call: ObservedCall, replicaId: string, why: GivenBack): void;

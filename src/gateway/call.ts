@@ -51,9 +51,9 @@ export interface CallParts {
 }
 
 /**
- * One call on its way: from its caller by way of the dispatcher to a replica, and back. `CallState` explains the states.
- * What is decided about a call is decided here: deadline, cancellation, sending again, trailers, counts. The call knows no connections,
- * only the two sides.
+ * One call on its way: from its caller by way of the dispatcher to a replica, and back. `CallState`
+ * explains the states. What is decided about a call is decided here: deadline, cancellation,
+ * sending again, trailers, counts. The call knows no connections, only the two sides.
  * Invariant: a request is sent a second time only if the replica that had it did nothing about it.
  */
 export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
@@ -317,7 +317,10 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
 
   // The end
 
-  /** The one place that changes the state. What the former state held and `next` does not is given up here; places by `#release`. */
+  /**
+   * The one place that changes the state. What the former state held and `next` does not is given
+   * up here; places by `#release`.
+   */
   #setState(next: CallState): void {
     const before = this.#state;
     this.#state = next;
@@ -340,7 +343,10 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
     this.#parts.observer?.ended(this, end);
   }
 
-  /** The replica has done what it does about the request: the place is for the next. `status` undefined: it did not end it. */
+  /**
+   * The replica has done what it does about the request: the place is for the next. `status`
+   * undefined: it did not end it.
+   */
   #release(place: Place | undefined, status: number | undefined): void {
     if (place === undefined) return;
     if (status === 0) place.completed++;

@@ -15,9 +15,9 @@ export type Admission = { readonly kind: "admitted" } | { readonly kind: "refuse
 export const admitted: Admission = { kind: "admitted" };
 
 /**
- * Where a call is admitted or refused, before the gateway asks what it is for: the place for a check of tokens.
- * Every gRPC call passes it, those for the gateway's own services included. A refused call reaches no dispatcher and no replica,
- * and none of its bytes are read.
+ * Where a call is admitted or refused, before the gateway asks what it is for: the place for a
+ * check of tokens. Every gRPC call passes it, those for the gateway's own services included. A
+ * refused call reaches no dispatcher and no replica, and none of its bytes are read.
  */
 export interface Door {
   /** Answers at once: what it needs to know is in memory. */

@@ -23,11 +23,12 @@ export interface GatewayOptions {
   readonly random: Random;
   readonly log: Log;
   /**
-   * The folder of the socket `gateway.sock`, by which the gateway reaches its own services. It is there, and no other gateway's.
-   * Unset: a new one among the temporary files, which stays there if the process is killed.
+   * The folder of the socket `gateway.sock`, by which the gateway reaches its own services. It
+   * exists, and no other gateway uses it.
+   * Default: a new temporary folder, which stays if the process is killed.
    */
   readonly socketFolder?: string | undefined;
-  /** Told of each request that came while its deployment had no replica. */
+  /** Called for each request that comes while its deployment has no replica. */
   readonly onCold?: (deployment: string) => void;
   /** Admits or refuses each call before it is routed. Default: admits all. */
   readonly door?: Door;
@@ -71,7 +72,10 @@ export class Gateway implements GatewayLoad {
     });
   }
 
-  /** Starts to serve at `host:port` (port 0: any free one) or `unix:/path`; gives the address bound. Fails where that is not possible. */
+  /**
+   * Starts to serve at `host:port` (port 0: any free one) or `unix:/path`; gives the address bound.
+   * Fails where that is not possible.
+   */
   async listen(address: string): Promise<string> {
     this.#own = await OwnServices.start(this.#options);
     try {
@@ -84,8 +88,8 @@ export class Gateway implements GatewayLoad {
   }
 
   /**
-   * Ends the gateway, and resolves when its last connection is closed. New connections and calls are refused and those that wait answered
-   * SHUTTING_DOWN at once; those in work after `graceMs`.
+   * Ends the gateway, and resolves when its last connection is closed. New connections and calls
+   * are refused and those that wait answered SHUTTING_DOWN at once; those in work after `graceMs`.
    */
   close(graceMs: number): Promise<void> {
     this.#closing ??= this.#close(graceMs);
@@ -106,7 +110,7 @@ export class Gateway implements GatewayLoad {
 
   async #close(graceMs: number): Promise<void> {
     const { clock } = this.#options;
-    const ownClosed = this.#own?.close(); // its streams would never end by themselves
+    const ownClosed = this.#own?.close(); // streams such as Health.Watch never end by themselves
     this.#dispatcher.close();
     const over = this.#server.close();
     let stopTimer = clock.after(graceMs, () => {

@@ -1,15 +1,26 @@
 import { defaultMessageBytesMax } from "../rpc/codec.ts";
 
-/** Bytes kept of each request, whatever the others keep: with one large request after another in work, small ones are still sent elsewhere. */
+/**
+ * Bytes that every request may keep, however much other requests keep. So small requests can be
+ * sent again while large ones fill the pool.
+ */
 export const keptAlwaysBytes = 256 * 1024;
-/** Bytes kept of one request: the largest message that a replica takes, and its prefix. */
+/**
+ * Bytes that a request may keep at most: the largest message that a replica takes, and its prefix.
+ */
 export const keptBytesMax = defaultMessageBytesMax + 5;
 /** Bytes that all requests of a gateway together keep above their `keptAlwaysBytes`. */
 export const keptPoolBytes = 64 * 1024 * 1024;
-/** So many chunks become one: a chunk costs some hundred bytes more than it has, and may hold on to the others it came with. */
+/**
+ * This many chunks are joined into a new one: a chunk costs some hundred bytes more than it holds,
+ * and may keep the buffer it was cut from.
+ */
 const chunksPerPack = 64;
 
-/** What requests may keep above what is theirs. Invariant: what is taken out and not yet given back is at most `keptPoolBytes`. */
+/**
+ * What requests may keep above their `keptAlwaysBytes`. Invariant: what is taken and not yet given
+ * back is at most `keptPoolBytes`.
+ */
 export class KeptPool {
   #freeBytes = keptPoolBytes;
 
@@ -26,9 +37,11 @@ export class KeptPool {
 }
 
 /**
- * The bytes of a request, kept until its replica answers, to be sent to another one if that replica does not take it.
- * Bounds: `keptAlwaysBytes` for each; above that up to `keptBytesMax`, as long as there is room in the pool, which all requests of a
- * gateway share. What is longer, or finds no room, is not kept, and so not sent a second time.
+ * The bytes of a request, kept until its replica answers, to be sent to another one if that replica
+ * does not take it.
+ * Bounds: `keptAlwaysBytes` for each; above that up to `keptBytesMax`, as long as there is room in
+ * the pool, which all requests of a gateway share. What is longer, or finds no room, is not kept,
+ * and so not sent a second time.
  */
 export class KeptRequest {
   readonly #pool: KeptPool;

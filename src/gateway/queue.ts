@@ -1,7 +1,7 @@
-/** Where something stands in a queue; gives it up through `Queue.remove`. */
+/** The position of a value in a queue. `Queue.remove` takes it. */
 export interface Ticket<T> {
   readonly value: T;
-  /** Its turn: lower ones are served first. */
+  /** Lower turns are served first. */
   readonly turn: number;
 }
 
@@ -11,7 +11,10 @@ interface Node<T> extends Ticket<T> {
   queued: boolean;
 }
 
-/** First in, first out, where any member may leave at any time at no cost: a linked list. Whoever puts something in watches bound and deadline. */
+/**
+ * First in, first out: a linked list, from which any member can be removed at constant cost. The
+ * user of the queue watches bound and deadlines.
+ */
 export class Queue<T> {
   #first: Node<T> | undefined;
   #last: Node<T> | undefined;
@@ -21,16 +24,19 @@ export class Queue<T> {
     return this.#size;
   }
 
-  /** The one whose turn is next. */
+  /** The member whose turn is next. */
   get first(): Ticket<T> | undefined {
     return this.#first;
   }
 
-  /** Puts `value` behind all with a lower or equal turn: at the end, for turns that grow; a smaller one is somebody who was served before and came back. */
+  /**
+   * Puts `value` behind all members with a lower or equal turn. New values come with growing turns,
+   * and so to the end. A value that was taken out before and comes back has a smaller turn.
+   */
   put(value: T, turn: number): Ticket<T> {
     let before = this.#last;
     if (before !== undefined && before.turn > turn) {
-      before = undefined; // those who come back are near the front: look from there
+      before = undefined; // a value that comes back belongs near the front: search from there
       for (let next = this.#first; next !== undefined && next.turn <= turn; next = next.after) before = next;
     }
     const after = before === undefined ? this.#first : before.after;
@@ -43,7 +49,7 @@ export class Queue<T> {
     return node;
   }
 
-  /** Takes the first one out. */
+  /** Takes out the first member. */
   shift(): T | undefined {
     const first = this.#first;
     if (first === undefined) return undefined;
@@ -51,7 +57,7 @@ export class Queue<T> {
     return first.value;
   }
 
-  /** Takes one out, wherever it stands; false: it was out already. */
+  /** Takes out a member, wherever it stands. False: it was out already. */
   remove(ticket: Ticket<T>): boolean {
     const node = ticket as Node<T>;
     if (!node.queued) return false;

@@ -9,7 +9,7 @@ export const statusHeader = ":status";
 
 /** Names a deployment, where the message and the service do not. */
 export const deploymentHeader = "drover-deployment";
-/** Tells the caller which replica answered. */
+/** Names the replica that answered, for the caller. */
 export const replicaHeader = "drover-replica";
 /** The trailer of a request that waited for a first replica: for how many milliseconds. */
 export const coldStartTrailer = "drover-cold-start";
@@ -17,7 +17,7 @@ export const coldStartTrailer = "drover-cold-start";
 export const refusedHeader = "drover-refused";
 export const timeoutHeader = "grpc-timeout";
 
-/** The value of a header of which there is one; undefined: there is none. */
+/** The value of a header that comes once; undefined: there is no such header. */
 export function headerOf(headers: HeaderFields, name: string): string | undefined {
   const value = headers[name];
   return value === undefined ? undefined : String(value);
@@ -28,7 +28,7 @@ export function isGrpc(contentType: string | undefined): boolean {
   return contentType !== undefined && /^application\/grpc(?:[+;]|$)/.test(contentType);
 }
 
-/** The gRPC status that headers or trailers tell; UNKNOWN if they tell none. */
+/** The gRPC status in headers or trailers; UNKNOWN if they have none. */
 export function statusOf(fields: HeaderFields): number {
   const status = fields["grpc-status"];
   return typeof status === "string" && /^\d{1,3}$/.test(status) ? Number(status) : codeNumber.UNKNOWN;
@@ -47,7 +47,10 @@ export function errorHeaders(error: StatusError): HeaderFields {
   return { [statusHeader]: "200", "content-type": "application/grpc", ...errorTrailers(error) };
 }
 
-/** As gRPC wants messages: every byte of the UTF-8 text that is not printable ASCII, and the percent sign, as %XX. */
+/**
+ * As gRPC wants messages: every byte of the UTF-8 text that is not printable ASCII, and the percent
+ * sign, as %XX.
+ */
 function percentEncode(text: string): string {
   if (/^[ -$&-~]*$/.test(text)) return text;
   let encoded = "";

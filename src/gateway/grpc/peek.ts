@@ -7,12 +7,16 @@ export const peekBytesMax = 4 * 1024 * 1024;
 const prefixBytes = 5;
 const deploymentField = 1;
 
-/** What the beginning of a message tells: the deployment it names, that it names none, or nothing yet. */
+/**
+ * What the beginning of a message says: the deployment it names, that it names none, or nothing
+ * yet.
+ */
 export type Peeked = { readonly deployment: string } | "none" | "unknown";
 
 /**
- * Looks for the field `deployment` in the first bytes of an invoke request, `whole` saying whether there are no more.
- * The first occurrence counts; a message that names a second one is refused by the replica, which reads all of it.
+ * Searches the first bytes of an Invoke request for the field `deployment`. `whole`: the message
+ * has no more bytes. The first occurrence counts. The replica reads the whole message, and refuses
+ * it if it names a second deployment.
  */
 export function peekMessage(bytes: Uint8Array, whole: boolean): Peeked {
   const reader = new BinaryReader(bytes);
@@ -28,7 +32,10 @@ export function peekMessage(bytes: Uint8Array, whole: boolean): Peeked {
   }
 }
 
-/** Reads the deployment off the first message of an invoke stream, chunk by chunk as it comes. The chunks stay the caller's. */
+/**
+ * Reads the deployment off the first message of an invoke stream, chunk by chunk as it comes. The
+ * chunks stay the caller's.
+ */
 export class Peek {
   readonly #encoding: string | undefined;
   readonly #done: (result: string | StatusError) => void;
@@ -39,11 +46,17 @@ export class Peek {
   #unpack: Gunzip | Inflate | undefined;
   readonly #plain: Uint8Array[] = [];
   #plainBytes = 0;
-  /** From when on a look is worth its cost: twice what the last one saw, which keeps all looks together linear. */
+  /**
+   * The number of bytes from which the next search is worth its cost: twice what the last search
+   * read, so that all searches together stay linear.
+   */
   #lookAt = 1;
   #over = false;
 
-  /** `encoding` is the header `grpc-encoding`. `done` is called once, with a name that is not empty or with what is wrong. */
+  /**
+   * `encoding` is the header `grpc-encoding`. `done` is called once, with a name that is not empty
+   * or with what is wrong.
+   */
   constructor(encoding: string | undefined, done: (result: string | StatusError) => void) {
     this.#encoding = encoding;
     this.#done = done;

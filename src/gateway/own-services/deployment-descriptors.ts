@@ -8,7 +8,7 @@ import type { Routes } from "../routes.ts";
 
 /** How long a replica may take to describe itself. */
 const readMs = 2_000;
-/** How long a replica that could not describe itself is not asked again. */
+/** After how long a replica that could not describe itself is asked again. */
 const retryMs = 10_000;
 
 interface Known {
@@ -18,7 +18,10 @@ interface Known {
   retryAtMs: number | undefined;
 }
 
-/** The descriptors of the services of all deployments, each read from one of its replicas when first asked for, and again when that replica is gone. */
+/**
+ * The descriptors of the services of all deployments. They are read from one replica of each
+ * deployment when they are first needed, and again when that replica is gone.
+ */
 export class DeploymentDescriptors implements DescriptorSource {
   readonly #routes: Routes;
   readonly #clock: Clock;

@@ -13,7 +13,10 @@ import { DeploymentDescriptors } from "./deployment-descriptors.ts";
 
 const socketName = "gateway.sock";
 
-/** What the gateway itself serves: health and reflection, on a private socket to which it relays as to any replica. */
+/**
+ * What the gateway itself serves: health and reflection, on a private socket to which it relays as
+ * to any replica.
+ */
 export class OwnServices {
   /** `unix:/path`. */
   readonly address: string;
@@ -31,8 +34,9 @@ export class OwnServices {
   }
 
   /**
-   * Starts to serve: at `gateway.sock` in `socketFolder`, which is there and is this gateway's alone, or in a new folder for temporary files.
-   * A socket that a dead gateway left there makes way; fails if one listens there.
+   * Starts to serve: at `gateway.sock` in `socketFolder`, which exists and is this gateway's alone,
+   * or in a new temporary folder. Removes a socket that a dead gateway left there. Fails if a
+   * living gateway listens there.
    */
   static async start(options: {
     readonly routes: Routes;

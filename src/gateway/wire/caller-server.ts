@@ -7,7 +7,10 @@ import { connectionWindowBytes, headerBytesMax, headerSendBytesMax, sessionMemor
 
 /** Calls that one connection may have open. */
 const callsPerConnectionMax = 100_000;
-/** How many calls a connection may reset: at once, and each second. Callers that leave are no attack. */
+/**
+ * How many calls a connection may reset: at once, and each second. Callers that leave are no
+ * attack.
+ */
 const resetsMax = { burst: 100_000, rate: 10_000 };
 
 /** Takes callers' connections by node:http2. */

@@ -1,8 +1,9 @@
 import type { HeaderFields } from "../sides.ts";
 
 /**
- * Header fields from node:http2's raw list, in which names and values alternate. Values of a name that came several times stay apart:
- * if they were joined with commas, as node:http2 joins them, a receiver could not tell them from one value with a comma.
+ * Header fields from node:http2's raw list, in which names and values alternate. Values of a name
+ * that came several times stay apart: if they were joined with commas, as node:http2 joins them, a
+ * receiver could not tell them from one value with a comma.
  */
 export function fieldsOf(raw: readonly string[]): HeaderFields {
   const fields: HeaderFields = {};

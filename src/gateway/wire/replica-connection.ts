@@ -5,8 +5,8 @@ import { splitAddress } from "./address.ts";
 import { Http2ReplicaSide, type StreamConnection } from "./replica-side.ts";
 import { connectionWindowBytes, headerBytesMax, headerSendBytesMax, sessionMemoryMb, streamWindowBytes } from "./sizes.ts";
 
-// A server takes a peer that resets more than about 1,000 streams for an attacker, and closes the connection with all of its streams.
-// A connection retires before that.
+// A server takes a peer that resets more than about 1,000 streams for an attacker, and closes the
+// connection with all of its streams. A connection retires before that.
 const resetsMax = 500;
 // Stream ids end at 2^31, two apart.
 const streamsMax = 2 ** 29;
@@ -23,7 +23,9 @@ export class Http2ReplicaConnection implements ReplicaConnection, StreamConnecti
   #streams = 0;
   #resets = 0;
 
-  /** `onLost` is called once when an established connection ends without having been closed here. */
+  /**
+   * `onLost` is called once when an established connection ends without having been closed here.
+   */
   constructor(address: string, onLost: () => void) {
     const target = splitAddress(address);
     const socket = connectSocket("path" in target ? { path: target.path } : { host: target.host, port: target.port, noDelay: true });
