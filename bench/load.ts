@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { ReplicaService } from "../gen/drover/v1/replica_service_pb.ts";
+import { ReplicaService } from "../gen/drover/replica/v1/replica_service_pb.ts";
 import { type AutoscalingConfig, defaultAutoscaling } from "../src/core/autoscaling-config.ts";
 import { firstRecord } from "../src/core/generations.ts";
 import { Channel } from "../src/rpc/channel.ts";

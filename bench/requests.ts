@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { create, fromJson, toBinary } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { GreeterService, GreetRequestSchema } from "../examples/greeter/gen/greeter/v1/greeter_pb.ts";
+import { ReplicaService } from "../gen/drover/replica/v1/replica_service_pb.ts";
 import { InvokeRequestSchema, InvokeService } from "../gen/drover/v1/invoke_service_pb.ts";
-import { ReplicaService, ReplicaServiceInvokeRequestSchema } from "../gen/drover/v1/replica_service_pb.ts";
 import { Channel } from "../src/rpc/channel.ts";
 import { Drover, root, until } from "../test/e2e/drover.ts";
 import { type Call, load } from "./h2load.ts";
@@ -66,20 +66,19 @@ async function measure(): Promise<readonly Section[]> {
 
 function casesOf(replica: string, gateway: string): readonly Case[] {
   const input = { case: "json" as const, value: fromJson(ValueSchema, payload) };
-  const direct = toBinary(ReplicaServiceInvokeRequestSchema, create(ReplicaServiceInvokeRequestSchema, { method: "greet", input }));
-  const routed = toBinary(InvokeRequestSchema, create(InvokeRequestSchema, { deployment: name, method: "greet", input }));
+  const invoke = toBinary(InvokeRequestSchema, create(InvokeRequestSchema, { deployment: name, method: "greet", input }));
   const greet = toBinary(GreetRequestSchema, create(GreetRequestSchema, { name: payload }));
   const greetPath = `/${GreeterService.typeName}/Greet`;
   return [
     {
       what: "Invoke",
       where: "direct",
-      call: { address: replica, path: `/${ReplicaService.typeName}/Invoke`, message: direct, headers: {} },
+      call: { address: replica, path: `/${InvokeService.typeName}/Invoke`, message: invoke, headers: {} },
     },
     {
       what: "Invoke",
       where: "gateway",
-      call: { address: gateway, path: `/${InvokeService.typeName}/Invoke`, message: routed, headers: {} },
+      call: { address: gateway, path: `/${InvokeService.typeName}/Invoke`, message: invoke, headers: {} },
     },
     { what: "typed", where: "direct", call: { address: replica, path: greetPath, message: greet, headers: {} } },
     {
@@ -96,7 +95,7 @@ async function checkAnswers(replica: string, gateway: string): Promise<void> {
   const input = { case: "json" as const, value: fromJson(ValueSchema, payload) };
   try {
     const answers = [
-      (await direct.client(ReplicaService).invoke({ method: "greet", input })).output.value,
+      (await direct.client(InvokeService).invoke({ method: "greet", input })).output.value,
       (await routed.client(InvokeService).invoke({ deployment: name, method: "greet", input })).output.value,
       (await direct.client(GreeterService).greet({ name: payload })).greeting,
       (await routed.client(GreeterService).greet({ name: payload }, { metadata: { "drover-deployment": name } })).greeting,

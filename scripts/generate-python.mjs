@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join, resolve } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
@@ -13,7 +13,8 @@ const { values } = parseArgs({ options: { out: { type: "string" }, python: { typ
 const out = values.out ?? join(root, "sdk/python/drover/_gen");
 const python = values.python ?? (await findPython());
 const env = { ...process.env, PATH: `${join(root, "node_modules/.bin")}${delimiter}${process.env.PATH ?? ""}` };
-const protoFolder = "drover/v1";
+/** The proto packages of the SDK. */
+const protoFolders = ["drover/replica/v1", "drover/v1"];
 /** In the package `drover`, where Python cannot look for the proto package of the same name. */
 const pythonPackage = "drover._gen";
 
@@ -22,7 +23,7 @@ try {
   const files = strippedDescriptors();
   const setPath = join(scratch, "set.binpb");
   writeFileSync(setPath, toBinary(FileDescriptorSetSchema, files));
-  const ours = files.file.filter(({ name }) => name.startsWith(`${protoFolder}/`));
+  const ours = files.file.filter(({ name }) => protoFolders.includes(dirname(name)));
   const generated = join(scratch, "out");
   mkdirSync(generated);
   const protoc = (flags, protos) => {
@@ -35,11 +36,13 @@ try {
     ours.filter(({ service }) => service.length > 0),
   );
   rmSync(out, { recursive: true, force: true });
-  mkdirSync(join(out, protoFolder), { recursive: true });
-  for (const name of readdirSync(join(generated, protoFolder))) {
-    writeFileSync(join(out, protoFolder, name), insidePackage(readFileSync(join(generated, protoFolder, name), "utf8")));
+  for (const folder of protoFolders) {
+    mkdirSync(join(out, folder), { recursive: true });
+    for (const name of readdirSync(join(generated, folder))) {
+      writeFileSync(join(out, folder, name), insidePackage(readFileSync(join(generated, folder, name), "utf8")));
+    }
   }
-  for (const folder of [".", "drover", protoFolder]) writeFileSync(join(out, folder, "__init__.py"), "");
+  for (const folder of [".", "drover", "drover/replica", ...protoFolders]) writeFileSync(join(out, folder, "__init__.py"), "");
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
@@ -79,9 +82,9 @@ function stripOptions(descriptor) {
 
 function insidePackage(text) {
   return text
-    .replace(/^from drover\.v1 import /gm, `from ${pythonPackage}.drover.v1 import `)
-    .replace(/^import drover\.v1\./gm, `import ${pythonPackage}.drover.v1.`)
-    .replace(/(BuildTopDescriptorsAndMessages\(DESCRIPTOR, ')drover\.v1\./, `$1${pythonPackage}.drover.v1.`);
+    .replace(/^from (drover(?:\.\w+)*\.v1) import /gm, `from ${pythonPackage}.$1 import `)
+    .replace(/^import (drover(?:\.\w+)*\.v1)\./gm, `import ${pythonPackage}.$1.`)
+    .replace(/(BuildTopDescriptorsAndMessages\(DESCRIPTOR, ')(drover(?:\.\w+)*\.v1)\./, `$1${pythonPackage}.$2.`);
 }
 
 async function findPython() {

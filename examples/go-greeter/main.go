@@ -1,5 +1,5 @@
 // A replica in Go: a plain gRPC server that knows nothing of Drover but an address and a signal. It serves no
-// drover.v1.ReplicaService, so the gateway counts its load, and a user_config cannot be given to it.
+// drover.replica.v1.ReplicaService, so the gateway counts its load, and a user_config cannot be given to it.
 //
 // Whether it keeps what Drover expects of a replica:
 //

@@ -1,9 +1,5 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import {
-  ReplicaService,
-  type ReplicaServiceInvokeRequest,
-  type ReplicaServiceInvokeResponse,
-} from "../../gen/drover/v1/replica_service_pb.ts";
+import { type InvokeRequest, type InvokeResponse, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import type { Clock } from "../clock/clock.ts";
 import { refusal, type StatusError } from "../core/errors.ts";
 import { jsonToValue, NotJson, valueToJson } from "../rpc/json-value.ts";
@@ -43,14 +39,14 @@ export class DeploymentClient {
   /** Calls a method of the program; empty: `call`. Bytes go and come as bytes, anything else as JSON. */
   async invoke(method: string, input?: unknown, options: CallOptions = {}): Promise<unknown> {
     const request = { deployment: this.#name, method, input: inputOf(input) };
-    const send = (endpoint: Endpoint, placed: CallOptions) => endpoint.client(ReplicaService).invoke(request, placed);
+    const send = (endpoint: Endpoint, placed: CallOptions) => endpoint.client(InvokeService).invoke(request, placed);
     return outputOf(await this.#unary(send, options));
   }
 
   /** Calls a method that gives several results. Leaving the loop cancels the call. */
   async *stream(method: string, input?: unknown, options: CallOptions = {}): AsyncGenerator<unknown, void> {
     const request = { deployment: this.#name, method, input: inputOf(input) };
-    const send = (endpoint: Endpoint, placed: CallOptions) => endpoint.client(ReplicaService).invokeServerStream(request, placed);
+    const send = (endpoint: Endpoint, placed: CallOptions) => endpoint.client(InvokeService).invokeServerStream(request, placed);
     for await (const response of this.#streaming(send, options, true)) yield outputOf(response);
   }
 
@@ -162,7 +158,7 @@ async function reachable(endpoint: Endpoint, signal: AbortSignal): Promise<boole
   }
 }
 
-function inputOf(input: unknown): ReplicaServiceInvokeRequest["input"] {
+function inputOf(input: unknown): InvokeRequest["input"] {
   if (input === undefined) return { case: undefined };
   if (input instanceof Uint8Array) return { case: "bytes", value: input };
   try {
@@ -173,7 +169,7 @@ function inputOf(input: unknown): ReplicaServiceInvokeRequest["input"] {
   }
 }
 
-function outputOf({ output }: Pick<ReplicaServiceInvokeResponse, "output">): unknown {
+function outputOf({ output }: Pick<InvokeResponse, "output">): unknown {
   if (output.case === "json") return valueToJson(output.value);
   return output.case === "bytes" ? output.value : null;
 }

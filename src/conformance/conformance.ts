@@ -93,6 +93,8 @@ async function checkReplicaAt(
     const named = await checkInfo(replica, program);
     await checklist.part(() => checkServices(replica, named));
     if (named === undefined) {
+      await checklist.part(() => checkInvoke(replica));
+      await checklist.check("errors.info", async () => reasonsOutcome(checklist));
       await others();
       checklist.skip(replicaServiceSentences(checklist), noReplicaService);
     } else await checkReplicaService(replica, others);

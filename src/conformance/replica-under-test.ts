@@ -20,6 +20,9 @@ export interface Means {
   readonly ongoingMax: number;
 }
 
+/** Why no method is called of a program that has none without a proto. */
+export const noInvokeService = "the program does not serve drover.v1.InvokeService: none of its methods can be called without its proto";
+
 /** A method that takes less cannot hold a place for as long as a check takes. */
 const slowMinMs = 700;
 /** A refusal comes at once; what is not refused by then was taken. */
@@ -37,6 +40,10 @@ export class ReplicaUnderTest {
   readonly means: Means;
   readonly testbed: Pick<Testbed, "sleep">;
   readonly nowMs: () => number;
+  /** Whether it serves `drover.replica.v1.ReplicaService`. */
+  controllable = false;
+  /** Whether it serves `drover.v1.InvokeService`, so that methods can be called. */
+  invocable = false;
   /** Why requests cannot be held in work; empty: they can. */
   whyNotHeld: string;
   /** How long the slow method took. */
@@ -49,6 +56,13 @@ export class ReplicaUnderTest {
     this.testbed = parts.testbed;
     this.nowMs = parts.nowMs;
     this.whyNotHeld = this.means.slowMethod === undefined ? "no --slow-method was given" : "";
+  }
+
+  /** Learns what it serves. */
+  learnServices({ controllable, invocable }: Pick<ReplicaUnderTest, "controllable" | "invocable">): void {
+    this.controllable = controllable;
+    this.invocable = invocable;
+    if (!invocable) this.whyNotHeld = noInvokeService;
   }
 
   /** Begins a request of the slow method. Ends the check where that is not possible. */

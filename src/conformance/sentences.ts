@@ -13,7 +13,7 @@ export interface Sentence {
 type Rows = readonly (readonly [id: string, text: string, level?: Level])[];
 
 /**
- * The contract of a replica as `replica_service.proto` has it, in the order it is told. Ids are kept: scripts read them.
+ * The contract of a replica as `replica_service.proto` and `invoke_service.proto` have it, in the order it is told. Ids are kept: scripts read them.
  * A config without `user_config` can be given to any program, so what is said of generations and epochs is checked in all of them.
  */
 const subjects: Readonly<Record<string, Rows>> = {
@@ -25,8 +25,8 @@ const subjects: Readonly<Record<string, Rows>> = {
   ],
   health: [["health.serving", 'grpc.health.v1.Health/Check answers SERVING for the service ""']],
   services: [
-    ["services.reflection", "reflection (v1 or v1alpha) lists its own gRPC services, so that the gateway finds them"],
-    ["services.info", "GetInfo names its own gRPC services, those that reflection lists"],
+    ["services.reflection", "reflection (v1 or v1alpha) lists its gRPC services that take requests, so that the gateway finds them"],
+    ["services.info", "GetInfo names its gRPC services that take requests, those that reflection lists"],
   ],
   "who it is": [
     ["info.identity", "GetInfo gives the id, deployment and revision from the environment"],

@@ -1,5 +1,6 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { ReconfigurePhase, ReplicaService, type ReplicaServiceInvokeResponse } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReconfigurePhase, ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
+import { type InvokeResponse, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus as Serving } from "../../gen/health/v1/health_pb.ts";
 import { StatusError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
@@ -108,14 +109,15 @@ export class Talk {
   /** Calls a method; gives its result as JSON, bytes as their base64. */
   async invoke({ method, input }: MethodCall, deployment = "", options: CallOptions = {}): Promise<Json> {
     const until = { signal: this.#options.signal, deadlineMs: this.#options.methodMs, ...options };
-    return outputOf(await this.#replica.invoke({ deployment, method, ...inputOf(input) }, until));
+    return outputOf(await this.channel.client(InvokeService).invoke({ deployment, method, ...inputOf(input) }, until));
   }
 
   /** Calls a method that gives a stream of results; gives how many came. */
   async countStream({ method, input }: MethodCall): Promise<number> {
     const until = { signal: this.#options.signal, deadlineMs: this.#options.methodMs };
     let count = 0;
-    for await (const _ of this.#replica.invokeServerStream({ method, ...inputOf(input) }, until)) count++;
+    const invoker = this.channel.client(InvokeService);
+    for await (const _ of invoker.invokeServerStream({ method, ...inputOf(input) }, until)) count++;
     return count;
   }
 
@@ -179,7 +181,7 @@ function inputOf(input: Json | undefined) {
   return input === undefined ? {} : { input: { case: "json" as const, value: jsonToValue(input) } };
 }
 
-function outputOf({ output }: ReplicaServiceInvokeResponse): Json {
+function outputOf({ output }: InvokeResponse): Json {
   if (output.case === "bytes") return Buffer.from(output.value).toString("base64");
   return output.case === "json" ? valueToJson(output.value) : null;
 }

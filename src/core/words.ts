@@ -99,7 +99,7 @@ export function healthProblemInWords(problem: HealthProblem): string {
 const callFailed = ({ code, message }: { readonly code: string | undefined; readonly message: string }): string =>
   code === undefined ? message : `${code}: ${message}`;
 
-const noService = "the program does not serve drover.v1.ReplicaService; serve it, or leave user_config out";
+const noService = "the program does not serve drover.replica.v1.ReplicaService; serve it, or leave user_config out";
 
 /** Why a replica did not take a config that it was given in a change. */
 export function configProblemInWords(problem: ConfigProblem): string {

@@ -70,7 +70,7 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
   readonly #kept: KeptRequest;
   /** All of the request has been read. */
   #requestEnded = false;
-  /** The call is an Invoke: the replica has to serve `drover.v1.ReplicaService`. */
+  /** The call is an Invoke: the replica has to serve `drover.v1.InvokeService`. */
   #invoke = false;
   /** How long the call waited for the first replica of its deployment; undefined: there was one. */
   #coldStartMs: number | undefined;
@@ -127,7 +127,7 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
     const to = destination(this.path, named, this.#parts.routes);
     if (to.kind === "refused") this.fail(to.error);
     else if (to.kind === "deployment") this.#enter(to.deployment);
-    else if (to.kind === "invoke") this.#readDeployment(to.path, named);
+    else if (to.kind === "invoke") this.#readDeployment(named);
     else this.#sendToOwn();
   }
 
@@ -139,8 +139,7 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
     else this.#send(replica, undefined, undefined);
   }
 
-  #readDeployment(path: string, named: string | undefined): void {
-    this.headers[pathHeader] = path;
+  #readDeployment(named: string | undefined): void {
     this.#invoke = true;
     const peek = new Peek(headerOf(this.headers, "grpc-encoding"), (result) => {
       if (this.#state === over) return;

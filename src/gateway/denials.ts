@@ -39,7 +39,7 @@ export function givenUp(why: GivenBack, deployment: string): StatusError {
     : refusal("NO_REPLICA", `no replica of "${deployment}" can be reached`, facts);
 }
 
-/** For an Invoke to a program that does not serve `drover.v1.ReplicaService`. */
+/** For an Invoke to a program that does not serve `drover.v1.InvokeService`. */
 export function notInvocable(deployment: string): StatusError {
   const text = `the program of "${deployment}" serves only its own gRPC services: call them, with the metadata key drover-deployment`;
   return refusal("METHOD_NOT_FOUND", text, { metadata: { deployment } });

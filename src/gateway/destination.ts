@@ -2,7 +2,6 @@ import { invalid, refusal, type StatusError } from "../core/errors.ts";
 import type { Routes } from "./routes.ts";
 
 const invokeService = "drover.v1.InvokeService";
-const replicaService = "drover.v1.ReplicaService";
 const invokeMethods: ReadonlySet<string> = new Set(["Invoke", "InvokeServerStream"]);
 const ownServices: ReadonlySet<string> = new Set([
   "grpc.health.v1.Health",
@@ -10,7 +9,7 @@ const ownServices: ReadonlySet<string> = new Set([
   "grpc.reflection.v1alpha.ServerReflection",
 ]);
 const elsewhere: ReadonlyMap<string, string> = new Map([
-  [replicaService, "is served by replicas, for the controller; call drover.v1.InvokeService here"],
+  ["drover.replica.v1.ReplicaService", "is served by replicas, for the controller; call drover.v1.InvokeService here"],
   ["drover.v1.ControllerService", "is served at the controller's API address, not at the gateway"],
 ]);
 
@@ -20,8 +19,8 @@ export type Destination =
   | { readonly kind: "own" }
   /** To a deployment, as it is. */
   | { readonly kind: "deployment"; readonly deployment: string }
-  /** To the deployment that the first message names, at another path there. */
-  | { readonly kind: "invoke"; readonly path: string }
+  /** To the deployment that the first message names. */
+  | { readonly kind: "invoke" }
   | { readonly kind: "refused"; readonly error: StatusError };
 
 /** Decides by the path and the metadata key `drover-deployment`. */
@@ -31,7 +30,7 @@ export function destination(path: string, deployment: string | undefined, routes
     return refused(refusal("METHOD_NOT_FOUND", `"${path}" is not the path of a gRPC method`));
   if (service === invokeService) {
     if (!invokeMethods.has(method)) return refused(refusal("METHOD_NOT_FOUND", `${invokeService} has no method ${method}`));
-    return { kind: "invoke", path: `/${replicaService}/${method}` };
+    return { kind: "invoke" };
   }
   const where = elsewhere.get(service);
   if (where !== undefined) return refused(refusal("SERVICE_NOT_FOUND", `${service} ${where}`, { metadata: { service } }));

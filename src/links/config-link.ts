@@ -2,10 +2,10 @@ import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import {
   ReconfigurePhase,
+  type ReconfigureRequest,
+  ReconfigureRequestSchema,
   ReplicaService,
-  type ReplicaServiceReconfigureRequest,
-  ReplicaServiceReconfigureRequestSchema,
-} from "../../gen/drover/v1/replica_service_pb.ts";
+} from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import type { Clock } from "../clock/clock.ts";
 import { answerMaxMs, type CallResult, type Config, type ConfigPhase } from "../core/config-change.ts";
 import type { ConfigCallProblem, ConfigProblem } from "../core/ending.ts";
@@ -71,8 +71,8 @@ export class ConfigLink {
   }
 
   /** Keeps the replica at the committed config, from its introduction until the signal aborts. */
-  async keep(channel: Channel, { invocable, configGeneration = 0 }: ReplicaContact, signal: AbortSignal): Promise<void> {
-    this.#takes = invocable;
+  async keep(channel: Channel, { controllable, configGeneration = 0 }: ReplicaContact, signal: AbortSignal): Promise<void> {
+    this.#takes = controllable;
     this.#generation = configGeneration;
     this.#channel = channel;
     this.#introduce(channel);
@@ -196,13 +196,13 @@ export class ConfigLink {
 }
 
 /** The last request made of a config: many replicas are told the same. */
-const lastRequests = new WeakMap<Config, ReplicaServiceReconfigureRequest>();
+const lastRequests = new WeakMap<Config, ReconfigureRequest>();
 
-function requestOf(phase: ConfigPhase, config: Config, epoch: number): ReplicaServiceReconfigureRequest {
+function requestOf(phase: ConfigPhase, config: Config, epoch: number): ReconfigureRequest {
   const last = lastRequests.get(config);
   if (last?.phase === ReconfigurePhase[phase] && last.epoch === BigInt(epoch)) return last;
   const { generation, userConfig, maxOngoingRequests } = config;
-  const request = create(ReplicaServiceReconfigureRequestSchema, {
+  const request = create(ReconfigureRequestSchema, {
     phase: ReconfigurePhase[phase],
     configGeneration: BigInt(generation),
     ...(userConfig === undefined ? {} : { userConfig: fromJson(ValueSchema, userConfig as JsonValue) }),

@@ -70,6 +70,6 @@ export class Loads {
 }
 
 /** `given`: requests that gateways have given to the replica and that have not ended. */
-export function sightOf({ answer, invocable, load, routable }: ReplicaContact, given: number): ReplicaSight {
-  return { reports: answer !== "ready" || invocable, report: load, given, routable };
+export function sightOf({ answer, controllable, load, routable }: ReplicaContact, given: number): ReplicaSight {
+  return { reports: answer !== "ready" || controllable, report: load, given, routable };
 }

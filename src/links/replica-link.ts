@@ -1,6 +1,7 @@
 import { createConnection } from "node:net";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
+import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus } from "../../gen/health/v1/health_pb.ts";
 import type { Clock } from "../clock/clock.ts";
 import type { CallResult } from "../core/config-change.ts";
@@ -124,7 +125,7 @@ export class ReplicaLink {
     const config = this.#config.keep(this.#channel, this.#contact, signal);
     // Before its first request it has its config, or has refused it.
     if (this.#acquaintance.replica.state === "STARTING" && !(await this.#config.given(signal))) return;
-    const load = this.#contact.invocable ? this.#followLoad(this.#channel, signal) : undefined;
+    const load = this.#contact.controllable ? this.#followLoad(this.#channel, signal) : undefined;
     await this.#checkHealth(this.#channel, signal);
     await Promise.all([load, config]);
   }
@@ -152,14 +153,14 @@ export class ReplicaLink {
           return false;
         }
         this.#set({
-          invocable: true,
-          services: info.services,
+          controllable: true,
+          ...requestsTo(info.services),
           configGeneration: Number(info.configGeneration),
         });
         return true;
       } catch (cause) {
         if (cause instanceof StatusError && cause.code === "UNIMPLEMENTED") {
-          this.#set({ services: await servicesOf(channel, signal) });
+          this.#set(requestsTo(await listedServices(channel, signal)));
           return true;
         }
         this.#set({ problem: callFailed(cause) });
@@ -238,7 +239,7 @@ export class ReplicaLink {
     const endsAtMs = () => this.#acquaintance.replica.sinceMs + this.#acquaintance.deployment.spec.gracefulShutdownTimeoutMs;
     while (!signal.aborted && clock.nowMs() < endsAtMs()) {
       const leaderEpoch = epoch();
-      if (this.#introduced && !this.#contact.invocable) {
+      if (this.#introduced && !this.#contact.controllable) {
         if (loadOfReplica(sightOf(this.#contact, given(this.#id))) === 0) return this.#set({ drained: true });
       } else if (this.#introduced && this.#channel !== undefined && leaderEpoch !== undefined) {
         const graceMs = endsAtMs() - clock.nowMs();
@@ -280,12 +281,17 @@ function answers(address: string): Promise<boolean> {
   });
 }
 
-/** The services that a program without ReplicaService shows by reflection; none if it shows nothing. */
-async function servicesOf(channel: Channel, signal: AbortSignal): Promise<readonly string[]> {
+/** The services that a program without ReplicaService lists by reflection; none if it has no reflection. */
+async function listedServices(channel: Channel, signal: AbortSignal): Promise<readonly string[]> {
   try {
-    const services = await (await readDescriptors(channel, signal)).services();
-    return services.filter((name) => !name.startsWith("grpc."));
+    return await (await readDescriptors(channel, signal)).services();
   } catch {
     return [];
   }
+}
+
+/** What can be asked of a replica that serves these: methods of its program, and the program's own services. */
+function requestsTo(served: readonly string[]): Pick<ReplicaContact, "invocable" | "services"> {
+  const services = served.filter((name) => !name.startsWith("grpc.") && !name.startsWith("drover."));
+  return { invocable: served.includes(InvokeService.typeName), services };
 }

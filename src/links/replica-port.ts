@@ -25,7 +25,9 @@ export interface ReplicaContact {
   readonly drained: boolean;
   /** Whether it can be given requests now. */
   readonly routable: boolean;
-  /** Whether it serves `drover.v1.ReplicaService`. */
+  /** Whether it serves `drover.replica.v1.ReplicaService`: it takes configs, reports its load, and drains when asked. */
+  readonly controllable: boolean;
+  /** Whether it serves `drover.v1.InvokeService`: methods of its program can be called without a proto. */
   readonly invocable: boolean;
   /** The gRPC services of its program. */
   readonly services: readonly string[];
@@ -70,6 +72,7 @@ export const noContact: ReplicaContact = {
   configGeneration: undefined,
   drained: false,
   routable: false,
+  controllable: false,
   invocable: false,
   services: [],
 };

@@ -250,7 +250,7 @@ export class ReconcileLoop {
   #isConfigured(replica: ReplicaRecord, deployment: DeploymentRecord, contact: ReplicaContact): boolean {
     if (replica.state !== "STARTING") return true;
     if (deployment.changing !== undefined && deployment.revision === replica.revision) return false;
-    if (!contact.invocable) return true;
+    if (!contact.controllable) return true;
     const find = (revision: number) => this.#options.mirror.findRevision(replica.deployment, revision)?.value;
     return committedConfig(deployment, replica.revision, find)?.generation === contact.configGeneration;
   }

@@ -1,9 +1,8 @@
-import type { MessageShape } from "@bufbuild/protobuf";
 import type { Value } from "@bufbuild/protobuf/wkt";
-import type { ReplicaService, ReplicaServiceInvokeRequest } from "../../gen/drover/v1/replica_service_pb.ts";
+import { type InvokeRequest, type InvokeResponse, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { invalid, refusal } from "../core/errors.ts";
 import { jsonToValue, NotJson, valueToJson } from "../rpc/json-value.ts";
-import type { CallContext, ServiceHandlers } from "../rpc/service.ts";
+import { type CallContext, type Implementation, implement } from "../rpc/service.ts";
 import type { Program, ProgramMethod, RequestContext } from "./program.ts";
 
 /** Who a replica is. */
@@ -13,19 +12,18 @@ export interface Identity {
   readonly revision: number;
 }
 
-type InvokeHandlers = Pick<ServiceHandlers<typeof ReplicaService>, "invoke" | "invokeServerStream">;
-type Request = Pick<ReplicaServiceInvokeRequest, "deployment" | "method" | "input">;
-type Output = MessageShape<(typeof ReplicaService)["method"]["invoke"]["output"]>["output"];
+type Request = Pick<InvokeRequest, "deployment" | "method" | "input">;
+type Output = InvokeResponse["output"];
 
-/** The handlers that call a program's methods. */
-export function invokeHandlers(program: Program, identity: Identity): InvokeHandlers {
+/** `InvokeService` around a program's methods. A request names this replica's deployment, or none. */
+export function invokeService(program: Program, identity: Identity): Implementation {
   const start = (request: Request, context: CallContext): unknown => {
     if (request.deployment && request.deployment !== identity.deployment) {
       throw refusal("WRONG_REPLICA", `this is a replica of "${identity.deployment}", not of "${request.deployment}"`);
     }
     return methodOf(program, request.method)(inputOf(request), new CallView(context, identity));
   };
-  return {
+  return implement(InvokeService, {
     invoke: async (request, context) => {
       const method = request.method || "call";
       const result = await start(request, context);
@@ -46,7 +44,7 @@ export function invokeHandlers(program: Program, identity: Identity): InvokeHand
       if (!isStream(result)) yield { output: outputOf(result, method) };
       else for await (const item of untilLeft(result, context.signal)) yield { output: outputOf(item, method) };
     },
-  };
+  });
 }
 
 function methodOf(program: Program, name: string): ProgramMethod {

@@ -1,4 +1,4 @@
-import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import type { Clock, Random } from "../clock/clock.ts";
 import { descriptorsOf, reflection } from "../rpc/reflection.ts";
 import { RpcServer, type RpcServerOptions } from "../rpc/server.ts";
@@ -6,7 +6,7 @@ import type { CallContext } from "../rpc/service.ts";
 import { Config } from "./config.ts";
 import { Control } from "./control.ts";
 import { ReplicaHealth } from "./health.ts";
-import type { Identity } from "./invoke.ts";
+import { type Identity, invokeService } from "./invoke.ts";
 import { Load } from "./load.ts";
 import type { Program } from "./program.ts";
 import { programErrors } from "./program-errors.ts";
@@ -28,10 +28,10 @@ export interface ReplicaOptions {
   readonly random: Random;
 }
 
-/** A program served: `ReplicaService`, its own services, health and reflection. */
 /** For requests that are still in work when it ends. */
 const stoppedText = "the replica was stopped before the request ended: it may go on for graceful_shutdown_timeout at most";
 
+/** A program served: `ReplicaService`, `InvokeService`, its own services, health and reflection. */
 export class ReplicaServer {
   readonly #program: Program;
   readonly #options: ReplicaOptions;
@@ -43,14 +43,14 @@ export class ReplicaServer {
     const { identity, token, log, clock, random } = options;
     this.#program = program;
     this.#options = options;
-    const services = program.implementations.map(({ service }) => service);
-    const isRequest = requestsOf(services.map(({ typeName }) => typeName));
+    const requestServices = [invokeService(program, identity), ...program.implementations];
+    const requestNames = requestServices.map(({ service }) => service.typeName);
+    const isRequest = requestsOf(requestNames);
     this.#load = new Load(options.maxOngoingRequests, isRequest);
-    const names = [ReplicaService, ...services].map(({ typeName }) => typeName);
-    this.#health = new ReplicaHealth(program.hooks.checkHealth, names, log);
+    this.#health = new ReplicaHealth(program.hooks.checkHealth, [ReplicaService.typeName, ...requestNames], log);
     const config = new Config(program, this.#load, log);
-    const parts = { program, identity, load: this.#load, config, control: new Control(token), clock };
-    const implementations = [replicaService(parts), this.#health.implementation, ...program.implementations];
+    const parts = { services: requestNames, identity, load: this.#load, config, control: new Control(token), clock };
+    const implementations = [replicaService(parts), this.#health.implementation, ...requestServices];
     this.#server = new RpcServer({
       implementations: [...implementations, ...reflection(descriptorsOf(implementations.map(({ service }) => service)))],
       interceptors: [this.#load.interceptor, programErrors(log, random, isRequest)],
@@ -87,9 +87,8 @@ export class ReplicaServer {
   }
 }
 
-/** Requests are the program's own services and `Invoke*`; the rest is Drover's business with the replica. */
+/** Calls of these services are requests; the rest is control, health and reflection. */
 function requestsOf(services: readonly string[]): (context: CallContext) => boolean {
-  const own = new Set(services);
-  const { invoke, invokeServerStream } = ReplicaService.method;
-  return ({ method }) => method === invoke || method === invokeServerStream || own.has(method.parent.typeName);
+  const names = new Set(services);
+  return ({ method }) => names.has(method.parent.typeName);
 }

@@ -1,14 +1,13 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import { ReconfigurePhase, ReplicaService, type ReplicaServiceReconfigureRequest } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReconfigurePhase, type ReconfigureRequest, ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import type { Clock } from "../clock/clock.ts";
 import { type FieldViolation, invalid, refusal } from "../core/errors.ts";
 import { valueToJson } from "../rpc/json-value.ts";
 import { type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
 import type { Config } from "./config.ts";
 import type { Control } from "./control.ts";
-import { type Identity, invokeHandlers } from "./invoke.ts";
+import type { Identity } from "./invoke.ts";
 import type { Load } from "./load.ts";
-import type { Program } from "./program.ts";
 
 const intervalMinMs = 50;
 const intervalMaxMs = 60_000;
@@ -17,26 +16,30 @@ const graceMaxMs = 3_600_000;
 
 /** What `ReplicaService` is made of. */
 export interface ReplicaParts {
-  readonly program: Program;
   readonly identity: Identity;
   readonly load: Load;
   readonly config: Config;
   readonly control: Control;
+  /** The full names of the services that take requests. */
+  readonly services: readonly string[];
   readonly clock: Clock;
 }
 
 type Handlers = ServiceHandlers<typeof ReplicaService>;
 
-/** `ReplicaService` around a program. */
+/** `ReplicaService`: how a controller controls this replica. */
 export function replicaService(parts: ReplicaParts): Implementation {
-  const { program, identity } = parts;
-  const services = program.implementations.map(({ service }) => service.typeName);
+  const { identity } = parts;
   return implement(ReplicaService, {
-    getInfo: () => ({ ...identity, revision: BigInt(identity.revision), configGeneration: parts.config.generation, services }),
+    getInfo: () => ({
+      ...identity,
+      revision: BigInt(identity.revision),
+      configGeneration: parts.config.generation,
+      services: [...parts.services],
+    }),
     reconfigure: reconfigureHandler(parts),
     watchLoad: watchLoadHandler(parts),
     drain: drainHandler(parts),
-    ...invokeHandlers(program, identity),
   });
 }
 
@@ -63,7 +66,7 @@ function reconfigureHandler({ config, control }: ReplicaParts): Handlers["reconf
   };
 }
 
-function violationsOf({ phase, configGeneration, maxOngoingRequests }: ReplicaServiceReconfigureRequest): readonly FieldViolation[] {
+function violationsOf({ phase, configGeneration, maxOngoingRequests }: ReconfigureRequest): readonly FieldViolation[] {
   const violations: FieldViolation[] = [];
   // A phase of a later version of the proto.
   if (!stepOfPhase[phase]) violations.push({ field: "phase", description: `this replica knows no phase ${phase}` });

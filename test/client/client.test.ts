@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
+import { GreeterService } from "../../examples/greeter/gen/greeter/v1/greeter_pb.ts";
 import { connect } from "../../src/client/index.ts";
 import type { RequestContext } from "../../src/replica/index.ts";
 import { deployment, implement } from "../../src/replica/index.ts";
@@ -23,10 +23,10 @@ async function connected() {
 async function named(name: string, maxOngoingRequests = 100) {
   const held = gate();
   const go = gate();
-  const own = implement(InvokeService, {
-    invoke: () => ({ output: { case: "bytes", value: Buffer.from(name) } }),
-    async *invokeServerStream() {
-      for (let n = 0; n < 3; n++) yield { output: { case: "bytes", value: Buffer.from(name) } };
+  const own = implement(GreeterService, {
+    greet: () => ({ greeting: name }),
+    async *greetRepeatedly() {
+      for (let n = 0; n < 3; n++) yield { greeting: name };
     },
   });
   class Program {
@@ -52,7 +52,6 @@ async function named(name: string, maxOngoingRequests = 100) {
   return { ...served, held: held.promise, go: go.resolve };
 }
 
-const text = (bytes: unknown) => Buffer.from(bytes as Uint8Array).toString();
 const seconds = { deadlineMs: 60_000 };
 
 /** Asks until it is so, and lets everything else happen in between. */
@@ -74,9 +73,9 @@ describe("a client", () => {
     expect(await echo.invoke("echo", { a: [1, null] })).toEqual({ a: [1, null] });
     expect(new Uint8Array((await echo.invoke("echo", new Uint8Array([1, 255]))) as Uint8Array)).toEqual(new Uint8Array([1, 255]));
     expect(await collect(echo.stream("names"))).toEqual(["one", "one", "one"]);
-    const own = echo.service(InvokeService);
-    expect(text((await own.invoke({})).output.value)).toBe("one");
-    expect(await collect(own.invokeServerStream({}))).toHaveLength(3);
+    const own = echo.service(GreeterService);
+    expect((await own.greet({})).greeting).toBe("one");
+    expect(await collect(own.greetRepeatedly({}))).toHaveLength(3);
     expect(await echo.invoke("deadline", null, seconds)).toBe(true);
   });
 
@@ -150,7 +149,7 @@ describe("a request", () => {
     const call = {
       unary: () => echo.invoke("name"),
       stream: async () => (await collect(echo.stream("names")))[0],
-      "own service": async () => text((await echo.service(InvokeService).invoke({})).output.value),
+      "own service": async () => (await echo.service(GreeterService).greet({})).greeting,
     }[kind] as () => Promise<unknown>;
     for (let n = 0; n < 20; n++) expect(await call()).toBe("two");
   });

@@ -212,6 +212,24 @@ test("what was not given is not checked, and the report says what is missing", a
   expect(why("stop.drained")).toBe("the replica runs already");
 });
 
+test("a replica need not take invokes: what is asked by them is not checked, and the rest is", async () => {
+  const report = await checked("takes control calls only");
+  expect(report).toMatchObject({ exitCode: 0, counts: { fails: 0, warns: 0 } });
+  const why = (id: string) => report.sentences.find((one) => one.id === id)?.why;
+  for (const id of ["invoke.unknown", "stream.results", "load.completed", "load.ongoing", "busy.refused", "drain.refuses"])
+    expect(why(id), id).toContain("drover.v1.InvokeService");
+  const held = ["services.info", "load.first", "config.apply", "config.refused", "drain.idle", "errors.info"];
+  expect(idsOf(report, "holds")).toEqual(expect.arrayContaining(held));
+});
+
+test("a replica need not take control calls: its invokes are checked", async () => {
+  const report = await checked("takes requests only");
+  expect(report).toMatchObject({ exitCode: 0, counts: { fails: 0, warns: 0 } });
+  const held = ["services.reflection", "invoke.unknown", "invoke.answers", "invoke.other", "stream.results", "errors.info"];
+  expect(idsOf(report, "holds")).toEqual(expect.arrayContaining(held));
+  expect(report.sentences.find(({ id }) => id === "config.apply")?.why).toContain("drover.replica.v1.ReplicaService");
+});
+
 test("a slow method that is quick holds nothing, and is said to", async () => {
   const report = await checked("none", ["--slow-method", "work", "--slow-input", "10"]);
   expect(report.sentences.find(({ id }) => id === "busy.refused")?.why).toMatch(/took only \d+ ms/);

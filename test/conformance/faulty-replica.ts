@@ -1,7 +1,8 @@
 // A replica written by hand, on nothing but the project's gRPC server, that keeps the contract but for the one fault it is told to have.
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { GreeterService } from "../../examples/greeter/gen/greeter/v1/greeter_pb.ts";
-import { ReconfigurePhase, ReplicaService, type ReplicaServiceReconfigureRequest } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReconfigurePhase, type ReconfigureRequest, ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
+import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus as Serving } from "../../gen/health/v1/health_pb.ts";
 import { realClock } from "../../src/clock/real.ts";
 import { type Reason, refusal, StatusError } from "../../src/core/errors.ts";
@@ -47,7 +48,9 @@ export class FaultyReplica {
       greet: ({ name }) => ({ greeting: name }),
       async *greetRepeatedly() {},
     });
-    const all = this.#has("is plain and hides its services") ? [this.#health()] : [this.#health(), this.#replica(), own];
+    const control = this.#has("takes requests only") ? [] : [this.#replica()];
+    const invoke = this.#has("takes control calls only") ? [] : [this.#invoke()];
+    const all = this.#has("is plain and hides its services") ? [this.#health()] : [this.#health(), ...control, ...invoke, own];
     const shown = reflection(descriptorsOf(all.map(({ service }) => service)));
     return new RpcServer({
       implementations: this.#has("is plain and hides its services") ? all : [...all, ...shown],
@@ -73,7 +76,7 @@ export class FaultyReplica {
     if (isHealth && this.#has("counts health checks")) this.#completed++;
     if (isHealth && !this.#draining && this.#has("refuses health checks when busy")) this.#requireRoom(context);
     if (isHealth && this.#draining && this.#has("hides its health while it drains")) throw new StatusError("UNAVAILABLE", "draining");
-    if (method !== ReplicaService.method.invoke && method !== ReplicaService.method.invokeServerStream) return next();
+    if (method.parent !== InvokeService) return next();
     this.#requireRoom(context);
     const request = new AbortController();
     this.#inWork.add(request);
@@ -117,7 +120,7 @@ export class FaultyReplica {
         deployment,
         revision: BigInt(this.#has("forgets its revision") ? 0 : revision),
         configGeneration: this.#generation,
-        services: this.#has("does not name its services") ? [] : [GreeterService.typeName],
+        services: this.#services(),
       }),
       reconfigure: (request, context) => this.#reconfigure(request, context),
       watchLoad: ({ interval }, { signal }) => this.#watchLoad(interval ? durationMs(interval) : 1_000, signal),
@@ -125,6 +128,17 @@ export class FaultyReplica {
         this.#control(context, epoch);
         return { ongoingRequests: await this.#drain(gracePeriod ? durationMs(gracePeriod) : 0) };
       },
+    });
+  }
+
+  #services(): string[] {
+    if (this.#has("does not name its services")) return [];
+    return [GreeterService.typeName, ...(this.#has("takes control calls only") ? [] : [InvokeService.typeName])];
+  }
+
+  #invoke() {
+    const { deployment } = this.#options;
+    return implement(InvokeService, {
       invoke: async ({ deployment: wanted, method, input }, { signal }) => {
         if (wanted !== "" && wanted !== deployment && !this.#has("answers for any deployment")) {
           throw this.#refusal("WRONG_REPLICA", "not mine");
@@ -166,7 +180,7 @@ export class FaultyReplica {
     this.#epoch = epoch;
   }
 
-  #reconfigure(request: ReplicaServiceReconfigureRequest, context: CallContext): { configGeneration: bigint } {
+  #reconfigure(request: ReconfigureRequest, context: CallContext): { configGeneration: bigint } {
     this.#control(context, request.epoch);
     const config = request.userConfig && valueToJson(request.userConfig);
     if (this.#has("takes no config and calls it a bug") && config !== undefined) throw new StatusError("INTERNAL", "no config here");
@@ -187,7 +201,7 @@ export class FaultyReplica {
     return { configGeneration: config !== undefined && this.#has("answers APPLY with what was") ? before : this.#generation };
   }
 
-  #prepare({ configGeneration }: ReplicaServiceReconfigureRequest, config: Json | undefined): { configGeneration: bigint } {
+  #prepare({ configGeneration }: ReconfigureRequest, config: Json | undefined): { configGeneration: bigint } {
     if (!this.#has("keeps a refused config") && !this.#has("refuses only when applied")) this.#validate(config);
     if (config !== undefined && this.#has("applies what is prepared")) this.#generation = configGeneration;
     if (config !== undefined && this.#has("applies in secret what is prepared")) this.#config = config;

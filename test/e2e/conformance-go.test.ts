@@ -110,6 +110,6 @@ describe.skipIf("missing" in go)("the greeter in Go", () => {
   test("keeps what Drover expects of a replica", async () => {
     const { code, stdout } = await drover.cli("conformance", "--tcp", "--", program);
     expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/\n8 hold, 0 do not, \d+ not checked\n$/) });
-    expect(stdout).toContain("the program does not serve drover.v1.ReplicaService");
+    expect(stdout).toContain("the program does not serve drover.replica.v1.ReplicaService");
   });
 });

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { Channel } from "../../src/rpc/channel.ts";
 import { jsonToValue } from "../../src/rpc/json-value.ts";
 import { startTestRedis } from "../store/redis-fixture.ts";
@@ -127,7 +127,7 @@ test("a request at a draining replica ends well though the controller is killed 
   const channel = new Channel(replica?.address ?? "");
   // Longer than from one load report to the next: what does not come by the gateway is not seen sooner.
   const input = { case: "json" as const, value: jsonToValue(25_000) };
-  const answer = channel.client(ReplicaService).invoke({ method: "sleep", input });
+  const answer = channel.client(InvokeService).invoke({ method: "sleep", input });
   await until("the request is in work", async () => (await first.running("drained")).some(({ ongoingRequests }) => ongoingRequests === 1n));
   await first.controller.scale({ name: "drained", numReplicas: 0 });
   await until("it drains", async () => (await first.running("drained")).length === 0);

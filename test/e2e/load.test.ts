@@ -1,6 +1,6 @@
 // Load that does not come by the gateway: direct callers keep a replica busy, and everybody who counts load must know.
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { ExternalScaler } from "../../gen/externalscaler/externalscaler_pb.ts";
 import { Channel } from "../../src/rpc/channel.ts";
 import { jsonToValue } from "../../src/rpc/json-value.ts";
@@ -26,7 +26,7 @@ const autoscaling = {
 /** Requests straight to one replica, until the signal aborts. */
 async function direct(address: string, count: number, signal: AbortSignal): Promise<void> {
   const channel = new Channel(address);
-  const client = channel.client(ReplicaService);
+  const client = channel.client(InvokeService);
   const input = { case: "json" as const, value: jsonToValue(longMs) };
   await Promise.all(Array.from({ length: count }, () => client.invoke({ method: "sleep", input }, { signal }).catch(() => undefined)));
   channel.close();

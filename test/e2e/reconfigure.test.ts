@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { type DeployResponse, Effect, ReconfigureOutcome as Outcome } from "../../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentState as State } from "../../gen/drover/v1/deployment_pb.ts";
-import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { Channel } from "../../src/rpc/channel.ts";
 import { jsonToValue, valueToJson } from "../../src/rpc/json-value.ts";
 import { Drover, type Finished, fixturePath, mainPath, run, until } from "./drover.ts";
@@ -59,8 +59,9 @@ async function numbersOf(drover: Drover, name: string): Promise<readonly unknown
   const replicas = await drover.running(name);
   return Promise.all(
     replicas.map(async ({ address, replicaId }) => {
-      const replicaService = channelTo(address).client(ReplicaService);
-      const { output } = await replicaService.invoke({ deployment: name, method: "config" }, { deadlineMs: 10_000 });
+      const { output } = await channelTo(address)
+        .client(InvokeService)
+        .invoke({ deployment: name, method: "config" }, { deadlineMs: 10_000 });
       const { number, replica } = (output.case === "json" ? valueToJson(output.value) : {}) as { number: number; replica: string };
       expect(replica).toBe(replicaId);
       return number;

@@ -29,21 +29,15 @@ describe("destination", () => {
     expect(reason("/acme.None/Do")).toBe("NOT_FOUND SERVICE_NOT_FOUND");
   });
 
-  test("invokes go to the replicas' own service", () => {
-    expect(destination("/drover.v1.InvokeService/Invoke", "x", routes)).toEqual({
-      kind: "invoke",
-      path: "/drover.v1.ReplicaService/Invoke",
-    });
-    expect(destination("/drover.v1.InvokeService/InvokeServerStream", undefined, routes)).toEqual({
-      kind: "invoke",
-      path: "/drover.v1.ReplicaService/InvokeServerStream",
-    });
+  test("invokes go where their message says", () => {
+    expect(destination("/drover.v1.InvokeService/Invoke", "x", routes)).toEqual({ kind: "invoke" });
+    expect(destination("/drover.v1.InvokeService/InvokeServerStream", undefined, routes)).toEqual({ kind: "invoke" });
     expect(reason("/drover.v1.InvokeService/Other")).toBe("NOT_FOUND METHOD_NOT_FOUND");
   });
 
   test("control of replicas does not pass the gateway, not even with a deployment named", () => {
     for (const deployment of [undefined, "one"]) {
-      expect(reason("/drover.v1.ReplicaService/Drain", deployment)).toBe("NOT_FOUND SERVICE_NOT_FOUND");
+      expect(reason("/drover.replica.v1.ReplicaService/Drain", deployment)).toBe("NOT_FOUND SERVICE_NOT_FOUND");
       expect(reason("/drover.v1.ControllerService/Deploy", deployment)).toBe("NOT_FOUND SERVICE_NOT_FOUND");
     }
   });

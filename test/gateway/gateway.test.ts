@@ -35,7 +35,7 @@ describe("routing", () => {
     expect(await replicaOf("a.Both")).toBe("3 AMBIGUOUS_SERVICE");
     expect(await replicaOf("a.None")).toBe("5 SERVICE_NOT_FOUND");
     expect(await replicaOf("a.One", "three")).toBe("5 DEPLOYMENT_NOT_FOUND");
-    expect(await replicaOf("drover.v1.ReplicaService", "one")).toBe("5 SERVICE_NOT_FOUND");
+    expect(await replicaOf("drover.replica.v1.ReplicaService", "one")).toBe("5 SERVICE_NOT_FOUND");
   });
 
   test("requests are spread over all replicas", async () => {

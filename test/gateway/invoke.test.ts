@@ -22,7 +22,7 @@ async function program(at: House, deployment: string, more: { invocable?: boolea
   return replica;
 }
 
-test("an invoke goes to the deployment its message names, at the replica's own service, untouched", async () => {
+test("an invoke goes to the deployment its message names, path and bytes untouched", async () => {
   await using at = await house();
   await using _one = await program(at, "one");
   await using _two = await program(at, "two");
@@ -30,11 +30,11 @@ test("an invoke goes to the deployment its message names, at the replica's own s
     const body = frame(message(name));
     const got = await at.caller.call(invoke, {}, body);
     expect(got.body).toEqual(body);
-    expect(got.trailers?.["x-path"]).toBe("/drover.v1.ReplicaService/Invoke");
+    expect(got.trailers?.["x-path"]).toBe(invoke);
     expect(got.headers["drover-replica"]).toBe(`${name}-1`);
   }
-  const streamed = await at.caller.call("/drover.v1.InvokeService/InvokeServerStream", {}, frame(message("one")));
-  expect(streamed.trailers?.["x-path"]).toBe("/drover.v1.ReplicaService/InvokeServerStream");
+  const streamed = await at.caller.call(`${invoke}ServerStream`, {}, frame(message("one")));
+  expect(streamed.trailers?.["x-path"]).toBe(`${invoke}ServerStream`);
 });
 
 test("an invoke that comes in many small frames, or is large, arrives as it was", async () => {

@@ -2,7 +2,7 @@
 // store in memory. What the reconcile loop does with records is done by hand.
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
 import type { AutoscalingConfig } from "../../src/core/autoscaling-config.ts";
 import { type Config, type ConfigChangeRecord, configOf, isOver } from "../../src/core/config-change.ts";

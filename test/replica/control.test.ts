@@ -1,10 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
-import { ReconfigurePhase, ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import { GreeterService } from "../../examples/greeter/gen/greeter/v1/greeter_pb.ts";
+import { ReconfigurePhase, ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../gen/health/v1/health_pb.ts";
 import type { Json } from "../../src/replica/index.ts";
 import { deployment, implement } from "../../src/replica/index.ts";
-import { jsonToValue } from "../../src/rpc/json-value.ts";
 import { readDescriptors } from "../../src/rpc/reflection.ts";
 import { change, failure, gate, serve } from "./harness.ts";
 
@@ -58,20 +57,20 @@ describe("a control call", () => {
 });
 
 describe("a replica", () => {
-  const own = implement(InvokeService, {
-    invoke: ({ method }) => ({ output: { case: "bytes", value: Buffer.from(method) } }),
-    async *invokeServerStream() {},
+  const own = implement(GreeterService, {
+    greet: ({ name }) => ({ greeting: name }),
+    async *greetRepeatedly() {},
   });
   const served = deployment(Plain, { services: () => [own] });
 
-  test("tells who it is and which services are its program's own", async () => {
+  test("tells who it is and which of its services take requests", async () => {
     const { replica } = await serve(served);
     expect(await replica.getInfo({})).toMatchObject({
       replicaId: "echo-1",
       deployment: "echo",
       revision: 7n,
       configGeneration: 0n,
-      services: ["drover.v1.InvokeService"],
+      services: ["drover.v1.InvokeService", "greeter.v1.GreeterService"],
     });
   });
 
@@ -83,19 +82,19 @@ describe("a replica", () => {
       }
     }
     const services = (greeter: Greeter) => [
-      implement(InvokeService, {
-        invoke: () => ({ output: { case: "json", value: jsonToValue(greeter.greeting) } }),
-        async *invokeServerStream() {},
+      implement(GreeterService, {
+        greet: () => ({ greeting: greeter.greeting }),
+        async *greetRepeatedly() {},
       }),
     ];
     const { channel } = await serve(deployment(Greeter, { services }), { initArgs: { greeting: "hello" } });
-    expect(await channel.client(InvokeService).invoke({})).toMatchObject({ output: { value: { kind: { value: "hello" } } } });
+    expect(await channel.client(GreeterService).greet({})).toMatchObject({ greeting: "hello" });
   });
 
   test("lists all its services by reflection, with their files", async () => {
     const { channel } = await serve(served);
     const source = await readDescriptors(channel, AbortSignal.timeout(30_000));
-    const names = ["drover.v1.ReplicaService", "drover.v1.InvokeService", "grpc.health.v1.Health"];
+    const names = ["drover.replica.v1.ReplicaService", "drover.v1.InvokeService", "greeter.v1.GreeterService", "grpc.health.v1.Health"];
     expect(await source.services()).toEqual(expect.arrayContaining([...names, "grpc.reflection.v1.ServerReflection"]));
     for (const name of names) expect(await source.fileBySymbol(name)).toBeInstanceOf(Uint8Array);
   });

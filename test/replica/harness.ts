@@ -2,7 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { ReconfigurePhase, ReplicaService, type ReplicaServiceInvokeResponse } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReconfigurePhase, ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
+import { type InvokeResponse, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
 import type { StatusError } from "../../src/core/errors.ts";
 import type { Json, JsonObject } from "../../src/core/json.ts";
@@ -49,20 +50,22 @@ export async function serve(definition: Definition, { initArgs = {}, maxOngoingR
 
 /** Calls of a program's methods, in plain values. */
 export function invoker(channel: Channel) {
-  const replica = channel.client(ReplicaService);
+  const invokeService = channel.client(InvokeService);
   const request = (method: string, input: unknown) => ({
     method,
     input: input instanceof Uint8Array ? { case: "bytes" as const, value: input } : { case: "json" as const, value: jsonToValue(input) },
   });
   return {
-    invoke: async (method: string, input?: unknown, options?: CallOptions) => plain(await replica.invoke(request(method, input), options)),
+    invokeService,
+    invoke: async (method: string, input?: unknown, options?: CallOptions) =>
+      plain(await invokeService.invoke(request(method, input), options)),
     stream: async function* (method: string, input?: unknown, options?: CallOptions) {
-      for await (const response of replica.invokeServerStream(request(method, input), options)) yield plain(response);
+      for await (const response of invokeService.invokeServerStream(request(method, input), options)) yield plain(response);
     },
   };
 }
 
-function plain({ output }: Pick<ReplicaServiceInvokeResponse, "output">): unknown {
+function plain({ output }: Pick<InvokeResponse, "output">): unknown {
   return output.case === "json" ? valueToJson(output.value) : output.value;
 }
 

@@ -105,8 +105,8 @@ describe("Invoke", () => {
   });
 
   test("without an argument calls with null", async () => {
-    const { replica } = await serve(definition);
-    expect((await replica.invoke({ method: "echo" })).output.value).toMatchObject({ kind: { case: "nullValue" } });
+    const { invokeService } = await serve(definition);
+    expect((await invokeService.invoke({ method: "echo" })).output.value).toMatchObject({ kind: { case: "nullValue" } });
   });
 
   test("uses a static create in place of the constructor", async () => {
@@ -159,9 +159,9 @@ describe("Invoke", () => {
   );
 
   test("of another deployment's request is refused", async () => {
-    const { replica } = await serve(definition);
-    await replica.invoke({ deployment: "echo", method: "list" });
-    expect(await failure(replica.invoke({ deployment: "other", method: "list" }))).toMatchObject({ reason: "WRONG_REPLICA" });
+    const { invokeService } = await serve(definition);
+    await invokeService.invoke({ deployment: "echo", method: "list" });
+    expect(await failure(invokeService.invoke({ deployment: "other", method: "list" }))).toMatchObject({ reason: "WRONG_REPLICA" });
   });
 
   test("passes on a status the program throws, also one of another copy of this package", async () => {

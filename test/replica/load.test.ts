@@ -1,6 +1,6 @@
 import type { Metadata } from "@grpc/grpc-js";
 import { describe, expect, test } from "vitest";
-import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
+import { GreeterService } from "../../examples/greeter/gen/greeter/v1/greeter_pb.ts";
 import { Health } from "../../gen/health/v1/health_pb.ts";
 import type { RequestContext } from "../../src/replica/index.ts";
 import { deployment, implement, StatusError } from "../../src/replica/index.ts";
@@ -18,14 +18,14 @@ function waiting() {
     await go.promise;
     return "done";
   };
-  const own = implement(InvokeService, {
-    invoke: async ({ method }) => {
-      if (method === "fail") throw new StatusError("NOT_FOUND", "no such thing");
-      if (method === "crash") throw new Error("secret");
+  const own = implement(GreeterService, {
+    greet: async ({ name }) => {
+      if (name === "fail") throw new StatusError("NOT_FOUND", "no such thing");
+      if (name === "crash") throw new Error("secret");
       await hold();
       return {};
     },
-    invokeServerStream: async function* () {
+    greetRepeatedly: async function* () {
       yield {};
       await hold();
     },
@@ -68,11 +68,11 @@ describe("a replica's load", () => {
   test("counts unary calls and streams, of Invoke and of the program's own services, from acceptance to end", async () => {
     const { definition, next, go } = waiting();
     const served = await serve(definition);
-    const own = served.channel.client(InvokeService);
+    const own = served.channel.client(GreeterService);
     const began = [next(), next(), next(), next()];
-    const streams = [served.stream("stream"), own.invokeServerStream({})];
+    const streams = [served.stream("stream"), own.greetRepeatedly({})];
     for (const stream of streams) await stream[Symbol.asyncIterator]().next();
-    const calls = [served.invoke("hold"), own.invoke({})];
+    const calls = [served.invoke("hold"), own.greet({})];
     const rests = streams.map((stream) => stream[Symbol.asyncIterator]().next());
     await Promise.all(began);
     expect(await report(served)).toEqual({ ongoing: 4, completed: 0, failed: 0 });
@@ -83,11 +83,11 @@ describe("a replica's load", () => {
 
   test("counts what ended with another status as failed, and nothing of Drover's own calls", async () => {
     const served = await serve(waiting().definition);
-    const own = served.channel.client(InvokeService);
+    const own = served.channel.client(GreeterService);
     await failure(served.invoke("fail"));
     await failure(served.invoke("no-such-method"));
-    expect(await failure(own.invoke({ method: "fail" }))).toMatchObject({ code: "NOT_FOUND", message: "no such thing" });
-    expect(await failure(own.invoke({ method: "crash" }))).toMatchObject({ code: "INTERNAL", reason: "PROGRAM_ERROR" });
+    expect(await failure(own.greet({ name: "fail" }))).toMatchObject({ code: "NOT_FOUND", message: "no such thing" });
+    expect(await failure(own.greet({ name: "crash" }))).toMatchObject({ code: "INTERNAL", reason: "PROGRAM_ERROR" });
     await served.replica.getInfo({});
     await served.channel.client(Health).check({});
     expect(await report(served)).toEqual({ ongoing: 0, completed: 0, failed: 4 });
@@ -130,7 +130,7 @@ describe("a request above max_ongoing_requests", () => {
     const calls = {
       unary: () => served.invoke("hold", null, options),
       stream: () => served.stream("stream", null, options).next(),
-      "own service": () => served.channel.client(InvokeService).invoke({}, options),
+      "own service": () => served.channel.client(GreeterService).greet({}, options),
     };
     const error = await failure(calls[kind as keyof typeof calls]());
     expect(error).toMatchObject({ code: "RESOURCE_EXHAUSTED", reason: "REPLICA_BUSY", facts: { retryAfterMs: 100 } });

@@ -1,6 +1,6 @@
 // The bound on requests that a change of user_config carries: seen by how many of a burst the replica admits.
 import { describe, expect, test } from "vitest";
-import { ReconfigurePhase } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReconfigurePhase } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import type { Json } from "../../src/replica/index.ts";
 import { deployment } from "../../src/replica/index.ts";
 import { change, failure, gate, serve, steps } from "./harness.ts";

@@ -1,7 +1,7 @@
 // Changes that meet each other, a later leader, a caller that leaves, and requests in work.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ReconfigurePhase } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReconfigurePhase } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import type { StatusError } from "../../src/core/errors.ts";
 import { Config } from "../../src/replica/config.ts";
 import type { Json, RequestContext } from "../../src/replica/index.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ReconfigurePhase } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReconfigurePhase } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import type { StandardIssue, StandardResult, StandardSchemaV1 } from "../../src/program/definition.ts";
 import { deployment } from "../../src/replica/index.ts";
 import { change, failure, serve } from "./harness.ts";

@@ -1,14 +1,17 @@
 // Programs in Python, served by the SDK's host as real processes, each on a unix socket in a folder of its own.
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
+import { type ChildProcessWithoutNullStreams, execFile, spawn } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { promisify } from "node:util";
 import { onTestFinished, type TestContext, test } from "vitest";
-import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import { Channel } from "../../src/rpc/channel.ts";
 import { invoker, steps, temporaryFolder } from "../replica/harness.ts";
 import { pythonToolchain, toolchainsRequired } from "./python-toolchain.ts";
 
-export const sdk = resolve(import.meta.dirname, "../../sdk/python");
+const root = resolve(import.meta.dirname, "../..");
+export const sdk = join(root, "sdk/python");
 const toolchain = await pythonToolchain();
 if ("missing" in toolchain && !toolchainsRequired) console.warn(`tests of the Python SDK are skipped: ${toolchain.missing}`);
 
@@ -119,6 +122,19 @@ export function dedent(source: string): string {
   const lines = source.replace(/^\n/, "").split("\n");
   const indent = /^ */.exec(lines[0] ?? "")?.[0] ?? "";
   return lines.map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line.trimStart())).join("\n");
+}
+
+/** The greeter's generated code, as files of a program that serves or calls it. */
+export async function greeterFiles(): Promise<Readonly<Record<string, string>>> {
+  const out = await mkdtemp(join(tmpdir(), "drover-greeter-"));
+  try {
+    const flags = ["-I", join(root, "examples/greeter/proto"), `--python_out=${out}`, `--grpc_python_out=${out}`];
+    await promisify(execFile)(python(), ["-m", "grpc_tools.protoc", ...flags, "greeter/v1/greeter.proto"]);
+    const paths = ["greeter/v1/greeter_pb2.py", "greeter/v1/greeter_pb2_grpc.py"];
+    return Object.fromEntries(await Promise.all(paths.map(async (path) => [path, await readFile(join(out, path), "utf8")] as const)));
+  } finally {
+    await rm(out, { recursive: true, force: true });
+  }
 }
 
 /** All that a stream gives. */

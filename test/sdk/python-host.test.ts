@@ -4,7 +4,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
-import { ReplicaService } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../gen/health/v1/health_pb.ts";
 import { failure, temporaryFolder } from "../replica/harness.ts";
 import { runModule, type StartOptions, sdk, serve, start, pythonTest as test } from "./python-harness.ts";

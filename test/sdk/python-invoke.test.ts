@@ -141,9 +141,9 @@ describe("Invoke", () => {
   });
 
   test("of another deployment's request is refused", async () => {
-    const { replica } = await serve(program);
-    await replica.invoke({ deployment: "echo", method: "lists" });
-    expect(await failure(replica.invoke({ deployment: "other", method: "lists" }))).toMatchObject({ reason: "WRONG_REPLICA" });
+    const { invokeService } = await serve(program);
+    await invokeService.invoke({ deployment: "echo", method: "lists" });
+    expect(await failure(invokeService.invoke({ deployment: "other", method: "lists" }))).toMatchObject({ reason: "WRONG_REPLICA" });
   });
 
   test("passes on a status the program raises, with its facts", async () => {
@@ -176,7 +176,7 @@ describe("Invoke", () => {
     expect(await invoke("echo", 1)).toBe(1);
     kill("SIGTERM");
     const { stderr } = await ended;
-    expect(stderr).toMatch(/^request r-1: drover\.v1\.ReplicaService\/Invoke failed: Traceback[^\n]*\n +File "[^"]*program\.py"/);
+    expect(stderr).toMatch(/^request r-1: drover\.v1\.InvokeService\/Invoke failed: Traceback[^\n]*\n +File "[^"]*program\.py"/);
     expect(stderr).toContain("RuntimeError: the password is hunter2");
     expect(stderr).not.toContain("drover/invoke.py");
   });
@@ -201,9 +201,9 @@ describe("Invoke", () => {
   });
 
   test("of a message that is too large, or none, is refused with details", async () => {
-    const { replica } = await serve(program);
+    const { invokeService } = await serve(program);
     const input = { case: "bytes" as const, value: new Uint8Array(4 * 1024 * 1024) };
-    expect(await failure(replica.invoke({ method: "echo", input }))).toMatchObject({ reason: "MESSAGE_TOO_LARGE" });
+    expect(await failure(invokeService.invoke({ method: "echo", input }))).toMatchObject({ reason: "MESSAGE_TOO_LARGE" });
   });
 
   test("of methods that are not async runs them at the same time, in threads", async () => {

@@ -2,47 +2,47 @@
 // the program's own services of both kinds.
 import type { Metadata } from "@grpc/grpc-js";
 import { describe, expect } from "vitest";
-import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
+import { GreeterService } from "../../examples/greeter/gen/greeter/v1/greeter_pb.ts";
 import { Health } from "../../gen/health/v1/health_pb.ts";
 import { StatusError } from "../../src/core/errors.ts";
 import { readDescriptors } from "../../src/rpc/reflection.ts";
 import { failure } from "../replica/harness.ts";
-import { type Served, serve, pythonTest as test } from "./python-harness.ts";
+import { greeterFiles, type Served, serve, pythonTest as test } from "./python-harness.ts";
 
 /** A program whose methods say that they have begun, and wait to be let go. */
 const program = `
   import asyncio, threading
-  from drover._gen.drover.v1 import invoke_service_pb2 as pb, invoke_service_pb2_grpc as pb_grpc
+  from greeter.v1 import greeter_pb2 as pb, greeter_pb2_grpc as pb_grpc
 
   go, go_thread = asyncio.Event(), threading.Event()
 
-  class Own(pb_grpc.InvokeServiceServicer):
-      async def Invoke(self, request, context):
-          if request.method == "fail": raise drover.StatusError("NOT_FOUND", "no such thing")
-          if request.method == "crash": raise RuntimeError("secret")
-          if request.method == "abort": await context.abort(grpc.StatusCode.ABORTED, "by gRPC's own way")
-          if request.method == "code": context.set_code(grpc.StatusCode.OUT_OF_RANGE); context.set_details("set"); return pb.InvokeResponse()
+  class Own(pb_grpc.GreeterServiceServicer):
+      async def Greet(self, request, context):
+          if request.name == "fail": raise drover.StatusError("NOT_FOUND", "no such thing")
+          if request.name == "crash": raise RuntimeError("secret")
+          if request.name == "abort": await context.abort(grpc.StatusCode.ABORTED, "by gRPC's own way")
+          if request.name == "code": context.set_code(grpc.StatusCode.OUT_OF_RANGE); context.set_details("set"); return pb.GreetResponse()
           print("begun")
           await go.wait()
-          return pb.InvokeResponse(bytes=b"own")
-      async def InvokeServerStream(self, request, context):
-          yield pb.InvokeServerStreamResponse(bytes=b"first")
-          while request.method == "endless": await asyncio.sleep(0); yield pb.InvokeServerStreamResponse(bytes=b"next")
+          return pb.GreetResponse(greeting="own")
+      async def GreetRepeatedly(self, request, context):
+          yield pb.GreetRepeatedlyResponse(greeting="first")
+          while request.name == "endless": await asyncio.sleep(0); yield pb.GreetRepeatedlyResponse(greeting="next")
           print("begun")
           await go.wait()
 
-  class OwnInThreads(pb_grpc.InvokeServiceServicer):
-      def Invoke(self, request, context):
-          if request.method == "fail": raise drover.StatusError("NOT_FOUND", "no such thing")
-          if request.method == "crash": raise RuntimeError("secret")
-          if request.method == "abort": context.abort(grpc.StatusCode.ABORTED, "by gRPC's own way")
-          if request.method == "code": context.set_code(grpc.StatusCode.OUT_OF_RANGE); context.set_details("set"); return pb.InvokeResponse()
+  class OwnInThreads(pb_grpc.GreeterServiceServicer):
+      def Greet(self, request, context):
+          if request.name == "fail": raise drover.StatusError("NOT_FOUND", "no such thing")
+          if request.name == "crash": raise RuntimeError("secret")
+          if request.name == "abort": context.abort(grpc.StatusCode.ABORTED, "by gRPC's own way")
+          if request.name == "code": context.set_code(grpc.StatusCode.OUT_OF_RANGE); context.set_details("set"); return pb.GreetResponse()
           print("begun")
           go_thread.wait()
-          return pb.InvokeResponse(bytes=b"own")
-      def InvokeServerStream(self, request, context):
-          yield pb.InvokeServerStreamResponse(bytes=b"first")
-          while request.method == "endless": yield pb.InvokeServerStreamResponse(bytes=b"next")
+          return pb.GreetResponse(greeting="own")
+      def GreetRepeatedly(self, request, context):
+          yield pb.GreetRepeatedlyResponse(greeting="first")
+          while request.name == "endless": yield pb.GreetRepeatedlyResponse(greeting="next")
           print("begun")
           go_thread.wait()
 
@@ -82,14 +82,18 @@ const program = `
               while True: yield 1
           finally: print("left", context.is_cancelled())
 
-  own = lambda servicer: lambda instance: [lambda server: pb_grpc.add_InvokeServiceServicer_to_server(servicer(), server)]
+  own = lambda servicer: lambda instance: [lambda server: pb_grpc.add_GreeterServiceServicer_to_server(servicer(), server)]
   Async = drover.deployment(Program, services=own(Own))
   Threads = drover.deployment(Program, services=own(OwnInThreads))
   import grpc
 `;
 
-const served = (name: "Async" | "Threads", max = 100) =>
-  serve(program, { args: ["program.py", name], env: { DROVER_MAX_ONGOING_REQUESTS: String(max) } });
+let greeter: ReturnType<typeof greeterFiles> | undefined;
+
+async function served(name: "Async" | "Threads", max = 100): Promise<Served> {
+  greeter ??= greeterFiles();
+  return serve(program, { args: ["program.py", name], env: { DROVER_MAX_ONGOING_REQUESTS: String(max) }, files: await greeter });
+}
 
 /** The first report: what is so now. */
 async function report({ replica }: Served) {
@@ -115,10 +119,10 @@ const kinds = [
 describe.each(kinds)("a replica's load, of %s methods,", (name, suffix) => {
   test("counts unary calls and streams, of Invoke and of the program's own services, from acceptance to end", async () => {
     const it = await served(name);
-    const own = it.channel.client(InvokeService);
-    const streams = [it.stream(`stream${suffix}`), own.invokeServerStream({})].map((stream) => stream[Symbol.asyncIterator]());
+    const own = it.channel.client(GreeterService);
+    const streams = [it.stream(`stream${suffix}`), own.greetRepeatedly({})].map((stream) => stream[Symbol.asyncIterator]());
     for (const stream of streams) await stream.next();
-    const calls = [it.invoke(`hold${suffix}`), own.invoke({})];
+    const calls = [it.invoke(`hold${suffix}`), own.greet({})];
     const rests = streams.map((stream) => stream.next());
     await it.printed("begun\nbegun\nbegun\nbegun\n");
     expect(await report(it)).toEqual({ ongoing: 4, completed: 0, failed: 0 });
@@ -130,15 +134,15 @@ describe.each(kinds)("a replica's load, of %s methods,", (name, suffix) => {
 
   test("counts what ended with another status as failed, and nothing of Drover's own calls", async () => {
     const it = await served(name);
-    const own = it.channel.client(InvokeService);
+    const own = it.channel.client(GreeterService);
     await failure(it.invoke("fail"));
     await failure(it.invoke("no-such-method"));
-    expect(await failure(own.invoke({ method: "fail" }))).toMatchObject({ code: "NOT_FOUND", message: "no such thing" });
-    const crashed = await failure(own.invoke({ method: "crash" }));
+    expect(await failure(own.greet({ name: "fail" }))).toMatchObject({ code: "NOT_FOUND", message: "no such thing" });
+    const crashed = await failure(own.greet({ name: "crash" }));
     expect(crashed).toMatchObject({ code: "INTERNAL", reason: "PROGRAM_ERROR" });
     expect(crashed.message).not.toContain("secret");
-    expect(await failure(own.invoke({ method: "abort" }))).toMatchObject({ code: "ABORTED", message: "by gRPC's own way" });
-    expect(await failure(own.invoke({ method: "code" }))).toMatchObject({ code: "OUT_OF_RANGE", message: "set" });
+    expect(await failure(own.greet({ name: "abort" }))).toMatchObject({ code: "ABORTED", message: "by gRPC's own way" });
+    expect(await failure(own.greet({ name: "code" }))).toMatchObject({ code: "OUT_OF_RANGE", message: "set" });
     await it.replica.getInfo({});
     await it.channel.client(Health).check({});
     await until(it, { ongoing: 0, completed: 0, failed: 6 });
@@ -169,7 +173,7 @@ describe.each(kinds)("a replica's load, of %s methods,", (name, suffix) => {
     for await (const item of it.stream(`endless${suffix}`)) if (item === 1) break;
     await it.printed("left");
     await until(it, { ongoing: 0, completed: 0, failed: 1 });
-    for await (const _ of it.channel.client(InvokeService).invokeServerStream({ method: "endless" })) break;
+    for await (const _ of it.channel.client(GreeterService).greetRepeatedly({ name: "endless" })) break;
     await until(it, { ongoing: 0, completed: 0, failed: 2 });
   });
 });
@@ -181,12 +185,12 @@ describe.each(kinds)("a request above max_ongoing_requests, of %s methods,", (na
     await it.printed("begun");
     let trailers: Metadata | undefined;
     const options = { onTrailers: (given: Metadata) => (trailers = given) };
-    const own = it.channel.client(InvokeService);
+    const own = it.channel.client(GreeterService);
     const calls = [
       () => it.invoke("hold", null, options),
       () => it.stream("stream", null, options).next(),
-      () => own.invoke({}, options),
-      () => own.invokeServerStream({}, options)[Symbol.asyncIterator]().next(),
+      () => own.greet({}, options),
+      () => own.greetRepeatedly({}, options)[Symbol.asyncIterator]().next(),
     ];
     for (const call of calls) {
       trailers = undefined;
@@ -224,12 +228,13 @@ describe("a program's own services", () => {
     const it = await served("Async");
     expect(await it.replica.getInfo({})).toMatchObject({
       ...{ replicaId: "echo-1", deployment: "echo", revision: 7n, configGeneration: 0n },
-      services: ["drover.v1.InvokeService"],
+      services: ["drover.v1.InvokeService", "greeter.v1.GreeterService"],
     });
     const health = it.channel.client(Health);
-    expect((await health.check({ service: "drover.v1.InvokeService" })).status).toBe(1);
+    for (const service of ["drover.v1.InvokeService", "greeter.v1.GreeterService"])
+      expect((await health.check({ service })).status).toBe(1);
     const source = await readDescriptors(it.channel, AbortSignal.timeout(30_000));
-    const names = ["drover.v1.ReplicaService", "drover.v1.InvokeService", "grpc.health.v1.Health"];
+    const names = ["drover.replica.v1.ReplicaService", "drover.v1.InvokeService", "greeter.v1.GreeterService", "grpc.health.v1.Health"];
     expect(await source.services()).toEqual(expect.arrayContaining([...names, "grpc.reflection.v1.ServerReflection"]));
     for (const name of names) expect(await source.fileBySymbol(name)).toBeInstanceOf(Uint8Array);
     expect(await failure(health.check({ service: "no.such.Service" }))).toBeInstanceOf(StatusError);

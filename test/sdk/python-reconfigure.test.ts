@@ -1,6 +1,6 @@
 // user_config in a program in Python, by the rules of test/replica/reconfigure*.test.ts: async hooks, and hooks in threads.
 import { describe, expect } from "vitest";
-import { ReconfigurePhase } from "../../gen/drover/v1/replica_service_pb.ts";
+import { ReconfigurePhase } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import { change, failure, steps } from "../replica/harness.ts";
 import { serve, pythonTest as test } from "./python-harness.ts";
 

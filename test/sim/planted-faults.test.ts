@@ -177,7 +177,7 @@ const leavesOut = (phase: ConfigPhase): Sabotage => ({
 
 /** Takes every replica that answers for one that has its config. */
 const trustsThatTheyAreConfigured: Sabotage = {
-  port: (port) => but(port, { contact: (replicaId: string) => ({ ...port.contact(replicaId), invocable: false }) }),
+  port: (port) => but(port, { contact: (replicaId: string) => ({ ...port.contact(replicaId), controllable: false }) }),
 };
 
 /** Takes silence for a replica without requests. */

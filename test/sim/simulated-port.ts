@@ -224,7 +224,8 @@ export class SimulatedPort implements LiveReplicaPort {
     const metAtMs = this.#metAtMs.get(replicaId);
     if (!this.#hears(replicaId)) {
       const unheard = { ...noContact, metAtMs };
-      return this.#heard.has(replicaId) ? { ...unheard, answer: this.#behaviours.of(replicaId).answer, invocable: true } : unheard;
+      const known = { answer: this.#behaviours.of(replicaId).answer, controllable: true, invocable: true };
+      return this.#heard.has(replicaId) ? { ...unheard, ...known } : unheard;
     }
     const { ongoing, completed, failed, answer, failure, silent, lateOngoing, lateSinceMs, hangsSinceMs } = this.#behaviours.of(replicaId);
     const { replica } = acquaintance;
@@ -248,6 +249,7 @@ export class SimulatedPort implements LiveReplicaPort {
       configGeneration,
       drained: replica.state === "DRAINING" && ongoing === 0 && !silent,
       routable: answer === "ready" && !silent,
+      controllable: true,
       invocable: true,
       services: [],
     };

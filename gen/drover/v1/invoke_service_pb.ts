@@ -21,7 +21,8 @@ export const file_drover_v1_invoke_service: GenFile = /*@__PURE__*/
  */
 export type InvokeRequest = Message<"drover.v1.InvokeRequest"> & {
   /**
-   * The deployment's name. Required.
+   * The deployment's name. Required at the gateway; a replica takes an empty
+   * name as its own.
    *
    * @generated from field: string deployment = 1;
    */
@@ -109,7 +110,8 @@ export const InvokeResponseSchema: GenMessage<InvokeResponse> = /*@__PURE__*/
  */
 export type InvokeServerStreamRequest = Message<"drover.v1.InvokeServerStreamRequest"> & {
   /**
-   * The deployment's name. Required.
+   * The deployment's name. Required at the gateway; a replica takes an empty
+   * name as its own.
    *
    * @generated from field: string deployment = 1;
    */
@@ -191,8 +193,9 @@ export const InvokeServerStreamResponseSchema: GenMessage<InvokeServerStreamResp
   messageDesc(file_drover_v1_invoke_service, 3);
 
 /**
- * Served by the gateway: calls a method of a deployment whose program has no
- * proto of its own.
+ * Calls methods of a program that has no proto of its own. The gateway serves
+ * it for every deployment, and a replica for its own: a client calls both in
+ * the same way.
  *
  *     grpcurl -plaintext -d '{"deployment":"sentiment","method":"classify","json":{"text":"Lovely!"}}' \
  *       127.0.0.1:9000 drover.v1.InvokeService/Invoke
@@ -202,10 +205,19 @@ export const InvokeServerStreamResponseSchema: GenMessage<InvokeServerStreamResp
 export const InvokeService: GenService<{
   /**
    * Calls a method and gives its result. Fails with `NOT_FOUND` for an unknown
-   * deployment or method, `RESOURCE_EXHAUSTED` (`QUEUE_FULL`, with `RetryInfo`)
-   * when the deployment's queue is full, `UNAVAILABLE` when no replica can take
-   * it or the one that had it was lost, `DEADLINE_EXCEEDED` also while queued,
-   * and whatever status the program gives.
+   * method, and with whatever status the program gives.
+   *
+   * At the gateway it also fails with `NOT_FOUND` for an unknown deployment,
+   * `RESOURCE_EXHAUSTED` (`QUEUE_FULL`, with `RetryInfo`) when the deployment's
+   * queue is full, `UNAVAILABLE` when no replica can take the request or the
+   * replica that had it was lost, and `DEADLINE_EXCEEDED` also while queued.
+   *
+   * At a replica it also fails with `FAILED_PRECONDITION` (`WRONG_REPLICA`) for
+   * another deployment, `RESOURCE_EXHAUSTED` (`REPLICA_BUSY`) above
+   * `max_ongoing_requests`, and `UNAVAILABLE` (`REPLICA_DRAINING`) while the
+   * replica drains. A request refused so never began: the response has the
+   * trailer `drover-refused`, and the caller may send the request to another
+   * replica.
    *
    * @generated from rpc drover.v1.InvokeService.Invoke
    */

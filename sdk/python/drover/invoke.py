@@ -1,4 +1,4 @@
-"""`Invoke` and `InvokeServerStream`: calls of a program's methods."""
+"""`drover.v1.InvokeService`: calls of a program's methods."""
 
 from __future__ import annotations
 
@@ -7,41 +7,58 @@ import inspect
 import time
 from typing import Any
 
-from ._gen.drover.v1 import replica_service_pb2 as pb
+import grpc
+
+from ._gen.drover.v1 import invoke_service_pb2 as pb
 from .errors import FieldViolation, StatusError, invalid, refusal
+from .gate import Gate
 from .json_value import NotJson, json_to_value, value_to_json
 from .program import Method, Program
 from .request_context import Identity, RequestContext
-from .service import metadata_of
+from .service import metadata_of, server_stream, service, unary
 from .threads import END, Threads
+
+NAME = pb.DESCRIPTOR.services_by_name["InvokeService"].full_name
+
+
+def invoke_service(invoker: Invoker, gate: Gate) -> grpc.GenericRpcHandler:
+    invoke = f"{NAME}/Invoke"
+    stream = f"{invoke}ServerStream"
+    return service(
+        NAME,
+        {
+            "Invoke": unary(gate, invoke, pb.InvokeRequest, invoker.invoke, counts=True),
+            "InvokeServerStream": server_stream(gate, stream, pb.InvokeServerStreamRequest, invoker.invoke_server_stream, counts=True),
+        },
+    )
 
 
 class Invoker:
-    """The handlers that call a program's methods."""
+    """The handlers that call a program's methods. A request names this replica's deployment, or none."""
 
     def __init__(self, program: Program, identity: Identity, threads: Threads) -> None:
         self._program = program
         self._identity = identity
         self._threads = threads
 
-    async def invoke(self, request: pb.ReplicaServiceInvokeRequest, context: Any) -> pb.ReplicaServiceInvokeResponse:
+    async def invoke(self, request: pb.InvokeRequest, context: Any) -> pb.InvokeResponse:
         result = await self._call(request, self._context_of(context))
         method = request.method or "call"
         if is_stream(result):
             await self._leave(result)
             text = f'"{method}" gives a stream of results: call it with InvokeServerStream (drover invoke --stream)'
             raise invalid([FieldViolation("method", text)])
-        response = pb.ReplicaServiceInvokeResponse()
+        response = pb.InvokeResponse()
         _write_output(response, result, method)
         return response
 
-    async def invoke_server_stream(self, request: pb.ReplicaServiceInvokeServerStreamRequest, context: Any) -> None:
+    async def invoke_server_stream(self, request: pb.InvokeServerStreamRequest, context: Any) -> None:
         own = self._context_of(context)
         result = await self._call(request, own)
         method = request.method or "call"
 
         async def write(item: object) -> None:
-            response = pb.ReplicaServiceInvokeServerStreamResponse()
+            response = pb.InvokeServerStreamResponse()
             _write_output(response, item, method)
             await context.write(response.SerializeToString())
 

@@ -15,7 +15,8 @@ from .config import Config
 from .control import Control
 from .gate import Gate
 from .health import ReplicaHealth
-from .invoke import Invoker
+from .invoke import NAME as INVOKE_SERVICE
+from .invoke import Invoker, invoke_service
 from .load import Load
 from .own_services import OwnServices
 from .program import Program
@@ -46,25 +47,24 @@ class ReplicaOptions(NamedTuple):
 
 
 class ReplicaServer:
-    """A program served: `ReplicaService`, its own services, health and reflection."""
+    """A program served: `ReplicaService`, `InvokeService`, its own services, health and reflection."""
 
     def __init__(self, program: Program, options: ReplicaOptions, threads: Threads) -> None:
         self._program = program
         self._load = Load(options.max_ongoing_requests)
         self._gate = Gate(self._load)
         own = OwnServices(program.services)
-        names = own.names
+        names = [INVOKE_SERVICE, *own.names]
         from grpc_health.v1 import health_pb2
 
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-        taken = sorted({REPLICA_SERVICE, health_name, *REFLECTION_NAMES} & set(names))
+        taken = sorted({REPLICA_SERVICE, INVOKE_SERVICE, health_name, *REFLECTION_NAMES} & set(own.names))
         if taken:
             raise ValueError(f"{taken[0]} is implemented twice")
         self._health = ReplicaHealth(program.hooks.check_health, [REPLICA_SERVICE, *names])
         parts = ReplicaParts(
             identity=options.identity,
             services=names,
-            invoker=Invoker(program, options.identity, threads),
             load=self._load,
             config=Config(program, self._load),
             control=Control(options.token),
@@ -77,7 +77,9 @@ class ReplicaServer:
                 ("grpc.so_reuseport", 0),  # or a second process could take half of the requests without a word
             ],
         )
-        handlers: list[grpc.GenericRpcHandler] = [replica_service(parts), self._health.handler(self._gate)]
+        invoker = Invoker(program, options.identity, threads)
+        handlers: list[grpc.GenericRpcHandler] = [replica_service(parts), invoke_service(invoker, self._gate)]
+        handlers.append(self._health.handler(self._gate))
         handlers += own.behind(self._gate, threads)
         handlers += reflection([REPLICA_SERVICE, health_name, *names])
         self._server.add_generic_rpc_handlers(handlers)

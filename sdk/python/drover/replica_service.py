@@ -1,4 +1,4 @@
-"""`drover.v1.ReplicaService` around a program."""
+"""`drover.replica.v1.ReplicaService`: how a controller controls this replica."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any
 import grpc
 from google.protobuf.duration_pb2 import Duration
 
-from ._gen.drover.v1 import replica_service_pb2 as pb
+from ._gen.drover.replica.v1 import replica_service_pb2 as pb
 from .config import Change, Config
 from .control import Control
 from .errors import FieldViolation, invalid
 from .gate import Gate
-from .invoke import Invoker
 from .json_value import value_to_json
 from .load import Load
 from .request_context import Identity
@@ -42,9 +41,8 @@ class ReplicaParts:
     """What `ReplicaService` is made of."""
 
     identity: Identity
-    #: The full names of the program's own services.
+    #: The full names of the services that take requests.
     services: Sequence[str]
-    invoker: Invoker
     load: Load
     config: Config
     control: Control
@@ -52,24 +50,15 @@ class ReplicaParts:
 
 
 def replica_service(parts: ReplicaParts) -> grpc.GenericRpcHandler:
-    gate, invoker = parts.gate, parts.invoker
+    gate = parts.gate
     handlers = _Handlers(parts)
-    invoke = f"{NAME}/Invoke"
     return service(
         NAME,
         {
             "GetInfo": unary(gate, "GetInfo", pb.GetInfoRequest, handlers.get_info),
-            "Reconfigure": unary(gate, "Reconfigure", pb.ReplicaServiceReconfigureRequest, handlers.reconfigure),
+            "Reconfigure": unary(gate, "Reconfigure", pb.ReconfigureRequest, handlers.reconfigure),
             "WatchLoad": server_stream(gate, "WatchLoad", pb.WatchLoadRequest, handlers.watch_load),
             "Drain": unary(gate, "Drain", pb.DrainRequest, handlers.drain),
-            "Invoke": unary(gate, invoke, pb.ReplicaServiceInvokeRequest, invoker.invoke, counts=True),
-            "InvokeServerStream": server_stream(
-                gate,
-                f"{invoke}ServerStream",
-                pb.ReplicaServiceInvokeServerStreamRequest,
-                invoker.invoke_server_stream,
-                counts=True,
-            ),
         },
     )
 
@@ -82,7 +71,7 @@ class _Handlers:
         identity, generation = self._parts.identity, self._parts.config.generation
         return pb.GetInfoResponse(**identity._asdict(), config_generation=generation, services=list(self._parts.services))
 
-    async def reconfigure(self, request: pb.ReplicaServiceReconfigureRequest, context: Any) -> pb.ReplicaServiceReconfigureResponse:
+    async def reconfigure(self, request: pb.ReconfigureRequest, context: Any) -> pb.ReconfigureResponse:
         control, config = self._parts.control, self._parts.config
         control.check(metadata_of(context), request.epoch)
         violations = _violations_of(request)
@@ -105,7 +94,7 @@ class _Handlers:
         except asyncio.CancelledError:
             left.set()
             raise
-        return pb.ReplicaServiceReconfigureResponse(config_generation=generation)
+        return pb.ReconfigureResponse(config_generation=generation)
 
     async def watch_load(self, request: pb.WatchLoadRequest, context: Any) -> None:
         interval = INTERVAL_DEFAULT
@@ -132,7 +121,7 @@ class _Handlers:
         return pb.DrainResponse(ongoing_requests=load.report().ongoing)
 
 
-def _violations_of(request: pb.ReplicaServiceReconfigureRequest) -> list[FieldViolation]:
+def _violations_of(request: pb.ReconfigureRequest) -> list[FieldViolation]:
     violations = []
     if request.phase not in _STEPS:  # a phase of a later version of the proto
         violations.append(FieldViolation("phase", f"this replica knows no phase {request.phase}"))

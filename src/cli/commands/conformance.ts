@@ -73,7 +73,7 @@ export const addConformance: AddCommand = (program, act) => {
 
 const helpText = `
 What needs a method or a config that is not given is not checked, and the report says so.
-A program may leave drover.v1.ReplicaService out; then only the rest is checked. Exit code: 0, or 1 if a sentence does not hold.
+A program may leave out drover.replica.v1.ReplicaService, drover.v1.InvokeService or both; then only the rest is checked. Exit code: 0, or 1 if a sentence does not hold.
 ${examples(
   "drover conformance -- ./my-replica",
   `drover conformance --method echo --input '{"a": 1}' --slow-method sleep --slow-input 1500 -- python3 app.py --listen {listen}`,

@@ -1,6 +1,6 @@
 import { HeldRequest } from "../held-request.ts";
 import { broken, Ended, expectThat, type Outcome, unchecked } from "../outcome.ts";
-import type { ReplicaUnderTest } from "../replica-under-test.ts";
+import { noInvokeService, type ReplicaUnderTest } from "../replica-under-test.ts";
 
 /** An answer that waits for nothing comes within this. */
 const onceMs = 1_000;
@@ -80,6 +80,7 @@ async function checkIdle({ talk, nowMs }: ReplicaUnderTest): Promise<undefined> 
 
 async function checkRefuses(replica: ReplicaUnderTest): Promise<Outcome | undefined> {
   const { talk, means } = replica;
+  if (!replica.invocable) return unchecked(noInvokeService);
   const call = means.method ?? means.slowMethod;
   if (call === undefined) return unchecked("no --method was given");
   const held = new HeldRequest(talk, call, replica.nowMs);

@@ -1,8 +1,9 @@
 import { broken, Ended, expectThat, unchecked } from "../outcome.ts";
-import type { ReplicaUnderTest } from "../replica-under-test.ts";
+import { noInvokeService, type ReplicaUnderTest } from "../replica-under-test.ts";
 
 /** A name that no program gives a method. */
 const unknownMethod = "no_such_method_conformance_asks_for";
+const sentencesOfInvoke = ["invoke.unknown", "invoke.answers", "invoke.other", "stream.unknown", "stream.results"];
 const otherDeployment = "another-deployment";
 /** The least time in which a place must be free again; a method that took longer may need a little longer to notice. */
 const freeMinMs = 500;
@@ -11,6 +12,7 @@ const freeMaxMs = 2_000;
 /** Methods by name. */
 export async function checkInvoke(replica: ReplicaUnderTest): Promise<void> {
   const { talk, checklist, means } = replica;
+  if (!replica.invocable) return checklist.skip(sentencesOfInvoke, noInvokeService);
   await checklist.check("invoke.unknown", async () => {
     await replica.refused("Invoke of an unknown method", talk.invoke({ method: unknownMethod, input: undefined }), ["NOT_FOUND"]);
     return undefined;
@@ -20,7 +22,7 @@ export async function checkInvoke(replica: ReplicaUnderTest): Promise<void> {
   if (method === undefined) return checklist.skip(["invoke.answers", "invoke.other"], "no --method was given");
   await checklist.check("invoke.answers", async () => {
     await talk.invoke(method).catch(async (error: unknown) => {
-      if (means.userConfig === undefined) throw error;
+      if (means.userConfig === undefined || !replica.controllable) throw error;
       // It may need the config, which Drover gives before the first request.
       const step = { phase: "APPLY", generation: await talk.newGeneration(), userConfig: means.userConfig } as const;
       await talk.reconfigure(step).catch(() => Promise.reject(error));

@@ -1,6 +1,6 @@
 import { StatusError } from "../../core/errors.ts";
 import { broken, Ended, expectThat, unchecked } from "../outcome.ts";
-import type { ReplicaUnderTest } from "../replica-under-test.ts";
+import { noInvokeService, type ReplicaUnderTest } from "../replica-under-test.ts";
 import type { LoadReport } from "../talk.ts";
 
 /** The first report must come within this, whatever the interval. */
@@ -25,6 +25,7 @@ export async function checkLoad(replica: ReplicaUnderTest): Promise<void> {
   await checklist.check("load.interval", () => checkInterval(replica));
   await checklist.check("load.ongoing", () => checkOngoing(replica));
   await checklist.check("load.completed", async () => {
+    if (!replica.invocable) throw new Ended(unchecked(noInvokeService));
     const call = means.method ?? (replica.whyNotHeld === "" ? means.slowMethod : undefined);
     if (call === undefined || checklist.outcomes.get("invoke.answers")?.kind === "broken")
       throw new Ended(unchecked("no method answers that was given"));

@@ -1,3 +1,4 @@
+import { InvokeService } from "../../../gen/drover/v1/invoke_service_pb.ts";
 import { StatusError } from "../../core/errors.ts";
 import { readDescriptors } from "../../rpc/reflection.ts";
 import { broken, expectThat, type Outcome, unchecked } from "../outcome.ts";
@@ -25,6 +26,8 @@ export async function checkHealth({ talk, checklist, testbed, nowMs }: ReplicaUn
 export async function checkServices(replica: ReplicaUnderTest, named: readonly string[] | undefined): Promise<void> {
   const { checklist } = replica;
   const listed = await listedServices(replica);
+  const invocable = [named ?? [], listed].some((services) => services.includes(InvokeService.typeName));
+  replica.learnServices({ controllable: named !== undefined, invocable });
   await checklist.check("services.reflection", async () => reflectionOutcome(listed, named));
   await checklist.check("services.info", async () => {
     if (named === undefined) return unchecked(noReplicaService);
@@ -36,7 +39,7 @@ export async function checkServices(replica: ReplicaUnderTest, named: readonly s
 
 /** Why nothing of ReplicaService is asked of a program that has none. */
 export const noReplicaService =
-  "the program does not serve drover.v1.ReplicaService: the gateway counts its load, and user_config cannot be given to it";
+  "the program does not serve drover.replica.v1.ReplicaService: the gateway counts its load, and user_config cannot be given to it";
 
 function reflectionOutcome(listed: readonly string[] | string, named: readonly string[] | undefined): Outcome | undefined {
   if (named === undefined) {
@@ -48,14 +51,14 @@ function reflectionOutcome(listed: readonly string[] | string, named: readonly s
   return named.length === 0 && listed.length === 0 ? unchecked("the program has no gRPC services of its own") : undefined;
 }
 
-/** Its own services by reflection, or why there are none to see. */
+/** The services that take requests by reflection, or why there are none to see. */
 async function listedServices({ talk, testbed }: ReplicaUnderTest): Promise<readonly string[] | string> {
   const late = new AbortController();
   const over = new AbortController();
   void testbed.sleep(reflectionMs, over.signal).then(() => late.abort(new StatusError("DEADLINE_EXCEEDED", "no answer within 10 s")));
   try {
     const services = await (await readDescriptors(talk.channel, late.signal)).services();
-    return services.filter((name) => !name.startsWith("grpc.") && !name.startsWith("drover."));
+    return services.filter((name) => name === InvokeService.typeName || !/^(?:grpc|drover)\./.test(name));
   } catch (error) {
     if (error instanceof StatusError) return error.code;
     throw error;

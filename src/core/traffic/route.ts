@@ -6,7 +6,7 @@ export interface Endpoint {
   readonly replicaId: string;
   /** `unix:/path` or `host:port`. */
   readonly address: string;
-  /** Serves `drover.v1.ReplicaService`, so that `Invoke` can be sent to it. */
+  /** Serves `drover.v1.InvokeService`: its program has methods that can be called without a proto. */
   readonly invocable: boolean;
 }
 

@@ -26,8 +26,9 @@ if _version_not_supported:
 
 
 class InvokeServiceStub(object):
-    """Served by the gateway: calls a method of a deployment whose program has no
-    proto of its own.
+    """Calls methods of a program that has no proto of its own. The gateway serves
+    it for every deployment, and a replica for its own: a client calls both in
+    the same way.
 
     grpcurl -plaintext -d '{"deployment":"sentiment","method":"classify","json":{"text":"Lovely!"}}' \
     127.0.0.1:9000 drover.v1.InvokeService/Invoke
@@ -52,8 +53,9 @@ class InvokeServiceStub(object):
 
 
 class InvokeServiceServicer(object):
-    """Served by the gateway: calls a method of a deployment whose program has no
-    proto of its own.
+    """Calls methods of a program that has no proto of its own. The gateway serves
+    it for every deployment, and a replica for its own: a client calls both in
+    the same way.
 
     grpcurl -plaintext -d '{"deployment":"sentiment","method":"classify","json":{"text":"Lovely!"}}' \
     127.0.0.1:9000 drover.v1.InvokeService/Invoke
@@ -61,10 +63,19 @@ class InvokeServiceServicer(object):
 
     def Invoke(self, request, context):
         """Calls a method and gives its result. Fails with `NOT_FOUND` for an unknown
-        deployment or method, `RESOURCE_EXHAUSTED` (`QUEUE_FULL`, with `RetryInfo`)
-        when the deployment's queue is full, `UNAVAILABLE` when no replica can take
-        it or the one that had it was lost, `DEADLINE_EXCEEDED` also while queued,
-        and whatever status the program gives.
+        method, and with whatever status the program gives.
+
+        At the gateway it also fails with `NOT_FOUND` for an unknown deployment,
+        `RESOURCE_EXHAUSTED` (`QUEUE_FULL`, with `RetryInfo`) when the deployment's
+        queue is full, `UNAVAILABLE` when no replica can take the request or the
+        replica that had it was lost, and `DEADLINE_EXCEEDED` also while queued.
+
+        At a replica it also fails with `FAILED_PRECONDITION` (`WRONG_REPLICA`) for
+        another deployment, `RESOURCE_EXHAUSTED` (`REPLICA_BUSY`) above
+        `max_ongoing_requests`, and `UNAVAILABLE` (`REPLICA_DRAINING`) while the
+        replica drains. A request refused so never began: the response has the
+        trailer `drover-refused`, and the caller may send the request to another
+        replica.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,8 +110,9 @@ def add_InvokeServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InvokeService(object):
-    """Served by the gateway: calls a method of a deployment whose program has no
-    proto of its own.
+    """Calls methods of a program that has no proto of its own. The gateway serves
+    it for every deployment, and a replica for its own: a client calls both in
+    the same way.
 
     grpcurl -plaintext -d '{"deployment":"sentiment","method":"classify","json":{"text":"Lovely!"}}' \
     127.0.0.1:9000 drover.v1.InvokeService/Invoke

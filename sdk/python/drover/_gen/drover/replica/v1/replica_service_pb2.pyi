@@ -40,7 +40,7 @@ class GetInfoResponse(_message.Message):
     services: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, replica_id: _Optional[str] = ..., deployment: _Optional[str] = ..., revision: _Optional[int] = ..., config_generation: _Optional[int] = ..., services: _Optional[_Iterable[str]] = ...) -> None: ...
 
-class ReplicaServiceReconfigureRequest(_message.Message):
+class ReconfigureRequest(_message.Message):
     __slots__ = ("phase", "config_generation", "user_config", "epoch", "max_ongoing_requests")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     CONFIG_GENERATION_FIELD_NUMBER: _ClassVar[int]
@@ -54,7 +54,7 @@ class ReplicaServiceReconfigureRequest(_message.Message):
     max_ongoing_requests: int
     def __init__(self, phase: _Optional[_Union[ReconfigurePhase, str]] = ..., config_generation: _Optional[int] = ..., user_config: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., epoch: _Optional[int] = ..., max_ongoing_requests: _Optional[int] = ...) -> None: ...
 
-class ReplicaServiceReconfigureResponse(_message.Message):
+class ReconfigureResponse(_message.Message):
     __slots__ = ("config_generation",)
     CONFIG_GENERATION_FIELD_NUMBER: _ClassVar[int]
     config_generation: int
@@ -91,43 +91,3 @@ class DrainResponse(_message.Message):
     ONGOING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     ongoing_requests: int
     def __init__(self, ongoing_requests: _Optional[int] = ...) -> None: ...
-
-class ReplicaServiceInvokeRequest(_message.Message):
-    __slots__ = ("deployment", "method", "json", "bytes")
-    DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
-    METHOD_FIELD_NUMBER: _ClassVar[int]
-    JSON_FIELD_NUMBER: _ClassVar[int]
-    BYTES_FIELD_NUMBER: _ClassVar[int]
-    deployment: str
-    method: str
-    json: _struct_pb2.Value
-    bytes: bytes
-    def __init__(self, deployment: _Optional[str] = ..., method: _Optional[str] = ..., json: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., bytes: _Optional[bytes] = ...) -> None: ...
-
-class ReplicaServiceInvokeResponse(_message.Message):
-    __slots__ = ("json", "bytes")
-    JSON_FIELD_NUMBER: _ClassVar[int]
-    BYTES_FIELD_NUMBER: _ClassVar[int]
-    json: _struct_pb2.Value
-    bytes: bytes
-    def __init__(self, json: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., bytes: _Optional[bytes] = ...) -> None: ...
-
-class ReplicaServiceInvokeServerStreamRequest(_message.Message):
-    __slots__ = ("deployment", "method", "json", "bytes")
-    DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
-    METHOD_FIELD_NUMBER: _ClassVar[int]
-    JSON_FIELD_NUMBER: _ClassVar[int]
-    BYTES_FIELD_NUMBER: _ClassVar[int]
-    deployment: str
-    method: str
-    json: _struct_pb2.Value
-    bytes: bytes
-    def __init__(self, deployment: _Optional[str] = ..., method: _Optional[str] = ..., json: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., bytes: _Optional[bytes] = ...) -> None: ...
-
-class ReplicaServiceInvokeServerStreamResponse(_message.Message):
-    __slots__ = ("json", "bytes")
-    JSON_FIELD_NUMBER: _ClassVar[int]
-    BYTES_FIELD_NUMBER: _ClassVar[int]
-    json: _struct_pb2.Value
-    bytes: bytes
-    def __init__(self, json: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., bytes: _Optional[bytes] = ...) -> None: ...
