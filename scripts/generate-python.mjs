@@ -1,7 +1,7 @@
 // Writes sdk/python/drover/_gen from proto/, without the validation rules: the SDK shall not need their runtime.
 //   node scripts/generate-python.mjs [--out FOLDER] [--python PATH]
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -49,14 +49,6 @@ try {
 
 /** All our protos and what they import, but for buf/validate and the options it defines. */
 function strippedDescriptors() {
-  // What the protos import is printed by the other script, where it is not there yet.
-  if (!existsSync(join(root, ".generate/validate/buf/validate/validate.proto"))) {
-    execFileSync(process.execPath, [join(root, "scripts/generate.mjs"), "--out", join(scratch, "gen")], {
-      cwd: root,
-      env,
-      stdio: "inherit",
-    });
-  }
   const whole = execFileSync("buf", ["build", "-o", "-"], { cwd: root, env, maxBuffer: 1 << 28 });
   const set = fromBinary(FileDescriptorSetSchema, whole);
   set.file = set.file.filter(({ name }) => !name.startsWith("buf/"));
