@@ -89,7 +89,7 @@ const client = `
 describe.each(["OfInThreads", "OfAsync"])("a program's own services (%s)", (name) => {
   test("of every kind answer as they would without Drover", async () => {
     const { folder, channel, replica, kill, ended } = await serve(program, { args: ["program.py", name] });
-    expect((await replica.getInfo({})).services).toEqual(["raw.Raw"]);
+    expect((await replica.getInfo({})).services).toEqual(["drover.v1.InvokeService", "raw.Raw"]);
     await writeFile(join(folder, "client.py"), dedent(client));
     const { stdout, stderr } = await runModule("client", [], folder, { ADDRESS: channel.address }).ended;
     expect(stdout, stderr).toBe("good\n");
