@@ -22,7 +22,7 @@ async function measure(): Promise<readonly Section[]> {
       await cluster.tick(tickMs);
     }
     for (let tick = 0; tick < calmTicks; tick++) await cluster.tick(tickMs);
-    const before = await cluster.store.revision();
+    const before = await cluster.store.position();
     const tookMs: number[] = [];
     const cpuBefore = process.cpuUsage();
     for (let tick = 0; tick < ticks; tick++) {
@@ -32,7 +32,7 @@ async function measure(): Promise<readonly Section[]> {
     }
     const { user, system } = process.cpuUsage(cpuBefore);
     const cpuMs = (user + system) / 1_000 / ticks;
-    if ((await cluster.store.revision()) !== before) throw new Error("the loop was not idle: it wrote");
+    if ((await cluster.store.position()) !== before) throw new Error("the loop was not idle: it wrote");
     if ((await cluster.replicas("RUNNING")).length !== replicas) throw new Error("replicas were lost");
     const row = [
       figure(replicas),

@@ -8,14 +8,14 @@ const eventsKept = 5_000;
 
 /** A change of one deployment; `deployment` undefined: it is gone. */
 export interface FeedEvent {
-  readonly revision: number;
+  readonly position: number;
   readonly name: string;
   readonly deployment: Deployment | undefined;
 }
 
 /** One reader of the feed. */
 export interface FeedWatch {
-  /** What came between the revision asked for and the begin of the watch. */
+  /** What came between the position asked for and the begin of the watch. */
   readonly backlog: readonly FeedEvent[];
   /** What comes since. Ends with WATCH_EXPIRED when the reader falls too far behind. */
   readonly queue: EventQueue<FeedEvent>;
@@ -29,23 +29,23 @@ export class DeploymentFeed {
   readonly #watches = new Set<EventQueue<FeedEvent>>();
   readonly #unsubscribe: () => void;
   #events: FeedEvent[] = [];
-  /** Every event after this revision is kept. */
+  /** Every event after this position is kept. */
   #since: number;
 
   constructor(mirror: Mirror, compose: (name: string) => Deployment | undefined) {
     this.#mirror = mirror;
     this.#compose = compose;
-    this.#since = mirror.revision;
+    this.#since = mirror.position;
     this.#unsubscribe = mirror.subscribe((event) => this.#take(event));
   }
 
-  /** Begins a watch after `revision`. Fails with WATCH_EXPIRED if not all that came since is kept. */
-  watch(revision: number): FeedWatch {
-    if (revision < this.#since || revision > this.#mirror.revision) throw expired(revision);
-    const queue = new EventQueue<FeedEvent>((event) => expired(event.revision));
+  /** Begins a watch after `position`. Fails with WATCH_EXPIRED if not all that came since is kept. */
+  watch(position: number): FeedWatch {
+    if (position < this.#since || position > this.#mirror.position) throw expired(position);
+    const queue = new EventQueue<FeedEvent>((event) => expired(event.position));
     this.#watches.add(queue);
     return {
-      backlog: this.#events.filter((event) => event.revision > revision),
+      backlog: this.#events.filter((event) => event.position > position),
       queue,
       close: () => this.#watches.delete(queue),
     };
@@ -59,24 +59,24 @@ export class DeploymentFeed {
   #take(event: MirrorEvent): void {
     if (event.kind === "reset") {
       this.#events = [];
-      this.#since = this.#mirror.revision;
-      for (const watch of this.#watches) watch.end(expired(this.#mirror.revision));
+      this.#since = this.#mirror.position;
+      for (const watch of this.#watches) watch.end(expired(this.#mirror.position));
       return;
     }
-    const { revision, kind, key, value } = event.change;
+    const { position, kind, key, value } = event.change;
     const name = kind === "replica" ? (value as { readonly deployment: string } | undefined)?.deployment : key;
     if (kind !== "deployment" && kind !== "progress" && kind !== "replica") return;
     // A replica's record goes only after it has ended, which was told before.
     if (name === undefined || (kind === "progress" && value === undefined)) return;
     const deployment = this.#compose(name);
     if (deployment === undefined && kind !== "deployment") return;
-    const told = { revision, name, deployment };
+    const told = { position, name, deployment };
     this.#events.push(told);
-    if (this.#events.length > eventsKept) this.#since = this.#events.shift()?.revision ?? this.#since;
+    if (this.#events.length > eventsKept) this.#since = this.#events.shift()?.position ?? this.#since;
     for (const watch of this.#watches) watch.push(told);
   }
 }
 
-function expired(revision: number): Error {
-  return refusal("WATCH_EXPIRED", `the changes after revision ${revision} are not all kept any more: watch again without resume_revision`);
+function expired(position: number): Error {
+  return refusal("WATCH_EXPIRED", `the changes after position ${position} are not all kept any more: watch again without resume_position`);
 }

@@ -31,19 +31,19 @@ async function* watch(
 ): AsyncGenerator<MessageInitShape<typeof WatchDeploymentsResponseSchema>> {
   await view.catchUp();
   const wanted = (name: string) => request.names.length === 0 || request.names.includes(name);
-  const { revision } = mirror;
+  const { position } = mirror;
   const resume = Number(request.resumeRevision);
-  const { backlog, queue, close } = feed.watch(resume === 0 ? revision : resume);
+  const { backlog, queue, close } = feed.watch(resume === 0 ? position : resume);
   const leave = () => queue.end();
   signal.addEventListener("abort", leave);
   try {
     // Composed at once, so that it is all of one revision.
     const first =
       resume === 0
-        ? [...mirror.deployments().keys()].map((name): FeedEvent => ({ revision, name, deployment: view.current(name) }))
+        ? [...mirror.deployments().keys()].map((name): FeedEvent => ({ position, name, deployment: view.current(name) }))
         : backlog;
     for (const event of first) if (wanted(event.name)) yield eventToMessage(event);
-    yield { event: { case: "synced", value: {} }, revision: BigInt(revision) };
+    yield { event: { case: "synced", value: {} }, revision: BigInt(position) };
     for await (const event of queue.events()) if (wanted(event.name)) yield eventToMessage(event);
   } finally {
     signal.removeEventListener("abort", leave);
@@ -52,10 +52,10 @@ async function* watch(
   throw refusal("SHUTTING_DOWN", "the controller is stopping: watch again", { retryAfterMs: 1_000 });
 }
 
-function eventToMessage({ name, deployment, revision }: FeedEvent): MessageInitShape<typeof WatchDeploymentsResponseSchema> {
+function eventToMessage({ name, deployment, position }: FeedEvent): MessageInitShape<typeof WatchDeploymentsResponseSchema> {
   const event =
     deployment === undefined
       ? ({ case: "deploymentDeleted", value: name } as const)
       : ({ case: "deploymentUpdated", value: deployment } as const);
-  return { event, revision: BigInt(revision) };
+  return { event, revision: BigInt(position) };
 }

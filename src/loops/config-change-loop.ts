@@ -88,7 +88,7 @@ export class ConfigChangeLoop {
     }
   }
 
-  /** The revision that it made. Undefined: it was not written, as somebody else wrote meanwhile or leads; the step is to be made again. */
+  /** The position that it made. Undefined: it was not written, as somebody else wrote meanwhile or leads; the step is to be made again. */
   async #step(entry: Entry<"change">, signal: AbortSignal): Promise<number | undefined> {
     const { mirror, epoch } = this.#options;
     const change = entry.value;
@@ -182,7 +182,7 @@ export class ConfigChangeLoop {
     if (result.kind !== "committed") return undefined;
     if (isOver(next))
       log.info({ deployment: next.deployment, configGeneration: next.generation, end: next.step }, "a change of config is over");
-    return result.revisions.at(-1);
+    return result.positions.at(-1);
   }
 
   /** What is written with the end of a change. */

@@ -2,7 +2,6 @@ import type { Clock } from "../clock/clock.ts";
 import { refusal } from "../core/errors.ts";
 import { batchMax, changesKept, pageMax, requestTtlMs } from "./bounds.ts";
 import {
-  type Change,
   type ChangeBatch,
   type CommitOptions,
   type CommitResult,
@@ -11,6 +10,7 @@ import {
   type Kind,
   kinds,
   type LeaseAnswer,
+  type StateChange,
   type Store,
   type Write,
 } from "./store.ts";
@@ -23,7 +23,7 @@ interface Kept {
   readonly version: number;
   readonly json: string;
 }
-interface KeptChange extends Omit<Change, "value"> {
+interface KeptChange extends Omit<StateChange, "value"> {
   readonly json: string | undefined;
 }
 
@@ -46,9 +46,9 @@ export class MemoryStore implements Store {
     change: new Map(),
     config: new Map(),
   };
-  /** The latest changes; the last one is at `#revision`. */
+  /** The latest changes; the last one is at `#position`. */
   #changes: KeptChange[] = [];
-  #revision = 0;
+  #position = 0;
   /** In the order they were made, so the oldest come first. */
   readonly #requests = new Map<string, { readonly fingerprint: string; readonly answer: string; readonly expiresAtMs: number }>();
   #lease: { readonly holder: string; readonly epoch: number; readonly expiresAtMs: number } | undefined;
@@ -72,13 +72,13 @@ export class MemoryStore implements Store {
   /** Answers a way to put everything back to what it is now, as a Redis does that lost its tail. */
   snapshot(): () => void {
     const objects = kinds.map((kind) => [kind, new Map(this.#objects[kind])] as const);
-    const [changes, revision, lease, lastEpoch] = [[...this.#changes], this.#revision, this.#lease, this.#lastEpoch];
+    const [changes, position, lease, lastEpoch] = [[...this.#changes], this.#position, this.#lease, this.#lastEpoch];
     const requests = new Map(this.#requests);
     return () => {
       for (const [kind, kept] of objects) refill<string, Kept>(this.#objects[kind], kept);
       refill(this.#requests, requests);
       this.#changes = [...changes];
-      this.#revision = revision;
+      this.#position = position;
       this.#lease = lease;
       this.#lastEpoch = lastEpoch;
       this.#wake();
@@ -98,12 +98,12 @@ export class MemoryStore implements Store {
     const rest = [...this.#objects[kind]].filter(([key]) => after === undefined || byBytes(key, after) > 0);
     rest.sort(([a], [b]) => byBytes(a, b));
     const entries = rest.slice(0, limit).map(([key, kept]) => entryOf<K>(key, kept));
-    return { entries, revision: this.#revision, more: rest.length > limit };
+    return { entries, position: this.#position, more: rest.length > limit };
   }
 
-  async revision(): Promise<number> {
+  async position(): Promise<number> {
     this.#reach();
-    return this.#revision;
+    return this.#position;
   }
 
   async commit(writes: readonly Write[], options: CommitOptions = {}): Promise<CommitResult> {
@@ -121,22 +121,22 @@ export class MemoryStore implements Store {
       const found = this.#objects[kind].get(key)?.version ?? 0;
       if (found !== version) return { kind: "conflict", key, found };
     }
-    const revisions = writes.map((write) => this.#write(write));
+    const positions = writes.map((write) => this.#write(write));
     if (request) this.#remember(request);
     if (this.#changes.length > 2 * this.#changesKept) this.#changes = this.#changes.slice(-this.#changesKept);
     this.#wake();
-    return { kind: "committed", revisions };
+    return { kind: "committed", positions };
   }
 
   #write(write: Write): number {
-    this.#revision += 1;
-    const revision = this.#revision;
+    this.#position += 1;
+    const position = this.#position;
     const kind = kindOf(write);
     const json = "put" in write ? JSON.stringify(write.value) : undefined;
     if (json === undefined) this.#objects[kind].delete(write.key);
-    else this.#objects[kind].set(write.key, { version: revision, json });
-    this.#changes.push({ revision, kind, key: write.key, json });
-    return revision;
+    else this.#objects[kind].set(write.key, { version: position, json });
+    this.#changes.push({ position, kind, key: write.key, json });
+    return position;
   }
 
   #remember(request: NonNullable<CommitOptions["request"]>): void {
@@ -162,13 +162,13 @@ export class MemoryStore implements Store {
 
   async changes(after: number, waitMs: number, signal: AbortSignal): Promise<ChangeBatch> {
     this.#reach();
-    if (after === this.#revision && waitMs > 0 && !signal.aborted) {
+    if (after === this.#position && waitMs > 0 && !signal.aborted) {
       await this.#wait(waitMs, signal);
       if (signal.aborted) return { kind: "changes", changes: [] };
       this.#reach();
     }
-    const oldest = this.#revision - this.#changes.length;
-    if (after > this.#revision || after < oldest) return { kind: "lost", revision: this.#revision, rewound: after > this.#revision };
+    const oldest = this.#position - this.#changes.length;
+    if (after > this.#position || after < oldest) return { kind: "lost", position: this.#position, rewound: after > this.#position };
     const kept = this.#changes.slice(after - oldest, after - oldest + batchMax);
     return { kind: "changes", changes: kept.map(changeOf) };
   }
@@ -252,6 +252,6 @@ function entryOf<K extends Kind>(key: string, kept: Kept): Entry<K> {
   return { key, version: kept.version, value: JSON.parse(kept.json) };
 }
 
-function changeOf({ revision, kind, key, json }: KeptChange): Change {
-  return { revision, kind, key, value: json === undefined ? undefined : JSON.parse(json) };
+function changeOf({ position, kind, key, json }: KeptChange): StateChange {
+  return { position, kind, key, value: json === undefined ? undefined : JSON.parse(json) };
 }

@@ -1,13 +1,13 @@
-import type { Change, Entry, Kind } from "./store.ts";
+import type { Entry, Kind, StateChange } from "./store.ts";
 
 /** The kinds of which a deployment has many. */
 const parts = ["replica", "revision", "decision", "config"] as const satisfies readonly Kind[];
 type Part = (typeof parts)[number];
 const isPart = (kind: Kind): kind is Part => (parts as readonly Kind[]).includes(kind);
 
-/** All objects at one revision, indexed as readers need them. */
+/** All objects at one position, indexed as readers need them. */
 export class MirrorState {
-  revisionNow: number;
+  position: number;
   readonly deployment = new Map<string, Entry<"deployment">>();
   readonly progress = new Map<string, Entry<"progress">>();
   readonly replica = new Map<string, Entry<"replica">>();
@@ -22,8 +22,8 @@ export class MirrorState {
     config: new Map<string, Map<string, Entry<"config">>>(),
   };
 
-  constructor(revisionNow: number) {
-    this.revisionNow = revisionNow;
+  constructor(position: number) {
+    this.position = position;
   }
 
   /** The replicas, or other parts, of one deployment. */
@@ -37,10 +37,10 @@ export class MirrorState {
     if (isPart(kind)) this.#indexPart(kind, entry as unknown as Entry<Part>);
   }
 
-  /** Makes the state that of the change's revision. */
-  apply(change: Change): void {
-    this.revisionNow = change.revision;
-    const { kind, key, value, revision: version } = change;
+  /** Makes the state that of the change's position. */
+  apply(change: StateChange): void {
+    this.position = change.position;
+    const { kind, key, value, position: version } = change;
     if (value === undefined) this.#delete(kind, key);
     else this.put(kind, { key, version, value } as Entry<typeof kind>);
   }

@@ -3,11 +3,11 @@ import { refusal } from "../core/errors.ts";
 import type { Log } from "../log/log.ts";
 import { pageMax } from "./bounds.ts";
 import { MirrorState } from "./mirror-state.ts";
-import { type Change, type Entry, type Kind, kinds, type Store } from "./store.ts";
+import { type Entry, type Kind, kinds, type StateChange, type Store } from "./store.ts";
 
 /** How long one wait for changes lasts. */
 const followMs = 5_000;
-/** Longest wait for the mirror to reach the store's revision. */
+/** Longest wait for the mirror to reach the store's position. */
 export const catchUpMs = 2_000;
 const retryFirstMs = 25;
 const retryMaxMs = 1_000;
@@ -16,7 +16,7 @@ const loadAttemptsMax = 5;
 
 /** What happened to the state: the listener finds the mirror as it is right after it. */
 export type MirrorEvent =
-  | { readonly kind: "change"; readonly change: Change }
+  | { readonly kind: "change"; readonly change: StateChange }
   /** All was read anew: changes were missed, or (`rewound`) the store lost what it had acknowledged. */
   | { readonly kind: "reset"; readonly rewound: boolean };
 
@@ -29,7 +29,7 @@ export interface MirrorOptions {
 /**
  * A process's live copy of the whole state: it follows the change stream, and reads, watches and loops are served from it.
  * While the store is away it serves what it has and keeps trying.
- * Invariant: at all times it is the state at `revision`, whole; listeners see each revision once and in order, or a reset.
+ * Invariant: at all times it is the state at `position`, whole; listeners see each position once and in order, or a reset.
  */
 export class Mirror {
   readonly #store: Store;
@@ -58,9 +58,9 @@ export class Mirror {
     this.#following = this.#follow();
   }
 
-  /** The revision of the whole state that this copy is at. */
-  get revision(): number {
-    return this.#state.revisionNow;
+  /** The position of the whole state that this copy is at. */
+  get position(): number {
+    return this.#state.position;
   }
 
   /** Whether the last contact with the store succeeded. */
@@ -121,28 +121,28 @@ export class Mirror {
    * STORE_UNAVAILABLE if the store is away or that takes longer than 2 s; CANCELLED if the signal aborts.
    */
   async catchUp(signal?: AbortSignal): Promise<void> {
-    const before = this.revision;
+    const before = this.position;
     const resets = this.#resets;
-    const target = await this.#revisionOfStore();
+    const target = await this.#positionOfStore();
     const rewound = () => target < before && this.#resets === resets;
-    const reached = () => !rewound() && this.revision >= target;
+    const reached = () => !rewound() && this.position >= target;
     if (reached()) return;
     if (rewound()) this.#nudge.abort();
     await this.#until(reached, signal);
   }
 
-  /** Waits until this copy has the revision that a commit gave. Fails as `catchUp` does. */
-  async reach(revision: number, signal?: AbortSignal): Promise<void> {
-    if (this.revision < revision) await this.#until(() => this.revision >= revision, signal);
+  /** Waits until this copy has the position that a commit made. Fails as `catchUp` does. */
+  async reach(position: number, signal?: AbortSignal): Promise<void> {
+    if (this.position < position) await this.#until(() => this.position >= position, signal);
   }
 
-  async #revisionOfStore(): Promise<number> {
+  async #positionOfStore(): Promise<number> {
     try {
-      const revision = await this.#store.revision();
+      const position = await this.#store.position();
       // The follower may be pausing after a failure: the store is back, it need not wait longer.
       if (!this.#available) this.#nudge.abort();
       this.#available = true;
-      return revision;
+      return position;
     } catch (error) {
       this.#available = false;
       throw error;
@@ -195,7 +195,7 @@ export class Mirror {
 
   /** Waits for the next changes and applies them; answers what was missed, if anything. */
   async #next(waitMs: number): Promise<{ readonly rewound: boolean } | undefined> {
-    const batch = await this.#store.changes(this.revision, waitMs, this.#nudge.signal);
+    const batch = await this.#store.changes(this.position, waitMs, this.#nudge.signal);
     if (batch.kind === "lost") return batch;
     for (const change of batch.changes) {
       this.#state.apply(change);
@@ -208,7 +208,7 @@ export class Mirror {
     this.#state = await load(this.#store);
     this.#resets += 1;
     this.#log.warn(
-      { revision: this.revision, rewound },
+      { position: this.position, rewound },
       rewound ? "the store lost what it had acknowledged; read all anew" : "read all anew",
     );
     this.#emit({ kind: "reset", rewound });
@@ -236,7 +236,7 @@ export class Mirror {
 
 /**
  * Reads all, page by page, then the changes since the first page until those that the last page has: whatever mixture of
- * revisions the pages were, after all their changes it is the state of one revision.
+ * positions the pages were, after all their changes it is the state of one position.
  */
 async function load(store: Store): Promise<MirrorState> {
   for (let attempt = 1; attempt <= loadAttemptsMax; attempt++) {
@@ -248,33 +248,33 @@ async function load(store: Store): Promise<MirrorState> {
 
 /** Undefined: the changes made while it was read are lost. */
 async function loadOnce(store: Store): Promise<MirrorState | undefined> {
-  const state = new MirrorState(await store.revision());
-  // Anchors the store: from here on it notices if the history after this revision is replaced by another.
+  const state = new MirrorState(await store.position());
+  // Anchors the store: from here on it notices if the history after this position is replaced by another.
   if ((await advance(store, state)) === "lost") return undefined;
-  let target = state.revisionNow;
+  let target = state.position;
   for (const kind of kinds) target = Math.max(target, await loadKind(store, kind, state));
   do {
     const moved = await advance(store, state);
-    if (moved === "lost" || (moved === 0 && state.revisionNow < target)) return undefined;
-  } while (state.revisionNow < target);
+    if (moved === "lost" || (moved === 0 && state.position < target)) return undefined;
+  } while (state.position < target);
   return state;
 }
 
 /** Applies the changes there are by now; answers how many. */
 async function advance(store: Store, state: MirrorState): Promise<number | "lost"> {
-  const batch = await store.changes(state.revisionNow, 0, new AbortController().signal);
+  const batch = await store.changes(state.position, 0, new AbortController().signal);
   if (batch.kind === "lost") return "lost";
   for (const change of batch.changes) state.apply(change);
   return batch.changes.length;
 }
 
-/** Answers the latest revision of its pages. */
+/** Answers the latest position of its pages. */
 async function loadKind<K extends Kind>(store: Store, kind: K, state: MirrorState): Promise<number> {
   let after: string | undefined;
   for (;;) {
     const page = await store.list(kind, { limit: pageMax, ...(after === undefined ? {} : { after }) });
     for (const entry of page.entries) state.put(kind, entry);
     after = page.entries.at(-1)?.key;
-    if (!page.more) return page.revision;
+    if (!page.more) return page.position;
   }
 }

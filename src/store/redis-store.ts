@@ -7,7 +7,6 @@ import { ChangeWaiters } from "./redis-waiters.ts";
 import { judgeServer } from "./requirements.ts";
 import { evaluate, type Script, scripts } from "./scripts.ts";
 import {
-  type Change,
   type ChangeBatch,
   type CommitOptions,
   type CommitResult,
@@ -16,11 +15,14 @@ import {
   type Kind,
   kinds,
   type LeaseAnswer,
+  type StateChange,
   type Store,
   type Write,
 } from "./store.ts";
 import { upgraded } from "./upgrade.ts";
 
+/** The key of the position. It kept its first name, so that the data folders of version 0.1.0 can be read. */
+const positionKey = "revision";
 /** Longest time `openRedisStore` waits for a Redis that is still loading. */
 const openTimeoutMs = 60_000;
 
@@ -72,8 +74,8 @@ class RedisStore implements Store {
   readonly #waiters: ChangeWaiters;
   readonly #prefix: string;
   readonly #changesKept: number;
-  /** The last change handed out and when it was made: another time at the same revision is another history. */
-  #seen: { readonly revision: number; readonly at: string } | undefined;
+  /** The last change handed out and when it was made: another time at the same position is another history. */
+  #seen: { readonly position: number; readonly at: string } | undefined;
 
   constructor(redis: Redis, options: RedisStoreOptions) {
     this.#redis = redis;
@@ -88,23 +90,23 @@ class RedisStore implements Store {
   }
 
   async list<K extends Kind>(kind: K, page: { readonly after?: string; readonly limit: number }) {
-    const keys = [this.#key("revision"), this.#objects(kind), this.#index(kind)];
+    const keys = [this.#key(positionKey), this.#objects(kind), this.#index(kind)];
     const from = page.after === undefined ? "-" : `(${page.after}`;
-    const [revision, more, ...flat] = (await this.#run(scripts.list, keys, [from, Math.min(page.limit, pageMax)])) as [
+    const [position, more, ...flat] = (await this.#run(scripts.list, keys, [from, Math.min(page.limit, pageMax)])) as [
       number,
       number,
       ...string[],
     ];
-    return { entries: pairs(flat).map(([key, kept]) => entryOf<K>(kind, key, kept)), revision, more: more === 1 };
+    return { entries: pairs(flat).map(([key, kept]) => entryOf<K>(kind, key, kept)), position, more: more === 1 };
   }
 
-  async revision(): Promise<number> {
-    return Number((await this.#try(() => this.#redis.get(this.#key("revision")))) ?? 0);
+  async position(): Promise<number> {
+    return Number((await this.#try(() => this.#redis.get(this.#key(positionKey)))) ?? 0);
   }
 
   async commit(writes: readonly Write[], options: CommitOptions = {}): Promise<CommitResult> {
     const { epoch, request, unchanged = [] } = options;
-    const keys = [this.#key("revision"), this.#key("changes"), this.#key("lease")];
+    const keys = [this.#key(positionKey), this.#key("changes"), this.#key("lease")];
     for (const kind of kinds) keys.push(this.#objects(kind), this.#index(kind));
     if (request) keys.push(this.#request(request.id));
     const args = [epoch ?? "", request?.fingerprint ?? "", request?.answer ?? "", requestTtlMs, this.#changesKept];
@@ -115,7 +117,7 @@ class RedisStore implements Store {
     ])) as CommitAnswer;
     switch (answer[0]) {
       case "committed":
-        return { kind: "committed", revisions: writes.map((_, i) => answer[1] + i + 1) };
+        return { kind: "committed", positions: writes.map((_, i) => answer[1] + i + 1) };
       case "conflict":
         return { kind: "conflict", key: answer[1], found: answer[2] };
       case "fenced":
@@ -141,16 +143,16 @@ class RedisStore implements Store {
   }
 
   async #readChanges(after: number): Promise<ChangeBatch> {
-    const at = this.#seen?.revision === after ? this.#seen.at : "";
-    const keys = [this.#key("revision"), this.#key("changes")];
+    const at = this.#seen?.position === after ? this.#seen.at : "";
+    const keys = [this.#key(positionKey), this.#key("changes")];
     const answer = (await this.#run(scripts.readChanges, keys, [after, at, batchMax])) as ChangesAnswer;
     if (answer[0] === "lost") {
       this.#seen = undefined;
-      return { kind: "lost", revision: answer[1], rewound: answer[2] === 1 };
+      return { kind: "lost", position: answer[1], rewound: answer[2] === 1 };
     }
     const entries = answer[1].map(([id, fields]) => changeOf(id, fields));
     const last = entries.at(-1);
-    this.#seen = last ? { revision: last.change.revision, at: last.at } : { revision: after, at: answer[2] };
+    this.#seen = last ? { position: last.change.position, at: last.at } : { position: after, at: answer[2] };
     return { kind: "changes", changes: entries.map((entry) => entry.change) };
   }
 
@@ -227,12 +229,12 @@ function entryOf<K extends Kind>(kind: K, key: string, kept: string): Entry<K> {
   return { key, version: Number(kept.slice(0, space)), value: upgraded(kind, JSON.parse(kept.slice(space + 1))) };
 }
 
-function changeOf(id: string, flat: readonly string[]): { readonly change: Change; readonly at: string } {
+function changeOf(id: string, flat: readonly string[]): { readonly change: StateChange; readonly at: string } {
   const fields = new Map(pairs(flat));
   const value = fields.get("value");
   const kind = fields.get("kind") as Kind;
-  const change: Change = {
-    revision: Number.parseInt(id, 10),
+  const change: StateChange = {
+    position: Number.parseInt(id, 10),
     kind,
     key: fields.get("key") ?? "",
     value: value === undefined ? undefined : upgraded(kind, JSON.parse(value)),

@@ -18,10 +18,10 @@ export class ChangeWaiters {
   }
 
   /**
-   * Ends when there is a change after `revision`, after `waitMs`, or when the signal aborts.
+   * Ends when there is a change after `position`, after `waitMs`, or when the signal aborts.
    * STORE_UNAVAILABLE when Redis is away, or has not answered a command's time after `waitMs`.
    */
-  async wait(revision: number, waitMs: number, signal: AbortSignal): Promise<void> {
+  async wait(position: number, waitMs: number, signal: AbortSignal): Promise<void> {
     const redis = this.#take();
     const gone = Promise.withResolvers<false>();
     const giveUp = () => gone.resolve(false);
@@ -31,7 +31,7 @@ export class ChangeWaiters {
     if (signals.some((one) => one.aborted)) giveUp();
     let answered = false;
     try {
-      answered = await Promise.race([this.#block(redis, revision, waitMs), gone.promise]);
+      answered = await Promise.race([this.#block(redis, position, waitMs), gone.promise]);
       if (!answered && !signal.aborted) throw unavailable("Redis did not answer; try again");
     } catch (error) {
       throw storeError(error);
@@ -42,9 +42,9 @@ export class ChangeWaiters {
     }
   }
 
-  async #block(redis: Redis, revision: number, waitMs: number): Promise<true> {
+  async #block(redis: Redis, position: number, waitMs: number): Promise<true> {
     if (redis.status === "wait") await redis.connect();
-    await redis.xread("COUNT", 1, "BLOCK", Math.ceil(waitMs), "STREAMS", this.#stream, `${revision}-0`);
+    await redis.xread("COUNT", 1, "BLOCK", Math.ceil(waitMs), "STREAMS", this.#stream, `${position}-0`);
     return true;
   }
 

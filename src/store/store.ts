@@ -19,7 +19,7 @@ export const kinds = ["deployment", "progress", "replica", "revision", "decision
 /** The key of one of a deployment's revisions, decisions or configs, by its number; keys in order are numbers in order. */
 export const partKey = (deployment: string, number: number): string => `${deployment}/${String(number).padStart(12, "0")}`;
 
-/** An object as kept; `version` is the revision of the whole state at which it was last written. */
+/** An object as kept; `version` is the position of the whole state at which it was last written. */
 export interface Entry<K extends Kind = Kind> {
   readonly key: string;
   readonly version: number;
@@ -56,8 +56,8 @@ export interface CommitOptions {
 }
 
 export type CommitResult =
-  /** Written; `revisions[i]` is the revision that write i made. */
-  | { readonly kind: "committed"; readonly revisions: readonly number[] }
+  /** Written; `positions[i]` is the position that write i made. */
+  | { readonly kind: "committed"; readonly positions: readonly number[] }
   /** The object at `key` is not at the version the writer read (`found`, 0: it does not exist). Nothing was written. */
   | { readonly kind: "conflict"; readonly key: string; readonly found: number }
   /** Another epoch (`epoch`, 0: none) holds the lease. Nothing was written. */
@@ -67,18 +67,18 @@ export type CommitResult =
   /** The request id was used for another request. Nothing was written. */
   | { readonly kind: "reused" };
 
-/** One mutation: `value` undefined means deleted. Each mutation has a revision of its own; revisions have no gaps. */
-export interface Change {
-  readonly revision: number;
+/** One write as it happened: `value` undefined means deleted. Each write makes a position of its own; positions have no gaps. */
+export interface StateChange {
+  readonly position: number;
   readonly kind: Kind;
   readonly key: string;
   readonly value: Records[Kind] | undefined;
 }
 
 export type ChangeBatch =
-  | { readonly kind: "changes"; readonly changes: readonly Change[] }
-  /** The changes after `after` are not all kept any more, or the state went back since (`rewound`); `revision` is where it is now. Read all anew. */
-  | { readonly kind: "lost"; readonly revision: number; readonly rewound: boolean };
+  | { readonly kind: "changes"; readonly changes: readonly StateChange[] }
+  /** The changes after `after` are not all kept any more, or the state went back since (`rewound`); `position` is where it is now. Read everything again. */
+  | { readonly kind: "lost"; readonly position: number; readonly rewound: boolean };
 
 export type LeaseAnswer =
   /** Held until `ttlMs` from the call; `epoch` is new if `holder` did not hold it before. */
@@ -89,21 +89,21 @@ export type LeaseAnswer =
 /**
  * Where what was asked and what was decided is kept. Every method fails with `STORE_UNAVAILABLE` when the store cannot be
  * reached, at once and without queueing.
- * Invariant: a commit is all or nothing, and each of its writes raises the revision by one and is appended to the changes.
+ * Invariant: a commit is all or nothing, and each of its writes raises the position by one and is appended to the changes.
  */
 export interface Store {
   get<K extends Kind>(kind: K, key: string): Promise<Entry<K> | undefined>;
-  /** One page in the order of keys (by bytes), after the key `after`; `revision` is that of the whole state when read. */
+  /** One page in the order of keys (by bytes), after the key `after`; `position` is that of the whole state when read. */
   list<K extends Kind>(
     kind: K,
     page: { readonly after?: string; readonly limit: number },
-  ): Promise<{ readonly entries: readonly Entry<K>[]; readonly revision: number; readonly more: boolean }>;
-  /** The revision of the whole state. */
-  revision(): Promise<number>;
+  ): Promise<{ readonly entries: readonly Entry<K>[]; readonly position: number; readonly more: boolean }>;
+  /** The position of the whole state: how many writes there were. */
+  position(): Promise<number>;
   commit(writes: readonly Write[], options?: CommitOptions): Promise<CommitResult>;
   /** What `commit` would answer for this request id, if it was answered before. */
   recall(requestId: string, fingerprint: string): Promise<CommitResult | undefined>;
-  /** Waits up to `waitMs` for changes after revision `after`; an empty batch when there are none, or the signal aborts. At most 1,000 a batch. */
+  /** Waits up to `waitMs` for changes after position `after`; an empty batch when there are none, or the signal aborts. At most 1,000 a batch. */
   changes(after: number, waitMs: number, signal: AbortSignal): Promise<ChangeBatch>;
   /** Takes the lease if it is free or ours, and renews it if it is ours. */
   acquireLease(holder: string, ttlMs: number): Promise<LeaseAnswer>;

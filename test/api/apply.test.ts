@@ -38,10 +38,10 @@ test("all specs are deployed, each with what its change costs, in the order they
 
 test("a spec that is as it was makes no write", async () => {
   await controller().apply({ specs: [specOf("a"), specOf("b")] });
-  const revision = await opened.store.revision();
+  const position = await opened.store.position();
   const { results } = await controller().apply({ specs: [specOf("b"), specOf("a")] });
   expect(results.map(({ effect }) => effect)).toEqual([Effect.NONE, Effect.NONE]);
-  expect(await opened.store.revision()).toBe(revision);
+  expect(await opened.store.position()).toBe(position);
 });
 
 test("where one deployment is being deleted, none is written", async () => {
@@ -102,7 +102,7 @@ test("prune deletes what is not among the specs, and tells no name twice", async
 
 test("validate_only tells what would be, pruned ones too, and does nothing", async () => {
   await controller().apply({ specs: [specOf("a"), specOf("b")] });
-  const revision = await opened.store.revision();
+  const position = await opened.store.position();
   const { results, pruned } = await controller().apply({
     specs: [specOf("c"), specOf("b", { version: "2" })],
     prune: true,
@@ -113,7 +113,7 @@ test("validate_only tells what would be, pruned ones too, and does nothing", asy
     [Effect.ROLLOUT, 2n],
   ]);
   expect(pruned).toEqual(["a"]);
-  expect(await opened.store.revision()).toBe(revision);
+  expect(await opened.store.position()).toBe(position);
 });
 
 test("of many retries of one request, one has an effect and all get its answer; another request may not have its id", async () => {

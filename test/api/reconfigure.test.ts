@@ -184,11 +184,11 @@ test("with no replica that runs a config is committed at once", async () => {
 
 test("a config that is in use is answered at once, whoever makes changes or nobody", async () => {
   await deployed();
-  const revision = await opened.store.revision();
+  const position = await opened.store.position();
   const same = await controller().reconfigure({ name: "a", userConfig: jsonToValue({ model: "blue" }) });
   expect(same).toMatchObject({ configGeneration: 1n, replicas: [], deployment: { status: { generation: 1n } } });
   expect(await controller().reconfigure({ name: "a", toGeneration: 1n })).toMatchObject({ configGeneration: 1n });
-  expect(await opened.store.revision()).toBe(revision);
+  expect(await opened.store.position()).toBe(position);
 });
 
 test("a request that is sent again has its first answer", async () => {

@@ -72,16 +72,16 @@ test("a rollout is paused and resumed without a new generation; doing so again w
   await controller().deploy({ spec: specOf("a") });
   const paused = (await controller().pauseRollout({ name: "a" })).deployment?.status;
   expect(paused).toMatchObject({ paused: true, generation: 1n });
-  const revision = await opened.store.revision();
+  const position = await opened.store.position();
   expect((await controller().pauseRollout({ name: "a" })).deployment?.status).toEqual(paused);
-  expect(await opened.store.revision()).toBe(revision);
+  expect(await opened.store.position()).toBe(position);
   expect((await controller().getDeployment({ name: "a" })).deployment?.status?.paused).toBe(true);
   const resumed = (await controller().resumeRollout({ name: "a" })).deployment?.status;
   expect(resumed).toMatchObject({ paused: false, generation: 1n });
   expect((await recordOf(opened.store, "a")).resumedAtMs).toBeGreaterThan(0);
-  const resumedRevision = await opened.store.revision();
+  const resumedPosition = await opened.store.position();
   expect((await controller().resumeRollout({ name: "a" })).deployment?.status).toEqual(resumed);
-  expect(await opened.store.revision()).toBe(resumedRevision);
+  expect(await opened.store.position()).toBe(resumedPosition);
 });
 
 test("a rollout stays paused when another is deployed, and goes on with a rollback, also to the revision wanted", async () => {

@@ -5,7 +5,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { requestTtlMs } from "../../src/store/bounds.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
-import { type Change, type Kind, kinds, type Store, type Write } from "../../src/store/store.ts";
+import { type StateChange, type Kind, kinds, type Store, type Write } from "../../src/store/store.ts";
 import { upgraded } from "../../src/store/upgrade.ts";
 import { HandClock } from "../store/hand-clock.ts";
 import { deploymentRecord, progressRecord, replicaRecord } from "../store/records.ts";
@@ -58,9 +58,9 @@ async function passInRedis(prefix: string, ms: number): Promise<void> {
 const put = (key: string, version: number, mark = "x"): Write => ({ put: "deployment", key, version, value: deploymentRecord(mark) });
 const del = (key: string, version: number): Write => ({ delete: "deployment", key, version });
 
-async function changesSince(store: Store, after: number): Promise<readonly Change[]> {
+async function changesSince(store: Store, after: number): Promise<readonly StateChange[]> {
   const batch = await store.changes(after, 0, never);
-  if (batch.kind === "lost") throw new Error(`lost at ${batch.revision}`);
+  if (batch.kind === "lost") throw new Error(`lost at ${batch.position}`);
   return batch.changes;
 }
 
@@ -75,16 +75,16 @@ describe.each([
     store = subject.store;
   });
 
-  test("a new store is empty, at revision 0", async () => {
-    expect(await store.revision()).toBe(0);
+  test("a new store is empty, at position 0", async () => {
+    expect(await store.position()).toBe(0);
     expect(await store.get("deployment", "a")).toBeUndefined();
-    expect(await store.list("replica", { limit: 10 })).toEqual({ entries: [], revision: 0, more: false });
+    expect(await store.list("replica", { limit: 10 })).toEqual({ entries: [], position: 0, more: false });
     expect(await store.changes(0, 0, never)).toEqual({ kind: "changes", changes: [] });
   });
 
-  test("an object's version is the revision that wrote it", async () => {
-    expect(await store.commit([put("a", 0), put("b", 0)])).toEqual({ kind: "committed", revisions: [1, 2] });
-    expect(await store.commit([put("a", 1, "y")])).toEqual({ kind: "committed", revisions: [3] });
+  test("an object's version is the position that wrote it", async () => {
+    expect(await store.commit([put("a", 0), put("b", 0)])).toEqual({ kind: "committed", positions: [1, 2] });
+    expect(await store.commit([put("a", 1, "y")])).toEqual({ kind: "committed", positions: [3] });
     expect(await store.get("deployment", "a")).toEqual({ key: "a", version: 3, value: deploymentRecord("y") });
     expect(await store.get("deployment", "b")).toEqual({ key: "b", version: 2, value: deploymentRecord("x") });
   });
@@ -92,12 +92,12 @@ describe.each([
   test("nothing is written where something else was changed that must be as it was read", async () => {
     await store.commit([put("a", 0), put("b", 0)]);
     const read = { kind: "deployment", key: "b", version: 2 } as const;
-    expect(await store.commit([put("a", 1, "y")], { unchanged: [read] })).toEqual({ kind: "committed", revisions: [3] });
+    expect(await store.commit([put("a", 1, "y")], { unchanged: [read] })).toEqual({ kind: "committed", positions: [3] });
     await store.commit([put("b", 2, "z")]);
     expect(await store.commit([put("a", 3, "x")], { unchanged: [read] })).toEqual({ kind: "conflict", key: "b", found: 4 });
     const missing = { kind: "change", key: "none", version: 0 } as const;
-    expect(await store.commit([put("a", 3, "w")], { unchanged: [missing] })).toEqual({ kind: "committed", revisions: [5] });
-    expect(await store.revision()).toBe(5);
+    expect(await store.commit([put("a", 3, "w")], { unchanged: [missing] })).toEqual({ kind: "committed", positions: [5] });
+    expect(await store.position()).toBe(5);
   });
 
   test("kinds do not share keys", async () => {
@@ -128,26 +128,26 @@ describe.each([
 
   test("a deleted object is gone and can be made again", async () => {
     await store.commit([put("a", 0)]);
-    expect(await store.commit([del("a", 1)])).toEqual({ kind: "committed", revisions: [2] });
+    expect(await store.commit([del("a", 1)])).toEqual({ kind: "committed", positions: [2] });
     expect(await store.get("deployment", "a")).toBeUndefined();
     expect((await store.list("deployment", { limit: 10 })).entries).toEqual([]);
     expect(await store.commit([put("a", 1)])).toEqual({ kind: "conflict", key: "a", found: 0 });
-    expect(await store.commit([put("a", 0)])).toEqual({ kind: "committed", revisions: [3] });
+    expect(await store.commit([put("a", 0)])).toEqual({ kind: "committed", positions: [3] });
   });
 
   test("a commit is all or nothing", async () => {
     await store.commit([put("a", 0)]);
     expect(await store.commit([put("b", 0), put("c", 0), put("a", 9)])).toEqual({ kind: "conflict", key: "a", found: 1 });
     expect(await store.get("deployment", "b")).toBeUndefined();
-    expect(await store.revision()).toBe(1);
+    expect(await store.position()).toBe(1);
     expect(await changesSince(store, 1)).toEqual([]);
   });
 
-  test("concurrent commits give revisions without gaps, one each", async () => {
+  test("concurrent commits give positions without gaps, one each", async () => {
     const results = await Promise.all(Array.from({ length: 8 }, (_, i) => store.commit([put(`k${i}`, 0), put(`l${i}`, 0)])));
-    const revisions = results.flatMap((result) => (result.kind === "committed" ? result.revisions : []));
-    expect(revisions.sort((a, b) => a - b)).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
-    expect((await changesSince(store, 0)).map((change) => change.revision)).toEqual(revisions);
+    const positions = results.flatMap((result) => (result.kind === "committed" ? result.positions : []));
+    expect(positions.sort((a, b) => a - b)).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
+    expect((await changesSince(store, 0)).map((change) => change.position)).toEqual(positions);
   });
 
   test("of two writers from the same version one wins", async () => {
@@ -158,11 +158,11 @@ describe.each([
   test("changes come in order, each mutation once, a deletion without a value", async () => {
     await store.commit([put("a", 0, "1"), put("b", 0, "2")]);
     await store.commit([del("a", 1), { put: "replica", key: "r", version: 0, value: replicaRecord("r", "b") }]);
-    const all: Change[] = [
-      { revision: 1, kind: "deployment", key: "a", value: deploymentRecord("1") },
-      { revision: 2, kind: "deployment", key: "b", value: deploymentRecord("2") },
-      { revision: 3, kind: "deployment", key: "a", value: undefined },
-      { revision: 4, kind: "replica", key: "r", value: replicaRecord("r", "b") },
+    const all: StateChange[] = [
+      { position: 1, kind: "deployment", key: "a", value: deploymentRecord("1") },
+      { position: 2, kind: "deployment", key: "b", value: deploymentRecord("2") },
+      { position: 3, kind: "deployment", key: "a", value: undefined },
+      { position: 4, kind: "replica", key: "r", value: replicaRecord("r", "b") },
     ];
     expect(await changesSince(store, 0)).toEqual(all);
     expect(await changesSince(store, 2)).toEqual(all.slice(2));
@@ -175,40 +175,40 @@ describe.each([
     const first = await changesSince(many, 0);
     const second = await changesSince(many, 1_000);
     expect([first.length, second.length]).toEqual([1_000, 500]);
-    expect([...first, ...second].map((change) => change.revision)).toEqual(Array.from({ length: 1_500 }, (_, i) => i + 1));
+    expect([...first, ...second].map((change) => change.position)).toEqual(Array.from({ length: 1_500 }, (_, i) => i + 1));
   });
 
   test("changes that are no longer kept are lost, not skipped", async () => {
     for (let i = 0; i < 5; i++) await store.commit(Array.from({ length: 100 }, (_, k) => put(`k${i}-${k}`, 0)));
-    expect(await store.changes(0, 0, never)).toEqual({ kind: "lost", revision: 500, rewound: false });
-    expect(await store.changes(1, 60_000, never)).toEqual({ kind: "lost", revision: 500, rewound: false });
-    expect((await changesSince(store, 490)).map((change) => change.revision)).toEqual([491, 492, 493, 494, 495, 496, 497, 498, 499, 500]);
+    expect(await store.changes(0, 0, never)).toEqual({ kind: "lost", position: 500, rewound: false });
+    expect(await store.changes(1, 60_000, never)).toEqual({ kind: "lost", position: 500, rewound: false });
+    expect((await changesSince(store, 490)).map((change) => change.position)).toEqual([491, 492, 493, 494, 495, 496, 497, 498, 499, 500]);
     expect(await changesSince(store, 500)).toEqual([]);
   });
 
   test("who is ahead of the store is told that it went back", async () => {
     await store.commit([put("a", 0)]);
-    expect(await store.changes(5, 60_000, never)).toEqual({ kind: "lost", revision: 1, rewound: true });
+    expect(await store.changes(5, 60_000, never)).toEqual({ kind: "lost", position: 1, rewound: true });
   });
 
   test("a waiting follower gets the change when it is made", async () => {
     const waiting = store.changes(0, 60_000, never);
-    await store.revision();
+    await store.position();
     await store.commit([put("a", 0)]);
-    expect(await waiting).toMatchObject({ kind: "changes", changes: [{ revision: 1 }] });
+    expect(await waiting).toMatchObject({ kind: "changes", changes: [{ position: 1 }] });
   });
 
   test("several followers wait at once and all get the change", async () => {
     const waiting = [1, 2, 3].map(() => store.changes(0, 60_000, never));
-    await store.revision();
+    await store.position();
     await store.commit([put("a", 0)]);
-    for (const batch of await Promise.all(waiting)) expect(batch).toMatchObject({ changes: [{ revision: 1 }] });
+    for (const batch of await Promise.all(waiting)) expect(batch).toMatchObject({ changes: [{ position: 1 }] });
   });
 
   test("a waiting follower that aborts ends at once, with nothing", async () => {
     const controller = new AbortController();
     const waiting = store.changes(0, 3_600_000, controller.signal);
-    await store.revision();
+    await store.position();
     controller.abort();
     expect(await waiting).toEqual({ kind: "changes", changes: [] });
     expect(await store.changes(0, 3_600_000, controller.signal)).toEqual({ kind: "changes", changes: [] });
@@ -218,7 +218,7 @@ describe.each([
 
   test("a wait without changes ends with an empty batch", async () => {
     const waiting = store.changes(0, 30, never);
-    await store.revision();
+    await store.position();
     await subject.pass(30);
     expect(await waiting).toEqual({ kind: "changes", changes: [] });
   });
@@ -226,13 +226,13 @@ describe.each([
   test("a request has its effect once and its answer again", async () => {
     const request = { id: "r1", fingerprint: "f", answer: 'a "quoted" answer' };
     expect(await store.recall("r1", "f")).toBeUndefined();
-    expect(await store.commit([put("a", 0)], { request })).toEqual({ kind: "committed", revisions: [1] });
+    expect(await store.commit([put("a", 0)], { request })).toEqual({ kind: "committed", positions: [1] });
     expect(await store.commit([put("a", 1)], { request: { ...request, answer: "other" } })).toEqual({
       kind: "replayed",
       answer: request.answer,
     });
     expect(await store.recall("r1", "f")).toEqual({ kind: "replayed", answer: request.answer });
-    expect(await store.revision()).toBe(1);
+    expect(await store.position()).toBe(1);
   });
 
   test("a request id is not good for another request", async () => {
@@ -251,7 +251,7 @@ describe.each([
 
   test("a request without writes is remembered too", async () => {
     const request = { id: "r1", fingerprint: "f", answer: "nothing to do" };
-    expect(await store.commit([], { request })).toEqual({ kind: "committed", revisions: [] });
+    expect(await store.commit([], { request })).toEqual({ kind: "committed", positions: [] });
     expect(await store.commit([], { request })).toEqual({ kind: "replayed", answer: "nothing to do" });
   });
 
@@ -355,7 +355,7 @@ describe.each([
 
   test("a page that ends with the last key says that there are no more; none is longer than 1,000", async () => {
     await store.commit(Array.from({ length: 1_001 }, (_, i) => put(`k${i}`, 0)));
-    expect(await store.list("deployment", { limit: 5_000 })).toMatchObject({ more: true, revision: 1_001 });
+    expect(await store.list("deployment", { limit: 5_000 })).toMatchObject({ more: true, position: 1_001 });
     expect((await store.list("deployment", { limit: 5_000 })).entries).toHaveLength(1_000);
     const last = await store.list("deployment", { after: "k998", limit: 1 });
     expect(last).toMatchObject({ more: false, entries: [{ key: "k999" }] });
@@ -365,10 +365,10 @@ describe.each([
   test("a closed store fails every call, also one that waits", async () => {
     const waiting = store.changes(0, 3_600_000, never);
     const failed = expect(waiting).rejects.toMatchObject({ reason: "STORE_UNAVAILABLE" });
-    await store.revision();
+    await store.position();
     await store.close();
     await failed;
-    await expect(store.revision()).rejects.toMatchObject({ reason: "STORE_UNAVAILABLE" });
+    await expect(store.position()).rejects.toMatchObject({ reason: "STORE_UNAVAILABLE" });
     await expect(store.commit([put("a", 0)])).rejects.toMatchObject({ code: "UNAVAILABLE", facts: { retryAfterMs: 1_000 } });
     await expect(store.changes(0, 10, never)).rejects.toMatchObject({ reason: "STORE_UNAVAILABLE" });
   });
@@ -448,7 +448,7 @@ async function realWrite(store: Store, write: StepWrite): Promise<Write> {
 async function wholeState(store: Store): Promise<unknown> {
   const pages = await Promise.all(kinds.map((kind) => store.list(kind, { limit: 1_000 })));
   const { controllers, leader } = await store.controllers();
-  return { pages, revision: await store.revision(), changes: await store.changes(0, 0, never), controllers, leader };
+  return { pages, position: await store.position(), changes: await store.changes(0, 0, never), controllers, leader };
 }
 
 test("both stores give the same answers and end in the same state, whatever is asked", async () => {

@@ -101,9 +101,9 @@ test("a report that is older than three intervals counts for nothing", async () 
 
 test("who does not lead writes nothing, and who takes the lead begins its windows anew", async () => {
   epoch = undefined;
-  const { revision } = cluster.mirror;
+  const { position } = cluster.mirror;
   await loop.tick();
-  expect(cluster.mirror.revision).toBe(revision);
+  expect(cluster.mirror.position).toBe(position);
   epoch = (await cluster.store.controllers()).epoch;
   await ticks(4);
   expect(target()).toBe(2);

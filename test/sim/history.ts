@@ -19,7 +19,7 @@ export interface History {
   readonly alarm: Alarm | undefined;
   readonly faults: FaultCounts;
   /** How many mutations were written. */
-  readonly revisions: number;
+  readonly writes: number;
 }
 
 const stepsMin = 20;
@@ -48,5 +48,5 @@ export async function runHistory(seed: number, { sabotage = {}, trace = () => {}
   void operators.close();
   // What weak references point at is kept until the end of a turn of the event loop, and a history has none.
   await new Promise((done) => setImmediate(done));
-  return { seed, alarm: witness.alarm, faults: world.faults.counts, revisions: witness.ledger.revision };
+  return { seed, alarm: witness.alarm, faults: world.faults.counts, writes: witness.ledger.position };
 }

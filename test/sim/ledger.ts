@@ -12,14 +12,14 @@ export class Ledger {
   readonly everRan = new Set<string>();
   /** `uid/version` that was once all there was, and running. */
   readonly everWhole = new Set<string>();
-  revision = 0;
+  position = 0;
   /** Every deployment as it was, in the order of time. */
-  readonly #past = new Map<string, { readonly revision: number; readonly record: DeploymentRecord | undefined }[]>();
+  readonly #past = new Map<string, { readonly position: number; readonly record: DeploymentRecord | undefined }[]>();
 
-  /** `lookRevision`: when who wrote began to look; what was wanted since may be what it went by. */
-  apply(writes: readonly Write[], lookRevision = this.revision): void {
+  /** `lookPosition`: when who wrote began to look; what was wanted since may be what it went by. */
+  apply(writes: readonly Write[], lookPosition = this.position): void {
     for (const write of writes) {
-      this.revision += 1;
+      this.position += 1;
       const kind = "put" in write ? write.put : write.delete;
       const id = `${kind}/${write.key}`;
       if ("put" in write) this.objects.set(id, JSON.stringify(write.value));
@@ -28,12 +28,12 @@ export class Ledger {
       if (kind === "replica") this.#keepReplica(write.key, "put" in write ? (write.value as ReplicaRecord) : undefined);
     }
     const touched = writes.flatMap((write) => ("put" in write ? (write.put === "replica" ? write.value.deployment : write.key) : []));
-    for (const name of new Set(touched)) this.#noteWhole(name, lookRevision);
+    for (const name of new Set(touched)) this.#noteWhole(name, lookPosition);
   }
 
-  #noteWhole(name: string, lookRevision: number): void {
+  #noteWhole(name: string, lookPosition: number): void {
     const all = this.of(name).filter(({ state }) => state === "RUNNING" || state === "STARTING");
-    for (const deployment of this.since(name, lookRevision)) {
+    for (const deployment of this.since(name, lookPosition)) {
       if (deployment === undefined || all.length === 0 || all.length !== (deployment.autoscaled?.target ?? deployment.spec.numReplicas))
         continue;
       const whole = all.every(({ state, revision }) => state === "RUNNING" && revision === deployment.revision);
@@ -45,17 +45,17 @@ export class Ledger {
     return [...this.replicas.values()].filter((replica) => replica.deployment === deployment);
   }
 
-  /** The deployment as it was at a revision, and as it has been since: who looked then may go by any of them. */
-  since(name: string, revision: number): readonly (DeploymentRecord | undefined)[] {
+  /** The deployment as it was at a position, and as it has been since: who looked then may go by any of them. */
+  since(name: string, position: number): readonly (DeploymentRecord | undefined)[] {
     const past = this.#past.get(name) ?? [];
-    const first = past.findLastIndex((entry) => entry.revision <= revision);
+    const first = past.findLastIndex((entry) => entry.position <= position);
     return [...(first < 0 ? [undefined] : []), ...past.slice(Math.max(0, first)).map(({ record }) => record)];
   }
 
   #keepDeployment(name: string, record: DeploymentRecord | undefined): void {
     if (record === undefined) this.deployments.delete(name);
     else this.deployments.set(name, record);
-    this.#past.set(name, [...(this.#past.get(name) ?? []), { revision: this.revision, record }]);
+    this.#past.set(name, [...(this.#past.get(name) ?? []), { position: this.position, record }]);
   }
 
   #keepReplica(id: string, record: ReplicaRecord | undefined): void {

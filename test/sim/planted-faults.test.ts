@@ -143,17 +143,17 @@ const losesAChange: Sabotage = {
         if (batch.kind !== "changes") return batch;
         // Not the last one: who asks for what never comes asks for ever, in no time.
         const last = batch.changes.at(-1);
-        return { ...batch, changes: batch.changes.filter((change) => change === last || change.revision % 10 !== 0) };
+        return { ...batch, changes: batch.changes.filter((change) => change === last || change.position % 10 !== 0) };
       },
     }),
 };
 
-const skipsARevision: Sabotage = {
+const skipsAPosition: Sabotage = {
   kept: (store) =>
     but(store, {
       commit: async (writes: readonly Write[], options?: CommitOptions) => {
         const result = await store.commit(writes, options);
-        return result.kind === "committed" ? { ...result, revisions: result.revisions.map((revision) => revision + 1) } : result;
+        return result.kind === "committed" ? { ...result, positions: result.positions.map((position) => position + 1) } : result;
       },
     }),
 };
@@ -239,7 +239,7 @@ test.each<readonly [string, Invariant, () => Sabotage]>([
   ["replicas begin to serve before they have their config", "I5", () => trustsThatTheyAreConfigured],
   ["a leader goes to a version that never ran", "I6", () => goesToUnprovenVersions],
   ["a follower misses a change", "I7", () => losesAChange],
-  ["a revision is left out", "I7", () => skipsARevision],
+  ["a position is left out", "I7", () => skipsAPosition],
   ["replicas start without room", "I8", () => startsAllThatWait],
   ["more is given than there is", "I8", () => sellsDouble],
   ["a request is carried out at each try", "I9", () => forgetsRequests],

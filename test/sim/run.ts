@@ -21,12 +21,12 @@ if (!Number.isInteger(first) || !Number.isInteger(seeds) || seeds < 1) {
 
 const counts = noFaults();
 const broken: number[] = [];
-let revisions = 0;
+let writes = 0;
 const beganMs = performance.now();
 const tookS = () => ((performance.now() - beganMs) / 1_000).toFixed(1);
 for (let seed = first; seed < first + seeds; seed++) {
   const history = await runHistory(seed, values.trace ? { trace: console.log } : {});
-  revisions += history.revisions;
+  writes += history.writes;
   for (const kind of Object.keys(counts) as FaultKind[]) counts[kind] += history.faults[kind];
   if (history.alarm !== undefined) {
     broken.push(seed);
@@ -35,7 +35,7 @@ for (let seed = first; seed < first + seeds; seed++) {
   const done = seed - first + 1;
   if (done % progressEvery === 0) console.log(`${done} of ${seeds} histories in ${tookS()} s`);
 }
-console.log(`${seeds} histories, ${revisions} writes, ${tookS()} s`);
+console.log(`${seeds} histories, ${writes} writes, ${tookS()} s`);
 for (const [kind, count] of Object.entries(counts)) console.log(`${String(count).padStart(9)}  ${kind}`);
 if (broken.length > 0) {
   console.error(`${broken.length} broke a rule; to see one: node test/sim/run.ts --from ${broken[0]} --seeds 1 --trace`);

@@ -123,7 +123,7 @@ export class SimulatedController {
       onCold: (deployment) => this.#deciding.autoscale.wake(deployment),
     });
     this.#given = () => engine.alive().reduce((sum, { replicaId }) => sum + this.#dispatcher.ongoing(replicaId), 0);
-    const machine = new WatchedEngine(engine, clock, line, witness, watch, () => mirror.revision);
+    const machine = new WatchedEngine(engine, clock, line, witness, watch, () => mirror.position);
     this.#deciding = openDeciding({
       store,
       mirror: sabotage.mirror?.(mirror) ?? mirror,

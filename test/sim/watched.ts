@@ -56,14 +56,14 @@ export class WatchedStore implements Store {
   list<K extends Kind>(kind: K, page: { readonly after?: string; readonly limit: number }) {
     return this.#call(() => this.#kept.list(kind, page));
   }
-  revision(): Promise<number> {
-    return this.#call(() => this.#kept.revision());
+  position(): Promise<number> {
+    return this.#call(() => this.#kept.position());
   }
   commit(writes: readonly Write[], options: CommitOptions = {}): Promise<CommitResult> {
     return this.#call(async () => {
       await this.#line.beforeCommit();
       const result = await this.#kept.commit(writes, options);
-      if (result.kind === "committed") this.#witness.committed(writes, options, result.revisions, this.#watch);
+      if (result.kind === "committed") this.#witness.committed(writes, options, result.positions, this.#watch);
       if (result.kind === "replayed") this.#witness.replayed(options.request?.id ?? "", result.answer);
       if (this.#line.losesAnswer()) throw away();
       return result;

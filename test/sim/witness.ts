@@ -26,7 +26,7 @@ export interface Alarm {
 /** What one controller knows, as it looks. */
 export class Watch implements Look {
   readonly controller: string;
-  revision = 0;
+  position = 0;
   atMs = 0;
   readonly contacts = new Map<string, ReplicaContact>();
   readonly alive = new Set<string>();
@@ -35,8 +35,8 @@ export class Watch implements Look {
     this.controller = controller;
   }
 
-  begin(revision: number, atMs: number): void {
-    this.revision = revision;
+  begin(position: number, atMs: number): void {
+    this.position = position;
     this.atMs = atMs;
     this.contacts.clear();
   }
@@ -88,11 +88,11 @@ export class Witness {
     this.alarm ??= { ...verdict, atMs: this.#clock.nowMs() };
   }
 
-  committed(writes: readonly Write[], options: CommitOptions, revisions: readonly number[], look: Look | undefined): void {
-    const written = { writes, options, revisions, look };
+  committed(writes: readonly Write[], options: CommitOptions, positions: readonly number[], look: Look | undefined): void {
+    const written = { writes, options, positions, look };
     for (const check of [writesUnderLease, availability, allocation, rollback, oneConfig, autoscaling])
       this.raise(check(this.#facts, written));
-    this.#checkRevisions(revisions);
+    this.#checkPositions(positions);
     this.#checkRequest(options);
     for (const write of look === undefined ? [] : writes) {
       if (!("put" in write) || write.put !== "deployment") continue;
@@ -101,7 +101,7 @@ export class Witness {
     }
     if (look !== undefined) this.deeds += writes.filter((write) => "put" in write).length;
     for (const write of writes) this.#trace(`${look?.controller ?? "client"} ${describe(write)}`);
-    this.ledger.apply(writes, look?.revision);
+    this.ledger.apply(writes, look?.position);
   }
 
   /** A request was answered again. */
@@ -131,14 +131,14 @@ export class Witness {
     if (this.#lease?.holder === holder) this.#lease = { ...this.#lease, untilMs: 0 };
   }
 
-  /** I7. Whoever follows sees every revision, in order, or is told that all was read anew. */
+  /** I7. Whoever follows sees every position, in order, or is told that all was read anew. */
   follow(name: string, mirror: Mirror): void {
-    let last = mirror.revision;
+    let last = mirror.position;
     mirror.subscribe((event: MirrorEvent) => {
-      const revision = event.kind === "change" ? event.change.revision : mirror.revision;
-      if (event.kind === "change" && revision !== last + 1)
-        this.raise({ invariant: "I7", text: `${name} saw revision ${revision} after ${last}` });
-      last = revision;
+      const position = event.kind === "change" ? event.change.position : mirror.position;
+      if (event.kind === "change" && position !== last + 1)
+        this.raise({ invariant: "I7", text: `${name} saw position ${position} after ${last}` });
+      last = position;
     });
   }
 
@@ -149,17 +149,17 @@ export class Witness {
     const seen = new Map<string, string>([...has("deployment", mirror.deployments()), ...has("replica", mirror.replicas())]);
     const kept = [...this.ledger.objects].filter(([id]) => id.startsWith("deployment/") || id.startsWith("replica/"));
     const wrong = kept.find(([id, json]) => seen.get(id) !== json)?.[0];
-    if (wrong !== undefined || kept.length !== seen.size || mirror.revision !== this.ledger.revision)
+    if (wrong !== undefined || kept.length !== seen.size || mirror.position !== this.ledger.position)
       this.raise({
         invariant: "I7",
-        text: `${name} is at revision ${mirror.revision} of ${this.ledger.revision}, and differs in ${wrong}`,
+        text: `${name} is at position ${mirror.position} of ${this.ledger.position}, and differs in ${wrong}`,
       });
   }
 
-  /** I7. Each write has its own revision, and there are no gaps. */
-  #checkRevisions(revisions: readonly number[]): void {
-    const wrong = revisions.findIndex((revision, index) => revision !== this.ledger.revision + index + 1);
-    if (wrong >= 0) this.raise({ invariant: "I7", text: `revision ${revisions[wrong]} was written after ${this.ledger.revision + wrong}` });
+  /** I7. Each write has its own position, and there are no gaps. */
+  #checkPositions(positions: readonly number[]): void {
+    const wrong = positions.findIndex((position, index) => position !== this.ledger.position + index + 1);
+    if (wrong >= 0) this.raise({ invariant: "I7", text: `position ${positions[wrong]} was written after ${this.ledger.position + wrong}` });
   }
 
   /** I9. A request is carried out once. */

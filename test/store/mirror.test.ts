@@ -41,13 +41,13 @@ function record(mirror: Mirror): string[] {
   return seen;
 }
 const words = (event: MirrorEvent) =>
-  event.kind === "reset" ? `reset${event.rewound ? " rewound" : ""}` : `${event.change.revision} ${event.change.key}`;
+  event.kind === "reset" ? `reset${event.rewound ? " rewound" : ""}` : `${event.change.position} ${event.change.key}`;
 
 test("a mirror opens with all there is, of every kind, over many pages", async () => {
   const many = Array.from({ length: 2_500 }, (_, i) => replica(`r${i}`, `d${i % 2}`));
   await store.commit([put("d0"), put("d1"), { put: "progress", key: "d0", version: 0, value: progressRecord("p") }, ...many]);
   const mirror = await open();
-  expect(mirror.revision).toBe(2_503);
+  expect(mirror.position).toBe(2_503);
   expect([...mirror.deployments().keys()].sort()).toEqual(["d0", "d1"]);
   expect(mirror.progress("d0")?.value).toEqual(progressRecord("p"));
   expect(mirror.replicas().size).toBe(2_500);
@@ -63,16 +63,16 @@ test("what is written after a caller's write is read by catching up", async () =
   }
 });
 
-test("listeners see each revision once, in order, with the mirror as it was right then", async () => {
+test("listeners see each position once, in order, with the mirror as it was right then", async () => {
   const mirror = await open();
   const seen = record(mirror);
-  const revisions: number[] = [];
-  mirror.subscribe(() => revisions.push(mirror.revision));
+  const positions: number[] = [];
+  mirror.subscribe(() => positions.push(mirror.position));
   await store.commit([put("a"), put("b")]);
   await store.commit([put("a", 1, "new"), { delete: "deployment", key: "b", version: 2 }]);
   await mirror.catchUp();
   expect(seen).toEqual(["1 a", "2 b", "3 a", "4 b"]);
-  expect(revisions).toEqual([1, 2, 3, 4]);
+  expect(positions).toEqual([1, 2, 3, 4]);
   expect(mirror.deployment("b")).toBeUndefined();
   expect(mirror.deployment("a")?.version).toBe(3);
 });
@@ -123,7 +123,7 @@ test("changes made while all is being read are neither lost nor shown out of ord
     },
   });
   const mirror = await open(busy);
-  expect(mirror.revision).toBe(2_703);
+  expect(mirror.position).toBe(2_703);
   expect(mirror.deployment("d0001")).toBeUndefined();
   expect(mirror.deployment("d1400")).toEqual({ key: "d1400", version: 1_502, value: deploymentRecord("later") });
   expect(mirror.deployments().size).toBe(1_500);
@@ -165,7 +165,7 @@ test("catching up with a store whose changes do not arrive ends in time", async 
   const late = expect(mirror.catchUp()).rejects.toMatchObject({ reason: "STORE_UNAVAILABLE" });
   const left = new AbortController();
   const cancelled = expect(mirror.catchUp(left.signal)).rejects.toMatchObject({ reason: "CANCELLED" });
-  await store.revision();
+  await store.position();
   left.abort();
   await cancelled;
   clock.pass(2_000);
@@ -188,7 +188,7 @@ test("changes that were trimmed make the mirror read all anew, and say so", asyn
   await mirror.catchUp();
   expect(seen).toEqual(["reset"]);
   expect(mirror.deployments().size).toBe(20);
-  expect(mirror.revision).toBe(20);
+  expect(mirror.position).toBe(20);
 });
 
 test("a store that lost its tail makes the mirror read all anew, and say that it went back", async () => {
@@ -200,7 +200,7 @@ test("a store that lost its tail makes the mirror read all anew, and say that it
   restore();
   await mirror.catchUp();
   expect(seen).toEqual(["reset rewound"]);
-  expect(mirror.revision).toBe(2);
+  expect(mirror.position).toBe(2);
   expect(mirror.deployment("b")).toBeUndefined();
   expect(mirror.replicasOf("a").map((entry) => entry.key)).toEqual(["r1"]);
   await store.commit([put("c")]);
@@ -213,7 +213,7 @@ test("a closed mirror stops following and ends those who wait", async () => {
   const mirror = await open(mute);
   await store.commit([put("a")]);
   const waiting = expect(mirror.catchUp()).rejects.toMatchObject({ reason: "SHUTTING_DOWN" });
-  await store.revision();
+  await store.position();
   await mirror.close();
   await waiting;
 });
@@ -237,9 +237,9 @@ describe("on Redis", () => {
     await until(() => !mirror.available);
     expect(mirror.deployment("a")?.version).toBe(1);
     await redis.restart();
-    await until(async () => (await writer.revision().catch(() => -1)) === 1);
+    await until(async () => (await writer.position().catch(() => -1)) === 1);
     await writer.commit([put("b")]);
-    await until(() => mirror.revision === 2);
+    await until(() => mirror.position === 2);
     expect(seen).toEqual(["1 a", "2 b"]);
     expect(mirror.available).toBe(true);
 

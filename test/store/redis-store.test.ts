@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 
 const answers = (store: Store) =>
-  store.revision().then(
+  store.position().then(
     () => true,
     () => false,
   );
@@ -52,7 +52,7 @@ test("a server without an append-only file is warned about, and used", async () 
   const log = pino({ level: "warn" }, { write: (line: string) => void lines.push(line) });
   const store = await redis.store("{w}:", { log });
   expect(lines.join("")).toContain("append-only file");
-  expect(await store.revision()).toBe(0);
+  expect(await store.position()).toBe(0);
 });
 
 test("an address nobody listens at is refused at once, without its password", async () => {
@@ -84,9 +84,9 @@ test("while Redis is away every call fails and no wait hangs; when it is back it
   // Stopped first, so that it cannot be back before it was seen to be away.
   await redis.server.close();
   await waiting;
-  await expect(store.revision()).rejects.toMatchObject(away);
+  await expect(store.position()).rejects.toMatchObject(away);
   const tooLate = new Promise((resolve) => setImmediate(resolve));
-  await expect(Promise.race([store.revision(), tooLate])).rejects.toMatchObject(away);
+  await expect(Promise.race([store.position(), tooLate])).rejects.toMatchObject(away);
   await expect(store.get("deployment", "a")).rejects.toMatchObject(away);
   await expect(store.list("deployment", { limit: 1 })).rejects.toMatchObject(away);
   await expect(store.commit([put("b")])).rejects.toMatchObject(away);
@@ -98,9 +98,9 @@ test("while Redis is away every call fails and no wait hangs; when it is back it
   await redis.restart();
   expect(redis.server.pid).not.toBe(pid);
   await until(() => answers(store));
-  expect(await store.revision()).toBe(1);
-  expect(await store.commit([put("b")])).toEqual({ kind: "committed", revisions: [2] });
-  expect(await store.changes(1, 3_600_000, never)).toMatchObject({ changes: [{ revision: 2 }] });
+  expect(await store.position()).toBe(1);
+  expect(await store.commit([put("b")])).toEqual({ kind: "committed", positions: [2] });
+  expect(await store.changes(1, 3_600_000, never)).toMatchObject({ changes: [{ position: 2 }] });
 });
 
 test("a Redis that hangs fails calls and waits within their bounds, and is used again when it answers", async () => {
@@ -135,7 +135,7 @@ test("a Redis that cannot write refuses for now, and says why", async () => {
   const store = await redis.store();
   await raw.config("SET", "maxmemory", "1");
   await expect(store.commit([put("a")])).rejects.toMatchObject({ ...away, message: expect.stringContaining("OOM") });
-  expect(await store.revision()).toBe(0);
+  expect(await store.position()).toBe(0);
   await raw.config("SET", "maxmemory", "0");
   expect((await store.commit([put("a")])).kind).toBe("committed");
 });
@@ -146,13 +146,13 @@ test("a history that was replaced is noticed, also when it is as long as the one
   await store.commit([put("a"), put("b")]);
   expect(await store.changes(0, 0, never)).toMatchObject({ kind: "changes" });
   await raw.flushall();
-  expect(await store.changes(2, 0, never)).toEqual({ kind: "lost", revision: 0, rewound: true });
+  expect(await store.changes(2, 0, never)).toEqual({ kind: "lost", position: 0, rewound: true });
   await other.commit([put("a"), put("b"), put("c")]);
   expect(await store.changes(0, 0, never)).toMatchObject({ kind: "changes", changes: { length: 3 } });
 
   await raw.flushall();
   await other.commit([put("x"), put("y"), put("z")]);
-  expect(await store.changes(3, 0, never)).toEqual({ kind: "lost", revision: 3, rewound: true });
+  expect(await store.changes(3, 0, never)).toEqual({ kind: "lost", position: 3, rewound: true });
 });
 
 test("all keys begin with the prefix and share its hash slot", async () => {

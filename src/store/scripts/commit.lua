@@ -1,7 +1,7 @@
 #!lua
 -- The one write: all of it or nothing.
 --
--- KEYS  1 revision   2 changes   3 lease
+-- KEYS  1 position   2 changes   3 lease
 --       4, 5  6, 7 ...     hash of objects and index of their keys, for each kind in the order of `kinds`
 --       last               the request's record (only when there is a request: then their number is even)
 -- ARGV  1 epoch that must hold the lease, or "" for none
@@ -10,7 +10,7 @@
 --       then for each write: "put" or "delete", number of the kind (from 1), its name, key, version read, value as JSON ("" for delete);
 --       and the same with "check" for what must be unchanged and is not written
 --
--- Answers {"replayed", answer} | {"reused"} | {"fenced", epoch} | {"conflict", key, found} | {"committed", revision before}.
+-- Answers {"replayed", answer} | {"reused"} | {"fenced", epoch} | {"conflict", key, found} | {"committed", position before}.
 -- An object is kept as "<version> <JSON>"; each change carries the microsecond it was made, which tells two histories apart.
 
 local objectsOf = function(kind) return KEYS[2 + 2 * kind] end
@@ -43,10 +43,10 @@ local time = redis.call("TIME")
 local at = time[1] .. string.format("%06d", tonumber(time[2]))
 local before = tonumber(redis.call("GET", KEYS[1]) or "0")
 for i, write in ipairs(writes) do
-  local revision = string.format("%.0f", before + i)
+  local position = string.format("%.0f", before + i)
   local change = { "kind", write.name, "key", write.key, "at", at }
   if write.op == "put" then
-    redis.call("HSET", objectsOf(write.kind), write.key, revision .. " " .. write.value)
+    redis.call("HSET", objectsOf(write.kind), write.key, position .. " " .. write.value)
     redis.call("ZADD", indexOf(write.kind), 0, write.key)
     change[7] = "value"
     change[8] = write.value
@@ -54,7 +54,7 @@ for i, write in ipairs(writes) do
     redis.call("HDEL", objectsOf(write.kind), write.key)
     redis.call("ZREM", indexOf(write.kind), write.key)
   end
-  redis.call("XADD", KEYS[2], "MAXLEN", "~", ARGV[5], revision .. "-0", unpack(change))
+  redis.call("XADD", KEYS[2], "MAXLEN", "~", ARGV[5], position .. "-0", unpack(change))
 end
 if #writes > 0 then redis.call("INCRBY", KEYS[1], #writes) end
 

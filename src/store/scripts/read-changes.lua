@@ -1,14 +1,14 @@
 #!lua flags=no-writes
--- The changes after a revision, if the caller's history is still this one.
+-- The changes after a position, if the caller's history is still this one.
 --
--- KEYS  1 revision   2 changes
--- ARGV  1 revision the caller has   2 when that revision was made as the caller knows it, or ""   3 how many changes at most
+-- KEYS  1 position   2 changes
+-- ARGV  1 position the caller has   2 when that position was made as the caller knows it, or ""   3 how many changes at most
 --
--- Answers {"lost", revision, 1 if the state went back else 0}, or {"changes", entries, when the caller's revision was made or ""}.
+-- Answers {"lost", position, 1 if the state went back else 0}, or {"changes", entries, when the caller's position was made or ""}.
 
-local revision = tonumber(redis.call("GET", KEYS[1]) or "0")
+local position = tonumber(redis.call("GET", KEYS[1]) or "0")
 local after = tonumber(ARGV[1])
-if revision < after then return { "lost", revision, 1 } end
+if position < after then return { "lost", position, 1 } end
 
 local at = ""
 local id = ARGV[1] .. "-0"
@@ -20,13 +20,13 @@ if last then
   end
 end
 if ARGV[2] ~= "" and ARGV[2] ~= at then
-  return { "lost", revision, last and 1 or 0 }
+  return { "lost", position, last and 1 or 0 }
 end
 
 local entries = {}
-if revision > after then
+if position > after then
   local first = string.format("%.0f-0", after + 1)
   entries = redis.call("XRANGE", KEYS[2], first, "+", "COUNT", ARGV[3])
-  if not entries[1] or entries[1][1] ~= first then return { "lost", revision, 0 } end
+  if not entries[1] or entries[1][1] ~= first then return { "lost", position, 0 } end
 end
 return { "changes", entries, at }

@@ -29,7 +29,7 @@ export function availability(facts: Facts, { writes, look }: Written): Verdict {
     const replaced = writes.flatMap((write) => ("put" in write && write.put === "change" ? toReplace(write.value) : []));
     const lost = new Set(replaced.map(({ replicaId }) => replicaId));
     const step = { name, lost, before, after: [...changed.values()], look };
-    const wanted = facts.ledger.since(name, look.revision);
+    const wanted = facts.ledger.since(name, look.position);
     const reasons = wanted.map((deployment) => tooFew(facts, step, deployment) ?? tooMany(step, deployment));
     if (reasons.every((reason) => reason !== undefined)) return { invariant: "I1", text: `${name}: ${reasons.at(-1)}` };
   }

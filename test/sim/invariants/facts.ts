@@ -28,8 +28,8 @@ export interface Lease {
 /** What a controller knew at its last look. */
 export interface Look {
   readonly controller: string;
-  /** Up to which revision of everything it knew the state, and the time, when it began. */
-  readonly revision: number;
+  /** Up to which position it knew the state, and the time, when it began. */
+  readonly position: number;
   readonly atMs: number;
   readonly contacts: ReadonlyMap<string, ReplicaContact>;
   /** Replicas whose process was found alive. */
@@ -40,7 +40,7 @@ export interface Look {
 export interface Written {
   readonly writes: readonly Write[];
   readonly options: CommitOptions;
-  readonly revisions: readonly number[];
+  readonly positions: readonly number[];
   readonly look: Look | undefined;
 }
 

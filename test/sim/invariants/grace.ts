@@ -6,7 +6,7 @@ export function grace({ nowMs, ledger, engine, behaviours, stopping }: Facts, { 
   if ((verb !== "terminate" && verb !== "kill") || ongoing === 0 || engine.find(replicaId)?.state !== "alive") return undefined;
   if (stopping.has(look.controller)) return undefined;
   const replica = ledger.replicas.get(replicaId);
-  const graces = replica === undefined ? [] : ledger.since(replica.deployment, look.revision);
+  const graces = replica === undefined ? [] : ledger.since(replica.deployment, look.position);
   const drainedMs = replica?.state === "DRAINING" ? nowMs - replica.sinceMs : 0;
   if (graces.some((deployment) => drainedMs >= (deployment?.spec.gracefulShutdownTimeoutMs ?? Number.POSITIVE_INFINITY))) return undefined;
   return { invariant: "I2", text: `${verb} of ${replicaId} (${replica?.state}) with ${ongoing} ongoing after ${drainedMs} ms of drain` };
