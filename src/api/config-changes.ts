@@ -5,6 +5,7 @@ import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
 import { refusal } from "../core/errors.ts";
 import { outcomeInWords, refusalInWords } from "../core/words.ts";
 import type { Write } from "../store/store.ts";
+import { beginChange } from "../store/writes/change-writes.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { untilTold } from "./until-told.ts";
 
@@ -37,7 +38,7 @@ export function beginWrite({ mirror, clock }: ControllerParts, after: Deployment
     step: "PREPARE",
     replicas: [],
   };
-  return { put: "change", key: deployment, version: mirror.changes().get(deployment)?.version ?? 0, value };
+  return beginChange(mirror, value);
 }
 
 /** The change once it is over. Fails with UNAVAILABLE where nobody makes it, or it is not known what became of it. */

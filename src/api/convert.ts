@@ -18,6 +18,7 @@ import {
 import type { DeploymentRecord, DeploymentSpec, Program, ProgressRecord } from "../core/deployment.ts";
 import type { FieldViolation } from "../core/errors.ts";
 import type { Json, JsonObject } from "../core/json.ts";
+import { ofLife } from "../core/lineage.ts";
 import type { ReplicaState as CoreReplicaState, ReplicaRecord } from "../core/replica.ts";
 import type { Resources } from "../core/resources.ts";
 import { conditionsOf } from "../core/rollout/conditions.ts";
@@ -209,7 +210,7 @@ export function deploymentToMessage(
       state: deploymentStates[status.state],
       message: statusInWords(record, status, conditionsOf(record, progress, replicas)),
       generation: BigInt(record.generation),
-      observedGeneration: BigInt(progress?.uid === record.uid ? progress.observedGeneration : 0),
+      observedGeneration: BigInt(ofLife(progress, record)?.observedGeneration ?? 0),
       revision: BigInt(record.revision),
       configGeneration: BigInt(record.configGeneration),
       targetReplicas: status.target,

@@ -9,6 +9,7 @@ import {
 import type { DecisionSource as CoreDecisionSource, DecisionRecord } from "../core/decision.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { refusal } from "../core/errors.ts";
+import { ofLife } from "../core/lineage.ts";
 import type { CallContext } from "../rpc/service.ts";
 import type { Mirror, MirrorEvent } from "../store/mirror.ts";
 import type { ControllerParts, Handlers } from "./controller-parts.ts";
@@ -33,9 +34,12 @@ function newestFirst({ number }: DecisionRecord): string {
   return String(Number.MAX_SAFE_INTEGER - number).padStart(16, "0");
 }
 
-/** Of this deployment, not of an earlier one of the same name; the oldest first. */
-function decisionsOf(mirror: Mirror, { uid, spec }: DeploymentRecord): readonly DecisionRecord[] {
-  return mirror.decisionsOf(spec.name).flatMap(({ value }) => (value.uid === uid ? value : []));
+/** The oldest first. */
+function decisionsOf(mirror: Mirror, deployment: DeploymentRecord): readonly DecisionRecord[] {
+  return mirror
+    .lineage(deployment)
+    .decisions()
+    .map(({ value }) => value);
 }
 
 async function* watch(
@@ -64,16 +68,17 @@ async function* watch(
   }
 }
 
-function take(event: MirrorEvent, { uid, spec }: DeploymentRecord, queue: EventQueue<DecisionRecord>): void {
+function take(event: MirrorEvent, deployment: DeploymentRecord, queue: EventQueue<DecisionRecord>): void {
   if (event.kind === "reset") {
     queue.end(refusal("WATCH_EXPIRED", "decisions may have been missed: watch again"));
     return;
   }
   const { kind, key, value } = event.change;
   if (value !== undefined && kind === "decision") {
-    const decision = value as DecisionRecord;
-    if (decision.uid === uid && decision.deployment === spec.name) queue.push(decision);
-  } else if (kind === "deployment" && key === spec.name && (value as DeploymentRecord | undefined)?.uid !== uid) queue.finish();
+    const decision = ofLife(value as DecisionRecord, deployment);
+    if (decision !== undefined) queue.push(decision);
+  } else if (kind === "deployment" && key === deployment.spec.name && !ofLife(value as DeploymentRecord | undefined, deployment))
+    queue.finish();
 }
 
 function tooSlow(): Error {

@@ -16,7 +16,8 @@ import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
 import { effectOf } from "../core/effect.ts";
 import { type FieldViolation, refusal } from "../core/errors.ts";
 import { changing, firstRecord, nextRecord, scaled } from "../core/generations.ts";
-import { configWrites } from "../store/config-writes.ts";
+import { configWrites } from "../store/writes/config-writes.ts";
+import { revisionWrites } from "../store/writes/revision-writes.ts";
 import { type Caller, forCaller } from "./caller.ts";
 import { changeable, changeExisting, oneAfterTheOther } from "./changeable.ts";
 import { changesToMessage } from "./changes.ts";
@@ -36,7 +37,6 @@ import {
   reused,
 } from "./mutations.ts";
 import { notFound } from "./refusals.ts";
-import { revisionWrites } from "./revisions.ts";
 
 const uidLength = 20;
 

@@ -38,8 +38,11 @@ export function reconfigureHandlers(parts: ControllerParts): Handlers<"reconfigu
 }
 
 /** The oldest first. */
-function keptConfigs(mirror: Mirror, { uid, spec }: DeploymentRecord): readonly ConfigRecord[] {
-  return mirror.configsOf(spec.name).flatMap(({ value }) => (value.uid === uid ? value : []));
+function keptConfigs(mirror: Mirror, deployment: DeploymentRecord): readonly ConfigRecord[] {
+  return mirror
+    .lineage(deployment)
+    .configs()
+    .map(({ value }) => value);
 }
 
 export function reconfigureViolations({ userConfig }: ReconfigureRequest): readonly FieldViolation[] {

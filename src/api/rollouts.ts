@@ -1,6 +1,6 @@
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { acknowledged, paused, resumed, rolledBack } from "../core/generations.ts";
-import { configWrites } from "../store/config-writes.ts";
+import { configWrites } from "../store/writes/config-writes.ts";
 import { authorOf } from "./caller.ts";
 import { changeExisting } from "./changeable.ts";
 import type { ControllerParts, Handlers } from "./controller-parts.ts";

@@ -41,7 +41,7 @@ export async function openMachine({ config, mirror, cgroups, clock, log }: Machi
     pythonSdk: shipped.pythonSdk,
     npmHook: shipped.npmHook,
     neededRequirements: () => {
-      const kept = [...mirror.deployments().keys()].flatMap((name) => mirror.revisionsOf(name));
+      const kept = [...mirror.deployments().keys()].flatMap((name) => mirror.entriesOf("revision", name));
       return kept.map(({ value }) => value.spec.runtimeEnv);
     },
   });

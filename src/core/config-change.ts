@@ -2,6 +2,7 @@ import type { DeploymentRecord, DeploymentSpec, RevisionRecord } from "./deploym
 import type { ConfigProblem } from "./ending.ts";
 import type { FieldViolation } from "./errors.ts";
 import type { Json } from "./json.ts";
+import { ofLife } from "./lineage.ts";
 
 /** What replicas can be given while they run. */
 export interface Config {
@@ -18,8 +19,8 @@ export function committedConfig(
   findRevision: (revision: number) => RevisionRecord | undefined,
 ): Config | undefined {
   if (deployment.revision === revision) return configOf(deployment.spec, deployment.configGeneration);
-  const old = findRevision(revision);
-  return old?.uid === deployment.uid ? configOf(old.spec, old.configGeneration) : undefined;
+  const old = ofLife(findRevision(revision), deployment);
+  return old && configOf(old.spec, old.configGeneration);
 }
 
 export function configOf({ userConfig, maxOngoingRequests }: DeploymentSpec, generation: number): Config {

@@ -11,9 +11,9 @@ export interface WantedConfig {
 
 /** What a replica is to serve by, as the state is now; undefined: nothing is known of it. */
 export function wantedConfig(mirror: Mirror, replica: ReplicaRecord): WantedConfig | undefined {
-  const deployment = mirror.deployment(replica.deployment)?.value;
-  if (deployment?.uid !== replica.uid) return undefined;
-  const find = (revision: number) => mirror.findRevision(replica.deployment, revision)?.value;
+  const deployment = mirror.ownerOf(replica)?.value;
+  if (deployment === undefined) return undefined;
+  const find = (revision: number) => mirror.lineage(deployment).revision(revision)?.value;
   const config = committedConfig(deployment, replica.revision, find);
   const changing = deployment.changing !== undefined && deployment.revision === replica.revision && replica.state === "RUNNING";
   return config && { config, changing };

@@ -3,12 +3,14 @@ import { type AutoscaleState, decide, firstAutoscaleState, type LoadSeen } from 
 import type { AutoscalingConfig } from "../core/autoscaling-config.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { sameJson } from "../core/json.ts";
+import { ofLife } from "../core/lineage.ts";
 import { targetOf } from "../core/rollout/status.ts";
 import type { Loads } from "../links/loads.ts";
 import type { Log } from "../log/log.ts";
-import { decisionWrites } from "../store/decision-writes.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Entry, Store } from "../store/store.ts";
+import { decisionWrites } from "../store/writes/decision-writes.ts";
+import { deploymentWrites } from "../store/writes/deployment-writes.ts";
 import { runByCron } from "./cadence.ts";
 import type { ReadSchedules } from "./schedules.ts";
 
@@ -112,23 +114,19 @@ export class AutoscaleLoop {
     const told = kind === "hold" ? verdict.summary : memory.told;
     const after = { ...memory, state, scheduled, told };
     if (target === seen.target && told === memory.told) return after;
-    const decided = decisionWrites(mirror, { deployment: name, uid: deployment.uid }, verdict, nowMs);
-    const put = {
-      put: "deployment",
-      key: name,
-      version: entry.version,
-      value: { ...deployment, autoscaled: { target, sinceMs: nowMs } },
-    } as const;
-    const { kind: written } = await store.commit(target === seen.target ? decided : [put, ...decided], { epoch });
+    const decided = decisionWrites(mirror, deployment, verdict, nowMs);
+    const scaled = deploymentWrites(mirror, { ...deployment, autoscaled: { target, sinceMs: nowMs } }, entry, "");
+    const { kind: written } = await store.commit(target === seen.target ? decided : [...scaled, ...decided], { epoch });
     // Somebody else was faster: the next look decides anew, from the state as it was.
     if (written !== "committed") return memory;
     if (target !== seen.target) log.info({ deployment: name, from: seen.target, to: target, why: verdict.summary }, "autoscaled");
     return after;
   }
 
-  #memoryOf({ uid, spec }: DeploymentRecord, config: AutoscalingConfig, nowMs: number): Memory {
-    const known = this.#memories.get(spec.name);
-    if (known?.uid === uid && (known.config === config || sameJson(known.config, config))) return { ...known, config };
+  #memoryOf(deployment: DeploymentRecord, config: AutoscalingConfig, nowMs: number): Memory {
+    const { uid } = deployment;
+    const known = ofLife(this.#memories.get(deployment.spec.name), deployment);
+    if (known !== undefined && (known.config === config || sameJson(known.config, config))) return { ...known, config };
     return { uid, config, state: firstAutoscaleState(config, nowMs), scheduled: { min: 0, atMs: Number.NEGATIVE_INFINITY }, told: "" };
   }
 

@@ -15,12 +15,15 @@ import {
 import type { DeploymentRecord } from "../core/deployment.ts";
 import type { ReplicaFailure } from "../core/ending.ts";
 import { changed } from "../core/generations.ts";
+import { ofLife } from "../core/lineage.ts";
 import { advance, isFailing, type ReplicaRecord } from "../core/replica.ts";
 import type { ReplicaPort } from "../links/replica-port.ts";
 import type { Log } from "../log/log.ts";
-import { configWrites } from "../store/config-writes.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Entry, Store, Write } from "../store/store.ts";
+import { putChange } from "../store/writes/change-writes.ts";
+import { deploymentWrites } from "../store/writes/deployment-writes.ts";
+import { putReplica } from "../store/writes/replica-writes.ts";
 
 /** The longest sleep between two looks for changes to make; events shorten it. */
 const periodMs = 1_000;
@@ -125,9 +128,9 @@ export class ConfigChangeLoop {
   }
 
   /** Replicas that failed since the change was begun: whoever told them may not be there any more to say so. */
-  #failedSince({ startedAtMs }: ConfigChangeRecord, { uid, revision, spec }: DeploymentRecord): readonly CallResult[] {
-    const replicas = this.#options.mirror.replicasOf(spec.name).map(({ value }) => value);
-    const ours = replicas.filter((replica) => replica.uid === uid && replica.revision === revision && replica.readyAtMs !== undefined);
+  #failedSince({ startedAtMs }: ConfigChangeRecord, deployment: DeploymentRecord): readonly CallResult[] {
+    const replicas = this.#options.mirror.lineage(deployment).replicas();
+    const ours = replicas.flatMap(({ value }) => (value.revision === deployment.revision && value.readyAtMs !== undefined ? value : []));
     return ours.filter((replica) => hasFailed(replica) && replica.sinceMs >= startedAtMs).map(endedBy);
   }
 
@@ -162,9 +165,9 @@ export class ConfigChangeLoop {
   }
 
   /** The replicas of the wanted revision that run. */
-  #running({ uid, revision, spec }: DeploymentRecord): readonly ReplicaRecord[] {
-    const replicas = this.#options.mirror.replicasOf(spec.name).map(({ value }) => value);
-    return replicas.filter((replica) => replica.state === "RUNNING" && replica.uid === uid && replica.revision === revision);
+  #running(deployment: DeploymentRecord): readonly ReplicaRecord[] {
+    const replicas = this.#options.mirror.lineage(deployment).replicas();
+    return replicas.flatMap(({ value }) => (value.state === "RUNNING" && value.revision === deployment.revision ? value : []));
   }
 
   async #write(
@@ -174,10 +177,7 @@ export class ConfigChangeLoop {
     next: ConfigChangeRecord,
   ): Promise<number | undefined> {
     const { store, log } = this.#options;
-    const writes: readonly Write[] = [
-      { put: "change", key: entry.key, version: entry.version, value: next },
-      ...this.#endWrites(deployment, next),
-    ];
+    const writes: readonly Write[] = [putChange(next, entry.version), ...this.#endWrites(deployment, next)];
     const result = await store.commit(writes, { epoch });
     if (result.kind !== "committed") return undefined;
     if (isOver(next))
@@ -196,13 +196,9 @@ export class ConfigChangeLoop {
       if (replica?.value.state !== "RUNNING") return [];
       const departure = { kind: "unknownConfig", problem: revertProblem ?? problem } as const;
       const value = advance(replica.value, "DRAINING", clock.nowMs(), { departure });
-      return [{ put: "replica", key: replicaId, version: replica.version, value }];
+      return [putReplica(value, replica.version)];
     });
-    return [
-      { put: "deployment", key: entry.key, version: entry.version, value: deployment },
-      ...configWrites(mirror, deployment, entry.value, next.author),
-      ...replaced,
-    ];
+    return [...deploymentWrites(mirror, deployment, entry, next.author), ...replaced];
   }
 }
 
@@ -217,6 +213,7 @@ function endedBy({ id: replicaId, failure = gone }: ReplicaRecord): CallResult {
 }
 
 /** Whether the deployment still waits for the change, and is not being deleted. */
-function isWanted({ uid, id }: ConfigChangeRecord, deployment: DeploymentRecord | undefined): boolean {
-  return deployment?.uid === uid && deployment.changing === id && deployment.deletingSinceMs === undefined;
+function isWanted(change: ConfigChangeRecord, deployment: DeploymentRecord | undefined): boolean {
+  const owner = ofLife(deployment, change);
+  return owner !== undefined && owner.changing === change.id && owner.deletingSinceMs === undefined;
 }

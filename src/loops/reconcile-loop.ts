@@ -10,10 +10,13 @@ import { replicaInWords } from "../core/words.ts";
 import type { Engine, EngineReplica } from "../engine/engine.ts";
 import type { ReplicaContact, ReplicaPort } from "../links/replica-port.ts";
 import type { Log } from "../log/log.ts";
-import { configWrites } from "../store/config-writes.ts";
-import { decisionWrites } from "../store/decision-writes.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { CommitOptions, Entry, Store, Write } from "../store/store.ts";
+import { decisionWrites } from "../store/writes/decision-writes.ts";
+import { deploymentWrites } from "../store/writes/deployment-writes.ts";
+import { eraseWrites } from "../store/writes/erase-writes.ts";
+import { putProgress } from "../store/writes/progress-writes.ts";
+import { forgetReplica, putReplica } from "../store/writes/replica-writes.ts";
 import { pendingOf, Starter, specOf } from "./starter.ts";
 import { Strays } from "./strays.ts";
 
@@ -157,6 +160,7 @@ export class ReconcileLoop {
     const { mirror, engine, clock, random } = this.#options;
     const replicas = mirror.replicasOf(entry.key);
     const progress = mirror.progress(entry.key);
+    const lineage = mirror.lineage(entry.value);
     // As they were when they were looked at: a write over anything newer is refused.
     const versions: Versions = { replicas: new Map(replicas.map(({ key, version }) => [key, version])), progress: progress?.version ?? 0 };
     const failing = replicas.filter(({ value }) => this.#fails(value, found.get(value.id), entry.value));
@@ -169,14 +173,11 @@ export class ReconcileLoop {
       seen,
       packages: this.#packagesFirst(
         entry.value,
-        progress?.value,
+        lineage.progress()?.value,
         replicas.map(({ value }) => value),
       ),
-      findRevision: (revision) => {
-        const found = mirror.findRevision(entry.key, revision)?.value;
-        return found?.uid === entry.value.uid ? found : undefined;
-      },
-      lastDecision: () => mirror.decisionsOf(entry.key).findLast(({ value }) => value.source === "ROLLOUT")?.value,
+      findRevision: (revision) => lineage.revision(revision)?.value,
+      lastDecision: () => lineage.decisions().findLast(({ value }) => value.source === "ROLLOUT")?.value,
       capacity: engine.capacity(),
       held,
       pending: () => pendingOf(mirror).map(({ value }) => value),
@@ -240,7 +241,7 @@ export class ReconcileLoop {
   ): Preparation | undefined {
     if (!wantsPackagesFirst(deployment, replicas)) return undefined;
     const { spec, uid, revision } = deployment;
-    const ours = progress?.uid === uid && progress.revision === revision ? progress : undefined;
+    const ours = progress?.revision === revision ? progress : undefined;
     if (this.#options.clock.nowMs() < (ours?.retryAtMs ?? 0)) return undefined;
     // Each try by a name of its own, as what failed goes on being told.
     const name = [uid, revision, ours?.failedAtMs ?? 0, deployment.resumedAtMs ?? 0].join("/");
@@ -251,7 +252,7 @@ export class ReconcileLoop {
     if (replica.state !== "STARTING") return true;
     if (deployment.changing !== undefined && deployment.revision === replica.revision) return false;
     if (!contact.controllable) return true;
-    const find = (revision: number) => this.#options.mirror.findRevision(replica.deployment, revision)?.value;
+    const find = (revision: number) => this.#options.mirror.lineage(deployment).revision(revision)?.value;
     return committedConfig(deployment, replica.revision, find)?.generation === contact.configGeneration;
   }
 
@@ -265,7 +266,7 @@ export class ReconcileLoop {
     }
     const writes = [
       ...actions.flatMap((action) => this.#writeFor(entry, action, versions)),
-      ...[...forgotten].map((id): Write => ({ delete: "replica", key: id, version: versions.replicas.get(id) ?? 0 })),
+      ...[...forgotten].map((id) => forgetReplica(id, versions.replicas.get(id) ?? 0)),
     ];
     // One that begins to serve does so by the config of the look: a change of it that began since is not to miss the replica.
     const serves = actions.some((action) => action.kind === "move" && action.replica.state === "RUNNING");
@@ -291,30 +292,18 @@ export class ReconcileLoop {
     switch (action.kind) {
       case "create": {
         const replica = this.#newReplica(entry, action.revision);
-        return replica === undefined ? [] : [{ put: "replica", key: replica.id, version: 0, value: replica }];
+        return replica === undefined ? [] : [putReplica(replica, 0)];
       }
       case "move":
-        return [{ put: "replica", key: action.replica.id, version: versions.replicas.get(action.replica.id) ?? 0, value: action.replica }];
+        return [putReplica(action.replica, versions.replicas.get(action.replica.id) ?? 0)];
       case "progress":
-        return [{ put: "progress", key: entry.key, version: versions.progress, value: action.progress }];
+        return [putProgress(entry.key, action.progress, versions.progress)];
       case "rollback":
-        return [
-          { put: "deployment", key: entry.key, version: entry.version, value: action.deployment },
-          ...configWrites(mirror, action.deployment, entry.value, ""),
-        ];
+        return deploymentWrites(mirror, action.deployment, entry, "");
       case "decide":
-        return decisionWrites(mirror, { deployment: entry.key, uid: entry.value.uid }, action.verdict, this.#options.clock.nowMs());
-      case "erase": {
-        const progress = mirror.progress(entry.key);
-        return [
-          { delete: "deployment", key: entry.key, version: entry.version },
-          ...(progress === undefined ? [] : [{ delete: "progress", key: entry.key, version: progress.version } as const]),
-          ...mirror.revisionsOf(entry.key).map(({ key, version }) => ({ delete: "revision", key, version }) as const),
-          ...mirror.decisionsOf(entry.key).map(({ key, version }) => ({ delete: "decision", key, version }) as const),
-          ...mirror.configsOf(entry.key).map(({ key, version }) => ({ delete: "config", key, version }) as const),
-          ...[mirror.changes().get(entry.key) ?? []].flat().map(({ key, version }) => ({ delete: "change", key, version }) as const),
-        ];
-      }
+        return decisionWrites(mirror, entry.value, action.verdict, this.#options.clock.nowMs());
+      case "erase":
+        return eraseWrites(mirror, entry.key);
       default:
         return [];
     }

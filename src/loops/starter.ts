@@ -10,6 +10,7 @@ import { moduleArgv } from "../engine/local/replica-env.ts";
 import type { Log } from "../log/log.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Entry, Write } from "../store/store.ts";
+import { putReplica } from "../store/writes/replica-writes.ts";
 
 /** Processes started in one tick, and at the same time. */
 const startsMax = 64;
@@ -56,14 +57,9 @@ export class Starter {
     });
     const notes = waiting.flatMap(({ id, wait }): Write[] => {
       const entry = entries.get(id);
-      return entry === undefined || sameJson(entry.value.waits, wait)
-        ? []
-        : [{ put: "replica", key: id, version: entry.version, value: { ...entry.value, waits: wait } }];
+      return entry === undefined || sameJson(entry.value.waits, wait) ? [] : [putReplica({ ...entry.value, waits: wait }, entry.version)];
     });
-    const writes = [
-      ...starts.map(({ version, replica }): Write => ({ put: "replica", key: replica.id, version, value: replica })),
-      ...notes,
-    ];
+    const writes = [...starts.map(({ version, replica }) => putReplica(replica, version)), ...notes];
     if (writes.length === 0 || !(await commit(writes))) return;
     for (let first = 0; first < starts.length; first += startsAtOnce) {
       await Promise.all(starts.slice(first, first + startsAtOnce).map(({ replica }) => this.#start(replica)));
@@ -92,15 +88,10 @@ export function pendingOf(mirror: Mirror): readonly Entry<"replica">[] {
 }
 
 /** What a replica is started with: what its revision says. */
-export function specOf(
-  mirror: Mirror,
-  { deployment, uid, revision }: Pick<ReplicaRecord, "deployment" | "uid" | "revision">,
-): DeploymentSpec | undefined {
-  const record = mirror.deployment(deployment)?.value;
-  if (record?.uid !== uid) return undefined;
-  if (record.revision === revision) return record.spec;
-  const old = mirror.findRevision(deployment, revision)?.value;
-  return old?.uid === uid ? old.spec : undefined;
+export function specOf(mirror: Mirror, replica: Pick<ReplicaRecord, "deployment" | "uid" | "revision">): DeploymentSpec | undefined {
+  const record = mirror.ownerOf(replica)?.value;
+  if (record === undefined || record.revision === replica.revision) return record?.spec;
+  return mirror.lineage(record).revision(replica.revision)?.value.spec;
 }
 
 function assignmentOf(replica: ReplicaRecord, spec: DeploymentSpec, moduleHost: readonly string[]): Assignment {

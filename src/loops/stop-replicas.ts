@@ -4,6 +4,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { Log } from "../log/log.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Store, Write } from "../store/store.ts";
+import { forgetReplica } from "../store/writes/replica-writes.ts";
 
 /** Between two looks at processes that are to end. */
 const lookMs = 20;
@@ -40,7 +41,7 @@ export async function stopReplicas({ engine, mirror, store, epoch, clock, log }:
   for (const { replicaId } of ended) await engine.forget(replicaId);
   const writes = ended.flatMap(({ replicaId }): Write[] => {
     const entry = mirror.replica(replicaId);
-    return entry === undefined ? [] : [{ delete: "replica", key: replicaId, version: entry.version }];
+    return entry === undefined ? [] : [forgetReplica(replicaId, entry.version)];
   });
   for (let first = 0; first < writes.length; first += writesMax) {
     const leaderEpoch = epoch();

@@ -5,6 +5,7 @@ import type { Engine, EngineReplica } from "../engine/engine.ts";
 import type { Log } from "../log/log.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Store } from "../store/store.ts";
+import { putReplica } from "../store/writes/replica-writes.ts";
 
 /** How long a process that the store does not know may wait for its deployment to turn up. */
 export const strayGraceMs = 30_000;
@@ -42,8 +43,8 @@ export class Strays {
       if (this.#options.epoch() === undefined) break;
       const sinceMs = this.#firstSeenMs.get(stray.replicaId) ?? nowMs;
       this.#firstSeenMs.set(stray.replicaId, sinceMs);
-      const deployment = mirror.deployment(stray.deployment)?.value;
-      const known = deployment?.uid === stray.uid && deployment.deletingSinceMs === undefined && stray.terminatedAtMs === undefined;
+      const deployment = mirror.ownerOf(stray)?.value;
+      const known = deployment !== undefined && deployment.deletingSinceMs === undefined && stray.terminatedAtMs === undefined;
       if (known && stray.state === "alive") adopted = (await this.#adopt(stray, nowMs)) || adopted;
       else await this.#end(stray, nowMs - sinceMs, nowMs);
     }
@@ -79,7 +80,7 @@ export class Strays {
       // It may have served before: it is left alone until it has answered.
       readyAtMs: stray.startedAtMs,
     };
-    const { kind } = await store.commit([{ put: "replica", key: value.id, version: 0, value }], { epoch });
+    const { kind } = await store.commit([putReplica(value, 0)], { epoch });
     if (kind === "committed") log.warn({ replica: value.id, pid: stray.pid }, "took back a replica that the store had lost");
     return kind === "committed";
   }

@@ -37,15 +37,7 @@ export interface MemoryStoreOptions {
 export class MemoryStore implements Store {
   readonly #clock: Clock;
   readonly #changesKept: number;
-  readonly #objects: Readonly<Record<Kind, Map<string, Kept>>> = {
-    deployment: new Map(),
-    progress: new Map(),
-    replica: new Map(),
-    revision: new Map(),
-    decision: new Map(),
-    change: new Map(),
-    config: new Map(),
-  };
+  readonly #objects = Object.fromEntries(kinds.map((kind) => [kind, new Map<string, Kept>()])) as Readonly<Record<Kind, Map<string, Kept>>>;
   /** The latest changes; the last one is at `#position`. */
   #changes: KeptChange[] = [];
   #position = 0;

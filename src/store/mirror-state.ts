@@ -1,40 +1,38 @@
-import type { Entry, Kind, StateChange } from "./store.ts";
+import { type Entry, type Kind, kinds, type PartKind, placeOf, type StateChange } from "./store.ts";
 
-/** The kinds of which a deployment has many. */
-const parts = ["replica", "revision", "decision", "config"] as const satisfies readonly Kind[];
-type Part = (typeof parts)[number];
-const isPart = (kind: Kind): kind is Part => (parts as readonly Kind[]).includes(kind);
+type Objects = { readonly [K in Kind]: Map<string, Entry<K>> };
 
 /** All objects at one position, indexed as readers need them. */
 export class MirrorState {
   position: number;
-  readonly deployment = new Map<string, Entry<"deployment">>();
-  readonly progress = new Map<string, Entry<"progress">>();
-  readonly replica = new Map<string, Entry<"replica">>();
-  readonly revision = new Map<string, Entry<"revision">>();
-  readonly decision = new Map<string, Entry<"decision">>();
-  readonly change = new Map<string, Entry<"change">>();
-  readonly config = new Map<string, Entry<"config">>();
-  readonly #parts = {
-    replica: new Map<string, Map<string, Entry<"replica">>>(),
-    revision: new Map<string, Map<string, Entry<"revision">>>(),
-    decision: new Map<string, Map<string, Entry<"decision">>>(),
-    config: new Map<string, Map<string, Entry<"config">>>(),
-  };
+  readonly #objects = Object.fromEntries(kinds.map((kind) => [kind, new Map()])) as unknown as Objects;
+  /** Of kinds of which a deployment has many: the objects by deployment, then by key. */
+  readonly #parts = new Map<PartKind, Map<string, Map<string, Entry>>>();
 
   constructor(position: number) {
     this.position = position;
   }
 
-  /** The replicas, or other parts, of one deployment. */
-  partsOf<P extends Part>(part: P, deployment: string): readonly Entry<P>[] {
-    return [...(this.#parts[part].get(deployment)?.values() ?? [])] as unknown as readonly Entry<P>[];
+  /** Every object of the kind by its key. */
+  all<K extends Kind>(kind: K): ReadonlyMap<string, Entry<K>> {
+    return this.#objects[kind];
+  }
+
+  get<K extends Kind>(kind: K, key: string): Entry<K> | undefined {
+    return this.#objects[kind].get(key);
+  }
+
+  /** The objects of the kind that belong to deployments of that name. */
+  of<K extends Kind>(kind: K, deployment: string): readonly Entry<K>[] {
+    if (isPart(kind)) return [...(this.#parts.get(kind)?.get(deployment)?.values() ?? [])] as readonly Entry[] as readonly Entry<K>[];
+    const entry = placeOf[kind] === "name" ? this.get(kind, deployment) : undefined;
+    return entry === undefined ? [] : [entry];
   }
 
   put<K extends Kind>(kind: K, entry: Entry<K>): void {
     if (isPart(kind)) this.#forgetPart(kind, entry.key);
-    (this[kind] as ReadonlyMap<string, Entry> as Map<string, Entry>).set(entry.key, entry as Entry);
-    if (isPart(kind)) this.#indexPart(kind, entry as unknown as Entry<Part>);
+    (this.#objects[kind] as Map<string, Entry<K>>).set(entry.key, entry);
+    if (isPart(kind)) this.#indexPart(kind, entry as Entry as Entry<PartKind>);
   }
 
   /** Makes the state that of the change's position. */
@@ -42,27 +40,29 @@ export class MirrorState {
     this.position = change.position;
     const { kind, key, value, position: version } = change;
     if (value === undefined) this.#delete(kind, key);
-    else this.put(kind, { key, version, value } as Entry<typeof kind>);
+    else this.put(kind, { key, version, value });
   }
 
   #delete(kind: Kind, key: string): void {
     if (isPart(kind)) this.#forgetPart(kind, key);
-    this[kind].delete(key);
+    this.#objects[kind].delete(key);
   }
 
-  #indexPart(part: Part, entry: Entry<Part>): void {
-    const index = this.#parts[part] as Map<string, Map<string, Entry<Part>>>;
+  #indexPart(kind: PartKind, entry: Entry<PartKind>): void {
+    const index = this.#parts.get(kind) ?? new Map<string, Map<string, Entry>>();
     const { deployment } = entry.value;
-    const siblings = index.get(deployment) ?? new Map<string, Entry<Part>>();
-    index.set(deployment, siblings.set(entry.key, entry));
+    const siblings = index.get(deployment) ?? new Map<string, Entry>();
+    this.#parts.set(kind, index.set(deployment, siblings.set(entry.key, entry)));
   }
 
-  #forgetPart(part: Part, key: string): void {
-    const deployment = this[part].get(key)?.value.deployment;
+  #forgetPart(kind: PartKind, key: string): void {
+    const deployment = this.get(kind, key)?.value.deployment;
     if (deployment === undefined) return;
-    const index = this.#parts[part] as Map<string, Map<string, Entry<Part>>>;
-    const siblings = index.get(deployment);
+    const index = this.#parts.get(kind);
+    const siblings = index?.get(deployment);
     siblings?.delete(key);
-    if (siblings?.size === 0) index.delete(deployment);
+    if (siblings?.size === 0) index?.delete(deployment);
   }
 }
+
+const isPart = (kind: Kind): kind is PartKind => placeOf[kind] === "part";

@@ -1,7 +1,9 @@
 import type { Clock } from "../clock/clock.ts";
 import { refusal } from "../core/errors.ts";
+import { ofLife } from "../core/lineage.ts";
 import type { Log } from "../log/log.ts";
 import { pageMax } from "./bounds.ts";
+import { Lineage, type Named } from "./lineage.ts";
 import { MirrorState } from "./mirror-state.ts";
 import { type Entry, type Kind, kinds, type StateChange, type Store } from "./store.ts";
 
@@ -70,43 +72,41 @@ export class Mirror {
 
   /** Live views, in no order: they change with the mirror, and a reset replaces them, so ask anew after each wait. */
   deployments(): ReadonlyMap<string, Entry<"deployment">> {
-    return this.#state.deployment;
+    return this.#state.all("deployment");
   }
   replicas(): ReadonlyMap<string, Entry<"replica">> {
-    return this.#state.replica;
+    return this.#state.all("replica");
   }
 
   deployment(name: string): Entry<"deployment"> | undefined {
-    return this.#state.deployment.get(name);
+    return this.#state.get("deployment", name);
   }
   progress(name: string): Entry<"progress"> | undefined {
-    return this.#state.progress.get(name);
+    return this.#state.get("progress", name);
   }
   replica(id: string): Entry<"replica"> | undefined {
-    return this.#state.replica.get(id);
+    return this.#state.get("replica", id);
   }
-  /** The revisions of one deployment, the oldest first. */
-  revisionsOf(deployment: string): readonly Entry<"revision">[] {
-    return this.#state.partsOf("revision", deployment).toSorted((a, b) => a.value.revision - b.value.revision);
+  /** The records of one deployment, and not those of another life of its name. */
+  lineage(deployment: Named): Lineage {
+    return new Lineage(this.#state, deployment);
   }
-  findRevision(deployment: string, revision: number): Entry<"revision"> | undefined {
-    return this.#state.partsOf("revision", deployment).find(({ value }) => value.revision === revision);
+  /** The deployment that a record belongs to; undefined: that one is gone, whatever has its name now. */
+  ownerOf(record: { readonly deployment: string; readonly uid: string }): Entry<"deployment"> | undefined {
+    const entry = this.deployment(record.deployment);
+    return ofLife(entry?.value, record) && entry;
   }
-  /** The decisions for one deployment, the oldest first. */
-  decisionsOf(deployment: string): readonly Entry<"decision">[] {
-    return this.#state.partsOf("decision", deployment).toSorted((a, b) => a.value.number - b.value.number);
+  /** Every object of the kind that belongs to deployments of that name, whatever life of it, in no order. */
+  entriesOf<K extends Kind>(kind: K, deployment: string): readonly Entry<K>[] {
+    return this.#state.of(kind, deployment);
   }
   /** The changes of config that are being made, and the last one of each deployment. */
   changes(): ReadonlyMap<string, Entry<"change">> {
-    return this.#state.change;
+    return this.#state.all("change");
   }
-  /** The configs that were committed for one deployment, the oldest first. */
-  configsOf(deployment: string): readonly Entry<"config">[] {
-    return this.#state.partsOf("config", deployment).toSorted((a, b) => a.value.generation - b.value.generation);
-  }
-  /** The deployment's replicas in any state, in no order. */
+  /** The replicas of deployments of that name, in any state, in no order: those of an earlier life may still run. */
   replicasOf(deployment: string): readonly Entry<"replica">[] {
-    return this.#state.partsOf("replica", deployment);
+    return this.#state.of("replica", deployment);
   }
 
   /** Calls `listener` with every event from now on, in order; it must not wait. The answer unsubscribes. */

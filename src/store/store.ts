@@ -14,7 +14,24 @@ export interface Records {
   readonly config: ConfigRecord;
 }
 export type Kind = keyof Records;
-export const kinds = ["deployment", "progress", "replica", "revision", "decision", "change", "config"] as const satisfies readonly Kind[];
+
+/**
+ * How objects of a kind belong to a deployment, and so go with it: their key is its name (`name`), or they name it in
+ * their field `deployment` (`part`: there may be many), or they belong to none (`none`).
+ */
+export const placeOf = {
+  deployment: "name",
+  progress: "name",
+  replica: "part",
+  revision: "part",
+  decision: "part",
+  change: "name",
+  config: "part",
+} as const satisfies Readonly<Record<Kind, "name" | "part" | "none">>;
+/** The kinds of which a deployment has many. */
+export type PartKind = { [K in Kind]: (typeof placeOf)[K] extends "part" ? K : never }[Kind];
+/** Their order is that of the keys in the scripts. */
+export const kinds = Object.keys(placeOf) as readonly Kind[];
 
 /** The key of one of a deployment's revisions, decisions or configs, by its number; keys in order are numbers in order. */
 export const partKey = (deployment: string, number: number): string => `${deployment}/${String(number).padStart(12, "0")}`;

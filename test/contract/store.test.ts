@@ -5,7 +5,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { requestTtlMs } from "../../src/store/bounds.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
-import { type StateChange, type Kind, kinds, type Store, type Write } from "../../src/store/store.ts";
+import { type Kind, kinds, type StateChange, type Store, type Write } from "../../src/store/store.ts";
 import { upgraded } from "../../src/store/upgrade.ts";
 import { HandClock } from "../store/hand-clock.ts";
 import { deploymentRecord, progressRecord, replicaRecord } from "../store/records.ts";

@@ -336,7 +336,7 @@ test("a change that every replica takes is committed, and all serve by it", asyn
   const { changing: left, ...after } = world.deployment();
   expect(left).toBeUndefined();
   expect(configOf(after.spec, after.configGeneration)).toEqual(committed(2, "red"));
-  expect(world.mirror.configsOf(name).map(({ value }) => [value.generation, value.userConfig, value.author])).toEqual([
+  expect(world.mirror.entriesOf("config", name).map(({ value }) => [value.generation, value.userConfig, value.author])).toEqual([
     [2, "red", "somebody"],
   ]);
   for (const one of world.served) expect([await one.generation(), one.taker.taken]).toEqual([2, ["blue", "red"]]);

@@ -66,7 +66,7 @@ async function ticks(count: number): Promise<void> {
 }
 
 const target = () => cluster.mirror.deployment("app")?.value.autoscaled?.target;
-const decisions = () => cluster.mirror.decisionsOf("app").flatMap(({ value }) => (value.source === "AUTOSCALER" ? value : []));
+const decisions = () => cluster.mirror.entriesOf("decision", "app").flatMap(({ value }) => (value.source === "AUTOSCALER" ? value : []));
 
 async function load(ongoing: number): Promise<void> {
   for (const { id } of await cluster.replicas("RUNNING")) cluster.port.behave(id, { ongoing });

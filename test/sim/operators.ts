@@ -1,5 +1,4 @@
 import { mutate } from "../../src/api/mutations.ts";
-import { revisionWrites } from "../../src/api/revisions.ts";
 import type { AutoscalingConfig } from "../../src/core/autoscaling-config.ts";
 import type { ConfigChangeRecord } from "../../src/core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../../src/core/deployment.ts";
@@ -7,9 +6,11 @@ import { changing, firstRecord, nextRecord, paused, resumed, revisionBefore, rol
 import type { Resources } from "../../src/core/resources.ts";
 import type { RolloutPolicy } from "../../src/core/rollout-policy.ts";
 import { silentLog } from "../../src/log/log.ts";
-import { configWrites } from "../../src/store/config-writes.ts";
 import { Mirror } from "../../src/store/mirror.ts";
 import type { Write } from "../../src/store/store.ts";
+import { beginChange } from "../../src/store/writes/change-writes.ts";
+import { configWrites } from "../../src/store/writes/config-writes.ts";
+import { revisionWrites } from "../../src/store/writes/revision-writes.ts";
 import { spec as plainSpec } from "../core/rollout/plan-world.ts";
 import { type ProgramKind, programs, type SimulatedWorld } from "./simulated-world.ts";
 import type { WatchedStore } from "./watched.ts";
@@ -155,7 +156,7 @@ export class Operators {
       step: "PREPARE",
       replicas: [],
     };
-    return { put: "change", key: name, version: this.#mirror.changes().get(name)?.version ?? 0, value };
+    return beginChange(this.#mirror, value);
   }
 
   #pause(): Wish["change"] {
@@ -168,11 +169,9 @@ export class Operators {
 
   #rollback(): Wish["change"] {
     return this.#unlessGoing((before) => {
-      const name = before.spec.name;
-      const kept = new Map(
-        this.#mirror.revisionsOf(name).flatMap(({ value }) => (value.uid === before.uid ? [[value.revision, value] as const] : [])),
-      );
-      const to = kept.get(revisionBefore(before, this.#mirror.progress(name)?.value.healthyRevisions ?? [], kept) ?? 0);
+      const lineage = this.#mirror.lineage(before);
+      const kept = new Map(lineage.revisions().map(({ value }) => [value.revision, value]));
+      const to = kept.get(revisionBefore(before, lineage.progress()?.value.healthyRevisions ?? [], kept) ?? 0);
       return to === undefined ? before : rolledBack(before, to, this.#nowMs);
     });
   }

@@ -1,6 +1,7 @@
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
 import type { Preparing } from "../ending.ts";
 import { sameJson } from "../json.ts";
+import { ofLife } from "../lineage.ts";
 import { counts, type ReplicaRecord, waitsForRoom } from "../replica.ts";
 import type { RolloutFailure, StartFailure } from "../rollout-failure.ts";
 import { availableMin } from "../rollout-policy.ts";
@@ -58,7 +59,8 @@ export function conditionsOf(
     const replicasLeft = replicas.filter(({ state }) => state === "DRAINING" || counts(state)).length;
     return [{ type: "DELETING", reason: "REQUESTED", sinceMs: deletingSinceMs, replicasLeft }];
   }
-  const ours = progress?.uid === deployment.uid && progress.revision === revision ? progress : undefined;
+  const own = ofLife(progress, deployment);
+  const ours = own?.revision === revision ? own : undefined;
   const conditions: Condition[] = [];
   if (changing !== undefined) conditions.push({ type: "CONFIG_CHANGING", reason: "RECONFIGURE", sinceMs: undefined });
   if (pausedSinceMs !== undefined) conditions.push({ type: "ROLLOUT_PAUSED", reason: "REQUESTED", sinceMs: pausedSinceMs });

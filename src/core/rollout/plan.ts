@@ -3,6 +3,7 @@ import type { Departure } from "../departure.ts";
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
 import { revisionBefore, rolledBack } from "../generations.ts";
 import { sameJson } from "../json.ts";
+import { ofLife } from "../lineage.ts";
 import { advance, type ReplicaRecord } from "../replica.ts";
 import type { RolloutFailure } from "../rollout-failure.ts";
 import { finish, surplusRecords } from "./finish.ts";
@@ -101,8 +102,8 @@ function decided(
   if (acts) return verdict && reached ? { ...verdict, summary: `${verdict.summary}; ${reached.summary}` } : verdict;
   if (reached !== undefined) return reached;
   if (verdict === undefined) return undefined;
-  const last = lastDecision();
-  return last?.uid === deployment.uid && last.summary === verdict.summary && last.bound === verdict.bound ? undefined : verdict;
+  const last = ofLife(lastDecision(), deployment);
+  return last?.summary === verdict.summary && last.bound === verdict.bound ? undefined : verdict;
 }
 
 function takeAway(replica: ReplicaRecord, departure: Departure | undefined, nowMs: number): ReplicaRecord {

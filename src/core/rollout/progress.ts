@@ -1,6 +1,7 @@
 import { backoffMaxMs, backoffMs } from "../backoff.ts";
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
 import type { Preparation } from "../ending.ts";
+import { ofLife } from "../lineage.ts";
 import { counts, isAvailable, type ReplicaRecord, waitsForRoom } from "../replica.ts";
 import type { RolloutFailure } from "../rollout-failure.ts";
 import type { RolloutPolicy } from "../rollout-policy.ts";
@@ -16,7 +17,7 @@ const noFailures = { failedStarts: 0, failedAtMs: undefined, retryAtMs: undefine
 
 /** Progress of the revision that is wanted now; a new one starts afresh. */
 export function currentProgress(progress: ProgressRecord | undefined, deployment: DeploymentRecord, nowMs: number): ProgressRecord {
-  const ours = progress?.uid === deployment.uid ? progress : undefined;
+  const ours = ofLife(progress, deployment);
   const fresh: Omit<ProgressRecord, "uid" | "observedGeneration" | "revision" | "healthyRevisions"> = {
     failedStarts: 0,
     everRan: false,

@@ -1,4 +1,5 @@
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
+import { ofLife } from "../lineage.ts";
 import { counts, type ReplicaRecord } from "../replica.ts";
 
 /** What a deployment is doing. */
@@ -31,7 +32,7 @@ export function statusOf(
   const running = runningReplicas.length;
   const updated = runningReplicas.filter(({ revision }) => revision === deployment.revision).length;
   const draining = replicas.some(({ state }) => state === "DRAINING");
-  const ours = progress?.uid === deployment.uid ? progress : undefined;
+  const ours = ofLife(progress, deployment);
   const there = updated === target && live.length === target;
   // The loop notes it as settled once all have been running for min_ready_time.
   const whole = there && ours?.settled?.revision === deployment.revision;

@@ -1,0 +1,13 @@
+import type { ConfigChangeRecord } from "../../core/config-change.ts";
+import type { Mirror } from "../mirror.ts";
+import type { Write } from "../store.ts";
+
+/** A step of a change of config; `version` is what the writer read. */
+export function putChange(value: ConfigChangeRecord, version: number): Write {
+  return { put: "change", key: value.deployment, version, value };
+}
+
+/** The first step of a change of config, in the place of the last change of that deployment. */
+export function beginChange(mirror: Mirror, value: ConfigChangeRecord): Write {
+  return putChange(value, mirror.changes().get(value.deployment)?.version ?? 0);
+}

@@ -1,0 +1,22 @@
+import type { DeploymentRecord } from "../../core/deployment.ts";
+import type { Mirror } from "../mirror.ts";
+import type { Entry, Write } from "../store.ts";
+import { configWrites } from "./config-writes.ts";
+import { revisionWrites } from "./revision-writes.ts";
+
+/**
+ * A deployment as it is to be, with the records of its revision and of its config where those are new. `before` is what
+ * the writer read; `author`: for whom it is written, empty: for nobody in particular.
+ */
+export function deploymentWrites(
+  mirror: Mirror,
+  after: DeploymentRecord,
+  before: Pick<Entry<"deployment">, "version" | "value"> | undefined,
+  author: string,
+): readonly Write[] {
+  return [
+    { put: "deployment", key: after.spec.name, version: before?.version ?? 0, value: after },
+    ...revisionWrites(mirror, after, before?.value),
+    ...configWrites(mirror, after, before?.value, author),
+  ];
+}
