@@ -3,7 +3,7 @@
 import "./require-node.ts";
 import { processIo } from "./cli/io.ts";
 import { runCli } from "./cli/run-cli.ts";
-import { realClock } from "./clock/real.ts";
+import { realClock, realRandom } from "./clock/real.ts";
 import { type Config, hidePassword } from "./config/config.ts";
 import type { Testbed } from "./conformance/program.ts";
 import { shipped } from "./shipped.ts";
@@ -48,7 +48,16 @@ const testbed: Testbed = {
   },
 };
 
-const exitCode = await runCli(process.argv.slice(2), processIo({ nowMs: () => realClock.nowMs(), start, describePython, testbed }));
+const idLength = 20;
+const io = processIo({
+  nowMs: () => realClock.nowMs(),
+  sleep: (ms, signal) => realClock.sleep(ms, signal),
+  newId: () => realRandom.id(idLength),
+  start,
+  describePython,
+  testbed,
+});
+const exitCode = await runCli(process.argv.slice(2), io);
 // What a module that was imported to be deployed left open must not keep the command waiting, but what was printed is to arrive.
 for (const output of [process.stdout, process.stderr]) await new Promise<void>((done) => output.write("", () => done()));
 process.exit(exitCode);

@@ -46,6 +46,6 @@ async function cluster({ store, mirror, capacity, view }: ControllerParts): Prom
       epoch: BigInt(id === leader ? epoch : 0),
       startTime: timestampFromMs(startedAtMs),
     })),
-    revision: BigInt(mirror.position),
+    position: BigInt(mirror.position),
   };
 }

@@ -6,9 +6,9 @@ import {
   type ReconfigureRequest,
   type SimulateAutoscalingRequest,
 } from "../../gen/drover/v1/controller_service_pb.ts";
-import { type FieldViolation, invalid, StatusError } from "../core/errors.ts";
+import { type FieldViolation, invalid } from "../core/errors.ts";
 import { type CallContext, type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
-import { checkRequest } from "../rpc/validate.ts";
+import { violationsOf } from "../rpc/validate.ts";
 import { clusterHandlers } from "./cluster.ts";
 import type { ControllerParts, ControllerServiceOptions } from "./controller-parts.ts";
 import { decisionHandlers } from "./decisions.ts";
@@ -19,6 +19,7 @@ import { applyViolations, deployHandlers, deployViolations } from "./deploys.ts"
 import { reconfigureHandlers, reconfigureViolations } from "./reconfigure.ts";
 import { replicaHandlers } from "./replicas.ts";
 import { rolloutHandlers } from "./rollouts.ts";
+import { scaleAndDeleteHandlers } from "./scale-and-delete.ts";
 import { simulateHandlers, simulateViolations } from "./simulate.ts";
 
 /** The handlers of `drover.v1.ControllerService`. */
@@ -44,6 +45,7 @@ export class ControllerApi {
 function handlersOf(parts: ControllerParts): ServiceHandlers<typeof ControllerService> {
   return {
     ...deployHandlers(parts),
+    ...scaleAndDeleteHandlers(parts),
     ...deploymentHandlers(parts),
     ...rolloutHandlers(parts),
     ...reconfigureHandlers(parts),
@@ -70,21 +72,11 @@ function checked<H extends Readonly<Record<string, unknown>>>(handlers: H): H {
       return [
         name,
         (request: MessageShape<DescMessage>, context: CallContext) => {
-          const violations = [...protoViolations(method.input, request), ...(moreRules[name]?.(request as never) ?? [])];
+          const violations = [...violationsOf<DescMessage>(method.input, request), ...(moreRules[name]?.(request as never) ?? [])];
           if (violations.length > 0) throw invalid(violations);
           return (handler as (request: unknown, context: CallContext) => unknown)(request, context);
         },
       ];
     }),
   ) as H;
-}
-
-function protoViolations(schema: DescMessage, request: MessageShape<DescMessage>): readonly FieldViolation[] {
-  try {
-    checkRequest(schema, request);
-    return [];
-  } catch (error) {
-    if (error instanceof StatusError && error.facts.violations !== undefined) return error.facts.violations;
-    throw error;
-  }
 }

@@ -113,7 +113,7 @@ export function specFromMessage(message: DeploymentSpecMessage): DeploymentSpec 
       ...customOf(resources),
     },
     maxOngoingRequests: message.maxOngoingRequests ?? 5,
-    maxQueuedRequests: message.maxQueuedRequests ?? -1,
+    ...(message.maxQueuedRequests === undefined ? {} : { maxQueuedRequests: message.maxQueuedRequests }),
     ...(userConfig === undefined ? {} : { userConfig }),
     healthCheck: {
       periodMs: msOf(healthCheck?.period, 10_000),
@@ -260,7 +260,7 @@ export function specToMessage(spec: DeploymentSpec): MessageInitShape<typeof Dep
       : { autoscalingConfig: autoscalingToMessage(spec.autoscalingConfig) }),
     resources: resourcesToMessage(spec.resources),
     maxOngoingRequests: spec.maxOngoingRequests,
-    maxQueuedRequests: spec.maxQueuedRequests,
+    ...(spec.maxQueuedRequests === undefined ? {} : { maxQueuedRequests: spec.maxQueuedRequests }),
     ...(spec.userConfig === undefined ? {} : { userConfig: fromJson(ValueSchema, spec.userConfig as JsonValue) }),
     healthCheck: {
       period: durationFromMs(spec.healthCheck.periodMs),

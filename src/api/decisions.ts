@@ -95,7 +95,7 @@ function decisionToMessage(decision: DecisionRecord): MessageInitShape<typeof De
   return {
     deployment,
     number: BigInt(number),
-    time: timestampFromMs(atMs),
+    decideTime: timestampFromMs(atMs),
     source: sources[source],
     summary,
     bound,

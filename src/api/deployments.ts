@@ -32,19 +32,21 @@ async function* watch(
   await view.catchUp();
   const wanted = (name: string) => request.names.length === 0 || request.names.includes(name);
   const { position } = mirror;
-  const resume = Number(request.resumeRevision);
-  const { backlog, queue, close } = feed.watch(resume === 0 ? position : resume);
+  const resume = request.resumePosition === undefined ? undefined : Number(request.resumePosition);
+  const { backlog, queue, close } = feed.watch(resume ?? position);
   const leave = () => queue.end();
   signal.addEventListener("abort", leave);
   try {
-    // Composed at once, so that it is all of one revision.
+    // Composed at once, so that it is all of one position.
     const first =
-      resume === 0
+      resume === undefined
         ? [...mirror.deployments().keys()].map((name): FeedEvent => ({ position, name, deployment: view.current(name) }))
         : backlog;
-    for (const event of first) if (wanted(event.name)) yield eventToMessage(event);
-    yield { event: { case: "synced", value: {} }, revision: BigInt(position) };
-    for await (const event of queue.events()) if (wanted(event.name)) yield eventToMessage(event);
+    // None of these has a position: a watch that resumed there would miss those that follow.
+    for (const event of first) if (wanted(event.name)) yield { event: eventToMessage(event) };
+    yield { event: { case: "synced", value: {} }, position: BigInt(position) };
+    for await (const event of queue.events())
+      if (wanted(event.name)) yield { event: eventToMessage(event), position: BigInt(event.position) };
   } finally {
     signal.removeEventListener("abort", leave);
     close();
@@ -52,10 +54,8 @@ async function* watch(
   throw refusal("SHUTTING_DOWN", "the controller is stopping: watch again", { retryAfterMs: 1_000 });
 }
 
-function eventToMessage({ name, deployment, position }: FeedEvent): MessageInitShape<typeof WatchDeploymentsResponseSchema> {
-  const event =
-    deployment === undefined
-      ? ({ case: "deploymentDeleted", value: name } as const)
-      : ({ case: "deploymentUpdated", value: deployment } as const);
-  return { event, revision: BigInt(position) };
+function eventToMessage({ name, deployment }: FeedEvent) {
+  return deployment === undefined
+    ? ({ case: "deploymentDeleted", value: name } as const)
+    : ({ case: "deploymentUpdated", value: deployment } as const);
 }

@@ -1,4 +1,4 @@
-import { create, fromJson, type JsonValue, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
+import { fromJson, type JsonValue, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs, ValueSchema } from "@bufbuild/protobuf/wkt";
 import {
   type ConfigSchema,
@@ -6,28 +6,43 @@ import {
   ReconfigureRequestSchema,
   ReconfigureResponseSchema,
 } from "../../gen/drover/v1/controller_service_pb.ts";
-import type { ConfigChangeRecord, ConfigRecord } from "../core/config-change.ts";
+import type { ConfigRecord } from "../core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
 import { type FieldViolation, refusal } from "../core/errors.ts";
-import { changing, sameConfig } from "../core/generations.ts";
+import { sameConfig } from "../core/generations.ts";
 import type { Mirror } from "../store/mirror.ts";
-import { type Caller, forCaller } from "./caller.ts";
-import { changeable, oneAfterTheOther } from "./changeable.ts";
-import { beginWrite, expectAccepted, replicasToMessage, untilOver } from "./config-changes.ts";
+import { beginningChange } from "./begin-change.ts";
+import { replicasToMessage } from "./config-change-end.ts";
 import type { ControllerParts, Handlers } from "./controller-parts.ts";
 import { jsonOf, userConfigViolations } from "./convert.ts";
-import { answerOf, fingerprintOf, mutate, reused } from "./mutations.ts";
-import { notFound } from "./refusals.ts";
-
-const idLength = 16;
-
-type Answer = MessageInitShape<typeof ReconfigureResponseSchema>;
+import { editOne } from "./edit-one.ts";
 
 /** Configs of running replicas. */
 export function reconfigureHandlers(parts: ControllerParts): Handlers<"reconfigure" | "listConfigs"> {
   const { mirror, view } = parts;
   return {
-    reconfigure: (request, context) => forCaller(parts, context, request.requestId, (caller) => reconfigure(parts, request, caller)),
+    reconfigure: (request, context) =>
+      editOne(
+        parts,
+        { input: ReconfigureRequestSchema, output: ReconfigureResponseSchema, request, context },
+        {
+          edit: (before, author) => {
+            const spec = wantedSpec(mirror, before, request);
+            if (sameConfig(before.spec, spec)) return { after: before };
+            return beginningChange(parts, before, spec, { dryRun: request.validateOnly, author });
+          },
+          answer: (after) => ({ deployment: view.compose(after), configGeneration: BigInt(after.configGeneration) }),
+          finish: (first, ends) => {
+            const end = ends.get(request.name);
+            const deployment = view.current(request.name) ?? first.deployment;
+            return {
+              ...(deployment && { deployment }),
+              configGeneration: end?.committed === true ? BigInt(end.generation) : first.configGeneration,
+              replicas: end === undefined ? [] : replicasToMessage(end),
+            };
+          },
+        },
+      ),
     listConfigs: async ({ name }) => {
       await view.catchUp();
       const record = view.record(name);
@@ -49,67 +64,7 @@ export function reconfigureViolations({ userConfig }: ReconfigureRequest): reado
   return userConfigViolations(userConfig, "user_config");
 }
 
-async function reconfigure(parts: ControllerParts, request: ReconfigureRequest, { author, signal }: Caller): Promise<Answer> {
-  const { store, mirror } = parts;
-  const { name, requestId, validateOnly: dryRun } = request;
-  const kept = requestId === "" ? undefined : { id: requestId, fingerprint: fingerprintOf(ReconfigureRequestSchema, request) };
-  const known = kept && (await answeredBefore(parts, name, kept, signal));
-  if (known !== undefined) return known;
-  const change = await oneAfterTheOther(parts, async () => {
-    await mirror.catchUp();
-    const before = changeable((await store.get("deployment", name))?.value ?? notFound(name));
-    const spec = wantedSpec(parts, before, request);
-    if (sameConfig(before.spec, spec)) return undefined;
-    const id = parts.random.id(idLength);
-    const begin = { spec, dryRun, author, ...(kept && { request: kept }) };
-    await mutate(store, {
-      name,
-      change: (now) => {
-        if (now?.generation !== before.generation)
-          throw refusal("CONFLICT", `deployment "${name}" was changed meanwhile: try again`, { retryAfterMs: 100 });
-        return changing(changeable(now), id, dryRun);
-      },
-      beside: (after) => [beginWrite(parts, after, begin)],
-    });
-    return untilOver(parts, name, id, signal);
-  });
-  const answer = answerTo(parts, name, change && expectAccepted(change));
-  if (kept === undefined) return answer;
-  const result = await store.commit([], {
-    request: { ...kept, answer: toJsonString(ReconfigureResponseSchema, create(ReconfigureResponseSchema, answer)) },
-  });
-  return result.kind === "replayed" ? answerOf(ReconfigureResponseSchema, result.answer) : answer;
-}
-
-/** The answer to an earlier try of the same request; undefined: there was none. */
-async function answeredBefore(
-  parts: ControllerParts,
-  name: string,
-  request: { readonly id: string; readonly fingerprint: string },
-  signal: AbortSignal,
-): Promise<Answer | undefined> {
-  const recalled = await parts.store.recall(request.id, request.fingerprint);
-  if (recalled?.kind === "replayed") return answerOf(ReconfigureResponseSchema, recalled.answer);
-  if (recalled !== undefined) throw reused(request.id);
-  await parts.mirror.catchUp();
-  const change = parts.mirror.changes().get(name)?.value;
-  if (change?.request?.id !== request.id) return undefined;
-  if (change.request.fingerprint !== request.fingerprint) throw reused(request.id);
-  return answerTo(parts, name, expectAccepted(await untilOver(parts, name, change.id, signal)));
-}
-
-/** `change` undefined: the config in use is the one that is wanted. */
-function answerTo({ view }: ControllerParts, name: string, change: ConfigChangeRecord | undefined): Answer {
-  const record = view.record(name);
-  const configGeneration = BigInt(change?.step === "COMMITTED" ? change.generation : record.configGeneration);
-  return { deployment: view.compose(record), configGeneration, replicas: change === undefined ? [] : replicasToMessage(change) };
-}
-
-function wantedSpec(
-  { mirror }: ControllerParts,
-  before: DeploymentRecord,
-  { userConfig, toGeneration }: ReconfigureRequest,
-): DeploymentSpec {
+function wantedSpec(mirror: Mirror, before: DeploymentRecord, { userConfig, toGeneration }: ReconfigureRequest): DeploymentSpec {
   const json = jsonOf(userConfig);
   if (toGeneration === 0n) return json === undefined ? before.spec : { ...before.spec, userConfig: json };
   const { name } = before.spec;
@@ -138,7 +93,7 @@ function configToMessage(config: ConfigRecord, { configGeneration }: DeploymentR
     ...(userConfig === undefined ? {} : { userConfig: fromJson(ValueSchema, userConfig as JsonValue) }),
     maxOngoingRequests,
     revision: BigInt(revision),
-    time: timestampFromMs(atMs),
+    commitTime: timestampFromMs(atMs),
     author,
     current: generation === configGeneration,
   };

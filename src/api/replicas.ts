@@ -31,14 +31,12 @@ async function* watchLogs(
   { signal }: CallContext,
 ): AsyncGenerator<MessageInitShape<typeof WatchLogsResponseSchema>> {
   await view.catchUp();
-  view.record(request.deployment);
+  view.record(request.name);
   const options = { tailLines: request.tailLines ?? tailLinesDefault, follow: request.follow };
   const ids = () =>
-    mirror
-      .replicasOf(request.deployment)
-      .flatMap(({ value }) => (request.replicaId === "" || value.id === request.replicaId ? value.id : []));
+    mirror.replicasOf(request.name).flatMap(({ value }) => (request.replicaId === "" || value.id === request.replicaId ? value.id : []));
   if (request.replicaId !== "" && ids().length === 0) {
-    throw refusal("REPLICA_NOT_FOUND", `deployment "${request.deployment}" has no replica "${request.replicaId}"`, {
+    throw refusal("REPLICA_NOT_FOUND", `deployment "${request.name}" has no replica "${request.replicaId}"`, {
       metadata: { replica: request.replicaId },
     });
   }

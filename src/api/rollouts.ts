@@ -1,10 +1,16 @@
+import {
+  PauseRolloutRequestSchema,
+  PauseRolloutResponseSchema,
+  ResumeRolloutRequestSchema,
+  ResumeRolloutResponseSchema,
+  RollbackRequestSchema,
+  RollbackResponseSchema,
+} from "../../gen/drover/v1/controller_service_pb.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { acknowledged, paused, resumed, rolledBack } from "../core/generations.ts";
-import { configWrites } from "../store/writes/config-writes.ts";
-import { authorOf } from "./caller.ts";
-import { changeExisting } from "./changeable.ts";
 import type { ControllerParts, Handlers } from "./controller-parts.ts";
-import { changeTimeMs } from "./mutations.ts";
+import { editOne } from "./edit-one.ts";
+import { editTimeMs } from "./edits.ts";
 import { revisionsToMessage, revisionToGoBackTo } from "./revisions.ts";
 
 type RolloutMethod = "listRevisions" | "rollback" | "pauseRollout" | "resumeRollout";
@@ -12,28 +18,26 @@ type RolloutMethod = "listRevisions" | "rollback" | "pauseRollout" | "resumeRoll
 /** Revisions, and how a rollout to one of them goes on. */
 export function rolloutHandlers(parts: ControllerParts): Handlers<RolloutMethod> {
   const { mirror, clock, view } = parts;
-  const change = async (name: string, by: (before: DeploymentRecord, nowMs: number) => DeploymentRecord, author = "") => {
-    const record = await changeExisting(parts, name, {
-      change: (before) => by(before, changeTimeMs(clock, before)),
-      beside: (after, before) => configWrites(mirror, after, before, author),
-    });
-    return { deployment: view.compose(record) };
-  };
+  const by = (edit: (before: DeploymentRecord, nowMs: number) => DeploymentRecord) => ({
+    edit: (before: DeploymentRecord) => ({ after: edit(before, editTimeMs(clock, before)) }),
+    answer: (after: DeploymentRecord) => ({ deployment: view.compose(after) }),
+  });
   return {
     listRevisions: async ({ name }) => {
       await view.catchUp();
       return { revisions: [...revisionsToMessage(mirror, view.record(name))] };
     },
-    rollback: async ({ name, revision }, context) => {
-      await mirror.catchUp();
+    rollback: (request, context) => {
       const back = (before: DeploymentRecord, nowMs: number) => {
-        const to = revisionToGoBackTo(mirror, before, Number(revision));
-        // Back to the one that is wanted: what a rollback does beside is to let a paused rollout go on.
+        const to = revisionToGoBackTo(mirror, before, Number(request.revision));
+        // Back to the present revision: all that is left to do is to let a paused rollout go on.
         return to.revision === before.revision ? resumed(acknowledged(before), nowMs) : rolledBack(before, to, nowMs);
       };
-      return change(name, back, authorOf(context));
+      return editOne(parts, { input: RollbackRequestSchema, output: RollbackResponseSchema, request, context }, by(back));
     },
-    pauseRollout: ({ name }) => change(name, paused),
-    resumeRollout: ({ name }) => change(name, resumed),
+    pauseRollout: (request, context) =>
+      editOne(parts, { input: PauseRolloutRequestSchema, output: PauseRolloutResponseSchema, request, context }, by(paused)),
+    resumeRollout: (request, context) =>
+      editOne(parts, { input: ResumeRolloutRequestSchema, output: ResumeRolloutResponseSchema, request, context }, by(resumed)),
   };
 }

@@ -24,6 +24,10 @@ export interface CliIo {
   readonly interrupted: AbortSignal;
   /** Milliseconds since 1970. */
   nowMs(): number;
+  /** Ends early when the signal aborts. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  /** A text that nobody used before. */
+  newId(): string;
   /** Runs a controller until it is told to stop; gives the exit code. */
   start(config: Config, interrupted: AbortSignal): Promise<number>;
   /** Asks a Python file what it is to be deployed as: what it prints, or why it says nothing. Unset: nothing here can. */
@@ -36,7 +40,7 @@ export interface CliIo {
 const brokenPipeExitCode = 141;
 
 /** The world of this process. A second Ctrl-C ends it at once. */
-export function processIo(parts: Pick<CliIo, "nowMs" | "start" | "describePython" | "testbed">): CliIo {
+export function processIo(parts: Pick<CliIo, "nowMs" | "sleep" | "newId" | "start" | "describePython" | "testbed">): CliIo {
   const interrupt = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort());
   for (const output of [process.stdout, process.stderr]) output.on("error", endWhenNobodyReads);

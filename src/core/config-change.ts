@@ -67,8 +67,6 @@ export interface ConfigChangeRecord {
   readonly dryRun: boolean;
   readonly author: string;
   readonly startedAtMs: number;
-  /** The request that it was made for, for a retry of it. */
-  readonly request?: { readonly id: string; readonly fingerprint: string };
   readonly step: ConfigStep;
   readonly replicas: readonly ReplicaOutcome[];
 }

@@ -36,8 +36,8 @@ export interface DeploymentSpec {
   readonly autoscalingConfig?: AutoscalingConfig;
   readonly resources: Resources;
   readonly maxOngoingRequests: number;
-  /** -1: no bound. */
-  readonly maxQueuedRequests: number;
+  /** Undefined: no bound. */
+  readonly maxQueuedRequests?: number;
   /** Undefined: none; null is a config. */
   readonly userConfig?: Json;
   readonly healthCheck: { readonly periodMs: number; readonly timeoutMs: number; readonly failureThreshold: number };

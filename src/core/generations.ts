@@ -71,6 +71,12 @@ export function scaled(record: DeploymentRecord, numReplicas: number, nowMs: num
   return acknowledged(withSpec(record, { ...record.spec, numReplicas }, nowMs));
 }
 
+/** The record with its deletion begun; the same record if it is. */
+export function deleted(record: DeploymentRecord, nowMs: number): DeploymentRecord {
+  if (record.deletingSinceMs !== undefined) return record;
+  return { ...record, generation: record.generation + 1, updatedAtMs: nowMs, deletingSinceMs: nowMs };
+}
+
 /** The record with its rollout paused; the same record if it is. */
 export function paused(record: DeploymentRecord, nowMs: number): DeploymentRecord {
   return record.pausedSinceMs === undefined ? { ...record, pausedSinceMs: nowMs } : record;

@@ -218,7 +218,7 @@ export class Dispatcher implements GatewayLoad {
     const place = lane.queue.size > 0 ? undefined : this.#pick(lane);
     const { maxQueuedRequests } = lane.route;
     if (place !== undefined) this.#grant(place, visit);
-    else if (lane.queue.size >= (maxQueuedRequests < 0 ? queuedMax : maxQueuedRequests)) {
+    else if (lane.queue.size >= (maxQueuedRequests ?? queuedMax)) {
       visit.waiter.denied(queueFull(visit.deployment, lane.queue.size, this.#random.next()));
     } else {
       visit.ticket = lane.queue.put(visit, visit.turn);

@@ -26,7 +26,7 @@ export interface DeploymentOptions {
     readonly custom?: Readonly<Record<string, number>>;
   };
   readonly maxOngoingRequests?: number;
-  /** -1: no bound. */
+  /** Unset: no bound. */
   readonly maxQueuedRequests?: number;
   /** Given to the program's `reconfigure`. */
   readonly userConfig?: Json;

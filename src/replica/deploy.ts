@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fromJson, type JsonValue, toJsonString } from "@bufbuild/protobuf";
-import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
-import { DeploymentSpecSchema, DeploymentState, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { ControllerService, type DeployResponse } from "../../gen/drover/v1/controller_service_pb.ts";
+import { type DeploymentSpec, DeploymentSpecSchema, DeploymentState, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { realClock, realRandom } from "../clock/real.ts";
 import { StatusError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import { programDigest } from "../program/program-digest.ts";
@@ -11,6 +12,10 @@ import type { Client } from "../rpc/service.ts";
 
 /** How long the API may take to answer `Deploy`. */
 const deployMs = 30_000;
+/** Tries of one `Deploy`, and the wait between them. */
+const triesMax = 3;
+const retryMs = 500;
+const idLength = 20;
 
 /** Where to deploy to; the same fields as in `RunOptions`. */
 export interface DeployOptions {
@@ -32,10 +37,28 @@ export async function deploy(spec: JsonObject, path: string, options: DeployOpti
     // The same digest as the command line's, so that either finds what the other deployed unchanged.
     const environment = message.runtimeEnv ? toJsonString(RuntimeEnvSchema, message.runtimeEnv) : "";
     message.version ||= programDigest([path], `${environment}\0`, readBytes);
-    const { deployment } = await controller.deploy({ spec: message }, { ...signal, deadlineMs: deployMs });
+    const { deployment } = await deployOnce(controller, message, signal);
     await untilHealthy(controller, String(spec.name), deployment?.status?.generation ?? 0n, signal);
   } finally {
     channel.close();
+  }
+}
+
+/** Where the answer is lost with the connection, calls again: by the request id, all the calls have one effect. */
+async function deployOnce(
+  controller: Client<typeof ControllerService>,
+  spec: DeploymentSpec,
+  signal: { readonly signal?: AbortSignal },
+): Promise<DeployResponse> {
+  const requestId = realRandom.id(idLength);
+  for (let tries = 1; ; tries++) {
+    try {
+      return await controller.deploy({ spec, requestId }, { ...signal, deadlineMs: deployMs });
+    } catch (error) {
+      const isLost = error instanceof StatusError && error.code === "UNAVAILABLE" && error.reason === undefined;
+      if (!isLost || tries === triesMax || signal.signal?.aborted) throw error;
+      await realClock.sleep(retryMs, signal.signal);
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import { isMessage } from "@bufbuild/protobuf";
 import { isReflectList, isReflectMap, isReflectMessage, type Path, type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
-import { type FieldViolation, invalid } from "../core/errors.ts";
+import type { FieldViolation } from "../core/errors.ts";
 
 /** The most characters of a wrong value that a description shows. */
 const valueShownMax = 60;
@@ -11,19 +11,15 @@ const valueShownMax = 60;
 let validator: Validator | undefined;
 
 /**
- * Holds a request against the rules of its proto, and refuses fields this build does not know. Throws INVALID_FIELD with every violation
- * at once, each with its path in proto names; `root` is put before the paths, for messages that are part of another.
+ * Every violation of the rules of a message's proto, and every field that this build does not know, each with its path in
+ * proto names. `root` stands before the paths, for messages that are part of another.
  */
-export function checkRequest<D extends DescMessage>(schema: D, message: MessageShape<D>, root = ""): void {
+export function violationsOf<D extends DescMessage>(schema: D, message: MessageShape<D>, root = ""): readonly FieldViolation[] {
   validator ??= createValidator();
   const result = validator.validate(schema, message);
   if (result.kind === "error") throw result.error; // a rule of ours that does not work: a bug
   const reflected = reflect(schema, message);
-  const violations = [
-    ...unknownFields(reflected, root),
-    ...(result.violations ?? []).map((violation) => describe(reflected, violation, root)),
-  ];
-  if (violations.length > 0) throw invalid(violations);
+  return [...unknownFields(reflected, root), ...(result.violations ?? []).map((violation) => describe(reflected, violation, root))];
 }
 
 function describe(message: ReflectMessage, { field: path, message: rule, forKey }: Violation, root: string): FieldViolation {

@@ -102,7 +102,7 @@ export class MemoryStore implements Store {
     this.#reach();
     const { epoch, request } = options;
     const answered = request && this.#recall(request.id, request.fingerprint);
-    if (answered) return answered;
+    if (answered && !(answered.kind === "replayed" && answered.answer === request.replaces)) return answered;
     const holding = this.#leaseNow()?.epoch ?? 0;
     if (epoch !== undefined && epoch !== holding) return { kind: "fenced", epoch: holding };
     const read = [

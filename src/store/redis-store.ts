@@ -109,7 +109,7 @@ class RedisStore implements Store {
     const keys = [this.#key(positionKey), this.#key("changes"), this.#key("lease")];
     for (const kind of kinds) keys.push(this.#objects(kind), this.#index(kind));
     if (request) keys.push(this.#request(request.id));
-    const args = [epoch ?? "", request?.fingerprint ?? "", request?.answer ?? "", requestTtlMs, this.#changesKept];
+    const args = [epoch ?? "", request?.fingerprint ?? "", request?.answer ?? "", requestTtlMs, this.#changesKept, request?.replaces ?? ""];
     const answer = (await this.#run(scripts.commit, keys, [
       ...args,
       ...unchanged.flatMap(checkArgs),

@@ -69,6 +69,8 @@ export interface CommitOptions {
     readonly fingerprint: string;
     /** What to answer a retry with. */
     readonly answer: string;
+    /** The kept answer that this one takes the place of. Unset: an answer that is kept stays. */
+    readonly replaces?: string;
   };
 }
 

@@ -13,7 +13,7 @@ const upgrades: Readonly<Record<string, (record: Fields) => Fields>> = {
   progress,
   replica,
   revision: (record) => ({ configGeneration: 1, ...record, spec: wholeSpec(record.spec) }),
-  change: (record) => ({ ...record, replicas: ((record.replicas as readonly Fields[] | undefined) ?? []).map(outcome) }),
+  change: (record) => ({ ...record, spec: wholeSpec(record.spec), replicas: ((record.replicas as readonly Fields[] | undefined) ?? []).map(outcome) }),
 };
 
 /** A record as kept, as this version writes it. */
@@ -22,8 +22,14 @@ export function upgraded<T>(kind: string, record: T): T {
 }
 
 function wholeSpec(spec: unknown): unknown {
-  const fields = (spec ?? {}) as Fields;
-  return { rollout: defaultRollout, ...fields, runtimeEnv: { npm: [], pip: [], ...(fields.runtimeEnv as Fields | undefined) } };
+  const { maxQueuedRequests, ...fields } = (spec ?? {}) as Fields;
+  return {
+    rollout: defaultRollout,
+    ...fields,
+    // Version 0.1.0 wrote -1 where there was no bound.
+    ...(maxQueuedRequests === undefined || maxQueuedRequests === -1 ? {} : { maxQueuedRequests }),
+    runtimeEnv: { npm: [], pip: [], ...(fields.runtimeEnv as Fields | undefined) },
+  };
 }
 
 /** Before facts were values, their sentences were kept; and 0 and "" stood for what is not there. */

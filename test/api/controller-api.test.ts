@@ -19,7 +19,7 @@ const controller = () => opened.controller;
 
 /** Collects a watch until `enough` says so; calls `onSynced` when all that was has been told. */
 async function watch(
-  request: { names?: string[]; resumeRevision?: bigint },
+  request: { names?: string[]; resumePosition?: bigint },
   enough: (events: readonly WatchDeploymentsResponse[]) => boolean,
   onSynced: () => Promise<unknown> = async () => {},
 ) {
@@ -29,18 +29,18 @@ async function watch(
     if (event.event.case === "synced") onSynced().catch(() => {});
     if (enough(events)) break;
   }
-  return events.map(({ event, revision }) => {
+  return events.map(({ event, position }) => {
     const what =
       event.case === "deploymentUpdated"
         ? `${event.value.spec?.name}@${event.value.status?.generation}`
         : event.case === "deploymentDeleted"
           ? `-${event.value}`
           : "synced";
-    return `${revision} ${what}`;
+    return `${position ?? "-"} ${what}`;
   });
 }
 
-test("a watch tells what is, then synced, then each change with its revision", async () => {
+test("a watch tells what is, then synced, then each change with its position", async () => {
   await controller().deploy({ spec: specOf("a") });
   await controller().deploy({ spec: specOf("b") });
   const events = await watch(
@@ -52,18 +52,39 @@ test("a watch tells what is, then synced, then each change with its revision", a
     },
   );
   expect(events.slice(0, 2).map((event) => event.split(" ")[1]?.split("@")[0])).toEqual(["a", "b"]);
-  // Each deploy was three mutations, of the deployment, its revision and its config.
+  // Each deploy was three writes, of the deployment, its revision and its config.
   expect(events.slice(-2)).toEqual(["7 a@2", "8 b@2"]);
 });
 
-test("a watch resumes after a revision without a gap, and is told to start again where it cannot", async () => {
+test("a watch resumes after a position without a gap, and is told to start again where it cannot", async () => {
   await controller().deploy({ spec: specOf("a") });
   await controller().scale({ name: "a", numReplicas: 2 });
   await controller().scale({ name: "a", numReplicas: 3 });
   const synced = (events: readonly WatchDeploymentsResponse[]) => events.at(-1)?.event.case === "synced";
-  expect(await watch({ resumeRevision: 1n }, synced)).toEqual(["4 a@2", "5 a@3", "5 synced"]);
-  expect(await watch({ resumeRevision: 5n }, synced)).toEqual(["5 synced"]);
-  await expect(watch({ resumeRevision: 99n }, synced)).rejects.toMatchObject({ code: "ABORTED", reason: "WATCH_EXPIRED" });
+  expect(await watch({ resumePosition: 1n }, synced)).toEqual(["- a@2", "- a@3", "5 synced"]);
+  expect(await watch({ resumePosition: 5n }, synced)).toEqual(["5 synced"]);
+  await expect(watch({ resumePosition: 99n }, synced)).rejects.toMatchObject({ code: "ABORTED", reason: "WATCH_EXPIRED" });
+});
+
+test("no event before synced has a position, so that nobody resumes where some are missing", async () => {
+  const names = Array.from({ length: 10 }, (_, index) => `d${index}`);
+  await controller().apply({ specs: names.map((name) => specOf(name)) });
+  const events = await watch({}, (seen) => seen.at(-1)?.event.case === "synced");
+  expect(events).toHaveLength(11);
+  expect(events.slice(0, 10).filter((event) => !event.startsWith("- "))).toEqual([]);
+  const [position = "", last] = events.at(-1)?.split(" ") ?? [];
+  expect(last).toBe("synced");
+  await controller().scale({ name: "d7", numReplicas: 2 });
+  const resumed = await watch({ resumePosition: BigInt(position) }, (seen) => seen.at(-1)?.event.case === "synced");
+  expect(resumed.map((event) => event.split(" ")[1])).toEqual(["d7@2", "synced"]);
+});
+
+test("a watch resumes at position 0 too, when nothing was ever written", async () => {
+  const [synced] = await watch({}, (seen) => seen.length === 1);
+  expect(synced).toBe("0 synced");
+  await controller().deploy({ spec: specOf("a") });
+  const events = await watch({ resumePosition: 0n }, (seen) => seen.at(-1)?.event.case === "synced");
+  expect(events.map((event) => event.split(" ")[1])).toEqual(["a@1", "synced"]);
 });
 
 test("a watch of one name is not told of others", async () => {

@@ -57,13 +57,13 @@ test("a decision is told as it was made", async () => {
     {
       deployment: "a",
       number: 1n,
-      time: { seconds: 1n },
+      decideTime: { seconds: 1n },
       source: DecisionSource.ROLLOUT,
       summary: "decision 1",
       bound: "max_surge",
       inputs: { target: 4 },
       rules: [{ name: "max_surge", value: 5, meaning: "at most 5" }],
-    } satisfies Omit<Partial<Decision>, "time" | "rules"> & { readonly time: object; readonly rules: readonly object[] },
+    } satisfies Omit<Partial<Decision>, "decideTime" | "rules"> & { readonly decideTime: object; readonly rules: readonly object[] },
   ]);
 });
 

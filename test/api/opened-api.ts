@@ -26,9 +26,10 @@ export interface OpenedApi {
   close(): Promise<void>;
 }
 
-export async function openApi(): Promise<OpenedApi> {
+/** With a store that another API has too, it is as after a restart, or as with two controllers. */
+export async function openApi(shared?: MemoryStore): Promise<OpenedApi> {
+  const store = shared ?? new MemoryStore({ clock: realClock });
   const folder = await mkdtemp(join(tmpdir(), "drover-api-"));
-  const store = new MemoryStore({ clock: realClock });
   const mirror = await Mirror.open({ store, clock: realClock, log: silentLog });
   const observed = { replica: () => undefined, deployment: () => ({ ongoing: 0, queued: 0 }), pid: () => 0 };
   const capacity = () => ({ cpuMilli: 4_000, gpuCount: 1, memoryBytes: 1_000 });
@@ -48,7 +49,7 @@ export async function openApi(): Promise<OpenedApi> {
       api.close();
       await server.close(0);
       await mirror.close();
-      await store.close();
+      if (shared === undefined) await store.close();
       await rm(folder, { recursive: true });
     },
   };

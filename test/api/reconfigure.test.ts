@@ -272,6 +272,33 @@ test("one that is sent again, after the controller that had it stopped before th
   for (const name of ["a", "b"]) expect(await inUse(name)).toMatchObject({ generation: 2, newestConfigGeneration: 2 });
 });
 
+test("a request whose end nobody kept before another change took its place is still answered, and has no second effect", async () => {
+  await deployed();
+  await loop.run();
+  const taken = { name: "a", userConfig: red, requestId: "taken" };
+  const refused = { spec: specOf("a", { userConfig: bad }), requestId: "refused" };
+  const change = () => opened.mirror.changes().get("a")?.value;
+  const lost = async (ask: (api: OpenedApi["controller"]) => Promise<unknown>, end: string) => {
+    const stopping = await openApi(opened.store);
+    loop.hold();
+    const asked = ask(stopping.controller);
+    await until(() => opened.mirror.deployment("a")?.value.changing !== undefined);
+    stopping.api.close();
+    await expect(asked).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    loop.release();
+    await until(() => change()?.step === end);
+    await stopping.close();
+  };
+  await lost((api) => api.reconfigure(taken), "COMMITTED");
+  await lost((api) => api.deploy(refused), "REFUSED");
+  await controller().reconfigure({ name: "a", userConfig: blue });
+  const calls = loop.told.length;
+  expect(await controller().reconfigure(taken)).toMatchObject({ configGeneration: 2n, replicas: [] });
+  await expect(controller().deploy(refused)).rejects.toMatchObject({ reason: "RECONFIGURE_REFUSED" });
+  expect(loop.told).toHaveLength(calls);
+  expect(await inUse()).toMatchObject({ config: { model: "blue" }, generation: 3 });
+});
+
 test("an id that was used for another request is refused, also while that one's change is in work, and of one that was refused", async () => {
   await deployed();
   await loop.run();
@@ -406,7 +433,7 @@ test("the last twenty configs are kept, the newest first, with who asked for eac
   expect(configs.map(({ configGeneration }) => Number(configGeneration))).toEqual(Array.from({ length: 20 }, (_, index) => 23 - index));
   expect(configs.map(({ author }) => author)).toEqual(Array.from({ length: 20 }, (_, index) => `author ${23 - index}`));
   expect(configs.filter(({ current }) => current).map(({ userConfig }) => userConfig?.kind.value)).toEqual([23]);
-  expect(configs.every(({ revision, time }) => revision === 1n && time !== undefined)).toBe(true);
+  expect(configs.every(({ revision, commitTime }) => revision === 1n && commitTime !== undefined)).toBe(true);
 });
 
 test("a user_config that is too large, not JSON, or missing is refused by field, and nothing begins", async () => {

@@ -13,7 +13,7 @@ function decisionOf(number: number, more: MessageInitShape<typeof DecisionSchema
   return create(DecisionSchema, {
     deployment: "a",
     number: BigInt(number),
-    time: timestampFromMs(nowMs - (100 - number) * 60_000),
+    decideTime: timestampFromMs(nowMs - (100 - number) * 60_000),
     source: DecisionSource.ROLLOUT,
     summary: `starts replica ${number}`,
     ...more,
@@ -103,7 +103,7 @@ test("as JSON the decisions are a list by proto field names, also an empty one",
     {
       deployment: "a",
       number: "1",
-      time: expect.any(String),
+      decide_time: expect.any(String),
       source: "DECISION_SOURCE_ROLLOUT",
       summary: "starts replica 1",
       bound: "",

@@ -8,7 +8,7 @@ import { type Deployment, DeploymentSchema, DeploymentState } from "../../gen/dr
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import type { CliIo } from "../../src/cli/io.ts";
 import { runCli } from "../../src/cli/run-cli.ts";
-import { realClock } from "../../src/clock/real.ts";
+import { realClock, realRandom } from "../../src/clock/real.ts";
 import type { Config } from "../../src/config/config.ts";
 import { StatusError } from "../../src/core/errors.ts";
 import { silentLog } from "../../src/log/log.ts";
@@ -60,6 +60,8 @@ export async function drover(argv: readonly string[], options: RunOptions = {}):
     stderr: output("stderr"),
     interrupted: options.interrupted ?? new AbortController().signal,
     nowMs: () => nowMs,
+    sleep: (ms, signal) => realClock.sleep(ms, signal),
+    newId: () => realRandom.id(20),
     ...(options.describePython && { describePython: options.describePython }),
     start: options.start ?? (() => Promise.reject(new Error("not in this test"))),
   };

@@ -1,3 +1,4 @@
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { LogStream } from "../../gen/drover/v1/controller_service_pb.ts";
@@ -39,7 +40,7 @@ test("JSON is proto JSON by proto field names, zeros included", async () => {
     listDeployments: () => ({ deployments: [deploymentOf("a")] }),
     getDeployment: () => ({ deployment: deploymentOf("a") }),
     listReplicas: () => ({ replicas: [{ replicaId: "a-1", state: ReplicaState.RUNNING }] }),
-    getCluster: () => ({ revision: 7n }),
+    getCluster: () => ({ position: 7n }),
   });
   const json = async (...argv: string[]) => JSON.parse((await run([...argv, "-o", "json"])).stdout) as unknown;
   const deployment = {
@@ -52,7 +53,7 @@ test("JSON is proto JSON by proto field names, zeros included", async () => {
   expect(await json("get", "a")).toMatchObject(deployment);
   expect(await json("status", "a")).toMatchObject(deployment);
   expect(await json("replicas")).toMatchObject([{ replica_id: "a-1", state: "REPLICA_STATE_RUNNING", pid: "0" }]);
-  expect(await json("cluster")).toMatchObject({ revision: "7", pending: [] });
+  expect(await json("cluster")).toMatchObject({ position: "7", pending: [] });
 });
 
 test("get is YAML that holds the same as its JSON", async () => {
@@ -139,21 +140,27 @@ test("cluster shows capacity, what is free, who leads, and who waits", async () 
 test("logs are lines with their replica, or JSON lines", async () => {
   const asked: unknown[] = [];
   const run = await serve({
-    async *watchLogs({ deployment, replicaId, tailLines, follow }) {
-      asked.push({ deployment, replicaId, tailLines, follow });
-      yield { replicaId: "a-1", stream: LogStream.STDOUT, line: "hello" };
+    async *watchLogs({ name, replicaId, tailLines, follow }) {
+      asked.push({ name, replicaId, tailLines, follow });
+      yield { replicaId: "a-1", stream: LogStream.STDOUT, line: "hello", writeTime: timestampFromMs(nowMs) };
       yield { replicaId: "a-2", stream: LogStream.STDERR, line: "oh" };
     },
   });
   expect(await run(["logs", "a"])).toEqual({ exitCode: 0, stdout: "a-1  hello\na-2  oh\n", stderr: "" });
+  expect((await run(["logs", "a", "--timestamps"])).stdout.split("\n").map((line) => line.split(/ +/).slice(0, 2))).toEqual([
+    ["2026-01-01T00:00:00.000Z", "a-1"],
+    ["-", "a-2"],
+    [""],
+  ]);
+  asked.splice(1);
   const json = (await run(["logs", "a", "--replica", "a-2", "--tail", "0", "--follow", "-o", "json"])).stdout.trimEnd().split("\n");
   expect(json.map((line) => JSON.parse(line) as unknown)).toEqual([
-    { replica_id: "a-1", stream: "LOG_STREAM_STDOUT", line: "hello" },
+    { replica_id: "a-1", stream: "LOG_STREAM_STDOUT", line: "hello", write_time: "2026-01-01T00:00:00Z" },
     { replica_id: "a-2", stream: "LOG_STREAM_STDERR", line: "oh" },
   ]);
   expect(asked).toEqual([
-    { deployment: "a", replicaId: "", tailLines: undefined, follow: false },
-    { deployment: "a", replicaId: "a-2", tailLines: 0, follow: true },
+    { name: "a", replicaId: "", tailLines: undefined, follow: false },
+    { name: "a", replicaId: "a-2", tailLines: 0, follow: true },
   ]);
 });
 

@@ -223,7 +223,7 @@ test("configs are listed with who gave them, long ones cut to a line", async () 
                 revision: 2n,
                 maxOngoingRequests: 8,
                 author: "ada@tower",
-                time: timestampFromMs(nowMs - 60_000),
+                commitTime: timestampFromMs(nowMs - 60_000),
                 userConfig: { kind: { case: "structValue", value: { fields: long } } },
                 current: true,
               },

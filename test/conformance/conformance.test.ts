@@ -37,6 +37,8 @@ async function conformance(argv: readonly string[], cwd = import.meta.dirname, i
     stderr: output("stderr"),
     interrupted,
     nowMs: () => realClock.nowMs(),
+    sleep: (ms, signal) => realClock.sleep(ms, signal),
+    newId: () => "id",
     start: () => Promise.reject(new Error("not in this test")),
     testbed: {
       sleep: realClock.sleep,

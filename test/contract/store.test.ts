@@ -235,6 +235,17 @@ describe.each([
     expect(await store.position()).toBe(1);
   });
 
+  test("a kept answer gives way to the one that replaces it, and to no other", async () => {
+    const request = { id: "r1", fingerprint: "f", answer: "begun" };
+    await store.commit([put("a", 0)], { request });
+    const ended = { ...request, answer: "ended", replaces: "begun" };
+    expect(await store.commit([], { request: { ...ended, fingerprint: "g" } })).toEqual({ kind: "reused" });
+    expect(await store.commit([], { request: ended })).toEqual({ kind: "committed", positions: [] });
+    expect(await store.recall("r1", "f")).toEqual({ kind: "replayed", answer: "ended" });
+    expect(await store.commit([put("a", 1)], { request: { ...ended, answer: "late" } })).toEqual({ kind: "replayed", answer: "ended" });
+    expect(await store.position()).toBe(1);
+  });
+
   test("a request id is not good for another request", async () => {
     await store.commit([put("a", 0)], { request: { id: "r1", fingerprint: "f", answer: "" } });
     expect(await store.commit([put("b", 0)], { request: { id: "r1", fingerprint: "g", answer: "" } })).toEqual({ kind: "reused" });
@@ -430,7 +441,12 @@ async function play(store: Store, steps: readonly Step[]): Promise<readonly unkn
       const result = await store.commit(writes, {
         ...(one.epoch !== undefined && { epoch: epochs[one.epoch] ?? 99 }),
         ...(one.request !== undefined && {
-          request: { id: `r${one.request}`, fingerprint: `${writes.length % 2}`, answer: `answer ${answers.length}` },
+          request: {
+            id: `r${one.request}`,
+            fingerprint: `${writes.length % 2}`,
+            answer: `answer ${answers.length}`,
+            ...(answers.length % 3 === 0 ? { replaces: `answer ${answers.length - 1}` } : {}),
+          },
         }),
       });
       answers.push(result.kind === "fenced" ? { fenced: ordinal(result.epoch) } : result);

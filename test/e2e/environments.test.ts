@@ -91,7 +91,7 @@ test("packages that cannot be had are a failed start, told in the tool's own wor
   const { replicas } = await drover.controller.listReplicas({ deployment: "absent" });
   const lines: string[] = [];
   const replicaId = replicas.find(({ state }) => state === ReplicaState.FAILED)?.replicaId ?? "";
-  for await (const { line } of drover.controller.watchLogs({ deployment: "absent", replicaId })) lines.push(line);
+  for await (const { line } of drover.controller.watchLogs({ name: "absent", replicaId })) lines.push(line);
   expect(lines.join("\n")).toContain("No matching version found");
 });
 

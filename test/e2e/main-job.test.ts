@@ -69,10 +69,10 @@ test("a program is deployed, called, scaled, watched and deleted with a client t
 
 test("a watch sees a deployment come, change and go, in order", async () => {
   const seen: string[] = [];
-  const revisions: bigint[] = [];
+  const positions: (bigint | undefined)[] = [];
   const watching = (async () => {
-    for await (const { event, revision } of drover.controller.watchDeployments({ names: ["watched"] })) {
-      revisions.push(revision);
+    for await (const { event, position } of drover.controller.watchDeployments({ names: ["watched"] })) {
+      positions.push(position);
       if (event.case === "synced") seen.push("synced");
       if (event.case === "deploymentUpdated")
         seen.push(`${DeploymentStateSchema.value[event.value.status?.state ?? 0]?.localName} ${event.value.status?.runningReplicas}`);
@@ -90,10 +90,10 @@ test("a watch sees a deployment come, change and go, in order", async () => {
   expect(steps.at(-1)).toBe("deleted");
   expect(steps.indexOf("UPDATING 0")).toBeLessThan(steps.indexOf("HEALTHY 1"));
   expect(steps.findIndex((step) => step.startsWith("DELETING"))).toBeGreaterThan(steps.indexOf("HEALTHY 1"));
-  expect(revisions).toEqual(revisions.toSorted((a, b) => Number(a - b)));
+  expect(positions).toEqual(positions.toSorted((a, b) => Number((a ?? 0n) - (b ?? 0n))));
 
   const resumed: string[] = [];
-  for await (const { event } of drover.controller.watchDeployments({ names: ["watched"], resumeRevision: revisions[0] ?? 0n })) {
+  for await (const { event } of drover.controller.watchDeployments({ names: ["watched"], resumePosition: positions[0] ?? 0n })) {
     if (event.case === "synced") break;
     resumed.push(event.case ?? "");
   }
@@ -250,8 +250,7 @@ test("logs that are followed show replicas that start later, from their first li
   const leave = new AbortController();
   const lines: string[] = [];
   const following = (async () => {
-    for await (const { line } of drover.controller.watchLogs({ deployment: "told", follow: true }, { signal: leave.signal }))
-      lines.push(line);
+    for await (const { line } of drover.controller.watchLogs({ name: "told", follow: true }, { signal: leave.signal })) lines.push(line);
   })().catch((error: unknown) => error);
   await until("the first has spoken", () => lines.length === 1);
   await drover.controller.scale({ name: "told", numReplicas: 2 });

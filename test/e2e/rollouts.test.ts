@@ -253,7 +253,7 @@ test("a deployment is not healthy, and no old replica goes, before a new one has
     const readyMs = msOf(replica?.readyTime);
     expect(healthySeenMs - readyMs).toBeGreaterThanOrEqual(minReadyMs);
     const decision = (await decisionsOf(drover, "ready")).find(({ summary }) => summary.includes(rested));
-    expect(msOf(decision?.time) - readyMs).toBeGreaterThanOrEqual(minReadyMs);
+    expect(msOf(decision?.decideTime) - readyMs).toBeGreaterThanOrEqual(minReadyMs);
   }
   await until("the watch tells that it is healthy", () => healthyAt(2n)(watching.told.at(-1)));
   const told = steps(

@@ -29,7 +29,7 @@ export class TestRoutes implements Routes {
   readonly #reportListeners = new Set<(replicaId: string, ongoing: number) => void>();
 
   set(deployment: string, endpoints: readonly Endpoint[], options: Partial<Route> = {}): void {
-    const defaults = { services: ["test.Echo"], maxOngoingRequests: 5, maxQueuedRequests: -1, requestTimeoutMs: 0 };
+    const defaults = { services: ["test.Echo"], maxOngoingRequests: 5, maxQueuedRequests: undefined, requestTimeoutMs: 0 };
     this.#routes.set(deployment, { ...defaults, ...this.#routes.get(deployment), ...options, deployment, endpoints });
     this.#changed(deployment);
   }

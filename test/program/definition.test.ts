@@ -92,7 +92,7 @@ describe("the spec of a definition", () => {
       numReplicas: 3,
       resources: { numCpus: 0.5, numGpus: 1, memoryBytes: 2 ** 40 },
       maxOngoingRequests: 9,
-      maxQueuedRequests: -1,
+      maxQueuedRequests: 9,
       userConfig: null,
       healthCheck: { period: 1.5, timeout: "2s", failureThreshold: 4 },
       gracefulShutdownTimeout: 20,

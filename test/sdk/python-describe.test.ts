@@ -41,7 +41,7 @@ describe("describe", () => {
       @drover.deployment(
           name="model", version="1", num_replicas=2, user_config={"threshold": 0.5, "labels": ("a", "b"), "none": None},
           resources={"num_cpus": 0.5, "num_gpus": 0.5, "memory_bytes": 2**40, "custom": {"tpu": 1}},
-          max_ongoing_requests=8, max_queued_requests=-1, init_args={"size": "large"},
+          max_ongoing_requests=8, max_queued_requests=9, init_args={"size": "large"},
           runtime_env={"working_dir": "data", "env_vars": {"A": "1"}, "npm": ["a@1"], "pip": ["b==1"]},
           health_check={"period": 5, "timeout": "1.5s", "failure_threshold": 2},
           graceful_shutdown_timeout=20, startup_timeout=datetime.timedelta(minutes=1), request_timeout=0.1,
@@ -59,7 +59,7 @@ describe("describe", () => {
         user_config: { threshold: 0.5, labels: ["a", "b"], none: null },
         resources: { num_cpus: 0.5, num_gpus: 0.5, memory_bytes: 2 ** 40, custom: { tpu: 1 } },
         max_ongoing_requests: 8,
-        max_queued_requests: -1,
+        max_queued_requests: 9,
         init_args: { size: "large" },
         runtime_env: { working_dir: "data", env_vars: { A: "1" }, npm: ["a@1"], pip: ["b==1"] },
         health_check: { period: "5s", timeout: "1.5s", failure_threshold: 2 },

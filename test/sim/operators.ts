@@ -1,4 +1,4 @@
-import { mutate } from "../../src/api/mutations.ts";
+import { commitEdits, type MadeEdit } from "../../src/api/edits.ts";
 import type { AutoscalingConfig } from "../../src/core/autoscaling-config.ts";
 import type { ConfigChangeRecord } from "../../src/core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../../src/core/deployment.ts";
@@ -7,10 +7,6 @@ import type { Resources } from "../../src/core/resources.ts";
 import type { RolloutPolicy } from "../../src/core/rollout-policy.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { Mirror } from "../../src/store/mirror.ts";
-import type { Write } from "../../src/store/store.ts";
-import { beginChange } from "../../src/store/writes/change-writes.ts";
-import { configWrites } from "../../src/store/writes/config-writes.ts";
-import { revisionWrites } from "../../src/store/writes/revision-writes.ts";
 import { spec as plainSpec } from "../core/rollout/plan-world.ts";
 import { type ProgramKind, programs, type SimulatedWorld } from "./simulated-world.ts";
 import type { WatchedStore } from "./watched.ts";
@@ -91,13 +87,18 @@ export class Operators {
   }
 
   async #try({ name, requestId, change }: Wish): Promise<void> {
-    const answer = (after: DeploymentRecord | undefined) => JSON.stringify(after?.generation ?? null);
     try {
-      const beside = (after: DeploymentRecord, before: DeploymentRecord | undefined): readonly Write[] => {
-        if (after.changing !== undefined && after.changing !== before?.changing) return [this.#beginWrite(after)];
-        return [...revisionWrites(this.#mirror, after, before), ...configWrites(this.#mirror, after, before, "somebody")];
+      const edit = (before: DeploymentRecord | undefined) => {
+        const after = change(before);
+        const begins = after?.changing !== undefined && after.changing !== before?.changing;
+        return { after, ...(begins ? { begins: this.#begun(after) } : {}) };
       };
-      await mutate(this.#store, { name, change, beside, request: { id: requestId, fingerprint: name, answer } });
+      const request = {
+        id: requestId,
+        fingerprint: name,
+        answer: ([made]: readonly MadeEdit[]) => JSON.stringify(made?.after?.generation ?? null),
+      };
+      await commitEdits({ store: this.#store, mirror: this.#mirror }, { names: async () => [name], edit, author: "somebody" }, request);
     } catch {
       this.#open = [...this.#open, { name, requestId, change }];
     }
@@ -143,12 +144,12 @@ export class Operators {
     return this.#unlessGoing((before) => changing(before, id));
   }
 
-  #beginWrite(after: DeploymentRecord): Write {
+  #begun(after: DeploymentRecord): ConfigChangeRecord {
     const { random } = this.#world;
     const { uid, changing: id = "", newestConfigGeneration: generation } = after;
     const { name } = after.spec;
     const spec = { ...after.spec, userConfig: { colour: id }, maxOngoingRequests: random.pick([5, 5, 9]) };
-    const value: ConfigChangeRecord = {
+    return {
       ...{ uid, deployment: name, id, generation, spec },
       dryRun: random.chance(0.2),
       author: "somebody",
@@ -156,7 +157,6 @@ export class Operators {
       step: "PREPARE",
       replicas: [],
     };
-    return beginChange(this.#mirror, value);
   }
 
   #pause(): Wish["change"] {

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file drover/v1/controller_service.proto.
  */
 export const file_drover_v1_controller_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJkcm92ZXIvdjEvY29udHJvbGxlcl9zZXJ2aWNlLnByb3RvEglkcm92ZXIudjEiuAEKDURlcGxveVJlcXVlc3QSLwoEc3BlYxgBIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0IGukgDyAEBEhUKDXZhbGlkYXRlX29ubHkYAiABKAgSHAoKcmVxdWVzdF9pZBgDIAEoCUIIukgFcgMYgAESKQoTZXhwZWN0ZWRfZ2VuZXJhdGlvbhgEIAEoA0IHukgEIgIoAEgAiAEBQhYKFF9leHBlY3RlZF9nZW5lcmF0aW9uIl4KC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEiEKBmVmZmVjdBgCIAEoDjIRLmRyb3Zlci52MS5FZmZlY3QSDgoGYmVmb3JlGAMgASgJEg0KBWFmdGVyGAQgASgJIrkBCg5EZXBsb3lSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSIQoGZWZmZWN0GAIgASgOMhEuZHJvdmVyLnYxLkVmZmVjdBInCgdjaGFuZ2VzGAMgAygLMhYuZHJvdmVyLnYxLkZpZWxkQ2hhbmdlEjAKCHJlcGxpY2FzGAQgAygLMh4uZHJvdmVyLnYxLlJlY29uZmlndXJlZFJlcGxpY2EiiQEKDEFwcGx5UmVxdWVzdBI1CgVzcGVjcxgBIAMoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0ILukgIkgEFCAEQ9AMSDQoFcHJ1bmUYAiABKAgSFQoNdmFsaWRhdGVfb25seRgDIAEoCBIcCgpyZXF1ZXN0X2lkGAQgASgJQgi6SAVyAxiAASJLCg1BcHBseVJlc3BvbnNlEioKB3Jlc3VsdHMYASADKAsyGS5kcm92ZXIudjEuRGVwbG95UmVzcG9uc2USDgoGcHJ1bmVkGAIgAygJIi0KFEdldERlcGxveW1lbnRSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiQgoVR2V0RGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChZMaXN0RGVwbG95bWVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACCJeChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIqCgtkZXBsb3ltZW50cxgBIAMoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJHChdEZWxldGVEZXBsb3ltZW50UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKDWFsbG93X21pc3NpbmcYAiABKAgiRQoYRGVsZXRlRGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChdXYXRjaERlcGxveW1lbnRzUmVxdWVzdBIYCgVuYW1lcxgBIAMoCUIJukgGkgEDEOgHEiAKD3Jlc3VtZV9yZXZpc2lvbhgCIAEoA0IHukgEIgIoACKtAQoYV2F0Y2hEZXBsb3ltZW50c1Jlc3BvbnNlEjMKEmRlcGxveW1lbnRfdXBkYXRlZBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50SAASHAoSZGVwbG95bWVudF9kZWxldGVkGAIgASgJSAASIwoGc3luY2VkGAMgASgLMhEuZHJvdmVyLnYxLlN5bmNlZEgAEhAKCHJldmlzaW9uGAQgASgDQgcKBWV2ZW50IggKBlN5bmNlZCJgCgxTY2FsZVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIoCgxudW1fcmVwbGljYXMYAiABKAVCDbpICsgBARoFGJBOKABIAIgBAUIPCg1fbnVtX3JlcGxpY2FzIjoKDVNjYWxlUmVzcG9uc2USKQoKZGVwbG95bWVudBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50IrACChJSZWNvbmZpZ3VyZVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIrCgt1c2VyX2NvbmZpZxgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIcCgpyZXF1ZXN0X2lkGAMgASgJQgi6SAVyAxiAARIVCg12YWxpZGF0ZV9vbmx5GAQgASgIEh4KDXRvX2dlbmVyYXRpb24YBSABKANCB7pIBCICKAA6gAG6SH0aewoWcmVjb25maWd1cmUub25lX2NvbmZpZxIuc2V0IHVzZXJfY29uZmlnIG9yIHRvX2dlbmVyYXRpb24sIGFuZCBub3QgYm90aBoxaGFzKHRoaXMudXNlcl9jb25maWcpICE9ICh0aGlzLnRvX2dlbmVyYXRpb24gPiAwKSKNAQoTUmVjb25maWd1cmVSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSGQoRY29uZmlnX2dlbmVyYXRpb24YAiABKAMSMAoIcmVwbGljYXMYAyADKAsyHi5kcm92ZXIudjEuUmVjb25maWd1cmVkUmVwbGljYSJqChNSZWNvbmZpZ3VyZWRSZXBsaWNhEhIKCnJlcGxpY2FfaWQYASABKAkSLgoHb3V0Y29tZRgCIAEoDjIdLmRyb3Zlci52MS5SZWNvbmZpZ3VyZU91dGNvbWUSDwoHbWVzc2FnZRgDIAEoCSIrChJMaXN0Q29uZmlnc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQASI5ChNMaXN0Q29uZmlnc1Jlc3BvbnNlEiIKB2NvbmZpZ3MYASADKAsyES5kcm92ZXIudjEuQ29uZmlnIssBCgZDb25maWcSGQoRY29uZmlnX2dlbmVyYXRpb24YASABKAMSKwoLdXNlcl9jb25maWcYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSHAoUbWF4X29uZ29pbmdfcmVxdWVzdHMYAyABKAUSEAoIcmV2aXNpb24YBCABKAMSKAoEdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGYXV0aG9yGAYgASgJEg8KB2N1cnJlbnQYByABKAgiLQoUTGlzdFJldmlzaW9uc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQASI/ChVMaXN0UmV2aXNpb25zUmVzcG9uc2USJgoJcmV2aXNpb25zGAEgAygLMhMuZHJvdmVyLnYxLlJldmlzaW9uIrYBCghSZXZpc2lvbhIQCghyZXZpc2lvbhgBIAEoAxInCgRzcGVjGAIgASgLMhkuZHJvdmVyLnYxLkRlcGxveW1lbnRTcGVjEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdjdXJyZW50GAQgASgIEhMKC3dhc19oZWFsdGh5GAUgASgIEhgKEHJ1bm5pbmdfcmVwbGljYXMYBiABKAUiQwoPUm9sbGJhY2tSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAESGQoIcmV2aXNpb24YAiABKANCB7pIBCICKAAiPQoQUm9sbGJhY2tSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQiLAoTUGF1c2VSb2xsb3V0UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABIkEKFFBhdXNlUm9sbG91dFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCItChRSZXN1bWVSb2xsb3V0UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABIkIKFVJlc3VtZVJvbGxvdXRSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQiagoUTGlzdERlY2lzaW9uc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgiWAoVTGlzdERlY2lzaW9uc1Jlc3BvbnNlEiYKCWRlY2lzaW9ucxgBIAMoCzITLmRyb3Zlci52MS5EZWNpc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiLgoVV2F0Y2hEZWNpc2lvbnNSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiPwoWV2F0Y2hEZWNpc2lvbnNSZXNwb25zZRIlCghkZWNpc2lvbhgBIAEoCzITLmRyb3Zlci52MS5EZWNpc2lvbiKrAgoIRGVjaXNpb24SEgoKZGVwbG95bWVudBgBIAEoCRIOCgZudW1iZXIYAiABKAMSKAoEdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoGc291cmNlGAQgASgOMhkuZHJvdmVyLnYxLkRlY2lzaW9uU291cmNlEg8KB3N1bW1hcnkYBSABKAkSDQoFYm91bmQYBiABKAkSLwoGaW5wdXRzGAcgAygLMh8uZHJvdmVyLnYxLkRlY2lzaW9uLklucHV0c0VudHJ5EiYKBXJ1bGVzGAggAygLMhcuZHJvdmVyLnYxLkRlY2lzaW9uUnVsZRotCgtJbnB1dHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIjwKDERlY2lzaW9uUnVsZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgBEg8KB21lYW5pbmcYAyABKAki1QEKGlNpbXVsYXRlQXV0b3NjYWxpbmdSZXF1ZXN0EkAKEmF1dG9zY2FsaW5nX2NvbmZpZxgBIAEoCzIcLmRyb3Zlci52MS5BdXRvc2NhbGluZ0NvbmZpZ0IGukgDyAEBEjQKB3NhbXBsZXMYAiADKAsyFS5kcm92ZXIudjEuTG9hZFNhbXBsZUIMukgJkgEGCAEQoI0GEj8KDXN0YXJ0dXBfZGVsYXkYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDbpICqoBByIDCJAcMgAiaAoKTG9hZFNhbXBsZRIwCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIGukgDyAEBEigKDnRvdGFsX3JlcXVlc3RzGAIgASgBQhC6SA0SC0ABKQAAAAAAAAAAIqYBChtTaW11bGF0ZUF1dG9zY2FsaW5nUmVzcG9uc2USKQoGcG9pbnRzGAEgAygLMhkuZHJvdmVyLnYxLlNpbXVsYXRlZFBvaW50EhUKDXJlcGxpY2FfaG91cnMYAiABKAESNAoRc2hvcnRfb2ZfY2FwYWNpdHkYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDwoHY2hhbmdlcxgEIAEoBSKBAQoOU2ltdWxhdGVkUG9pbnQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHZGVzaXJlZBgCIAEoBRIPCgdydW5uaW5nGAMgASgFEhYKDnRvdGFsX3JlcXVlc3RzGAQgASgBEgsKA3doeRgFIAEoCSJmChNMaXN0UmVwbGljYXNSZXF1ZXN0EhIKCmRlcGxveW1lbnQYASABKAkSHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGIAIIlUKFExpc3RSZXBsaWNhc1Jlc3BvbnNlEiQKCHJlcGxpY2FzGAEgAygLMhIuZHJvdmVyLnYxLlJlcGxpY2ESFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIocBChBXYXRjaExvZ3NSZXF1ZXN0EhsKCmRlcGxveW1lbnQYASABKAlCB7pIBHICEAESEgoKcmVwbGljYV9pZBgCIAEoCRIjCgp0YWlsX2xpbmVzGAMgASgFQgq6SAcaBRiQTigASACIAQESDgoGZm9sbG93GAQgASgIQg0KC190YWlsX2xpbmVzIlsKEVdhdGNoTG9nc1Jlc3BvbnNlEhIKCnJlcGxpY2FfaWQYASABKAkSJAoGc3RyZWFtGAIgASgOMhQuZHJvdmVyLnYxLkxvZ1N0cmVhbRIMCgRsaW5lGAMgASgJIhMKEUdldENsdXN0ZXJSZXF1ZXN0IpsCChJHZXRDbHVzdGVyUmVzcG9uc2USJgoIY2FwYWNpdHkYASABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEicKCWFsbG9jYXRlZBgCIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSKgoHcGVuZGluZxgDIAMoCzIZLmRyb3Zlci52MS5QZW5kaW5nUmVwbGljYRIqCgtjb250cm9sbGVycxgEIAMoCzIVLmRyb3Zlci52MS5Db250cm9sbGVyEhAKCHJldmlzaW9uGAUgASgDEjQKC2RlcGxveW1lbnRzGAYgAygLMh8uZHJvdmVyLnYxLkRlcGxveW1lbnRBbGxvY2F0aW9uEhQKDG1lbW9yeV9saW1pdBgHIAEoCSJlChREZXBsb3ltZW50QWxsb2NhdGlvbhISCgpkZXBsb3ltZW50GAEgASgJEhAKCHJlcGxpY2FzGAIgASgFEicKCWFsbG9jYXRlZBgDIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMicgoOUGVuZGluZ1JlcGxpY2ESEgoKcmVwbGljYV9pZBgBIAEoCRISCgpkZXBsb3ltZW50GAIgASgJEicKCXJlc291cmNlcxgDIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSDwoHbWVzc2FnZRgEIAEoCSJyCgpDb250cm9sbGVyEhUKDWNvbnRyb2xsZXJfaWQYASABKAkSDgoGbGVhZGVyGAIgASgIEg0KBWVwb2NoGAMgASgDEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKm4KBkVmZmVjdBIWChJFRkZFQ1RfVU5TUEVDSUZJRUQQABIPCgtFRkZFQ1RfTk9ORRABEg8KC0VGRkVDVF9MSVZFEAISFgoSRUZGRUNUX1JFQ09ORklHVVJFEAMSEgoORUZGRUNUX1JPTExPVVQQBCrhAQoSUmVjb25maWd1cmVPdXRjb21lEiMKH1JFQ09ORklHVVJFX09VVENPTUVfVU5TUEVDSUZJRUQQABIgChxSRUNPTkZJR1VSRV9PVVRDT01FX0FDQ0VQVEVEEAESHwobUkVDT05GSUdVUkVfT1VUQ09NRV9BUFBMSUVEEAISHwobUkVDT05GSUdVUkVfT1VUQ09NRV9SRUZVU0VEEAMSIAocUkVDT05GSUdVUkVfT1VUQ09NRV9SRVZFUlRFRBAEEiAKHFJFQ09ORklHVVJFX09VVENPTUVfUkVQTEFDRUQQBSpuCg5EZWNpc2lvblNvdXJjZRIfChtERUNJU0lPTl9TT1VSQ0VfVU5TUEVDSUZJRUQQABIbChdERUNJU0lPTl9TT1VSQ0VfUk9MTE9VVBABEh4KGkRFQ0lTSU9OX1NPVVJDRV9BVVRPU0NBTEVSEAIqVQoJTG9nU3RyZWFtEhoKFkxPR19TVFJFQU1fVU5TUEVDSUZJRUQQABIVChFMT0dfU1RSRUFNX1NURE9VVBABEhUKEUxPR19TVFJFQU1fU1RERVJSEAIyvgwKEUNvbnRyb2xsZXJTZXJ2aWNlEj0KBkRlcGxveRIYLmRyb3Zlci52MS5EZXBsb3lSZXF1ZXN0GhkuZHJvdmVyLnYxLkRlcGxveVJlc3BvbnNlEjoKBUFwcGx5EhcuZHJvdmVyLnYxLkFwcGx5UmVxdWVzdBoYLmRyb3Zlci52MS5BcHBseVJlc3BvbnNlElcKDUdldERlcGxveW1lbnQSHy5kcm92ZXIudjEuR2V0RGVwbG95bWVudFJlcXVlc3QaIC5kcm92ZXIudjEuR2V0RGVwbG95bWVudFJlc3BvbnNlIgOQAgESXQoPTGlzdERlcGxveW1lbnRzEiEuZHJvdmVyLnYxLkxpc3REZXBsb3ltZW50c1JlcXVlc3QaIi5kcm92ZXIudjEuTGlzdERlcGxveW1lbnRzUmVzcG9uc2UiA5ACARJbChBEZWxldGVEZXBsb3ltZW50EiIuZHJvdmVyLnYxLkRlbGV0ZURlcGxveW1lbnRSZXF1ZXN0GiMuZHJvdmVyLnYxLkRlbGV0ZURlcGxveW1lbnRSZXNwb25zZRJiChBXYXRjaERlcGxveW1lbnRzEiIuZHJvdmVyLnYxLldhdGNoRGVwbG95bWVudHNSZXF1ZXN0GiMuZHJvdmVyLnYxLldhdGNoRGVwbG95bWVudHNSZXNwb25zZSIDkAIBMAESOgoFU2NhbGUSFy5kcm92ZXIudjEuU2NhbGVSZXF1ZXN0GhguZHJvdmVyLnYxLlNjYWxlUmVzcG9uc2USTAoLUmVjb25maWd1cmUSHS5kcm92ZXIudjEuUmVjb25maWd1cmVSZXF1ZXN0Gh4uZHJvdmVyLnYxLlJlY29uZmlndXJlUmVzcG9uc2USUQoLTGlzdENvbmZpZ3MSHS5kcm92ZXIudjEuTGlzdENvbmZpZ3NSZXF1ZXN0Gh4uZHJvdmVyLnYxLkxpc3RDb25maWdzUmVzcG9uc2UiA5ACARJXCg1MaXN0UmV2aXNpb25zEh8uZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXF1ZXN0GiAuZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZSIDkAIBEkMKCFJvbGxiYWNrEhouZHJvdmVyLnYxLlJvbGxiYWNrUmVxdWVzdBobLmRyb3Zlci52MS5Sb2xsYmFja1Jlc3BvbnNlEk8KDFBhdXNlUm9sbG91dBIeLmRyb3Zlci52MS5QYXVzZVJvbGxvdXRSZXF1ZXN0Gh8uZHJvdmVyLnYxLlBhdXNlUm9sbG91dFJlc3BvbnNlElIKDVJlc3VtZVJvbGxvdXQSHy5kcm92ZXIudjEuUmVzdW1lUm9sbG91dFJlcXVlc3QaIC5kcm92ZXIudjEuUmVzdW1lUm9sbG91dFJlc3BvbnNlElcKDUxpc3REZWNpc2lvbnMSHy5kcm92ZXIudjEuTGlzdERlY2lzaW9uc1JlcXVlc3QaIC5kcm92ZXIudjEuTGlzdERlY2lzaW9uc1Jlc3BvbnNlIgOQAgESXAoOV2F0Y2hEZWNpc2lvbnMSIC5kcm92ZXIudjEuV2F0Y2hEZWNpc2lvbnNSZXF1ZXN0GiEuZHJvdmVyLnYxLldhdGNoRGVjaXNpb25zUmVzcG9uc2UiA5ACATABEmkKE1NpbXVsYXRlQXV0b3NjYWxpbmcSJS5kcm92ZXIudjEuU2ltdWxhdGVBdXRvc2NhbGluZ1JlcXVlc3QaJi5kcm92ZXIudjEuU2ltdWxhdGVBdXRvc2NhbGluZ1Jlc3BvbnNlIgOQAgESVAoMTGlzdFJlcGxpY2FzEh4uZHJvdmVyLnYxLkxpc3RSZXBsaWNhc1JlcXVlc3QaHy5kcm92ZXIudjEuTGlzdFJlcGxpY2FzUmVzcG9uc2UiA5ACARJNCglXYXRjaExvZ3MSGy5kcm92ZXIudjEuV2F0Y2hMb2dzUmVxdWVzdBocLmRyb3Zlci52MS5XYXRjaExvZ3NSZXNwb25zZSIDkAIBMAESTgoKR2V0Q2x1c3RlchIcLmRyb3Zlci52MS5HZXRDbHVzdGVyUmVxdWVzdBodLmRyb3Zlci52MS5HZXRDbHVzdGVyUmVzcG9uc2UiA5ACAUJJCg1kZXYuZHJvdmVyLnYxUAFaNmdpdGh1Yi5jb20vZHJvdmVyLWRldi9kcm92ZXIvZ2VuL2dvL2Ryb3Zlci92MTtkcm92ZXJ2MWIGcHJvdG8z", [file_buf_validate_validate, file_drover_v1_deployment, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiJkcm92ZXIvdjEvY29udHJvbGxlcl9zZXJ2aWNlLnByb3RvEglkcm92ZXIudjEizwEKDURlcGxveVJlcXVlc3QSLwoEc3BlYxgBIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlY0IGukgDyAEBEhwKCnJlcXVlc3RfaWQYAiABKAlCCLpIBXIDGIABEikKE2V4cGVjdGVkX2dlbmVyYXRpb24YAyABKANCB7pIBCICKABIAIgBARIVCgN1aWQYBCABKAlCCLpIBXIDGIABEhUKDXZhbGlkYXRlX29ubHkYBSABKAhCFgoUX2V4cGVjdGVkX2dlbmVyYXRpb24iXgoLRmllbGRDaGFuZ2USDQoFZmllbGQYASABKAkSIQoGZWZmZWN0GAIgASgOMhEuZHJvdmVyLnYxLkVmZmVjdBIOCgZiZWZvcmUYAyABKAkSDQoFYWZ0ZXIYBCABKAkiuQEKDkRlcGxveVJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudBIhCgZlZmZlY3QYAiABKA4yES5kcm92ZXIudjEuRWZmZWN0EicKB2NoYW5nZXMYAyADKAsyFi5kcm92ZXIudjEuRmllbGRDaGFuZ2USMAoIcmVwbGljYXMYBCADKAsyHi5kcm92ZXIudjEuUmVjb25maWd1cmVkUmVwbGljYSKmAgoMQXBwbHlSZXF1ZXN0EjUKBXNwZWNzGAEgAygLMhkuZHJvdmVyLnYxLkRlcGxveW1lbnRTcGVjQgu6SAiSAQUIARD0AxIcCgpyZXF1ZXN0X2lkGAIgASgJQgi6SAVyAxiAARJfChRleHBlY3RlZF9nZW5lcmF0aW9ucxgDIAMoCzIwLmRyb3Zlci52MS5BcHBseVJlcXVlc3QuRXhwZWN0ZWRHZW5lcmF0aW9uc0VudHJ5Qg+6SAyaAQkQ9AMqBCICKAASFQoNdmFsaWRhdGVfb25seRgFIAEoCBINCgVwcnVuZRgGIAEoCBo6ChhFeHBlY3RlZEdlbmVyYXRpb25zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASJLCg1BcHBseVJlc3BvbnNlEioKB3Jlc3VsdHMYASADKAsyGS5kcm92ZXIudjEuRGVwbG95UmVzcG9uc2USDgoGcHJ1bmVkGAIgAygJIi0KFEdldERlcGxveW1lbnRSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiQgoVR2V0RGVwbG95bWVudFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCJVChZMaXN0RGVwbG95bWVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAxiACCJeChdMaXN0RGVwbG95bWVudHNSZXNwb25zZRIqCgtkZXBsb3ltZW50cxgBIAMoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSK/AQoXRGVsZXRlRGVwbG95bWVudFJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIcCgpyZXF1ZXN0X2lkGAIgASgJQgi6SAVyAxiAARIpChNleHBlY3RlZF9nZW5lcmF0aW9uGAMgASgDQge6SAQiAigBSACIAQESFQoDdWlkGAQgASgJQgi6SAVyAxiAARIVCg1hbGxvd19taXNzaW5nGAYgASgIQhYKFF9leHBlY3RlZF9nZW5lcmF0aW9uIkUKGERlbGV0ZURlcGxveW1lbnRSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQibgoXV2F0Y2hEZXBsb3ltZW50c1JlcXVlc3QSGAoFbmFtZXMYASADKAlCCbpIBpIBAxDoBxIlCg9yZXN1bWVfcG9zaXRpb24YAiABKANCB7pIBCICKABIAIgBAUISChBfcmVzdW1lX3Bvc2l0aW9uIr8BChhXYXRjaERlcGxveW1lbnRzUmVzcG9uc2USMwoSZGVwbG95bWVudF91cGRhdGVkGAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnRIABIcChJkZXBsb3ltZW50X2RlbGV0ZWQYAiABKAlIABIjCgZzeW5jZWQYAyABKAsyES5kcm92ZXIudjEuU3luY2VkSAASFQoIcG9zaXRpb24YBCABKANIAYgBAUIHCgVldmVudEILCglfcG9zaXRpb24iCAoGU3luY2VkItgBCgxTY2FsZVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIcCgpyZXF1ZXN0X2lkGAIgASgJQgi6SAVyAxiAARIpChNleHBlY3RlZF9nZW5lcmF0aW9uGAMgASgDQge6SAQiAigBSACIAQESFQoDdWlkGAQgASgJQgi6SAVyAxiAARIoCgxudW1fcmVwbGljYXMYBiABKAVCDbpICsgBARoFGJBOKABIAYgBAUIWChRfZXhwZWN0ZWRfZ2VuZXJhdGlvbkIPCg1fbnVtX3JlcGxpY2FzIjoKDVNjYWxlUmVzcG9uc2USKQoKZGVwbG95bWVudBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50IooDChJSZWNvbmZpZ3VyZVJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIcCgpyZXF1ZXN0X2lkGAIgASgJQgi6SAVyAxiAARIpChNleHBlY3RlZF9nZW5lcmF0aW9uGAMgASgDQge6SAQiAigBSACIAQESFQoDdWlkGAQgASgJQgi6SAVyAxiAARIVCg12YWxpZGF0ZV9vbmx5GAUgASgIEisKC3VzZXJfY29uZmlnGAYgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEh4KDXRvX2dlbmVyYXRpb24YByABKANCB7pIBCICKAA6gAG6SH0aewoWcmVjb25maWd1cmUub25lX2NvbmZpZxIuc2V0IHVzZXJfY29uZmlnIG9yIHRvX2dlbmVyYXRpb24sIGFuZCBub3QgYm90aBoxaGFzKHRoaXMudXNlcl9jb25maWcpICE9ICh0aGlzLnRvX2dlbmVyYXRpb24gPiAwKUIWChRfZXhwZWN0ZWRfZ2VuZXJhdGlvbiKNAQoTUmVjb25maWd1cmVSZXNwb25zZRIpCgpkZXBsb3ltZW50GAEgASgLMhUuZHJvdmVyLnYxLkRlcGxveW1lbnQSGQoRY29uZmlnX2dlbmVyYXRpb24YAiABKAMSMAoIcmVwbGljYXMYAyADKAsyHi5kcm92ZXIudjEuUmVjb25maWd1cmVkUmVwbGljYSJqChNSZWNvbmZpZ3VyZWRSZXBsaWNhEhIKCnJlcGxpY2FfaWQYASABKAkSLgoHb3V0Y29tZRgCIAEoDjIdLmRyb3Zlci52MS5SZWNvbmZpZ3VyZU91dGNvbWUSDwoHbWVzc2FnZRgDIAEoCSIrChJMaXN0Q29uZmlnc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQASI5ChNMaXN0Q29uZmlnc1Jlc3BvbnNlEiIKB2NvbmZpZ3MYASADKAsyES5kcm92ZXIudjEuQ29uZmlnItIBCgZDb25maWcSGQoRY29uZmlnX2dlbmVyYXRpb24YASABKAMSKwoLdXNlcl9jb25maWcYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSHAoUbWF4X29uZ29pbmdfcmVxdWVzdHMYAyABKAUSEAoIcmV2aXNpb24YBCABKAMSLwoLY29tbWl0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmF1dGhvchgGIAEoCRIPCgdjdXJyZW50GAcgASgIIi0KFExpc3RSZXZpc2lvbnNSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAEiPwoVTGlzdFJldmlzaW9uc1Jlc3BvbnNlEiYKCXJldmlzaW9ucxgBIAMoCzITLmRyb3Zlci52MS5SZXZpc2lvbiK2AQoIUmV2aXNpb24SEAoIcmV2aXNpb24YASABKAMSJwoEc3BlYxgCIAEoCzIZLmRyb3Zlci52MS5EZXBsb3ltZW50U3BlYxIvCgtjcmVhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHY3VycmVudBgEIAEoCBITCgt3YXNfaGVhbHRoeRgFIAEoCBIYChBydW5uaW5nX3JlcGxpY2FzGAYgASgFIrsBCg9Sb2xsYmFja1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIcCgpyZXF1ZXN0X2lkGAIgASgJQgi6SAVyAxiAARIpChNleHBlY3RlZF9nZW5lcmF0aW9uGAMgASgDQge6SAQiAigBSACIAQESFQoDdWlkGAQgASgJQgi6SAVyAxiAARIZCghyZXZpc2lvbhgGIAEoA0IHukgEIgIoAEIWChRfZXhwZWN0ZWRfZ2VuZXJhdGlvbiI9ChBSb2xsYmFja1Jlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCKkAQoTUGF1c2VSb2xsb3V0UmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABEhwKCnJlcXVlc3RfaWQYAiABKAlCCLpIBXIDGIABEikKE2V4cGVjdGVkX2dlbmVyYXRpb24YAyABKANCB7pIBCICKAFIAIgBARIVCgN1aWQYBCABKAlCCLpIBXIDGIABQhYKFF9leHBlY3RlZF9nZW5lcmF0aW9uIkEKFFBhdXNlUm9sbG91dFJlc3BvbnNlEikKCmRlcGxveW1lbnQYASABKAsyFS5kcm92ZXIudjEuRGVwbG95bWVudCKlAQoUUmVzdW1lUm9sbG91dFJlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARIcCgpyZXF1ZXN0X2lkGAIgASgJQgi6SAVyAxiAARIpChNleHBlY3RlZF9nZW5lcmF0aW9uGAMgASgDQge6SAQiAigBSACIAQESFQoDdWlkGAQgASgJQgi6SAVyAxiAAUIWChRfZXhwZWN0ZWRfZ2VuZXJhdGlvbiJCChVSZXN1bWVSb2xsb3V0UmVzcG9uc2USKQoKZGVwbG95bWVudBgBIAEoCzIVLmRyb3Zlci52MS5EZXBsb3ltZW50ImoKFExpc3REZWNpc2lvbnNSZXF1ZXN0EhUKBG5hbWUYASABKAlCB7pIBHICEAESHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGIAIIlgKFUxpc3REZWNpc2lvbnNSZXNwb25zZRImCglkZWNpc2lvbnMYASADKAsyEy5kcm92ZXIudjEuRGVjaXNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIi4KFVdhdGNoRGVjaXNpb25zUmVxdWVzdBIVCgRuYW1lGAEgASgJQge6SARyAhABIj8KFldhdGNoRGVjaXNpb25zUmVzcG9uc2USJQoIZGVjaXNpb24YASABKAsyEy5kcm92ZXIudjEuRGVjaXNpb24isgIKCERlY2lzaW9uEhIKCmRlcGxveW1lbnQYASABKAkSDgoGbnVtYmVyGAIgASgDEi8KC2RlY2lkZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgZzb3VyY2UYBCABKA4yGS5kcm92ZXIudjEuRGVjaXNpb25Tb3VyY2USDwoHc3VtbWFyeRgFIAEoCRINCgVib3VuZBgGIAEoCRIvCgZpbnB1dHMYByADKAsyHy5kcm92ZXIudjEuRGVjaXNpb24uSW5wdXRzRW50cnkSJgoFcnVsZXMYCCADKAsyFy5kcm92ZXIudjEuRGVjaXNpb25SdWxlGi0KC0lucHV0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiPAoMRGVjaXNpb25SdWxlEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAESDwoHbWVhbmluZxgDIAEoCSLVAQoaU2ltdWxhdGVBdXRvc2NhbGluZ1JlcXVlc3QSQAoSYXV0b3NjYWxpbmdfY29uZmlnGAEgASgLMhwuZHJvdmVyLnYxLkF1dG9zY2FsaW5nQ29uZmlnQga6SAPIAQESNAoHc2FtcGxlcxgCIAMoCzIVLmRyb3Zlci52MS5Mb2FkU2FtcGxlQgy6SAmSAQYIARCgjQYSPwoNc3RhcnR1cF9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINukgKqgEHIgMIkBwyACJoCgpMb2FkU2FtcGxlEjAKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQESKAoOdG90YWxfcmVxdWVzdHMYAiABKAFCELpIDRILQAEpAAAAAAAAAAAipgEKG1NpbXVsYXRlQXV0b3NjYWxpbmdSZXNwb25zZRIpCgZwb2ludHMYASADKAsyGS5kcm92ZXIudjEuU2ltdWxhdGVkUG9pbnQSFQoNcmVwbGljYV9ob3VycxgCIAEoARI0ChFzaG9ydF9vZl9jYXBhY2l0eRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIPCgdjaGFuZ2VzGAQgASgFIoEBCg5TaW11bGF0ZWRQb2ludBIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkZXNpcmVkGAIgASgFEg8KB3J1bm5pbmcYAyABKAUSFgoOdG90YWxfcmVxdWVzdHMYBCABKAESCwoDd2h5GAUgASgJImYKE0xpc3RSZXBsaWNhc1JlcXVlc3QSEgoKZGVwbG95bWVudBgBIAEoCRIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgiVQoUTGlzdFJlcGxpY2FzUmVzcG9uc2USJAoIcmVwbGljYXMYASADKAsyEi5kcm92ZXIudjEuUmVwbGljYRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkigQEKEFdhdGNoTG9nc1JlcXVlc3QSFQoEbmFtZRgBIAEoCUIHukgEcgIQARISCgpyZXBsaWNhX2lkGAIgASgJEiMKCnRhaWxfbGluZXMYAyABKAVCCrpIBxoFGJBOKABIAIgBARIOCgZmb2xsb3cYBCABKAhCDQoLX3RhaWxfbGluZXMiiwEKEVdhdGNoTG9nc1Jlc3BvbnNlEhIKCnJlcGxpY2FfaWQYASABKAkSJAoGc3RyZWFtGAIgASgOMhQuZHJvdmVyLnYxLkxvZ1N0cmVhbRIMCgRsaW5lGAMgASgJEi4KCndyaXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhMKEUdldENsdXN0ZXJSZXF1ZXN0IpsCChJHZXRDbHVzdGVyUmVzcG9uc2USJgoIY2FwYWNpdHkYASABKAsyFC5kcm92ZXIudjEuUmVzb3VyY2VzEicKCWFsbG9jYXRlZBgCIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSKgoHcGVuZGluZxgDIAMoCzIZLmRyb3Zlci52MS5QZW5kaW5nUmVwbGljYRIqCgtjb250cm9sbGVycxgEIAMoCzIVLmRyb3Zlci52MS5Db250cm9sbGVyEhAKCHBvc2l0aW9uGAUgASgDEjQKC2RlcGxveW1lbnRzGAYgAygLMh8uZHJvdmVyLnYxLkRlcGxveW1lbnRBbGxvY2F0aW9uEhQKDG1lbW9yeV9saW1pdBgHIAEoCSJlChREZXBsb3ltZW50QWxsb2NhdGlvbhISCgpkZXBsb3ltZW50GAEgASgJEhAKCHJlcGxpY2FzGAIgASgFEicKCWFsbG9jYXRlZBgDIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMicgoOUGVuZGluZ1JlcGxpY2ESEgoKcmVwbGljYV9pZBgBIAEoCRISCgpkZXBsb3ltZW50GAIgASgJEicKCXJlc291cmNlcxgDIAEoCzIULmRyb3Zlci52MS5SZXNvdXJjZXMSDwoHbWVzc2FnZRgEIAEoCSJyCgpDb250cm9sbGVyEhUKDWNvbnRyb2xsZXJfaWQYASABKAkSDgoGbGVhZGVyGAIgASgIEg0KBWVwb2NoGAMgASgDEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKm4KBkVmZmVjdBIWChJFRkZFQ1RfVU5TUEVDSUZJRUQQABIPCgtFRkZFQ1RfTk9ORRABEg8KC0VGRkVDVF9MSVZFEAISFgoSRUZGRUNUX1JFQ09ORklHVVJFEAMSEgoORUZGRUNUX1JPTExPVVQQBCrhAQoSUmVjb25maWd1cmVPdXRjb21lEiMKH1JFQ09ORklHVVJFX09VVENPTUVfVU5TUEVDSUZJRUQQABIgChxSRUNPTkZJR1VSRV9PVVRDT01FX0FDQ0VQVEVEEAESHwobUkVDT05GSUdVUkVfT1VUQ09NRV9BUFBMSUVEEAISHwobUkVDT05GSUdVUkVfT1VUQ09NRV9SRUZVU0VEEAMSIAocUkVDT05GSUdVUkVfT1VUQ09NRV9SRVZFUlRFRBAEEiAKHFJFQ09ORklHVVJFX09VVENPTUVfUkVQTEFDRUQQBSpuCg5EZWNpc2lvblNvdXJjZRIfChtERUNJU0lPTl9TT1VSQ0VfVU5TUEVDSUZJRUQQABIbChdERUNJU0lPTl9TT1VSQ0VfUk9MTE9VVBABEh4KGkRFQ0lTSU9OX1NPVVJDRV9BVVRPU0NBTEVSEAIqVQoJTG9nU3RyZWFtEhoKFkxPR19TVFJFQU1fVU5TUEVDSUZJRUQQABIVChFMT0dfU1RSRUFNX1NURE9VVBABEhUKEUxPR19TVFJFQU1fU1RERVJSEAIyvgwKEUNvbnRyb2xsZXJTZXJ2aWNlEj0KBkRlcGxveRIYLmRyb3Zlci52MS5EZXBsb3lSZXF1ZXN0GhkuZHJvdmVyLnYxLkRlcGxveVJlc3BvbnNlEjoKBUFwcGx5EhcuZHJvdmVyLnYxLkFwcGx5UmVxdWVzdBoYLmRyb3Zlci52MS5BcHBseVJlc3BvbnNlElcKDUdldERlcGxveW1lbnQSHy5kcm92ZXIudjEuR2V0RGVwbG95bWVudFJlcXVlc3QaIC5kcm92ZXIudjEuR2V0RGVwbG95bWVudFJlc3BvbnNlIgOQAgESXQoPTGlzdERlcGxveW1lbnRzEiEuZHJvdmVyLnYxLkxpc3REZXBsb3ltZW50c1JlcXVlc3QaIi5kcm92ZXIudjEuTGlzdERlcGxveW1lbnRzUmVzcG9uc2UiA5ACARJbChBEZWxldGVEZXBsb3ltZW50EiIuZHJvdmVyLnYxLkRlbGV0ZURlcGxveW1lbnRSZXF1ZXN0GiMuZHJvdmVyLnYxLkRlbGV0ZURlcGxveW1lbnRSZXNwb25zZRJiChBXYXRjaERlcGxveW1lbnRzEiIuZHJvdmVyLnYxLldhdGNoRGVwbG95bWVudHNSZXF1ZXN0GiMuZHJvdmVyLnYxLldhdGNoRGVwbG95bWVudHNSZXNwb25zZSIDkAIBMAESOgoFU2NhbGUSFy5kcm92ZXIudjEuU2NhbGVSZXF1ZXN0GhguZHJvdmVyLnYxLlNjYWxlUmVzcG9uc2USTAoLUmVjb25maWd1cmUSHS5kcm92ZXIudjEuUmVjb25maWd1cmVSZXF1ZXN0Gh4uZHJvdmVyLnYxLlJlY29uZmlndXJlUmVzcG9uc2USUQoLTGlzdENvbmZpZ3MSHS5kcm92ZXIudjEuTGlzdENvbmZpZ3NSZXF1ZXN0Gh4uZHJvdmVyLnYxLkxpc3RDb25maWdzUmVzcG9uc2UiA5ACARJXCg1MaXN0UmV2aXNpb25zEh8uZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXF1ZXN0GiAuZHJvdmVyLnYxLkxpc3RSZXZpc2lvbnNSZXNwb25zZSIDkAIBEkMKCFJvbGxiYWNrEhouZHJvdmVyLnYxLlJvbGxiYWNrUmVxdWVzdBobLmRyb3Zlci52MS5Sb2xsYmFja1Jlc3BvbnNlEk8KDFBhdXNlUm9sbG91dBIeLmRyb3Zlci52MS5QYXVzZVJvbGxvdXRSZXF1ZXN0Gh8uZHJvdmVyLnYxLlBhdXNlUm9sbG91dFJlc3BvbnNlElIKDVJlc3VtZVJvbGxvdXQSHy5kcm92ZXIudjEuUmVzdW1lUm9sbG91dFJlcXVlc3QaIC5kcm92ZXIudjEuUmVzdW1lUm9sbG91dFJlc3BvbnNlElcKDUxpc3REZWNpc2lvbnMSHy5kcm92ZXIudjEuTGlzdERlY2lzaW9uc1JlcXVlc3QaIC5kcm92ZXIudjEuTGlzdERlY2lzaW9uc1Jlc3BvbnNlIgOQAgESXAoOV2F0Y2hEZWNpc2lvbnMSIC5kcm92ZXIudjEuV2F0Y2hEZWNpc2lvbnNSZXF1ZXN0GiEuZHJvdmVyLnYxLldhdGNoRGVjaXNpb25zUmVzcG9uc2UiA5ACATABEmkKE1NpbXVsYXRlQXV0b3NjYWxpbmcSJS5kcm92ZXIudjEuU2ltdWxhdGVBdXRvc2NhbGluZ1JlcXVlc3QaJi5kcm92ZXIudjEuU2ltdWxhdGVBdXRvc2NhbGluZ1Jlc3BvbnNlIgOQAgESVAoMTGlzdFJlcGxpY2FzEh4uZHJvdmVyLnYxLkxpc3RSZXBsaWNhc1JlcXVlc3QaHy5kcm92ZXIudjEuTGlzdFJlcGxpY2FzUmVzcG9uc2UiA5ACARJNCglXYXRjaExvZ3MSGy5kcm92ZXIudjEuV2F0Y2hMb2dzUmVxdWVzdBocLmRyb3Zlci52MS5XYXRjaExvZ3NSZXNwb25zZSIDkAIBMAESTgoKR2V0Q2x1c3RlchIcLmRyb3Zlci52MS5HZXRDbHVzdGVyUmVxdWVzdBodLmRyb3Zlci52MS5HZXRDbHVzdGVyUmVzcG9uc2UiA5ACAUJJCg1kZXYuZHJvdmVyLnYxUAFaNmdpdGh1Yi5jb20vZHJvdmVyLWRldi9kcm92ZXIvZ2VuL2dvL2Ryb3Zlci92MTtkcm92ZXJ2MWIGcHJvdG8z", [file_buf_validate_validate, file_drover_v1_deployment, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * The request of `Deploy`.
@@ -31,27 +31,40 @@ export type DeployRequest = Message<"drover.v1.DeployRequest"> & {
   spec?: DeploymentSpec | undefined;
 
   /**
-   * Check, say what would be, and change nothing.
+   * Makes a retry safe: the same request with the same id within 24 hours has
+   * no second effect, and gets the first answer. An id that was used for another
+   * request fails with `INVALID_ARGUMENT` (`REQUEST_ID_REUSED`). At most 128
+   * characters; empty: none.
    *
-   * @generated from field: bool validate_only = 2;
-   */
-  validateOnly: boolean;
-
-  /**
-   * Makes a retry safe: with the same id within 24 hours, the first answer is
-   * given again. 128 characters at most; empty: none.
-   *
-   * @generated from field: string request_id = 3;
+   * @generated from field: string request_id = 2;
    */
   requestId: string;
 
   /**
-   * Only if the spec still has this generation, else `ABORTED`; 0: only if
-   * there is no such deployment; unset: whatever it is.
+   * Write only if the spec still has this generation, else fail with `ABORTED`
+   * (`CONFLICT`); 0: write only if there is no deployment of that name; unset:
+   * write whatever the generation is.
    *
-   * @generated from field: optional int64 expected_generation = 4;
+   * @generated from field: optional int64 expected_generation = 3;
    */
   expectedGeneration?: bigint | undefined;
+
+  /**
+   * Write only if the deployment still has this uid, else fail with `ABORTED`
+   * (`CONFLICT`): a later deployment may have the same name. At most 128
+   * characters; empty: write whatever the uid is.
+   *
+   * @generated from field: string uid = 4;
+   */
+  uid: string;
+
+  /**
+   * Check, return what would be, and change nothing. The answer is not kept
+   * for a retry.
+   *
+   * @generated from field: bool validate_only = 5;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -161,26 +174,36 @@ export type ApplyRequest = Message<"drover.v1.ApplyRequest"> & {
   specs: DeploymentSpec[];
 
   /**
-   * Delete every deployment that is not among the specs.
+   * Makes a retry safe; see `DeployRequest.request_id`.
    *
-   * @generated from field: bool prune = 2;
+   * @generated from field: string request_id = 2;
    */
-  prune: boolean;
+  requestId: string;
 
   /**
-   * Check, say what would be, and change nothing.
+   * By the name of one of the specs: write only if that spec still has this
+   * generation, else fail with `ABORTED` (`CONFLICT`) and write nothing; 0: only
+   * if there is no deployment of that name. Names that are missing here are
+   * written whatever their generation is.
    *
-   * @generated from field: bool validate_only = 3;
+   * @generated from field: map<string, int64> expected_generations = 3;
+   */
+  expectedGenerations: { [key: string]: bigint };
+
+  /**
+   * Check, return what would be, and change nothing. The answer is not kept
+   * for a retry.
+   *
+   * @generated from field: bool validate_only = 5;
    */
   validateOnly: boolean;
 
   /**
-   * Makes a retry safe: with the same id within 24 hours, the first answer is
-   * given again. 128 characters at most; empty: none.
+   * Delete every deployment that is not among the specs.
    *
-   * @generated from field: string request_id = 4;
+   * @generated from field: bool prune = 6;
    */
-  requestId: string;
+  prune: boolean;
 };
 
 /**
@@ -267,16 +290,16 @@ export const GetDeploymentResponseSchema: GenMessage<GetDeploymentResponse> = /*
  */
 export type ListDeploymentsRequest = Message<"drover.v1.ListDeploymentsRequest"> & {
   /**
-   * The most to give: 1 to 1,000; 0: 100.
+   * The most to return: 1 to 1,000; 0: 100.
    *
-   * @generated from field: int32 page_size = 1;
+   * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
    * The `next_page_token` of the page before; empty: the first.
    *
-   * @generated from field: string page_token = 2;
+   * @generated from field: string page_token = 3;
    */
   pageToken: string;
 };
@@ -330,9 +353,34 @@ export type DeleteDeploymentRequest = Message<"drover.v1.DeleteDeploymentRequest
   name: string;
 
   /**
-   * Succeed also if there is none of that name.
+   * Makes a retry safe; see `DeployRequest.request_id`.
    *
-   * @generated from field: bool allow_missing = 2;
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * Write only if the spec still has this generation, else fail with `ABORTED`
+   * (`CONFLICT`); unset: write whatever the generation is.
+   *
+   * @generated from field: optional int64 expected_generation = 3;
+   */
+  expectedGeneration?: bigint | undefined;
+
+  /**
+   * Write only if the deployment still has this uid, else fail with `ABORTED`
+   * (`CONFLICT`): a later deployment may have the same name. At most 128
+   * characters; empty: write whatever the uid is.
+   *
+   * @generated from field: string uid = 4;
+   */
+  uid: string;
+
+  /**
+   * Succeed also if there is no deployment of that name, or none with that
+   * `uid`.
+   *
+   * @generated from field: bool allow_missing = 6;
    */
   allowMissing: boolean;
 };
@@ -351,7 +399,7 @@ export const DeleteDeploymentRequestSchema: GenMessage<DeleteDeploymentRequest> 
  */
 export type DeleteDeploymentResponse = Message<"drover.v1.DeleteDeploymentResponse"> & {
   /**
-   * The deployment, now deleting; unset if there was none.
+   * The deployment, which is now being deleted; unset if there was none.
    *
    * @generated from field: drover.v1.Deployment deployment = 1;
    */
@@ -379,11 +427,12 @@ export type WatchDeploymentsRequest = Message<"drover.v1.WatchDeploymentsRequest
   names: string[];
 
   /**
-   * Go on after this revision, as a former watch gave it; 0: from what is now.
+   * Go on after this position, which a former watch gave; unset: begin with
+   * what exists now.
    *
-   * @generated from field: int64 resume_revision = 2;
+   * @generated from field: optional int64 resume_position = 2;
    */
-  resumeRevision: bigint;
+  resumePosition?: bigint | undefined;
 };
 
 /**
@@ -406,7 +455,7 @@ export type WatchDeploymentsResponse = Message<"drover.v1.WatchDeploymentsRespon
    */
   event: {
     /**
-     * A deployment is, or has changed; also when a replica of it has.
+     * A deployment exists, or has changed, or a replica of it has.
      *
      * @generated from field: drover.v1.Deployment deployment_updated = 1;
      */
@@ -422,7 +471,7 @@ export type WatchDeploymentsResponse = Message<"drover.v1.WatchDeploymentsRespon
     case: "deploymentDeleted";
   } | {
     /**
-     * All that was before the watch began has been sent.
+     * All that existed before the watch began has been sent.
      *
      * @generated from field: drover.v1.Synced synced = 3;
      */
@@ -431,11 +480,12 @@ export type WatchDeploymentsResponse = Message<"drover.v1.WatchDeploymentsRespon
   } | { case: undefined; value?: undefined };
 
   /**
-   * The revision of the whole state after this event; to resume from.
+   * The position of the whole state after this event, for `resume_position`:
+   * who resumes there misses nothing. Unset before `synced`.
    *
-   * @generated from field: int64 revision = 4;
+   * @generated from field: optional int64 position = 4;
    */
-  revision: bigint;
+  position?: bigint | undefined;
 };
 
 /**
@@ -446,7 +496,7 @@ export const WatchDeploymentsResponseSchema: GenMessage<WatchDeploymentsResponse
   messageDesc(file_drover_v1_controller_service, 12);
 
 /**
- * Marks the end of what was before a watch began.
+ * Marks the end of what existed before a watch began.
  *
  * @generated from message drover.v1.Synced
  */
@@ -474,9 +524,33 @@ export type ScaleRequest = Message<"drover.v1.ScaleRequest"> & {
   name: string;
 
   /**
+   * Makes a retry safe; see `DeployRequest.request_id`.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * Write only if the spec still has this generation, else fail with `ABORTED`
+   * (`CONFLICT`); unset: write whatever the generation is.
+   *
+   * @generated from field: optional int64 expected_generation = 3;
+   */
+  expectedGeneration?: bigint | undefined;
+
+  /**
+   * Write only if the deployment still has this uid, else fail with `ABORTED`
+   * (`CONFLICT`): a later deployment may have the same name. At most 128
+   * characters; empty: write whatever the uid is.
+   *
+   * @generated from field: string uid = 4;
+   */
+  uid: string;
+
+  /**
    * Replicas wanted: 0 to 10,000. Required.
    *
-   * @generated from field: optional int32 num_replicas = 2;
+   * @generated from field: optional int32 num_replicas = 6;
    */
   numReplicas?: number | undefined;
 };
@@ -523,33 +597,50 @@ export type ReconfigureRequest = Message<"drover.v1.ReconfigureRequest"> & {
   name: string;
 
   /**
-   * The config wanted: any JSON value, at most 1 MiB as JSON. Required, unless
-   * `to_generation` is set.
+   * Makes a retry safe; see `DeployRequest.request_id`.
    *
-   * @generated from field: google.protobuf.Value user_config = 2;
-   */
-  userConfig?: Value | undefined;
-
-  /**
-   * Makes a retry safe: with the same id within 24 hours, the first answer is
-   * given again. 128 characters at most; empty: none.
-   *
-   * @generated from field: string request_id = 3;
+   * @generated from field: string request_id = 2;
    */
   requestId: string;
 
   /**
-   * Ask every replica whether it could serve by it, and change nothing.
+   * Write only if the spec still has this generation, else fail with `ABORTED`
+   * (`CONFLICT`); unset: write whatever the generation is.
    *
-   * @generated from field: bool validate_only = 4;
+   * @generated from field: optional int64 expected_generation = 3;
+   */
+  expectedGeneration?: bigint | undefined;
+
+  /**
+   * Write only if the deployment still has this uid, else fail with `ABORTED`
+   * (`CONFLICT`): a later deployment may have the same name. At most 128
+   * characters; empty: write whatever the uid is.
+   *
+   * @generated from field: string uid = 4;
+   */
+  uid: string;
+
+  /**
+   * Let every replica check the config, and change nothing. The answer is not
+   * kept for a retry.
+   *
+   * @generated from field: bool validate_only = 5;
    */
   validateOnly: boolean;
 
   /**
-   * Go back to the config of this generation, one of `ListConfigs`; 0: to
-   * `user_config`.
+   * The config wanted: any JSON value, at most 1 MiB as JSON. Required, unless
+   * `to_generation` is set.
    *
-   * @generated from field: int64 to_generation = 5;
+   * @generated from field: google.protobuf.Value user_config = 6;
+   */
+  userConfig?: Value | undefined;
+
+  /**
+   * Go back to the config of this generation, which `ListConfigs` returned; 0:
+   * take `user_config`.
+   *
+   * @generated from field: int64 to_generation = 7;
    */
   toGeneration: bigint;
 };
@@ -617,7 +708,7 @@ export type ReconfiguredReplica = Message<"drover.v1.ReconfiguredReplica"> & {
   outcome: ReconfigureOutcome;
 
   /**
-   * Why, for one that refused or failed.
+   * Why the replica refused or failed; else empty.
    *
    * @generated from field: string message = 3;
    */
@@ -711,20 +802,20 @@ export type Config = Message<"drover.v1.Config"> & {
   /**
    * When it was committed.
    *
-   * @generated from field: google.protobuf.Timestamp time = 5;
+   * @generated from field: google.protobuf.Timestamp commit_time = 5;
    */
-  time?: Timestamp | undefined;
+  commitTime?: Timestamp | undefined;
 
   /**
-   * Who asked for it: what the caller said in the metadata key `drover-author`;
-   * empty: nothing.
+   * Who asked for it, as the metadata key `drover-author` of the call says;
+   * empty: the call had none.
    *
    * @generated from field: string author = 6;
    */
   author: string;
 
   /**
-   * Whether it is the one in use.
+   * Whether it is in use.
    *
    * @generated from field: bool current = 7;
    */
@@ -808,7 +899,7 @@ export type Revision = Message<"drover.v1.Revision"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * Whether it is the one wanted now.
+   * Whether it is wanted now.
    *
    * @generated from field: bool current = 4;
    */
@@ -850,10 +941,34 @@ export type RollbackRequest = Message<"drover.v1.RollbackRequest"> & {
   name: string;
 
   /**
-   * The revision to go back to; 0: the last one that was healthy, other than
-   * the one wanted now.
+   * Makes a retry safe; see `DeployRequest.request_id`.
    *
-   * @generated from field: int64 revision = 2;
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * Write only if the spec still has this generation, else fail with `ABORTED`
+   * (`CONFLICT`); unset: write whatever the generation is.
+   *
+   * @generated from field: optional int64 expected_generation = 3;
+   */
+  expectedGeneration?: bigint | undefined;
+
+  /**
+   * Write only if the deployment still has this uid, else fail with `ABORTED`
+   * (`CONFLICT`): a later deployment may have the same name. At most 128
+   * characters; empty: write whatever the uid is.
+   *
+   * @generated from field: string uid = 4;
+   */
+  uid: string;
+
+  /**
+   * The revision to go back to; 0: the last healthy revision other than the
+   * present one.
+   *
+   * @generated from field: int64 revision = 6;
    */
   revision: bigint;
 };
@@ -898,6 +1013,30 @@ export type PauseRolloutRequest = Message<"drover.v1.PauseRolloutRequest"> & {
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * Makes a retry safe; see `DeployRequest.request_id`.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * Write only if the spec still has this generation, else fail with `ABORTED`
+   * (`CONFLICT`); unset: write whatever the generation is.
+   *
+   * @generated from field: optional int64 expected_generation = 3;
+   */
+  expectedGeneration?: bigint | undefined;
+
+  /**
+   * Write only if the deployment still has this uid, else fail with `ABORTED`
+   * (`CONFLICT`): a later deployment may have the same name. At most 128
+   * characters; empty: write whatever the uid is.
+   *
+   * @generated from field: string uid = 4;
+   */
+  uid: string;
 };
 
 /**
@@ -940,6 +1079,30 @@ export type ResumeRolloutRequest = Message<"drover.v1.ResumeRolloutRequest"> & {
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * Makes a retry safe; see `DeployRequest.request_id`.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * Write only if the spec still has this generation, else fail with `ABORTED`
+   * (`CONFLICT`); unset: write whatever the generation is.
+   *
+   * @generated from field: optional int64 expected_generation = 3;
+   */
+  expectedGeneration?: bigint | undefined;
+
+  /**
+   * Write only if the deployment still has this uid, else fail with `ABORTED`
+   * (`CONFLICT`): a later deployment may have the same name. At most 128
+   * characters; empty: write whatever the uid is.
+   *
+   * @generated from field: string uid = 4;
+   */
+  uid: string;
 };
 
 /**
@@ -984,7 +1147,7 @@ export type ListDecisionsRequest = Message<"drover.v1.ListDecisionsRequest"> & {
   name: string;
 
   /**
-   * The most to give: 1 to 1,000; 0: 100.
+   * The most to return: 1 to 1,000; 0: 100.
    *
    * @generated from field: int32 page_size = 2;
    */
@@ -1096,14 +1259,14 @@ export type Decision = Message<"drover.v1.Decision"> & {
   number: bigint;
 
   /**
-   * When it was made.
+   * When it was decided.
    *
-   * @generated from field: google.protobuf.Timestamp time = 3;
+   * @generated from field: google.protobuf.Timestamp decide_time = 3;
    */
-  time?: Timestamp | undefined;
+  decideTime?: Timestamp | undefined;
 
   /**
-   * Who decided.
+   * Which part of the controller decided.
    *
    * @generated from field: drover.v1.DecisionSource source = 4;
    */
@@ -1117,15 +1280,16 @@ export type Decision = Message<"drover.v1.Decision"> & {
   summary: string;
 
   /**
-   * The rule that kept it from doing more, by its name among `rules`; empty:
-   * none did.
+   * The name of the rule among `rules` that kept the decision from doing more;
+   * empty: none did.
    *
    * @generated from field: string bound = 6;
    */
   bound: string;
 
   /**
-   * What it was decided from, by name, for example `target` and `available`.
+   * The facts that the decision was made from, by name, for example `target`
+   * and `available`.
    *
    * @generated from field: map<string, double> inputs = 7;
    */
@@ -1147,7 +1311,7 @@ export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
   messageDesc(file_drover_v1_controller_service, 35);
 
 /**
- * What one rule said to a decision.
+ * What one rule contributed to a decision.
  *
  * @generated from message drover.v1.DecisionRule
  */
@@ -1350,7 +1514,7 @@ export type ListReplicasRequest = Message<"drover.v1.ListReplicasRequest"> & {
   deployment: string;
 
   /**
-   * The most to give: 1 to 1,000; 0: 100.
+   * The most to return: 1 to 1,000; 0: 100.
    *
    * @generated from field: int32 page_size = 2;
    */
@@ -1408,9 +1572,9 @@ export type WatchLogsRequest = Message<"drover.v1.WatchLogsRequest"> & {
   /**
    * The deployment's name.
    *
-   * @generated from field: string deployment = 1;
+   * @generated from field: string name = 1;
    */
-  deployment: string;
+  name: string;
 
   /**
    * Only this replica; empty: all.
@@ -1420,15 +1584,15 @@ export type WatchLogsRequest = Message<"drover.v1.WatchLogsRequest"> & {
   replicaId: string;
 
   /**
-   * How many of the last lines of each replica to begin with: 0 to 10,000;
-   * unset: 100.
+   * The number of last lines of each replica to begin with: 0 to 10,000; unset:
+   * 100.
    *
    * @generated from field: optional int32 tail_lines = 3;
    */
   tailLines?: number | undefined;
 
   /**
-   * Go on with new lines, also of replicas to come.
+   * Go on with new lines, also of replicas that start later.
    *
    * @generated from field: bool follow = 4;
    */
@@ -1469,6 +1633,15 @@ export type WatchLogsResponse = Message<"drover.v1.WatchLogsResponse"> & {
    * @generated from field: string line = 3;
    */
   line: string;
+
+  /**
+   * When the line was written: to about a second while a controller runs; of
+   * lines that were written while none ran, when the last of them was. Unset:
+   * not known.
+   *
+   * @generated from field: google.protobuf.Timestamp write_time = 4;
+   */
+  writeTime?: Timestamp | undefined;
 };
 
 /**
@@ -1528,11 +1701,11 @@ export type GetClusterResponse = Message<"drover.v1.GetClusterResponse"> & {
   controllers: Controller[];
 
   /**
-   * The revision of the whole state.
+   * The position of the whole state: how many writes there were.
    *
-   * @generated from field: int64 revision = 5;
+   * @generated from field: int64 position = 5;
    */
-  revision: bigint;
+  position: bigint;
 
   /**
    * What the replicas of each deployment hold, by its name.
@@ -1682,7 +1855,7 @@ export const ControllerSchema: GenMessage<Controller> = /*@__PURE__*/
  */
 export const Effect = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: EFFECT_UNSPECIFIED = 0;
    */
@@ -1737,35 +1910,35 @@ export const EffectSchema: GenEnum<Effect> = /*@__PURE__*/
  */
 export const ReconfigureOutcome = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: RECONFIGURE_OUTCOME_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * It could serve by it, and was not told to.
+   * It could serve by the config, which was only checked.
    *
    * @generated from enum value: RECONFIGURE_OUTCOME_ACCEPTED = 1;
    */
   ACCEPTED: 1,
 
   /**
-   * It serves by it.
+   * It serves by the config.
    *
    * @generated from enum value: RECONFIGURE_OUTCOME_APPLIED = 2;
    */
   APPLIED: 2,
 
   /**
-   * It refused, and serves by the one before.
+   * It refused the config, and serves by the one before.
    *
    * @generated from enum value: RECONFIGURE_OUTCOME_REFUSED = 3;
    */
   REFUSED: 3,
 
   /**
-   * It served by it, and went back to the one before.
+   * It served by the config, and went back to the one before.
    *
    * @generated from enum value: RECONFIGURE_OUTCOME_REVERTED = 4;
    */
@@ -1793,13 +1966,13 @@ export const ReconfigureOutcomeSchema: GenEnum<ReconfigureOutcome> = /*@__PURE__
   enumDesc(file_drover_v1_controller_service, 1);
 
 /**
- * Who decides.
+ * Which part of the controller decides.
  *
  * @generated from enum drover.v1.DecisionSource
  */
 export const DecisionSource = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: DECISION_SOURCE_UNSPECIFIED = 0;
    */
@@ -1821,7 +1994,7 @@ export const DecisionSource = {
 } as const;
 
 /**
- * Who decides.
+ * Which part of the controller decides.
  *
  * @generated from enum drover.v1.DecisionSource
  */
@@ -1840,7 +2013,7 @@ export const DecisionSourceSchema: GenEnum<DecisionSource> = /*@__PURE__*/
  */
 export const LogStream = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: LOG_STREAM_UNSPECIFIED = 0;
    */
@@ -1875,19 +2048,29 @@ export const LogStreamSchema: GenEnum<LogStream> = /*@__PURE__*/
   enumDesc(file_drover_v1_controller_service, 3);
 
 /**
- * For operators, the CLI, scripts and other services: says what should run,
- * and tells what does. Every error carries a `google.rpc.ErrorInfo` with one
+ * For operators, the CLI, scripts and other services: takes what should run,
+ * and shows what does. Every error carries a `google.rpc.ErrorInfo` with one
  * `ErrorReason`.
+ *
+ * Every request that writes has the same fields for the same thing: 1 is what
+ * it writes, 2 `request_id`, 3 `expected_generation`, 4 `uid`, 5
+ * `validate_only`; its own fields begin at 6. `name` is the deployment that a
+ * request is about; `deployment` is one that something else refers to.
+ *
+ * The zero value of an enum in this package is never sent, unless its comment
+ * gives it a meaning.
  *
  * @generated from service drover.v1.ControllerService
  */
 export const ControllerService: GenService<{
   /**
    * Creates a deployment, or replaces the whole spec of the one with that name.
-   * Answers when it is written; replicas follow (`WatchDeployments`). Fails with
+   * Answers once that is written; the replicas follow (`WatchDeployments`). Where
+   * only `user_config` or `max_ongoing_requests` changes, it does what
+   * `Reconfigure` does, and answers once that is over. Fails with
    * `INVALID_ARGUMENT` naming every wrong field, `ABORTED` (`CONFLICT`) for a
    * stale `expected_generation`, and `FAILED_PRECONDITION`
-   * (`DEPLOYMENT_DELETING`) while one of that name is being deleted.
+   * (`DEPLOYMENT_DELETING`) while a deployment of that name is being deleted.
    *
    * @generated from rpc drover.v1.ControllerService.Deploy
    */
@@ -1908,7 +2091,7 @@ export const ControllerService: GenService<{
     output: typeof ApplyResponseSchema;
   },
   /**
-   * Gives one deployment, or `NOT_FOUND`.
+   * Returns one deployment; `NOT_FOUND` if there is none of that name.
    *
    * @generated from rpc drover.v1.ControllerService.GetDeployment
    */
@@ -1918,7 +2101,7 @@ export const ControllerService: GenService<{
     output: typeof GetDeploymentResponseSchema;
   },
   /**
-   * Gives all deployments, by name, in pages.
+   * Returns all deployments, by name, in pages.
    *
    * @generated from rpc drover.v1.ControllerService.ListDeployments
    */
@@ -1929,7 +2112,7 @@ export const ControllerService: GenService<{
   },
   /**
    * Begins to delete a deployment: its replicas finish their requests and stop,
-   * then it is gone. Deleting again changes nothing.
+   * then the deployment is gone. To delete it again changes nothing.
    *
    * @generated from rpc drover.v1.ControllerService.DeleteDeployment
    */
@@ -1939,10 +2122,11 @@ export const ControllerService: GenService<{
     output: typeof DeleteDeploymentResponseSchema;
   },
   /**
-   * Streams deployments as they change: first those that are, then `synced`,
-   * then each change in order. Ends only when the caller leaves, the controller
-   * stops (`UNAVAILABLE`), or the caller is too slow or resumes too far back
-   * (`ABORTED`, `WATCH_EXPIRED`: start again without `resume_revision`).
+   * Streams deployments as they change: first those that exist, then `synced`,
+   * then each change in order. Ends only when the caller leaves, when the
+   * controller stops (`UNAVAILABLE`), and when the caller is too slow or resumes
+   * too far back (`ABORTED`, `WATCH_EXPIRED`: watch again without
+   * `resume_position`).
    *
    * @generated from rpc drover.v1.ControllerService.WatchDeployments
    */
@@ -1963,12 +2147,12 @@ export const ControllerService: GenService<{
     output: typeof ScaleResponseSchema;
   },
   /**
-   * Gives a `user_config` to all running replicas, without restarting one and
-   * without losing a request: all of them take it, or none does. First each is
-   * asked whether it could (PREPARE), then one serves by it, then the rest, then
-   * it is committed; where anything is refused or fails, those that serve by it
-   * go back. Answers when that is over. Replicas of an older revision keep theirs
-   * until they are replaced. Fails with `FAILED_PRECONDITION`
+   * Gives a `user_config` to all running replicas. No replica restarts and no
+   * request is lost: all of them take the config, or none does. First each
+   * replica checks it (PREPARE), then one replica serves by it, then the rest,
+   * then it is committed. If a replica refuses or fails, those that serve by the
+   * new config go back. Answers when that is over. Replicas of an older revision
+   * keep their config until they are replaced. Fails with `FAILED_PRECONDITION`
    * (`RECONFIGURE_REFUSED`) and the reason of each replica, with `BadRequest` for
    * each field that a schema refuses, and with `ABORTED` (`CHANGE_IN_PROGRESS`)
    * if another change does not end in time. A replica that does not answer, or
@@ -1982,8 +2166,8 @@ export const ControllerService: GenService<{
     output: typeof ReconfigureResponseSchema;
   },
   /**
-   * Gives the configs of a deployment that were committed, the newest first: the
-   * last 20.
+   * Returns the configs of a deployment that were committed, the newest first:
+   * the last 20.
    *
    * @generated from rpc drover.v1.ControllerService.ListConfigs
    */
@@ -1993,7 +2177,7 @@ export const ControllerService: GenService<{
     output: typeof ListConfigsResponseSchema;
   },
   /**
-   * Gives the revisions of a deployment's program that are kept, the newest
+   * Returns the revisions of a deployment's program that are kept, the newest
    * first: the last 10 and every one in use.
    *
    * @generated from rpc drover.v1.ControllerService.ListRevisions
@@ -2004,12 +2188,13 @@ export const ControllerService: GenService<{
     output: typeof ListRevisionsResponseSchema;
   },
   /**
-   * Goes back to an old revision: what its replicas are started with becomes
-   * as it was then, as a new generation; what only the controller reads, such
-   * as `num_replicas`, stays as it is. Fails with `NOT_FOUND`
-   * (`REVISION_NOT_FOUND`) for one that is not kept, and with
-   * `FAILED_PRECONDITION` (`NO_HEALTHY_REVISION`) if none is named and none was
-   * ever healthy but the one wanted now.
+   * Goes back to an old revision. The fields that replicas are started with
+   * become what they were then, as a new generation; fields that only the
+   * controller reads, such as `num_replicas`, stay. Fails with `NOT_FOUND`
+   * (`REVISION_NOT_FOUND`) for a revision that is not kept, and with
+   * `FAILED_PRECONDITION` (`NO_HEALTHY_REVISION`) if none is named and no other
+   * revision than the present one was ever healthy. Set `request_id`: a retry
+   * without one goes back from where the first call went.
    *
    * @generated from rpc drover.v1.ControllerService.Rollback
    */
@@ -2020,9 +2205,9 @@ export const ControllerService: GenService<{
   },
   /**
    * Stops a rollout where it is, now or when the next one begins: no replica is
-   * replaced because it is of another revision. What is missing is started of
-   * the last revision that was fully healthy, if there is one. It stays so until
-   * `ResumeRollout` or `Rollback`. Pausing again changes nothing.
+   * replaced because it is of another revision. Missing replicas are started
+   * from the last revision that was fully healthy, if there is one. Lasts until
+   * `ResumeRollout` or `Rollback`. To pause again changes nothing.
    *
    * @generated from rpc drover.v1.ControllerService.PauseRollout
    */
@@ -2032,7 +2217,7 @@ export const ControllerService: GenService<{
     output: typeof PauseRolloutResponseSchema;
   },
   /**
-   * Lets a paused rollout go on. Resuming again changes nothing.
+   * Lets a paused rollout go on. To resume again changes nothing.
    *
    * @generated from rpc drover.v1.ControllerService.ResumeRollout
    */
@@ -2042,8 +2227,9 @@ export const ControllerService: GenService<{
     output: typeof ResumeRolloutResponseSchema;
   },
   /**
-   * Gives what the controller decided for a deployment, the newest first, in
-   * pages: the last 100 that changed something, or held it for a new reason.
+   * Returns what the controller decided for a deployment, the newest first, in
+   * pages: the last 100 decisions that changed something, or that held it for a
+   * new reason.
    *
    * @generated from rpc drover.v1.ControllerService.ListDecisions
    */
@@ -2053,8 +2239,8 @@ export const ControllerService: GenService<{
     output: typeof ListDecisionsResponseSchema;
   },
   /**
-   * Streams decisions: first those kept, the oldest first, then each as it is
-   * made. Ends when the caller leaves, the controller stops (`UNAVAILABLE`), the
+   * Streams decisions: first those that are kept, the oldest first, then each
+   * new one. Ends when the caller leaves, the controller stops (`UNAVAILABLE`), the
    * caller is too slow (`ABORTED`, `WATCH_EXPIRED`), or the deployment is gone.
    *
    * @generated from rpc drover.v1.ControllerService.WatchDecisions
@@ -2066,7 +2252,7 @@ export const ControllerService: GenService<{
   },
   /**
    * Runs the autoscaler over a trace of load of at most 2 days, in simulated time,
-   * and tells what it would do.
+   * and returns what it would do.
    *
    * @generated from rpc drover.v1.ControllerService.SimulateAutoscaling
    */
@@ -2076,8 +2262,8 @@ export const ControllerService: GenService<{
     output: typeof SimulateAutoscalingResponseSchema;
   },
   /**
-   * Gives the replicas of one deployment, or of all, in pages. Those that ended
-   * are kept for a while.
+   * Returns the replicas of one deployment, or of all, in pages. Replicas that
+   * have ended are kept for a while.
    *
    * @generated from rpc drover.v1.ControllerService.ListReplicas
    */
@@ -2087,8 +2273,8 @@ export const ControllerService: GenService<{
     output: typeof ListReplicasResponseSchema;
   },
   /**
-   * Streams what replicas print: the last lines of each, then, if asked to
-   * follow, new ones as they come.
+   * Streams what replicas print: the last lines of each, then, with `follow`,
+   * new lines as they come.
    *
    * @generated from rpc drover.v1.ControllerService.WatchLogs
    */
@@ -2098,7 +2284,7 @@ export const ControllerService: GenService<{
     output: typeof WatchLogsResponseSchema;
   },
   /**
-   * Tells what the machine has, what is taken, and who leads.
+   * Returns what the machine has, what is in use, and which controller leads.
    *
    * @generated from rpc drover.v1.ControllerService.GetCluster
    */

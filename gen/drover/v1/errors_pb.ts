@@ -21,7 +21,7 @@ export const file_drover_v1_errors: GenFile = /*@__PURE__*/
  */
 export const ErrorReason = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: ERROR_REASON_UNSPECIFIED = 0;
    */
@@ -85,15 +85,16 @@ export const ErrorReason = {
   METHOD_NOT_FOUND: 8,
 
   /**
-   * ABORTED: somebody else changed the deployment; read it again.
+   * ABORTED: the deployment is not what the request expects, in its generation
+   * or uid, or others keep changing it; read it again.
    *
    * @generated from enum value: ERROR_REASON_CONFLICT = 9;
    */
   CONFLICT: 9,
 
   /**
-   * ABORTED: the revision to resume a watch from is no longer kept; start the
-   * watch again without `resume_revision`.
+   * ABORTED: the changes after the position to resume a watch from are no longer
+   * kept; watch again without `resume_position`.
    *
    * @generated from enum value: ERROR_REASON_WATCH_EXPIRED = 10;
    */

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,9 @@ from .status_wire import decode_status
 
 #: How long the API may take to answer `Deploy`, in seconds.
 DEPLOY = 30.0
+#: Tries of one `Deploy`, and the wait between them, in seconds.
+TRIES = 3
+RETRY = 0.5
 
 
 def deploy(spec: Mapping[str, Json], file: str, export: str, api: str | None, timeout: float | None) -> None:
@@ -32,12 +36,26 @@ def deploy(spec: Mapping[str, Json], file: str, export: str, api: str | None, ti
     with open_channel(api or os.environ.get("DROVER_API") or "127.0.0.1:9001") as channel:
         controller = pb_grpc.ControllerServiceStub(channel)
         try:
-            deployed = controller.Deploy(pb.DeployRequest(spec=message), timeout=DEPLOY).deployment
+            deployed = _deploy_once(controller, message).deployment
             request = pb.WatchDeploymentsRequest(names=[message.name])
             left = None if until is None else max(0.0, until - time.monotonic())
             _until_healthy(controller.WatchDeployments(request, timeout=left), message.name, deployed.status.generation)
         except grpc.RpcError as error:
             raise decode_status(error) from None
+
+
+def _deploy_once(controller: pb_grpc.ControllerServiceStub, spec: deployment_pb2.DeploymentSpec) -> pb.DeployResponse:
+    """Where the answer is lost with the connection, calls again: by the request id, all the calls have one effect."""
+    request = pb.DeployRequest(spec=spec, request_id=uuid.uuid4().hex)
+    for left in reversed(range(TRIES)):
+        try:
+            return controller.Deploy(request, timeout=DEPLOY)
+        except grpc.RpcError as error:
+            status = decode_status(error)
+            if left == 0 or status.code != "UNAVAILABLE" or status.reason is not None:
+                raise
+            time.sleep(RETRY)
+    raise AssertionError("the last try returns or raises")
 
 
 def _until_healthy(events: Any, name: str, generation: int) -> None:

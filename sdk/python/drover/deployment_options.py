@@ -114,7 +114,7 @@ class DeploymentOptions(TypedDict, total=False):
     resources: Resources
     #: Requests that one replica works on at a time: 1 to 100,000; unset: 5. Methods that are not async run in as many threads.
     max_ongoing_requests: int
-    #: -1: no bound.
+    #: Requests that may wait at a gateway while all replicas are full: 0 to 1,000,000; unset: no bound.
     max_queued_requests: int
     #: Given to the program's `reconfigure`: any JSON value but None, which is the same as to leave it out.
     user_config: Json

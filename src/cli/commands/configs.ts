@@ -27,10 +27,10 @@ export const addConfigs: AddCommand = (program, act) => {
           printTable(
             session,
             ["GENERATION", "REVISION", "AGE", "AUTHOR", "MAX ONGOING", "CONFIG", ""],
-            configs.map(({ configGeneration, revision, time, author, maxOngoingRequests, userConfig, current }) => [
+            configs.map(({ configGeneration, revision, commitTime, author, maxOngoingRequests, userConfig, current }) => [
               String(configGeneration),
               String(revision),
-              age(session.io.nowMs(), time),
+              age(session.io.nowMs(), commitTime),
               plain(author) || "-",
               String(maxOngoingRequests),
               configInShort(userConfig),

@@ -3,6 +3,7 @@ import { CliError, exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type WaitFlags, waitOptions } from "../command.ts";
 import { failureLines } from "../failure.ts";
 import { waitUntilGone } from "../wait.ts";
+import { write } from "../write.ts";
 
 interface DeleteFlags extends WaitFlags {
   readonly allowMissing?: boolean;
@@ -23,9 +24,9 @@ export const addDelete: AddCommand = (program, act) => {
         const failures: string[] = [];
         for (const name of new Set(names)) {
           try {
-            const { deployment } = await session
-              .controller()
-              .deleteDeployment({ name, allowMissing: flags.allowMissing ?? false }, session.brief);
+            const { deployment } = await write(session, (requestId, options) =>
+              session.controller().deleteDeployment({ name, allowMissing: flags.allowMissing ?? false, requestId }, options),
+            );
             if (deployment) deleting.push(deployment);
             else session.print(`${name}  was not there`);
           } catch (error) {

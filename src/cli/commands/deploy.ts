@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { type ApplyResponse, ApplyResponseSchema, Effect } from "../../../gen/drover/v1/controller_service_pb.ts";
 import { type FieldViolation, refusal, StatusError } from "../../core/errors.ts";
 import { nameOf } from "../../rpc/enum-name.ts";
+import type { CallOptions } from "../../rpc/service.ts";
 import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, type WaitFlags, waitOptions } from "../command.ts";
 import { fillVersion } from "../fill-version.ts";
@@ -11,6 +12,7 @@ import { messageJson, printJson } from "../print.ts";
 import { callMs, type Session } from "../session.ts";
 import { type LoadedSpec, placeIn, readSpecFiles } from "../spec-file.ts";
 import { waitUntilHealthy } from "../wait.ts";
+import { write } from "../write.ts";
 
 export interface DeployFlags extends WaitFlags {
   readonly dryRun?: boolean;
@@ -73,7 +75,8 @@ async function apply(session: Session, loaded: readonly LoadedSpec[], flags: Dep
   const request = { specs: loaded.map(({ spec }) => spec), prune: flags.prune ?? false, validateOnly: flags.dryRun ?? false };
   try {
     // Where only a config changes, the call answers when the replicas serve by it.
-    return await session.controller().apply(request, session.within(Math.max(callMs, flags.timeout)));
+    const call = (requestId: string, options: CallOptions) => session.controller().apply({ ...request, requestId }, options);
+    return await write(session, call, Math.max(callMs, flags.timeout));
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;
     const { message, reason, facts } = error;

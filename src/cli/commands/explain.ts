@@ -95,8 +95,8 @@ function stateInWords({ colors }: Session, deployment: Deployment): string {
 
 /** What was decided in the first line; below it each rule with its value, and what it was decided from. */
 function decisionInWords({ io, colors }: Session, decision: Decision): string {
-  const { time, source, summary, bound, rules, inputs } = decision;
-  const when = `${age(io.nowMs(), time)} ago`;
+  const { decideTime, source, summary, bound, rules, inputs } = decision;
+  const when = `${age(io.nowMs(), decideTime)} ago`;
   const held = bound === "" ? "" : `  ${colors.yellow(`(bound by ${plain(bound)})`)}`;
   const nameWidth = Math.max(0, ...rules.map(({ name }) => name.length));
   const valueWidth = Math.max(0, ...rules.map(({ value }) => String(value).length));

@@ -1,5 +1,6 @@
 import { exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples } from "../command.ts";
+import { write } from "../write.ts";
 
 /** `drover pause`: stops a rollout where it is. */
 export const addPause: AddCommand = (program, act) => {
@@ -10,7 +11,7 @@ export const addPause: AddCommand = (program, act) => {
     .addHelpText("after", examples("drover pause sentiment"))
     .action(
       act(async (session, name: string) => {
-        await session.controller().pauseRollout({ name }, session.brief);
+        await write(session, (requestId, options) => session.controller().pauseRollout({ name, requestId }, options));
         session.print(`${name}  paused`);
         return exitCodes.done;
       }),

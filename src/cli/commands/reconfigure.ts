@@ -11,6 +11,7 @@ import { outcomesOf, printOutcomes, refusedOutcomes } from "../outcomes.ts";
 import { messageJson, printJson } from "../print.ts";
 import type { Session } from "../session.ts";
 import { showWhile } from "../show-while.ts";
+import { write } from "../write.ts";
 
 interface ReconfigureFlags {
   readonly to?: number;
@@ -60,8 +61,9 @@ async function wantedConfig({ io }: Session, config: string | undefined, to: num
 
 async function reconfigure(session: Session, name: string, wanted: WantedConfig, flags: ReconfigureFlags): Promise<ReconfigureResponse> {
   const request = { name, validateOnly: flags.dryRun ?? false, ...wanted };
+  const call = write(session, (requestId, options) => session.controller().reconfigure({ ...request, requestId }, options), flags.timeout);
   try {
-    return await showWhile(session, name, session.controller().reconfigure(request, session.within(flags.timeout)));
+    return await showWhile(session, name, call);
   } catch (error) {
     if (flags.output !== "json") printOutcomes(session, refusedOutcomes(error));
     throw endedEarly(session, name, error, flags);

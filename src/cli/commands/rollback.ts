@@ -1,6 +1,7 @@
 import { CliError, exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, readInteger, type WaitFlags, waitOptions } from "../command.ts";
 import { waitUntilHealthy } from "../wait.ts";
+import { write } from "../write.ts";
 
 interface RollbackFlags extends WaitFlags {
   readonly to?: number;
@@ -17,7 +18,9 @@ export const addRollback: AddCommand = (program, act) => {
     .addHelpText("after", examples("drover rollback sentiment", "drover rollback sentiment --to 3"))
     .action(
       act(async (session, name: string, flags: RollbackFlags) => {
-        const { deployment } = await session.controller().rollback({ name, revision: BigInt(flags.to ?? 0) }, session.brief);
+        const { deployment } = await write(session, (requestId, options) =>
+          session.controller().rollback({ name, revision: BigInt(flags.to ?? 0), requestId }, options),
+        );
         if (!deployment) throw new CliError("the controller answered without a deployment");
         if (flags.wait) return waitUntilHealthy(session, [deployment], flags.timeout);
         session.print(`${name}  going back to revision ${deployment.status?.revision}`);

@@ -1,6 +1,7 @@
 import { CliError, exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, readInteger, type WaitFlags, waitOptions } from "../command.ts";
 import { waitUntilHealthy } from "../wait.ts";
+import { write } from "../write.ts";
 
 const replicasMax = 10_000;
 
@@ -15,7 +16,9 @@ export const addScale: AddCommand = (program, act) => {
     .addHelpText("after", examples("drover scale sentiment 4"))
     .action(
       act(async (session, name: string, numReplicas: number, flags: WaitFlags) => {
-        const { deployment } = await session.controller().scale({ name, numReplicas }, session.brief);
+        const { deployment } = await write(session, (requestId, options) =>
+          session.controller().scale({ name, numReplicas, requestId }, options),
+        );
         if (!deployment) throw new CliError("the controller answered without a deployment");
         if (flags.wait) return waitUntilHealthy(session, [deployment], flags.timeout);
         session.print(`${name}  ${numReplicas} wanted`);

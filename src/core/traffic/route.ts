@@ -20,8 +20,8 @@ export interface Route {
   /** The full names of the gRPC services its replicas serve besides Drover's own. */
   readonly services: readonly string[];
   readonly maxOngoingRequests: number;
-  /** -1: no bound. */
-  readonly maxQueuedRequests: number;
+  /** Undefined: no bound. */
+  readonly maxQueuedRequests: number | undefined;
   /** 0: no bound. */
   readonly requestTimeoutMs: number;
   /** How long a first replica may take to start, where there may be none; unset: there always is to be one. */

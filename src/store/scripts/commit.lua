@@ -6,7 +6,7 @@
 --       last               the request's record (only when there is a request: then their number is even)
 -- ARGV  1 epoch that must hold the lease, or "" for none
 --       2 fingerprint of the request   3 its answer   4 how long to remember it, ms
---       5 how many changes to keep
+--       5 how many changes to keep   6 the kept answer that this one takes the place of, or "" for none
 --       then for each write: "put" or "delete", number of the kind (from 1), its name, key, version read, value as JSON ("" for delete);
 --       and the same with "check" for what must be unchanged and is not written
 --
@@ -20,8 +20,8 @@ local request = #KEYS % 2 == 0 and KEYS[#KEYS]
 if request then
   local before = redis.call("HMGET", request, "fingerprint", "answer")
   if before[1] then
-    if before[1] == ARGV[2] then return { "replayed", before[2] } end
-    return { "reused" }
+    if before[1] ~= ARGV[2] then return { "reused" } end
+    if ARGV[6] == "" or before[2] ~= ARGV[6] then return { "replayed", before[2] } end
   end
 end
 
@@ -31,7 +31,7 @@ if ARGV[1] ~= "" then
 end
 
 local writes = {}
-for i = 6, #ARGV, 6 do
+for i = 7, #ARGV, 6 do
   local write = { op = ARGV[i], kind = tonumber(ARGV[i + 1]), name = ARGV[i + 2], key = ARGV[i + 3], value = ARGV[i + 5] }
   local kept = redis.call("HGET", objectsOf(write.kind), write.key)
   local found = kept and tonumber(string.match(kept, "^%d+")) or 0

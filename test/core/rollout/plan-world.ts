@@ -18,7 +18,6 @@ export const spec: DeploymentSpec = {
   numReplicas: 3,
   resources: { cpuMilli: 1000, gpuMilli: 0, memoryBytes: 0 },
   maxOngoingRequests: 5,
-  maxQueuedRequests: -1,
   healthCheck: { periodMs: 10_000, timeoutMs: 30_000, failureThreshold: 3 },
   gracefulShutdownTimeoutMs: 20_000,
   startupTimeoutMs: 60_000,

@@ -60,16 +60,18 @@ LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
 
 class DeployRequest(_message.Message):
-    __slots__ = ("spec", "validate_only", "request_id", "expected_generation")
+    __slots__ = ("spec", "request_id", "expected_generation", "uid", "validate_only")
     SPEC_FIELD_NUMBER: _ClassVar[int]
-    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     spec: _deployment_pb2.DeploymentSpec
-    validate_only: bool
     request_id: str
     expected_generation: int
-    def __init__(self, spec: _Optional[_Union[_deployment_pb2.DeploymentSpec, _Mapping]] = ..., validate_only: bool = ..., request_id: _Optional[str] = ..., expected_generation: _Optional[int] = ...) -> None: ...
+    uid: str
+    validate_only: bool
+    def __init__(self, spec: _Optional[_Union[_deployment_pb2.DeploymentSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., expected_generation: _Optional[int] = ..., uid: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
 
 class FieldChange(_message.Message):
     __slots__ = ("field", "effect", "before", "after")
@@ -96,16 +98,25 @@ class DeployResponse(_message.Message):
     def __init__(self, deployment: _Optional[_Union[_deployment_pb2.Deployment, _Mapping]] = ..., effect: _Optional[_Union[Effect, str]] = ..., changes: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., replicas: _Optional[_Iterable[_Union[ReconfiguredReplica, _Mapping]]] = ...) -> None: ...
 
 class ApplyRequest(_message.Message):
-    __slots__ = ("specs", "prune", "validate_only", "request_id")
+    __slots__ = ("specs", "request_id", "expected_generations", "validate_only", "prune")
+    class ExpectedGenerationsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     SPECS_FIELD_NUMBER: _ClassVar[int]
-    PRUNE_FIELD_NUMBER: _ClassVar[int]
-    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_GENERATIONS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    PRUNE_FIELD_NUMBER: _ClassVar[int]
     specs: _containers.RepeatedCompositeFieldContainer[_deployment_pb2.DeploymentSpec]
-    prune: bool
-    validate_only: bool
     request_id: str
-    def __init__(self, specs: _Optional[_Iterable[_Union[_deployment_pb2.DeploymentSpec, _Mapping]]] = ..., prune: bool = ..., validate_only: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+    expected_generations: _containers.ScalarMap[str, int]
+    validate_only: bool
+    prune: bool
+    def __init__(self, specs: _Optional[_Iterable[_Union[_deployment_pb2.DeploymentSpec, _Mapping]]] = ..., request_id: _Optional[str] = ..., expected_generations: _Optional[_Mapping[str, int]] = ..., validate_only: bool = ..., prune: bool = ...) -> None: ...
 
 class ApplyResponse(_message.Message):
     __slots__ = ("results", "pruned")
@@ -144,12 +155,18 @@ class ListDeploymentsResponse(_message.Message):
     def __init__(self, deployments: _Optional[_Iterable[_Union[_deployment_pb2.Deployment, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class DeleteDeploymentRequest(_message.Message):
-    __slots__ = ("name", "allow_missing")
+    __slots__ = ("name", "request_id", "expected_generation", "uid", "allow_missing")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
     ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
     name: str
+    request_id: str
+    expected_generation: int
+    uid: str
     allow_missing: bool
-    def __init__(self, name: _Optional[str] = ..., allow_missing: bool = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ..., expected_generation: _Optional[int] = ..., uid: _Optional[str] = ..., allow_missing: bool = ...) -> None: ...
 
 class DeleteDeploymentResponse(_message.Message):
     __slots__ = ("deployment",)
@@ -158,36 +175,42 @@ class DeleteDeploymentResponse(_message.Message):
     def __init__(self, deployment: _Optional[_Union[_deployment_pb2.Deployment, _Mapping]] = ...) -> None: ...
 
 class WatchDeploymentsRequest(_message.Message):
-    __slots__ = ("names", "resume_revision")
+    __slots__ = ("names", "resume_position")
     NAMES_FIELD_NUMBER: _ClassVar[int]
-    RESUME_REVISION_FIELD_NUMBER: _ClassVar[int]
+    RESUME_POSITION_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
-    resume_revision: int
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., resume_revision: _Optional[int] = ...) -> None: ...
+    resume_position: int
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., resume_position: _Optional[int] = ...) -> None: ...
 
 class WatchDeploymentsResponse(_message.Message):
-    __slots__ = ("deployment_updated", "deployment_deleted", "synced", "revision")
+    __slots__ = ("deployment_updated", "deployment_deleted", "synced", "position")
     DEPLOYMENT_UPDATED_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENT_DELETED_FIELD_NUMBER: _ClassVar[int]
     SYNCED_FIELD_NUMBER: _ClassVar[int]
-    REVISION_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
     deployment_updated: _deployment_pb2.Deployment
     deployment_deleted: str
     synced: Synced
-    revision: int
-    def __init__(self, deployment_updated: _Optional[_Union[_deployment_pb2.Deployment, _Mapping]] = ..., deployment_deleted: _Optional[str] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+    position: int
+    def __init__(self, deployment_updated: _Optional[_Union[_deployment_pb2.Deployment, _Mapping]] = ..., deployment_deleted: _Optional[str] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., position: _Optional[int] = ...) -> None: ...
 
 class Synced(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class ScaleRequest(_message.Message):
-    __slots__ = ("name", "num_replicas")
+    __slots__ = ("name", "request_id", "expected_generation", "uid", "num_replicas")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
     NUM_REPLICAS_FIELD_NUMBER: _ClassVar[int]
     name: str
+    request_id: str
+    expected_generation: int
+    uid: str
     num_replicas: int
-    def __init__(self, name: _Optional[str] = ..., num_replicas: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ..., expected_generation: _Optional[int] = ..., uid: _Optional[str] = ..., num_replicas: _Optional[int] = ...) -> None: ...
 
 class ScaleResponse(_message.Message):
     __slots__ = ("deployment",)
@@ -196,18 +219,22 @@ class ScaleResponse(_message.Message):
     def __init__(self, deployment: _Optional[_Union[_deployment_pb2.Deployment, _Mapping]] = ...) -> None: ...
 
 class ReconfigureRequest(_message.Message):
-    __slots__ = ("name", "user_config", "request_id", "validate_only", "to_generation")
+    __slots__ = ("name", "request_id", "expected_generation", "uid", "validate_only", "user_config", "to_generation")
     NAME_FIELD_NUMBER: _ClassVar[int]
-    USER_CONFIG_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    USER_CONFIG_FIELD_NUMBER: _ClassVar[int]
     TO_GENERATION_FIELD_NUMBER: _ClassVar[int]
     name: str
-    user_config: _struct_pb2.Value
     request_id: str
+    expected_generation: int
+    uid: str
     validate_only: bool
+    user_config: _struct_pb2.Value
     to_generation: int
-    def __init__(self, name: _Optional[str] = ..., user_config: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: bool = ..., to_generation: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ..., expected_generation: _Optional[int] = ..., uid: _Optional[str] = ..., validate_only: bool = ..., user_config: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., to_generation: _Optional[int] = ...) -> None: ...
 
 class ReconfigureResponse(_message.Message):
     __slots__ = ("deployment", "config_generation", "replicas")
@@ -242,22 +269,22 @@ class ListConfigsResponse(_message.Message):
     def __init__(self, configs: _Optional[_Iterable[_Union[Config, _Mapping]]] = ...) -> None: ...
 
 class Config(_message.Message):
-    __slots__ = ("config_generation", "user_config", "max_ongoing_requests", "revision", "time", "author", "current")
+    __slots__ = ("config_generation", "user_config", "max_ongoing_requests", "revision", "commit_time", "author", "current")
     CONFIG_GENERATION_FIELD_NUMBER: _ClassVar[int]
     USER_CONFIG_FIELD_NUMBER: _ClassVar[int]
     MAX_ONGOING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
-    TIME_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_TIME_FIELD_NUMBER: _ClassVar[int]
     AUTHOR_FIELD_NUMBER: _ClassVar[int]
     CURRENT_FIELD_NUMBER: _ClassVar[int]
     config_generation: int
     user_config: _struct_pb2.Value
     max_ongoing_requests: int
     revision: int
-    time: _timestamp_pb2.Timestamp
+    commit_time: _timestamp_pb2.Timestamp
     author: str
     current: bool
-    def __init__(self, config_generation: _Optional[int] = ..., user_config: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., max_ongoing_requests: _Optional[int] = ..., revision: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., author: _Optional[str] = ..., current: bool = ...) -> None: ...
+    def __init__(self, config_generation: _Optional[int] = ..., user_config: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., max_ongoing_requests: _Optional[int] = ..., revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., author: _Optional[str] = ..., current: bool = ...) -> None: ...
 
 class ListRevisionsRequest(_message.Message):
     __slots__ = ("name",)
@@ -288,12 +315,18 @@ class Revision(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., spec: _Optional[_Union[_deployment_pb2.DeploymentSpec, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., current: bool = ..., was_healthy: bool = ..., running_replicas: _Optional[int] = ...) -> None: ...
 
 class RollbackRequest(_message.Message):
-    __slots__ = ("name", "revision")
+    __slots__ = ("name", "request_id", "expected_generation", "uid", "revision")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     name: str
+    request_id: str
+    expected_generation: int
+    uid: str
     revision: int
-    def __init__(self, name: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ..., expected_generation: _Optional[int] = ..., uid: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class RollbackResponse(_message.Message):
     __slots__ = ("deployment",)
@@ -302,10 +335,16 @@ class RollbackResponse(_message.Message):
     def __init__(self, deployment: _Optional[_Union[_deployment_pb2.Deployment, _Mapping]] = ...) -> None: ...
 
 class PauseRolloutRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "request_id", "expected_generation", "uid")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    request_id: str
+    expected_generation: int
+    uid: str
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ..., expected_generation: _Optional[int] = ..., uid: _Optional[str] = ...) -> None: ...
 
 class PauseRolloutResponse(_message.Message):
     __slots__ = ("deployment",)
@@ -314,10 +353,16 @@ class PauseRolloutResponse(_message.Message):
     def __init__(self, deployment: _Optional[_Union[_deployment_pb2.Deployment, _Mapping]] = ...) -> None: ...
 
 class ResumeRolloutRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "request_id", "expected_generation", "uid")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    request_id: str
+    expected_generation: int
+    uid: str
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ..., expected_generation: _Optional[int] = ..., uid: _Optional[str] = ...) -> None: ...
 
 class ResumeRolloutResponse(_message.Message):
     __slots__ = ("deployment",)
@@ -356,7 +401,7 @@ class WatchDecisionsResponse(_message.Message):
     def __init__(self, decision: _Optional[_Union[Decision, _Mapping]] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("deployment", "number", "time", "source", "summary", "bound", "inputs", "rules")
+    __slots__ = ("deployment", "number", "decide_time", "source", "summary", "bound", "inputs", "rules")
     class InputsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -366,7 +411,7 @@ class Decision(_message.Message):
         def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
-    TIME_FIELD_NUMBER: _ClassVar[int]
+    DECIDE_TIME_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     BOUND_FIELD_NUMBER: _ClassVar[int]
@@ -374,13 +419,13 @@ class Decision(_message.Message):
     RULES_FIELD_NUMBER: _ClassVar[int]
     deployment: str
     number: int
-    time: _timestamp_pb2.Timestamp
+    decide_time: _timestamp_pb2.Timestamp
     source: DecisionSource
     summary: str
     bound: str
     inputs: _containers.ScalarMap[str, float]
     rules: _containers.RepeatedCompositeFieldContainer[DecisionRule]
-    def __init__(self, deployment: _Optional[str] = ..., number: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., source: _Optional[_Union[DecisionSource, str]] = ..., summary: _Optional[str] = ..., bound: _Optional[str] = ..., inputs: _Optional[_Mapping[str, float]] = ..., rules: _Optional[_Iterable[_Union[DecisionRule, _Mapping]]] = ...) -> None: ...
+    def __init__(self, deployment: _Optional[str] = ..., number: _Optional[int] = ..., decide_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., source: _Optional[_Union[DecisionSource, str]] = ..., summary: _Optional[str] = ..., bound: _Optional[str] = ..., inputs: _Optional[_Mapping[str, float]] = ..., rules: _Optional[_Iterable[_Union[DecisionRule, _Mapping]]] = ...) -> None: ...
 
 class DecisionRule(_message.Message):
     __slots__ = ("name", "value", "meaning")
@@ -455,48 +500,50 @@ class ListReplicasResponse(_message.Message):
     def __init__(self, replicas: _Optional[_Iterable[_Union[_deployment_pb2.Replica, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class WatchLogsRequest(_message.Message):
-    __slots__ = ("deployment", "replica_id", "tail_lines", "follow")
-    DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("name", "replica_id", "tail_lines", "follow")
+    NAME_FIELD_NUMBER: _ClassVar[int]
     REPLICA_ID_FIELD_NUMBER: _ClassVar[int]
     TAIL_LINES_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
-    deployment: str
+    name: str
     replica_id: str
     tail_lines: int
     follow: bool
-    def __init__(self, deployment: _Optional[str] = ..., replica_id: _Optional[str] = ..., tail_lines: _Optional[int] = ..., follow: bool = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., replica_id: _Optional[str] = ..., tail_lines: _Optional[int] = ..., follow: bool = ...) -> None: ...
 
 class WatchLogsResponse(_message.Message):
-    __slots__ = ("replica_id", "stream", "line")
+    __slots__ = ("replica_id", "stream", "line", "write_time")
     REPLICA_ID_FIELD_NUMBER: _ClassVar[int]
     STREAM_FIELD_NUMBER: _ClassVar[int]
     LINE_FIELD_NUMBER: _ClassVar[int]
+    WRITE_TIME_FIELD_NUMBER: _ClassVar[int]
     replica_id: str
     stream: LogStream
     line: str
-    def __init__(self, replica_id: _Optional[str] = ..., stream: _Optional[_Union[LogStream, str]] = ..., line: _Optional[str] = ...) -> None: ...
+    write_time: _timestamp_pb2.Timestamp
+    def __init__(self, replica_id: _Optional[str] = ..., stream: _Optional[_Union[LogStream, str]] = ..., line: _Optional[str] = ..., write_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GetClusterRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class GetClusterResponse(_message.Message):
-    __slots__ = ("capacity", "allocated", "pending", "controllers", "revision", "deployments", "memory_limit")
+    __slots__ = ("capacity", "allocated", "pending", "controllers", "position", "deployments", "memory_limit")
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
     ALLOCATED_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
     CONTROLLERS_FIELD_NUMBER: _ClassVar[int]
-    REVISION_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENTS_FIELD_NUMBER: _ClassVar[int]
     MEMORY_LIMIT_FIELD_NUMBER: _ClassVar[int]
     capacity: _deployment_pb2.Resources
     allocated: _deployment_pb2.Resources
     pending: _containers.RepeatedCompositeFieldContainer[PendingReplica]
     controllers: _containers.RepeatedCompositeFieldContainer[Controller]
-    revision: int
+    position: int
     deployments: _containers.RepeatedCompositeFieldContainer[DeploymentAllocation]
     memory_limit: str
-    def __init__(self, capacity: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., allocated: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., pending: _Optional[_Iterable[_Union[PendingReplica, _Mapping]]] = ..., controllers: _Optional[_Iterable[_Union[Controller, _Mapping]]] = ..., revision: _Optional[int] = ..., deployments: _Optional[_Iterable[_Union[DeploymentAllocation, _Mapping]]] = ..., memory_limit: _Optional[str] = ...) -> None: ...
+    def __init__(self, capacity: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., allocated: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., pending: _Optional[_Iterable[_Union[PendingReplica, _Mapping]]] = ..., controllers: _Optional[_Iterable[_Union[Controller, _Mapping]]] = ..., position: _Optional[int] = ..., deployments: _Optional[_Iterable[_Union[DeploymentAllocation, _Mapping]]] = ..., memory_limit: _Optional[str] = ...) -> None: ...
 
 class DeploymentAllocation(_message.Message):
     __slots__ = ("deployment", "replicas", "allocated")

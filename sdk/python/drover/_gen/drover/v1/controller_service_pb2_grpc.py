@@ -26,9 +26,17 @@ if _version_not_supported:
 
 
 class ControllerServiceStub(object):
-    """For operators, the CLI, scripts and other services: says what should run,
-    and tells what does. Every error carries a `google.rpc.ErrorInfo` with one
+    """For operators, the CLI, scripts and other services: takes what should run,
+    and shows what does. Every error carries a `google.rpc.ErrorInfo` with one
     `ErrorReason`.
+
+    Every request that writes has the same fields for the same thing: 1 is what
+    it writes, 2 `request_id`, 3 `expected_generation`, 4 `uid`, 5
+    `validate_only`; its own fields begin at 6. `name` is the deployment that a
+    request is about; `deployment` is one that something else refers to.
+
+    The zero value of an enum in this package is never sent, unless its comment
+    gives it a meaning.
     """
 
     def __init__(self, channel):
@@ -135,17 +143,27 @@ class ControllerServiceStub(object):
 
 
 class ControllerServiceServicer(object):
-    """For operators, the CLI, scripts and other services: says what should run,
-    and tells what does. Every error carries a `google.rpc.ErrorInfo` with one
+    """For operators, the CLI, scripts and other services: takes what should run,
+    and shows what does. Every error carries a `google.rpc.ErrorInfo` with one
     `ErrorReason`.
+
+    Every request that writes has the same fields for the same thing: 1 is what
+    it writes, 2 `request_id`, 3 `expected_generation`, 4 `uid`, 5
+    `validate_only`; its own fields begin at 6. `name` is the deployment that a
+    request is about; `deployment` is one that something else refers to.
+
+    The zero value of an enum in this package is never sent, unless its comment
+    gives it a meaning.
     """
 
     def Deploy(self, request, context):
         """Creates a deployment, or replaces the whole spec of the one with that name.
-        Answers when it is written; replicas follow (`WatchDeployments`). Fails with
+        Answers once that is written; the replicas follow (`WatchDeployments`). Where
+        only `user_config` or `max_ongoing_requests` changes, it does what
+        `Reconfigure` does, and answers once that is over. Fails with
         `INVALID_ARGUMENT` naming every wrong field, `ABORTED` (`CONFLICT`) for a
         stale `expected_generation`, and `FAILED_PRECONDITION`
-        (`DEPLOYMENT_DELETING`) while one of that name is being deleted.
+        (`DEPLOYMENT_DELETING`) while a deployment of that name is being deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,14 +178,14 @@ class ControllerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetDeployment(self, request, context):
-        """Gives one deployment, or `NOT_FOUND`.
+        """Returns one deployment; `NOT_FOUND` if there is none of that name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDeployments(self, request, context):
-        """Gives all deployments, by name, in pages.
+        """Returns all deployments, by name, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -175,17 +193,18 @@ class ControllerServiceServicer(object):
 
     def DeleteDeployment(self, request, context):
         """Begins to delete a deployment: its replicas finish their requests and stop,
-        then it is gone. Deleting again changes nothing.
+        then the deployment is gone. To delete it again changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchDeployments(self, request, context):
-        """Streams deployments as they change: first those that are, then `synced`,
-        then each change in order. Ends only when the caller leaves, the controller
-        stops (`UNAVAILABLE`), or the caller is too slow or resumes too far back
-        (`ABORTED`, `WATCH_EXPIRED`: start again without `resume_revision`).
+        """Streams deployments as they change: first those that exist, then `synced`,
+        then each change in order. Ends only when the caller leaves, when the
+        controller stops (`UNAVAILABLE`), and when the caller is too slow or resumes
+        too far back (`ABORTED`, `WATCH_EXPIRED`: watch again without
+        `resume_position`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -200,12 +219,12 @@ class ControllerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Reconfigure(self, request, context):
-        """Gives a `user_config` to all running replicas, without restarting one and
-        without losing a request: all of them take it, or none does. First each is
-        asked whether it could (PREPARE), then one serves by it, then the rest, then
-        it is committed; where anything is refused or fails, those that serve by it
-        go back. Answers when that is over. Replicas of an older revision keep theirs
-        until they are replaced. Fails with `FAILED_PRECONDITION`
+        """Gives a `user_config` to all running replicas. No replica restarts and no
+        request is lost: all of them take the config, or none does. First each
+        replica checks it (PREPARE), then one replica serves by it, then the rest,
+        then it is committed. If a replica refuses or fails, those that serve by the
+        new config go back. Answers when that is over. Replicas of an older revision
+        keep their config until they are replaced. Fails with `FAILED_PRECONDITION`
         (`RECONFIGURE_REFUSED`) and the reason of each replica, with `BadRequest` for
         each field that a schema refuses, and with `ABORTED` (`CHANGE_IN_PROGRESS`)
         if another change does not end in time. A replica that does not answer, or
@@ -216,15 +235,15 @@ class ControllerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListConfigs(self, request, context):
-        """Gives the configs of a deployment that were committed, the newest first: the
-        last 20.
+        """Returns the configs of a deployment that were committed, the newest first:
+        the last 20.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListRevisions(self, request, context):
-        """Gives the revisions of a deployment's program that are kept, the newest
+        """Returns the revisions of a deployment's program that are kept, the newest
         first: the last 10 and every one in use.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -232,12 +251,13 @@ class ControllerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Rollback(self, request, context):
-        """Goes back to an old revision: what its replicas are started with becomes
-        as it was then, as a new generation; what only the controller reads, such
-        as `num_replicas`, stays as it is. Fails with `NOT_FOUND`
-        (`REVISION_NOT_FOUND`) for one that is not kept, and with
-        `FAILED_PRECONDITION` (`NO_HEALTHY_REVISION`) if none is named and none was
-        ever healthy but the one wanted now.
+        """Goes back to an old revision. The fields that replicas are started with
+        become what they were then, as a new generation; fields that only the
+        controller reads, such as `num_replicas`, stay. Fails with `NOT_FOUND`
+        (`REVISION_NOT_FOUND`) for a revision that is not kept, and with
+        `FAILED_PRECONDITION` (`NO_HEALTHY_REVISION`) if none is named and no other
+        revision than the present one was ever healthy. Set `request_id`: a retry
+        without one goes back from where the first call went.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -245,32 +265,33 @@ class ControllerServiceServicer(object):
 
     def PauseRollout(self, request, context):
         """Stops a rollout where it is, now or when the next one begins: no replica is
-        replaced because it is of another revision. What is missing is started of
-        the last revision that was fully healthy, if there is one. It stays so until
-        `ResumeRollout` or `Rollback`. Pausing again changes nothing.
+        replaced because it is of another revision. Missing replicas are started
+        from the last revision that was fully healthy, if there is one. Lasts until
+        `ResumeRollout` or `Rollback`. To pause again changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeRollout(self, request, context):
-        """Lets a paused rollout go on. Resuming again changes nothing.
+        """Lets a paused rollout go on. To resume again changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDecisions(self, request, context):
-        """Gives what the controller decided for a deployment, the newest first, in
-        pages: the last 100 that changed something, or held it for a new reason.
+        """Returns what the controller decided for a deployment, the newest first, in
+        pages: the last 100 decisions that changed something, or that held it for a
+        new reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchDecisions(self, request, context):
-        """Streams decisions: first those kept, the oldest first, then each as it is
-        made. Ends when the caller leaves, the controller stops (`UNAVAILABLE`), the
+        """Streams decisions: first those that are kept, the oldest first, then each
+        new one. Ends when the caller leaves, the controller stops (`UNAVAILABLE`), the
         caller is too slow (`ABORTED`, `WATCH_EXPIRED`), or the deployment is gone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -279,30 +300,30 @@ class ControllerServiceServicer(object):
 
     def SimulateAutoscaling(self, request, context):
         """Runs the autoscaler over a trace of load of at most 2 days, in simulated time,
-        and tells what it would do.
+        and returns what it would do.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListReplicas(self, request, context):
-        """Gives the replicas of one deployment, or of all, in pages. Those that ended
-        are kept for a while.
+        """Returns the replicas of one deployment, or of all, in pages. Replicas that
+        have ended are kept for a while.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchLogs(self, request, context):
-        """Streams what replicas print: the last lines of each, then, if asked to
-        follow, new ones as they come.
+        """Streams what replicas print: the last lines of each, then, with `follow`,
+        new lines as they come.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCluster(self, request, context):
-        """Tells what the machine has, what is taken, and who leads.
+        """Returns what the machine has, what is in use, and which controller leads.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -415,9 +436,17 @@ def add_ControllerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ControllerService(object):
-    """For operators, the CLI, scripts and other services: says what should run,
-    and tells what does. Every error carries a `google.rpc.ErrorInfo` with one
+    """For operators, the CLI, scripts and other services: takes what should run,
+    and shows what does. Every error carries a `google.rpc.ErrorInfo` with one
     `ErrorReason`.
+
+    Every request that writes has the same fields for the same thing: 1 is what
+    it writes, 2 `request_id`, 3 `expected_generation`, 4 `uid`, 5
+    `validate_only`; its own fields begin at 6. `name` is the deployment that a
+    request is about; `deployment` is one that something else refers to.
+
+    The zero value of an enum in this package is never sent, unless its comment
+    gives it a meaning.
     """
 
     @staticmethod

@@ -6,7 +6,7 @@ import { type Effect as CoreEffect, differences, effectOf, fieldEffects } from "
 import type { JsonObject } from "../core/json.ts";
 import { specToMessage } from "./convert.ts";
 
-/** Changes told at the most. */
+/** The most changes in an answer. */
 const changesMax = 1_000;
 
 const effects: Readonly<Record<CoreEffect, Effect>> = {
@@ -17,7 +17,7 @@ const effects: Readonly<Record<CoreEffect, Effect>> = {
 };
 
 /** What going from one spec to the other costs, field by field, as clients see it. */
-export function changesToMessage(
+export function fieldChangesToMessage(
   before: DeploymentSpec | undefined,
   after: DeploymentSpec,
 ): Pick<MessageInitShape<typeof DeployResponseSchema>, "effect" | "changes"> {

@@ -1,0 +1,30 @@
+import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
+import { changing } from "../core/generations.ts";
+import type { ControllerParts } from "./controller-parts.ts";
+import type { Edit } from "./edits.ts";
+
+const idLength = 16;
+
+export interface ChangeOptions {
+  /** Only let the replicas check the config. */
+  readonly dryRun: boolean;
+  readonly author: string;
+}
+
+/** Begins to give the replicas of a deployment the config of `spec`. The leader makes the change, and commits `spec` with it. */
+export function beginningChange(
+  { clock, random }: Pick<ControllerParts, "clock" | "random">,
+  before: DeploymentRecord,
+  spec: DeploymentSpec,
+  { dryRun, author }: ChangeOptions,
+): Edit {
+  const id = random.id(idLength);
+  const after = changing(before, id, dryRun);
+  const generation = after.newestConfigGeneration + (dryRun ? 1 : 0);
+  const { uid } = before;
+  const deployment = before.spec.name;
+  return {
+    after,
+    begins: { uid, deployment, id, generation, spec, dryRun, author, startedAtMs: clock.nowMs(), step: "PREPARE", replicas: [] },
+  };
+}

@@ -1,0 +1,94 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type ReconfiguredReplicaSchema, ReconfigureOutcome } from "../../gen/drover/v1/controller_service_pb.ts";
+import { type ConfigChangeRecord, isOver, type ReplicaOutcome, violationsOf } from "../core/config-change.ts";
+import { refusal, type StatusError } from "../core/errors.ts";
+import { ofLife } from "../core/lineage.ts";
+import { outcomeInWords, refusalInWords } from "../core/words.ts";
+import type { ControllerParts } from "./controller-parts.ts";
+import { notFound } from "./refusals.ts";
+import { untilMirrored } from "./until-mirrored.ts";
+
+/** How long the end of a change is waited for where the caller has no deadline: longer than all its steps may take. */
+const overMaxMs = 120_000;
+/** The most replicas in the details of an error, and the longest text of each. */
+const toldMax = 20;
+const toldCharsMax = 200;
+
+/** A change of config that a request began. */
+export interface BegunChange {
+  readonly deployment: string;
+  readonly uid: string;
+  readonly id: string;
+  readonly generation: number;
+}
+
+/** How a change of config ended that was not refused. */
+export interface ChangeEnd extends BegunChange {
+  readonly committed: boolean;
+  /** Empty where a later change is kept in its place. */
+  readonly replicas: readonly ReplicaOutcome[];
+}
+
+/**
+ * How the change ended. Fails with RECONFIGURE_REFUSED if it was refused, with DEPLOYMENT_NOT_FOUND if its deployment is
+ * gone, and with UNAVAILABLE if no controller makes it.
+ */
+export async function endOf(parts: ControllerParts, begun: BegunChange, signal: AbortSignal): Promise<ChangeEnd> {
+  const { mirror, clock, closing } = parts;
+  const { deployment, id } = begun;
+  await mirror.catchUp();
+  const wait = AbortSignal.any([signal, closing]);
+  const end = await untilMirrored(mirror, clock, overMaxMs, wait, () => endNow(parts, begun));
+  if (end === "gone") return notFound(deployment);
+  if (end === "refused") throw refused(begun);
+  if (end !== undefined && "step" in end) {
+    if (end.step === "REFUSED") throw refusedBy(end);
+    return { deployment, uid: end.uid, id, generation: end.generation, committed: end.step === "COMMITTED", replicas: end.replicas };
+  }
+  if (end !== undefined) return end;
+  if (signal.aborted && !closing.aborted) throw refusal("CANCELLED", "the caller left; the change of config goes on");
+  const text = `the change of config of deployment "${deployment}" is not over: \`drover configs ${deployment}\` shows what is in use`;
+  throw refusal("NO_REPLICA", text, { retryAfterMs: 1_000 });
+}
+
+/** Undefined: it goes on. Once another change has taken its place, the committed configs show how it ended. */
+function endNow({ mirror }: ControllerParts, begun: BegunChange): ConfigChangeRecord | ChangeEnd | "gone" | "refused" | undefined {
+  const lineage = mirror.lineage({ uid: begun.uid, spec: { name: begun.deployment } });
+  const change = lineage.change()?.value;
+  if (change?.id === begun.id) return isOver(change) ? change : undefined;
+  if (ofLife(mirror.deployment(begun.deployment)?.value, begun) === undefined) return "gone";
+  const committed = lineage.configs().some(({ value }) => value.generation === begun.generation);
+  return committed ? { ...begun, committed, replicas: [] } : "refused";
+}
+
+function refused({ deployment }: BegunChange): StatusError {
+  const text = `the config of deployment "${deployment}" stayed as it was: replicas refused the change; their reasons are not kept any more`;
+  return refusal("RECONFIGURE_REFUSED", text, { metadata: { deployment } });
+}
+
+/** Why the change was refused: the reason of each replica, and the fields that a schema refused. */
+function refusedBy(change: ConfigChangeRecord): StatusError {
+  const violations = change.replicas.map(violationsOf).find((all) => all.length > 0) ?? [];
+  const told = change.replicas.slice(0, toldMax).map((replica) => {
+    const { replicaId, outcome } = replica;
+    const message = outcomeInWords(replica);
+    return [replicaId, `${outcome}${message === "" ? "" : `: ${message.slice(0, toldCharsMax)}`}`] as const;
+  });
+  return refusal("RECONFIGURE_REFUSED", `the config of deployment "${change.deployment}" stays as it was: ${refusalInWords(change)}`, {
+    metadata: { deployment: change.deployment, ...Object.fromEntries(told) },
+    ...(violations.length > 0 ? { violations } : {}),
+  });
+}
+
+const outcomes: Readonly<Record<ReplicaOutcome["outcome"], ReconfigureOutcome>> = {
+  ACCEPTED: ReconfigureOutcome.ACCEPTED,
+  APPLIED: ReconfigureOutcome.APPLIED,
+  REFUSED: ReconfigureOutcome.REFUSED,
+  REVERTED: ReconfigureOutcome.REVERTED,
+  REPLACED: ReconfigureOutcome.REPLACED,
+};
+
+/** What each replica made of the change. */
+export function replicasToMessage({ replicas }: ChangeEnd): MessageInitShape<typeof ReconfiguredReplicaSchema>[] {
+  return replicas.map((one) => ({ replicaId: one.replicaId, outcome: outcomes[one.outcome], message: outcomeInWords(one) }));
+}

@@ -1,0 +1,96 @@
+import type { Clock } from "../clock/clock.ts";
+import type { ConfigChangeRecord } from "../core/config-change.ts";
+import type { DeploymentRecord } from "../core/deployment.ts";
+import { refusal, type StatusError } from "../core/errors.ts";
+import type { Mirror } from "../store/mirror.ts";
+import type { CommitOptions, Entry, Store, Write } from "../store/store.ts";
+import { beginChange } from "../store/writes/change-writes.ts";
+import { deploymentWrites } from "../store/writes/deployment-writes.ts";
+
+/** How often an edit is tried that other writers keep getting ahead of. */
+const triesMax = 5;
+
+/** What an edit makes of one deployment. */
+export interface Edit {
+  /** The deployment afterwards; the record from before: nothing is written; undefined: there is none. */
+  readonly after: DeploymentRecord | undefined;
+  /** The change of config that begins with it. */
+  readonly begins?: ConfigChangeRecord;
+}
+
+/** An edit together with what it was made from. */
+export interface MadeEdit extends Edit {
+  readonly name: string;
+  readonly before: DeploymentRecord | undefined;
+}
+
+/** Edits of deployments, to be written in one commit, or not at all. */
+export interface EditPlan {
+  /** The deployments, each once; called again at each try. */
+  readonly names: () => Promise<readonly string[]>;
+  /** Throws the refusal that the caller gets, and then nothing is written. */
+  readonly edit: (before: DeploymentRecord | undefined, name: string) => Edit;
+  /** For whom; empty: not known. */
+  readonly author: string;
+}
+
+/** Where edits are written. */
+export interface EditStores {
+  readonly store: Store;
+  readonly mirror: Mirror;
+}
+
+/** The request that edits are made for: its answer is kept with them, for a retry. */
+export interface EditRequest extends Pick<NonNullable<CommitOptions["request"]>, "id" | "fingerprint"> {
+  readonly answer: (made: readonly MadeEdit[]) => string;
+}
+
+export type EditResult =
+  | { readonly kind: "done"; readonly made: readonly MadeEdit[] }
+  /** The request was carried out before, with this answer. */
+  | { readonly kind: "replayed"; readonly answer: string };
+
+/** Reads deployments, edits and writes them, all or none. Reads them again if another writer was faster. */
+export async function commitEdits({ store, mirror }: EditStores, plan: EditPlan, request?: EditRequest): Promise<EditResult> {
+  let names: readonly string[] = [];
+  for (let tries = 0; tries < triesMax; tries++) {
+    const made = await makeEdits(store, plan);
+    names = made.map(({ name }) => name);
+    const writes = made.flatMap(({ entry, before, after, begins }): readonly Write[] =>
+      after === undefined || after === before
+        ? []
+        : [...deploymentWrites(mirror, after, entry, plan.author), ...(begins === undefined ? [] : [beginChange(mirror, begins)])],
+    );
+    if (writes.length === 0 && request === undefined) return { kind: "done", made };
+    const result = await store.commit(writes, request === undefined ? {} : { request: { ...request, answer: request.answer(made) } });
+    if (result.kind === "committed") return { kind: "done", made };
+    if (result.kind === "replayed") return result;
+    if (result.kind === "reused") throw reused(request?.id ?? "");
+    if (result.kind === "fenced") throw new Error("a client's write needs no lease");
+  }
+  const which = names.length === 1 ? `deployment "${names[0]}"` : "these deployments";
+  throw refusal("CONFLICT", `others keep changing ${which}: try again`, { retryAfterMs: 100 });
+}
+
+/** What a plan would make of the deployments as they are now. */
+export async function makeEdits(
+  store: Store,
+  { names, edit }: EditPlan,
+): Promise<readonly (MadeEdit & { readonly entry: Entry<"deployment"> | undefined })[]> {
+  const all = await names();
+  const entries = await Promise.all(all.map((name) => store.get("deployment", name)));
+  return all.map((name, index) => {
+    const entry = entries[index];
+    return { name, entry, before: entry?.value, ...edit(entry?.value, name) };
+  });
+}
+
+/** The refusal of a request id that came with another request before. */
+export function reused(requestId: string): StatusError {
+  return refusal("REQUEST_ID_REUSED", `request_id "${requestId}" was used for another request: use a new id`);
+}
+
+/** When an edit is made: the clock's time, but never before the last one. */
+export function editTimeMs(clock: Clock, before: DeploymentRecord | undefined): number {
+  return Math.max(clock.nowMs(), before?.updatedAtMs ?? 0);
+}

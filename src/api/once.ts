@@ -1,0 +1,128 @@
+import { createHash } from "node:crypto";
+import { create, type DescMessage, fromJson, type JsonValue, type MessageInitShape, type MessageShape, toJson } from "@bufbuild/protobuf";
+import type { CallContext } from "../rpc/service.ts";
+import { type Caller, forCaller } from "./caller.ts";
+import { type BegunChange, type ChangeEnd, endOf } from "./config-change-end.ts";
+import type { ControllerParts } from "./controller-parts.ts";
+import { commitEdits, type EditPlan, type MadeEdit, reused } from "./edits.ts";
+import { inTurn } from "./in-turn.ts";
+
+/** A call that writes. */
+export interface WriteCall<I extends DescMessage, O extends DescMessage> {
+  readonly input: I;
+  readonly output: O;
+  readonly request: MessageShape<I> & { readonly requestId: string; readonly validateOnly?: boolean };
+  readonly context: CallContext;
+}
+
+/** What a call writes, and what it answers. */
+export interface WriteWork<O extends DescMessage> {
+  /** Done first, where nothing is written yet. */
+  readonly prepare?: (caller: Caller) => Promise<void>;
+  readonly plan: (caller: Caller) => EditPlan;
+  /** The answer as it is known with the commit. */
+  readonly answer: (made: readonly MadeEdit[]) => MessageInitShape<O>;
+  /** The answer once the changes of config have ended that the edits began, by deployment. */
+  readonly finish?: (answer: MessageShape<O>, ends: ReadonlyMap<string, ChangeEnd>) => MessageInitShape<O>;
+}
+
+/** What is kept of a request: its answer, which is whole once no change of config is left that it began. */
+interface Kept<O extends DescMessage> {
+  readonly answer: MessageShape<O>;
+  readonly changes: readonly BegunChange[];
+}
+
+/**
+ * The one way in which a call writes. A request with an id has one effect, however often and at whichever controller it
+ * is asked: its answer is kept in the same commit as its effect, so that no crash comes between. Where the edits begin
+ * changes of config, the kept answer names those; a retry waits for the same end. A request that is only validated has
+ * no effect, and nothing of it is kept.
+ */
+export function once<I extends DescMessage, O extends DescMessage>(
+  parts: ControllerParts,
+  call: WriteCall<I, O>,
+  work: WriteWork<O>,
+): Promise<MessageInitShape<O>> {
+  const { input, output, request, context } = call;
+  const id = request.validateOnly === true ? "" : request.requestId;
+  const identity = id === "" ? undefined : { id, fingerprint: fingerprintOf(input, request) };
+  return forCaller(parts, context, id, async (caller) => {
+    const text = (identity && (await recalled(parts, identity))) ?? (await begin(parts, call, work, caller, identity));
+    const kept = typeof text === "string" ? readKept(output, text) : text;
+    if (kept.changes.length === 0) return kept.answer as MessageInitShape<O>;
+    const ends = await Promise.all(kept.changes.map((change) => endOf(parts, change, caller.signal)));
+    const answer = work.finish?.(kept.answer, new Map(ends.map((end) => [end.deployment, end]))) ?? (kept.answer as MessageInitShape<O>);
+    if (identity === undefined || typeof text !== "string") return answer;
+    const whole = printKept(output, { answer: create(output, answer), changes: [] });
+    const saved = await parts.store.commit([], { request: { ...identity, answer: whole, replaces: text } });
+    return saved.kind === "replayed" ? (readKept(output, saved.answer).answer as MessageInitShape<O>) : answer;
+  });
+}
+
+/** What identifies a request: another content under the same id is another request. */
+interface Identity {
+  readonly id: string;
+  readonly fingerprint: string;
+}
+
+async function recalled({ store }: ControllerParts, { id, fingerprint }: Identity): Promise<string | undefined> {
+  const known = await store.recall(id, fingerprint);
+  if (known?.kind === "reused") throw reused(id);
+  return known?.kind === "replayed" ? known.answer : undefined;
+}
+
+/** Writes. Text: as it is kept for a retry. */
+async function begin<I extends DescMessage, O extends DescMessage>(
+  parts: ControllerParts,
+  { output }: WriteCall<I, O>,
+  { prepare, plan, answer }: WriteWork<O>,
+  caller: Caller,
+  identity: Identity | undefined,
+): Promise<Kept<O> | string> {
+  await prepare?.(caller);
+  const keptOf = (made: readonly MadeEdit[]): Kept<O> => ({
+    answer: create(output, answer(made)),
+    changes: made.flatMap(({ begins }) => (begins === undefined ? [] : begunChange(begins))),
+  });
+  let written = "";
+  const request = identity && {
+    ...identity,
+    answer: (made: readonly MadeEdit[]) => {
+      written = printKept(output, keptOf(made));
+      return written;
+    },
+  };
+  const result = await inTurn(parts, () => commitEdits(parts, plan(caller), request));
+  if (result.kind === "replayed") return result.answer;
+  return request === undefined ? keptOf(result.made) : written;
+}
+
+function begunChange({ deployment, uid, id, generation }: BegunChange): BegunChange {
+  return { deployment, uid, id, generation };
+}
+
+function printKept<O extends DescMessage>(output: O, { answer, changes }: Kept<O>): string {
+  return JSON.stringify({ answer: toJson(output, answer), changes });
+}
+
+function readKept<O extends DescMessage>(output: O, text: string): Kept<O> {
+  const kept = JSON.parse(text) as { readonly answer?: JsonValue; readonly changes: readonly BegunChange[] };
+  // Version 0.1.0 kept the answer alone.
+  const { answer, changes } = "answer" in kept ? kept : { answer: JSON.parse(text) as JsonValue, changes: [] };
+  return { answer: fromJson(output, answer ?? {}, { ignoreUnknownFields: true }), changes };
+}
+
+/** A digest of a request's content, whatever the order of its maps. */
+function fingerprintOf<D extends DescMessage>(schema: D, message: MessageShape<D>): string {
+  return createHash("sha256")
+    .update(`${schema.typeName}\n${sorted(toJson(schema, message))}`)
+    .digest("base64");
+}
+
+function sorted(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+}
