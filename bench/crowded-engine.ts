@@ -1,8 +1,9 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
 import type { Preparation } from "../src/core/ending.ts";
+import type { LogLine } from "../src/core/log-line.ts";
 import type { Capacity } from "../src/core/resources.ts";
-import type { Assignment, Engine, EngineReplica, LogLine } from "../src/engine/engine.ts";
+import type { Assignment, Engine, EngineReplica } from "../src/engine/engine.ts";
 
 /** Told by a process of replicas: all it has serve by this config, as JSON, since then. */
 export interface Served {

@@ -1,6 +1,7 @@
 import type { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { Clock, Random } from "../clock/clock.ts";
 import type { ScheduledMinimum } from "../core/autoscaling-config.ts";
+import type { LogLine } from "../core/log-line.ts";
 import type { Capacity } from "../core/resources.ts";
 import type { ServiceHandlers } from "../rpc/service.ts";
 import type { Mirror } from "../store/mirror.ts";
@@ -8,7 +9,6 @@ import type { Store } from "../store/store.ts";
 import type { Observed } from "./convert.ts";
 import type { DeploymentFeed } from "./deployment-feed.ts";
 import type { DeploymentView } from "./deployment-view.ts";
-import type { LogLine } from "./follow-logs.ts";
 
 export interface ControllerServiceOptions {
   readonly store: Store;

@@ -1,9 +1,4 @@
-/** One line that a replica printed. */
-export interface LogLine {
-  readonly replicaId: string;
-  readonly stream: "stdout" | "stderr";
-  readonly line: string;
-}
+import type { LogLine } from "../core/log-line.ts";
 
 /** Lines read ahead of a slow reader: it slows the reading of files, and no queue grows. */
 const linesAheadMax = 1_000;

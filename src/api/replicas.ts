@@ -1,11 +1,13 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { LogStream, type WatchLogsRequest, type WatchLogsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { refusal } from "../core/errors.ts";
+import type { LogLine } from "../core/log-line.ts";
 import { hasEnded } from "../core/replica.ts";
 import type { CallContext } from "../rpc/service.ts";
 import type { ControllerParts, Handlers } from "./controller-parts.ts";
 import { replicaToMessage } from "./convert.ts";
-import { followLogs, type LogLine } from "./follow-logs.ts";
+import { followLogs } from "./follow-logs.ts";
 import { pageOf } from "./pages.ts";
 
 const tailLinesDefault = 100;
@@ -56,6 +58,11 @@ async function* watchLogs(
   }
 }
 
-function logLineToMessage({ replicaId, stream, line }: LogLine): MessageInitShape<typeof WatchLogsResponseSchema> {
-  return { replicaId, stream: stream === "stdout" ? LogStream.STDOUT : LogStream.STDERR, line };
+function logLineToMessage({ replicaId, stream, line, atMs }: LogLine): MessageInitShape<typeof WatchLogsResponseSchema> {
+  return {
+    replicaId,
+    stream: stream === "stdout" ? LogStream.STDOUT : LogStream.STDERR,
+    line,
+    ...(atMs !== undefined && { writeTime: timestampFromMs(atMs) }),
+  };
 }

@@ -1,5 +1,6 @@
 import type { Requirements } from "../core/deployment.ts";
 import type { Ending, Preparation, Preparing } from "../core/ending.ts";
+import type { LogLine } from "../core/log-line.ts";
 import type { Capacity, Resources } from "../core/resources.ts";
 
 /** All that is needed to start a replica. */
@@ -44,12 +45,6 @@ export interface EngineReplica {
   readonly ending?: Ending;
   /** When SIGTERM was first sent; undefined: not yet. */
   readonly terminatedAtMs?: number;
-}
-
-export interface LogLine {
-  readonly replicaId: string;
-  readonly stream: "stdout" | "stderr";
-  readonly line: string;
 }
 
 /** Where replicas run. Its methods are few verbs; deciding is not its business. */

@@ -13,7 +13,11 @@ const upgrades: Readonly<Record<string, (record: Fields) => Fields>> = {
   progress,
   replica,
   revision: (record) => ({ configGeneration: 1, ...record, spec: wholeSpec(record.spec) }),
-  change: (record) => ({ ...record, spec: wholeSpec(record.spec), replicas: ((record.replicas as readonly Fields[] | undefined) ?? []).map(outcome) }),
+  change: (record) => ({
+    ...record,
+    ...(isObject(record.spec) && { spec: wholeSpec(record.spec) }),
+    replicas: ((record.replicas as readonly Fields[] | undefined) ?? []).map(outcome),
+  }),
 };
 
 /** A record as kept, as this version writes it. */

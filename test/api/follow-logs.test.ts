@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { followLogs, type LogLine } from "../../src/api/follow-logs.ts";
+import { followLogs } from "../../src/api/follow-logs.ts";
+import type { LogLine } from "../../src/core/log-line.ts";
 
 /** Replicas as records, and what is known of their output: nothing before they are started. */
 class Source {

@@ -1,7 +1,8 @@
 import type { Clock } from "../../src/clock/clock.ts";
 import type { Ending, Preparation } from "../../src/core/ending.ts";
+import type { LogLine } from "../../src/core/log-line.ts";
 import type { Capacity } from "../../src/core/resources.ts";
-import type { Assignment, Engine, EngineReplica, LogLine } from "../../src/engine/engine.ts";
+import type { Assignment, Engine, EngineReplica } from "../../src/engine/engine.ts";
 
 /** What becomes of a process that is started; times in milliseconds, infinite where it never happens. */
 export interface Fate {

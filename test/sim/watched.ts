@@ -1,6 +1,7 @@
 import type { CallResult } from "../../src/core/config-change.ts";
 import { refusal } from "../../src/core/errors.ts";
-import type { Assignment, Engine, EngineReplica, LogLine } from "../../src/engine/engine.ts";
+import type { LogLine } from "../../src/core/log-line.ts";
+import type { Assignment, Engine, EngineReplica } from "../../src/engine/engine.ts";
 import type { Acquaintance, ConfigOrder, LiveReplicaPort, ReplicaContact } from "../../src/links/replica-port.ts";
 import type { ChangeBatch, CommitOptions, CommitResult, ControllerInfo, Kind, LeaseAnswer, Store, Write } from "../../src/store/store.ts";
 import type { SimulatedClock } from "./simulated-clock.ts";

@@ -5,19 +5,31 @@ export const lineBytesMax = 64 * 1024;
 
 const newline = 0x0a;
 
+/** A line, and how many of the bytes pushed so far come after its end. */
+export interface CutLine {
+  readonly line: string;
+  readonly bytesAfter: number;
+}
+
 /** Cuts bytes that come in parts into lines. Bytes that are not UTF-8 are replaced; `\r` at the end of a line is dropped. */
 export class LineSplitter {
   #rest: Buffer = Buffer.alloc(0);
 
   push(bytes: Buffer): string[] {
-    const lines: string[] = [];
+    return this.cut(bytes).map(({ line }) => line);
+  }
+
+  /** As `push`, with where each line ended. */
+  cut(bytes: Buffer): CutLine[] {
+    const lines: CutLine[] = [];
     let rest = this.#rest.length > 0 ? Buffer.concat([this.#rest, bytes]) : bytes;
     for (;;) {
       const end = rest.subarray(0, lineBytesMax + 1).indexOf(newline);
       if (end < 0 && rest.length <= lineBytesMax) break;
       const length = end < 0 ? wholeCharacters(rest, lineBytesMax) : end;
-      lines.push(decode(rest.subarray(0, length)));
+      const line = decode(rest.subarray(0, length));
       rest = rest.subarray(end < 0 ? length : end + 1);
+      lines.push({ line, bytesAfter: rest.length });
     }
     this.#rest = Buffer.from(rest); // a copy: the whole part need not stay in memory
     return lines;

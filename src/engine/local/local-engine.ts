@@ -4,9 +4,10 @@ import { join } from "node:path";
 import type { Clock } from "../../clock/clock.ts";
 import type { Requirements } from "../../core/deployment.ts";
 import type { Preparation, Preparing } from "../../core/ending.ts";
+import type { LogLine } from "../../core/log-line.ts";
 import type { Capacity } from "../../core/resources.ts";
 import type { Log } from "../../log/log.ts";
-import type { Assignment, Engine, EngineReplica, LogLine } from "../engine.ts";
+import type { Assignment, Engine, EngineReplica } from "../engine.ts";
 import type { Cgroup, Cgroups } from "./cgroups.ts";
 import { BuildError, Environments } from "./environments.ts";
 import { environmentVars } from "./installers.ts";
@@ -328,6 +329,7 @@ export class LocalEngine implements Engine {
       try {
         await replica.look();
         await replica.holdMemory(over);
+        replica.output.noteTimes();
         // One that prints fast is looked at each time.
         if (bounding || replica.output.isNoisy) await replica.output.bound(this.#logBytesMax);
       } catch (error) {

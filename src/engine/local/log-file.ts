@@ -1,6 +1,7 @@
 import { createReadStream, createWriteStream, statSync } from "node:fs";
 import { open, rename, stat, truncate } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
+import { LogTimes } from "./log-times.ts";
 
 /** The most that one `read` gives. */
 const readBytesMax = 256 * 1024;
@@ -8,19 +9,38 @@ const readBytesMax = 256 * 1024;
 /**
  * One output of a replica, written by the replica itself (it must be able to go on without us) and kept within bounds by us:
  * too large, its end is copied into one file beside it (`.1`) and it is cut to nothing. What the replica writes in between is lost.
- * Positions count bytes from where the file began when it was opened here, and so go on growing over cuts.
+ * Positions count bytes from where the file first began, and go on growing over cuts and controllers.
  */
 export class LogFile {
   readonly path: string;
   readonly #older: string;
+  readonly #times: LogTimes;
   /** Bytes cut off so far: the position at which the file now begins. */
-  #cut = 0;
+  #cut: number;
   /** Reading and cutting take turns. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(path: string) {
     this.path = path;
     this.#older = `${path}.1`;
+    this.#times = new LogTimes(`${path}.times`, statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+    this.#cut = this.#times.cut;
+  }
+
+  /** Notes when what is there was written. At once, as by way of another thread it costs many times as much. */
+  noteTime(): void {
+    const seen = statSync(this.path, { throwIfNoEntry: false });
+    if (seen !== undefined) this.#times.note(this.#cut + seen.size, seen.mtimeMs, () => this.#begin());
+  }
+
+  /** When the byte before `position` was written; undefined: not known. */
+  writtenAtMs(position: number): number | undefined {
+    return this.#times.at(position);
+  }
+
+  /** The first position that is kept. */
+  #begin(): number {
+    return this.#cut - (statSync(this.#older, { throwIfNoEntry: false })?.size ?? 0);
   }
 
   /** Cuts the file if it has more than `bytesMax`; as many bytes of its end are kept aside. Tells whether it was cut. */
@@ -36,6 +56,7 @@ export class LogFile {
       await rename(part, this.#older);
       await truncate(this.path);
       this.#cut += size;
+      this.#times.noteCut(this.#cut);
       return true;
     });
   }

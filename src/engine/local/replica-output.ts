@@ -1,8 +1,8 @@
 import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../clock/clock.ts";
-import type { LogLine } from "../engine.ts";
-import { LineSplitter, readable } from "./lines.ts";
+import type { LogLine } from "../../core/log-line.ts";
+import { type CutLine, LineSplitter, readable } from "./lines.ts";
 import { LogFile } from "./log-file.ts";
 
 /** How far back a tail may reach in each output, however many lines are asked for. */
@@ -30,6 +30,12 @@ export class ReplicaOutput {
   /** Adds lines to its standard error that it did not print itself: why it was not started. */
   async note(lines: readonly string[]): Promise<void> {
     await appendFile(this.#stderr.path, lines.map((line) => `${line}\n`).join(""), { mode: 0o600 });
+  }
+
+  /** Notes when what is there was written: times are as exact as this is called often. */
+  noteTimes(): void {
+    this.#stdout.noteTime();
+    this.#stderr.noteTime();
   }
 
   /** Keeps each file within `bytesMax`, and as much beside it. */
@@ -69,11 +75,17 @@ export class ReplicaOutput {
       { stream: "stderr", file: this.#stderr, splitter: new LineSplitter() },
     ] as const;
     const positions = new Map<LogFile, number>();
+    const told = (stream: LogLine["stream"], file: LogFile, next: number, { line, bytesAfter }: CutLine): LogLine => {
+      const atMs = file.writtenAtMs(next - bytesAfter);
+      return { replicaId, stream, line, ...(atMs === undefined ? {} : { atMs }) };
+    };
+    const last = (splitter: LineSplitter): CutLine[] => splitter.end().map((line) => ({ line, bytesAfter: 0 }));
     for (const { stream, file, splitter } of streams) {
       const { bytes, next } = await file.tail(tailBytesMax);
       positions.set(file, next);
-      const lines = [...splitter.push(bytes), ...(follow ? [] : splitter.end())];
-      for (const line of tailLines > 0 ? lines.slice(-tailLines) : []) yield { replicaId, stream, line };
+      file.noteTime(); // after the reading, so that all that was read has a time
+      const lines = [...splitter.cut(bytes), ...(follow ? [] : last(splitter))];
+      for (const line of tailLines > 0 ? lines.slice(-tailLines) : []) yield told(stream, file, next, line);
     }
     while (follow && !signal.aborted) {
       let read = 0;
@@ -81,11 +93,14 @@ export class ReplicaOutput {
         const { bytes, next } = await file.read(positions.get(file) ?? 0);
         positions.set(file, next);
         read += bytes.length;
-        for (const line of splitter.push(bytes)) yield { replicaId, stream, line };
+        if (bytes.length > 0) file.noteTime();
+        for (const line of splitter.cut(bytes)) yield told(stream, file, next, line);
       }
       if (read === 0) await clock.sleep(pollMs, signal);
     }
-    if (follow) for (const { stream, splitter } of streams) for (const line of splitter.end()) yield { replicaId, stream, line };
+    if (!follow) return;
+    for (const { stream, file, splitter } of streams)
+      for (const line of last(splitter)) yield told(stream, file, positions.get(file) ?? 0, line);
   }
 }
 

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { onTestFinished, vi } from "vitest";
 import { realClock } from "../../../src/clock/real.ts";
-import type { Assignment, EngineReplica, LogLine } from "../../../src/engine/engine.ts";
+import type { LogLine } from "../../../src/core/log-line.ts";
+import type { Assignment, EngineReplica } from "../../../src/engine/engine.ts";
 import { LocalEngine, type LocalEngineOptions } from "../../../src/engine/local/local-engine.ts";
 import { silentLog } from "../../../src/log/log.ts";
 

@@ -1,7 +1,7 @@
 import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { LogLine } from "../../../src/engine/engine.ts";
+import type { LogLine } from "../../../src/core/log-line.ts";
 import type { LocalEngine } from "../../../src/engine/local/local-engine.ts";
 import { ended, eventually, linesOf, openEngine, printed, startShell, testFolder } from "./engine-harness.ts";
 
@@ -22,7 +22,7 @@ describe("the output of a replica", () => {
     const engine = await openEngine(await testFolder());
     await startShell(engine, "r1", "echo 1; echo 2; printf 3; echo a >&2; echo b >&2; echo c >&2");
     await ended(engine, "r1");
-    const line = (stream: string, text: string) => ({ replicaId: "r1", stream, line: text });
+    const line = (stream: string, text: string) => ({ replicaId: "r1", stream, line: text, atMs: expect.any(Number) });
     expect(await linesOf(engine, "r1", 2)).toEqual([line("stdout", "2"), line("stdout", "3"), line("stderr", "b"), line("stderr", "c")]);
     expect(await linesOf(engine, "r1", 0)).toEqual([]);
     expect(await linesOf(engine, "unknown")).toEqual([]);
@@ -84,6 +84,24 @@ describe("the output of a replica", () => {
     expect((await stat(`${file}.1`)).size).toBeLessThanOrEqual(1000);
     expect(await last()).toEqual(texts(lines).slice(-5));
     expect(numbers.length).toBeGreaterThan(0);
+  });
+
+  test("tells of each line when it was written, also to the next controller", async () => {
+    const folder = await testFolder();
+    const engine = await openEngine(folder);
+    await startShell(engine, "r1", `echo one; while [ ! -e ${folder}/go ]; do sleep 0.01; done; echo two; exec sleep 1000`);
+    await printed(engine, "r1", "one");
+    const [one] = await linesOf(engine, "r1");
+    await writeFile(join(folder, "go"), "");
+    await eventually(async () => texts(await linesOf(engine, "r1")).includes("two"));
+    const lines = await linesOf(engine, "r1");
+    expect(lines[0]).toEqual(one);
+    expect(Number(lines[1]?.atMs)).toBeGreaterThan(Number(one?.atMs));
+    const log = await stat(join(folder, "replicas", "r1", "stdout.log"));
+    expect(lines[1]?.atMs).toBe(Math.floor(log.mtimeMs));
+    await engine.close();
+    const next = await openEngine(folder);
+    expect(await linesOf(next, "r1")).toEqual(lines);
   });
 
   test("of a program that prints as fast as it can is kept in bounds while it runs", async () => {
