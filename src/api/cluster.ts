@@ -4,14 +4,14 @@ import type { GetClusterResponseSchema } from "../../gen/drover/v1/controller_se
 import { holds } from "../core/replica.ts";
 import { allocated } from "../core/resources.ts";
 import { replicaInWords } from "../core/words.ts";
-import type { ControllerParts, Handlers } from "./controller-parts.ts";
+import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { resourcesToMessage } from "./convert.ts";
 
 /** Pending replicas told by `GetCluster`. */
 const pendingMax = 1_000;
 
 /** What the machine has, what is taken, and who leads. */
-export function clusterHandlers(parts: ControllerParts): Handlers<"getCluster"> {
+export function clusterHandlers(parts: ControllerParts): ControllerHandlers<"getCluster"> {
   return { getCluster: () => cluster(parts) };
 }
 

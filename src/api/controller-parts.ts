@@ -35,5 +35,8 @@ export interface ControllerParts extends ControllerServiceOptions {
   readonly closing: AbortSignal;
 }
 
-/** Handlers of some of the service's methods. */
-export type Handlers<M extends keyof ServiceHandlers<typeof ControllerService>> = Pick<ServiceHandlers<typeof ControllerService>, M>;
+/** ControllerHandlers of some of the service's methods. */
+export type ControllerHandlers<M extends keyof ServiceHandlers<typeof ControllerService>> = Pick<
+  ServiceHandlers<typeof ControllerService>,
+  M
+>;

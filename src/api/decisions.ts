@@ -12,12 +12,12 @@ import { refusal } from "../core/errors.ts";
 import { ofLife } from "../core/lineage.ts";
 import type { CallContext } from "../rpc/service.ts";
 import type { Mirror, MirrorEvent } from "../store/mirror.ts";
-import type { ControllerParts, Handlers } from "./controller-parts.ts";
+import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { EventQueue } from "./event-queue.ts";
 import { pageOf } from "./pages.ts";
 
 /** What was decided for a deployment, and why. */
-export function decisionHandlers(parts: ControllerParts): Handlers<"listDecisions" | "watchDecisions"> {
+export function decisionHandlers(parts: ControllerParts): ControllerHandlers<"listDecisions" | "watchDecisions"> {
   const { mirror, view } = parts;
   return {
     listDecisions: async ({ name, pageSize, pageToken }) => {

@@ -2,13 +2,13 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { WatchDeploymentsRequest, WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { refusal } from "../core/errors.ts";
 import type { CallContext } from "../rpc/service.ts";
-import type { ControllerParts, Handlers } from "./controller-parts.ts";
+import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import type { FeedEvent } from "./deployment-feed.ts";
 import { pageOf } from "./pages.ts";
 import { notFound } from "./refusals.ts";
 
 /** Reads of deployments. */
-export function deploymentHandlers(parts: ControllerParts): Handlers<"getDeployment" | "listDeployments" | "watchDeployments"> {
+export function deploymentHandlers(parts: ControllerParts): ControllerHandlers<"getDeployment" | "listDeployments" | "watchDeployments"> {
   const { mirror, view } = parts;
   return {
     getDeployment: async ({ name }) => {

@@ -15,7 +15,7 @@ import { deleted, firstRecord, nextRecord } from "../core/generations.ts";
 import type { CallContext } from "../rpc/service.ts";
 import { beginningChange } from "./begin-change.ts";
 import { type ChangeEnd, endOf, replicasToMessage } from "./config-change-end.ts";
-import type { ControllerParts, Handlers } from "./controller-parts.ts";
+import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { specFromMessage, specViolations } from "./convert.ts";
 import { commitEdits, type Edit, type EditPlan, editTimeMs, type MadeEdit, makeEdits } from "./edits.ts";
 import { expectSame } from "./expectations.ts";
@@ -26,7 +26,7 @@ import { once, type WriteWork } from "./once.ts";
 const uidLength = 20;
 
 /** Writes of whole specs. */
-export function deployHandlers(parts: ControllerParts): Handlers<"deploy" | "apply"> {
+export function deployHandlers(parts: ControllerParts): ControllerHandlers<"deploy" | "apply"> {
   return {
     deploy: (request, context) => deploy(parts, request, context),
     apply: (request, context) => apply(parts, request, context),
@@ -51,7 +51,7 @@ export function applyViolations({ specs, expectedGenerations }: ApplyRequest): r
 }
 
 /** The specs that are wanted. */
-interface Wish {
+interface WantedSpecs {
   readonly specs: readonly DeploymentSpec[];
   /** Delete all other deployments. */
   readonly prune: boolean;
@@ -59,11 +59,11 @@ interface Wish {
   readonly expect: (before: DeploymentRecord | undefined, name: string) => void;
 }
 
-type Outcome = MessageInitShape<typeof ApplyResponseSchema> & { readonly results: MessageInitShape<typeof DeployResponseSchema>[] };
+type ApplyAnswer = MessageInitShape<typeof ApplyResponseSchema> & { readonly results: MessageInitShape<typeof DeployResponseSchema>[] };
 
 async function deploy(parts: ControllerParts, request: DeployRequest, context: CallContext) {
   if (request.spec === undefined) throw new Error("validation lets no request without a spec through");
-  const wish: Wish = {
+  const wish: WantedSpecs = {
     specs: [specFromMessage(request.spec)],
     prune: false,
     expect: (before, name) => expectSame(name, before, request),
@@ -80,7 +80,7 @@ async function deploy(parts: ControllerParts, request: DeployRequest, context: C
 
 async function apply(parts: ControllerParts, request: ApplyRequest, context: CallContext) {
   const { expectedGenerations, prune } = request;
-  const wish: Wish = {
+  const wish: WantedSpecs = {
     specs: request.specs.map(specFromMessage),
     prune,
     expect: (before, name) => expectSame(name, before, { expectedGeneration: expectedGenerations[name], uid: "" }),
@@ -95,7 +95,7 @@ async function apply(parts: ControllerParts, request: ApplyRequest, context: Cal
 }
 
 /** Of several specs each config is checked by the replicas before anything is written: all or none. */
-function workOf(parts: ControllerParts, wish: Wish): Pick<WriteWork<typeof DeployResponseSchema>, "prepare" | "plan"> {
+function workOf(parts: ControllerParts, wish: WantedSpecs): Pick<WriteWork<typeof DeployResponseSchema>, "prepare" | "plan"> {
   return {
     plan: ({ author }) => planOf(parts, wish, { dryRun: false, author }),
     prepare: async ({ author, signal }) => {
@@ -111,7 +111,7 @@ function workOf(parts: ControllerParts, wish: Wish): Pick<WriteWork<typeof Deplo
  * The specs' deployments in their order, then, for `prune`, all others by name. Without `change` a config counts as if all
  * replicas took it.
  */
-function planOf(parts: ControllerParts, wish: Wish, change?: { readonly dryRun: boolean; readonly author: string }): EditPlan {
+function planOf(parts: ControllerParts, wish: WantedSpecs, change?: { readonly dryRun: boolean; readonly author: string }): EditPlan {
   const { mirror, clock, random } = parts;
   const { specs, prune, expect } = wish;
   const wanted = new Map(specs.map((spec) => [spec.name, { spec, uid: random.id(uidLength) }]));
@@ -139,7 +139,7 @@ function planOf(parts: ControllerParts, wish: Wish, change?: { readonly dryRun: 
   };
 }
 
-function outcomeOf({ view }: ControllerParts, { specs }: Wish, made: readonly MadeEdit[]): Outcome {
+function outcomeOf({ view }: ControllerParts, { specs }: WantedSpecs, made: readonly MadeEdit[]): ApplyAnswer {
   return {
     results: specs.map((spec, index) => {
       const { before, after, begins } = made[index] ?? {};

@@ -27,7 +27,7 @@ export interface WriteWork<O extends DescMessage> {
 }
 
 /** What is kept of a request: its answer, which is whole once no change of config is left that it began. */
-interface Kept<O extends DescMessage> {
+interface KeptAnswer<O extends DescMessage> {
   readonly answer: MessageShape<O>;
   readonly changes: readonly BegunChange[];
 }
@@ -60,12 +60,12 @@ export function once<I extends DescMessage, O extends DescMessage>(
 }
 
 /** What identifies a request: another content under the same id is another request. */
-interface Identity {
+interface RequestIdentity {
   readonly id: string;
   readonly fingerprint: string;
 }
 
-async function recalled({ store }: ControllerParts, { id, fingerprint }: Identity): Promise<string | undefined> {
+async function recalled({ store }: ControllerParts, { id, fingerprint }: RequestIdentity): Promise<string | undefined> {
   const known = await store.recall(id, fingerprint);
   if (known?.kind === "reused") throw reused(id);
   return known?.kind === "replayed" ? known.answer : undefined;
@@ -77,10 +77,10 @@ async function begin<I extends DescMessage, O extends DescMessage>(
   { output }: WriteCall<I, O>,
   { prepare, plan, answer }: WriteWork<O>,
   caller: Caller,
-  identity: Identity | undefined,
-): Promise<Kept<O> | string> {
+  identity: RequestIdentity | undefined,
+): Promise<KeptAnswer<O> | string> {
   await prepare?.(caller);
-  const keptOf = (made: readonly MadeEdit[]): Kept<O> => ({
+  const keptOf = (made: readonly MadeEdit[]): KeptAnswer<O> => ({
     answer: create(output, answer(made)),
     changes: made.flatMap(({ begins }) => (begins === undefined ? [] : begunChange(begins))),
   });
@@ -101,11 +101,11 @@ function begunChange({ deployment, uid, id, generation }: BegunChange): BegunCha
   return { deployment, uid, id, generation };
 }
 
-function printKept<O extends DescMessage>(output: O, { answer, changes }: Kept<O>): string {
+function printKept<O extends DescMessage>(output: O, { answer, changes }: KeptAnswer<O>): string {
   return JSON.stringify({ answer: toJson(output, answer), changes });
 }
 
-function readKept<O extends DescMessage>(output: O, text: string): Kept<O> {
+function readKept<O extends DescMessage>(output: O, text: string): KeptAnswer<O> {
   const kept = JSON.parse(text) as { readonly answer?: JsonValue; readonly changes: readonly BegunChange[] };
   // Version 0.1.0 kept the answer alone.
   const { answer, changes } = "answer" in kept ? kept : { answer: JSON.parse(text) as JsonValue, changes: [] };

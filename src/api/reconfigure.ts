@@ -13,12 +13,12 @@ import { sameConfig } from "../core/generations.ts";
 import type { Mirror } from "../store/mirror.ts";
 import { beginningChange } from "./begin-change.ts";
 import { replicasToMessage } from "./config-change-end.ts";
-import type { ControllerParts, Handlers } from "./controller-parts.ts";
+import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { jsonOf, userConfigViolations } from "./convert.ts";
 import { editOne } from "./edit-one.ts";
 
 /** Configs of running replicas. */
-export function reconfigureHandlers(parts: ControllerParts): Handlers<"reconfigure" | "listConfigs"> {
+export function reconfigureHandlers(parts: ControllerParts): ControllerHandlers<"reconfigure" | "listConfigs"> {
   const { mirror, view } = parts;
   return {
     reconfigure: (request, context) =>

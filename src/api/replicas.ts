@@ -5,7 +5,7 @@ import { refusal } from "../core/errors.ts";
 import type { LogLine } from "../core/log-line.ts";
 import { hasEnded } from "../core/replica.ts";
 import type { CallContext } from "../rpc/service.ts";
-import type { ControllerParts, Handlers } from "./controller-parts.ts";
+import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { replicaToMessage } from "./convert.ts";
 import { followLogs } from "./follow-logs.ts";
 import { pageOf } from "./pages.ts";
@@ -13,7 +13,7 @@ import { pageOf } from "./pages.ts";
 const tailLinesDefault = 100;
 
 /** Replicas, and what they print. */
-export function replicaHandlers(parts: ControllerParts): Handlers<"listReplicas" | "watchLogs"> {
+export function replicaHandlers(parts: ControllerParts): ControllerHandlers<"listReplicas" | "watchLogs"> {
   const { mirror, observed, view } = parts;
   return {
     listReplicas: async ({ deployment, pageSize, pageToken }) => {

@@ -8,7 +8,7 @@ import {
 } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { acknowledged, paused, resumed, rolledBack } from "../core/generations.ts";
-import type { ControllerParts, Handlers } from "./controller-parts.ts";
+import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { editOne } from "./edit-one.ts";
 import { editTimeMs } from "./edits.ts";
 import { revisionsToMessage, revisionToGoBackTo } from "./revisions.ts";
@@ -16,7 +16,7 @@ import { revisionsToMessage, revisionToGoBackTo } from "./revisions.ts";
 type RolloutMethod = "listRevisions" | "rollback" | "pauseRollout" | "resumeRollout";
 
 /** Revisions, and how a rollout to one of them goes on. */
-export function rolloutHandlers(parts: ControllerParts): Handlers<RolloutMethod> {
+export function rolloutHandlers(parts: ControllerParts): ControllerHandlers<RolloutMethod> {
   const { mirror, clock, view } = parts;
   const by = (edit: (before: DeploymentRecord, nowMs: number) => DeploymentRecord) => ({
     edit: (before: DeploymentRecord) => ({ after: edit(before, editTimeMs(clock, before)) }),

@@ -11,7 +11,7 @@ import { refusal } from "../core/errors.ts";
 import { deleted, scaled } from "../core/generations.ts";
 import { ofLife } from "../core/lineage.ts";
 import type { CallContext } from "../rpc/service.ts";
-import type { ControllerParts, Handlers } from "./controller-parts.ts";
+import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { editOne } from "./edit-one.ts";
 import { type Edit, editTimeMs } from "./edits.ts";
 import { expectSame } from "./expectations.ts";
@@ -19,7 +19,7 @@ import { once } from "./once.ts";
 import { notFound } from "./refusals.ts";
 
 /** Writes that need no spec. */
-export function scaleAndDeleteHandlers(parts: ControllerParts): Handlers<"scale" | "deleteDeployment"> {
+export function scaleAndDeleteHandlers(parts: ControllerParts): ControllerHandlers<"scale" | "deleteDeployment"> {
   return {
     scale: (request, context) => scale(parts, request, context),
     deleteDeployment: (request, context) => remove(parts, request, context),

@@ -3,7 +3,7 @@ import { durationFromMs, durationMs, timestampFromMs, timestampMs } from "@bufbu
 import type { SimulateAutoscalingRequest, SimulateAutoscalingResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { autoscaler, simulating } from "../core/autoscaling/simulate-autoscaling.ts";
 import { type FieldViolation, refusal } from "../core/errors.ts";
-import type { ControllerParts, Handlers } from "./controller-parts.ts";
+import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { autoscalingFromMessage, scheduleViolations } from "./convert-autoscaling.ts";
 
 /** The longest trace: it is run second by second. */
@@ -14,7 +14,7 @@ const pointsMax = 100_000;
 const ticksAtOnce = 500;
 
 /** The autoscaler over a trace. */
-export function simulateHandlers(parts: ControllerParts): Handlers<"simulateAutoscaling"> {
+export function simulateHandlers(parts: ControllerParts): ControllerHandlers<"simulateAutoscaling"> {
   return { simulateAutoscaling: (request, { signal }) => simulated(parts, request, AbortSignal.any([signal, parts.closing])) };
 }
 

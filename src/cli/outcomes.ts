@@ -6,19 +6,19 @@ import { printTable } from "./print.ts";
 import type { Colors, Session } from "./session.ts";
 
 /** What a replica made of a config. */
-export interface Outcome {
+export interface ShownOutcome {
   readonly replicaId: string;
   /** A name of `ReconfigureOutcome`. */
   readonly outcome: string;
   readonly message: string;
 }
 
-export function outcomesOf(replicas: readonly ReconfiguredReplica[]): readonly Outcome[] {
+export function outcomesOf(replicas: readonly ReconfiguredReplica[]): readonly ShownOutcome[] {
   return replicas.map(({ replicaId, outcome, message }) => ({ replicaId, outcome: nameOf(ReconfigureOutcome, outcome), message }));
 }
 
 /** The replicas that a refused change tells of in its metadata, as `"sentiment-x7k2p": "REFUSED: too high"`; there may be more. */
-export function refusedOutcomes(error: unknown): readonly Outcome[] {
+export function refusedOutcomes(error: unknown): readonly ShownOutcome[] {
   if (!(error instanceof StatusError) || error.reason !== "RECONFIGURE_REFUSED") return [];
   return Object.entries(error.facts.metadata ?? {}).flatMap(([replicaId, text]) => {
     const [, outcome, message = ""] = /^([A-Z]+…?)(?:: ?(.*))?$/s.exec(text) ?? [];
@@ -27,7 +27,7 @@ export function refusedOutcomes(error: unknown): readonly Outcome[] {
 }
 
 /** A table of them; nothing where there are none. */
-export function printOutcomes(session: Session, outcomes: readonly Outcome[]): void {
+export function printOutcomes(session: Session, outcomes: readonly ShownOutcome[]): void {
   if (outcomes.length === 0) return;
   const rows = outcomes.map(({ replicaId, outcome, message }) => [replicaId, colored(session.colors, outcome), firstLine(message)]);
   printTable(session, ["REPLICA", "OUTCOME", "MESSAGE"], rows);

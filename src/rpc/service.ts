@@ -62,7 +62,7 @@ export interface CallOptions {
   readonly onTrailers?: (metadata: Metadata) => void;
 }
 
-type Caller<M extends DescMethod> =
+type ClientMethod<M extends DescMethod> =
   M extends DescMethodUnary<infer I, infer O>
     ? (request: MessageInitShape<I>, options?: CallOptions) => Promise<MessageShape<O>>
     : M extends DescMethodServerStreaming<infer I, infer O>
@@ -74,4 +74,4 @@ type Caller<M extends DescMethod> =
           : never;
 
 /** A typed client of a service. Every failure is a `StatusError`. */
-export type Client<S extends DescService> = { readonly [M in keyof S["method"]]: Caller<S["method"][M]> };
+export type Client<S extends DescService> = { readonly [M in keyof S["method"]]: ClientMethod<S["method"][M]> };

@@ -19,7 +19,7 @@ import {
 export type StoreFault = "none" | "unavailable";
 
 /** A value kept as JSON, so that nobody can change what was written. */
-interface Kept {
+interface KeptObject {
   readonly version: number;
   readonly json: string;
 }
@@ -37,7 +37,9 @@ export interface MemoryStoreOptions {
 export class MemoryStore implements Store {
   readonly #clock: Clock;
   readonly #changesKept: number;
-  readonly #objects = Object.fromEntries(kinds.map((kind) => [kind, new Map<string, Kept>()])) as Readonly<Record<Kind, Map<string, Kept>>>;
+  readonly #objects = Object.fromEntries(kinds.map((kind) => [kind, new Map<string, KeptObject>()])) as Readonly<
+    Record<Kind, Map<string, KeptObject>>
+  >;
   /** The latest changes; the last one is at `#position`. */
   #changes: KeptChange[] = [];
   #position = 0;
@@ -67,7 +69,7 @@ export class MemoryStore implements Store {
     const [changes, position, lease, lastEpoch] = [[...this.#changes], this.#position, this.#lease, this.#lastEpoch];
     const requests = new Map(this.#requests);
     return () => {
-      for (const [kind, kept] of objects) refill<string, Kept>(this.#objects[kind], kept);
+      for (const [kind, kept] of objects) refill<string, KeptObject>(this.#objects[kind], kept);
       refill(this.#requests, requests);
       this.#changes = [...changes];
       this.#position = position;
@@ -240,7 +242,7 @@ function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-function entryOf<K extends Kind>(key: string, kept: Kept): Entry<K> {
+function entryOf<K extends Kind>(key: string, kept: KeptObject): Entry<K> {
   return { key, version: kept.version, value: JSON.parse(kept.json) };
 }
 

@@ -1,9 +1,9 @@
 import { defaultRollout } from "../core/rollout-policy.ts";
 
-type Fields = Readonly<Record<string, unknown>>;
+type RecordFields = Readonly<Record<string, unknown>>;
 
 /** What records are in this version that an earlier one wrote, by kind. A record of this version stays as it is. */
-const upgrades: Readonly<Record<string, (record: Fields) => Fields>> = {
+const upgrades: Readonly<Record<string, (record: RecordFields) => RecordFields>> = {
   deployment: (record) => ({
     newestConfigGeneration: record.configGeneration,
     ...record,
@@ -16,28 +16,28 @@ const upgrades: Readonly<Record<string, (record: Fields) => Fields>> = {
   change: (record) => ({
     ...record,
     ...(isObject(record.spec) && { spec: wholeSpec(record.spec) }),
-    replicas: ((record.replicas as readonly Fields[] | undefined) ?? []).map(outcome),
+    replicas: ((record.replicas as readonly RecordFields[] | undefined) ?? []).map(outcome),
   }),
 };
 
 /** A record as kept, as this version writes it. */
 export function upgraded<T>(kind: string, record: T): T {
-  return (upgrades[kind]?.(record as Fields) ?? record) as T;
+  return (upgrades[kind]?.(record as RecordFields) ?? record) as T;
 }
 
 function wholeSpec(spec: unknown): unknown {
-  const { maxQueuedRequests, ...fields } = (spec ?? {}) as Fields;
+  const { maxQueuedRequests, ...fields } = (spec ?? {}) as RecordFields;
   return {
     rollout: defaultRollout,
     ...fields,
     // Version 0.1.0 wrote -1 where there was no bound.
     ...(maxQueuedRequests === undefined || maxQueuedRequests === -1 ? {} : { maxQueuedRequests }),
-    runtimeEnv: { npm: [], pip: [], ...(fields.runtimeEnv as Fields | undefined) },
+    runtimeEnv: { npm: [], pip: [], ...(fields.runtimeEnv as RecordFields | undefined) },
   };
 }
 
 /** Before facts were values, their sentences were kept; and 0 and "" stood for what is not there. */
-function replica(record: Fields): Fields {
+function replica(record: RecordFields): RecordFields {
   if (typeof record.message !== "string") return record;
   const { message, failing, readyAtMs, ...rest } = record;
   const ran = readyAtMs === 0 || readyAtMs === undefined ? {} : { readyAtMs };
@@ -56,7 +56,7 @@ function replica(record: Fields): Fields {
   }
 }
 
-function progress(record: Fields): Fields {
+function progress(record: RecordFields): RecordFields {
   const { failedAtMs, retryAtMs, rolloutFailure, lastFailure, installing, settled, ...rest } = record;
   const last = typeof lastFailure === "string" ? startFailure(lastFailure, record.revision) : lastFailure;
   return {
@@ -69,23 +69,23 @@ function progress(record: Fields): Fields {
     lastFailure: last,
     // Seen again where it still goes on.
     installing: typeof installing === "string" ? undefined : installing,
-    settled: (settled as Fields | undefined)?.revision === 0 ? undefined : settled,
+    settled: (settled as RecordFields | undefined)?.revision === 0 ? undefined : settled,
   };
 }
 
-function failedRollout(record: Fields): Fields {
+function failedRollout(record: RecordFields): RecordFields {
   return typeof record.cause === "string" ? { ...record, cause: earlier(record.cause) } : record;
 }
 
 /** Undefined: there was none. Its text began with what failed. */
-function startFailure(text: string, revision: unknown): Fields | undefined {
+function startFailure(text: string, revision: unknown): RecordFields | undefined {
   if (text === "") return undefined;
   const [, name = "", cause = ""] = /^(revision \d+|\S+) (.*)$/.exec(firstLineOf(text)) ?? [];
   const ofReplica = name === "" || name.startsWith("revision ") ? {} : { replicaId: name };
   return { ...ofReplica, revision, cause: earlier(cause === "" ? firstLineOf(text) : cause), lines: text.split("\n").slice(1) };
 }
 
-function outcome(record: Fields): Fields {
+function outcome(record: RecordFields): RecordFields {
   if (typeof record.message !== "string") return record;
   const { message, violations, ...rest } = record;
   return message === "" ? rest : { ...rest, problem: { kind: "refused", message, violations: violations ?? [] } };
@@ -94,4 +94,4 @@ function outcome(record: Fields): Fields {
 const earlier = (text: string) => ({ kind: "earlier", text });
 const earlierIfAny = (text: string) => (text === "" ? undefined : earlier(text));
 const firstLineOf = (text: string): string => text.slice(0, text.indexOf("\n") < 0 ? undefined : text.indexOf("\n"));
-const isObject = (value: unknown): value is Fields => typeof value === "object" && value !== null;
+const isObject = (value: unknown): value is RecordFields => typeof value === "object" && value !== null;

@@ -78,10 +78,10 @@ export function splitModule(given: string, cwd: string): { readonly file: string
   return { file: resolve(cwd, match[1] ?? ""), exportName: match[2] ?? "" };
 }
 
-type Found = Pick<LoadedSpec, "spec" | "programFiles">;
+type DescribedProgram = Pick<LoadedSpec, "spec" | "programFiles">;
 
 /** Imports the module and gives the spec of the deployment it exports; undefined: interrupted. Throws `CliError`. */
-async function specOfModule(given: string, io: CliIo): Promise<Found | undefined> {
+async function specOfModule(given: string, io: CliIo): Promise<DescribedProgram | undefined> {
   const { file, exportName } = splitModule(given, io.cwd);
   if (!existsSync(file)) throw new CliError(`cannot run ${file}: there is no such file`);
   if (file.endsWith(".py")) return specOfPython(file, exportName, io);
@@ -103,7 +103,7 @@ async function specOfModule(given: string, io: CliIo): Promise<Found | undefined
 }
 
 /** Asks the Python file itself. Throws `CliError`. */
-async function specOfPython(file: string, exportName: string, io: CliIo): Promise<Found | undefined> {
+async function specOfPython(file: string, exportName: string, io: CliIo): Promise<DescribedProgram | undefined> {
   if (basename(file) === "drover.py") throw new CliError(`cannot run ${file}: give it another name, as it hides the SDK from itself`);
   if (io.describePython === undefined) throw new CliError("no Python can be run here");
   const answer = await io.describePython(file, exportName);
