@@ -6,6 +6,7 @@ import { allocated } from "../core/resources.ts";
 import { replicaInWords } from "../core/words.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { resourcesToMessage } from "./convert.ts";
+import { waitToMessage } from "./convert-facts.ts";
 
 /** Pending replicas told by `GetCluster`. */
 const pendingMax = 1_000;
@@ -39,6 +40,7 @@ async function cluster({ store, mirror, capacity, view }: ControllerParts): Prom
         deployment: replica.deployment,
         resources: resourcesToMessage(replica.resources),
         message: replicaInWords(replica),
+        ...(replica.waits && { pendingReason: waitToMessage(replica.waits) }),
       })),
     controllers: controllers.map(({ id, startedAtMs }) => ({
       controllerId: id,

@@ -1,18 +1,14 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type ReconfiguredReplicaSchema, ReconfigureOutcome } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type ConfigChangeRecord, isOver, type ReplicaOutcome, violationsOf } from "../core/config-change.ts";
 import { refusal, type StatusError } from "../core/errors.ts";
 import { ofLife } from "../core/lineage.ts";
-import { outcomeInWords, refusalInWords } from "../core/words.ts";
+import { refusalInWords } from "../core/words.ts";
 import type { ControllerParts } from "./controller-parts.ts";
+import { reconfigureFailure } from "./convert-outcomes.ts";
 import { notFound } from "./refusals.ts";
 import { untilMirrored } from "./until-mirrored.ts";
 
 /** How long the end of a change is waited for where the caller has no deadline: longer than all its steps may take. */
 const overMaxMs = 120_000;
-/** The most replicas in the details of an error, and the longest text of each. */
-const toldMax = 20;
-const toldCharsMax = 200;
 
 /** A change of config that a request began. */
 export interface BegunChange {
@@ -69,26 +65,9 @@ function refused({ deployment }: BegunChange): StatusError {
 /** Why the change was refused: the reason of each replica, and the fields that a schema refused. */
 function refusedBy(change: ConfigChangeRecord): StatusError {
   const violations = change.replicas.map(violationsOf).find((all) => all.length > 0) ?? [];
-  const told = change.replicas.slice(0, toldMax).map((replica) => {
-    const { replicaId, outcome } = replica;
-    const message = outcomeInWords(replica);
-    return [replicaId, `${outcome}${message === "" ? "" : `: ${message.slice(0, toldCharsMax)}`}`] as const;
-  });
   return refusal("RECONFIGURE_REFUSED", `the config of deployment "${change.deployment}" stays as it was: ${refusalInWords(change)}`, {
-    metadata: { deployment: change.deployment, ...Object.fromEntries(told) },
+    metadata: { deployment: change.deployment },
+    details: [reconfigureFailure(change)],
     ...(violations.length > 0 ? { violations } : {}),
   });
-}
-
-const outcomes: Readonly<Record<ReplicaOutcome["outcome"], ReconfigureOutcome>> = {
-  ACCEPTED: ReconfigureOutcome.ACCEPTED,
-  APPLIED: ReconfigureOutcome.APPLIED,
-  REFUSED: ReconfigureOutcome.REFUSED,
-  REVERTED: ReconfigureOutcome.REVERTED,
-  REPLACED: ReconfigureOutcome.REPLACED,
-};
-
-/** What each replica made of the change. */
-export function replicasToMessage({ replicas }: ChangeEnd): MessageInitShape<typeof ReconfiguredReplicaSchema>[] {
-  return replicas.map((one) => ({ replicaId: one.replicaId, outcome: outcomes[one.outcome], message: outcomeInWords(one) }));
 }

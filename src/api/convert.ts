@@ -27,6 +27,7 @@ import { defaultRollout, type RolloutPolicy } from "../core/rollout-policy.ts";
 import { replicaInWords, statusInWords } from "../core/words.ts";
 
 import { autoscalingFromMessage, autoscalingToMessage, scheduleViolations } from "./convert-autoscaling.ts";
+import { conditionToMessage, replicaFactsToMessage } from "./convert-facts.ts";
 
 /** What is observed of a replica, where it is known. */
 export interface ObservedLoad {
@@ -203,12 +204,13 @@ export function deploymentToMessage(
   observed: Observed,
 ): Deployment {
   const status = statusOf(record, progress, replicas);
+  const conditions = conditionsOf(record, progress, replicas);
   const load = observed.deployment(record.spec.name);
   return create(DeploymentSchema, {
     spec: specToMessage(record.spec),
     status: {
       state: deploymentStates[status.state],
-      message: statusInWords(record, status, conditionsOf(record, progress, replicas)),
+      message: statusInWords(record, status, conditions),
       generation: BigInt(record.generation),
       observedGeneration: BigInt(ofLife(progress, record)?.observedGeneration ?? 0),
       revision: BigInt(record.revision),
@@ -220,6 +222,7 @@ export function deploymentToMessage(
       queuedRequests: BigInt(load.queued),
       reconciling: status.reconciling,
       paused: record.pausedSinceMs !== undefined,
+      conditions: conditions.map((condition) => conditionToMessage(condition, record.spec.name)),
     },
     uid: record.uid,
     createTime: timestampFromMs(record.createdAtMs),
@@ -320,5 +323,6 @@ export function replicaToMessage(record: ReplicaRecord, observed: Observed): Rep
     failedTotal: BigInt(load?.failed ?? 0),
     createTime: timestampFromMs(record.createdAtMs),
     ...(record.readyAtMs === undefined ? {} : { readyTime: timestampFromMs(record.readyAtMs) }),
+    ...replicaFactsToMessage(record),
   });
 }

@@ -12,9 +12,9 @@ import { type FieldViolation, refusal } from "../core/errors.ts";
 import { sameConfig } from "../core/generations.ts";
 import type { Mirror } from "../store/mirror.ts";
 import { beginningChange } from "./begin-change.ts";
-import { replicasToMessage } from "./config-change-end.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { jsonOf, userConfigViolations } from "./convert.ts";
+import { replicasToMessage } from "./convert-outcomes.ts";
 import { editOne } from "./edit-one.ts";
 
 /** Configs of running replicas. */

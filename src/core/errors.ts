@@ -65,6 +65,13 @@ export interface FieldViolation {
   readonly description: string;
 }
 
+/** A typed message that goes with an error, in the protobuf encoding. */
+export interface ErrorDetail {
+  /** The message's full name, for example `drover.v1.ReconfigureFailure`. */
+  readonly typeName: string;
+  readonly value: Uint8Array;
+}
+
 /** What an error may carry beside its message. */
 export interface ErrorFacts {
   readonly violations?: readonly FieldViolation[];
@@ -72,6 +79,8 @@ export interface ErrorFacts {
   readonly retryAfterMs?: number;
   /** Names and values for machines, for example `{ deployment: "sentiment" }`. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Facts that have a message of their own. */
+  readonly details?: readonly ErrorDetail[];
 }
 
 /** The one error class: a gRPC status that a caller is meant to see. Anything else thrown reaches callers as INTERNAL with a fixed text. */

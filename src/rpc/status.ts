@@ -1,9 +1,17 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type Any, anyPack, anyUnpack, durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import { type Any, AnySchema, anyPack, anyUnpack, durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import type { Metadata } from "@grpc/grpc-js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
-import { type Code, codeOfReason, type ErrorFacts, type FieldViolation, type Reason, StatusError } from "../core/errors.ts";
+import {
+  type Code,
+  codeOfReason,
+  type ErrorDetail,
+  type ErrorFacts,
+  type FieldViolation,
+  type Reason,
+  StatusError,
+} from "../core/errors.ts";
 
 /** The number of each status code on the wire. */
 export const codeNumber: Readonly<Record<Code, number>> = {
@@ -44,6 +52,10 @@ const domain = "drover";
 const messageBytesMax = 1536;
 const violationBytesMax = 2304;
 const metadataBytesMax = 768;
+/** The most bytes of all typed details of an error together. A detail that exceeds them is left out. */
+export const detailBytesMax = 2048;
+
+const typeUrlPrefix = "type.googleapis.com/";
 
 /** An error as it goes on the wire. */
 export interface EncodedStatus {
@@ -71,18 +83,32 @@ export function encodeStatus(error: unknown): EncodedStatus {
 
 function detailsOf({ reason, facts }: StatusError): Any[] {
   const details: Any[] = [];
+  const typed = fitDetails(facts.details ?? []);
   if (reason !== undefined) {
     details.push(anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { domain, reason, metadata: fitMetadata(facts.metadata ?? {}) })));
   }
   if (facts.violations !== undefined && facts.violations.length > 0) {
-    details.push(anyPack(BadRequestSchema, create(BadRequestSchema, { fieldViolations: fitViolations(facts.violations) })));
+    const bytesMax = violationBytesMax - typed.reduce((sum, { value }) => sum + value.length, 0);
+    details.push(anyPack(BadRequestSchema, create(BadRequestSchema, { fieldViolations: fitViolations(facts.violations, bytesMax) })));
   }
   if (facts.retryAfterMs !== undefined) {
     details.push(
       anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay: durationFromMs(Math.max(0, Math.ceil(facts.retryAfterMs))) })),
     );
   }
-  return details;
+  return [...details, ...typed];
+}
+
+/** Invariant: they fit in `detailBytesMax`. */
+function fitDetails(details: readonly ErrorDetail[]): readonly Any[] {
+  let left = detailBytesMax;
+  return details.flatMap(({ typeName, value }) => {
+    const typeUrl = `${typeUrlPrefix}${typeName}`;
+    const bytes = typeUrl.length + value.length;
+    if (bytes > left) return [];
+    left -= bytes;
+    return create(AnySchema, { typeUrl, value });
+  });
 }
 
 /** Cuts to what percent-encodes to at most `bytesMax` bytes; lone surrogates are replaced, for they cannot be encoded. */
@@ -111,9 +137,9 @@ function fitMetadata(metadata: Readonly<Record<string, string>>): Record<string,
   return fitting;
 }
 
-function fitViolations(violations: readonly FieldViolation[]): FieldViolation[] {
+function fitViolations(violations: readonly FieldViolation[], bytesMax: number): FieldViolation[] {
   const fitting: FieldViolation[] = [];
-  let left = violationBytesMax;
+  let left = bytesMax;
   for (const violation of violations) {
     const field = shorten(violation.field, 256);
     const description = shorten(violation.description, 512);
@@ -156,4 +182,6 @@ function readDetail(detail: Any, facts: ReadFacts): void {
   if (bad !== undefined) facts.violations = bad.fieldViolations.map(({ field, description }) => ({ field, description }));
   const delay = anyUnpack(detail, RetryInfoSchema)?.retryDelay;
   if (delay !== undefined) facts.retryAfterMs = durationMs(delay);
+  const typeName = detail.typeUrl.slice(detail.typeUrl.lastIndexOf("/") + 1);
+  if (!typeName.startsWith("google.rpc.")) facts.details = [...(facts.details ?? []), { typeName, value: detail.value }];
 }

@@ -109,7 +109,7 @@ export const ErrorReason = {
 
   /**
    * FAILED_PRECONDITION: the program refused its `user_config`, or has no way
-   * to take one.
+   * to take one. `ReconfigureFailure` says what each replica made of it.
    *
    * @generated from enum value: ERROR_REASON_RECONFIGURE_REFUSED = 12;
    */

@@ -1,6 +1,7 @@
 import datetime
 
 from drover._gen.drover.v1 import deployment_pb2 as _deployment_pb2
+from drover._gen.drover.v1 import facts_pb2 as _facts_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -247,14 +248,18 @@ class ReconfigureResponse(_message.Message):
     def __init__(self, deployment: _Optional[_Union[_deployment_pb2.Deployment, _Mapping]] = ..., config_generation: _Optional[int] = ..., replicas: _Optional[_Iterable[_Union[ReconfiguredReplica, _Mapping]]] = ...) -> None: ...
 
 class ReconfiguredReplica(_message.Message):
-    __slots__ = ("replica_id", "outcome", "message")
+    __slots__ = ("replica_id", "outcome", "message", "problem", "revert_problem")
     REPLICA_ID_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    REVERT_PROBLEM_FIELD_NUMBER: _ClassVar[int]
     replica_id: str
     outcome: ReconfigureOutcome
     message: str
-    def __init__(self, replica_id: _Optional[str] = ..., outcome: _Optional[_Union[ReconfigureOutcome, str]] = ..., message: _Optional[str] = ...) -> None: ...
+    problem: _facts_pb2.ConfigProblem
+    revert_problem: _facts_pb2.ConfigProblem
+    def __init__(self, replica_id: _Optional[str] = ..., outcome: _Optional[_Union[ReconfigureOutcome, str]] = ..., message: _Optional[str] = ..., problem: _Optional[_Union[_facts_pb2.ConfigProblem, _Mapping]] = ..., revert_problem: _Optional[_Union[_facts_pb2.ConfigProblem, _Mapping]] = ...) -> None: ...
 
 class ListConfigsRequest(_message.Message):
     __slots__ = ("name",)
@@ -556,16 +561,18 @@ class DeploymentAllocation(_message.Message):
     def __init__(self, deployment: _Optional[str] = ..., replicas: _Optional[int] = ..., allocated: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ...) -> None: ...
 
 class PendingReplica(_message.Message):
-    __slots__ = ("replica_id", "deployment", "resources", "message")
+    __slots__ = ("replica_id", "deployment", "resources", "message", "pending_reason")
     REPLICA_ID_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    PENDING_REASON_FIELD_NUMBER: _ClassVar[int]
     replica_id: str
     deployment: str
     resources: _deployment_pb2.Resources
     message: str
-    def __init__(self, replica_id: _Optional[str] = ..., deployment: _Optional[str] = ..., resources: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
+    pending_reason: _facts_pb2.PendingReason
+    def __init__(self, replica_id: _Optional[str] = ..., deployment: _Optional[str] = ..., resources: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., message: _Optional[str] = ..., pending_reason: _Optional[_Union[_facts_pb2.PendingReason, _Mapping]] = ...) -> None: ...
 
 class Controller(_message.Message):
     __slots__ = ("controller_id", "leader", "epoch", "start_time")
@@ -578,3 +585,11 @@ class Controller(_message.Message):
     epoch: int
     start_time: _timestamp_pb2.Timestamp
     def __init__(self, controller_id: _Optional[str] = ..., leader: bool = ..., epoch: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ReconfigureFailure(_message.Message):
+    __slots__ = ("replicas", "replicas_left_out")
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    replicas: _containers.RepeatedCompositeFieldContainer[ReconfiguredReplica]
+    replicas_left_out: int
+    def __init__(self, replicas: _Optional[_Iterable[_Union[ReconfiguredReplica, _Mapping]]] = ..., replicas_left_out: _Optional[int] = ...) -> None: ...

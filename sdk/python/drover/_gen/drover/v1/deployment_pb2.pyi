@@ -1,5 +1,6 @@
 import datetime
 
+from drover._gen.drover.v1 import facts_pb2 as _facts_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -270,7 +271,7 @@ class HealthCheck(_message.Message):
     def __init__(self, period: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., failure_threshold: _Optional[int] = ...) -> None: ...
 
 class DeploymentStatus(_message.Message):
-    __slots__ = ("state", "message", "generation", "observed_generation", "revision", "config_generation", "target_replicas", "running_replicas", "updated_replicas", "ongoing_requests", "queued_requests", "reconciling", "paused")
+    __slots__ = ("state", "message", "generation", "observed_generation", "revision", "config_generation", "target_replicas", "running_replicas", "updated_replicas", "ongoing_requests", "queued_requests", "reconciling", "paused", "conditions")
     STATE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
@@ -284,6 +285,7 @@ class DeploymentStatus(_message.Message):
     QUEUED_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     RECONCILING_FIELD_NUMBER: _ClassVar[int]
     PAUSED_FIELD_NUMBER: _ClassVar[int]
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     state: DeploymentState
     message: str
     generation: int
@@ -297,10 +299,11 @@ class DeploymentStatus(_message.Message):
     queued_requests: int
     reconciling: bool
     paused: bool
-    def __init__(self, state: _Optional[_Union[DeploymentState, str]] = ..., message: _Optional[str] = ..., generation: _Optional[int] = ..., observed_generation: _Optional[int] = ..., revision: _Optional[int] = ..., config_generation: _Optional[int] = ..., target_replicas: _Optional[int] = ..., running_replicas: _Optional[int] = ..., updated_replicas: _Optional[int] = ..., ongoing_requests: _Optional[int] = ..., queued_requests: _Optional[int] = ..., reconciling: bool = ..., paused: bool = ...) -> None: ...
+    conditions: _containers.RepeatedCompositeFieldContainer[_facts_pb2.Condition]
+    def __init__(self, state: _Optional[_Union[DeploymentState, str]] = ..., message: _Optional[str] = ..., generation: _Optional[int] = ..., observed_generation: _Optional[int] = ..., revision: _Optional[int] = ..., config_generation: _Optional[int] = ..., target_replicas: _Optional[int] = ..., running_replicas: _Optional[int] = ..., updated_replicas: _Optional[int] = ..., ongoing_requests: _Optional[int] = ..., queued_requests: _Optional[int] = ..., reconciling: bool = ..., paused: bool = ..., conditions: _Optional[_Iterable[_Union[_facts_pb2.Condition, _Mapping]]] = ...) -> None: ...
 
 class Replica(_message.Message):
-    __slots__ = ("replica_id", "deployment", "revision", "state", "message", "config_generation", "address", "pid", "resources", "gpu_indexes", "ongoing_requests", "completed_total", "failed_total", "create_time", "ready_time")
+    __slots__ = ("replica_id", "deployment", "revision", "state", "message", "config_generation", "address", "pid", "resources", "gpu_indexes", "ongoing_requests", "completed_total", "failed_total", "create_time", "ready_time", "pending_reason", "departure", "failure", "ending", "killed_after")
     REPLICA_ID_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -316,6 +319,11 @@ class Replica(_message.Message):
     FAILED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     READY_TIME_FIELD_NUMBER: _ClassVar[int]
+    PENDING_REASON_FIELD_NUMBER: _ClassVar[int]
+    DEPARTURE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    ENDING_FIELD_NUMBER: _ClassVar[int]
+    KILLED_AFTER_FIELD_NUMBER: _ClassVar[int]
     replica_id: str
     deployment: str
     revision: int
@@ -331,4 +339,9 @@ class Replica(_message.Message):
     failed_total: int
     create_time: _timestamp_pb2.Timestamp
     ready_time: _timestamp_pb2.Timestamp
-    def __init__(self, replica_id: _Optional[str] = ..., deployment: _Optional[str] = ..., revision: _Optional[int] = ..., state: _Optional[_Union[ReplicaState, str]] = ..., message: _Optional[str] = ..., config_generation: _Optional[int] = ..., address: _Optional[str] = ..., pid: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., gpu_indexes: _Optional[_Iterable[int]] = ..., ongoing_requests: _Optional[int] = ..., completed_total: _Optional[int] = ..., failed_total: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ready_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    pending_reason: _facts_pb2.PendingReason
+    departure: _facts_pb2.Departure
+    failure: _facts_pb2.ReplicaFailure
+    ending: _facts_pb2.Ending
+    killed_after: _duration_pb2.Duration
+    def __init__(self, replica_id: _Optional[str] = ..., deployment: _Optional[str] = ..., revision: _Optional[int] = ..., state: _Optional[_Union[ReplicaState, str]] = ..., message: _Optional[str] = ..., config_generation: _Optional[int] = ..., address: _Optional[str] = ..., pid: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., gpu_indexes: _Optional[_Iterable[int]] = ..., ongoing_requests: _Optional[int] = ..., completed_total: _Optional[int] = ..., failed_total: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ready_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pending_reason: _Optional[_Union[_facts_pb2.PendingReason, _Mapping]] = ..., departure: _Optional[_Union[_facts_pb2.Departure, _Mapping]] = ..., failure: _Optional[_Union[_facts_pb2.ReplicaFailure, _Mapping]] = ..., ending: _Optional[_Union[_facts_pb2.Ending, _Mapping]] = ..., killed_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
