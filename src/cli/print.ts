@@ -56,15 +56,6 @@ export function colorState(colors: Colors, state: string): string {
   return state === "STOPPED" ? colors.dim(state) : colors.yellow(state);
 }
 
-/** What a status message does not say: that the rollout is paused, and how it goes on; empty: it is not, or the message does. */
-export function pausedNote({ spec, status }: Deployment): string {
-  return status?.paused && !status.message.includes("rollout is paused") ? pausedInWords(spec?.name ?? "") : "";
-}
-
-export function pausedInWords(name: string): string {
-  return `its rollout is paused: \`drover resume ${name}\` lets it go on`;
-}
-
 /** `1/2`: running of wanted. */
 export function runningOf(status: DeploymentStatus | undefined): string {
   return `${status?.runningReplicas ?? 0}/${status?.targetReplicas ?? 0}`;

@@ -1,24 +1,21 @@
 import { type Deployment, DeploymentState, type DeploymentStatus } from "../../gen/drover/v1/deployment_pb.ts";
+import { conditionsInWords, subjectOf } from "./conditions.ts";
 import type { Output } from "./io.ts";
 import { firstLine, plain } from "./plain-text.ts";
 import { colorState, deploymentState, runningOf } from "./print.ts";
 import type { Colors } from "./session.ts";
 
-/** What all lines begin with, without colours: `sentiment  HEALTHY  2/2 running`. */
-export function progressLine(deployment: Deployment): string {
-  return progressParts(deployment, false).join("  ");
+/** What all lines begin with: `sentiment  HEALTHY  2/2 running`. */
+export function progressLine(deployment: Deployment, colors: Colors): string {
+  const [name, state, ...rest] = progressParts(deployment, false);
+  return [name, colorState(colors, state), ...rest].join("  ");
 }
 
 function progressParts({ spec, status }: Deployment, drawn: boolean): [name: string, state: string, counts: string, message?: string] {
   const counts = rolloutProgress(status, drawn) || `${runningOf(status)} running`;
   const parts: [string, string, string] = [spec?.name ?? "", deploymentState(status), counts];
-  const message = firstLine(restOfMessage(status));
+  const message = firstLine(conditionsInWords(status));
   return message ? [...parts, message] : parts;
-}
-
-/** A status message begins with the numbers of replicas in words, which are shown otherwise; before them may be why it is blocked. */
-export function restOfMessage(status: DeploymentStatus | undefined): string {
-  return (status?.message ?? "").replace(/^([A-Z_]+: )?\d+ of \d+ running[^;\n]*(; |$)/, "$1");
 }
 
 const barCells = 10;
@@ -33,11 +30,6 @@ export function rolloutProgress(status: DeploymentStatus | undefined, drawn: boo
   const [done, left] = drawn ? ["\u2588", "\u2591"] : ["#", "-"];
   const bar = `[${done.repeat(full)}${left.repeat(barCells - full)}]`;
   return `${bar} ${updated}/${target} new, ${Math.max(0, running - updated)} old, ${running} available`;
-}
-
-/** The same for `starting model-a1b2c` and `starting model-d3e4f and 7 more`. Names of deployments mean nothing in a pattern. */
-function withoutReplicas(deployment: string, message: string): string {
-  return message.replaceAll(new RegExp(`\\b${deployment}-\\w+( and \\d+ more)?`, "g"), "");
 }
 
 /** How often numbers that change are worth a line that stays. */
@@ -62,8 +54,7 @@ export class Progress {
 
   show(deployment: Deployment): void {
     const [name, state, ...rest] = progressParts(deployment, this.#output.isTTY === true);
-    const [, message = ""] = rest;
-    if (!this.#output.isTTY && !this.#isWorthALine(name, `${state} ${withoutReplicas(name, message)}`)) return;
+    if (!this.#output.isTTY && !this.#isWorthALine(name, `${state} ${subjectOf(deployment.status)}`)) return;
     this.line(name, [name, state, ...rest].join("  "), [name, colorState(this.#colors, state), ...rest].join("  "));
   }
 

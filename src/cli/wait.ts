@@ -1,16 +1,22 @@
 import { type Deployment, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
 import { StatusError } from "../core/errors.ts";
 import { CliError, exitCodes } from "./cli-error.ts";
+import { statusInWords } from "./conditions.ts";
 import { printDuration } from "./duration.ts";
 import { failureLines } from "./failure.ts";
 import { plain } from "./plain-text.ts";
-import { colorState, deploymentState, pausedInWords } from "./print.ts";
+import { deploymentState } from "./print.ts";
 import { Progress, progressLine } from "./progress.ts";
 import type { Session } from "./session.ts";
 import { watchDeployments } from "./watch.ts";
 
 /** What a wait makes of a deployment as it is now; undefined: go on waiting. */
-type Verdict = { readonly done: string } | { readonly paused: string } | { readonly failed: string } | undefined;
+type Verdict =
+  | { readonly healthy: Deployment }
+  | { readonly gone: string }
+  | { readonly paused: string }
+  | { readonly failed: string }
+  | undefined;
 type Judge = (deployment: Deployment | undefined) => Verdict;
 
 /**
@@ -25,29 +31,28 @@ export function waitUntilHealthy(
 ): Promise<number> {
   const judges = new Map<string, Judge>();
   for (const deployment of wanted) judges.set(deployment.spec?.name ?? "", (now) => judgeHealth(deployment, now));
-  for (const name of pruned)
-    judges.set(name, (now) => (now?.status?.state === DeploymentState.DELETING ? undefined : { done: `${name}  deleted` }));
+  for (const name of pruned) judges.set(name, (now) => (now?.status?.state === DeploymentState.DELETING ? undefined : { gone: name }));
   return waitFor(session, judges, timeoutMs, "goes on without you: `drover status` shows how");
 }
 
 /** Waits until each deployment is gone. Gives the exit code. */
 export function waitUntilGone(session: Session, deleted: readonly Deployment[], timeoutMs: number): Promise<number> {
   const judges = new Map<string, Judge>();
-  for (const { spec, uid } of deleted)
-    judges.set(spec?.name ?? "", (now) => (now?.uid === uid ? undefined : { done: `${spec?.name}  deleted` }));
+  for (const { spec, uid } of deleted) judges.set(spec?.name ?? "", (now) => (now?.uid === uid ? undefined : { gone: spec?.name ?? "" }));
   return waitFor(session, judges, timeoutMs, "is being deleted all the same: `drover status` shows how far it is");
 }
 
 function judgeHealth(wanted: Deployment, now: Deployment | undefined): Verdict {
   const name = wanted.spec?.name ?? "";
   if (!now || now.uid !== wanted.uid) return { failed: `${name}: was deleted meanwhile` };
-  const { state = DeploymentState.UNSPECIFIED, observedGeneration = 0n, message = "", paused = false } = now.status ?? {};
-  const failed = { failed: `${name}: ${deploymentState(now.status)}: ${plain(message)}` };
+  const { state = DeploymentState.UNSPECIFIED, observedGeneration = 0n, paused = false } = now.status ?? {};
+  const failed = { failed: `${name}: ${stateInWords(now)}` };
   if (state === DeploymentState.DELETING) return failed;
   if (observedGeneration < (wanted.status?.generation ?? 0n)) return undefined;
-  if (state === DeploymentState.HEALTHY) return { done: progressLine(now) };
+  if (state === DeploymentState.HEALTHY) return { healthy: now };
   if (state === DeploymentState.DEPLOY_FAILED || state === DeploymentState.UNHEALTHY) return failed;
-  return paused && state === DeploymentState.UPDATING ? { paused: `${name}: ${pausedInWords(name)}` } : undefined;
+  const isPaused = paused && state === DeploymentState.UPDATING;
+  return isPaused ? { paused: `${name}: its rollout is paused: \`drover resume ${name}\` lets it go on` } : undefined;
 }
 
 async function waitFor(session: Session, judges: ReadonlyMap<string, Judge>, timeoutMs: number, afterwards: string): Promise<number> {
@@ -68,7 +73,8 @@ async function waitFor(session: Session, judges: ReadonlyMap<string, Judge>, tim
         progress.end(name);
         if ("failed" in judged) failures.push(judged.failed);
         else if ("paused" in judged) session.note(judged.paused);
-        else session.print(colored(session, judged.done));
+        else if ("gone" in judged) session.print(`${judged.gone}  deleted`);
+        else session.print(progressLine(judged.healthy, session.colors));
       }
       if (waiting.size === 0) break;
     }
@@ -100,9 +106,6 @@ function endedEarly(
 }
 
 function stateInWords(deployment: Deployment | undefined): string {
-  return deployment ? `${deploymentState(deployment.status)}: ${plain(deployment.status?.message ?? "")}` : "nothing is known of it";
-}
-
-function colored(session: Session, line: string): string {
-  return line.replace(/ {2}([A-Z_]+)( {2}|$)/, (_, state: string, end: string) => `  ${colorState(session.colors, state)}${end}`);
+  if (deployment === undefined) return "nothing is known of it";
+  return `${deploymentState(deployment.status)}: ${plain(statusInWords(deployment.status))}`;
 }

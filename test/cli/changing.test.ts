@@ -4,8 +4,9 @@ import { expect, test } from "vitest";
 import type { WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { Effect } from "../../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
+import { ConditionType } from "../../gen/drover/v1/facts_pb.ts";
 import { invalid, refusal } from "../../src/core/errors.ts";
-import { type ControllerHandlers, deploymentOf, folder, nowMs, serve } from "./harness.ts";
+import { type ControllerHandlers, conditionsOf, deploymentOf, folder, nowMs, serve } from "./harness.ts";
 
 const files = {
   "app.yaml": "name: a\nprogram: { module: { path: a.ts } }\nnum_replicas: 2\n",
@@ -38,18 +39,18 @@ function watching(...events: readonly MessageInitShape<typeof WatchDeploymentsRe
 
 test("deploy waits until the deployment is healthy at its generation, with a line for each change that is not of numbers alone", async () => {
   const asked: string[] = [];
-  const starting = (runningReplicas: number, message: string) => {
-    const facts = { generation: 2n, observedGeneration: 2n, state: DeploymentState.UPDATING };
-    return updated("a", { ...facts, runningReplicas, updatedReplicas: runningReplicas, message });
+  const rollingOut = (runningReplicas: number, type: ConditionType, message: string) => {
+    const facts = { generation: 2n, observedGeneration: 2n, state: DeploymentState.UPDATING, conditions: conditionsOf({ type, message }) };
+    return updated("a", { ...facts, runningReplicas, updatedReplicas: runningReplicas });
   };
   const run = await serve({
     apply: applying(asked),
     watchDeployments: watching(
       updated("a", { generation: 2n, observedGeneration: 1n }),
       synced,
-      starting(0, "0 of 2 running; starting a-x7k2p and 1 more"),
-      starting(1, "1 of 2 running; starting a-b3d4e"),
-      starting(1, "1 of 2 running; CPU: wants 1, 0 of 2 free"),
+      rollingOut(0, ConditionType.STARTING, "starting a-x7k2p and 1 more"),
+      rollingOut(1, ConditionType.STARTING, "starting a-b3d4e"),
+      rollingOut(1, ConditionType.NO_CAPACITY, "CPU: wants 1, 0 of 2 free"),
       updated("a", { generation: 2n, observedGeneration: 2n }),
     ),
   });
@@ -98,10 +99,14 @@ test("on a terminal what has been told is not shown again beside what goes on", 
 });
 
 test("a deployment that fails ends the wait with 1 and the program's last lines", async () => {
-  const message = "0 of 2 running; last failure (5 failed starts in a row): exit code 1\nTypeError: no model\n  in load";
+  const facts = {
+    state: DeploymentState.DEPLOY_FAILED,
+    runningReplicas: 0,
+    conditions: conditionsOf({ message: "last failure (5 failed starts in a row): exit code 1\nTypeError: no model\n  in load" }),
+  };
   const run = await serve({
     apply: applying(),
-    watchDeployments: watching(updated("a", { observedGeneration: 2n, state: DeploymentState.DEPLOY_FAILED, message, runningReplicas: 0 })),
+    watchDeployments: watching(updated("a", { observedGeneration: 2n, ...facts })),
   });
   const { exitCode, stdout, stderr } = await run(["deploy", "app.yaml"], { cwd: await folder(files) });
   expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
@@ -146,12 +151,15 @@ test("a deployment that is gone before the watch begins is not waited for", asyn
 test("a wait longer than --timeout ends with 1, says how it is, and that it goes on", async () => {
   const run = await serve({
     apply: applying(),
-    watchDeployments: watching(updated("a", { state: DeploymentState.UPDATING, message: "a-1 wants 8 CPUs" }), synced),
+    watchDeployments: watching(
+      updated("a", { state: DeploymentState.UPDATING, conditions: conditionsOf({ message: "a-1 wants 8 CPUs" }) }),
+      synced,
+    ),
   });
   const { exitCode, stderr } = await run(["deploy", "app.yaml", "--timeout", "300ms"], { cwd: await folder(files) });
   expect(exitCode).toBe(1);
   expect(stderr).toMatch(
-    /error: a: not done after \S+: UPDATING: a-1 wants 8 CPUs\n {2}a goes on without you: `drover status` shows how\n$/,
+    /error: a: not done after \S+: UPDATING: 2 of 2 running; a-1 wants 8 CPUs\n {2}a goes on without you: `drover status` shows how\n$/,
   );
 });
 
@@ -336,7 +344,7 @@ test("delete waits until all are gone, also those that were gone before the watc
   const run = await serve({
     deleteDeployment: ({ name }) => ({ deployment: deploymentOf(name, { state: DeploymentState.DELETING }) }),
     watchDeployments: watching(
-      updated("a", { state: DeploymentState.DELETING, message: "2 replicas finish their requests" }),
+      updated("a", { state: DeploymentState.DELETING, conditions: conditionsOf({ message: "2 replicas finish their requests" }) }),
       synced,
       deleted("a"),
     ),

@@ -6,7 +6,7 @@ import { DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
 import { decide, firstAutoscaleState } from "../../src/core/autoscaling/autoscale.ts";
 import { defaultAutoscaling } from "../../src/core/autoscaling-config.ts";
 import { refusal } from "../../src/core/errors.ts";
-import { type ControllerHandlers, deploymentOf, nowMs, serve } from "./harness.ts";
+import { type ControllerHandlers, conditionsOf, deploymentOf, nowMs, serve } from "./harness.ts";
 
 /** A decision made as many minutes ago as `number` is below 100. */
 function decisionOf(number: number, more: MessageInitShape<typeof DecisionSchema> = {}): Decision {
@@ -36,9 +36,16 @@ function listing(count: number, asked: number[] = []): NonNullable<ControllerHan
 }
 
 test("explain says how a deployment is, then each decision with its rules and what it was decided from", async () => {
-  const message = "3 of 4 running, 1 of them of revision 2; starting a-x7k2p\u001b[31m";
+  const status = {
+    state: DeploymentState.UPDATING,
+    revision: 2n,
+    targetReplicas: 4,
+    runningReplicas: 3,
+    updatedReplicas: 1,
+    conditions: conditionsOf({ message: "starting a-x7k2p\u001b[31m" }, { message: "the rollout is paused" }),
+  };
   const run = await serve({
-    getDeployment: () => ({ deployment: deploymentOf("a", { state: DeploymentState.UPDATING, message, paused: true }) }),
+    getDeployment: () => ({ deployment: deploymentOf("a", status) }),
     listDecisions: () => ({
       decisions: [
         decisionOf(99, {
@@ -56,7 +63,7 @@ test("explain says how a deployment is, then each decision with its rules and wh
   expect(await run(["explain", "a"])).toEqual({
     exitCode: 0,
     stdout: [
-      "a is UPDATING: 3 of 4 running, 1 of them of revision 2; starting a-x7k2p; its rollout is paused: `drover resume a` lets it go on",
+      "a is UPDATING: 3 of 4 running, 1 of them of revision 2; starting a-x7k2p; the rollout is paused",
       "",
       "1h ago  rollout  starts replica 40",
       "",

@@ -5,6 +5,7 @@ import { create, type DescService, type MessageInitShape } from "@bufbuild/proto
 import { onTestFinished } from "vitest";
 import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type Deployment, DeploymentSchema, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
+import { type Condition, ConditionSchema } from "../../gen/drover/v1/facts_pb.ts";
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import type { CliIo } from "../../src/cli/io.ts";
 import { runCli } from "../../src/cli/run-cli.ts";
@@ -116,6 +117,10 @@ export function deploymentOf(name: string, facts: Facts = {}): MessageInitShape<
     createTime: { seconds: BigInt(nowMs / 1000 - 3_700), nanos: 0 },
   });
 }
+
+/** Conditions, each of which says something. */
+export const conditionsOf = (...conditions: readonly MessageInitShape<typeof ConditionSchema>[]): Condition[] =>
+  conditions.map((condition) => create(ConditionSchema, condition));
 
 function complete<S extends DescService>(service: S, handlers: Partial<ServiceHandlers<S>>): ServiceHandlers<S> {
   const unimplemented = Object.fromEntries(

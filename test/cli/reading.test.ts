@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { LogStream } from "../../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentState, ReplicaState } from "../../gen/drover/v1/deployment_pb.ts";
-import { deploymentOf, nowMs, serve } from "./harness.ts";
+import { ConditionReason, ConditionType } from "../../gen/drover/v1/facts_pb.ts";
+import { conditionsOf, deploymentOf, nowMs, serve } from "./harness.ts";
 
 test("list is a table of all pages, one line each", async () => {
   const asked: string[] = [];
@@ -64,29 +65,38 @@ test("get is YAML that holds the same as its JSON", async () => {
 });
 
 test("status shows what each deployment waits for, on one line without control characters", async () => {
-  const message = "1 of 2 running; last failure: exit code 1\n\u001b[31mboom\u001b[0m";
+  const conditions = conditionsOf({ message: "last failure: exit code 1\n\u001b[31mboom\u001b[0m" });
   const run = await serve({
-    listDeployments: () => ({ deployments: [deploymentOf("a", { state: DeploymentState.UNHEALTHY, message, ongoingRequests: 3n })] }),
+    listDeployments: () => ({ deployments: [deploymentOf("a", { state: DeploymentState.UNHEALTHY, conditions, ongoingRequests: 3n })] }),
   });
   expect((await run(["status"])).stdout).toBe(
     [
       "NAME  STATE      RUNNING  ONGOING  QUEUED  MESSAGE",
-      "a     UNHEALTHY  2/2      3        0       1 of 2 running; last failure: exit code 1 …",
+      "a     UNHEALTHY  2/2      3        0       last failure: exit code 1 …",
       "",
     ].join("\n"),
   );
 });
 
-test("status of one deployment shows its whole message and its replicas", async () => {
+test("status of one deployment shows what is to be known of it, and since when, and its replicas", async () => {
+  const conditions = conditionsOf(
+    { type: ConditionType.ROLLOUT_PAUSED, message: "first\nsecond \u001b[31mred\u0007", since: timestampFromMs(nowMs - 180_000) },
+    { type: ConditionType.NO_CAPACITY, reason: ConditionReason.BLOCKED_NO_CAPACITY, message: "a-2 waits for CPU" },
+    { type: ConditionType.NO_CAPACITY, reason: ConditionReason.WAITING, message: "a-3 waits for CPU" },
+  );
   const run = await serve({
-    getDeployment: () => ({ deployment: deploymentOf("a", { message: "first\nsecond \u001b[31mred\u0007", configGeneration: 7n }) }),
+    getDeployment: () => ({ deployment: deploymentOf("a", { conditions, configGeneration: 7n }) }),
     listReplicas: ({ deployment }) => ({
       replicas: [{ replicaId: `${deployment}-1`, deployment, state: ReplicaState.STARTING, pid: 42n }],
     }),
   });
   const { stdout, exitCode } = await run(["status", "a"]);
   expect(exitCode).toBe(0);
-  expect(stdout).toContain("\n\nfirst\nsecond red\n\n");
+  expect(stdout).toContain(
+    ["\n\nROLLOUT_PAUSED for 3m: first", "second red", "BLOCKED_NO_CAPACITY: a-2 waits for CPU", "NO_CAPACITY: a-3 waits for CPU\n\n"].join(
+      "\n",
+    ),
+  );
   expect(stdout).toMatch(/^NAME .* REVISION +CONFIG +GENERATION\na .* 1 +7 +1\/1\n/);
   expect(stdout).toMatch(/\na-1 +STARTING +0 +- +42 +/);
 });
@@ -184,7 +194,7 @@ test("status --watch prints each change once, and ends when the deployment it fo
           case: "deploymentUpdated",
           value: deploymentOf("a", {
             state: DeploymentState.UPDATING,
-            message: "1 of 2 running; starting a-2",
+            conditions: conditionsOf({ message: "starting a-2" }),
             runningReplicas: 1,
             updatedReplicas: 1,
           }),
@@ -196,7 +206,7 @@ test("status --watch prints each change once, and ends when the deployment it fo
           case: "deploymentUpdated",
           value: deploymentOf("a", {
             state: DeploymentState.UPDATING,
-            message: "1 of 2 running; starting a-2",
+            conditions: conditionsOf({ message: "starting a-2" }),
             runningReplicas: 1,
             updatedReplicas: 1,
           }),

@@ -1,14 +1,21 @@
 import { toJson } from "@bufbuild/protobuf";
 import { timestampFromMs, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
-import { Effect, type ReconfiguredReplica, ReconfigureOutcome } from "../../gen/drover/v1/controller_service_pb.ts";
+import {
+  Effect,
+  type ReconfiguredReplica,
+  ReconfigureFailureSchema,
+  ReconfigureOutcome,
+} from "../../gen/drover/v1/controller_service_pb.ts";
+import { ConditionType } from "../../gen/drover/v1/facts_pb.ts";
 import { authorText, processAuthor } from "../../src/cli/author.ts";
 import { refusal } from "../../src/core/errors.ts";
-import { type ControllerHandlers, deploymentOf, folder, nowMs, serve } from "./harness.ts";
+import { packDetail } from "../../src/rpc/error-detail.ts";
+import { type ControllerHandlers, conditionsOf, deploymentOf, folder, nowMs, serve } from "./harness.ts";
 
 type Reconfigure = NonNullable<ControllerHandlers["reconfigure"]>;
 
-const served = (outcome: ReconfigureOutcome): Omit<ReconfiguredReplica, "$typeName">[] =>
+const served = (outcome: ReconfigureOutcome): Pick<ReconfiguredReplica, "replicaId" | "outcome" | "message">[] =>
   ["a-7hq2m", "a-x7k2p"].map((replicaId) => ({ replicaId, outcome, message: "" }));
 
 /** Accepts every config as generation 3 and remembers what was asked, with the author. */
@@ -31,7 +38,16 @@ const refusing = (): never => {
     "RECONFIGURE_REFUSED",
     "1 of 2 replicas refused it, and all serve by the one before: a-x7k2p: \u001b[31mtoo high\u001b[0m",
     {
-      metadata: { deployment: "a", "a-7hq2m": "ACCEPTED: ", "a-x7k2p": "REFUSED: \u001b[31mtoo high\u001b[0m\nby far" },
+      metadata: { deployment: "a" },
+      details: [
+        packDetail(ReconfigureFailureSchema, {
+          replicas: [
+            { replicaId: "a-7hq2m", outcome: ReconfigureOutcome.ACCEPTED },
+            { replicaId: "a-x7k2p", outcome: ReconfigureOutcome.REFUSED, message: "\u001b[31mtoo high\u001b[0m\nby far" },
+          ],
+          replicasLeftOut: 7,
+        }),
+      ],
       violations: [
         { field: "user_config.threshold", description: "must be at most 1" },
         { field: "user_config.labels[0]", description: "must be text" },
@@ -124,7 +140,7 @@ test("a refusal shows what each replica made of it, every wrong field, and what 
   expect(await run(["reconfigure", "a", "2"])).toEqual({
     exitCode: 1,
     stdout: "REPLICA  OUTCOME   MESSAGE\na-7hq2m  ACCEPTED\na-x7k2p  REFUSED   too high …\n",
-    stderr,
+    stderr: `and 7 more replicas\n${stderr}`,
   });
   expect(await run(["reconfigure", "a", "2", "-o", "json"])).toEqual({ exitCode: 1, stdout: "", stderr });
 });
@@ -154,19 +170,21 @@ test("a change that lasts shows how it goes, each line once, on standard error",
     },
     async *watchDeployments({ names }, { signal }) {
       expect(names).toEqual(["a"]);
-      for (const step of ["asks 2 replicas", "asks 2 replicas", "1 of 2 replicas serves by it"])
+      const { CONFIG_CHANGING, STARTING } = ConditionType;
+      for (const type of [CONFIG_CHANGING, CONFIG_CHANGING, STARTING])
         yield {
-          event: { case: "deploymentUpdated", value: deploymentOf("a", { message: `2 of 2 running; config 3: ${step}` }) },
+          event: {
+            case: "deploymentUpdated",
+            value: deploymentOf("a", { conditions: conditionsOf({ type, message: `condition ${type}` }) }),
+          },
         };
       if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
     },
   });
-  const onPrint = (text: string) => text.includes("serves by it") && over.resolve();
+  const onPrint = (text: string) => text.includes(`condition ${ConditionType.STARTING}`) && over.resolve();
   const { exitCode, stdout, stderr } = await run(["reconfigure", "a", "1"], { onPrint });
   expect(exitCode).toBe(0);
-  expect(stderr).toBe(
-    "a  HEALTHY  2/2 running  config 3: asks 2 replicas\na  HEALTHY  2/2 running  config 3: 1 of 2 replicas serves by it\n",
-  );
+  expect(stderr).toBe("a  HEALTHY  2/2 running  condition 2\na  HEALTHY  2/2 running  condition 6\n");
   expect(stdout).toContain("generation 3 of user_config is in use");
 });
 
@@ -174,7 +192,12 @@ test("a change that is over at once shows no progress", async () => {
   const run = await serve({
     reconfigure: accepting(),
     async *watchDeployments(_, { signal }) {
-      yield { event: { case: "deploymentUpdated", value: deploymentOf("a", { message: "config 3: asks 2 replicas" }) } };
+      yield {
+        event: {
+          case: "deploymentUpdated",
+          value: deploymentOf("a", { conditions: conditionsOf({ message: "config 3: asks 2 replicas" }) }),
+        },
+      };
       if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
     },
   });
@@ -313,6 +336,7 @@ test("a deploy whose config is refused shows the replicas, and the fields by fil
     exitCode: 1,
     stdout: "REPLICA  OUTCOME   MESSAGE\na-7hq2m  ACCEPTED\na-x7k2p  REFUSED   too high …\n",
     stderr: [
+      "and 7 more replicas",
       "error: FAILED_PRECONDITION: 1 of 2 replicas refused it, and all serve by the one before: a-x7k2p: too high",
       "  app.yaml:5: spec.user_config.threshold: must be at most 1",
       "  app.yaml:4: spec.user_config.labels[0]: must be text",

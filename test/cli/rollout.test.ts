@@ -2,8 +2,9 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import type { WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
+import { ConditionReason, ConditionType } from "../../gen/drover/v1/facts_pb.ts";
 import { refusal } from "../../src/core/errors.ts";
-import { type ControllerHandlers, deploymentOf, folder, serve } from "./harness.ts";
+import { type ControllerHandlers, conditionsOf, deploymentOf, folder, serve } from "./harness.ts";
 
 type Facts = Parameters<typeof deploymentOf>[1];
 
@@ -27,10 +28,10 @@ const halfWay: Facts = {
   targetReplicas: 10,
   runningReplicas: 9,
   updatedReplicas: 6,
-  message: "9 of 10 running, 6 of them of revision 2; starting a-x7k2p",
+  conditions: conditionsOf({ message: "starting a-x7k2p" }),
 };
 
-const blocked = "BLOCKED_NO_CAPACITY: 1000 of 1000 running, 999 of them of revision 2; a-x7k2p wants 2 CPUs";
+const blocked = conditionsOf({ reason: ConditionReason.BLOCKED_NO_CAPACITY, message: "a-x7k2p wants 2 CPUs" });
 
 const deploys: ControllerHandlers = { apply: () => ({ results: [{ deployment: deploymentOf("a", { generation: 1n }) }] }) };
 
@@ -38,18 +39,22 @@ test.each([
   ["half way", halfWay, "a  UPDATING  [######----] 6/10 new, 3 old, 9 available  starting a-x7k2p"],
   [
     "at its begin",
-    { ...halfWay, runningReplicas: 0, updatedReplicas: 0, message: "0 of 10 running" },
+    { ...halfWay, runningReplicas: 0, updatedReplicas: 0, conditions: conditionsOf() },
     "a  UPDATING  [----------] 0/10 new, 0 old, 0 available",
   ],
   [
     "full only when all are new",
-    { ...halfWay, targetReplicas: 1_000, runningReplicas: 1_000, updatedReplicas: 999, message: blocked },
+    { ...halfWay, targetReplicas: 1_000, runningReplicas: 1_000, updatedReplicas: 999, conditions: blocked },
     "a  UPDATING  [#########-] 999/1000 new, 1 old, 1000 available  BLOCKED_NO_CAPACITY: a-x7k2p wants 2 CPUs",
   ],
-  ["of none wanted", { ...halfWay, targetReplicas: 0, runningReplicas: 0, updatedReplicas: 0, message: "" }, "[##########] 0/0 new, 0 old"],
+  [
+    "of none wanted",
+    { ...halfWay, targetReplicas: 0, runningReplicas: 0, updatedReplicas: 0, conditions: conditionsOf() },
+    "[##########] 0/0 new, 0 old",
+  ],
   [
     "that scales while old replicas are left",
-    { ...halfWay, state: DeploymentState.DOWNSCALING, targetReplicas: 4, runningReplicas: 5, updatedReplicas: 4, message: "" },
+    { ...halfWay, state: DeploymentState.DOWNSCALING, targetReplicas: 4, runningReplicas: 5, updatedReplicas: 4, conditions: conditionsOf() },
     "a  DOWNSCALING  [##########] 4/4 new, 1 old, 5 available",
   ],
   ["that only scales: none", { state: DeploymentState.UPSCALING, runningReplicas: 1, updatedReplicas: 1 }, "a  UPSCALING  1/2 running\n"],
@@ -95,19 +100,19 @@ test("what is paused and has nothing to roll out is waited for as any other", as
 });
 
 test("a rollout that failed and was rolled back ends the wait with 1, at the generation after", async () => {
-  const message = "revision 2 failed and was left for revision 1: a-1 exit code 1\nTypeError: no model";
+  const conditions = conditionsOf({ message: "revision 2 failed and was left for revision 1: a-1 exit code 1\nTypeError: no model" });
   const run = await serve({
     ...deploys,
     watchDeployments: watching(
       updated(halfWay),
       synced,
-      updated({ generation: 2n, observedGeneration: 2n, state: DeploymentState.DEPLOY_FAILED, message }),
+      updated({ generation: 2n, observedGeneration: 2n, state: DeploymentState.DEPLOY_FAILED, conditions }),
     ),
   });
   const { exitCode, stdout, stderr } = await run(["deploy", "app.yaml"], { cwd: await folder(app) });
   expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
   expect(stderr).toContain(
-    "error: a: DEPLOY_FAILED: revision 2 failed and was left for revision 1: a-1 exit code 1\n  TypeError: no model\n",
+    "error: a: DEPLOY_FAILED: 2 of 2 running; revision 2 failed and was left for revision 1: a-1 exit code 1\n  TypeError: no model\n",
   );
 });
 
@@ -143,19 +148,24 @@ test("pausing or resuming what is not there fails", async () => {
     expect(await run([command, "a"])).toMatchObject({ exitCode: 1, stdout: "", stderr: expect.stringContaining('no deployment "a"') });
 });
 
-test("status and explain say once that a rollout is paused", async () => {
-  const note = "its rollout is paused: `drover resume a` lets it go on";
-  const said = "9 of 10 running; the rollout is paused (`drover resume a` lets it go on)";
-  const showing = (facts: Facts) =>
-    serve({
-      getDeployment: () => ({ deployment: deploymentOf("a", { paused: true, ...facts }) }),
+test("status, list of all and explain say once that a rollout is paused, also of a healthy deployment", async () => {
+  const paused = conditionsOf({ type: ConditionType.ROLLOUT_PAUSED, message: "the rollout is paused (`drover resume a` lets it go on)" });
+  const showing = (facts: Facts) => {
+    const deployment = deploymentOf("a", { paused: true, conditions: paused, ...facts });
+    return serve({
+      getDeployment: () => ({ deployment }),
+      listDeployments: () => ({ deployments: [deployment] }),
       listReplicas: () => ({}),
       listDecisions: () => ({}),
     });
+  };
   const resting = await showing({});
-  expect((await resting(["status", "a"])).stdout).toContain(`\n\n${note}\n`);
-  expect((await resting(["explain", "a"])).stdout).toBe(`a is HEALTHY: 2 of 2 running; ${note}\n`);
-  const rolling = await showing({ ...halfWay, message: said });
-  expect((await rolling(["status", "a"])).stdout).toMatch(new RegExp(`\\n\\n${said.replace(/[()]/g, "\\$&")}\\n$`));
-  expect((await rolling(["explain", "a"])).stdout).toBe(`a is UPDATING: ${said}\n`);
+  expect((await resting(["status", "a"])).stdout).toContain("\n\nROLLOUT_PAUSED: the rollout is paused");
+  expect((await resting(["status"])).stdout).toMatch(/\na +HEALTHY .* 0 +the rollout is paused \(.*\)\n$/);
+  expect((await resting(["explain", "a"])).stdout).toMatch(/^a is HEALTHY: 2 of 2 running; the rollout is paused \(.*\)\n$/);
+  const rolling = await showing({ ...halfWay, conditions: paused });
+  expect((await rolling(["status"])).stdout).toMatch(/\[######----\] 6\/10 new, 3 old, 9 available {2}the rollout is paused \(.*\)\n$/);
+  expect((await rolling(["explain", "a"])).stdout).toMatch(
+    /^a is UPDATING: 9 of 10 running, 6 of them of revision 1; the rollout is paused \(.*\)\n$/,
+  );
 });

@@ -6,7 +6,7 @@ import type { CallOptions } from "../../rpc/service.ts";
 import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, type WaitFlags, waitOptions } from "../command.ts";
 import { fillVersion } from "../fill-version.ts";
-import { printOutcomes, refusedOutcomes } from "../outcomes.ts";
+import { printRefusedOutcomes } from "../outcomes.ts";
 import { plain } from "../plain-text.ts";
 import { messageJson, printJson } from "../print.ts";
 import { callMs, type Session } from "../session.ts";
@@ -82,7 +82,7 @@ async function apply(session: Session, loaded: readonly LoadedSpec[], flags: Dep
     const { message, reason, facts } = error;
     const violations = (facts.violations ?? []).map((violation) => inFile(loaded, violation, facts.metadata?.deployment));
     if (reason === "RECONFIGURE_REFUSED") {
-      if (flags.output !== "json") printOutcomes(session, refusedOutcomes(error));
+      if (flags.output !== "json") printRefusedOutcomes(session, error);
       throw refusal(reason, message, { ...facts, violations });
     }
     if (violations.length === 0) throw error;

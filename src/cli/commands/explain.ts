@@ -5,8 +5,9 @@ import { nameOf } from "../../rpc/enum-name.ts";
 import { everyPage } from "../../rpc/every-page.ts";
 import { CliError, exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, readInteger } from "../command.ts";
+import { statusInWords } from "../conditions.ts";
 import { plain } from "../plain-text.ts";
-import { age, colorState, deploymentState, messageJson, pausedNote, printJson } from "../print.ts";
+import { age, colorState, deploymentState, messageJson, printJson } from "../print.ts";
 import type { Session } from "../session.ts";
 
 interface ExplainFlags {
@@ -86,11 +87,8 @@ function print(session: Session, decision: Decision, output: Format): void {
 }
 
 /** `sentiment is UPDATING: 3 of 4 running; …` */
-function stateInWords({ colors }: Session, deployment: Deployment): string {
-  const { spec, status } = deployment;
-  const message = plain(status?.message ?? "").trim() || `${status?.runningReplicas ?? 0} of ${status?.targetReplicas ?? 0} running`;
-  const paused = pausedNote(deployment);
-  return `${spec?.name} is ${colorState(colors, deploymentState(status))}: ${message}${paused === "" ? "" : `; ${paused}`}`;
+function stateInWords({ colors }: Session, { spec, status }: Deployment): string {
+  return `${spec?.name} is ${colorState(colors, deploymentState(status))}: ${plain(statusInWords(status))}`;
 }
 
 /** What was decided in the first line; below it each rule with its value, and what it was decided from. */

@@ -7,7 +7,7 @@ import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, readDuration, readInteger } from "../command.ts";
 import { printDuration } from "../duration.ts";
 import { readJsonInput } from "../input.ts";
-import { outcomesOf, printOutcomes, refusedOutcomes } from "../outcomes.ts";
+import { printOutcomes, printRefusedOutcomes } from "../outcomes.ts";
 import { messageJson, printJson } from "../print.ts";
 import type { Session } from "../session.ts";
 import { showWhile } from "../show-while.ts";
@@ -65,7 +65,7 @@ async function reconfigure(session: Session, name: string, wanted: WantedConfig,
   try {
     return await showWhile(session, name, call);
   } catch (error) {
-    if (flags.output !== "json") printOutcomes(session, refusedOutcomes(error));
+    if (flags.output !== "json") printRefusedOutcomes(session, error);
     throw endedEarly(session, name, error, flags);
   }
 }
@@ -79,7 +79,7 @@ function endedEarly(session: Session, name: string, error: unknown, { dryRun, ti
 }
 
 function printAnswer(session: Session, name: string, { configGeneration, replicas }: ReconfigureResponse, dryRun: boolean): void {
-  printOutcomes(session, outcomesOf(replicas));
+  printOutcomes(session, replicas);
   session.print(
     dryRun ? `${name}  all replicas accept it; nothing was changed` : `${name}  generation ${configGeneration} of user_config is in use`,
   );

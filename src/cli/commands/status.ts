@@ -1,9 +1,10 @@
-import { type Deployment, DeploymentSchema, type DeploymentStatus } from "../../../gen/drover/v1/deployment_pb.ts";
+import { type Deployment, DeploymentSchema } from "../../../gen/drover/v1/deployment_pb.ts";
 import { CliError, exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
+import { conditionLines, conditionsInWords } from "../conditions.ts";
 import { firstLine, plain } from "../plain-text.ts";
-import { colorState, deploymentState, messageJson, pausedNote, printJson, printTable, runningOf, tableText } from "../print.ts";
-import { Progress, restOfMessage, rolloutProgress } from "../progress.ts";
+import { colorState, deploymentState, messageJson, printJson, printTable, runningOf, tableText } from "../print.ts";
+import { Progress, rolloutProgress } from "../progress.ts";
 import type { Session } from "../session.ts";
 import { StatusHistory } from "../status-history.ts";
 import { watchDeployments } from "../watch.ts";
@@ -69,9 +70,8 @@ async function showOne(session: Session, name: string, output: Format): Promise<
       ],
     ],
   );
-  if (status?.message) session.print(`\n${plain(status.message)}`);
-  const paused = pausedNote(deployment);
-  if (paused !== "") session.print(`\n${paused}`);
+  const lines = conditionLines(status, session.io.nowMs());
+  if (lines.length > 0) session.print(`\n${plain(lines.join("\n"))}`);
   const replicas = await allReplicas(session, name);
   if (replicas.length > 0) {
     session.print("");
@@ -80,12 +80,8 @@ async function showOne(session: Session, name: string, output: Format): Promise<
   return exitCodes.done;
 }
 
-/** With `history` (on a terminal) also how load and replicas were lately, and the bars of rollouts. */
+/** With `history` (on a terminal) also how load and replicas were lately. */
 function statusTable(session: Session, deployments: readonly Deployment[], history?: StatusHistory): string {
-  const messageOf = (status: DeploymentStatus | undefined) => {
-    const progress = history ? rolloutProgress(status, true) : "";
-    return progress === "" ? firstLine(status?.message ?? "") : `${progress}  ${firstLine(restOfMessage(status))}`;
-  };
   const rows = deployments.map(({ spec, status }) => [
     spec?.name ?? "",
     colorState(session.colors, deploymentState(status)),
@@ -93,7 +89,7 @@ function statusTable(session: Session, deployments: readonly Deployment[], histo
     String(status?.ongoingRequests ?? 0),
     String(status?.queuedRequests ?? 0),
     ...(history?.drawn(spec?.name ?? "") ?? []),
-    messageOf(status),
+    [rolloutProgress(status, history !== undefined), firstLine(conditionsInWords(status))].filter((text) => text !== "").join("  "),
   ]);
   const lately = history ? ["LOAD", "REPLICAS"] : [];
   return tableText(session.colors, ["NAME", "STATE", "RUNNING", "ONGOING", "QUEUED", ...lately, "MESSAGE"], rows);
