@@ -145,8 +145,8 @@ export function onlyCliPrints({ path, text }: SourceFile): readonly string[] {
 
 /** Names of values that hold sentences. */
 const sentences = "(?:message|reason|exit|cause|why|summary)";
-/** Where the texts of others are read, as they have nothing better: Redis, grpc-js. And what still reads our own. */
-const mayReadTexts = /^src\/(?:store\/(?:scripts|redis-connection)\.ts|rpc\/server\.ts|cli\/)/;
+/** Where the texts of others are read, as they have nothing better: Redis, grpc-js. */
+const mayReadTexts = /^src\/(?:store\/(?:scripts|redis-connection)|rpc\/(?:server|connection-problem))\.ts$/;
 
 export function factsAreNotReadFromSentences({ path, text }: SourceFile): readonly string[] {
   if (!isSource(path) || mayReadTexts.test(path)) return [];

@@ -1,4 +1,5 @@
 import { type Reason, StatusError } from "../core/errors.ts";
+import { type ConnectionProblem, connectionProblem } from "../rpc/connection-problem.ts";
 import { CliError } from "./cli-error.ts";
 import { plain } from "./plain-text.ts";
 
@@ -30,9 +31,8 @@ export function failureLines(error: unknown, called: { readonly address: string;
 
 function statusLines(error: StatusError, called: { readonly address: string; readonly flag: string } | undefined): readonly string[] {
   const { code, reason, message, facts } = error;
-  const unreachable =
-    code === "UNAVAILABLE" && reason === undefined ? /^(?:No connection established|Name resolution failed)/.test(message) : false;
-  if (unreachable && called) return unreachableLines(message, called);
+  const problem = connectionProblem(error);
+  if (problem && called) return unreachableLines(problem, called);
   const violations = facts.violations ?? [];
   const count = violations.length === 1 ? "1 field is wrong" : `${violations.length} fields are wrong`;
   // A refused change also says which replicas refused it.
@@ -46,10 +46,11 @@ function statusLines(error: StatusError, called: { readonly address: string; rea
   ].flatMap((line) => plain(line).split("\n"));
 }
 
-/** `message` is what grpc-js says of a connection that was never made. A server's own UNAVAILABLE looks otherwise. */
-function unreachableLines(message: string, { address, flag }: { readonly address: string; readonly flag: string }): readonly string[] {
+function unreachableLines(
+  { refused, cause }: ConnectionProblem,
+  { address, flag }: { readonly address: string; readonly flag: string },
+): readonly string[] {
   const who = flag === "--api" ? "controller" : "gateway";
-  const cause = message.replace(/^No connection established\. Last error: (?:Error: )?/, "").replace(/\.? *Resolution note:.*$/s, "");
   const remedy = `no ${who} answers at ${address}: start one with \`drover start\`, or name another with ${flag}`;
-  return cause.includes("ECONNREFUSED") ? [remedy] : [remedy, cause];
+  return refused ? [remedy] : [remedy, cause];
 }

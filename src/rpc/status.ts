@@ -84,11 +84,12 @@ export function encodeStatus(error: unknown): EncodedStatus {
 function detailsOf({ reason, facts }: StatusError): Any[] {
   const details: Any[] = [];
   const typed = fitDetails(facts.details ?? []);
-  if (reason !== undefined) {
-    details.push(anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { domain, reason, metadata: fitMetadata(facts.metadata ?? {}) })));
-  }
+  const metadata = fitMetadata(facts.metadata ?? {});
+  if (reason !== undefined) details.push(anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { domain, reason, metadata })));
   if (facts.violations !== undefined && facts.violations.length > 0) {
-    const bytesMax = violationBytesMax - typed.reduce((sum, { value }) => sum + value.length, 0);
+    // What the metadata leaves is for the typed details first.
+    const left = metadataBytesMax - metadataBytes(metadata) - typed.reduce((sum, detail) => sum + bytesOf(detail), 0);
+    const bytesMax = violationBytesMax + Math.min(0, left);
     details.push(anyPack(BadRequestSchema, create(BadRequestSchema, { fieldViolations: fitViolations(facts.violations, bytesMax) })));
   }
   if (facts.retryAfterMs !== undefined) {
@@ -103,13 +104,14 @@ function detailsOf({ reason, facts }: StatusError): Any[] {
 function fitDetails(details: readonly ErrorDetail[]): readonly Any[] {
   let left = detailBytesMax;
   return details.flatMap(({ typeName, value }) => {
-    const typeUrl = `${typeUrlPrefix}${typeName}`;
-    const bytes = typeUrl.length + value.length;
-    if (bytes > left) return [];
-    left -= bytes;
-    return create(AnySchema, { typeUrl, value });
+    const detail = create(AnySchema, { typeUrl: `${typeUrlPrefix}${typeName}`, value });
+    if (bytesOf(detail) > left) return [];
+    left -= bytesOf(detail);
+    return detail;
   });
 }
+
+const bytesOf = ({ typeUrl, value }: Any): number => typeUrl.length + value.length;
 
 /** Cuts to what percent-encodes to at most `bytesMax` bytes; lone surrogates are replaced, for they cannot be encoded. */
 function shorten(text: string, bytesMax: number): string {
@@ -135,6 +137,10 @@ function fitMetadata(metadata: Readonly<Record<string, string>>): Record<string,
     left -= encodeURI(fitting[name.toWellFormed()] as string).length;
   }
   return fitting;
+}
+
+function metadataBytes(metadata: Readonly<Record<string, string>>): number {
+  return Object.entries(metadata).reduce((sum, [name, value]) => sum + encodeURI(name).length + encodeURI(value).length, 0);
 }
 
 function fitViolations(violations: readonly FieldViolation[], bytesMax: number): FieldViolation[] {

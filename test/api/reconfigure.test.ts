@@ -1,12 +1,14 @@
 // Changes of config over a store in memory and real gRPC. The loop that makes them is the real one; what replicas answer it, the test says.
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Effect, ReconfigureOutcome } from "../../gen/drover/v1/controller_service_pb.ts";
+import { Effect, ReconfigureFailureSchema, ReconfigureOutcome } from "../../gen/drover/v1/controller_service_pb.ts";
+import { ConfigProblemKind } from "../../gen/drover/v1/facts_pb.ts";
 import { realClock } from "../../src/clock/real.ts";
 import { type CallResult, isOver } from "../../src/core/config-change.ts";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
 import { type ConfigOrder, noContact, type ReplicaPort } from "../../src/links/replica-port.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { ConfigChangeLoop } from "../../src/loops/config-change-loop.ts";
+import { detailOf } from "../../src/rpc/error-detail.ts";
 import { jsonToValue } from "../../src/rpc/json-value.ts";
 import { until } from "../store/redis-fixture.ts";
 import { type OpenedApi, openApi, recordOf, specOf } from "./opened-api.ts";
@@ -28,7 +30,7 @@ const blue = jsonToValue({ model: "blue" });
 const red = jsonToValue({ model: "red" });
 const bad = jsonToValue({ model: "bad" });
 const violations = [{ field: "model", description: "no such model" }];
-const { ACCEPTED, APPLIED } = ReconfigureOutcome;
+const { ACCEPTED, APPLIED, REFUSED } = ReconfigureOutcome;
 
 /** Makes the changes, by replicas that take everything but the model "bad". */
 class Loop implements ReplicaPort {
@@ -153,15 +155,22 @@ test("a Deploy of another config alone does the same, and says so", async () => 
 test("a config that a replica refuses changes nothing: the caller is told by whom, why, and of which fields", async () => {
   await deployed();
   await loop.run();
-  const error = {
-    code: "FAILED_PRECONDITION",
-    reason: "RECONFIGURE_REFUSED",
-    message: expect.stringContaining("a-r0, a-r1: model: no such model"),
-    facts: { metadata: { deployment: "a", "a-r0": "REFUSED: model: no such model" }, violations },
+  const refusedBy = (replicaId: string) => ({ replicaId, outcome: REFUSED, problem: { kind: ConfigProblemKind.REFUSED, violations } });
+  const expectRefused = async (call: Promise<unknown>) => {
+    const error = await call.catch((cause: unknown) => cause);
+    expect(error).toMatchObject({
+      code: "FAILED_PRECONDITION",
+      reason: "RECONFIGURE_REFUSED",
+      facts: { metadata: { deployment: "a" }, violations },
+    });
+    expect(detailOf(error, ReconfigureFailureSchema)).toMatchObject({
+      replicas: [refusedBy("a-r0"), refusedBy("a-r1")],
+      replicasLeftOut: 0,
+    });
   };
-  await expect(controller().reconfigure({ name: "a", userConfig: bad })).rejects.toMatchObject(error);
+  await expectRefused(controller().reconfigure({ name: "a", userConfig: bad }));
   expect(await inUse()).toEqual({ ...before, newestConfigGeneration: 2 });
-  await expect(controller().deploy({ spec: specOf("a", { userConfig: bad }) })).rejects.toMatchObject(error);
+  await expectRefused(controller().deploy({ spec: specOf("a", { userConfig: bad }) }));
   expect(await inUse()).toEqual({ ...before, newestConfigGeneration: 3 });
   expect(loop.told.filter((call) => call.includes("APPLY"))).toEqual([]);
 });
@@ -170,8 +179,14 @@ test("a config that is refused only when it is to be served by sends all back", 
   await deployed();
   loop.refusesLate = true;
   await loop.run();
-  const refused = controller().reconfigure({ name: "a", userConfig: bad });
-  await expect(refused).rejects.toMatchObject({ reason: "RECONFIGURE_REFUSED", facts: { violations, metadata: { "a-r1": "ACCEPTED" } } });
+  const error = await controller()
+    .reconfigure({ name: "a", userConfig: bad })
+    .catch((cause: unknown) => cause);
+  expect(error).toMatchObject({ reason: "RECONFIGURE_REFUSED", facts: { violations } });
+  expect(detailOf(error, ReconfigureFailureSchema)?.replicas).toMatchObject([
+    { replicaId: "a-r0", outcome: REFUSED },
+    { replicaId: "a-r1", outcome: ACCEPTED },
+  ]);
   expect(loop.told.slice(-2).sort()).toEqual(["a-r0 REVERT blue", "a-r1 REVERT blue"]);
   expect(await inUse()).toEqual({ ...before, newestConfigGeneration: 2 });
 });

@@ -54,7 +54,14 @@ test.each([
   ],
   [
     "that scales while old replicas are left",
-    { ...halfWay, state: DeploymentState.DOWNSCALING, targetReplicas: 4, runningReplicas: 5, updatedReplicas: 4, conditions: conditionsOf() },
+    {
+      ...halfWay,
+      state: DeploymentState.DOWNSCALING,
+      targetReplicas: 4,
+      runningReplicas: 5,
+      updatedReplicas: 4,
+      conditions: conditionsOf(),
+    },
     "a  DOWNSCALING  [##########] 4/4 new, 1 old, 5 available",
   ],
   ["that only scales: none", { state: DeploymentState.UPSCALING, runningReplicas: 1, updatedReplicas: 1 }, "a  UPSCALING  1/2 running\n"],

@@ -4,11 +4,14 @@ import { anyPack } from "@bufbuild/protobuf/wkt";
 import { status as grpcStatus, Metadata } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { ReconfigureFailureSchema, ReconfigureOutcome } from "../../gen/drover/v1/controller_service_pb.ts";
 import { ErrorReasonSchema } from "../../gen/drover/v1/errors_pb.ts";
+import { ConfigProblemKind } from "../../gen/drover/v1/facts_pb.ts";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { type Code, codeOfReason, invalid, type Reason, refusal, StatusError } from "../../src/core/errors.ts";
-import { codeName, codeNumber, decodeStatus, detailsKey, encodeStatus } from "../../src/rpc/status.ts";
+import { detailOf, packDetail } from "../../src/rpc/error-detail.ts";
+import { codeName, codeNumber, decodeStatus, detailBytesMax, detailsKey, encodeStatus } from "../../src/rpc/status.ts";
 
 test("the reasons of the code are those of the proto", () => {
   const inProto = ErrorReasonSchema.values.map(({ name }) => name.slice("ERROR_REASON_".length)).filter((name) => name !== "UNSPECIFIED");
@@ -47,6 +50,23 @@ test("every reason, with all its facts, survives the wire", () => {
     expect(error).toMatchObject({ reason, code: codeOfReason[reason], message: "text" });
     expect(error.facts).toMatchObject(facts);
   }
+});
+
+test("typed details survive the wire; another type, and bytes that are no message, are no detail of that type", () => {
+  const replicas = [{ replicaId: "a-1", outcome: ReconfigureOutcome.REFUSED, problem: { kind: ConfigProblemKind.NO_SERVICE } }];
+  const failure = packDetail(ReconfigureFailureSchema, { replicas, replicasLeftOut: 7 });
+  const error = through(refusal("RECONFIGURE_REFUSED", "text", { details: [failure] }));
+  expect(detailOf(error, ReconfigureFailureSchema)).toMatchObject({ replicas, replicasLeftOut: 7 });
+  expect(detailOf(error, ErrorInfoSchema)).toBeUndefined();
+  const rubbish = refusal("RECONFIGURE_REFUSED", "text", { details: [{ ...failure, value: Uint8Array.of(0xff) }] });
+  expect(detailOf(through(rubbish), ReconfigureFailureSchema)).toBeUndefined();
+  expect(detailOf(new Error("text"), ReconfigureFailureSchema)).toBeUndefined();
+});
+
+test("a detail that does not fit is left out, what fits goes on", () => {
+  const [large, small] = [detailBytesMax, 100].map((bytes) => ({ typeName: "drover.v1.Some", value: new Uint8Array(bytes) }));
+  const error = through(refusal("CONFLICT", "text", { details: [large, small].flatMap((detail) => detail ?? []) }));
+  expect(error.facts.details?.map(({ value }) => value.length)).toEqual([100]);
 });
 
 test("a status without reason and facts carries no details", () => {
@@ -100,6 +120,7 @@ test("whatever an error says, its trailers fit into 8 KiB and can be sent", () =
   const facts = fc.record({
     violations: fc.array(fc.record({ field: text, description: text }), { maxLength: 40 }),
     metadata: fc.dictionary(text, text, { maxKeys: 10 }),
+    details: fc.array(fc.record({ typeName: fc.constant("drover.v1.Some"), value: fc.uint8Array({ maxLength: detailBytesMax }) })),
   });
   fc.assert(
     fc.property(text, facts, (message, some) => {

@@ -1,7 +1,9 @@
 // Goal: each call kind behaves the same over each transport. Method: a real server and a real client; one table of laws.
 import type { Metadata } from "@grpc/grpc-js";
 import { describe, expect, test } from "vitest";
+import { ReconfigureFailureSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { StatusError } from "../../src/core/errors.ts";
+import { detailOf } from "../../src/rpc/error-detail.ts";
 import type { CallOptions } from "../../src/rpc/service.ts";
 import { WireService } from "./gen/test/v1/wire_pb.ts";
 import { collect, each, rejection, serve, transports } from "./harness.ts";
@@ -60,6 +62,7 @@ describe.each(table)("$kind over $transport", ({ transport, call }) => {
       retryAfterMs: 1500,
       metadata: { deployment: "sentiment" },
     });
+    expect(detailOf(error, ReconfigureFailureSchema)).toMatchObject({ replicas: [{ replicaId: "a-1" }], replicasLeftOut: 7 });
     expect(trailer).toBe("t");
     expect(wire.logged).toEqual([]);
   });

@@ -1,4 +1,6 @@
+import { ReconfigureFailureSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { refusal, StatusError } from "../../src/core/errors.ts";
+import { packDetail } from "../../src/rpc/error-detail.ts";
 import { type CallContext, type CallOptions, type Client, implement } from "../../src/rpc/service.ts";
 import { WireService } from "./gen/test/v1/wire_pb.ts";
 import { aborted, each } from "./harness.ts";
@@ -8,6 +10,7 @@ export const richFailure = refusal("QUEUE_FULL", "quite full: ünïcode\nand a s
   violations: [{ field: "a.b[0]", description: "is wrong" }],
   retryAfterMs: 1500,
   metadata: { deployment: "sentiment" },
+  details: [packDetail(ReconfigureFailureSchema, { replicas: [{ replicaId: "a-1" }], replicasLeftOut: 7 })],
 });
 
 /** The wire service; what it does is said by the text it gets. */

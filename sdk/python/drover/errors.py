@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 #: The gRPC status codes that carry a failure, and their numbers on the wire.
 CODES: Mapping[str, int] = {
@@ -65,6 +65,7 @@ class StatusError(Exception):
         violations: the wrong fields of the request.
         retry_after: where waiting helps, after how many seconds to try again.
         metadata: names and values for machines.
+        details: typed messages of the status, each a `google.protobuf.Any`, such as a `drover.v1.ReconfigureFailure`.
 
     Raises:
         ValueError: there is no such code.
@@ -79,6 +80,7 @@ class StatusError(Exception):
         violations: Sequence[FieldViolation] = (),
         retry_after: float | None = None,
         metadata: Mapping[str, str] | None = None,
+        details: Sequence[Any] = (),
     ) -> None:
         super().__init__(message)
         name = code if isinstance(code, str) else getattr(code, "name", code)
@@ -90,6 +92,7 @@ class StatusError(Exception):
         self.violations = tuple(violations)
         self.retry_after = retry_after
         self.metadata = dict(metadata or {})
+        self.details = tuple(details)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

@@ -20,6 +20,8 @@ DOMAIN = "drover"
 MESSAGE_BYTES_MAX = 1536
 VIOLATION_BYTES_MAX = 2304
 METADATA_BYTES_MAX = 768
+#: The most bytes of all typed details of an error together. A detail that exceeds them is left out.
+DETAIL_BYTES_MAX = 2048
 
 Trailers = Sequence[tuple[str, "str | bytes"]]
 
@@ -38,18 +40,22 @@ def encode_status(error: StatusError) -> tuple[grpc.StatusCode, str, Trailers]:
 
 
 def _details_of(error: StatusError) -> list[Any]:
+    typed = _fit_details(error.details)
     if error.reason is None and not error.violations and error.retry_after is None:
-        return []
+        return typed
     from google.protobuf import any_pb2, duration_pb2
     from google.rpc import error_details_pb2
 
     messages: list[Any] = []
+    metadata = _fit_metadata(error.metadata)
     if error.reason is not None:
-        metadata = _fit_metadata(error.metadata)
         messages.append(error_details_pb2.ErrorInfo(domain=DOMAIN, reason=error.reason, metadata=metadata))
     if error.violations:
         violation = error_details_pb2.BadRequest.FieldViolation
-        fields = [violation(field=field, description=text) for field, text in _fit_violations(error.violations)]
+        # What the metadata leaves is for the typed details first.
+        left = METADATA_BYTES_MAX - sum(_encoded_bytes(name) + _encoded_bytes(value) for name, value in metadata.items())
+        left = VIOLATION_BYTES_MAX + min(0, left - sum(_detail_bytes(detail) for detail in typed))
+        fields = [violation(field=field, description=text) for field, text in _fit_violations(error.violations, left)]
         messages.append(error_details_pb2.BadRequest(field_violations=fields))
     if error.retry_after is not None:
         milliseconds = max(0, math.ceil(error.retry_after * 1000))
@@ -60,7 +66,21 @@ def _details_of(error: StatusError) -> list[Any]:
         detail = any_pb2.Any()
         detail.Pack(message)
         packed.append(detail)
-    return packed
+    return packed + typed
+
+
+def _fit_details(details: Sequence[Any]) -> list[Any]:
+    fitting: list[Any] = []
+    left = DETAIL_BYTES_MAX
+    for detail in details:
+        if _detail_bytes(detail) <= left:
+            left -= _detail_bytes(detail)
+            fitting.append(detail)
+    return fitting
+
+
+def _detail_bytes(detail: Any) -> int:
+    return len(detail.type_url) + len(detail.value)
 
 
 def decode_status(error: grpc.RpcError) -> StatusError:
@@ -89,6 +109,8 @@ def _read_details(data: bytes) -> dict[str, Any]:
                 facts["violations"] = [FieldViolation(one.field, one.description) for one in bad.field_violations]
             elif detail.Unpack(retry):
                 facts["retry_after"] = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+            elif not detail.type_url.startswith("type.googleapis.com/google.rpc."):
+                facts.setdefault("details", []).append(detail)
     except DecodeError:
         pass  # what some server put there is no google.rpc.Status: code and message still hold
     return facts
@@ -123,9 +145,8 @@ def _fit_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     return fitting
 
 
-def _fit_violations(violations: Sequence[FieldViolation]) -> list[FieldViolation]:
+def _fit_violations(violations: Sequence[FieldViolation], left: int) -> list[FieldViolation]:
     fitting: list[FieldViolation] = []
-    left = VIOLATION_BYTES_MAX
     for violation in violations:
         field, description = shorten(violation.field, 256), shorten(violation.description, 512)
         left -= len(field.encode()) + len(description.encode()) + 8
