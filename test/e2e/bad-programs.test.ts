@@ -1,7 +1,18 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
+import { DeploymentState, type DeploymentStatus } from "../../gen/drover/v1/deployment_pb.ts";
+import {
+  ConditionReason,
+  ConditionType,
+  ConfigProblemKind,
+  EndingKind,
+  type EndingSchema,
+  type ReplicaFailure,
+  ReplicaFailureKind,
+} from "../../gen/drover/v1/facts_pb.ts";
+import { conditionOf, lastFailureOf } from "./conditions.ts";
 import { Drover, fixturePath, until } from "./drover.ts";
 
 /** The fifth failed start is tried again within this. */
@@ -13,42 +24,64 @@ beforeAll(async () => {
 });
 afterAll(() => drover.close());
 
-/** Deploys a program that will not start; gives the message that a person sees. */
-async function messageOf(name: string, spec: Record<string, unknown>, holds: (message: string) => boolean): Promise<string> {
+/** Deploys a program that will not start; gives its status once a start has failed. */
+async function failedStatus(name: string, spec: Record<string, unknown>): Promise<DeploymentStatus> {
   await drover.controller.deploy({ spec: { name, version: "1", resources: { numCpus: 0.01 }, ...spec } });
   return until(`the failure of ${name} is told`, async () => {
-    const { deployment } = await drover.controller.getDeployment({ name });
-    const message = deployment?.status?.message ?? "";
-    expect(deployment?.status?.state).not.toBe(DeploymentState.HEALTHY);
-    return holds(message) && message;
+    const { status } = (await drover.controller.getDeployment({ name })).deployment ?? {};
+    expect(status?.state).not.toBe(DeploymentState.HEALTHY);
+    return lastFailureOf(status) && status;
   });
 }
 
+type Failure = Partial<Record<keyof ReplicaFailure, unknown>>;
+const ended = (ending: MessageInitShape<typeof EndingSchema>, ...lines: readonly string[]): Failure => ({
+  kind: ReplicaFailureKind.ENDED,
+  ending,
+  ...(lines.length === 0 ? {} : { lastLines: expect.arrayContaining(lines.map((line) => expect.stringContaining(line))) }),
+});
+const exited = (exitCode: number, ...lines: readonly string[]) => ended({ kind: EndingKind.EXIT, exitCode }, ...lines);
+const neverServed: Failure = { kind: ReplicaFailureKind.STARTUP_TIMEOUT, startupTimeout: { seconds: 1n } };
+const refusedConfig = (text: string): Failure => ({
+  kind: ReplicaFailureKind.CONFIG_REFUSED,
+  configProblem: { kind: ConfigProblemKind.REFUSED, message: expect.stringContaining(text) },
+});
+const notStarted = (text: string): Failure => ({
+  kind: ReplicaFailureKind.ENDED,
+  ending: { kind: EndingKind.FAILED_TO_START, cause: expect.stringContaining(text) },
+});
+const mebibytes = (count: number) => BigInt(count) * 2n ** 20n;
+
 const module = (name: string) => ({ program: { kind: { case: "module", value: { path: fixturePath(name) } } } });
-const hungry = (beside: boolean, mebibytes: number) => {
-  const resources = { numCpus: 0.01, memoryBytes: BigInt(mebibytes) * 2n ** 20n };
+const hungry = (beside: boolean, memory: number) => {
+  const resources = { numCpus: 0.01, memoryBytes: mebibytes(memory) };
   return { ...module("hungry.ts"), initArgs: { beside }, resources };
 };
 const command = (...argv: string[]) => ({ program: { kind: { case: "command", value: { argv } } } });
 
 test.each([
-  ["missing", module("nowhere.ts"), ["nowhere.ts"]],
-  ["throws", module("throws.ts"), ["broken on import"]],
-  ["exits", module("exits.ts"), ["exit code 7", "I leave"]],
-  ["prints", module("prints.ts"), ["the last line", "after a megabyte"]],
-  ["hangs", { ...module("hangs.ts"), startupTimeout: { seconds: 1n } }, ["startup_timeout of 1 s"]],
-  ["refuses", { ...module("program.ts"), userConfig: { kind: { case: "stringValue", value: "refuse" } } }, ["I do not like this config"]],
-  ["no-config", { ...module("late.ts"), userConfig: { kind: { case: "boolValue", value: true } } }, ["reconfigure"]],
-  ["leaves", command("sh", "-c", "setsid sleep 1000 & exit 0"), ["exit code 0", "stay in the foreground"]],
-  ["binary", command("sh", "-c", "head -c 100000 /dev/urandom >&2; printf '\\nthe reason\\n' >&2; exit 3"), ["exit code 3", "the reason"]],
-  ["not-found", command("no-such-program-anywhere"), ["no-such-program-anywhere"]],
-  ["no-folder", { ...command("true"), runtimeEnv: { workingDir: "/no/such/folder" } }, ["/no/such/folder"]],
-  ["heap", hungry(false, 640), ["its heap is full", "3/4 of its memory_bytes of 640 MiB"]],
-  ["memory", hungry(true, 256), ["of memory, and its memory_bytes is 256 MiB"]],
-  ["not-grpc", { ...command("sleep", "600"), startupTimeout: { seconds: 1n } }, ["startup_timeout"]],
-])("a program that will not start says why: %s", async (name, spec, words) => {
-  const message = await messageOf(name, spec, (text) => words.every((word) => text.includes(word)));
-  expect(message.length).toBeLessThan(5_000);
+  ["missing", module("nowhere.ts"), exited(1, "nowhere.ts")],
+  ["throws", module("throws.ts"), exited(1, "broken on import")],
+  ["exits", module("exits.ts"), exited(7, "I leave")],
+  ["prints", module("prints.ts"), exited(1, "the last line")],
+  ["hangs", { ...module("hangs.ts"), startupTimeout: { seconds: 1n } }, neverServed],
+  [
+    "refuses",
+    { ...module("program.ts"), userConfig: { kind: { case: "stringValue", value: "refuse" } } },
+    refusedConfig("I do not like this config"),
+  ],
+  ["no-config", { ...module("late.ts"), userConfig: { kind: { case: "boolValue", value: true } } }, refusedConfig("reconfigure")],
+  ["leaves", command("sh", "-c", "setsid sleep 1000 & exit 0"), exited(0)],
+  ["binary", command("sh", "-c", "head -c 100000 /dev/urandom >&2; printf '\\nthe reason\\n' >&2; exit 3"), exited(3, "the reason")],
+  ["not-found", command("no-such-program-anywhere"), notStarted("no-such-program-anywhere")],
+  ["no-folder", { ...command("true"), runtimeEnv: { workingDir: "/no/such/folder" } }, notStarted("/no/such/folder")],
+  ["heap", hungry(false, 640), ended({ kind: EndingKind.HEAP_FULL, boundBytes: mebibytes(640) })],
+  ["memory", hungry(true, 256), ended({ kind: EndingKind.OVER_MEMORY, boundBytes: mebibytes(256) })],
+  ["not-grpc", { ...command("sleep", "600"), startupTimeout: { seconds: 1n } }, neverServed],
+])("a program that will not start says why: %s", async (name, spec, failure) => {
+  const status = await failedStatus(name, spec);
+  expect(lastFailureOf(status)).toMatchObject({ revision: 1n, failure: { ...failure, served: false } });
+  expect(status.message.length).toBeLessThan(5_000);
 });
 
 test("five failed starts in a row fail the deployment, and it recovers by itself when the cause goes away", {
@@ -57,8 +90,9 @@ test("five failed starts in a row fail the deployment, and it recovers by itself
   const mendedBy = join(drover.dataDir, "mended");
   const failed = await drover.deploy("mended", { runtimeEnv: { envVars: { MENDED_BY: mendedBy } } }, "mended.ts");
   expect(failed.status).toMatchObject({ state: DeploymentState.DEPLOY_FAILED, runningReplicas: 0 });
-  expect(failed.status?.message).toContain("broken on import");
-  expect(failed.status?.message).toMatch(/\b5 failed starts in a row/);
+  const { reason, rolloutFailure } = conditionOf(failed.status, ConditionType.ROLLOUT_FAILED) ?? {};
+  expect({ reason, failedStarts: rolloutFailure?.failedStarts }).toEqual({ reason: ConditionReason.FAILED_STARTS, failedStarts: 5 });
+  expect(lastFailureOf(failed.status)?.failure).toMatchObject(exited(1, "broken on import"));
   await expect(drover.invoke("mended", "", null)).rejects.toThrow('no replica of "mended" runs, and its rollout has failed');
   await writeFile(mendedBy, "");
   const mended = await until("it is mended", () => stateOf("mended", DeploymentState.HEALTHY), mendedMs);

@@ -4,6 +4,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileS
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { EndingKind } from "../../gen/drover/v1/facts_pb.ts";
+import { lastFailureOf } from "./conditions.ts";
 import { Drover, until } from "./drover.ts";
 
 const mount = "/sys/fs/cgroup";
@@ -50,7 +52,8 @@ test("a replica that needs more than its memory_bytes is ended by the kernel and
   const resources = { numCpus: 0.01, memoryBytes: 256n * 2n ** 20n };
   const hungry = { initArgs: { beside: true }, resources, rollout: { maxStartFailures: 1 } };
   const { status } = await drover.deploy("hungry", hungry, "hungry.ts");
-  expect(status?.message).toContain("needed more than its memory_bytes of 256 MiB");
+  const { failure } = lastFailureOf(status) ?? {};
+  expect(failure?.ending).toMatchObject({ kind: EndingKind.OVER_MEMORY, boundBytes: 256n * 2n ** 20n, usedBytes: undefined });
   expect((await drover.cli("cluster")).stdout).toContain("is ended by the kernel (cgroup v2)");
 });
 

@@ -5,8 +5,10 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { DeploymentState, ReplicaState } from "../../gen/drover/v1/deployment_pb.ts";
+import { DeploymentState, type DeploymentStatus, type Replica, ReplicaState } from "../../gen/drover/v1/deployment_pb.ts";
+import { ConditionType, EndingKind, InstallProblemKind, PendingKind } from "../../gen/drover/v1/facts_pb.ts";
 import { python, pythonTest } from "../sdk/python-harness.ts";
+import { conditionOf, lastFailureOf } from "./conditions.ts";
 import { Drover, fixturePath, until } from "./drover.ts";
 
 const program = { kind: { case: "module" as const, value: { path: fixturePath("package-version.mjs") } } };
@@ -36,9 +38,20 @@ const runs = async () => (await readFile(join(folder, "runs"), "utf8").catch(() 
 const deploy = (name: string, npm: string[], more = {}) =>
   drover.controller.deploy({ spec: { name, version: "1", program, resources, runtimeEnv: { npm }, ...more } });
 
+const installing =
+  (packages: number) =>
+  ({ pendingReason }: Replica): boolean =>
+    pendingReason?.kind === PendingKind.PACKAGES && pendingReason.packages === packages;
+const toolFailed = (tool: string) => ({
+  kind: EndingKind.PACKAGES_FAILED,
+  installProblem: { kind: InstallProblemKind.TOOL_ENDED, tool, exitCode: 1 },
+});
+/** What the tool that installs packages said last. */
+const lastWords = (status: DeploymentStatus | undefined): string => lastFailureOf(status)?.failure?.lastLines.join("\n") ?? "";
+
 test("two deployments run two versions of one package side by side", async () => {
   await Promise.all([deploy("six", ["is-number@6.0.0"]), deploy("seven", ["is-number@^7"])]);
-  for (const name of ["six", "seven"]) expect((await drover.settled(name)).status?.message).toBe("");
+  for (const name of ["six", "seven"]) expect((await drover.settled(name)).status?.conditions).toEqual([]);
   expect(await drover.invoke("six", "", null)).toEqual(["6.0.0", "6.0.0"]);
   expect(await drover.invoke("seven", "", null)).toEqual(["7.0.0", "7.0.0"]);
 });
@@ -49,11 +62,14 @@ test("what is installed is seen, once for all replicas that want it, and again b
   await deploy("many", ["is-number@5.0.0", "is-odd@3.0.1"], { numReplicas: 4, startupTimeout: { seconds: 1n } });
   const replicas = await until("all four are being given their packages", async () => {
     const { replicas } = await drover.controller.listReplicas({ deployment: "many" });
-    return replicas.length === 4 && replicas.every(({ message }) => message === "installing 2 packages") && replicas;
+    return replicas.length === 4 && replicas.every(installing(2)) && replicas;
   });
   expect(replicas.map(({ state }) => state)).toEqual(Array(4).fill(ReplicaState.STARTING));
   const { deployment } = await drover.controller.getDeployment({ name: "many" });
-  expect(deployment?.status?.message).toContain("installing 2 packages");
+  expect(conditionOf(deployment?.status, ConditionType.WAITING_FOR_PACKAGES)).toMatchObject({
+    pendingReason: { kind: PendingKind.PACKAGES, packages: 2 },
+    moreReplicas: 3,
+  });
   await rm(join(folder, "wait"));
   expect((await drover.settled("many")).status).toMatchObject({ runningReplicas: 4, state: DeploymentState.HEALTHY });
   expect(await runs()).toBe(before + 1);
@@ -71,12 +87,12 @@ test("a controller that ends while packages are installed leaves no failed start
   await deploy("late", ["is-number@4.0.0"]);
   await until("it is being given its packages", async () => {
     const { replicas } = await drover.controller.listReplicas({ deployment: "late" });
-    return replicas[0]?.message === "installing 1 package";
+    return replicas.some(installing(1));
   });
   await drover.end("SIGKILL");
   await rm(join(folder, "wait"));
   drover = await Drover.start([], drover.dataDir);
-  expect((await drover.settled("late")).status?.message).toBe("");
+  expect((await drover.settled("late")).status?.conditions).toEqual([]);
   const { replicas } = await drover.controller.listReplicas({ deployment: "late" });
   expect(replicas.filter(({ state }) => state === ReplicaState.FAILED)).toEqual([]);
 });
@@ -86,8 +102,8 @@ test("packages that cannot be had are a failed start, told in the tool's own wor
   await deploy("absent", ["is-number@77.0.0"], { rollout });
   const { status } = await drover.settled("absent");
   expect(status?.state).toBe(DeploymentState.DEPLOY_FAILED);
-  expect(status?.message).toContain("could not be given its packages: npm ended with exit code 1");
-  expect(status?.message).toContain("No matching version found for is-number@77.0.0");
+  expect(lastFailureOf(status)?.failure?.ending).toMatchObject(toolFailed("npm"));
+  expect(lastWords(status)).toContain("No matching version found for is-number@77.0.0");
   const { replicas } = await drover.controller.listReplicas({ deployment: "absent" });
   const lines: string[] = [];
   const replicaId = replicas.find(({ state }) => state === ReplicaState.FAILED)?.replicaId ?? "";
@@ -115,7 +131,7 @@ test("an old replica is not taken down, to make room, for one whose packages can
       const { deployment } = await one.controller.getDeployment({ name: "only" });
       return deployment?.status?.state === DeploymentState.DEPLOY_FAILED && deployment;
     });
-    expect(status?.message).toContain("No matching version found for is-number@99.0.0");
+    expect(lastWords(status)).toContain("No matching version found for is-number@99.0.0");
     expect(await one.invoke("only", "", null)).toEqual(["7.0.0", "7.0.0"]);
     // With packages that can be had it goes, as there is no other room.
     await one.controller.deploy({ spec: { ...spec, version: "3", runtimeEnv: { npm: ["is-number@6.0.0"] } } });
@@ -138,12 +154,13 @@ test("without surge no replica goes before the packages of the new revision are 
     const { deployment } = await drover.controller.getDeployment({ name: "in-place" });
     return deployment?.status?.state === DeploymentState.DEPLOY_FAILED && deployment;
   });
-  expect(failed.status?.message).toContain("No matching version found for is-number@99.0.0");
+  expect(lastWords(failed.status)).toContain("No matching version found for is-number@99.0.0");
   await writeFile(join(folder, "wait"), "");
   await update("3", "is-number@2.1.0");
   await until("the packages are being installed", async () => {
     const { deployment } = await drover.controller.getDeployment({ name: "in-place" });
-    return deployment?.status?.message.includes("installing 1 package for revision 3");
+    const waiting = conditionOf(deployment?.status, ConditionType.WAITING_FOR_PACKAGES);
+    return waiting?.revision === 3n && waiting.replicaId === "" && waiting.pendingReason?.packages === 1;
   });
   expect((await drover.running("in-place")).map(({ pid }) => pid)).toEqual(before);
   await rm(join(folder, "wait"));
@@ -190,7 +207,7 @@ for (const tool of ["pip", "uv"] as const) {
         const spec = { name, version: "1", resources, program: { kind: kinds[name] } };
         await pythons.controller.deploy({ spec: { ...spec, runtimeEnv: { pip: [`six==${version}`] } } });
       }
-      for (const name of ["old", "new"]) expect((await pythons.settled(name)).status?.message).toBe("");
+      for (const name of ["old", "new"]) expect((await pythons.settled(name)).status?.conditions).toEqual([]);
       expect(await pythons.invoke("old", "", null)).toEqual("1.15.0");
       expect(await pythons.invoke("new", "", null)).toEqual("1.16.0");
       const environments = join(pythons.dataDir, "environments");
@@ -211,8 +228,8 @@ for (const tool of ["pip", "uv"] as const) {
       });
       const { status } = await pythons.settled("torn");
       expect(status?.state).toBe(DeploymentState.DEPLOY_FAILED);
-      expect(status?.message).toContain(`could not be given its packages: ${tool === "uv" ? "uv pip" : "pip"} ended with exit code 1`);
-      expect(status?.message).toMatch(/six/);
+      expect(lastFailureOf(status)?.failure?.ending).toMatchObject(toolFailed(tool === "uv" ? "uv pip" : "pip"));
+      expect(lastWords(status)).toContain("six");
     } finally {
       await pythons.close();
     }

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { ReplicaFailureKind } from "../../gen/drover/v1/facts_pb.ts";
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { Channel } from "../../src/rpc/channel.ts";
 import { jsonToValue } from "../../src/rpc/json-value.ts";
@@ -172,7 +173,8 @@ test("a replica that says it is ill, and one that says nothing at all, are repla
     return running.length === 2 && running.every(({ pid }) => pid !== hung?.pid) && !alive(hung?.pid ?? 0n);
   });
   const { replicas } = await drover.controller.listReplicas({ deployment: "ill" });
-  expect(replicas.find(({ replicaId }) => replicaId === hung?.replicaId)?.message).toContain("3 health checks in a row failed");
+  const { failure } = replicas.find(({ replicaId }) => replicaId === hung?.replicaId) ?? {};
+  expect(failure).toMatchObject({ kind: ReplicaFailureKind.UNHEALTHY, failedChecks: 3 });
 });
 
 test("while Redis is away requests go on and writes say so; when it is back, writes go on", async () => {

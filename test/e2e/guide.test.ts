@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ResourceKind } from "../../gen/drover/v1/facts_pb.ts";
 import { pythonToolchain, toolchainsRequired } from "../sdk/python-toolchain.ts";
 import { Drover, root, run, until } from "./drover.ts";
 
@@ -90,7 +91,7 @@ describe.each(languages)("in $language", ({ file, skipped, language }) => {
     await drover.controller.scale({ name: "first-half", numReplicas: 2 });
     await until("a replica waits for a GPU", async () => {
       const { replicas } = await drover.controller.listReplicas({ deployment: "first-half" });
-      return replicas.some(({ message }) => /GPU/.test(message));
+      return replicas.some(({ pendingReason }) => pendingReason?.shortages.some(({ resource }) => resource === ResourceKind.GPU));
     });
     await gone("first-half", "second-half");
   });

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DeploymentStateSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { ResourceKind } from "../../gen/drover/v1/facts_pb.ts";
 import { Drover, root, run, until } from "./drover.ts";
 
 let drover: Drover;
@@ -236,9 +237,9 @@ test("a replica that does not fit waits and says for what; when room is made it 
     },
   });
   const pending = await until("it waits", async () =>
-    (await drover.controller.getCluster({})).pending.find(({ deployment, message }) => deployment === "waiter" && message !== ""),
+    (await drover.controller.getCluster({})).pending.find(({ deployment, pendingReason }) => deployment === "waiter" && pendingReason),
   );
-  expect(pending.message).toContain("wants 6");
+  expect(pending.pendingReason?.shortages).toMatchObject([{ resource: ResourceKind.CPU, wanted: 6 }]);
   expect((await drover.cli("status", "waiter")).stdout).toContain("wants 6");
   await drover.controller.deleteDeployment({ name: "holder" });
   expect((await drover.settled("waiter")).status?.runningReplicas).toBe(1);

@@ -4,10 +4,17 @@
 import { mkdtemp, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { type DeployResponse, Effect, ReconfigureOutcome as Outcome } from "../../gen/drover/v1/controller_service_pb.ts";
+import {
+  type DeployResponse,
+  Effect,
+  ReconfigureOutcome as Outcome,
+  ReconfigureFailureSchema,
+} from "../../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentState as State } from "../../gen/drover/v1/deployment_pb.ts";
+import { type ConfigProblem, ConfigProblemKind, EndingKind, ReplicaFailureKind } from "../../gen/drover/v1/facts_pb.ts";
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { Channel } from "../../src/rpc/channel.ts";
+import { detailOf } from "../../src/rpc/error-detail.ts";
 import { jsonToValue, valueToJson } from "../../src/rpc/json-value.ts";
 import { Drover, type Finished, fixturePath, mainPath, run, until } from "./drover.ts";
 
@@ -99,6 +106,12 @@ async function letThrough(gate: string, names: readonly string[]): Promise<void>
 
 const refusal = { code: "FAILED_PRECONDITION", reason: "RECONFIGURE_REFUSED" };
 
+/** Why a change was refused: by that replica, or by the first one. */
+function problemOf(error: unknown, replicaId?: string): ConfigProblem | undefined {
+  const replicas = detailOf(error, ReconfigureFailureSchema)?.replicas ?? [];
+  return replicas.find((replica) => replicaId === undefined || replica.replicaId === replicaId)?.problem;
+}
+
 /** The answer, or the error. */
 const outcomeOf = <T>(answer: Promise<T>): Promise<T> => answer.catch((error: T) => error);
 
@@ -148,7 +161,11 @@ test("fifty changes under load fail no request and restart no replica, and after
     if (number === 25) {
       // Refused by whom it comes to last: others serve by it already.
       const refused = await outcomeOf(reconfigure(drover, "live", { number, refusedBy: last }));
-      expect(refused).toMatchObject({ ...refusal, message: expect.stringContaining(`${last} does not like number 25`) });
+      expect(refused).toMatchObject(refusal);
+      expect(problemOf(refused, last)).toMatchObject({
+        kind: ConfigProblemKind.REFUSED,
+        message: expect.stringContaining(`${last} does not like number 25`),
+      });
     } else {
       const answer = await reconfigure(drover, "live", { number });
       [inUse, generation, last] = [number, answer.configGeneration, answer.replicas.at(-1)?.replicaId ?? ""];
@@ -308,8 +325,12 @@ test.each([
   const drover = await start();
   await deployed(drover, "fatal");
   const before = new Set((await drover.running("fatal")).map(({ pid }) => pid));
-  const change = outcomeOf(reconfigure(drover, "fatal", { number: 2, ends }));
-  expect(await change).toMatchObject({ code: "FAILED_PRECONDITION", message: expect.stringContaining("ended by itself (exit code 3)") });
+  const change = await outcomeOf(reconfigure(drover, "fatal", { number: 2, ends }));
+  expect(change).toMatchObject({ code: "FAILED_PRECONDITION" });
+  expect(problemOf(change)).toMatchObject({
+    kind: ConfigProblemKind.FAILED,
+    failure: { kind: ReplicaFailureKind.ENDED, ending: { kind: EndingKind.EXIT, exitCode: 3 } },
+  });
   await drover.settled("fatal");
   await expectAll(drover, "fatal", 3, 1, 1n);
   expect((await drover.running("fatal")).filter(({ pid }) => before.has(pid)).length).toBeGreaterThanOrEqual(survivors);
@@ -321,7 +342,11 @@ test("a config by which replicas answer nobody any more, and are replaced for th
   const brief = { healthCheck: { period: second, timeout: second, failureThreshold: 3 }, gracefulShutdownTimeout: second };
   await deployed(drover, "hung", brief);
   const change = await outcomeOf(reconfigure(drover, "hung", { number: 2, ends: "never" }));
-  expect(change).toMatchObject({ code: "FAILED_PRECONDITION", message: expect.stringContaining("health checks in a row failed") });
+  expect(change).toMatchObject({ code: "FAILED_PRECONDITION" });
+  expect(problemOf(change)).toMatchObject({
+    kind: ConfigProblemKind.FAILED,
+    failure: { kind: ReplicaFailureKind.UNHEALTHY, failedChecks: 3 },
+  });
   await until("all serve again", async () => (await drover.running("hung")).length === 3 && (await drover.settled("hung")));
   await expectAll(drover, "hung", 3, 1, 1n);
 });
@@ -332,7 +357,8 @@ test("a replica that does not answer is replaced, and nothing is changed", async
   const [hung, ...others] = await drover.running("hung");
   const { replicaId = "none" } = hung ?? {};
   const refused = await outcomeOf(reconfigure(drover, "hung", { number: 2, hangsIn: replicaId }));
-  expect(refused).toMatchObject({ ...refusal, message: expect.stringMatching(new RegExp(`${replicaId}: it did not answer within 10 s$`)) });
+  expect(refused).toMatchObject(refusal);
+  expect(problemOf(refused, replicaId)).toMatchObject({ kind: ConfigProblemKind.LATE, within: { seconds: 10n } });
   expect((await drover.settled("hung")).status).toMatchObject({ state: State.HEALTHY });
   expect((await drover.running("hung")).map((replica) => replica.replicaId)).not.toContain(replicaId);
   await expectAll(drover, "hung", 3, 1, 1n);

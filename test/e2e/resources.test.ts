@@ -1,6 +1,8 @@
 // What replicas take of a machine that is said to have two GPUs and two licences.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ReplicaState } from "../../gen/drover/v1/deployment_pb.ts";
+import { ConditionReason, ConditionType, PendingKind, ResourceKind } from "../../gen/drover/v1/facts_pb.ts";
+import { conditionOf } from "./conditions.ts";
 import { Drover, fixturePath, until } from "./drover.ts";
 
 let drover: Drover;
@@ -19,9 +21,10 @@ test("a resource that the operator named is given out, and who holds what and wh
   await deploy("hungry", { custom: { licence: 1, slot: 0.25 } });
   const pending = await until("the other one waits", async () => {
     const { pending } = await drover.controller.getCluster({});
-    return pending[0] !== undefined && pending[0].message !== "" && pending;
+    return pending[0]?.pendingReason !== undefined && pending;
   });
-  expect(pending).toMatchObject([{ deployment: "hungry", message: "waits for licence: wants 1, 0.5 of 2 free" }]);
+  const shortage = { resource: ResourceKind.CUSTOM, name: "licence", wanted: 1, free: 0.5, total: 2 };
+  expect(pending).toMatchObject([{ deployment: "hungry", pendingReason: { kind: PendingKind.RESOURCES, shortages: [shortage] } }]);
   const cluster = await drover.controller.getCluster({});
   expect(cluster.capacity?.custom).toEqual({ licence: 2, slot: 0.5 });
   expect(cluster.allocated?.custom).toEqual({ licence: 1.5 });
@@ -37,11 +40,16 @@ test("a resource that the operator named is given out, and who holds what and wh
 
 test("a resource that nobody has is waited for, and it is said that it can never start here", async () => {
   await deploy("dreamer", { custom: { unicorn: 1 } });
-  const message = await until("it is told", async () => {
+  const { pendingReason, message } = await until("it is told", async () => {
     const { replicas } = await drover.controller.listReplicas({ deployment: "dreamer" });
-    return replicas[0]?.state === ReplicaState.PENDING && replicas[0].message !== "" && replicas[0].message;
+    return replicas[0]?.state === ReplicaState.PENDING && replicas[0].pendingReason && replicas[0];
   });
-  expect(message).toContain('wants 1 of "unicorn", this machine has 0: it can never start here');
+  expect(pendingReason).toMatchObject({
+    kind: PendingKind.NEVER_FITS,
+    shortages: [{ resource: ResourceKind.CUSTOM, name: "unicorn", wanted: 1, free: 0, total: 0 }],
+  });
+  const { deployment } = await drover.controller.getDeployment({ name: "dreamer" });
+  expect(conditionOf(deployment?.status, ConditionType.NO_CAPACITY)?.reason).toBe(ConditionReason.NEVER_FITS);
   expect(message).toContain("--resource unicorn=AMOUNT");
 });
 

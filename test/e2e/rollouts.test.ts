@@ -12,6 +12,8 @@ import {
   DeploymentStateSchema as StateSchema,
   RolloutStrategy as Strategy,
 } from "../../gen/drover/v1/deployment_pb.ts";
+import { ConditionReason, ConditionType, PendingKind, ResourceKind } from "../../gen/drover/v1/facts_pb.ts";
+import { conditionOf, lastFailureOf } from "./conditions.ts";
 import { Drover, type Finished, fixturePath, run, until } from "./drover.ts";
 
 interface Closable {
@@ -109,12 +111,16 @@ test("a revision that does not start goes back by itself to the one that was hea
   expect(spec).toMatchObject({ version: "good", program: modulePath("program.ts") });
   // Generation 1 is the good file's, 2 the bad one's.
   expect(status).toMatchObject({ state: State.DEPLOY_FAILED, generation: 3n, revision: 1n, runningReplicas: 2, updatedReplicas: 2 });
-  for (const word of ["revision 2 has failed", ...words.slice(1)]) expect(status?.message).toContain(word);
+  const rolledBack = conditionOf(status, ConditionType.ROLLED_BACK);
+  expect(rolledBack).toMatchObject({ reason: ConditionReason.FAILED_STARTS, revision: 2n, toRevision: 1n });
+  expect(rolledBack?.rolloutFailure).toMatchObject({ failedStarts: 2, lastFailure: { revision: 2n } });
+  const lastLines = lastFailureOf(status)?.failure?.lastLines.join("\n");
+  for (const word of words.slice(2)) expect(lastLines).toContain(word);
   expect(await pidsOf(drover, "back")).toEqual(pids);
 
   expect((await drover.cli("deploy", good)).code).toBe(0);
   const cleared = await drover.settled("back");
-  expect(cleared.status).toMatchObject({ state: State.HEALTHY, message: "", generation: 3n, revision: 1n });
+  expect(cleared.status).toMatchObject({ state: State.HEALTHY, conditions: [], generation: 3n, revision: 1n });
   expect(await pidsOf(drover, "back")).toEqual(pids);
 });
 
@@ -135,8 +141,8 @@ test.each(["before the next one is there", "under the next one"])(
     });
     const starts = async () => (await readFile(join(dataDir, "starts"), "utf8").catch(() => "")).split("\n").length - 1;
     await until("the first failed start is told and the second is under way", async () => {
-      const told = (await statusOf(first, "counted"))?.message ?? "";
-      return told.includes("last failure: counted-") && told.includes("broken on start") && (await starts()) === 2;
+      const failing = conditionOf(await statusOf(first, "counted"), ConditionType.STARTS_FAILING);
+      return failing?.lastFailure?.failure?.lastLines.includes("broken on start") && (await starts()) === 2;
     });
     await first.end("SIGKILL");
     const failNow = () => writeFile(join(dataDir, "gate"), "now\n");
@@ -150,7 +156,8 @@ test.each(["before the next one is there", "under the next one"])(
     });
     expect(spec).toMatchObject({ version: "1", program: modulePath("program.ts") });
     expect(status).toMatchObject({ generation: 3n, revision: 1n });
-    for (const word of ["2 failed starts in a row", "broken on start"]) expect(status?.message).toContain(word);
+    const { rolloutFailure } = conditionOf(status, ConditionType.ROLLED_BACK) ?? {};
+    expect(rolloutFailure).toMatchObject({ failedStarts: 2, lastFailure: { failure: { lastLines: ["broken on start"] } } });
     expect(await starts()).toBe(2);
     await until("the replicas of before are adopted", async () => (await second.running("counted")).length === 2);
     expect(await pidsOf(second, "counted")).toEqual(pids);
@@ -215,10 +222,14 @@ test("where resources are short, AUTO updates one by one, and AVAILABILITY waits
   await drover.controller.deploy({ spec: spec("3", Strategy.AVAILABILITY) });
   const blocked = await until("it says that it is blocked", async () => {
     const status = await statusOf(drover, "scarce");
-    return status?.message.startsWith("BLOCKED_NO_CAPACITY: ") && status;
+    return conditionOf(status, ConditionType.NO_CAPACITY)?.reason === ConditionReason.BLOCKED_NO_CAPACITY && status;
   });
   expect(blocked).toMatchObject({ state: State.UPDATING, runningReplicas: 2, updatedReplicas: 0 });
-  expect(blocked.message).toContain("GPU: wants 1 whole, 0 of 2 free");
+  expect(conditionOf(blocked, ConditionType.NO_CAPACITY)?.pendingReason).toMatchObject({
+    kind: PendingKind.RESOURCES,
+    shortages: [{ resource: ResourceKind.GPU, wanted: 1, free: 0, total: 2 }],
+  });
+  expect((await drover.cli("status", "scarce")).stdout).toMatch(/^BLOCKED_NO_CAPACITY for /m);
   const decided = await until("that is decided", async () => {
     const decisions = await decisionsOf(drover, "scarce");
     return decisions[0]?.summary.startsWith("BLOCKED_NO_CAPACITY") && decisions;
@@ -226,7 +237,7 @@ test("where resources are short, AUTO updates one by one, and AVAILABILITY waits
   expect(decided[0]).toMatchObject({ bound: "capacity" });
   await lookMeanwhile(drover);
   expect(await pidsOf(drover, "scarce")).toEqual(pids);
-  expect((await statusOf(drover, "scarce"))?.message).toBe(blocked.message);
+  expect((await statusOf(drover, "scarce"))?.conditions).toEqual(blocked.conditions);
   expect(await decisionsOf(drover, "scarce")).toEqual(decided);
   expect(new Set(watching.told.map(({ runningReplicas }) => runningReplicas))).toEqual(new Set([2]));
 
