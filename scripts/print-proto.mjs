@@ -44,7 +44,9 @@ function printMessage(message) {
     const fields = message.field.filter((field) => oneofOf(message, field) === index);
     return `oneof ${name} { ${fields.map(printPlain).join(" ")} }`;
   });
-  const fields = message.field.filter((field) => oneofOf(message, field) === undefined).map((field) => printMap(message, field) ?? printField(field));
+  const fields = message.field
+    .filter((field) => oneofOf(message, field) === undefined)
+    .map((field) => printMap(message, field) ?? printField(field));
   const ranges = message.extensionRange.map(({ start, end }) => `extensions ${start} to ${end > extensionMax ? "max" : end - 1};`);
   const nested = message.nestedType.filter(({ options }) => !options?.mapEntry).map(printMessage);
   return `\nmessage ${message.name} {\n${[...fields, ...oneofs, ...ranges, ...nested, ...message.enumType.map(printEnum)].join("\n")}\n}`;
