@@ -2208,10 +2208,10 @@ export const ControllerService: GenService<{
    * then it is committed. If a replica refuses or fails, those that serve by the
    * new config go back. Answers when that is over. Replicas of an older revision
    * keep their config until they are replaced. Fails with `FAILED_PRECONDITION`
-   * (`RECONFIGURE_REFUSED`) and the reason of each replica, with `BadRequest` for
-   * each field that a schema refuses, and with `ABORTED` (`CHANGE_IN_PROGRESS`)
-   * if another change does not end in time. A replica that does not answer, or
-   * cannot go back, is replaced.
+   * (`RECONFIGURE_REFUSED`) and the reason of each replica (`ReconfigureFailure`),
+   * with `BadRequest` for each field that a schema refuses, and with `ABORTED`
+   * (`CHANGE_IN_PROGRESS`) if another change does not end in time. A replica that
+   * does not answer, or cannot go back, is replaced.
    *
    * @generated from rpc drover.v1.ControllerService.Reconfigure
    */

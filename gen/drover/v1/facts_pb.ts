@@ -760,7 +760,7 @@ export const DepartureSchema: GenMessage<Departure> = /*@__PURE__*/
  */
 export const ConditionType = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: CONDITION_TYPE_UNSPECIFIED = 0;
    */
@@ -851,7 +851,7 @@ export const ConditionTypeSchema: GenEnum<ConditionType> = /*@__PURE__*/
  */
 export const ConditionReason = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: CONDITION_REASON_UNSPECIFIED = 0;
    */
@@ -972,7 +972,7 @@ export const ConditionReasonSchema: GenEnum<ConditionReason> = /*@__PURE__*/
  */
 export const PendingKind = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: PENDING_KIND_UNSPECIFIED = 0;
    */
@@ -1042,7 +1042,7 @@ export const PendingKindSchema: GenEnum<PendingKind> = /*@__PURE__*/
  */
 export const ResourceKind = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: RESOURCE_KIND_UNSPECIFIED = 0;
    */
@@ -1097,7 +1097,7 @@ export const ResourceKindSchema: GenEnum<ResourceKind> = /*@__PURE__*/
  */
 export const HealthProblemKind = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: HEALTH_PROBLEM_KIND_UNSPECIFIED = 0;
    */
@@ -1152,7 +1152,7 @@ export const HealthProblemKindSchema: GenEnum<HealthProblemKind> = /*@__PURE__*/
  */
 export const EndingKind = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: ENDING_KIND_UNSPECIFIED = 0;
    */
@@ -1249,7 +1249,7 @@ export const EndingKindSchema: GenEnum<EndingKind> = /*@__PURE__*/
  */
 export const InstallProblemKind = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: INSTALL_PROBLEM_KIND_UNSPECIFIED = 0;
    */
@@ -1325,7 +1325,7 @@ export const InstallProblemKindSchema: GenEnum<InstallProblemKind> = /*@__PURE__
  */
 export const ReplicaFailureKind = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: REPLICA_FAILURE_KIND_UNSPECIFIED = 0;
    */
@@ -1401,7 +1401,7 @@ export const ReplicaFailureKindSchema: GenEnum<ReplicaFailureKind> = /*@__PURE__
  */
 export const ConfigProblemKind = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: CONFIG_PROBLEM_KIND_UNSPECIFIED = 0;
    */
@@ -1457,7 +1457,7 @@ export const ConfigProblemKindSchema: GenEnum<ConfigProblemKind> = /*@__PURE__*/
  */
 export const ConfigCallProblemKind = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: CONFIG_CALL_PROBLEM_KIND_UNSPECIFIED = 0;
    */
@@ -1505,7 +1505,7 @@ export const ConfigCallProblemKindSchema: GenEnum<ConfigCallProblemKind> = /*@__
  */
 export const RolloutFailureKind = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: ROLLOUT_FAILURE_KIND_UNSPECIFIED = 0;
    */
@@ -1553,7 +1553,7 @@ export const RolloutFailureKindSchema: GenEnum<RolloutFailureKind> = /*@__PURE__
  */
 export const DepartureKind = {
   /**
-   * Never sent.
+   * Unspecified.
    *
    * @generated from enum value: DEPARTURE_KIND_UNSPECIFIED = 0;
    */

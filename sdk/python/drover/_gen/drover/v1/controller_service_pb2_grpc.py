@@ -225,10 +225,10 @@ class ControllerServiceServicer(object):
         then it is committed. If a replica refuses or fails, those that serve by the
         new config go back. Answers when that is over. Replicas of an older revision
         keep their config until they are replaced. Fails with `FAILED_PRECONDITION`
-        (`RECONFIGURE_REFUSED`) and the reason of each replica, with `BadRequest` for
-        each field that a schema refuses, and with `ABORTED` (`CHANGE_IN_PROGRESS`)
-        if another change does not end in time. A replica that does not answer, or
-        cannot go back, is replaced.
+        (`RECONFIGURE_REFUSED`) and the reason of each replica (`ReconfigureFailure`),
+        with `BadRequest` for each field that a schema refuses, and with `ABORTED`
+        (`CHANGE_IN_PROGRESS`) if another change does not end in time. A replica that
+        does not answer, or cannot go back, is replaced.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
