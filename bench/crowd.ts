@@ -1,14 +1,16 @@
 // Many replicas in one process, started by its parent's orders; tells when all of them serve by a config.
 import { realClock, realRandom } from "../src/clock/real.ts";
 import type { Json } from "../src/core/json.ts";
-import type { Assignment } from "../src/engine/engine.ts";
 import { deployment } from "../src/replica/index.ts";
 import { createProgram } from "../src/replica/program.ts";
 import { ReplicaServer } from "../src/replica/replica-server.ts";
 import { createReplicaLog } from "../src/replica/stderr-log.ts";
-import { type Served, systemMs } from "./crowded-engine.ts";
+import { type News, type Order, systemMs } from "./crowded-engine.ts";
+
+type StartOrder = Extract<Order, { kind: "start" }>;
 
 let replicas = 0;
+const servers = new Map<string, Promise<ReplicaServer>>();
 /** How many replicas serve by each config. */
 const serving = new Map<string, number>();
 
@@ -22,23 +24,40 @@ class Empty {
     const key = JSON.stringify(config);
     const count = (serving.get(key) ?? 0) + 1;
     serving.set(key, count);
-    if (count === replicas) process.send?.({ config: key, atMs: systemMs() } satisfies Served);
+    if (count === replicas) tell({ kind: "served", config: key, atMs: systemMs() });
   }
 }
 
-process.on("message", (assignment: Assignment) => {
-  replicas += 1;
-  void serve(assignment);
+process.on("message", (order: Order) => {
+  if (order.kind === "start") start(order);
+  else void stop(order.replicaId);
 });
 
-async function serve({ replicaId, deployment: name, revision, maxOngoingRequests, address, token }: Assignment): Promise<void> {
-  const server = new ReplicaServer(await createProgram(deployment(Empty), {}), {
-    identity: { replicaId, deployment: name, revision },
-    maxOngoingRequests,
-    token,
-    log: createReplicaLog((line) => process.stderr.write(line), realClock),
-    clock: realClock,
-    random: realRandom,
-  });
-  await server.listen(address);
+function start({ assignment: { replicaId, deployment: name, revision, maxOngoingRequests, token }, address }: StartOrder): void {
+  replicas += 1;
+  const serve = async () => {
+    const server = new ReplicaServer(await createProgram(deployment(Empty), {}), {
+      identity: { replicaId, deployment: name, revision },
+      maxOngoingRequests,
+      token,
+      log: createReplicaLog((line) => process.stderr.write(line), realClock),
+      clock: realClock,
+      random: realRandom,
+    });
+    await server.listen(address);
+    return server;
+  };
+  servers.set(replicaId, serve());
+}
+
+async function stop(replicaId: string): Promise<void> {
+  const server = servers.get(replicaId);
+  if (!servers.delete(replicaId)) return;
+  replicas -= 1;
+  await (await server)?.close(0);
+  tell({ kind: "ended", replicaId });
+}
+
+function tell(news: News): void {
+  process.send?.(news);
 }

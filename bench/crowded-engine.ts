@@ -2,45 +2,49 @@ import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
 import type { Preparation } from "../src/core/ending.ts";
 import type { LogLine } from "../src/core/log-line.ts";
-import type { Capacity } from "../src/core/resources.ts";
-import type { Assignment, Engine, EngineReplica } from "../src/engine/engine.ts";
+import type { Room } from "../src/core/placement/room.ts";
+import type { Assignment, Engine, EngineReplica, Listing } from "../src/engine/engine.ts";
 
-/** Told by a process of replicas: all it has serve by this config, as JSON, since then. */
-export interface Served {
-  readonly config: string;
-  readonly atMs: number;
-}
+/** What a process of replicas is told to do. */
+export type Order =
+  | { readonly kind: "start"; readonly assignment: Assignment; readonly address: string }
+  | { readonly kind: "stop"; readonly replicaId: string };
+
+/** What a process of replicas tells. */
+export type News =
+  /** All it has serve by this config, as JSON, since then. */
+  { readonly kind: "served"; readonly config: string; readonly atMs: number } | { readonly kind: "ended"; readonly replicaId: string };
 
 /** The machine's own time, the same in all its processes. */
 export const systemMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-/** Where many real replicas run in a few processes: what a process each costs is not what is measured. None of them ends before all. */
+/** The only program that it runs: an empty one. */
+export const crowdProgram = "crowd";
+const node = "crowd";
+const capacity = { cpuMilli: 1_000_000, gpuCount: 0, memoryBytes: 2 ** 50 };
+
+/** Where many real replicas run in a few processes: what a process each costs is not what is measured. */
 export class CrowdedEngine implements Engine {
   readonly #folder: string;
   readonly #processes: readonly ChildProcess[];
-  readonly #replicas: EngineReplica[] = [];
+  readonly #replicas = new Map<string, { replica: EngineReplica; readonly process: ChildProcess }>();
+  readonly #listeners = new Set<(replicaId: string) => void>();
   readonly #served = new Map<string, number[]>();
 
   constructor(folder: string, processes: number) {
     this.#folder = folder;
     this.#processes = Array.from({ length: processes }, () => fork(join(import.meta.dirname, "crowd.ts"), { serialization: "advanced" }));
-    for (const child of this.#processes) {
-      child.on("message", ({ config, atMs }: Served) => this.#served.set(config, [...(this.#served.get(config) ?? []), atMs]));
-    }
+    for (const child of this.#processes) child.on("message", (news: News) => this.#hear(news));
   }
 
   /** When the last process had all its replicas serve by a config; undefined: not all do. */
   servedAtMs(config: unknown): number | undefined {
     const times = this.#served.get(JSON.stringify(config)) ?? [];
-    return times.length < Math.min(this.#processes.length, this.#replicas.length) ? undefined : Math.max(...times);
+    return times.length < Math.min(this.#processes.length, this.#replicas.size) ? undefined : Math.max(...times);
   }
 
-  capacity(): Capacity {
-    return { cpuMilli: 1_000_000, gpuCount: 0, memoryBytes: 2 ** 50 };
-  }
-
-  addressFor(replicaId: string): string {
-    return `unix:${join(this.#folder, replicaId)}`;
+  room(): Room {
+    return { kind: "ledger", node, capacity };
   }
 
   prepare(): Preparation {
@@ -48,21 +52,35 @@ export class CrowdedEngine implements Engine {
   }
 
   async start(assignment: Assignment): Promise<void> {
-    const process = this.#processes[this.#replicas.length % this.#processes.length];
-    process?.send(assignment);
-    const { argv, workingDir, envVars, requirements, initArgs, maxOngoingRequests, ...known } = assignment;
-    this.#replicas.push({ ...known, pid: process?.pid ?? 0, startedAtMs: 0, state: "alive" });
+    const { program, runtimeEnv, initArgs, maxOngoingRequests, ...known } = assignment;
+    const { replicaId } = known;
+    if (program.kind !== "command" || program.argv[0] !== crowdProgram) throw new Error(`only the program ${crowdProgram} runs here`);
+    if (this.#replicas.has(replicaId)) throw new Error(`replica ${replicaId} was already started`);
+    const process = this.#processes[this.#replicas.size % this.#processes.length];
+    if (process === undefined) throw new Error("there is no process for replicas");
+    const address = `unix:${join(this.#folder, replicaId)}`;
+    const placed = { node, address, handle: `pid ${process.pid}` };
+    const replica: EngineReplica = { ...known, ...placed, startedAtMs: Date.now(), state: "alive" };
+    this.#replicas.set(replicaId, { replica, process });
+    order(process, { kind: "start", assignment, address });
   }
 
-  async list(): Promise<readonly EngineReplica[]> {
-    return this.#replicas;
+  async list(): Promise<Listing> {
+    return { replicas: [...this.#replicas.values()].map(({ replica }) => replica), complete: new Set([node]) };
   }
 
-  async stop(replicaId: string): Promise<void> {
-    throw new Error(`${replicaId} was to be stopped`);
+  /** The replica alone ends, however it is stopped: others are in the same process. */
+  async stop(replicaId: string, how: "terminate" | "kill"): Promise<void> {
+    const known = this.#replicas.get(replicaId);
+    if (known?.replica.state !== "alive") return;
+    if (how === "terminate" && known.replica.terminatedAtMs === undefined) known.replica = { ...known.replica, terminatedAtMs: Date.now() };
+    order(known.process, { kind: "stop", replicaId });
   }
 
-  async forget(): Promise<void> {}
+  async forget(replicaId: string): Promise<void> {
+    if (this.#replicas.get(replicaId)?.replica.state === "alive") throw new Error(`replica ${replicaId} is still alive`);
+    this.#replicas.delete(replicaId);
+  }
 
   async lastErrors(): Promise<readonly string[]> {
     return [];
@@ -70,11 +88,33 @@ export class CrowdedEngine implements Engine {
 
   async *logs(): AsyncIterable<LogLine> {}
 
-  onExit(): void {}
+  onExit(listener: (replicaId: string) => void): void {
+    this.#listeners.add(listener);
+  }
 
   async close(): Promise<void> {
+    this.#listeners.clear();
+  }
+
+  /** Ends all replicas with their processes. */
+  async end(): Promise<void> {
     const ended = this.#processes.map((child) => new Promise((done) => child.once("exit", done)));
     for (const child of this.#processes) child.kill();
     await Promise.all(ended);
   }
+
+  #hear(news: News): void {
+    if (news.kind === "served") {
+      this.#served.set(news.config, [...(this.#served.get(news.config) ?? []), news.atMs]);
+      return;
+    }
+    const known = this.#replicas.get(news.replicaId);
+    if (known === undefined) return;
+    known.replica = { ...known.replica, state: "exited", ending: { kind: "exit", code: 0 } };
+    for (const listener of this.#listeners) listener(news.replicaId);
+  }
+}
+
+function order(process: ChildProcess, what: Order): void {
+  process.send(what);
 }

@@ -35,13 +35,14 @@ function replicas(count: number, revision: number, state: ReplicaState): readonl
       state,
       resources: spec.resources,
       gpuIndexes: [],
+      node: "here",
       address: "unix:/x",
       token: "t",
       createdAtMs: nowMs - 60_000 - index,
       sinceMs: nowMs - 30_000,
       readyAtMs: state === "STARTING" ? undefined : nowMs - 30_000,
     };
-    const process = { process: "alive", errors: [] } as const;
+    const process = { process: "alive", node: "here", address: replica.address, errors: [] } as const;
     const answer = state === "STARTING" ? "unknown" : "ready";
     return {
       replica,
@@ -80,7 +81,7 @@ async function measure(): Promise<readonly Section[]> {
     seen,
     findRevision: () => undefined,
     lastDecision: () => undefined,
-    capacity: { cpuMilli: 10_000_000, gpuCount: 0, memoryBytes: 2 ** 50 },
+    room: { kind: "ledger", node: "here", capacity: { cpuMilli: 10_000_000, gpuCount: 0, memoryBytes: 2 ** 50 } },
     held: seen.map(({ replica }) => replica),
     nowMs,
     actingSinceMs: 0,

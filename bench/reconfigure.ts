@@ -86,7 +86,7 @@ async function crowded(replicas: number): Promise<readonly Change[]> {
     return changes;
   } finally {
     await controller.close();
-    await engine.close();
+    await engine.end();
     await rm(folder, { recursive: true, force: true });
   }
 }
@@ -105,13 +105,13 @@ async function openController(
   const routing = openRouting({ ...common, lease, port, gateways: noGateway });
   const { loads } = routing;
   const autoscaleCron = "* * * * * *";
-  const deciding = openDeciding({ ...common, engine, lease, port, loads, autoscaleCron, moduleHost: [], keepReplicas: true });
+  const deciding = openDeciding({ ...common, engine, lease, port, loads, autoscaleCron, keepReplicas: true });
   const observed = { replica: (id: string) => loads.replica(id), deployment: (name: string) => loads.deployment(name), pid: () => 0 };
   const api = new ControllerApi({
     store,
     mirror,
     observed,
-    capacity: () => engine.capacity(),
+    room: () => engine.room(),
     logs: () => engine.logs(),
     openSchedules,
     clock,

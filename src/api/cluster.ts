@@ -1,8 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { GetClusterResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import type { Room } from "../core/placement/room.ts";
 import { holds } from "../core/replica.ts";
-import { allocated } from "../core/resources.ts";
+import { allocated, type Resources } from "../core/resources.ts";
 import { replicaInWords } from "../core/words.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { resourcesToMessage } from "./convert.ts";
@@ -16,21 +17,21 @@ export function clusterHandlers(parts: ControllerParts): ControllerHandlers<"get
   return { getCluster: () => cluster(parts) };
 }
 
-async function cluster({ store, mirror, capacity, view }: ControllerParts): Promise<MessageInitShape<typeof GetClusterResponseSchema>> {
+async function cluster({ store, mirror, room, view }: ControllerParts): Promise<MessageInitShape<typeof GetClusterResponseSchema>> {
   await view.catchUp();
   const { controllers, leader, epoch } = await store.controllers();
   const replicas = [...mirror.replicas().values()].map(({ value }) => value);
   const held = replicas.filter(({ state }) => holds(state));
-  const { gpuCount, memoryLimit = "memory_bytes is only counted", ...has } = capacity();
+  const { capacity, memoryLimit } = capacityOf(room());
   const names = [...new Set(held.map(({ deployment }) => deployment))].sort();
   return {
-    capacity: resourcesToMessage({ ...has, gpuMilli: gpuCount * 1_000 }),
+    ...(capacity && { capacity: resourcesToMessage(capacity) }),
     allocated: resourcesToMessage(allocated(held)),
     deployments: names.map((deployment) => {
       const own = held.filter((replica) => replica.deployment === deployment);
       return { deployment, replicas: own.length, allocated: resourcesToMessage(allocated(own)) };
     }),
-    memoryLimit,
+    ...(memoryLimit !== undefined && { memoryLimit }),
     pending: replicas
       .filter(({ state }) => state === "PENDING")
       .sort((a, b) => a.createdAtMs - b.createdAtMs)
@@ -50,4 +51,11 @@ async function cluster({ store, mirror, capacity, view }: ControllerParts): Prom
     })),
     position: BigInt(mirror.position),
   };
+}
+
+/** What there is, and how memory is held; nothing is known of it where the engine places replicas. */
+function capacityOf(room: Room): { readonly capacity?: Resources; readonly memoryLimit?: string } {
+  if (room.kind === "engine") return {};
+  const { gpuCount, memoryLimit = "memory_bytes is only counted", ...has } = room.capacity;
+  return { capacity: { ...has, gpuMilli: gpuCount * 1_000 }, memoryLimit };
 }

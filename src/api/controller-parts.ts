@@ -2,7 +2,7 @@ import type { ControllerService } from "../../gen/drover/v1/controller_service_p
 import type { Clock, Random } from "../clock/clock.ts";
 import type { ScheduledMinimum } from "../core/autoscaling-config.ts";
 import type { LogLine } from "../core/log-line.ts";
-import type { Capacity } from "../core/resources.ts";
+import type { Room } from "../core/placement/room.ts";
 import type { ServiceHandlers } from "../rpc/service.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Store } from "../store/store.ts";
@@ -14,7 +14,8 @@ export interface ControllerServiceOptions {
   readonly store: Store;
   readonly mirror: Mirror;
   readonly observed: Observed;
-  readonly capacity: () => Capacity;
+  /** As `Engine.room`. */
+  readonly room: () => Room;
   /** The output of a replica, as `Engine.logs`. */
   readonly logs: (
     replicaId: string,

@@ -314,7 +314,7 @@ export function replicaToMessage(record: ReplicaRecord, observed: Observed): Rep
     state: replicaStates[record.state],
     message: replicaInWords(record),
     configGeneration: BigInt(load?.configGeneration ?? 0),
-    address: record.address,
+    address: record.address ?? "",
     pid: BigInt(observed.pid(record.id)),
     resources: resourcesToMessage(record.resources),
     gpuIndexes: [...record.gpuIndexes],

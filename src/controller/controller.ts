@@ -3,7 +3,6 @@ import { realClock as clock, realRandom as random } from "../clock/real.ts";
 import { type Config, hidePassword } from "../config/config.ts";
 import { lockFolder } from "../engine/local/folder-lock.ts";
 import { createLog, type Log } from "../log/log.ts";
-import { shipped } from "../shipped.ts";
 import { Closers } from "./closers.ts";
 import { openDataPath } from "./data-path.ts";
 import { openDeciding, openLease } from "./deciding.ts";
@@ -58,14 +57,13 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   const deciding = openDeciding({
     ...{ ...common, store, mirror, engine, lease, port: dataPath.links, loads: dataPath.loads, log: loopLog },
     autoscaleCron: config.autoscaleCron,
-    moduleHost: [process.execPath, shipped.moduleHost],
     keepReplicas: config.keepReplicas,
   });
   closers.add(() => deciding.close());
 
   closers.add(() => dataPath.drain());
   const gateway = await dataPath.listen();
-  const pid = (replicaId: string) => deciding.reconcile.pid(replicaId);
+  const pid = (replicaId: string) => engine.pid(replicaId) ?? 0;
   const servers = await openServers({ ...common, store, mirror, engine, loads: dataPath.loads, pid });
   closers.add(() => servers.close());
 

@@ -23,8 +23,6 @@ export interface DecidingParts {
   readonly loads: Pick<Loads, "deployment">;
   /** When the autoscaler acts: a cron expression with seconds. */
   readonly autoscaleCron: string;
-  /** The command line that runs a `module` program, without the module's path and export. */
-  readonly moduleHost: readonly string[];
   /** Whether the replicas go on when this controller ends. */
   readonly keepReplicas: boolean;
   readonly clock: Clock;
@@ -58,7 +56,7 @@ export function openLease(parts: {
 export function openDeciding(parts: DecidingParts): Deciding {
   const { store, mirror, engine, lease, port, loads, clock, random, log } = parts;
   const epoch = () => lease.epoch;
-  const reconcile = new ReconcileLoop({ mirror, store, engine, port, epoch, moduleHost: parts.moduleHost, clock, random, log });
+  const reconcile = new ReconcileLoop({ mirror, store, engine, port, epoch, clock, random, log });
   const configChanges = new ConfigChangeLoop({ mirror, store, port, epoch, clock, log });
   const scheduledMinimum = openSchedules();
   const autoscale = new AutoscaleLoop({ mirror, store, loads, epoch, scheduledMinimum, cron: parts.autoscaleCron, clock, log });

@@ -40,6 +40,7 @@ export async function openMachine({ config, mirror, cgroups, clock, log }: Machi
     ambientEnv: process.env,
     pythonSdk: shipped.pythonSdk,
     npmHook: shipped.npmHook,
+    moduleHost: [process.execPath, shipped.moduleHost],
     neededRequirements: () => {
       const kept = [...mirror.deployments().keys()].flatMap((name) => mirror.entriesOf("revision", name));
       return kept.map(({ value }) => value.spec.runtimeEnv);

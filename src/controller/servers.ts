@@ -24,7 +24,7 @@ export interface ServersParts {
   readonly store: Store;
   readonly mirror: Mirror;
   readonly loads: Pick<Loads, "replica" | "deployment">;
-  readonly engine: Pick<Engine, "capacity" | "logs">;
+  readonly engine: Pick<Engine, "room" | "logs">;
   /** The process of a replica; 0: none is known. */
   readonly pid: (replicaId: string) => number;
   readonly clock: Clock;
@@ -46,7 +46,7 @@ export function openServers({ config, store, mirror, loads, engine, pid, clock, 
       store,
       mirror,
       observed,
-      capacity: () => engine.capacity(),
+      room: () => engine.room(),
       logs: (id, options, stop) => engine.logs(id, options, stop),
       openSchedules,
       clock,

@@ -27,9 +27,11 @@ export interface ReplicaRecord {
   readonly resources: Resources;
   /** The GPUs it holds, by index; given with STARTING. */
   readonly gpuIndexes: readonly number[];
-  /** Where it listens, `unix:/path` or `host:port`; given with STARTING. */
-  readonly address: string;
-  /** Proves the controller to it; given with STARTING. */
+  /** Where it was placed: a node's name as its engine tells it; unset: not placed yet. */
+  readonly node?: string;
+  /** Where it listens, `unix:/path` or `host:port`, as the engine told it; unset: not told yet. */
+  readonly address?: string;
+  /** Proves the controller to it; written before it is started. */
   readonly token: string;
   readonly createdAtMs: number;
   /** When its state last changed. */
@@ -63,7 +65,7 @@ export const waitsForRoom = ({ state, waits }: ReplicaRecord): boolean => state 
 export const isFailing = ({ departure }: ReplicaRecord): boolean => departure?.kind === "failing";
 
 /** What a move to another state may set as well. */
-export type Move = Partial<Pick<ReplicaRecord, "departure" | "failure" | "ending" | "killedAfterMs" | "gpuIndexes" | "address" | "token">>;
+export type Move = Partial<Pick<ReplicaRecord, "departure" | "failure" | "ending" | "killedAfterMs" | "gpuIndexes" | "node" | "token">>;
 
 /** The record moved forward. Invariant: a state never goes back, and an ended replica does not move. */
 export function advance(replica: ReplicaRecord, state: ReplicaState, nowMs: number, set: Move = {}): ReplicaRecord {

@@ -51,6 +51,15 @@ export function gpusWanted(resources: Pick<Resources, "gpuMilli">): number {
   return Math.ceil(resources.gpuMilli / wholeGpuMilli);
 }
 
+/** Whether who holds `holding` holds all that is `wanted`. */
+export function covers(holding: Resources, wanted: Resources): boolean {
+  const { cpuMilli, gpuMilli, memoryBytes, custom = {} } = wanted;
+  const named = Object.entries(custom).every(
+    ([name, milli]) => milli <= (Object.hasOwn(holding.custom ?? {}, name) ? (holding.custom?.[name] ?? 0) : 0),
+  );
+  return named && cpuMilli <= holding.cpuMilli && gpuMilli <= holding.gpuMilli && memoryBytes <= holding.memoryBytes;
+}
+
 /** The sum of what is held. */
 export function allocated(held: readonly Pick<Holding, "resources">[]): Required<Resources> {
   let [cpuMilli, gpuMilli, memoryBytes] = [0, 0, 0];

@@ -89,6 +89,11 @@ export class ConfigLink {
     return (await orEnd(this.#first, signal)) === "taken";
   }
 
+  /** Its record says that it has served: the controller that led then has given it its config. */
+  trust(): void {
+    this.#tellFirst("taken");
+  }
+
   /** Gives it a config as a step of a change; tries again while it cannot be reached. */
   async tell({ phase, config, answerMaxMs }: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
     const replicaId = this.#options.acquaintance().replica.id;

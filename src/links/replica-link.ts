@@ -33,6 +33,8 @@ const drainPollMs = 50;
 
 export interface LinkOptions {
   readonly acquaintance: Acquaintance;
+  /** Where the replica listens. */
+  readonly address: string;
   /** What the replica is to serve by, as the state is at this moment. */
   readonly wanted: (replica: ReplicaRecord) => WantedConfig | undefined;
   /** The leader's epoch; undefined: we do not lead, and give no orders. */
@@ -77,6 +79,10 @@ export class ReplicaLink {
     });
   }
 
+  get address(): string {
+    return this.#options.address;
+  }
+
   get contact(): ReplicaContact {
     return this.#contact;
   }
@@ -87,6 +93,7 @@ export class ReplicaLink {
     this.#acquaintance = acquaintance;
     if (this.#intervalMs !== intervalMs) this.#anew.abort("another interval");
     this.#config.wake();
+    if (acquaintance.replica.state !== "STARTING") this.#config.trust();
     if (acquaintance.replica.state === "DRAINING") this.#draining ??= this.#drain(this.#abort.signal).catch(() => {});
   }
 
@@ -111,7 +118,9 @@ export class ReplicaLink {
   }
 
   #set(change: Partial<ReplicaContact>): void {
-    this.#contact = { ...this.#contact, ...change };
+    const next = { ...this.#contact, ...change };
+    // Invariant: only a replica that answered that it is ready, and has not become ill since, gets requests.
+    this.#contact = next.answer === "ready" ? next : { ...next, routable: false };
     this.#options.onChange();
   }
 
@@ -119,7 +128,7 @@ export class ReplicaLink {
     await this.#knock(signal);
     if (signal.aborted) return;
     // Whatever is asked here is asked again where it fails.
-    this.#channel = new Channel(this.#acquaintance.replica.address, { resends: false });
+    this.#channel = new Channel(this.address, { resends: false });
     if (!(await this.#introduce(this.#channel, signal))) return;
     this.#introduced = true;
     const config = this.#config.keep(this.#channel, this.#contact, signal);
@@ -134,7 +143,7 @@ export class ReplicaLink {
   async #knock(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const soonUntilMs = clock.nowMs() + knockSoonMs;
-    while (!signal.aborted && !(await answers(this.#acquaintance.replica.address))) {
+    while (!signal.aborted && !(await answers(this.address))) {
       const soon = clock.nowMs() < soonUntilMs;
       if (!soon && this.#contact.problem === undefined) this.#set({ problem: { kind: "nothingListens" } });
       await clock.sleep(soon ? knockFirstMs : knockMaxMs, signal);

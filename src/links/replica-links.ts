@@ -18,7 +18,7 @@ export interface LinksOptions {
   readonly log: Log;
 }
 
-/** The links to all replicas that have a process. */
+/** The links to all replicas that have a process and an address. */
 export class ReplicaLinks implements LiveReplicaPort {
   readonly #options: LinksOptions;
   readonly #links = new Map<string, ReplicaLink>();
@@ -61,13 +61,20 @@ export class ReplicaLinks implements LiveReplicaPort {
   meet(replicas: readonly Acquaintance[]): void {
     const wanted = new Set<string>();
     for (const acquaintance of replicas) {
-      const { id, deployment } = acquaintance.replica;
+      const { id, deployment, address } = acquaintance.replica;
+      // The engine has not told yet where it listens.
+      if (address === undefined) continue;
       wanted.add(id);
       let link = this.#links.get(id);
+      if (link !== undefined && link.address !== address) {
+        this.#drop(id, link);
+        link = undefined;
+      }
       if (link === undefined) {
         link = new ReplicaLink({
           ...this.#options,
           acquaintance,
+          address,
           onChange: () => this.#notify(deployment),
           onReport: (ongoing) => {
             for (const listener of this.#reportListeners) listener(id, ongoing);

@@ -49,7 +49,10 @@ export interface ConfigOrder {
 
 /** Talks to replicas, so that the loops need not wait for them. */
 export interface ReplicaPort {
-  /** Talks to exactly these from now on: gives each the config that is committed, checks those that run, drains those that drain. */
+  /**
+   * Talks to exactly these from now on: gives each the config that is committed, checks those that run, drains those that drain. A
+   * replica whose address is not known yet is not talked to.
+   */
   meet(replicas: readonly Acquaintance[]): void;
   contact(replicaId: string): ReplicaContact;
   /** Gives a replica a config as a step of a change. Never fails; `gone` once the signal aborts. */

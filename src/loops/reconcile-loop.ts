@@ -2,6 +2,7 @@ import type { Clock, Random } from "../clock/clock.ts";
 import { committedConfig } from "../core/config-change.ts";
 import type { DeploymentRecord, ProgressRecord } from "../core/deployment.ts";
 import type { Ending, Preparation } from "../core/ending.ts";
+import { type Coverage, processOf, usingLedger } from "../core/placement/room.ts";
 import { hasEnded, holds, type ReplicaRecord } from "../core/replica.ts";
 import { plan } from "../core/rollout/plan.ts";
 import type { Action, SeenReplica } from "../core/rollout/sight.ts";
@@ -29,10 +30,16 @@ const errorLines = { STARTING: 20, RUNNING: 5 } as Readonly<Record<string, numbe
 const noErrors: ReadonlyMap<string, readonly string[]> = new Map();
 const idLength = 5;
 
-/** At which versions the records of a deployment were read. */
+/** The records of a deployment as they were read. */
 interface Versions {
-  readonly replicas: ReadonlyMap<string, number>;
+  readonly replicas: ReadonlyMap<string, Entry<"replica">>;
   readonly progress: number;
+}
+
+/** What the engine found in this tick. */
+interface Found {
+  readonly replicas: ReadonlyMap<string, EngineReplica>;
+  readonly complete: Coverage;
 }
 
 export interface ReconcileOptions {
@@ -42,8 +49,6 @@ export interface ReconcileOptions {
   readonly port: ReplicaPort;
   /** The epoch to act under; undefined: do not act. */
   readonly epoch: () => number | undefined;
-  /** The command line that runs a `module` program, without the module's path and export. */
-  readonly moduleHost: readonly string[];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -58,7 +63,7 @@ export class ReconcileLoop {
   readonly #startErrors = new Map<string, Ending>();
   #wake = new AbortController();
   #troubled = false;
-  #found: ReadonlyMap<string, EngineReplica> = new Map();
+  #found: Found = { replicas: new Map(), complete: new Set() };
   /** When something was last being prepared for each replica before its process could start. */
   readonly #preparedAtMs = new Map<string, number>();
   /** Under which the present look acts, and since when we have been acting under it. */
@@ -85,11 +90,6 @@ export class ReconcileLoop {
     this.#wake.abort("woken");
   }
 
-  /** The replica's process as the last look found it; 0: none. */
-  pid(replicaId: string): number {
-    return this.#found.get(replicaId)?.pid ?? 0;
-  }
-
   /** Runs until the signal aborts and the tick in work has ended. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options;
@@ -114,15 +114,16 @@ export class ReconcileLoop {
     this.#takeEpoch(this.#options.epoch());
     const leads = this.#epoch !== undefined;
     if (leads) await mirror.catchUp();
-    const found = new Map((await engine.list()).map((replica) => [replica.replicaId, replica]));
+    const { replicas, complete } = await engine.list();
+    const found: Found = { replicas: new Map(replicas.map((replica) => [replica.replicaId, replica])), complete };
     this.#found = found;
     this.#notePreparing(found);
     if (!leads) return;
     // What was taken back counts, so that nothing is started in its place: the next look sees it.
-    if (await this.#strays.settle(found)) return this.wake();
-    const held = this.#held(found);
+    if (await this.#strays.settle(found.replicas)) return this.wake();
+    const held = usingLedger(this.#held(found), engine.room());
     for (const entry of mirror.deployments().values()) await this.#alone(entry.key, () => this.#reconcile(entry, found, held));
-    await this.#alone("placement", () => this.#starter.startPending(held));
+    await this.#alone("placement", () => this.#starter.startPending(held, (replica) => this.#processOf(replica) !== "none"));
   }
 
   #takeEpoch(epoch: number | undefined): void {
@@ -135,10 +136,10 @@ export class ReconcileLoop {
     return this.#epoch !== undefined && this.#options.epoch() === this.#epoch;
   }
 
-  #notePreparing(found: ReadonlyMap<string, EngineReplica>): void {
+  #notePreparing({ replicas }: Found): void {
     const nowMs = this.#options.clock.nowMs();
-    for (const id of this.#preparedAtMs.keys()) if (!found.has(id)) this.#preparedAtMs.delete(id);
-    for (const [id, { preparing }] of found) if (preparing !== undefined) this.#preparedAtMs.set(id, nowMs);
+    for (const id of this.#preparedAtMs.keys()) if (!replicas.has(id)) this.#preparedAtMs.delete(id);
+    for (const [id, { preparing }] of replicas) if (preparing !== undefined) this.#preparedAtMs.set(id, nowMs);
   }
 
   /** Since when the replica's time counts as its own: neither without a controller that talks to it, nor while something is prepared for it. */
@@ -156,17 +157,17 @@ export class ReconcileLoop {
     }
   }
 
-  async #reconcile(entry: Entry<"deployment">, found: ReadonlyMap<string, EngineReplica>, held: readonly ReplicaRecord[]): Promise<void> {
+  async #reconcile(entry: Entry<"deployment">, found: Found, held: readonly ReplicaRecord[]): Promise<void> {
     const { mirror, engine, clock, random } = this.#options;
     const replicas = mirror.replicasOf(entry.key);
     const progress = mirror.progress(entry.key);
     const lineage = mirror.lineage(entry.value);
     // As they were when they were looked at: a write over anything newer is refused.
-    const versions: Versions = { replicas: new Map(replicas.map(({ key, version }) => [key, version])), progress: progress?.version ?? 0 };
-    const failing = replicas.filter(({ value }) => this.#fails(value, found.get(value.id), entry.value));
+    const versions: Versions = { replicas: new Map(replicas.map((entry) => [entry.key, entry])), progress: progress?.version ?? 0 };
+    const failing = replicas.filter(({ value }) => this.#fails(value, found.replicas.get(value.id), entry.value));
     const errors = failing.length === 0 ? noErrors : await this.#errorsOf(failing.map(({ value }) => value));
     // All at one moment, after the waiting: an old answer beside a late clock would look like a long silence.
-    const seen = replicas.map(({ value }) => this.#see(value, entry.value, found.get(value.id), errors.get(value.id) ?? []));
+    const seen = replicas.map(({ value }) => this.#see(value, entry.value, found.replicas.get(value.id), errors.get(value.id) ?? []));
     const actions = plan({
       deployment: entry.value,
       progress: progress?.value,
@@ -178,7 +179,7 @@ export class ReconcileLoop {
       ),
       findRevision: (revision) => lineage.revision(revision)?.value,
       lastDecision: () => lineage.decisions().findLast(({ value }) => value.source === "ROLLOUT")?.value,
-      capacity: engine.capacity(),
+      room: engine.room(),
       held,
       pending: () => pendingOf(mirror).map(({ value }) => value),
       nowMs: clock.nowMs(),
@@ -210,7 +211,10 @@ export class ReconcileLoop {
     const ahead = this.#prepare(replica);
     return {
       replica,
-      process: process?.state ?? "none",
+      process: this.#processOf(replica),
+      node: process?.node,
+      address: process?.address,
+      unplaced: process?.unplaced,
       preparing: process?.preparing ?? (ahead?.kind === "installing" ? { packages: ahead.packages } : undefined),
       ending: this.#startErrors.get(replica.id) ?? process?.ending ?? (ahead?.kind === "failed" ? ahead.ending : undefined),
       errors: ahead?.kind === "failed" ? ahead.lines : errors,
@@ -224,6 +228,10 @@ export class ReconcileLoop {
       routable: contact.routable,
       drained: contact.drained,
     };
+  }
+
+  #processOf({ id, node }: ReplicaRecord): SeenReplica["process"] {
+    return processOf(node, this.#found.replicas.get(id)?.state, this.#found.complete);
   }
 
   /** What a replica that waits for room requires is installed meanwhile: what it replaces is not taken down for that time. */
@@ -266,7 +274,7 @@ export class ReconcileLoop {
     }
     const writes = [
       ...actions.flatMap((action) => this.#writeFor(entry, action, versions)),
-      ...[...forgotten].map((id) => forgetReplica(id, versions.replicas.get(id) ?? 0)),
+      ...[...forgotten].map((id) => forgetReplica(id, versions.replicas.get(id)?.version ?? 0)),
     ];
     // One that begins to serve does so by the config of the look: a change of it that began since is not to miss the replica.
     const serves = actions.some((action) => action.kind === "move" && action.replica.state === "RUNNING");
@@ -279,6 +287,9 @@ export class ReconcileLoop {
         this.#startErrors.delete(action.replica.id);
         const { id, state } = action.replica;
         const message = replicaInWords(action.replica);
+        const before = versions.replicas.get(id)?.value;
+        // Where it is and listens is no news.
+        if (before?.state === state && replicaInWords(before) === message) continue;
         log[state === "FAILED" ? "warn" : "info"](
           { deployment: entry.key, replica: id, state, ...(message === "" ? {} : { message }) },
           "replica",
@@ -295,7 +306,7 @@ export class ReconcileLoop {
         return replica === undefined ? [] : [putReplica(replica, 0)];
       }
       case "move":
-        return [putReplica(action.replica, versions.replicas.get(action.replica.id) ?? 0)];
+        return [putReplica(action.replica, versions.replicas.get(action.replica.id)?.version ?? 0)];
       case "progress":
         return [putProgress(entry.key, action.progress, versions.progress)];
       case "rollback":
@@ -323,7 +334,6 @@ export class ReconcileLoop {
       state: "PENDING",
       resources: spec.resources,
       gpuIndexes: [],
-      address: "",
       token: "",
       createdAtMs: nowMs,
       sinceMs: nowMs,
@@ -331,9 +341,9 @@ export class ReconcileLoop {
   }
 
   /** Who holds resources: a replica that failed keeps what it has until its process has ended. */
-  #held(found: ReadonlyMap<string, EngineReplica>): readonly ReplicaRecord[] {
+  #held(found: Found): readonly ReplicaRecord[] {
     const replicas = [...this.#options.mirror.replicas().values()];
-    return replicas.flatMap(({ value }) => (holds(value.state) || found.get(value.id)?.state === "alive" ? value : []));
+    return replicas.flatMap(({ value }) => (holds(value.state) || found.replicas.get(value.id)?.state === "alive" ? value : []));
   }
 
   /** False: somebody else was faster, or leads; the next look sees what is so. */

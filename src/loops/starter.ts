@@ -1,12 +1,11 @@
 import type { Clock, Random } from "../clock/clock.ts";
-import type { DeploymentSpec, Program } from "../core/deployment.ts";
+import type { DeploymentSpec } from "../core/deployment.ts";
 import type { Ending } from "../core/ending.ts";
 import { sameJson } from "../core/json.ts";
 import { place } from "../core/placement/placement.ts";
+import type { Room } from "../core/placement/room.ts";
 import { advance, type ReplicaRecord } from "../core/replica.ts";
 import type { Assignment, Engine } from "../engine/engine.ts";
-import { heapMiB } from "../engine/local/memory.ts";
-import { moduleArgv } from "../engine/local/replica-env.ts";
 import type { Log } from "../log/log.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Entry, Write } from "../store/store.ts";
@@ -20,8 +19,6 @@ const tokenLength = 32;
 export interface StarterOptions {
   readonly mirror: Mirror;
   readonly engine: Engine;
-  /** Node and its arguments that run a `module` program, without the module's path and export. */
-  readonly moduleHost: readonly string[];
   /** Writes, if this controller still leads; false: it does not, or somebody else was faster. */
   readonly commit: (writes: readonly Write[]) => Promise<boolean>;
   readonly leads: () => boolean;
@@ -32,7 +29,7 @@ export interface StarterOptions {
   readonly log: Log;
 }
 
-/** Gives resources to replicas that wait for them, and starts those that got them. */
+/** Hands replicas that are asked for to the engine: those that core gave room, or all, where the engine places them. */
 export class Starter {
   readonly #options: StarterOptions;
 
@@ -40,20 +37,30 @@ export class Starter {
     this.#options = options;
   }
 
-  /** In the order they asked. `held` is what replicas hold now. */
-  async startPending(held: readonly ReplicaRecord[]): Promise<void> {
-    const { mirror, engine, clock, random, commit } = this.#options;
-    const pending = pendingOf(mirror);
+  /** Starts what may start, in the order it was asked for. `held` is what replicas hold now; `isThere`: whether the engine may have it. */
+  async startPending(held: readonly ReplicaRecord[], isThere: (replica: ReplicaRecord) => boolean): Promise<void> {
+    const pending = pendingOf(this.#options.mirror);
     if (pending.length === 0) return;
+    const room = this.#options.engine.room();
+    if (room.kind === "ledger") await this.#place(pending, held, room);
+    else await this.#handOver(pending.filter(({ value }) => !isThere(value)).slice(0, startsMax));
+  }
+
+  /** Gives resources to those that fit, and starts them; notes what the others wait for. */
+  async #place(
+    pending: readonly Entry<"replica">[],
+    held: readonly ReplicaRecord[],
+    { node, capacity }: Extract<Room, { kind: "ledger" }>,
+  ): Promise<void> {
+    const { clock, random, commit } = this.#options;
     const nowMs = clock.nowMs();
-    const { placed, waiting } = place({ pending: pending.map(({ value }) => value), held, capacity: engine.capacity(), nowMs });
+    const { placed, waiting } = place({ pending: pending.map(({ value }) => value), held, capacity, nowMs });
     const entries = new Map(pending.map((entry) => [entry.key, entry]));
     const starts = placed.slice(0, startsMax).flatMap(({ id, gpuIndexes }) => {
       const entry = entries.get(id);
       const token = random.id(tokenLength);
       if (entry === undefined) return [];
-      const replica = advance(entry.value, "STARTING", nowMs, { gpuIndexes, address: engine.addressFor(id), token });
-      return { version: entry.version, replica };
+      return { version: entry.version, replica: advance(entry.value, "STARTING", nowMs, { gpuIndexes, node, token }) };
     });
     const notes = waiting.flatMap(({ id, wait }): Write[] => {
       const entry = entries.get(id);
@@ -61,18 +68,35 @@ export class Starter {
     });
     const writes = [...starts.map(({ version, replica }) => putReplica(replica, version)), ...notes];
     if (writes.length === 0 || !(await commit(writes))) return;
-    for (let first = 0; first < starts.length; first += startsAtOnce) {
-      await Promise.all(starts.slice(first, first + startsAtOnce).map(({ replica }) => this.#start(replica)));
+    await this.#startAll(starts.map(({ replica }) => replica));
+  }
+
+  /** Their records stay PENDING: the engine tells when it has placed them. */
+  async #handOver(asked: readonly Entry<"replica">[]): Promise<void> {
+    const { random, commit } = this.#options;
+    const handed = asked.map(({ version, value }) => ({
+      version,
+      isNew: value.token === "",
+      replica: value.token === "" ? { ...value, token: random.id(tokenLength) } : value,
+    }));
+    const writes = handed.flatMap(({ version, isNew, replica }) => (isNew ? putReplica(replica, version) : []));
+    if (writes.length > 0 && !(await commit(writes))) return;
+    await this.#startAll(handed.map(({ replica }) => replica));
+  }
+
+  async #startAll(replicas: readonly ReplicaRecord[]): Promise<void> {
+    for (let first = 0; first < replicas.length; first += startsAtOnce) {
+      await Promise.all(replicas.slice(first, first + startsAtOnce).map((replica) => this.#start(replica)));
     }
   }
 
   async #start(replica: ReplicaRecord): Promise<void> {
-    const { mirror, engine, moduleHost, leads, onError, log } = this.#options;
+    const { mirror, engine, leads, onError, log } = this.#options;
     const spec = specOf(mirror, replica);
     // Without one, its deployment went on meanwhile and will take this replica away.
     if (spec === undefined || !leads()) return;
     try {
-      await engine.start(assignmentOf(replica, spec, moduleHost));
+      await engine.start(assignmentOf(replica, spec));
       log.info({ deployment: replica.deployment, replica: replica.id, state: replica.state }, "replica");
     } catch (cause) {
       onError(replica.id, { kind: "failedToStart", why: cause instanceof Error ? cause.message : String(cause) });
@@ -94,27 +118,18 @@ export function specOf(mirror: Mirror, replica: Pick<ReplicaRecord, "deployment"
   return mirror.lineage(record).revision(replica.revision)?.value.spec;
 }
 
-function assignmentOf(replica: ReplicaRecord, spec: DeploymentSpec, moduleHost: readonly string[]): Assignment {
+function assignmentOf(replica: ReplicaRecord, spec: DeploymentSpec): Assignment {
   return {
     replicaId: replica.id,
     deployment: replica.deployment,
     uid: replica.uid,
     revision: replica.revision,
-    argv: argvOf(spec.program, moduleHost, replica.resources.memoryBytes),
-    workingDir: spec.runtimeEnv.workingDir,
-    envVars: spec.runtimeEnv.envVars,
-    requirements: { npm: spec.runtimeEnv.npm, pip: spec.runtimeEnv.pip },
+    program: spec.program,
+    runtimeEnv: spec.runtimeEnv,
     initArgs: JSON.stringify(spec.initArgs),
     maxOngoingRequests: spec.maxOngoingRequests,
     resources: replica.resources,
     gpuIndexes: replica.gpuIndexes,
-    address: replica.address,
     token: replica.token,
   };
-}
-
-function argvOf(program: Program, [node = "", ...host]: readonly string[], memoryBytes: number): readonly string[] {
-  if (program.kind === "command") return program.argv;
-  const heap = memoryBytes > 0 ? [`--max-old-space-size=${heapMiB(memoryBytes)}`] : [];
-  return moduleArgv([node, ...heap, ...host], program.path, program.exportName);
 }

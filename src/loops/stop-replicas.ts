@@ -25,7 +25,7 @@ export interface StopOptions {
 
 /** Ends every replica, as a controller does that ends itself: the gateway has let requests finish before. Their records go too, so that the next start begins afresh. */
 export async function stopReplicas({ engine, mirror, store, epoch, clock, log }: StopOptions): Promise<void> {
-  const alive = async () => (await engine.list()).filter(({ state }) => state === "alive").map(({ replicaId }) => replicaId);
+  const alive = async () => (await engine.list()).replicas.filter(({ state }) => state !== "exited").map(({ replicaId }) => replicaId);
   const stopAll = async (how: "terminate" | "kill", waitMs: number) => {
     const untilMs = clock.nowMs() + waitMs;
     let left = await alive();
@@ -37,7 +37,7 @@ export async function stopReplicas({ engine, mirror, store, epoch, clock, log }:
     return left;
   };
   if ((await stopAll("terminate", terminateGraceMs)).length > 0) await stopAll("kill", killedMs);
-  const ended = (await engine.list()).filter(({ state }) => state === "exited");
+  const ended = (await engine.list()).replicas.filter(({ state }) => state === "exited");
   for (const { replicaId } of ended) await engine.forget(replicaId);
   const writes = ended.flatMap(({ replicaId }): Write[] => {
     const entry = mirror.replica(replicaId);

@@ -45,7 +45,7 @@ export class Strays {
       this.#firstSeenMs.set(stray.replicaId, sinceMs);
       const deployment = mirror.ownerOf(stray)?.value;
       const known = deployment !== undefined && deployment.deletingSinceMs === undefined && stray.terminatedAtMs === undefined;
-      if (known && stray.state === "alive") adopted = (await this.#adopt(stray, nowMs)) || adopted;
+      if (known && stray.state !== "exited") adopted = (await this.#adopt(stray, nowMs)) || adopted;
       else await this.#end(stray, nowMs - sinceMs, nowMs);
     }
     return adopted;
@@ -56,7 +56,7 @@ export class Strays {
     if (stray.state === "exited") return engine.forget(stray.replicaId);
     if (waitedMs < strayGraceMs) return;
     if (stray.terminatedAtMs === undefined) {
-      log.warn({ replica: stray.replicaId, pid: stray.pid }, "stopping a process that belongs to no deployment");
+      log.warn({ replica: stray.replicaId, handle: stray.handle }, "stopping a process that belongs to no deployment");
       await engine.stop(stray.replicaId, "terminate");
     } else if (nowMs - stray.terminatedAtMs >= terminateGraceMs) await engine.stop(stray.replicaId, "kill");
   }
@@ -70,18 +70,19 @@ export class Strays {
       deployment: stray.deployment,
       uid: stray.uid,
       revision: stray.revision,
-      state: "STARTING",
+      state: stray.state === "waiting" ? "PENDING" : "STARTING",
       resources: stray.resources,
       gpuIndexes: stray.gpuIndexes,
+      node: stray.node,
       address: stray.address,
       token: stray.token,
       createdAtMs: stray.startedAtMs,
       sinceMs: nowMs,
       // It may have served before: it is left alone until it has answered.
-      readyAtMs: stray.startedAtMs,
+      readyAtMs: stray.state === "waiting" ? undefined : stray.startedAtMs,
     };
     const { kind } = await store.commit([putReplica(value, 0)], { epoch });
-    if (kind === "committed") log.warn({ replica: value.id, pid: stray.pid }, "took back a replica that the store had lost");
+    if (kind === "committed") log.warn({ replica: value.id, handle: stray.handle }, "took back a replica that the store had lost");
     return kind === "committed";
   }
 }

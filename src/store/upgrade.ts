@@ -39,7 +39,8 @@ function wholeSpec(spec: unknown): unknown {
 /** Before facts were values, their sentences were kept; and 0 and "" stood for what is not there. */
 function replica(record: RecordFields): RecordFields {
   if (typeof record.message !== "string") return record;
-  const { message, failing, readyAtMs, ...rest } = record;
+  const { message, failing, readyAtMs, address, ...others } = record;
+  const rest = address === "" ? others : { ...others, address };
   const ran = readyAtMs === 0 || readyAtMs === undefined ? {} : { readyAtMs };
   const failure = { cause: earlier(firstLineOf(message)), lines: message.split("\n").slice(1) };
   switch (record.state) {

@@ -32,11 +32,11 @@ export async function openApi(shared?: MemoryStore): Promise<OpenedApi> {
   const folder = await mkdtemp(join(tmpdir(), "drover-api-"));
   const mirror = await Mirror.open({ store, clock: realClock, log: silentLog });
   const observed = { replica: () => undefined, deployment: () => ({ ongoing: 0, queued: 0 }), pid: () => 0 };
-  const capacity = () => ({ cpuMilli: 4_000, gpuCount: 1, memoryBytes: 1_000 });
+  const room = () => ({ kind: "ledger", node: "here", capacity: { cpuMilli: 4_000, gpuCount: 1, memoryBytes: 1_000 } }) as const;
   const logs = async function* (replicaId: string) {
     yield { replicaId, stream: "stdout" as const, line: `${replicaId} speaks` };
   };
-  const api = new ControllerApi({ store, mirror, observed, capacity, logs, openSchedules, clock: realClock, random: realRandom });
+  const api = new ControllerApi({ store, mirror, observed, room, logs, openSchedules, clock: realClock, random: realRandom });
   const server = new RpcServer({ implementations: [api.implementation], log: silentLog, clock: realClock });
   const channel = new Channel(await server.listen(`unix:${join(folder, "s")}`));
   return {

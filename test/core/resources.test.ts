@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { allocated, formatBytes, formatMilli, free } from "../../src/core/resources.ts";
+import { allocated, covers, formatBytes, formatMilli, free, type Resources } from "../../src/core/resources.ts";
 
 const capacity = { cpuMilli: 4000, gpuCount: 2, memoryBytes: 1000 };
 const holding = (cpuMilli: number, gpuMilli: number, memoryBytes: number, gpuIndexes: number[] = []) => ({
@@ -57,4 +57,18 @@ describe("amounts for a person", () => {
     [1.5 * 2 ** 30, "1.5 GiB"],
     [2 ** 53, "8 PiB"],
   ])("%i bytes are %s", (bytes, text) => expect(formatBytes(bytes)).toBe(text));
+});
+
+test("what a replica holds covers what another wants if it is as much of each", () => {
+  const holding = { cpuMilli: 1000, gpuMilli: 500, memoryBytes: 100, custom: { tpu: 2 } };
+  expect(covers(holding, holding)).toBe(true);
+  expect(covers(holding, { cpuMilli: 1000, gpuMilli: 0, memoryBytes: 0 })).toBe(true);
+  const more: readonly Partial<Resources>[] = [
+    { cpuMilli: 1001 },
+    { gpuMilli: 501 },
+    { memoryBytes: 101 },
+    { custom: { tpu: 3 } },
+    { custom: { other: 1 } },
+  ];
+  for (const one of more) expect(covers(holding, { ...holding, ...one })).toBe(false);
 });

@@ -403,7 +403,7 @@ test("a replica that has been called by a later leader obeys the earlier one no 
 test("another interval of load reports holds for replicas that run", async () => {
   const world = await World.open("RUNNING", { generation: 1, maxOngoingRequests: 5 });
   world.meet();
-  await until(() => (world.contact().load?.atMs ?? 0) > 0);
+  await until(() => world.contact().load !== undefined && world.contact().routable);
   const entry = world.mirror.deployment(name);
   const autoscalingConfig: AutoscalingConfig = {
     minReplicas: 1,

@@ -6,6 +6,7 @@ import { LeaseKeeper, leaseMs } from "../../src/loops/lease-keeper.ts";
 import { strayGraceMs } from "../../src/loops/strays.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import type { CommitResult } from "../../src/store/store.ts";
+import { assignment } from "../engine/assignment.ts";
 import { SimulatedCluster } from "../sim/simulated-cluster.ts";
 import { HandClock } from "../store/hand-clock.ts";
 import { until } from "../store/redis-fixture.ts";
@@ -17,6 +18,7 @@ beforeEach(async () => {
 afterEach(() => cluster.close());
 
 const ids = async () => (await cluster.replicas("RUNNING")).map(({ id }) => id).sort();
+const processes = async () => (await cluster.engine.list()).replicas;
 async function ticks(count: number): Promise<void> {
   for (let tick = 0; tick < count; tick++) await cluster.tick(1_000);
 }
@@ -31,43 +33,28 @@ test("a process that the store has lost is taken back as it runs", async () => {
   await cluster.store.commit([{ delete: "replica", key: lost, version: entry?.version ?? 0 }]);
   await ticks(5);
   expect(await ids()).toEqual(before);
-  expect(await cluster.engine.list()).toHaveLength(3);
+  expect(await processes()).toHaveLength(3);
 });
 
 test("a process of no deployment is stopped, but not before it had time to be adopted", async () => {
-  await cluster.engine.start({
-    replicaId: "ghost-1",
-    deployment: "ghost",
-    uid: "u",
-    revision: 1,
-    argv: ["x"],
-    workingDir: "",
-    envVars: {},
-    requirements: { npm: [], pip: [] },
-    initArgs: "{}",
-    maxOngoingRequests: 1,
-    resources: { cpuMilli: 0, gpuMilli: 0, memoryBytes: 0 },
-    gpuIndexes: [],
-    address: "unix:/x",
-    token: "",
-  });
+  await cluster.engine.start(assignment("ghost-1", ["x"], { deployment: "ghost" }));
   await cluster.tick(0);
   await cluster.tick(strayGraceMs - 1);
-  const [ghost] = await cluster.engine.list();
+  const [ghost] = await processes();
   expect([ghost?.state, ghost?.terminatedAtMs]).toEqual(["alive", undefined]);
   await cluster.tick(1);
   await ticks(2);
-  expect(await cluster.engine.list()).toEqual([]);
+  expect(await processes()).toEqual([]);
 });
 
 test("nothing is stopped or started while the store is away", async () => {
   await cluster.deploy("app", 2);
   await ticks(5);
   await cluster.deploy("app", 5);
-  const before = await cluster.engine.list();
+  const before = await processes();
   cluster.store.setFault("unavailable");
   await expect(cluster.tick(1_000)).rejects.toMatchObject({ reason: "STORE_UNAVAILABLE" });
-  expect(await cluster.engine.list()).toEqual(before);
+  expect(await processes()).toEqual(before);
   cluster.store.setFault("none");
   await ticks(5);
   expect(await ids()).toHaveLength(5);
@@ -90,7 +77,7 @@ test("a write under a lost lease is refused, and no deed follows it", async () =
   const taken = await cluster.store.acquireLease("other", 60_000);
   expect(taken.held).toBe(true);
   await ticks(3);
-  expect(await cluster.engine.list()).toEqual([]);
+  expect(await processes()).toEqual([]);
 });
 
 test("who takes the lead acts only once it knows what was written before", async () => {
@@ -194,7 +181,7 @@ test("a replica does not begin to run over a change of config that began since t
 async function untilReady(): Promise<void> {
   await until(async () => {
     await cluster.tick(0);
-    return (await cluster.replicas("STARTING")).length === 1;
+    return (await cluster.replicas("STARTING"))[0]?.address !== undefined;
   });
   const [{ id } = { id: "" }] = await cluster.replicas("STARTING");
   cluster.clock.pass(1_000);

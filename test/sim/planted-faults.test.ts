@@ -88,7 +88,27 @@ function blindTo(blind: (deployment: DeploymentRecord) => DeploymentRecord): Sab
 
 const ignoresPauses = blindTo(({ pausedSinceMs, ...going }) => going);
 
-const rollsRollbacksBack = blindTo(({ rolledBackAtMs, ...forgetful }) => forgetful);
+/** Also the first starts of a third revision fail, and of one that is gone back to, so that rollbacks happen, and fail. */
+const rollsRollbacksBack = (): Sabotage => {
+  const newest = new Map<string, number>();
+  const failed = new Map<string, number>();
+  return {
+    ...blindTo(({ rolledBackAtMs, ...forgetful }) => forgetful),
+    engine: (engine) =>
+      but(engine, {
+        start: async (assignment) => {
+          const { uid, revision } = assignment;
+          newest.set(uid, Math.max(revision, newest.get(uid) ?? 0));
+          const failures = failed.get(`${uid}/${revision}`) ?? 0;
+          if ((revision > 2 || newest.get(uid) !== revision) && failures < 5) {
+            failed.set(`${uid}/${revision}`, failures + 1);
+            throw new Error("program app was not found");
+          }
+          return engine.start(assignment);
+        },
+      }),
+  };
+};
 
 const ignoresMinReadyTime = blindTo((deployment) => ({
   ...deployment,
@@ -128,9 +148,11 @@ const oldEpochsMayWrite = (): Sabotage => ({
 const sellsDouble: Sabotage = {
   engine: (engine) =>
     but(engine, {
-      capacity: () => {
-        const { cpuMilli, gpuCount, memoryBytes } = engine.capacity();
-        return { cpuMilli: 2 * cpuMilli, gpuCount, memoryBytes: 2 * memoryBytes };
+      room: () => {
+        const room = engine.room();
+        if (room.kind === "engine") return room;
+        const { cpuMilli, gpuCount, memoryBytes } = room.capacity;
+        return { ...room, capacity: { cpuMilli: 2 * cpuMilli, gpuCount, memoryBytes: 2 * memoryBytes } };
       },
     }),
 };
@@ -228,7 +250,7 @@ test.each<readonly [string, Invariant, () => Sabotage]>([
   ["a pause is not heeded", "I1", () => ignoresPauses],
   ["a replica counts before its min_ready_time", "I1", () => ignoresMinReadyTime],
   ["other percentages than the deployment's are kept", "I1", () => ignoresPercentages],
-  ["a rollback is rolled back", "I6", () => rollsRollbacksBack],
+  ["a rollback is rolled back", "I6", rollsRollbacksBack],
   ["replicas with requests in work are killed", "I2", () => callsAllDrained],
   ["a controller acts on when its lease is over", "I4", actsForEver],
   ["the store takes writes under an old epoch", "I4", oldEpochsMayWrite],

@@ -40,40 +40,38 @@ export class SimulatedCluster {
   readonly routing: Routing;
   readonly deciding: Deciding;
 
-  private constructor(clock: HandClock, store: MemoryStore, mirror: Mirror, epoch: number) {
+  private constructor(clock: HandClock, store: MemoryStore, mirror: Mirror, epoch: number, slots?: ReadonlyMap<string, number>) {
     const lease = { epoch, onLead: () => {}, run: async () => {} };
     const common = { store, mirror, lease, clock, random: new CountingRandom(), log: silentLog };
     this.clock = clock;
     this.store = store;
     this.mirror = mirror;
-    this.engine = new SimulatedEngine({ clock, capacity });
+    this.engine = new SimulatedEngine({ clock, capacity, ...(slots && { slots }) });
     this.port = new SimulatedPort({ engine: this.engine, clock, wanted: (replica) => wantedConfig(mirror, replica), epoch: () => epoch });
     this.routing = openRouting({ ...common, port: this.port, gateways: noGateway });
     this.deciding = openDeciding({
       ...{ ...common, engine: this.engine, port: this.port, loads: this.routing.loads },
       autoscaleCron: "* * * * * *",
-      moduleHost: ["host"],
       keepReplicas: true,
     });
   }
 
-  static async open(): Promise<SimulatedCluster> {
+  /** `slots`: how many replicas each node takes, where the engine places them; unset: core places. */
+  static async open(slots?: ReadonlyMap<string, number>): Promise<SimulatedCluster> {
     const clock = new HandClock();
     const store = new MemoryStore({ clock });
     const mirror = await Mirror.open({ store, clock, log: silentLog });
     const lease = await store.acquireLease("simulated", leaseMs);
     if (!lease.held) throw new Error("nobody else can hold the lease");
-    return new SimulatedCluster(clock, store, mirror, lease.epoch);
+    return new SimulatedCluster(clock, store, mirror, lease.epoch, slots);
   }
 
-  /** Asks for a deployment, or changes how many replicas it wants. */
-  async deploy(name: string, numReplicas: number): Promise<void> {
+  /** Asks for a deployment, or changes how many replicas it wants, and the revision of its program. */
+  async deploy(name: string, numReplicas: number, revision = 1): Promise<void> {
     const known = await this.store.get("deployment", name);
     const nowMs = this.clock.nowMs();
     const fresh = {
       uid: `uid-${name}`,
-      revision: 1,
-      newestRevision: 1,
       configGeneration: 1,
       newestConfigGeneration: 1,
       createdAtMs: nowMs,
@@ -81,6 +79,8 @@ export class SimulatedCluster {
     const value: DeploymentRecord = {
       ...(known?.value ?? fresh),
       spec: { ...spec, name, numReplicas },
+      revision,
+      newestRevision: revision,
       generation: (known?.value.generation ?? 0) + 1,
       updatedAtMs: nowMs,
     };
@@ -88,11 +88,12 @@ export class SimulatedCluster {
     if (kind !== "committed") throw new Error(`the deployment was not written: ${kind}`);
   }
 
-  /** Lets time pass, then the links and the reconcile loop run once. */
+  /** Lets time pass, then the links and the reconcile loop run once. What takes replicas no time is done in between. */
   async tick(ms: number): Promise<void> {
     this.clock.pass(ms);
     await this.mirror.catchUp();
     this.routing.keeper.meet();
+    await new Promise((done) => setImmediate(done));
     await this.deciding.reconcile.tick();
   }
 

@@ -132,13 +132,15 @@ export class SimulatedController {
       port: new WatchedPort(port, witness, watch, (name) => options.amidChange(id, name)),
       loads: this.routing.loads,
       autoscaleCron: "* * * * * *",
-      moduleHost: ["host"],
       keepReplicas: options.keepReplicas,
       clock,
       random,
       log,
     });
-    clock.after(introductionMs, () => this.#deciding.reconcile.wake());
+    clock.after(introductionMs, () => {
+      this.routing.keeper.wake();
+      this.#deciding.reconcile.wake();
+    });
     this.routing.begin();
     this.#deciding.begin();
   }

@@ -1,8 +1,9 @@
 import type { Clock } from "../../src/clock/clock.ts";
 import type { Ending, Preparation } from "../../src/core/ending.ts";
 import type { LogLine } from "../../src/core/log-line.ts";
+import type { Coverage, Room } from "../../src/core/placement/room.ts";
 import type { Capacity } from "../../src/core/resources.ts";
-import type { Assignment, Engine, EngineReplica } from "../../src/engine/engine.ts";
+import type { Assignment, Engine, EngineReplica, Listing } from "../../src/engine/engine.ts";
 
 /** What becomes of a process that is started; times in milliseconds, infinite where it never happens. */
 export interface Fate {
@@ -32,6 +33,8 @@ export interface SimulatedEngineOptions {
   readonly capacity: Capacity;
   /** What differs from a process that serves 100 ms after its start and ends 10 ms after SIGTERM. */
   readonly fate?: (assignment: Assignment) => Partial<Fate>;
+  /** How many replicas each of its nodes takes, where it places them itself; unset: core does, and there is one node. */
+  readonly slots?: ReadonlyMap<string, number>;
 }
 
 /** A process that is only said to be there. */
@@ -44,6 +47,8 @@ interface SimulatedProcess {
 }
 
 const firstPid = 1_000;
+/** Its node where core places. */
+const onlyNode = "simulated";
 
 /** Where replicas only seem to run: in memory, by the given clock alone, the same each time. What goes wrong, the simulation says. */
 export class SimulatedEngine implements Engine {
@@ -52,6 +57,8 @@ export class SimulatedEngine implements Engine {
   readonly #listeners = new Set<(replicaId: string) => void>();
   #nextPid = firstPid;
   #startFault = "";
+  /** Nodes that it does not see. */
+  readonly #hidden = new Set<string>();
 
   constructor(options: SimulatedEngineOptions) {
     this.#options = options;
@@ -62,14 +69,24 @@ export class SimulatedEngine implements Engine {
     this.#startFault = reason;
   }
 
+  /** From now on it does not see this node, though what runs there goes on; or it sees it again. */
+  hide(node: string): void {
+    this.#hidden.add(node);
+  }
+
+  show(node: string): void {
+    this.#hidden.delete(node);
+  }
+
   /** The process ends by itself, with `errors` as its last lines. */
   end(replicaId: string, ending: Ending, errors: readonly string[] = []): void {
     const process = this.#processes.get(replicaId);
-    if (process?.replica.state !== "alive") return;
+    if (process === undefined || process.replica.state === "exited") return;
     process.cancelEnd();
     process.errors = errors;
-    process.replica = { ...process.replica, state: "exited", preparing: undefined, ending };
-    for (const listener of [...this.#listeners]) listener(replicaId);
+    process.replica = { ...process.replica, state: "exited", unplaced: undefined, preparing: undefined, ending };
+    this.#tell(replicaId);
+    this.#placeWaiting();
   }
 
   /** Whether there is a process that would answer at the replica's address. */
@@ -88,12 +105,14 @@ export class SimulatedEngine implements Engine {
     return [...this.#processes.values()].flatMap(({ replica }) => (replica.state === "alive" ? replica : []));
   }
 
-  capacity(): Capacity {
-    return this.#options.capacity;
+  room(): Room {
+    const { capacity, slots } = this.#options;
+    return slots === undefined ? { kind: "ledger", node: onlyNode, capacity } : { kind: "engine" };
   }
 
-  addressFor(replicaId: string): string {
-    return `unix:/simulated/${replicaId}.sock`;
+  /** What there is, whoever places. */
+  get capacity(): Capacity {
+    return this.#options.capacity;
   }
 
   prepare(): Preparation {
@@ -101,29 +120,59 @@ export class SimulatedEngine implements Engine {
   }
 
   async start(assignment: Assignment): Promise<void> {
-    const { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes } = assignment;
+    const { replicaId, deployment, uid, revision, token, resources, gpuIndexes } = assignment;
     if (this.#startFault !== "") throw new Error(this.#startFault);
     if (this.#processes.has(replicaId)) throw new Error(`replica ${replicaId} was started before`);
     const fate = { ...well, ...this.#options.fate?.(assignment) };
     if (fate.launchError !== "") throw new Error(fate.launchError);
-    const { clock } = this.#options;
-    const startedAtMs = clock.nowMs();
-    const known = { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes };
-    const process: SimulatedProcess = {
-      replica: { ...known, pid: 0, startedAtMs, state: "alive", preparing: { packages: 1 } },
+    const known = { replicaId, deployment, uid, revision, token, resources, gpuIndexes, startedAtMs: this.#options.clock.nowMs() };
+    this.#processes.set(replicaId, {
+      replica: { ...known, state: "waiting" },
       servesAtMs: Number.POSITIVE_INFINITY,
       fate,
       errors: [],
       cancelEnd: () => {},
-    };
+    });
+    this.#placeWaiting();
+  }
+
+  /** Gives nodes to those that wait, in the order they came. */
+  #placeWaiting(): void {
+    const { slots } = this.#options;
+    for (const process of this.#processes.values()) {
+      if (process.replica.state !== "waiting") continue;
+      if (slots === undefined) {
+        this.#begin(process, onlyNode);
+        continue;
+      }
+      const node = [...slots].find(([name, count]) => this.#aliveOn(name) < count)?.[0];
+      if (node === undefined) process.replica = { ...process.replica, unplaced: `none of ${slots.size} nodes has room` };
+      else this.#begin(process, node);
+    }
+  }
+
+  #aliveOn(node: string): number {
+    return this.alive().filter((replica) => replica.node === node).length;
+  }
+
+  #begin(process: SimulatedProcess, node: string): void {
+    const { clock } = this.#options;
+    const { replicaId } = process.replica;
+    const { preparesForMs, servesAfterMs, failsAfterMs, errors } = process.fate;
     const launch = () => {
-      process.replica = { ...process.replica, pid: this.#nextPid++, preparing: undefined };
-      process.servesAtMs = clock.nowMs() + fate.servesAfterMs;
-      process.cancelEnd = this.#later(fate.failsAfterMs, () => this.end(replicaId, { kind: "exit", code: 1 }, fate.errors));
+      process.replica = { ...process.replica, handle: `pid ${this.#nextPid++}`, preparing: undefined };
+      process.servesAtMs = clock.nowMs() + servesAfterMs;
+      process.cancelEnd = this.#later(failsAfterMs, () => this.end(replicaId, { kind: "exit", code: 1 }, errors));
     };
-    this.#processes.set(replicaId, process);
-    if (fate.preparesForMs === 0) launch();
-    else process.cancelEnd = this.#later(fate.preparesForMs, launch);
+    const address = `unix:/simulated/${replicaId}.sock`;
+    process.replica = { ...process.replica, state: "alive", unplaced: undefined, node, address, preparing: { packages: 1 } };
+    if (preparesForMs === 0) launch();
+    else process.cancelEnd = this.#later(preparesForMs, launch);
+    if (this.#options.slots !== undefined) this.#tell(replicaId);
+  }
+
+  #tell(replicaId: string): void {
+    for (const listener of [...this.#listeners]) listener(replicaId);
   }
 
   /** Who installed packages has ended: what waits for them is never started. */
@@ -132,14 +181,23 @@ export class SimulatedEngine implements Engine {
       if (replica.preparing !== undefined) this.end(replica.replicaId, { kind: "neverStarted" });
   }
 
-  async list(): Promise<readonly EngineReplica[]> {
-    return [...this.#processes.values()].map(({ replica }) => replica);
+  async list(): Promise<Listing> {
+    const replicas = [...this.#processes.values()].flatMap(({ replica }) =>
+      replica.node !== undefined && this.#hidden.has(replica.node) ? [] : replica,
+    );
+    return { replicas, complete: this.#complete };
+  }
+
+  get #complete(): Coverage {
+    const { slots } = this.#options;
+    if (slots !== undefined && this.#hidden.size === 0) return "all";
+    return new Set([...(slots?.keys() ?? [onlyNode])].filter((node) => !this.#hidden.has(node)));
   }
 
   async stop(replicaId: string, how: "terminate" | "kill"): Promise<void> {
     const process = this.#processes.get(replicaId);
-    if (process?.replica.state !== "alive") return;
-    if (process.replica.preparing !== undefined) return this.end(replicaId, { kind: "stoppedBeforeStart" });
+    if (process === undefined || process.replica.state === "exited") return;
+    if (process.replica.handle === undefined) return this.end(replicaId, { kind: "stoppedBeforeStart" });
     if (how === "kill") return this.end(replicaId, { kind: "signal", signal: "SIGKILL" });
     if (process.replica.terminatedAtMs !== undefined) return;
     process.replica = { ...process.replica, terminatedAtMs: this.#options.clock.nowMs() };
@@ -160,7 +218,9 @@ export class SimulatedEngine implements Engine {
   }
 
   async forget(replicaId: string): Promise<void> {
-    if (this.#processes.get(replicaId)?.replica.state === "exited") this.#processes.delete(replicaId);
+    const state = this.#processes.get(replicaId)?.replica.state;
+    if (state !== undefined && state !== "exited") throw new Error(`replica ${replicaId} is still alive`);
+    this.#processes.delete(replicaId);
   }
 
   onExit(listener: (replicaId: string) => void): void {

@@ -90,12 +90,15 @@ export class SimulatedPort implements LiveReplicaPort {
   readonly #behaviours: Behaviours;
   #met: ReadonlyMap<string, Acquaintance> = new Map();
   /** Those that it has heard of: what they answered last stands, also where nobody is there any more. */
-  #heard: ReadonlySet<string> = new Set();
+  readonly #heard = new Set<string>();
   /** The generation that each was heard to serve by, and the epoch in which it was last made sure of. */
   readonly #sure = new Map<string, { readonly generation: number; readonly epoch: number }>();
   /** One call at a time to each. */
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #syncing = new Set<string>();
+  /** Those that took the committed config from it, and those that said to it that nothing is in work any more. */
+  readonly #given = new Set<string>();
+  readonly #drained = new Set<string>();
   readonly #metAtMs = new Map<string, number>();
   readonly #changeListeners = new Set<(deployment: string) => void>();
   readonly #reportListeners = new Set<(replicaId: string, ongoing: number) => void>();
@@ -124,6 +127,7 @@ export class SimulatedPort implements LiveReplicaPort {
   learn(replicaId: string): void {
     const deployment = this.#met.get(replicaId)?.replica.deployment;
     if (deployment === undefined) return;
+    this.#hear(replicaId);
     for (const listener of this.#changeListeners) listener(deployment);
     const { load } = this.contact(replicaId);
     if (load !== undefined) for (const listener of this.#reportListeners) listener(replicaId, load.ongoing);
@@ -131,12 +135,19 @@ export class SimulatedPort implements LiveReplicaPort {
 
   meet(replicas: readonly Acquaintance[]): void {
     const nowMs = this.#options.clock.nowMs();
-    const ids = new Set(replicas.map(({ replica }) => replica.id));
-    for (const id of this.#metAtMs.keys()) if (!ids.has(id)) this.#metAtMs.delete(id);
+    const reachable = replicas.filter(({ replica }) => replica.address !== undefined);
+    const ids = new Set(reachable.map(({ replica }) => replica.id));
+    for (const known of [this.#metAtMs, this.#sure, this.#given, this.#drained, this.#heard])
+      for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
     for (const id of ids) if (!this.#metAtMs.has(id)) this.#metAtMs.set(id, nowMs);
-    this.#met = new Map(replicas.map((acquaintance) => [acquaintance.replica.id, acquaintance]));
-    this.#heard = new Set([...this.#met.keys()].filter((id) => this.#heard.has(id) || this.#hears(id)));
-    for (const id of this.#heard) if (!this.#syncing.has(id)) void this.#sync(id);
+    this.#met = new Map(reachable.map((acquaintance) => [acquaintance.replica.id, acquaintance]));
+    for (const id of ids) this.#hear(id);
+  }
+
+  /** A replica that serves is brought to the committed config at once. */
+  #hear(replicaId: string): void {
+    if (this.#hears(replicaId)) this.#heard.add(replicaId);
+    if (this.#heard.has(replicaId) && !this.#syncing.has(replicaId)) void this.#sync(replicaId);
   }
 
   async tell(replicaId: string, { phase, config, answerMaxMs }: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
@@ -169,6 +180,7 @@ export class SimulatedPort implements LiveReplicaPort {
           const phase = config.generation > this.#behaviours.configs.of(replicaId).generation ? "APPLY" : "REVERT";
           return this.#send(replicaId, phase, config, answerMaxMs[phase], new AbortController().signal);
         });
+        if (answer === "taken") this.#given.add(replicaId);
         if (answer === "refused") this.behave(replicaId, refusesConfig);
         if (answer !== "idle") this.learn(replicaId);
         if (answer !== undefined) return;
@@ -232,23 +244,27 @@ export class SimulatedPort implements LiveReplicaPort {
     const nowMs = this.#options.clock.nowMs();
     const configGeneration = this.#sure.get(replicaId)?.generation ?? this.#behaviours.configs.of(replicaId).generation;
     const reported = lateOngoing ?? ongoing;
+    // Before its first request it has its config.
+    const waits = replica.state === "STARTING" && answer === "ready" && !this.#given.has(replicaId);
+    if (replica.state === "DRAINING" && ongoing === 0 && !silent && this.#options.epoch() !== undefined) this.#drained.add(replicaId);
     return {
       metAtMs,
-      answer,
+      answer: waits ? "unknown" : answer,
       failure,
-      load: silent
-        ? undefined
-        : {
-            ongoing: reported,
-            elsewhere: elsewhereOf(reported, this.#options.given?.(replicaId) ?? 0),
-            completed,
-            failed,
-            // One that hangs makes no reports, late ones neither.
-            atMs: Math.min(lateSinceMs ?? nowMs, hangsSinceMs ?? nowMs),
-          },
+      load:
+        silent || waits
+          ? undefined
+          : {
+              ongoing: reported,
+              elsewhere: elsewhereOf(reported, this.#options.given?.(replicaId) ?? 0),
+              completed,
+              failed,
+              // One that hangs makes no reports, late ones neither.
+              atMs: Math.min(lateSinceMs ?? nowMs, hangsSinceMs ?? nowMs),
+            },
       configGeneration,
-      drained: replica.state === "DRAINING" && ongoing === 0 && !silent,
-      routable: answer === "ready" && !silent,
+      drained: this.#drained.has(replicaId),
+      routable: answer === "ready" && !silent && !waits,
       controllable: true,
       invocable: true,
       services: [],

@@ -213,9 +213,10 @@ export class SimulatedWorld {
     return line;
   }
 
-  #fate({ argv, replicaId, uid, revision }: Assignment): Partial<Fate> {
+  #fate({ program, replicaId, uid, revision }: Assignment): Partial<Fate> {
     const { faults, random } = this;
-    const bad = this.spoilt.has(`${uid}/${revision}`) ? "exits" : (argv[0] as ProgramKind);
+    const kind = program.kind === "command" ? (program.argv[0] as ProgramKind) : "good";
+    const bad = this.spoilt.has(`${uid}/${revision}`) ? "exits" : kind;
     if (bad !== "good") faults.note("bad revision");
     if (bad === "missing" || faults.strikes("missing program", 0.01)) return { launchError: "program app was not found" };
     const ignores = faults.strikes("ignored SIGTERM", 0.05);

@@ -1,7 +1,7 @@
 import type { CallResult } from "../../src/core/config-change.ts";
 import { refusal } from "../../src/core/errors.ts";
 import type { LogLine } from "../../src/core/log-line.ts";
-import type { Assignment, Engine, EngineReplica } from "../../src/engine/engine.ts";
+import type { Assignment, Engine, Listing } from "../../src/engine/engine.ts";
 import type { Acquaintance, ConfigOrder, LiveReplicaPort, ReplicaContact } from "../../src/links/replica-port.ts";
 import type { ChangeBatch, CommitOptions, CommitResult, ControllerInfo, Kind, LeaseAnswer, Store, Write } from "../../src/store/store.ts";
 import type { SimulatedClock } from "./simulated-clock.ts";
@@ -121,11 +121,8 @@ export class WatchedEngine implements Engine {
     this.#watch = watch;
   }
 
-  capacity() {
-    return this.#engine.capacity();
-  }
-  addressFor(replicaId: string): string {
-    return this.#engine.addressFor(replicaId);
+  room() {
+    return this.#engine.room();
   }
   prepare(...about: Parameters<Engine["prepare"]>) {
     return this.#engine.prepare(...about);
@@ -136,10 +133,10 @@ export class WatchedEngine implements Engine {
     return this.#answer(await this.#engine.start(assignment));
   }
   /** Where a look begins: what the controller knows by then is what it decides by. */
-  async list(): Promise<readonly EngineReplica[]> {
+  async list(): Promise<Listing> {
     this.#watch.begin(this.#knows(), this.#clock.nowMs());
     const found = await this.#engine.list();
-    this.#watch.found(found.flatMap(({ state, replicaId }) => (state === "alive" ? replicaId : [])));
+    this.#watch.found(found.replicas.flatMap(({ state, replicaId }) => (state === "alive" ? replicaId : [])));
     return this.#answer(found);
   }
   async stop(replicaId: string, how: "terminate" | "kill"): Promise<void> {

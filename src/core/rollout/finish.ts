@@ -14,7 +14,7 @@ export const failedKeptMax = 3;
 export function finish(seen: SeenReplica, deployment: DeploymentRecord, nowMs: number): readonly Action[] {
   const { replica } = seen;
   const replicaId = replica.id;
-  if (seen.process === "alive") {
+  if (seen.process === "alive" || seen.process === "waiting") {
     const graceOver = nowMs - replica.sinceMs >= deployment.spec.gracefulShutdownTimeoutMs;
     const mayEnd =
       hasEnded(replica.state) || (replica.state === "DRAINING" && (seen.drained || graceOver || replica.readyAtMs === undefined));

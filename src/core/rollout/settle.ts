@@ -1,7 +1,7 @@
 import type { DeploymentRecord } from "../deployment.ts";
 import type { Ending, FailureCause, Preparation, ReplicaFailure } from "../ending.ts";
 import { sameJson } from "../json.ts";
-import { advance, type ReplicaRecord } from "../replica.ts";
+import { advance, hasEnded, type ReplicaRecord } from "../replica.ts";
 import type { StartFailure } from "../rollout-failure.ts";
 import type { Wait } from "../wait.ts";
 import { terminateGraceMs } from "./finish.ts";
@@ -31,9 +31,12 @@ export interface Failure {
 
 /** Moves a replica by what happened to it, apart from what is wanted of it. */
 export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: number): Settled {
-  const { replica, process, ending } = seen;
+  const { process, ending } = seen;
+  const replica = located(seen);
   const gone = process === "exited" || process === "none";
   const { startupTimeoutMs } = deployment.spec;
+  // The silence of a replica that nobody can look at is not held against it.
+  const isSilentSince = (sinceMs: number) => process !== "unknown" && nowMs - Math.max(sinceMs, seen.metAtMs) >= startupTimeoutMs;
   const failed = (cause: FailureCause, how: "ended" | "drained"): Settled => {
     const failure: ReplicaFailure = { cause: withShortTexts(cause), lines: how === "ended" ? lastLines(seen.errors) : [] };
     const { id, revision, createdAtMs, readyAtMs } = replica;
@@ -55,21 +58,23 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
     failed({ kind: "ended", ending: how ?? { kind: "unknown" }, served }, "ended");
   switch (replica.state) {
     case "PENDING":
-      return ending === undefined ? { seen, replica } : ended(ending, false);
+      if (gone && ending !== undefined) return ended(ending, false);
+      if (process === "alive") return { seen, replica: advance(replica, "STARTING", nowMs) };
+      return { seen, replica: process === "waiting" ? waiting(replica, unplacedOf(seen)) : replica };
     case "STARTING":
       if ((process === "none" && ending === undefined) || ending?.kind === "neverStarted")
         return { seen, replica: advance(replica, "STOPPED", nowMs, { departure: { kind: "neverStarted" } }) };
       if (gone) return ended(ending, false);
       if (seen.answer === "refused") return failed(failureOf(seen), "ended");
       if (seen.answer === "ready") return { seen, replica: seen.configured ? advance(replica, "RUNNING", nowMs) : replica };
-      if (nowMs - Math.max(replica.sinceMs, seen.metAtMs) >= startupTimeoutMs)
+      if (isSilentSince(replica.sinceMs))
         return failed({ kind: "startupTimeout", timeoutMs: startupTimeoutMs, problem: seen.problem }, "ended");
       return { seen, replica: waiting(replica, waitOf(seen, nowMs)) };
     case "RUNNING": {
       if (gone) return ended(ending, true);
       if (seen.answer === "unhealthy" || seen.answer === "refused") return failed(failureOf(seen), "drained");
       // A replica that this controller never heard of has had as long as it would have had to start.
-      const silent = seen.answer === "unknown" && nowMs - Math.max(replica.readyAtMs ?? replica.sinceMs, seen.metAtMs) >= startupTimeoutMs;
+      const silent = seen.answer === "unknown" && isSilentSince(replica.readyAtMs ?? replica.sinceMs);
       return silent ? failed({ kind: "silent", problem: seen.problem }, "drained") : { seen, replica };
     }
     case "DRAINING":
@@ -77,6 +82,12 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
     default:
       return { seen, replica };
   }
+}
+
+/** The record with the node and the address that the engine tells. */
+function located({ replica, node = replica.node, address = replica.address }: SeenReplica): ReplicaRecord {
+  if (hasEnded(replica.state) || (node === replica.node && address === replica.address)) return replica;
+  return { ...replica, ...(node !== undefined && { node }), ...(address !== undefined && { address }) };
 }
 
 /** How long after SIGTERM it was killed, as it did not end; undefined: it ended by itself. */
@@ -96,6 +107,9 @@ export function packagesFailure(revision: number, { ending, lines }: Extract<Pre
 function waiting(replica: ReplicaRecord, waits: Wait | undefined): ReplicaRecord {
   return sameJson(replica.waits, waits) ? replica : { ...replica, waits };
 }
+
+const unplacedOf = ({ unplaced }: SeenReplica): Wait | undefined =>
+  unplaced === undefined ? undefined : { kind: "engine", reason: withShortTexts(unplaced) };
 
 /** Why a replica that starts does not serve yet, as far as that is known and worth a word. */
 function waitOf({ replica, metAtMs, preparing, problem }: SeenReplica, nowMs: number): Wait | undefined {

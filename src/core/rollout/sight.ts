@@ -2,14 +2,19 @@ import type { DecisionRecord, Verdict } from "../decision.ts";
 import type { DeploymentRecord, ProgressRecord, RevisionRecord } from "../deployment.ts";
 import type { Ending, FailureCause, HealthProblem, Preparation, Preparing } from "../ending.ts";
 import type { PendingReplica } from "../placement/placement.ts";
+import type { ProcessState, Room } from "../placement/room.ts";
 import type { ReplicaRecord } from "../replica.ts";
-import type { Capacity, Holding } from "../resources.ts";
+import type { Holding } from "../resources.ts";
 
 /** What is observed of one replica. "Don't know" is `unknown`, never a guess. */
 export interface SeenReplica {
   readonly replica: ReplicaRecord;
-  /** Its process: `none` is one the engine has never had, or has forgotten. */
-  readonly process: "none" | "alive" | "exited" | "unknown";
+  readonly process: ProcessState;
+  /** Where the engine finds it, and where it listens; undefined: the engine does not tell. */
+  readonly node?: string;
+  readonly address?: string;
+  /** Why the engine has not placed it yet, in its words; undefined: it has, or has not said. */
+  readonly unplaced?: string;
   /** What is being made before its process can start, or before it has room to; undefined: nothing. */
   readonly preparing?: Preparing;
   /** How the process ended, or why it could not be started; undefined: neither. */
@@ -65,8 +70,8 @@ export interface PlanInput {
   readonly findRevision: (revision: number) => RevisionRecord | undefined;
   /** The newest decision kept for this deployment. */
   readonly lastDecision: () => DecisionRecord | undefined;
-  /** What the machine has, and what replicas of all deployments hold of it. */
-  readonly capacity: Capacity;
+  /** Who places replicas; and what replicas of all deployments hold, where core does. */
+  readonly room: Room;
   readonly held: readonly (Holding & { readonly id: string })[];
   /** What waits for room, of all deployments, in the order it is served. */
   readonly pending: () => readonly PendingReplica[];

@@ -2,6 +2,7 @@ import type { Departure } from "../departure.ts";
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
 import { fits, place } from "../placement/placement.ts";
 import { counts, isAvailable, type ReplicaRecord, waitsForRoom } from "../replica.ts";
+import { covers } from "../resources.ts";
 import { availableMin, type RolloutPolicy, replicasMax } from "../rollout-policy.ts";
 import { provenAfterMs } from "./progress.ts";
 import type { Settled } from "./settle.ts";
@@ -83,7 +84,7 @@ export function wantsPackagesFirst(deployment: DeploymentRecord, replicas: reado
   return live.length > 0 && live.every((replica) => replica.revision !== revision);
 }
 
-function situationOf({ deployment, packages, capacity, held, pending, nowMs }: PlanInput, settled: readonly Settled[]): Situation {
+function situationOf({ deployment, packages, room, held, pending, nowMs }: PlanInput, settled: readonly Settled[]): Situation {
   const policy = deployment.spec.rollout;
   const live = settled.filter(({ replica }) => counts(replica.state));
   const isCurrent = ({ replica }: Settled) => replica.revision === deployment.revision;
@@ -91,15 +92,20 @@ function situationOf({ deployment, packages, capacity, held, pending, nowMs }: P
   const old = live.filter((one) => !isCurrent(one));
   const available = live.filter((one) => isAvailable(one.replica, isCurrent(one) ? policy.minReadyTimeMs : 0, nowMs));
   const waiting = current.find(({ replica }) => waitsForRoom(replica));
-  // The note that a replica waits may be older than the room there is, and there may be room that is kept for another.
-  const onlyInPlaceOfOld = (wanted: ReplicaRecord) =>
-    !fits(wanted.resources, held, capacity) &&
-    old.some(({ replica: { id, state } }) => {
+  const running = old.flatMap(({ replica }) => (replica.state === "RUNNING" ? replica : []));
+  const onlyInPlaceOfOld = (wanted: ReplicaRecord) => {
+    // Where the engine places, its word that a replica has no room is all there is, and an old one that holds as much makes room.
+    if (room.kind === "engine") return running.some(({ resources }) => covers(resources, wanted.resources));
+    const { capacity } = room;
+    // The note that a replica waits may be older than the room there is, and there may be room that is kept for another.
+    if (fits(wanted.resources, held, capacity)) return false;
+    return running.some(({ id }) => {
       const others = held.filter((other) => other.id !== id);
       // Its room must come to us: another deployment's replica that waits before ours would take it, and we would have less than before.
       const after = () => place({ pending: pending(), held: others, capacity, nowMs });
-      return state === "RUNNING" && fits(wanted.resources, others, capacity) && after().placed.some(({ id }) => id === wanted.id);
+      return fits(wanted.resources, others, capacity) && after().placed.some(({ id }) => id === wanted.id);
     });
+  };
   const moving = settled.some(({ replica }) => replica.state === "STARTING" || replica.state === "DRAINING");
   const short = waiting !== undefined && waiting.seen.preparing === undefined && !moving && onlyInPlaceOfOld(waiting.replica);
   const unready =

@@ -50,14 +50,14 @@ export interface RouteInput {
 /** Where requests to a deployment may go now. */
 export function routeOf({ deployment, progress, replicas, contact, servicesBefore }: RouteInput): Route {
   const { spec } = deployment;
-  const routable = replicas.flatMap((replica) => {
-    const known = contact(replica.id);
-    return replica.state === "RUNNING" && known.routable ? { replica, known } : [];
+  const routable = replicas.flatMap(({ id, state, address }) => {
+    const known = contact(id);
+    return state === "RUNNING" && known.routable && address !== undefined ? { replicaId: id, address, known } : [];
   });
   const reason = hopelessReason(deployment, progress, replicas);
   return {
     deployment: spec.name,
-    endpoints: routable.map(({ replica, known }) => ({ replicaId: replica.id, address: replica.address, invocable: known.invocable })),
+    endpoints: routable.map(({ replicaId, address, known }) => ({ replicaId, address, invocable: known.invocable })),
     services: routable.length === 0 ? servicesBefore : [...new Set(routable.flatMap(({ known }) => known.services))],
     maxOngoingRequests: spec.maxOngoingRequests,
     maxQueuedRequests: spec.maxQueuedRequests,

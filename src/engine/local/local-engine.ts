@@ -5,17 +5,19 @@ import type { Clock } from "../../clock/clock.ts";
 import type { Requirements } from "../../core/deployment.ts";
 import type { Preparation, Preparing } from "../../core/ending.ts";
 import type { LogLine } from "../../core/log-line.ts";
+import type { Room } from "../../core/placement/room.ts";
 import type { Capacity } from "../../core/resources.ts";
 import type { Log } from "../../log/log.ts";
-import type { Assignment, Engine, EngineReplica } from "../engine.ts";
+import type { Assignment, Engine, Listing } from "../engine.ts";
 import type { Cgroup, Cgroups } from "./cgroups.ts";
 import { BuildError, Environments } from "./environments.ts";
 import { environmentVars } from "./installers.ts";
 import { expectFolder, launch } from "./launch.ts";
 import { LocalReplica } from "./local-replica.ts";
 import { groupsOverMemory } from "./memory.ts";
+import { nodeName } from "./node-name.ts";
 import { bootId, killProcessesWith } from "./process-identity.ts";
-import { type Environment, replicaArgv, replicaEnv, withPythonPath } from "./replica-env.ts";
+import { type Environment, programArgv, replicaArgv, replicaEnv, withPythonPath } from "./replica-env.ts";
 import { ReplicaFolder, replicaFolders } from "./replica-folder.ts";
 import { prepareSocketFolder, socketPath } from "./socket-path.ts";
 
@@ -40,6 +42,8 @@ export interface LocalEngineOptions {
   readonly logBytesMax?: number;
   /** The module that makes Node look for packages in an environment first. */
   readonly npmHook: string;
+  /** Node and its arguments that run a `module` program, without the module's path and export. */
+  readonly moduleHost: readonly string[];
   /** The folder of the SDK for Python. */
   readonly pythonSdk: string;
   /** What revisions that are kept require: it is not dropped. */
@@ -57,6 +61,7 @@ export interface LocalEngineOptions {
 export class LocalEngine implements Engine {
   readonly #options: LocalEngineOptions;
   readonly #dataDir: string;
+  readonly #node: string;
   readonly #logBytesMax: number;
   readonly #boot = bootId();
   readonly #replicas = new Map<string, LocalReplica>();
@@ -75,36 +80,39 @@ export class LocalEngine implements Engine {
   /** Opens the engine and finds the replicas that a former one left. */
   static async open(options: LocalEngineOptions): Promise<LocalEngine> {
     await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
-    const engine = new LocalEngine(options, await realpath(options.dataDir));
+    const dataDir = await realpath(options.dataDir);
+    const engine = new LocalEngine(options, dataDir, await nodeName(dataDir));
     await engine.#adopt();
     await engine.#environments.sweep();
     engine.#watchLater();
     return engine;
   }
 
-  private constructor(options: LocalEngineOptions, dataDir: string) {
+  private constructor(options: LocalEngineOptions, dataDir: string, node: string) {
     this.#options = options;
     this.#dataDir = dataDir;
+    this.#node = node;
     this.#logBytesMax = options.logBytesMax ?? logBytesMaxDefault;
     const { ambientEnv, neededRequirements: needed, clock, log, buildMs } = options;
     const folder = join(dataDir, "environments");
     this.#environments = new Environments({ folder, ambientEnv, needed, clock, log, ...(buildMs === undefined ? {} : { buildMs }) });
   }
 
-  capacity(): Capacity {
-    return this.#options.capacity;
+  room(): Room {
+    return { kind: "ledger", node: this.#node, capacity: this.#options.capacity };
   }
 
-  addressFor(replicaId: string): string {
-    return `unix:${socketPath(this.#dataDir, join(this.#dataDir, "run", `${replicaId}.sock`))}`;
+  /** The replica's process, or the last it had; undefined: it never had one. */
+  pid(replicaId: string): number | undefined {
+    return this.#replicas.get(replicaId)?.pid;
   }
 
   async start(assignment: Assignment): Promise<void> {
     const { replicaId } = assignment;
     const folder = new ReplicaFolder(join(this.#foldersPath, replicaId));
-    const facts = await folder.create(assignment, this.#options.clock.nowMs(), this.#boot);
+    const facts = await folder.create(assignment, this.#addressOf(replicaId), this.#options.clock.nowMs(), this.#boot);
     const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
-    if (packagesOf(assignment) > 0) {
+    if (packagesOf(assignment.runtimeEnv) > 0) {
       const unwanted = replica.prepare(undefined);
       this.#replicas.set(replicaId, replica);
       const preparing = this.#prepare(assignment, folder, replica, unwanted).finally(() => this.#preparing.delete(preparing));
@@ -121,7 +129,7 @@ export class LocalEngine implements Engine {
   }
 
   prepare(name: string, requirements: Requirements): Preparation {
-    if (packagesOf({ requirements }) === 0) return { kind: "ready" };
+    if (packagesOf(requirements) === 0) return { kind: "ready" };
     const nowMs = this.#options.clock.nowMs();
     const known = this.#ahead.get(name);
     if (known !== undefined) {
@@ -150,8 +158,9 @@ export class LocalEngine implements Engine {
     return ahead.preparation;
   }
 
-  async list(): Promise<readonly EngineReplica[]> {
-    return [...this.#replicas.values()].map((replica) => replica.describe());
+  async list(): Promise<Listing> {
+    const replicas = [...this.#replicas.values()].map((replica) => ({ ...replica.describe(), node: this.#node }));
+    return { replicas, complete: new Set([this.#node]) };
   }
 
   async stop(replicaId: string, how: "terminate" | "kill"): Promise<void> {
@@ -179,8 +188,7 @@ export class LocalEngine implements Engine {
     const replica = this.#replicas.get(replicaId);
     if (!replica) return;
     await replica.remove();
-    const socket = socketOf(replica.describe().address);
-    if (socket) await rm(socket, { force: true });
+    await rm(socketOf(replica.address), { force: true });
     this.#replicas.delete(replicaId);
     this.#options.cgroups?.release(replicaId);
   }
@@ -198,6 +206,10 @@ export class LocalEngine implements Engine {
     await this.#watching;
     this.#killLeft();
     for (const replica of this.#replicas.values()) await replica.noted();
+  }
+
+  #addressOf(replicaId: string): string {
+    return `unix:${socketPath(this.#dataDir, join(this.#dataDir, "run", `${replicaId}.sock`))}`;
   }
 
   get #foldersPath(): string {
@@ -226,12 +238,12 @@ export class LocalEngine implements Engine {
     replica: LocalReplica,
     unwanted: AbortSignal,
   ): Promise<{ readonly child: ChildProcess } | undefined> {
-    const { requirements, workingDir } = assignment;
-    await expectFolder(workingDir);
-    let environment = await this.#environments.find(requirements);
+    const { runtimeEnv } = assignment;
+    await expectFolder(runtimeEnv.workingDir);
+    let environment = await this.#environments.find(runtimeEnv);
     if (environment === undefined) {
-      replica.prepare(installing(requirements));
-      environment = await this.#environments.build(requirements, unwanted);
+      replica.prepare(installing(runtimeEnv));
+      environment = await this.#environments.build(runtimeEnv, unwanted);
     }
     if (unwanted.aborted || this.#closing.signal.aborted) {
       this.#environments.giveBack(environment);
@@ -252,24 +264,26 @@ export class LocalEngine implements Engine {
 
   /** `environment` is the folder of its packages; empty: it requires none. */
   async #launch(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica, environment: string): Promise<ChildProcess> {
-    const socket = socketOf(assignment.address);
-    if (socket) await prepareSocketFolder(socket);
+    const { program, runtimeEnv, resources } = assignment;
+    const { address } = replica;
+    await prepareSocketFolder(socketOf(address));
     const cgroup = this.#cgroupOf(assignment);
     replica.join(cgroup);
     return launch({
-      argv: replicaArgv(assignment),
-      workingDir: assignment.workingDir,
-      env: this.#envOf(assignment, environment),
+      argv: replicaArgv({ argv: programArgv(program, this.#options.moduleHost, resources.memoryBytes), address }),
+      workingDir: runtimeEnv.workingDir,
+      env: this.#envOf(assignment, address, environment),
       enter: cgroup?.enter ?? [],
       pidFile: folder.pidFile,
       ...replica.output.paths,
     });
   }
 
-  #envOf(assignment: Assignment, environment: string): Record<string, string> {
+  #envOf(assignment: Assignment, address: string, environment: string): Record<string, string> {
     const { ambientEnv, capacity, npmHook, pythonSdk } = this.#options;
-    const env = withPythonPath(replicaEnv(assignment, ambientEnv, capacity), pythonSdk);
-    return environment === "" ? env : { ...env, ...environmentVars(environment, assignment.requirements, env, npmHook) };
+    const { runtimeEnv } = assignment;
+    const env = withPythonPath(replicaEnv({ ...assignment, address, envVars: runtimeEnv.envVars }, ambientEnv, capacity), pythonSdk);
+    return environment === "" ? env : { ...env, ...environmentVars(environment, runtimeEnv, env, npmHook) };
   }
 
   async #adopt(): Promise<void> {
@@ -355,11 +369,11 @@ function failureOf(cause: unknown): Extract<Preparation, { kind: "failed" }> {
   return { kind: "failed", ending: { kind: "failedToStart", why }, lines: [] };
 }
 
-const packagesOf = ({ requirements: { npm, pip } }: Pick<Assignment, "requirements">): number => npm.length + pip.length;
+const packagesOf = ({ npm, pip }: Requirements): number => npm.length + pip.length;
 
-const installing = (requirements: Requirements): Preparing => ({ packages: packagesOf({ requirements }) });
+const installing = (requirements: Requirements): Preparing => ({ packages: packagesOf(requirements) });
 
-/** The path of the socket that an address names, if it does. */
-function socketOf(address: string): string | undefined {
-  return address.startsWith("unix:") ? address.slice("unix:".length) : undefined;
+/** The path of the socket that a replica listens at. */
+function socketOf(address: string): string {
+  return address.slice("unix:".length);
 }

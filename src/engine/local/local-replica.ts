@@ -49,16 +49,27 @@ export class LocalReplica {
     return this.#forgotten.signal;
   }
 
-  describe(): EngineReplica {
+  /** All but the node, which is the engine's. */
+  describe(): Omit<EngineReplica, "node"> {
     const { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes, startedAtMs } = this.#facts;
     const seen = {
-      pid: this.#pid,
+      handle: this.pid === undefined ? undefined : `pid ${this.pid}`,
       preparing: this.#alive ? this.#preparing : undefined,
       state: this.#alive ? "alive" : "exited",
       ending: this.#ending,
       terminatedAtMs: this.#terminatedAtMs,
     } as const;
     return { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes, startedAtMs, ...seen };
+  }
+
+  /** Where it listens. */
+  get address(): string {
+    return this.#facts.address;
+  }
+
+  /** Its process, or the last it had; undefined: it never had one. */
+  get pid(): number | undefined {
+    return this.#pid === 0 ? undefined : this.#pid;
   }
 
   /** Ends when all that is known of it is written down. */

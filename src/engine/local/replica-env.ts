@@ -1,10 +1,19 @@
 import { delimiter } from "node:path";
+import type { Program, RuntimeEnv } from "../../core/deployment.ts";
 import type { Capacity } from "../../core/resources.ts";
 import type { Assignment } from "../engine.ts";
 import { visibleGpus } from "./capacity.ts";
+import { heapMiB } from "./memory.ts";
 
 /** What a replica learns from its environment. */
-type Given = Omit<Assignment, "uid" | "argv" | "workingDir" | "requirements">;
+interface Given
+  extends Pick<
+    Assignment,
+    "replicaId" | "deployment" | "revision" | "initArgs" | "maxOngoingRequests" | "resources" | "gpuIndexes" | "token"
+  > {
+  readonly envVars: RuntimeEnv["envVars"];
+  readonly address: string;
+}
 
 /** Environment variables as a process has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -38,9 +47,20 @@ export function withPythonPath<E extends Environment>(env: E, sdk: string): E & 
   return { ...env, PYTHONPATH: [...(env.PYTHONPATH ? [env.PYTHONPATH] : []), sdk].join(delimiter) };
 }
 
-/** The command line of a replica: `{listen}` in it is the address. */
-export function replicaArgv(assignment: Pick<Assignment, "argv" | "address">): string[] {
-  return assignment.argv.map((argument) => argument.replaceAll("{listen}", assignment.address));
+/** The command line of a replica: `{listen}` in it is the address. No shell sees it. */
+export function replicaArgv({ argv, address }: { readonly argv: readonly string[]; readonly address: string }): string[] {
+  return argv.map((argument) => argument.replaceAll("{listen}", address));
+}
+
+/**
+ * The command line of a program, before it has an address. `moduleHost` is Node and the script that runs a module; the heap of a module
+ * is bound by its `memoryBytes`, 0 being no bound.
+ */
+export function programArgv(program: Program, moduleHost: readonly string[], memoryBytes: number): readonly string[] {
+  if (program.kind === "command") return program.argv;
+  const [node = "", ...script] = moduleHost;
+  const heap = memoryBytes > 0 ? [`--max-old-space-size=${heapMiB(memoryBytes)}`] : [];
+  return moduleArgv([node, ...heap, ...script], program.path, program.exportName);
 }
 
 /** What runs what a module exports: `host` where it is one for Node, the Python SDK for a `.py` file. */

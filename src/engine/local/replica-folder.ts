@@ -44,8 +44,8 @@ export class ReplicaFolder {
   }
 
   /** Makes the folder. Fails if there is one. */
-  async create(assignment: Assignment, startedAtMs: number, boot: string): Promise<ReplicaFacts> {
-    const { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes } = assignment;
+  async create(assignment: Assignment, address: string, startedAtMs: number, boot: string): Promise<ReplicaFacts> {
+    const { replicaId, deployment, uid, revision, token, resources, gpuIndexes } = assignment;
     const facts = { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes, startedAtMs, boot };
     await mkdir(this.path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
       throw error.code === "EEXIST" ? new Error(`replica ${replicaId} was already started`) : error;

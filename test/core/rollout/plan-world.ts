@@ -123,7 +123,8 @@ export class World {
       nowMs: this.nowMs,
       actingSinceMs: this.actingSinceMs,
       draw: 0.5,
-      ...this.room,
+      room: { kind: "ledger", node: "here", capacity: this.room.capacity },
+      held: this.room.held,
     };
   }
 
@@ -197,7 +198,6 @@ export class World {
         state: "PENDING",
         resources: this.revisions.get(action.revision)?.spec.resources ?? this.deployment.spec.resources,
         gpuIndexes: [],
-        address: "",
         token: "",
         createdAtMs: this.nowMs,
         sinceMs: this.nowMs,

@@ -4,7 +4,20 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { recordAndExec } from "../../../src/engine/local/process-identity.ts";
-import { assignment, ended, eventually, find, isAlive, linesOf, openEngine, printed, startShell, testFolder } from "./engine-harness.ts";
+import { assignment } from "../assignment.ts";
+import {
+  ended,
+  eventually,
+  find,
+  isAlive,
+  linesOf,
+  openEngine,
+  pidOf,
+  printed,
+  replicasOf,
+  startShell,
+  testFolder,
+} from "./engine-harness.ts";
 
 const pidFileOf = (folder: string, replicaId: string) => join(folder, "replicas", replicaId, "pid");
 
@@ -12,12 +25,14 @@ describe("a replica of a former controller", () => {
   test("is found alive, as it was started, by its pid", async () => {
     const folder = await testFolder();
     const first = await openEngine(folder);
-    await first.start(assignment(first, "r1", ["sleep", "1000"], { gpuIndexes: [1], token: "t" }));
+    await first.start(assignment("r1", ["sleep", "1000"], { gpuIndexes: [1], token: "t" }));
     const before = await find(first, "r1");
     await first.close();
-    expect(await isAlive(before.pid)).toBe(true);
+    const pid = pidOf(first, "r1");
+    expect(await isAlive(pid)).toBe(true);
     const second = await openEngine(folder);
-    expect(await second.list()).toEqual([before]);
+    expect(await replicasOf(second)).toEqual([before]);
+    expect(pidOf(second, "r1")).toBe(pid);
     expect(before).toMatchObject({
       state: "alive",
       deployment: "echo",
@@ -44,7 +59,7 @@ describe("a replica of a former controller", () => {
     expect(exits.sort()).toEqual(["r1", "r2"]);
     await second.forget("r1");
     await second.forget("r2");
-    expect((await second.list()).map(({ replicaId, state }) => [replicaId, state])).toEqual([["r3", "alive"]]);
+    expect((await replicasOf(second)).map(({ replicaId, state }) => [replicaId, state])).toEqual([["r3", "alive"]]);
   });
 
   test("that ended before is found with how it ended, where its controller noticed, and when it was asked to", async () => {
@@ -74,7 +89,7 @@ describe("a replica of a former controller", () => {
     const folder = await testFolder();
     const first = await openEngine(folder);
     await startShell(first, "r1", "exec env -u DROVER_REPLICA_ID sleep 1000");
-    const { pid } = await find(first, "r1");
+    const pid = pidOf(first, "r1");
     await first.close();
     // The same pid, started at another time.
     const record = await readFile(pidFileOf(folder, "r1"), "utf8");
@@ -120,7 +135,7 @@ describe("a controller that died in the middle of a start", () => {
     const folder = await testFolder();
     await mkdir(join(folder, "replicas", "r1"), { recursive: true });
     await writeFile(join(folder, "replicas", "r1", "replica.json.part"), '{"replica');
-    expect(await (await openEngine(folder)).list()).toEqual([]);
+    expect(await replicasOf(await openEngine(folder))).toEqual([]);
     await expect(stat(join(folder, "replicas", "r1"))).rejects.toThrow("ENOENT");
   });
 
@@ -130,7 +145,7 @@ describe("a controller that died in the middle of a start", () => {
     await startShell(first, "r2", "exec sleep 1000");
     await mkdir(join(folder, "replicas", "r1"));
     await writeFile(join(folder, "replicas", "r1", "replica.json"), "not JSON");
-    expect((await (await openEngine(folder)).list()).map(({ replicaId }) => replicaId)).toEqual(["r2"]);
+    expect((await replicasOf(await openEngine(folder))).map(({ replicaId }) => replicaId)).toEqual(["r2"]);
     expect(await readFile(join(folder, "replicas", "r1", "replica.json"), "utf8")).toBe("not JSON");
   });
 });
@@ -141,11 +156,11 @@ const controller = `
   import { LocalEngine } from ${JSON.stringify(new URL("../../../src/engine/local/local-engine.ts", import.meta.url).href)};
   import { silentLog } from ${JSON.stringify(new URL("../../../src/log/log.ts", import.meta.url).href)};
   const capacity = { cpuMilli: 4000, gpuCount: 0, memoryBytes: 0 };
-  const engine = await LocalEngine.open({ dataDir: process.argv[1], capacity, clock: realClock, log: silentLog, ambientEnv: process.env, npmHook: "", pythonSdk: "/sdk", neededRequirements: () => [] });
+  const engine = await LocalEngine.open({ dataDir: process.argv[1], capacity, clock: realClock, log: silentLog, ambientEnv: process.env, npmHook: "", moduleHost: [], pythonSdk: "/sdk", neededRequirements: () => [] });
   const script = process.argv[3] ?? "i=0; while :; do i=$((i+1)); echo line $i; echo error $i >&2; sleep 0.01; done";
-  await engine.start({ replicaId: "r1", deployment: "d", uid: "u", revision: 1, argv: ["sh", "-c", script], workingDir: "", envVars: {}, requirements: { npm: [], pip: [] }, initArgs: "{}",
-    maxOngoingRequests: 1, resources: { cpuMilli: 0, gpuMilli: 0, memoryBytes: 0 }, gpuIndexes: [], address: engine.addressFor("r1"), token: "t" });
-  console.log((await engine.list())[0].pid);
+  await engine.start({ replicaId: "r1", deployment: "d", uid: "u", revision: 1, program: { kind: "command", argv: ["sh", "-c", script] }, initArgs: "{}",
+    runtimeEnv: { workingDir: "", envVars: {}, npm: [], pip: [] }, maxOngoingRequests: 1, resources: { cpuMilli: 0, gpuMilli: 0, memoryBytes: 0 }, gpuIndexes: [], token: "t" });
+  console.log(engine.pid("r1"));
   if (process.argv[2] === "stay") setInterval(() => {}, 1000);
 `;
 
@@ -203,7 +218,8 @@ describe("what a replica of a former controller leaves running when it ends", ()
     await writeFile(pidFileOf(folder, "r1"), record.replace(/^\d+/, String(leader.pid)));
     await rm(join(folder, "replicas", "r1", "ending"));
     const second = await openEngine(folder);
-    expect(await find(second, "r1")).toMatchObject({ state: "exited", ending: { kind: "unknown" }, pid: leader.pid });
+    expect(await find(second, "r1")).toMatchObject({ state: "exited", ending: { kind: "unknown" } });
+    expect(pidOf(second, "r1")).toBe(leader.pid);
     await second.stop("r1", "kill");
     await second.forget("r1");
     const stranger = await helperOf(folder);
@@ -220,7 +236,8 @@ describe("a controller's own process", () => {
     child.kill("SIGKILL");
     await exited;
     const engine = await openEngine(folder);
-    expect(await find(engine, "r1")).toMatchObject({ state: "alive", pid: replicaPid });
+    expect(await find(engine, "r1")).toMatchObject({ state: "alive" });
+    expect(pidOf(engine, "r1")).toBe(replicaPid);
     const count = (await linesOf(engine, "r1")).length;
     await eventually(async () => (await linesOf(engine, "r1")).length > count + 10);
     expect(await isAlive(replicaPid)).toBe(true);

@@ -6,11 +6,12 @@ import { promisify } from "node:util";
 import { onTestFinished, vi } from "vitest";
 import { realClock } from "../../../src/clock/real.ts";
 import type { LogLine } from "../../../src/core/log-line.ts";
-import type { Assignment, EngineReplica } from "../../../src/engine/engine.ts";
+import type { EngineReplica } from "../../../src/engine/engine.ts";
 import { LocalEngine, type LocalEngineOptions } from "../../../src/engine/local/local-engine.ts";
 import { silentLog } from "../../../src/log/log.ts";
+import { assignment } from "../assignment.ts";
 
-const inherited = { ambientEnv: process.env, npmHook: "", pythonSdk: "/sdk", neededRequirements: () => [] };
+const inherited = { ambientEnv: process.env, npmHook: "", moduleHost: ["node"], pythonSdk: "/sdk", neededRequirements: () => [] };
 
 /** Real time, but what is done now and then, each second or more often, is done all the time. What is longer is a bound, and stays. */
 const eager = (ms: number) => (ms <= 1_000 ? Math.min(ms, 5) : ms);
@@ -46,41 +47,36 @@ export async function openEngine(dataDir: string, options: Partial<LocalEngineOp
   const capacity = { cpuMilli: 4000, gpuCount: 0, memoryBytes: 2 ** 30 };
   const engine = await LocalEngine.open({ dataDir, capacity, clock: eagerClock, log: silentLog, ...inherited, ...options });
   onTestFinished(async () => {
-    for (const { replicaId } of await engine.list()) await engine.stop(replicaId, "kill");
-    await eventually(async () => (await engine.list()).every(({ state }) => state === "exited"));
+    for (const { replicaId } of await replicasOf(engine)) await engine.stop(replicaId, "kill");
+    await eventually(async () => (await replicasOf(engine)).every(({ state }) => state === "exited"));
     await engine.close();
   });
   return engine;
 }
 
-/** What starts `argv` as replica `replicaId`. */
-export function assignment(engine: LocalEngine, replicaId: string, argv: readonly string[], more: Partial<Assignment> = {}): Assignment {
-  return {
-    replicaId,
-    deployment: "echo",
-    uid: "uid-1",
-    revision: 3,
-    argv,
-    workingDir: "",
-    envVars: {},
-    requirements: { npm: [], pip: [] },
-    initArgs: "{}",
-    maxOngoingRequests: 5,
-    resources: { cpuMilli: 1000, gpuMilli: 0, memoryBytes: 0 },
-    gpuIndexes: [],
-    address: engine.addressFor(replicaId),
-    token: "secret",
-    ...more,
-  };
+/** Runs a shell script as a replica. */
+export async function startShell(
+  engine: LocalEngine,
+  replicaId: string,
+  script: string,
+  more: Parameters<typeof assignment>[2] = {},
+): Promise<void> {
+  await engine.start(assignment(replicaId, ["sh", "-c", script], more));
 }
 
-/** Runs a shell script as a replica. */
-export async function startShell(engine: LocalEngine, replicaId: string, script: string, more: Partial<Assignment> = {}): Promise<void> {
-  await engine.start(assignment(engine, replicaId, ["sh", "-c", script], more));
+export async function replicasOf(engine: LocalEngine): Promise<readonly EngineReplica[]> {
+  return (await engine.list()).replicas;
+}
+
+/** The replica's process. Fails if it never had one. */
+export function pidOf(engine: LocalEngine, replicaId: string): number {
+  const pid = engine.pid(replicaId);
+  if (pid === undefined) throw new Error(`replica ${replicaId} has no process`);
+  return pid;
 }
 
 export async function find(engine: LocalEngine, replicaId: string): Promise<EngineReplica> {
-  const found = (await engine.list()).find((replica) => replica.replicaId === replicaId);
+  const found = (await replicasOf(engine)).find((replica) => replica.replicaId === replicaId);
   if (!found) throw new Error(`the engine does not know replica ${replicaId}`);
   return found;
 }

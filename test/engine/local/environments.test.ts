@@ -138,10 +138,10 @@ test("a replica is said to wait for its packages; stopped meanwhile it gets no p
     'case "$*" in *bad) echo "no such package" >&2; exit 1;; esac; echo $$ > ../../tool; exec sleep 1000',
   );
   const engine = await openEngine(join(folder, "data"), { ambientEnv: env });
-  const start = (id: string, ...packages: string[]) => startShell(engine, id, "echo started", { requirements: npm(...packages) });
+  const start = (id: string, ...packages: string[]) => startShell(engine, id, "echo started", npm(...packages));
   await start("r1", "good");
   await eventually(async () => (await find(engine, "r1")).preparing !== undefined);
-  expect(await find(engine, "r1")).toMatchObject({ state: "alive", preparing: { packages: 1 }, pid: 0 });
+  expect(await find(engine, "r1")).toMatchObject({ state: "alive", preparing: { packages: 1 }, handle: undefined });
   const tool = await toolOf(join(folder, "data"));
   await engine.stop("r1", "terminate");
   expect(await ended(engine, "r1")).toMatchObject({ ending: { kind: "stoppedBeforeStart" }, preparing: undefined });

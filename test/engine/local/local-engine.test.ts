@@ -1,8 +1,8 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { assignment } from "../assignment.ts";
 import {
-  assignment,
   deepFolder,
   ended,
   eventually,
@@ -11,6 +11,7 @@ import {
   linesOf,
   openEngine,
   printed,
+  replicasOf,
   startShell,
   testFolder,
 } from "./engine-harness.ts";
@@ -37,7 +38,7 @@ describe("a replica that ends", () => {
     await ended(engine, "r1");
     expect(await engine.lastErrors("r1", 10)).toEqual(["gone"]);
     await engine.forget("r1");
-    expect(await engine.list()).toEqual([]);
+    expect(await replicasOf(engine)).toEqual([]);
     expect(await engine.lastErrors("r1", 10)).toEqual([]);
     await expect(stat(join(folder, "replicas", "r1"))).rejects.toThrow("ENOENT");
     await engine.forget("r1");
@@ -53,9 +54,9 @@ describe("what a replica is given", () => {
     const script = "process.stdout.write(JSON.stringify({ env: process.env, argv: process.argv.slice(1), cwd: process.cwd() }) + '\\n')";
     const workingDir = await testFolder();
     const argv = ["node", "-e", script, "--", "--at={listen}", "$HOME", "two words"];
-    await engine.start(assignment(engine, "r1", argv, { envVars, workingDir, initArgs: '{"a":1}' }));
+    await engine.start(assignment("r1", argv, { envVars, workingDir, initArgs: '{"a":1}' }));
     expect(await ended(engine, "r1")).toMatchObject({ ending: { kind: "exit", code: 0 } });
-    const address = engine.addressFor("r1");
+    const { address } = await find(engine, "r1");
     const seen = JSON.parse((await linesOf(engine, "r1"))[0]!.line);
     expect(seen.argv).toEqual([`--at=${address}`, "$HOME", "two words"]);
     expect(seen.cwd).toBe(workingDir);
@@ -80,16 +81,18 @@ describe("what a replica is given", () => {
   test("its address is short enough for the system, however long the folder's path or its id", async () => {
     const deep = await openEngine(await deepFolder());
     const flat = await openEngine(await testFolder());
-    const paths = [deep.addressFor("r1"), deep.addressFor("r2"), flat.addressFor("r".repeat(90)), flat.addressFor("r1")];
+    const listens = "require('node:net').createServer().listen(process.env.DROVER_LISTEN.slice(5), () => console.log('listens'))";
+    await deep.start(assignment("r1", ["node", "-e", listens]));
+    await startShell(deep, "r2", "exit");
+    for (const id of ["r".repeat(90), "r3"]) await startShell(flat, id, "exit");
+    const paths = [...(await replicasOf(deep)), ...(await replicasOf(flat))].map(({ address }) => address ?? "");
     expect(new Set(paths).size).toBe(4);
     for (const path of paths) expect(Buffer.byteLength(path)).toBeLessThanOrEqual(105);
-    const listens = "require('node:net').createServer().listen(process.env.DROVER_LISTEN.slice(5), () => console.log('listens'))";
-    await deep.start(assignment(deep, "r1", ["node", "-e", listens]));
     await printed(deep, "r1", "listens");
     await deep.stop("r1", "kill");
-    await ended(deep, "r1");
+    const { address = "" } = await ended(deep, "r1");
     await deep.forget("r1");
-    await expect(stat(deep.addressFor("r1").slice(5))).rejects.toThrow("ENOENT");
+    await expect(stat(address.slice(5))).rejects.toThrow("ENOENT");
   });
 });
 
@@ -113,8 +116,8 @@ describe("a start that cannot be", () => {
     ],
   ])("%s is refused in words, and leaves nothing", async (_, argv, more, message) => {
     const engine = await openEngine(await testFolder());
-    await expect(engine.start(assignment(engine, "r1", argv, more))).rejects.toThrow(message);
-    expect(await engine.list()).toEqual([]);
+    await expect(engine.start(assignment("r1", argv, more))).rejects.toThrow(message);
+    expect(await replicasOf(engine)).toEqual([]);
     await startShell(engine, "r1", "exit 0");
     expect(await ended(engine, "r1")).toMatchObject({ ending: { kind: "exit", code: 0 } });
   });
@@ -201,7 +204,7 @@ describe("the last errors", () => {
   ])("of a replica that prints %s are 8 KiB at most, and its end", async (_, script, end) => {
     const engine = await openEngine(await testFolder());
     const program = `const out = []; ${script}; require('node:fs').writeSync(2, Buffer.from(out.join('\\n'), 'latin1'))`;
-    await engine.start(assignment(engine, "r1", ["node", "-e", program.replace("'latin1'))", end === "éend" ? "'utf8'))" : "'latin1'))")]));
+    await engine.start(assignment("r1", ["node", "-e", program.replace("'latin1'))", end === "éend" ? "'utf8'))" : "'latin1'))")]));
     await ended(engine, "r1");
     const lines = await engine.lastErrors("r1", 1000);
     expect(Buffer.byteLength(lines.join("\n"))).toBeLessThanOrEqual(8192);

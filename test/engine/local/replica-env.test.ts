@@ -1,17 +1,12 @@
 import { describe, expect, test } from "vitest";
-import type { Assignment } from "../../../src/engine/engine.ts";
-import { replicaArgv, replicaEnv } from "../../../src/engine/local/replica-env.ts";
+import { programArgv, replicaArgv, replicaEnv } from "../../../src/engine/local/replica-env.ts";
 
 const machine = (gpuCount: number) => ({ cpuMilli: 4000, gpuCount, memoryBytes: 0 });
-const assignment = (more: Partial<Assignment> = {}): Assignment => ({
+const assignment = (more: Partial<Parameters<typeof replicaEnv>[0]> = {}) => ({
   replicaId: "echo-1",
   deployment: "echo",
-  uid: "u",
   revision: 2,
-  argv: [],
-  workingDir: "",
   envVars: {},
-  requirements: { npm: [], pip: [] },
   initArgs: "{}",
   maxOngoingRequests: 7,
   resources: { cpuMilli: 1000, gpuMilli: 0, memoryBytes: 0 },
@@ -73,9 +68,27 @@ describe("the environment of a replica", () => {
 });
 
 test("{listen} is replaced wherever it stands in the command line", () => {
-  expect(replicaArgv(assignment({ argv: ["{listen}", "--at={listen},{listen}", "{other}"] }))).toEqual([
+  expect(replicaArgv({ argv: ["{listen}", "--at={listen},{listen}", "{other}"], address: "unix:/s" })).toEqual([
     "unix:/s",
     "--at=unix:/s,unix:/s",
     "{other}",
   ]);
+});
+
+describe("the command line of a program", () => {
+  const module = (path: string) => ({ kind: "module", path, exportName: "default" }) as const;
+  const host = ["node", "host.js"];
+
+  test("a command is its own", () => {
+    expect(programArgv({ kind: "command", argv: ["app", "--x"] }, host, 2 ** 30)).toEqual(["app", "--x"]);
+  });
+
+  test("a module is run by the host, with 3/4 of its memory as heap where that is bound", () => {
+    expect(programArgv(module("/a.ts"), host, 0)).toEqual(["node", "host.js", "/a.ts", "default"]);
+    expect(programArgv(module("/a.ts"), host, 2 ** 30)).toEqual(["node", "--max-old-space-size=768", "host.js", "/a.ts", "default"]);
+  });
+
+  test("a Python module is run by the Python SDK", () => {
+    expect(programArgv(module("/a.py"), host, 2 ** 30)).toEqual(["python3", "-m", "drover.replica", "/a.py", "default"]);
+  });
 });

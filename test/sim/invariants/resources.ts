@@ -32,11 +32,11 @@ export function usage(facts: Facts, { verb, replicaId }: Deed): Verdict {
 
 /** Whether there is room for one more, and was when the look began: what was freed since may not be known yet. */
 export function fits(facts: Facts, wanted: Resources, look: Look): boolean {
-  const heldThen = ({ state, sinceMs, address }: ReplicaRecord) => holding.has(state) || (address !== "" && sinceMs >= look.atMs);
+  const heldThen = ({ state, sinceMs, node }: ReplicaRecord) => holding.has(state) || (node !== undefined && sinceMs >= look.atMs);
   const records = [...facts.ledger.replicas.values()].filter(heldThen);
   const known = new Set(records.map(({ id }) => id));
   const held = [...records, ...facts.engine.alive().filter(({ replicaId }) => !known.has(replicaId))];
-  const { cpuMilli, memoryBytes, gpuCount } = facts.engine.capacity();
+  const { cpuMilli, memoryBytes, gpuCount } = facts.engine.capacity;
   if (sum(held, "cpuMilli") + wanted.cpuMilli > cpuMilli || sum(held, "memoryBytes") + wanted.memoryBytes > memoryBytes) return false;
   const each = Math.min(wanted.gpuMilli, wholeGpu);
   const roomy = Array.from({ length: gpuCount }, (_, index) => gpuUse(held, index)).filter((used) => used + each <= wholeGpu).length;
@@ -44,7 +44,7 @@ export function fits(facts: Facts, wanted: Resources, look: Look): boolean {
 }
 
 function oversold(facts: Facts, held: readonly Share[]): string | undefined {
-  const { cpuMilli, memoryBytes, gpuCount } = facts.engine.capacity();
+  const { cpuMilli, memoryBytes, gpuCount } = facts.engine.capacity;
   if (sum(held, "cpuMilli") > cpuMilli) return `${sum(held, "cpuMilli")} of ${cpuMilli} milli-CPUs`;
   if (sum(held, "memoryBytes") > memoryBytes) return `${sum(held, "memoryBytes")} of ${memoryBytes} bytes`;
   for (let index = 0; index < gpuCount; index++) {

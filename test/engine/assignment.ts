@@ -1,0 +1,24 @@
+import type { RuntimeEnv } from "../../src/core/deployment.ts";
+import type { Assignment } from "../../src/engine/engine.ts";
+
+/** What starts the command `argv` as replica `replicaId`; `more` is what differs, that of the runtime environment included. */
+export function assignment(
+  replicaId: string,
+  argv: readonly string[],
+  { workingDir = "", envVars = {}, npm = [], pip = [], ...more }: Partial<Assignment & RuntimeEnv> = {},
+): Assignment {
+  return {
+    replicaId,
+    deployment: "echo",
+    uid: "uid-1",
+    revision: 3,
+    program: { kind: "command", argv },
+    runtimeEnv: { workingDir, envVars, npm, pip },
+    initArgs: "{}",
+    maxOngoingRequests: 5,
+    resources: { cpuMilli: 1000, gpuMilli: 0, memoryBytes: 0 },
+    gpuIndexes: [],
+    token: "secret",
+    ...more,
+  };
+}
