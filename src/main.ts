@@ -5,7 +5,8 @@ import { processIo } from "./cli/io.ts";
 import { runCli } from "./cli/run-cli.ts";
 import { realClock, realRandom } from "./clock/real.ts";
 import { type Config, hidePassword } from "./config/config.ts";
-import type { Testbed } from "./conformance/program.ts";
+import type { Testbed } from "./conformance/testbed.ts";
+import { withPythonPath } from "./engine/local/python-path.ts";
 import { shipped } from "./shipped.ts";
 
 /** `drover start`: what it needs is loaded only here, so that the other commands start fast. */
@@ -34,18 +35,11 @@ async function describePython(file: string, exportName: string) {
   return describe(shipped.pythonSdk, file, exportName, process.cwd(), process.env);
 }
 
-/** For `drover conformance`: processes as the engine starts them. */
+/** For `drover conformance`: programs run as the engine runs replicas. */
 const testbed: Testbed = {
   sleep: (ms, signal) => realClock.sleep(ms, signal),
-  async start(program) {
-    const [{ startLoneReplica }, { moduleArgv, withPythonPath }] = await Promise.all([
-      import("./engine/local/lone-replica.ts"),
-      import("./engine/local/replica-env.ts"),
-    ]);
-    const { run } = program;
-    const argv = "argv" in run ? run.argv : moduleArgv([process.execPath, shipped.moduleHost], run.module, run.exportName);
-    return startLoneReplica({ ...program, argv }, withPythonPath(process.env, shipped.pythonSdk));
-  },
+  moduleHost: [process.execPath, shipped.moduleHost],
+  ambient: withPythonPath(process.env, shipped.pythonSdk),
 };
 
 const idLength = 20;

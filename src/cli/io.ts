@@ -1,5 +1,5 @@
 import type { Config } from "../config/config.ts";
-import type { Testbed } from "../conformance/program.ts";
+import type { Testbed } from "../conformance/testbed.ts";
 import { processAuthor } from "./author.ts";
 
 /** Where the CLI prints. */

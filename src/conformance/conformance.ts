@@ -1,4 +1,5 @@
 import { StatusError } from "../core/errors.ts";
+import type { LoneAssignment, LoneReplica } from "../engine/local/lone-replica.ts";
 import { Checklist } from "./checklist.ts";
 import { checkBusy } from "./checks/check-busy.ts";
 import { checkConfig, checkRefusals } from "./checks/check-config.ts";
@@ -8,13 +9,13 @@ import { checkLoad } from "./checks/check-load.ts";
 import { checkBeside, checkReachable, checkStart, checkStop, checkTcp, runsAlready } from "./checks/check-process.ts";
 import { checkHealth, checkServices, noReplicaService } from "./checks/check-services.ts";
 import { broken, expectThat, type Outcome, type Verdict, verdictsOf } from "./outcome.ts";
-import type { ProgramProcess, ProgramToCheck, Testbed } from "./program.ts";
 import { type Means, ReplicaUnderTest } from "./replica-under-test.ts";
 import { Talk } from "./talk.ts";
+import type { Testbed } from "./testbed.ts";
 
 /** What is to be checked: a program, or a replica that runs already. */
 export type Target =
-  | { readonly kind: "program"; readonly program: ProgramToCheck; readonly tcp: boolean }
+  | { readonly kind: "program"; readonly program: LoneAssignment; readonly tcp: boolean }
   | { readonly kind: "address"; readonly address: string; readonly token: string };
 
 export interface ConformanceOptions {
@@ -77,7 +78,7 @@ async function checkReplicaAt(
   checklist: Checklist,
   address: string,
   token: string,
-  process?: ProgramProcess,
+  process?: LoneReplica,
 ): Promise<void> {
   // As a controller's epoch: not lower than that of any leader before.
   const talk = new Talk(address, { token, epoch: BigInt(nowMs()), methodMs: timeoutMs, signal });
@@ -127,7 +128,7 @@ async function checkReplicaService(replica: ReplicaUnderTest, others: () => Prom
 /** Gives the services that it names; undefined: it does not serve ReplicaService. */
 async function checkInfo(
   { talk, checklist }: ReplicaUnderTest,
-  program: ProgramToCheck | undefined,
+  program: LoneAssignment | undefined,
 ): Promise<readonly string[] | undefined> {
   let info: Awaited<ReturnType<Talk["info"]>>;
   try {

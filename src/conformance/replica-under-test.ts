@@ -3,8 +3,8 @@ import type { Json } from "../core/json.ts";
 import { type Checklist, textOf } from "./checklist.ts";
 import { HeldRequest } from "./held-request.ts";
 import { broken, Ended, expectThat, unchecked } from "./outcome.ts";
-import type { Testbed } from "./program.ts";
 import type { MethodCall, Talk } from "./talk.ts";
+import type { Testbed } from "./testbed.ts";
 
 /** Whoever checks a replica must be able to call it; what is not given cannot be checked. */
 export interface Means {

@@ -9,7 +9,6 @@ import type { CliIo } from "../../src/cli/io.ts";
 import { runCli } from "../../src/cli/run-cli.ts";
 import { realClock } from "../../src/clock/real.ts";
 import { sentences } from "../../src/conformance/sentences.ts";
-import { startLoneReplica } from "../../src/engine/local/lone-replica.ts";
 import { FaultyReplica } from "./faulty-replica.ts";
 
 // A replica is mostly waited for.
@@ -42,10 +41,8 @@ async function conformance(argv: readonly string[], cwd = import.meta.dirname, i
     start: () => Promise.reject(new Error("not in this test")),
     testbed: {
       sleep: realClock.sleep,
-      start: ({ run, ...program }) => {
-        const args = "argv" in run ? run.argv : [process.execPath, host, run.module, run.exportName];
-        return startLoneReplica({ ...program, argv: args }, process.env);
-      },
+      moduleHost: [process.execPath, host],
+      ambient: process.env,
     },
   };
   const exitCode = await runCli(["conformance", ...argv], io);

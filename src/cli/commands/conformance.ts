@@ -1,9 +1,9 @@
 import { Option } from "commander";
 import type { Target } from "../../conformance/conformance.ts";
 import { countsOf } from "../../conformance/outcome.ts";
-import type { ProgramToCheck } from "../../conformance/program.ts";
 import type { Means } from "../../conformance/replica-under-test.ts";
 import type { MethodCall } from "../../conformance/talk.ts";
+import type { Program } from "../../core/deployment.ts";
 import type { Json } from "../../core/json.ts";
 import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, readDuration, readInteger } from "../command.ts";
@@ -111,12 +111,12 @@ async function targetOf({ io }: Session, argv: readonly string[], flags: Conform
     return { kind: "address", address: flags.address, token: flags.token ?? "" };
   }
   const { file, exportName } = splitModule(flags.module ?? "", io.cwd);
-  const run = flags.module === undefined ? { argv } : { module: file, exportName };
+  const runs: Program = flags.module === undefined ? { kind: "command", argv } : { kind: "module", path: file, exportName };
   const initArgs = (await given("--init-args", flags.initArgs, io)) ?? {};
   if (typeof initArgs !== "object" || initArgs === null || Array.isArray(initArgs)) throw usage("--init-args: must be a JSON object");
-  const program: ProgramToCheck = {
+  const program = {
     ...identity,
-    run,
+    program: runs,
     workingDir: io.cwd,
     initArgs: JSON.stringify(initArgs),
     maxOngoingRequests: flags.maxOngoingRequests,

@@ -1,11 +1,12 @@
 import { createServer } from "node:net";
 import { StatusError } from "../../core/errors.ts";
 import { endingInWords } from "../../core/words.ts";
+import { type LoneAssignment, type LoneReplica, startLoneReplica } from "../../engine/local/lone-replica.ts";
 import { type Checklist, textOf } from "../checklist.ts";
 import { broken, Ended, expectThat, type Outcome, unchecked } from "../outcome.ts";
-import type { ProgramProcess, ProgramToCheck, Testbed } from "../program.ts";
 import type { ReplicaUnderTest } from "../replica-under-test.ts";
 import { Talk } from "../talk.ts";
+import type { Testbed } from "../testbed.ts";
 
 /** After SIGTERM, this long passes before the engine kills. */
 const stopMs = 5_000;
@@ -18,12 +19,8 @@ export interface StartOptions {
 }
 
 /** Starts the program and waits until it listens; its process, unless there is none. */
-export async function checkStart(
-  checklist: Checklist,
-  program: ProgramToCheck,
-  options: StartOptions,
-): Promise<ProgramProcess | undefined> {
-  let process: ProgramProcess | undefined;
+export async function checkStart(checklist: Checklist, program: LoneAssignment, options: StartOptions): Promise<LoneReplica | undefined> {
+  let process: LoneReplica | undefined;
   try {
     await checklist.check("start.listens", async () => {
       process = await started(program, options);
@@ -53,8 +50,8 @@ export async function checkReachable(
 
 export const runsAlready = "the replica runs already";
 
-async function started(program: ProgramToCheck, { testbed }: StartOptions): Promise<ProgramProcess> {
-  return testbed.start(program).catch((error: unknown) => {
+async function started(program: LoneAssignment, { testbed }: StartOptions): Promise<LoneReplica> {
+  return startLoneReplica(program, testbed).catch((error: unknown) => {
     throw new Ended(broken("the program starts", textOf(error)));
   });
 }
@@ -63,7 +60,7 @@ async function started(program: ProgramToCheck, { testbed }: StartOptions): Prom
 async function listening(
   address: string,
   { timeoutMs, signal }: Pick<StartOptions, "timeoutMs" | "signal">,
-  process?: ProgramProcess,
+  process?: LoneReplica,
 ): Promise<void> {
   const over = new AbortController();
   void process?.ended.then((end) => over.abort(new StatusError("UNAVAILABLE", `the process ended: ${endingInWords(end)}`)));
@@ -78,9 +75,9 @@ async function listening(
 }
 
 /** Another process of the program, which then is told to end without having drained. */
-export async function checkBeside(checklist: Checklist, program: ProgramToCheck, options: StartOptions): Promise<void> {
+export async function checkBeside(checklist: Checklist, program: LoneAssignment, options: StartOptions): Promise<void> {
   const second = { ...program, replicaId: `${program.replicaId}-second` };
-  let process: ProgramProcess | undefined;
+  let process: LoneReplica | undefined;
   try {
     await checklist.check("start.beside", async () => {
       process = await started(second, options);
@@ -99,12 +96,12 @@ export async function checkBeside(checklist: Checklist, program: ProgramToCheck,
 /** The same program, told to listen at a port. */
 export async function checkTcp(
   checklist: Checklist,
-  { program, tcp }: { readonly program: ProgramToCheck; readonly tcp: boolean },
+  { program, tcp }: { readonly program: LoneAssignment; readonly tcp: boolean },
   options: StartOptions,
 ): Promise<void> {
   if (!tcp) return checklist.skip(["start.tcp"], "--tcp was not given");
   const third = { ...program, replicaId: `${program.replicaId}-tcp`, address: `127.0.0.1:${await freePort()}` };
-  let process: ProgramProcess | undefined;
+  let process: LoneReplica | undefined;
   try {
     await checklist.check("start.tcp", async () => {
       process = await started(third, options);
@@ -117,7 +114,7 @@ export async function checkTcp(
 }
 
 /** Ends the check unless the process listens, and is who it should be, if it says who it is. */
-async function answering(process: ProgramProcess, { replicaId }: ProgramToCheck, options: StartOptions): Promise<void> {
+async function answering(process: LoneReplica, { replicaId }: LoneAssignment, options: StartOptions): Promise<void> {
   await listening(process.address, options, process);
   const talk = new Talk(process.address, { token: "", epoch: 0n, methodMs: options.timeoutMs, signal: options.signal });
   try {
@@ -135,13 +132,13 @@ async function answering(process: ProgramProcess, { replicaId }: ProgramToCheck,
 }
 
 /** The end of the first process, which has drained by now if it can. */
-export async function checkStop({ checklist, testbed }: ReplicaUnderTest, process: ProgramProcess): Promise<void> {
+export async function checkStop({ checklist, testbed }: ReplicaUnderTest, process: LoneReplica): Promise<void> {
   const { gone } = checklist;
   await checklist.check("stop.drained", async () => stopped(process, testbed));
   checklist.outcomes.set("start.stays", gone === undefined ? { kind: "holds" } : broken("a process that runs", `it ended: ${gone}`));
 }
 
-async function stopped(process: ProgramProcess, testbed: Pick<Testbed, "sleep">): Promise<Outcome | undefined> {
+async function stopped(process: LoneReplica, testbed: Pick<Testbed, "sleep">): Promise<Outcome | undefined> {
   const over = new AbortController();
   process.terminate();
   const end = await Promise.race([process.ended, testbed.sleep(stopMs, over.signal).then(() => undefined)]);

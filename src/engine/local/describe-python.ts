@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { type Environment, withPythonPath } from "./replica-env.ts";
+import { withPythonPath } from "./python-path.ts";
+import type { Environment } from "./replica-env.ts";
 
 /** The most that it may print. */
 const printedBytesMax = 16 * 1024 * 1024;

@@ -17,7 +17,8 @@ import { LocalReplica } from "./local-replica.ts";
 import { groupsOverMemory } from "./memory.ts";
 import { nodeName } from "./node-name.ts";
 import { bootId, killProcessesWith } from "./process-identity.ts";
-import { type Environment, programArgv, replicaArgv, replicaEnv, withPythonPath } from "./replica-env.ts";
+import { withPythonPath } from "./python-path.ts";
+import { type Environment, programArgv, replicaArgv, replicaEnv } from "./replica-env.ts";
 import { ReplicaFolder, replicaFolders } from "./replica-folder.ts";
 import { prepareSocketFolder, socketPath } from "./socket-path.ts";
 

@@ -1,16 +1,16 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Program } from "../../core/deployment.ts";
 import type { ProcessEnd } from "../../core/ending.ts";
 import { launch } from "./launch.ts";
 import { processEnd } from "./process-end.ts";
-import { type Environment, replicaArgv, replicaEnv } from "./replica-env.ts";
+import { type Environment, programArgv, replicaArgv, replicaEnv } from "./replica-env.ts";
 import { ReplicaOutput } from "./replica-output.ts";
 
 /** What a replica that no controller knows is started with. */
 export interface LoneAssignment {
-  /** The command line; `{listen}` in it stands for the address. */
-  readonly argv: readonly string[];
+  readonly program: Program;
   readonly workingDir: string;
   readonly deployment: string;
   readonly replicaId: string;
@@ -35,8 +35,16 @@ export interface LoneReplica {
   remove(): Promise<void>;
 }
 
+/** What runs programs that no controller knows. */
+export interface LoneRunner {
+  /** The environment in which replicas are started. */
+  readonly ambient: Environment;
+  /** The command line that runs a `module` program, without the module's path and export. */
+  readonly moduleHost: readonly string[];
+}
+
 /** Starts a process with the environment that a replica gets, in a folder of its own. Fails with an Error that names what to change. */
-export async function startLoneReplica(assignment: LoneAssignment, ambient: Environment): Promise<LoneReplica> {
+export async function startLoneReplica(assignment: LoneAssignment, { ambient, moduleHost }: LoneRunner): Promise<LoneReplica> {
   // The system's own folder for temporary files: below any other a socket's path may be too long.
   const folder = await mkdtemp(join(tmpdir(), "drover-lone-"));
   const address = assignment.address ?? `unix:${join(folder, "replica.sock")}`;
@@ -45,7 +53,7 @@ export async function startLoneReplica(assignment: LoneAssignment, ambient: Envi
   const given = { ...assignment, address, envVars: {}, resources: noResources, gpuIndexes: [] };
   try {
     const child = await launch({
-      argv: replicaArgv(given),
+      argv: replicaArgv({ argv: programArgv(assignment.program, moduleHost, noResources.memoryBytes), address }),
       workingDir: assignment.workingDir,
       env: replicaEnv(given, ambient, noCapacity),
       enter: [],

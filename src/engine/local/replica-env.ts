@@ -1,4 +1,3 @@
-import { delimiter } from "node:path";
 import type { Program, RuntimeEnv } from "../../core/deployment.ts";
 import type { Capacity } from "../../core/resources.ts";
 import type { Assignment } from "../engine.ts";
@@ -42,11 +41,6 @@ export function replicaEnv(assignment: Given, ambient: Environment, capacity: Ca
   };
 }
 
-/** An environment in which Python finds the SDK that comes with Drover, after what the environment names itself. */
-export function withPythonPath<E extends Environment>(env: E, sdk: string): E & { readonly PYTHONPATH: string } {
-  return { ...env, PYTHONPATH: [...(env.PYTHONPATH ? [env.PYTHONPATH] : []), sdk].join(delimiter) };
-}
-
 /** The command line of a replica: `{listen}` in it is the address. No shell sees it. */
 export function replicaArgv({ argv, address }: { readonly argv: readonly string[]; readonly address: string }): string[] {
   return argv.map((argument) => argument.replaceAll("{listen}", address));
@@ -64,6 +58,6 @@ export function programArgv(program: Program, moduleHost: readonly string[], mem
 }
 
 /** What runs what a module exports: `host` where it is one for Node, the Python SDK for a `.py` file. */
-export function moduleArgv(host: readonly string[], path: string, exportName: string): readonly string[] {
+function moduleArgv(host: readonly string[], path: string, exportName: string): readonly string[] {
   return [...(path.endsWith(".py") ? ["python3", "-m", "drover.replica"] : host), path, exportName];
 }
