@@ -315,6 +315,7 @@ export function replicaToMessage(record: ReplicaRecord, observed: Observed): Rep
     message: replicaInWords(record),
     configGeneration: BigInt(load?.configGeneration ?? 0),
     address: record.address ?? "",
+    node: record.node ?? "",
     pid: BigInt(observed.pid(record.id)),
     resources: resourcesToMessage(record.resources),
     gpuIndexes: [...record.gpuIndexes],

@@ -39,6 +39,8 @@ test("where direct callers keep one of two replicas busy, the gateway gives its 
   await drover.deploy("app", { numReplicas: 2, maxOngoingRequests: 100 });
   const [busy, idle] = await drover.running("app");
   if (busy === undefined || idle === undefined) throw new Error("two replicas run");
+  expect(busy.node).not.toBe("");
+  expect(idle.node).toBe(busy.node);
   // The gateway knows both replicas from before.
   await drover.invoke("app", "echo", 1);
   await drover.deploy("app", { maxOngoingRequests: 100, autoscalingConfig: autoscaling });

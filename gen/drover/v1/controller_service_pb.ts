@@ -1690,7 +1690,7 @@ export const GetClusterRequestSchema: GenMessage<GetClusterRequest> = /*@__PURE_
  */
 export type GetClusterResponse = Message<"drover.v1.GetClusterResponse"> & {
   /**
-   * What there is.
+   * What there is. Unset where the engine places replicas by itself.
    *
    * @generated from field: drover.v1.Resources capacity = 1;
    */
