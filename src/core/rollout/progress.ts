@@ -130,14 +130,16 @@ export function rolloutFailure(
 ): RolloutFailure | undefined {
   const { maxStartFailures, progressDeadlineMs } = deployment.spec.rollout;
   // With no replica wanted a revision is whole too, but whether it can run is not known.
-  const over = (progress.everStable && progress.healthyRevisions.at(-1) === deployment.revision) || targetOf(deployment) === 0;
+  const wasWhole = progress.healthyRevisions.at(-1) === deployment.revision;
+  const over = (progress.everStable && wasWhole) || targetOf(deployment) === 0;
   if (over || deployment.pausedSinceMs !== undefined) return undefined;
   const last = progress.lastFailure;
   if (!progress.everStable && progress.failedStarts >= maxStartFailures)
     return { kind: "failedStarts", count: progress.failedStarts, last };
   const { updatedAtMs, resumedAtMs = 0, autoscaled } = deployment;
   const sinceMs = Math.max(progress.progressedAtMs, updatedAtMs, resumedAtMs, autoscaled?.sinceMs ?? 0, actingSinceMs);
-  if (progress.rolloutFailure !== undefined || progressDeadlineMs === 0 || nowMs - sinceMs < progressDeadlineMs)
+  // The deadline is for a rollout that is not complete. What fails after that counts as failed starts, until a replica is stable.
+  if (progress.rolloutFailure !== undefined || wasWhole || progressDeadlineMs === 0 || nowMs - sinceMs < progressDeadlineMs)
     return progress.rolloutFailure;
   const waiting = replicas.find((replica) => replica.revision === deployment.revision && waitsForRoom(replica));
   const blocked = last === undefined && waiting?.waits !== undefined ? { replicaId: waiting.id, wait: waiting.waits } : undefined;

@@ -243,6 +243,21 @@ describe("a rollout that fails", () => {
     expect(state(world)).toMatchObject({ state: "DEPLOY_FAILED", running: 10, updated: 10 });
   });
 
+  test("not by a progress_deadline shorter than the time after which a replica is stable, once it is complete", () => {
+    const world = updating(2, { progressDeadlineMs: 3_000 });
+    for (let second = 0; second < 30; second++) {
+      world.step();
+      for (const body of world.bodies.values()) {
+        if (body.record.state === "STARTING") body.answer = "ready";
+        if (body.terminatedAtMs !== undefined) body.process = "exited";
+      }
+      world.nowMs += 1_000;
+    }
+    expect(world.deployment.revision).toBe(2);
+    expect(world.deployment.failedRollout).toBeUndefined();
+    expect(state(world)).toMatchObject({ state: "HEALTHY", running: 2, updated: 2 });
+  });
+
   test("time in which nobody acts, or in which it is paused, does not count against its deadline", () => {
     const world = updating(2, { progressDeadlineMs: 30_000 });
     world.step();
