@@ -20,6 +20,9 @@ const sizes: readonly Resources[] = [
   { cpuMilli: 100, gpuMilli: 1_000, memoryBytes: 0 },
 ];
 
+/** A schedule that begins 40 s after the simulated clock starts, and ends within the history: later it would go on changing what should settle. */
+const earlyMinute = { cron: "14 22 14 11 *", timeZone: "", durationMs: 15_000 };
+
 /** What somebody asked for; asked again, under the same id, until it is answered. */
 interface Wish {
   readonly name: string;
@@ -226,7 +229,7 @@ export class Operators {
       metricsIntervalMs: 1_000,
       aggregation: random.pick(["MEAN", "MEAN", "MAX", "MIN"]),
       burst: { windowMs: 2_000, threshold: 2, disabled: random.chance(0.3) },
-      schedules: [],
+      schedules: random.chance(0.3) ? [{ ...earlyMinute, minReplicas: random.pick([1, 2]) }] : [],
     };
   }
 
