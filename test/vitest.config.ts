@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
-import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Tests that start processes, compile, or run for long: not for daily work. */
 const slow = [
