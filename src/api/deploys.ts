@@ -18,10 +18,10 @@ import { type ChangeEnd, endOf } from "./config-change-end.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { specFromMessage, specViolations } from "./convert.ts";
 import { replicasToMessage } from "./convert-outcomes.ts";
-import { commitEdits, type Edit, type EditPlan, editTimeMs, type MadeEdit, makeEdits } from "./edits.ts";
+import { type Edit, type EditPlan, editTimeMs, type MadeEdit } from "./edits.ts";
 import { expectSame } from "./expectations.ts";
 import { fieldChangesToMessage } from "./field-changes.ts";
-import { editable, inTurn } from "./in-turn.ts";
+import { commitInTurn, editIfFree, previewEdits } from "./in-turn.ts";
 import { once, type WriteWork } from "./once.ts";
 
 const uidLength = 20;
@@ -43,7 +43,7 @@ export function applyViolations({ specs, expectedGenerations }: ApplyRequest): r
   const wrong = specs.flatMap((spec, index) => {
     const before = first.get(spec.name);
     first.set(spec.name, before ?? index);
-    const description = `must be another than that of specs[${before}] (got ${JSON.stringify(spec.name)})`;
+    const description = `must differ from the name of specs[${before}] (got ${JSON.stringify(spec.name)})`;
     return [...(before === undefined ? [] : [{ field: `specs[${index}].name`, description }]), ...specViolations(spec, `specs[${index}]`)];
   });
   const strange = Object.keys(expectedGenerations).filter((name) => !first.has(name));
@@ -56,7 +56,7 @@ interface WantedSpecs {
   readonly specs: readonly DeploymentSpec[];
   /** Delete all other deployments. */
   readonly prune: boolean;
-  /** Throws where the request expects another deployment than there is. */
+  /** Throws CONFLICT where the deployment is not what the request expects. */
   readonly expect: (before: DeploymentRecord | undefined, name: string) => void;
 }
 
@@ -71,7 +71,7 @@ async function deploy(parts: ControllerParts, request: DeployRequest, context: C
   };
   const [input, output] = [DeployRequestSchema, DeployResponseSchema];
   const answer = (made: readonly MadeEdit[]) => outcomeOf(parts, wish, made).results[0] ?? {};
-  if (request.validateOnly) return answer(await makeEdits(parts.store, planOf(parts, wish)));
+  if (request.validateOnly) return answer(await previewEdits(parts, planOf(parts, wish)));
   return once(
     parts,
     { input, output, request, context },
@@ -88,20 +88,20 @@ async function apply(parts: ControllerParts, request: ApplyRequest, context: Cal
   };
   const [input, output] = [ApplyRequestSchema, ApplyResponseSchema];
   const answer = (made: readonly MadeEdit[]) => outcomeOf(parts, wish, made);
-  if (request.validateOnly) return answer(await makeEdits(parts.store, planOf(parts, wish)));
+  if (request.validateOnly) return answer(await previewEdits(parts, planOf(parts, wish)));
   const finish = ({ results, pruned }: MessageShape<typeof output>, ends: ReadonlyMap<string, ChangeEnd>) => {
     return { results: results.map((result) => finished(parts, result, ends)), pruned };
   };
   return once(parts, { input, output, request, context }, { ...workOf(parts, wish), answer, finish });
 }
 
-/** Of several specs each config is checked by the replicas before anything is written: all or none. */
+/** With several specs, replicas check each config before anything is written: all or none. */
 function workOf(parts: ControllerParts, wish: WantedSpecs): Pick<WriteWork<typeof DeployResponseSchema>, "prepare" | "plan"> {
   return {
     plan: ({ author }) => planOf(parts, wish, { dryRun: false, author }),
     prepare: async ({ author, signal }) => {
       if (wish.specs.length < 2) return;
-      const checks = await inTurn(parts, () => commitEdits(parts, planOf(parts, wish, { dryRun: true, author })));
+      const checks = await commitInTurn(parts, () => planOf(parts, wish, { dryRun: true, author }));
       const begun = checks.kind === "done" ? checks.made.flatMap(({ begins }) => begins ?? []) : [];
       await Promise.all(begun.map((change) => endOf(parts, change, signal)));
     },
@@ -109,22 +109,23 @@ function workOf(parts: ControllerParts, wish: WantedSpecs): Pick<WriteWork<typeo
 }
 
 /**
- * The specs' deployments in their order, then, for `prune`, all others by name. Without `change` a config counts as if all
- * replicas took it.
+ * Edits of the specs' deployments in their order, then, for `prune`, of all others by name. Without
+ * `change`, a config counts as taken by all replicas.
  */
 function planOf(parts: ControllerParts, wish: WantedSpecs, change?: { readonly dryRun: boolean; readonly author: string }): EditPlan {
   const { mirror, clock, random } = parts;
   const { specs, prune, expect } = wish;
   const wanted = new Map(specs.map((spec) => [spec.name, { spec, uid: random.id(uidLength) }]));
-  const edit = (before: DeploymentRecord | undefined, name: string): Edit => {
+  const edit = (before: DeploymentRecord | undefined, name: string): Edit | "changing" => {
     const nowMs = editTimeMs(clock, before);
     const { spec, uid } = wanted.get(name) ?? {};
     if (spec === undefined || uid === undefined) return { after: before && deleted(before, nowMs) };
     expect(before, name);
     if (before === undefined) return { after: firstRecord(spec, uid, nowMs) };
-    const record = editable(before);
-    if (change !== undefined && effectOf(record.spec, spec) === "RECONFIGURE") return beginningChange(parts, record, spec, change);
-    return { after: nextRecord(record, spec, nowMs) };
+    return editIfFree(before, (record) => {
+      if (change !== undefined && effectOf(record.spec, spec) === "RECONFIGURE") return beginningChange(parts, record, spec, change);
+      return { after: nextRecord(record, spec, nowMs) };
+    });
   };
   return {
     author: change?.author ?? "",
@@ -135,7 +136,7 @@ function planOf(parts: ControllerParts, wish: WantedSpecs, change?: { readonly d
     },
     edit: (before, name) => {
       const made = edit(before, name);
-      return change?.dryRun === true && made.begins === undefined ? { after: before } : made;
+      return made !== "changing" && change?.dryRun === true && made.begins === undefined ? { after: before } : made;
     },
   };
 }
@@ -154,7 +155,7 @@ function outcomeOf({ view }: ControllerParts, { specs }: WantedSpecs, made: read
   };
 }
 
-/** The result of one spec once the change of its config is over, if there was one. */
+/** The result of one spec after the change of its config, if there was one. */
 function finished(
   { view }: ControllerParts,
   result: MessageShape<typeof DeployResponseSchema>,

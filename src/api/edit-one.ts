@@ -3,20 +3,20 @@ import type { DeploymentRecord } from "../core/deployment.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Edit } from "./edits.ts";
 import { type Expectations, expectSame } from "./expectations.ts";
-import { editable } from "./in-turn.ts";
+import { editIfFree } from "./in-turn.ts";
 import { once, type WriteCall, type WriteWork } from "./once.ts";
 import { notFound } from "./refusals.ts";
 
 /** An edit of a deployment that exists. */
 export interface OneEdit<O extends DescMessage> extends Pick<WriteWork<O>, "finish"> {
   readonly edit: (before: DeploymentRecord, author: string) => Edit;
-  /** With the record as it is written. */
+  /** Called with the record as it is written. */
   readonly answer: (after: DeploymentRecord) => MessageInitShape<O>;
 }
 
 /**
- * Edits the deployment that a request names. Fails with DEPLOYMENT_NOT_FOUND, DEPLOYMENT_DELETING, CHANGE_IN_PROGRESS, and
- * with CONFLICT if it is not the deployment that the request expects.
+ * Edits the deployment that a request names. Fails with DEPLOYMENT_NOT_FOUND, DEPLOYMENT_DELETING,
+ * CHANGE_IN_PROGRESS, and with CONFLICT if it is not the deployment that the request expects.
  */
 export function editOne<I extends DescMessage, O extends DescMessage>(
   parts: ControllerParts,
@@ -34,7 +34,7 @@ export function editOne<I extends DescMessage, O extends DescMessage>(
       edit: (before, name) => {
         if (before === undefined) return notFound(name);
         expectSame(name, before, request);
-        return edit(editable(before), author);
+        return editIfFree(before, (record) => edit(record, author));
       },
     }),
     answer: ([made]) => {

@@ -7,12 +7,15 @@ import type { CommitOptions, Entry, Store, Write } from "../store/store.ts";
 import { beginChange } from "../store/writes/change-writes.ts";
 import { deploymentWrites } from "../store/writes/deployment-writes.ts";
 
-/** How often an edit is tried that other writers keep getting ahead of. */
+/** How often an edit is tried while other writers keep being faster. */
 const triesMax = 5;
 
 /** What an edit makes of one deployment. */
 export interface Edit {
-  /** The deployment afterwards; the record from before: nothing is written; undefined: there is none. */
+  /**
+   * The deployment afterwards. The record from before: nothing is written. Undefined: there is
+   * none.
+   */
   readonly after: DeploymentRecord | undefined;
   /** The change of config that begins with it. */
   readonly begins?: ConfigChangeRecord;
@@ -28,10 +31,19 @@ export interface MadeEdit extends Edit {
 export interface EditPlan {
   /** The deployments, each once; called again at each try. */
   readonly names: () => Promise<readonly string[]>;
-  /** Throws the refusal that the caller gets, and then nothing is written. */
-  readonly edit: (before: DeploymentRecord | undefined, name: string) => Edit;
-  /** For whom; empty: not known. */
+  /**
+   * The edit of one deployment; "changing": it takes none until its change of config is over.
+   * Throws the refusal that the caller gets. In both cases nothing is written.
+   */
+  readonly edit: (before: DeploymentRecord | undefined, name: string) => Edit | "changing";
+  /** The caller's name; empty: not known. */
   readonly author: string;
+}
+
+/** Nothing was written, as a change of config of this deployment is in progress. */
+interface Changing {
+  readonly kind: "changing";
+  readonly name: string;
 }
 
 /** Where edits are written. */
@@ -40,7 +52,7 @@ export interface EditStores {
   readonly mirror: Mirror;
 }
 
-/** The request that edits are made for: its answer is kept with them, for a retry. */
+/** The request that edits are made for. Its answer is written with them, for a retry. */
 export interface EditRequest extends Pick<NonNullable<CommitOptions["request"]>, "id" | "fingerprint"> {
   readonly answer: (made: readonly MadeEdit[]) => string;
 }
@@ -48,13 +60,19 @@ export interface EditRequest extends Pick<NonNullable<CommitOptions["request"]>,
 export type EditResult =
   | { readonly kind: "done"; readonly made: readonly MadeEdit[] }
   /** The request was carried out before, with this answer. */
-  | { readonly kind: "replayed"; readonly answer: string };
+  | { readonly kind: "replayed"; readonly answer: string }
+  | Changing;
 
-/** Reads deployments, edits and writes them, all or none. Reads them again if another writer was faster. */
+/**
+ * Reads deployments, edits and writes them, all or none. Reads them again if another writer was
+ * faster.
+ */
 export async function commitEdits({ store, mirror }: EditStores, plan: EditPlan, request?: EditRequest): Promise<EditResult> {
   let names: readonly string[] = [];
   for (let tries = 0; tries < triesMax; tries++) {
-    const made = await makeEdits(store, plan);
+    const planned = await makeEdits(store, plan);
+    if (planned.kind === "changing") return planned;
+    const made = planned.edits;
     names = made.map(({ name }) => name);
     const writes = made.flatMap(({ entry, before, after, begins }): readonly Write[] =>
       after === undefined || after === before
@@ -72,18 +90,24 @@ export async function commitEdits({ store, mirror }: EditStores, plan: EditPlan,
   throw refusal("CONFLICT", `others keep changing ${which}: try again`, { retryAfterMs: 100 });
 }
 
-/** What a plan would make of the deployments as they are now. */
+/** The edits of a plan, made of the deployments as they are now. Writes nothing. */
 export async function makeEdits(
   store: Store,
   { names, edit }: EditPlan,
-): Promise<readonly (MadeEdit & { readonly entry: Entry<"deployment"> | undefined })[]> {
+): Promise<{ readonly kind: "made"; readonly edits: readonly StoredEdit[] } | Changing> {
   const all = await names();
   const entries = await Promise.all(all.map((name) => store.get("deployment", name)));
-  return all.map((name, index) => {
+  const edits: StoredEdit[] = [];
+  for (const [index, name] of all.entries()) {
     const entry = entries[index];
-    return { name, entry, before: entry?.value, ...edit(entry?.value, name) };
-  });
+    const made = edit(entry?.value, name);
+    if (made === "changing") return { kind: "changing", name };
+    edits.push({ name, entry, before: entry?.value, ...made });
+  }
+  return { kind: "made", edits };
 }
+
+type StoredEdit = MadeEdit & { readonly entry: Entry<"deployment"> | undefined };
 
 /** The refusal of a request id that came with another request before. */
 export function reused(requestId: string): StatusError {

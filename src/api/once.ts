@@ -4,8 +4,8 @@ import type { CallContext } from "../rpc/service.ts";
 import { type Caller, forCaller } from "./caller.ts";
 import { type BegunChange, type ChangeEnd, endOf } from "./config-change-end.ts";
 import type { ControllerParts } from "./controller-parts.ts";
-import { commitEdits, type EditPlan, type MadeEdit, reused } from "./edits.ts";
-import { inTurn } from "./in-turn.ts";
+import { type EditPlan, type MadeEdit, reused } from "./edits.ts";
+import { commitInTurn } from "./in-turn.ts";
 
 /** A call that writes. */
 export interface WriteCall<I extends DescMessage, O extends DescMessage> {
@@ -17,26 +17,30 @@ export interface WriteCall<I extends DescMessage, O extends DescMessage> {
 
 /** What a call writes, and what it answers. */
 export interface WriteWork<O extends DescMessage> {
-  /** Done first, where nothing is written yet. */
+  /** Called first, where nothing is written yet. */
   readonly prepare?: (caller: Caller) => Promise<void>;
   readonly plan: (caller: Caller) => EditPlan;
-  /** The answer as it is known with the commit. */
+  /** The answer, as far as it is known at the commit. */
   readonly answer: (made: readonly MadeEdit[]) => MessageInitShape<O>;
-  /** The answer once the changes of config have ended that the edits began, by deployment. */
+  /** The answer after the changes of config that the edits began; `ends` are by deployment. */
   readonly finish?: (answer: MessageShape<O>, ends: ReadonlyMap<string, ChangeEnd>) => MessageInitShape<O>;
 }
 
-/** What is kept of a request: its answer, which is whole once no change of config is left that it began. */
+/**
+ * What is kept of a request: its answer, and the changes of config that must end before the answer
+ * is whole.
+ */
 interface KeptAnswer<O extends DescMessage> {
   readonly answer: MessageShape<O>;
   readonly changes: readonly BegunChange[];
 }
 
 /**
- * The one way in which a call writes. A request with an id has one effect, however often and at whichever controller it
- * is asked: its answer is kept in the same commit as its effect, so that no crash comes between. Where the edits begin
- * changes of config, the kept answer names those; a retry waits for the same end. A request that is only validated has
- * no effect, and nothing of it is kept.
+ * The one way in which a call writes. A request with an id has one effect, however often and at
+ * whichever controller it arrives: its answer is committed together with its effect, so that no
+ * crash comes between. Where the edits begin changes of config, the kept answer names them, and a
+ * retry waits for the same end. A request that is only validated has no effect, and nothing of it
+ * is kept.
  */
 export function once<I extends DescMessage, O extends DescMessage>(
   parts: ControllerParts,
@@ -59,7 +63,7 @@ export function once<I extends DescMessage, O extends DescMessage>(
   });
 }
 
-/** What identifies a request: another content under the same id is another request. */
+/** Identifies a request. Another content under the same id is another request. */
 interface RequestIdentity {
   readonly id: string;
   readonly fingerprint: string;
@@ -71,7 +75,7 @@ async function recalled({ store }: ControllerParts, { id, fingerprint }: Request
   return known?.kind === "replayed" ? known.answer : undefined;
 }
 
-/** Writes. Text: as it is kept for a retry. */
+/** Writes, and returns the answer; as text where it is kept for a retry. */
 async function begin<I extends DescMessage, O extends DescMessage>(
   parts: ControllerParts,
   { output }: WriteCall<I, O>,
@@ -92,7 +96,7 @@ async function begin<I extends DescMessage, O extends DescMessage>(
       return written;
     },
   };
-  const result = await inTurn(parts, () => commitEdits(parts, plan(caller), request));
+  const result = await commitInTurn(parts, () => plan(caller), request);
   if (result.kind === "replayed") return result.answer;
   return request === undefined ? keptOf(result.made) : written;
 }
@@ -112,7 +116,7 @@ function readKept<O extends DescMessage>(output: O, text: string): KeptAnswer<O>
   return { answer: fromJson(output, answer ?? {}, { ignoreUnknownFields: true }), changes };
 }
 
-/** A digest of a request's content, whatever the order of its maps. */
+/** A digest of a request's content; the order of entries in its maps does not matter. */
 function fingerprintOf<D extends DescMessage>(schema: D, message: MessageShape<D>): string {
   return createHash("sha256")
     .update(`${schema.typeName}\n${sorted(toJson(schema, message))}`)

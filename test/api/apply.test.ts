@@ -80,7 +80,7 @@ test("every wrong field of every spec is named at once, whoever finds it, and no
     "specs[2].rollout.max_surge_percent",
     "specs[3].program",
   ]);
-  expect(error.facts.violations).toContainEqual({ field: "specs[2].name", description: 'must be another than that of specs[0] (got "a")' });
+  expect(error.facts.violations).toContainEqual({ field: "specs[2].name", description: 'must differ from the name of specs[0] (got "a")' });
   expect(await all()).toEqual([]);
 });
 
