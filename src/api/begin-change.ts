@@ -6,12 +6,15 @@ import type { Edit } from "./edits.ts";
 const idLength = 16;
 
 export interface ChangeOptions {
-  /** Only let the replicas check the config. */
+  /** Whether the replicas only check the config, and nothing changes. */
   readonly dryRun: boolean;
   readonly author: string;
 }
 
-/** Begins to give the replicas of a deployment the config of `spec`. The leader makes the change, and commits `spec` with it. */
+/**
+ * The edit that begins a change to the config of `spec`. The leader carries the change out, and
+ * commits `spec` with it.
+ */
 export function beginningChange(
   { clock, random }: Pick<ControllerParts, "clock" | "random">,
   before: DeploymentRecord,

@@ -4,20 +4,20 @@ import type { ControllerParts } from "./controller-parts.ts";
 
 const authorCharsMax = 200;
 
-/** Who calls, by what they say of themselves; empty: nothing. */
+/** The caller's name, from the metadata key `drover-author`; empty: the call has none. */
 export function authorOf({ metadata }: CallContext): string {
   return String(metadata.get("drover-author")[0] ?? "").slice(0, authorCharsMax);
 }
 
-/** Who calls, and as long as the answer is waited for. */
+/** The caller's name, and a signal that aborts when the work has to end. */
 export interface Caller {
   readonly author: string;
   readonly signal: AbortSignal;
 }
 
 /**
- * Does what a call asks for. Under a request id it goes on where the caller leaves, until the controller stops: what it comes to is kept
- * for a retry.
+ * Runs the work of a call. With a request id the work goes on when the caller leaves, until the
+ * controller stops: its result is kept for a retry.
  */
 export function forCaller<T>(
   { closing }: ControllerParts,
@@ -29,7 +29,7 @@ export function forCaller<T>(
   const { signal } = context;
   if (requestId === "") return work({ author, signal });
   return new Promise((resolve, reject) => {
-    const leave = () => reject(refusal("CANCELLED", "the caller left; what it asked for goes on"));
+    const leave = () => reject(refusal("CANCELLED", "the caller left; the request goes on"));
     signal.addEventListener("abort", leave, { once: true });
     if (signal.aborted) leave();
     work({ author, signal: closing })

@@ -9,10 +9,10 @@ import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts"
 import { resourcesToMessage } from "./convert.ts";
 import { waitToMessage } from "./convert-facts.ts";
 
-/** Pending replicas told by `GetCluster`. */
+/** The most pending replicas that `GetCluster` returns. */
 const pendingMax = 1_000;
 
-/** What the machine has, what is taken, and who leads. */
+/** Capacity, what replicas hold, pending replicas, and the controllers. */
 export function clusterHandlers(parts: ControllerParts): ControllerHandlers<"getCluster"> {
   return { getCluster: () => cluster(parts) };
 }
@@ -53,7 +53,7 @@ async function cluster({ store, mirror, room, view }: ControllerParts): Promise<
   };
 }
 
-/** What there is, and how memory is held; nothing is known of it where the engine places replicas. */
+/** The capacity, and how memory is limited; neither is known where the engine places replicas. */
 function capacityOf(room: Room): { readonly capacity?: Resources; readonly memoryLimit?: string } {
   if (room.kind === "engine") return {};
   const { gpuCount, memoryLimit = "memory_bytes is only counted", ...has } = room.capacity;

@@ -7,7 +7,10 @@ import { reconfigureFailure } from "./convert-outcomes.ts";
 import { notFound } from "./refusals.ts";
 import { untilMirrored } from "./until-mirrored.ts";
 
-/** How long the end of a change is waited for where the caller has no deadline: longer than all its steps may take. */
+/**
+ * How long a call without a deadline waits for the end of a change: longer than all its steps may
+ * take.
+ */
 const overMaxMs = 120_000;
 
 /** A change of config that a request began. */
@@ -18,16 +21,17 @@ export interface BegunChange {
   readonly generation: number;
 }
 
-/** How a change of config ended that was not refused. */
+/** The end of a change of config that was not refused. */
 export interface ChangeEnd extends BegunChange {
   readonly committed: boolean;
-  /** Empty where a later change is kept in its place. */
+  /** Empty once the record of a later change has replaced this one's. */
   readonly replicas: readonly ReplicaOutcome[];
 }
 
 /**
- * How the change ended. Fails with RECONFIGURE_REFUSED if it was refused, with DEPLOYMENT_NOT_FOUND if its deployment is
- * gone, and with UNAVAILABLE if no controller makes it.
+ * Waits for the end of a change. Fails with RECONFIGURE_REFUSED if it was refused, with
+ * DEPLOYMENT_NOT_FOUND if its deployment is gone, and with UNAVAILABLE if no controller carries it
+ * out.
  */
 export async function endOf(parts: ControllerParts, begun: BegunChange, signal: AbortSignal): Promise<ChangeEnd> {
   const { mirror, clock, closing } = parts;
@@ -47,7 +51,10 @@ export async function endOf(parts: ControllerParts, begun: BegunChange, signal: 
   throw refusal("NO_REPLICA", text, { retryAfterMs: 1_000 });
 }
 
-/** Undefined: it goes on. Once another change has taken its place, the committed configs show how it ended. */
+/**
+ * How the change ended; undefined: it goes on. Once a later change has replaced its record, the
+ * committed configs show how it ended.
+ */
 function endNow({ mirror }: ControllerParts, begun: BegunChange): ConfigChangeRecord | ChangeEnd | "gone" | "refused" | undefined {
   const lineage = mirror.lineage({ uid: begun.uid, spec: { name: begun.deployment } });
   const change = lineage.change()?.value;
@@ -58,7 +65,7 @@ function endNow({ mirror }: ControllerParts, begun: BegunChange): ConfigChangeRe
 }
 
 function refused({ deployment }: BegunChange): StatusError {
-  const text = `the config of deployment "${deployment}" stayed as it was: replicas refused the change; their reasons are not kept any more`;
+  const text = `the config of deployment "${deployment}" stayed as it was: replicas refused the change; their reasons are no longer kept`;
   return refusal("RECONFIGURE_REFUSED", text, { metadata: { deployment } });
 }
 

@@ -22,7 +22,10 @@ export interface ControllerServiceOptions {
     options: { readonly tailLines: number; readonly follow: boolean },
     signal: AbortSignal,
   ) => AsyncIterable<LogLine>;
-  /** Gives what reads the highest minimum of schedules at times that go on. */
+  /**
+   * Returns a function that finds the highest scheduled minimum at a time; its times must not go
+   * back.
+   */
   readonly openSchedules: () => (schedules: readonly ScheduledMinimum[], nowMs: number) => number;
   readonly clock: Clock;
   readonly random: Random;
@@ -36,7 +39,7 @@ export interface ControllerParts extends ControllerServiceOptions {
   readonly closing: AbortSignal;
 }
 
-/** ControllerHandlers of some of the service's methods. */
+/** Handlers of some of the service's methods. */
 export type ControllerHandlers<M extends keyof ServiceHandlers<typeof ControllerService>> = Pick<
   ServiceHandlers<typeof ControllerService>,
   M

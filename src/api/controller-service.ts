@@ -56,7 +56,7 @@ function handlersOf(parts: ControllerParts): ServiceHandlers<typeof ControllerSe
   };
 }
 
-/** What is wrong with a request that the rules in its proto cannot say, by method. */
+/** Rules, by method, that the proto of a request cannot express. */
 const moreRules: { readonly [method: string]: ((request: never) => readonly FieldViolation[]) | undefined } = {
   deploy: (request: DeployRequest) => deployViolations(request),
   apply: (request: ApplyRequest) => applyViolations(request),
@@ -64,7 +64,7 @@ const moreRules: { readonly [method: string]: ((request: never) => readonly Fiel
   reconfigure: (request: ReconfigureRequest) => reconfigureViolations(request),
 };
 
-/** The same handlers behind a check of every field of the request; what is wrong is told all at once. */
+/** The handlers behind a check of the request. The error names every wrong field. */
 function checked<H extends Readonly<Record<string, unknown>>>(handlers: H): H {
   return Object.fromEntries(
     Object.entries(handlers).map(([name, handler]) => {

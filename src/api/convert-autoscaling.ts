@@ -58,7 +58,7 @@ export function autoscalingToMessage(config: AutoscalingConfig): MessageInitShap
   };
 }
 
-/** What is wrong with the times of a config's schedules. */
+/** The cron expressions and time zones of a config's schedules that are wrong. */
 export function scheduleViolations(message: Message | undefined, root: string): readonly FieldViolation[] {
   return (message?.schedules ?? []).flatMap(({ cron, timeZone }, index): readonly FieldViolation[] => {
     const { valid, errors } = validateDetailed(cron);

@@ -1,4 +1,4 @@
-// How replicas ended and failed, and what they made of a config, as messages.
+// How replicas ended, why they failed, and why they did not take a config, as messages.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {

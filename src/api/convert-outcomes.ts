@@ -1,4 +1,5 @@
-// What replicas made of a config, as messages: in the answer of a change, and as a detail of the error of one that was refused.
+// What each replica did with a config, as messages: in the response to a change, and as a detail of
+// the error of a refused change.
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import {
   type ReconfiguredReplica,
@@ -21,7 +22,7 @@ const outcomes: Readonly<Record<ReplicaOutcome["outcome"], ReconfigureOutcome>> 
   REPLACED: ReconfigureOutcome.REPLACED,
 };
 
-/** What each replica made of it. */
+/** What each replica did with the config. */
 export function replicasToMessage({
   replicas,
 }: {
@@ -41,12 +42,15 @@ function outcomeToMessage(one: ReplicaOutcome): MessageInitShape<typeof Reconfig
   };
 }
 
-/** A replica that takes more bytes in an error is told with the kinds of its problems, and the beginning of its message. */
+/**
+ * A replica that takes more bytes in an error is cut to the kinds of its problems and the beginning
+ * of its message.
+ */
 const replicaBytesMax = 512;
 const messageCharsMax = 200;
-/** What the detail takes besides its replicas, at the most: its type's name, and a number. */
+/** The most bytes of a detail besides its replicas: its type's name and a number. */
 const frameBytes = 80;
-/** What comes before each replica in the list. */
+/** Bytes before each replica in the list: its tag and its length. */
 const headBytes = 3;
 
 /** The error detail of a change that was refused. Invariant: it fits in `detailBytesMax`. */

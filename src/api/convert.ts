@@ -25,32 +25,38 @@ import { conditionsOf } from "../core/rollout/conditions.ts";
 import { type DeploymentState as CoreDeploymentState, statusOf } from "../core/rollout/status.ts";
 import { defaultRollout, type RolloutPolicy } from "../core/rollout-policy.ts";
 import { replicaInWords, statusInWords } from "../core/words.ts";
-
 import { autoscalingFromMessage, autoscalingToMessage, scheduleViolations } from "./convert-autoscaling.ts";
 import { conditionToMessage, replicaFactsToMessage } from "./convert-facts.ts";
 
-/** What is observed of a replica, where it is known. */
+/** What is observed of one replica. */
 export interface ObservedLoad {
-  /** Requests in work there, from callers of any kind. */
+  /** Requests in work, whether a gateway sent them or a caller did directly. */
   readonly ongoing: number;
-  /** Requests that ended with OK, and that ended otherwise. */
+  /** Requests that ended with OK, and with another status, since the replica started. */
   readonly completed: number;
   readonly failed: number;
-  /** Of the config it serves by; undefined: not known yet. */
+  /** The generation of the config it serves by; undefined: not known yet. */
   readonly configGeneration: number | undefined;
 }
 
-/** Where the API learns what is observed; nothing of it is in the store. */
+/** What is observed of deployments and replicas, and is not in the store. */
 export interface Observed {
   replica(replicaId: string): ObservedLoad | undefined;
-  /** The load of a deployment: requests in work at the replicas that run, and requests that wait at gateways. */
+  /**
+   * The load of a deployment: requests in work at the replicas that run, and requests that wait at
+   * gateways.
+   */
   deployment(name: string): { readonly ongoing: number; readonly queued: number };
+  /** The process of a replica; 0: it has none. */
   pid(replicaId: string): number;
 }
 
 const milli = (amount: number): number => Math.round(amount * 1_000);
 
-/** What is wrong with a spec that the rules in the proto cannot say; `root` is its path in the request. */
+/**
+ * What is wrong with a spec, by rules that the proto cannot express. `root` is the spec's path in
+ * the request.
+ */
 export function specViolations(message: DeploymentSpecMessage, root: string): readonly FieldViolation[] {
   return [
     ...scheduleViolations(message.autoscalingConfig, `${root}.autoscaling_config`),
@@ -61,7 +67,7 @@ export function specViolations(message: DeploymentSpecMessage, root: string): re
   ];
 }
 
-/** What no process can be given. */
+/** Texts with which no process can be started. */
 function programViolations({ program, runtimeEnv }: DeploymentSpecMessage, root: string): readonly FieldViolation[] {
   const kind = program?.kind;
   const argv = kind?.case === "command" ? kind.value.argv : [];
@@ -79,7 +85,7 @@ function programViolations({ program, runtimeEnv }: DeploymentSpecMessage, root:
   ];
 }
 
-/** Of two versions of one package npm would take the last without a word. */
+/** Packages that are named twice: npm would silently take the last version. */
 function npmViolations(npm: readonly string[], root: string): readonly FieldViolation[] {
   const names = npm.map((requirement) => requirement.replace(/(?<=.)@.*$/, ""));
   return npm.flatMap((requirement, index) => {
@@ -90,7 +96,7 @@ function npmViolations(npm: readonly string[], root: string): readonly FieldViol
   });
 }
 
-/** The spec with every default filled in, of a message that keeps all rules. */
+/** The spec with every default filled in. The message must be valid. */
 export function specFromMessage(message: DeploymentSpecMessage): DeploymentSpec {
   const userConfig = jsonOf(message.userConfig);
   const { runtimeEnv, resources, healthCheck } = message;
@@ -164,39 +170,39 @@ export function userConfigViolations(message: unknown, field: string): readonly 
   return bytes <= userConfigBytesMax ? [] : [{ field, description: `must be at most ${userConfigBytesMax} bytes of JSON (got ${bytes})` }];
 }
 
-/** A Value or Struct as JSON. Throws what protobuf-es says of one that is none. */
+/** A Value or Struct as JSON. Throws protobuf-es's error where it is not JSON. */
 export function jsonOf(message: unknown): Json | undefined {
   if (message === undefined) return undefined;
-  // A Struct is JSON as protobuf-es holds it; a Value is a message.
+  // protobuf-es holds a Struct as JSON, and a Value as a message.
   const isValue = (message as { $typeName?: string }).$typeName === "google.protobuf.Value";
   return (isValue ? toJson(ValueSchema, message as never) : message) as Json;
 }
 
-/** NaN and infinities are numbers of protobuf and not of JSON. */
+/** NaN and infinities are numbers in protobuf, and not in JSON. */
 function jsonViolations(message: unknown, field: string): readonly FieldViolation[] {
   try {
     const problem = notJson((jsonOf(message) ?? null) as JsonValue);
-    return problem === "" ? [] : [{ field, description: problem }];
+    return problem === undefined ? [] : [{ field, description: problem }];
   } catch (cause) {
     return [{ field, description: `is not JSON: ${cause instanceof Error ? cause.message : String(cause)}` }];
   }
 }
 
-function notJson(value: JsonValue): string {
+function notJson(value: JsonValue): string | undefined {
   if (typeof value === "number" && !Number.isFinite(value)) return `is not JSON: it holds ${value}`;
-  if (typeof value !== "object" || value === null) return "";
+  if (typeof value !== "object" || value === null) return undefined;
   for (const inner of Object.values(value)) {
     const problem = notJson(inner as JsonValue);
-    if (problem !== "") return problem;
+    if (problem !== undefined) return problem;
   }
-  return "";
+  return undefined;
 }
 
 function msOf(duration: Duration | undefined, unsetMs: number): number {
   return duration === undefined ? unsetMs : durationMs(duration);
 }
 
-/** A deployment as clients see it: what was asked, and what is so by the records and by observation. */
+/** A deployment as clients see it: its spec, and its status by records and observation. */
 export function deploymentToMessage(
   record: DeploymentRecord,
   progress: ProgressRecord | undefined,

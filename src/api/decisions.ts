@@ -50,7 +50,7 @@ async function* watch(
   await view.catchUp();
   const record = view.record(name);
   const queue = new EventQueue<DecisionRecord>(tooSlow);
-  // With no wait between: what comes after those kept is in the queue.
+  // Nothing is awaited between these two lines, so each later decision is in the queue.
   const kept = decisionsOf(mirror, record);
   const unsubscribe = mirror.subscribe((event) => take(event, record, queue));
   const leave = () => queue.end();

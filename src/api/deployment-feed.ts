@@ -15,14 +15,17 @@ export interface FeedEvent {
 
 /** One reader of the feed. */
 export interface FeedWatch {
-  /** What came between the position asked for and the begin of the watch. */
+  /** The events between the position asked for and the begin of the watch. */
   readonly backlog: readonly FeedEvent[];
-  /** What comes since. Ends with WATCH_EXPIRED when the reader falls too far behind. */
+  /** The events since then. Ends with WATCH_EXPIRED when the reader falls too far behind. */
   readonly queue: EventQueue<FeedEvent>;
   readonly close: () => void;
 }
 
-/** Every change of every deployment in order, as clients see it: kept for a while, and handed to those who watch. */
+/**
+ * Every change of every deployment, in order, as clients see it. Watches get each change, and the
+ * last {@link eventsKept} are kept.
+ */
 export class DeploymentFeed {
   readonly #mirror: Mirror;
   readonly #compose: (name: string) => Deployment | undefined;
@@ -39,7 +42,10 @@ export class DeploymentFeed {
     this.#unsubscribe = mirror.subscribe((event) => this.#take(event));
   }
 
-  /** Begins a watch after `position`. Fails with WATCH_EXPIRED if not all that came since is kept. */
+  /**
+   * Begins a watch after `position`. Fails with WATCH_EXPIRED if not all events since then are
+   * kept.
+   */
   watch(position: number): FeedWatch {
     if (position < this.#since || position > this.#mirror.position) throw expired(position);
     const queue = new EventQueue<FeedEvent>((event) => expired(event.position));
@@ -66,17 +72,17 @@ export class DeploymentFeed {
     const { position, kind, key, value } = event.change;
     const name = kind === "replica" ? (value as { readonly deployment: string } | undefined)?.deployment : key;
     if (kind !== "deployment" && kind !== "progress" && kind !== "replica") return;
-    // A replica's record goes only after it has ended, which was told before.
+    // A replica's record is erased only after the replica has ended, which was an event before.
     if (name === undefined || (kind === "progress" && value === undefined)) return;
     const deployment = this.#compose(name);
     if (deployment === undefined && kind !== "deployment") return;
-    const told = { position, name, deployment };
-    this.#events.push(told);
+    const change: FeedEvent = { position, name, deployment };
+    this.#events.push(change);
     if (this.#events.length > eventsKept) this.#since = this.#events.shift()?.position ?? this.#since;
-    for (const watch of this.#watches) watch.push(told);
+    for (const watch of this.#watches) watch.push(change);
   }
 }
 
 function expired(position: number): Error {
-  return refusal("WATCH_EXPIRED", `the changes after position ${position} are not all kept any more: watch again without resume_position`);
+  return refusal("WATCH_EXPIRED", `the changes after position ${position} are no longer all kept: watch again without resume_position`);
 }

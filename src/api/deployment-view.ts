@@ -14,12 +14,15 @@ export class DeploymentView {
     this.#observed = observed;
   }
 
-  /** Reads see every write answered before; while the store is away they see what was known last. */
+  /**
+   * After this, reads see every write that was answered before. While the store cannot be reached,
+   * they see the last known state.
+   */
   async catchUp(): Promise<void> {
     await this.#mirror.catchUp().catch(() => {});
   }
 
-  /** Undefined: there is none. */
+  /** The deployment of that name; undefined: there is none. */
   current(name: string): Deployment | undefined {
     const record = this.#mirror.deployment(name)?.value;
     return record === undefined ? undefined : this.compose(record);
@@ -30,7 +33,7 @@ export class DeploymentView {
     return this.#mirror.deployment(name)?.value ?? notFound(name);
   }
 
-  /** With what is observed of it. */
+  /** The deployment of a record, as clients see it. */
   compose(record: DeploymentRecord): Deployment {
     const { name } = record.spec;
     return deploymentToMessage(

@@ -37,7 +37,7 @@ async function* watch(
   const leave = () => queue.end();
   signal.addEventListener("abort", leave);
   try {
-    // Composed at once, so that it is all of one position.
+    // Composed without a wait, so that all of them are of one position.
     const first =
       resume === undefined
         ? [...mirror.deployments().keys()].map((name): FeedEvent => ({ position, name, deployment: view.current(name) }))

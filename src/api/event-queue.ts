@@ -1,7 +1,7 @@
-/** Events that a reader may be behind before it is told to start again. */
+/** The most events that wait for one reader; with more, its stream ends with an error. */
 const behindMax = 5_000;
 
-/** What comes for one reader of a stream of events, in order, until there is no more of it. */
+/** The events of a stream that wait for one reader, in order. */
 export class EventQueue<E> {
   readonly #tooSlow: (event: E) => Error;
   #queue: E[] = [];
@@ -21,7 +21,7 @@ export class EventQueue<E> {
     this.#wake();
   }
 
-  /** No more comes: the reader ends after what is there. */
+  /** No event comes any more: the reader ends after those in the queue. */
   finish(): void {
     if (this.#state === "open") this.#state = "finished";
     this.#wake();
@@ -34,7 +34,7 @@ export class EventQueue<E> {
     this.#wake();
   }
 
-  /** What comes, until the queue is finished or ended; to be read once. */
+  /** The events, until the queue is finished or ended. May be called once. */
   async *events(): AsyncGenerator<E> {
     for (;;) {
       const ready = this.#queue;

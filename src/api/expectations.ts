@@ -6,7 +6,7 @@ import { ofLife } from "../core/lineage.ts";
 export interface Expectations {
   /** 0: there is no deployment of that name; undefined: any generation. */
   readonly expectedGeneration?: bigint | undefined;
-  /** Empty: any. */
+  /** Empty: any uid. */
   readonly uid: string;
 }
 

@@ -7,11 +7,11 @@ import type { Mirror } from "../store/mirror.ts";
 import type { Observed } from "./convert.ts";
 import { notFound } from "./refusals.ts";
 
-/** Between two looks for a stream. */
-const lookMs = 1_000;
-/** What a deployment can be given, too. */
+/** Time between two checks for a stream. */
+const checkMs = 1_000;
+/** The bound of `target_ongoing_requests`, as in a deployment's spec. */
 const targetMax = 1_000_000;
-/** Of a deployment that does not follow its load. */
+/** The target for a deployment without an autoscaling config. */
 const targetDefault = 2;
 
 export interface ExternalScalerOptions {
@@ -20,14 +20,17 @@ export interface ExternalScalerOptions {
   readonly clock: Clock;
 }
 
-/** What KEDA asks for. */
+/** The deployment that KEDA asks about. */
 interface Asked {
   readonly record: DeploymentRecord;
-  /** Requests that one replica of what KEDA scales is to have. */
+  /** The load for each replica of what KEDA scales. */
   readonly target: number;
 }
 
-/** KEDA's `externalscaler.ExternalScaler`: the load of a deployment as a metric to scale something else by. */
+/**
+ * KEDA's `externalscaler.ExternalScaler`: the load of a deployment as a metric to scale something
+ * else by.
+ */
 export function externalScaler({ mirror, observed, clock }: ExternalScalerOptions): Implementation {
   const read = async (ref: ScaledObjectRef | undefined, root: string): Promise<Asked> => {
     await mirror.catchUp().catch(() => {});
@@ -44,12 +47,12 @@ export function externalScaler({ mirror, observed, clock }: ExternalScalerOption
   return implement(ExternalScaler, {
     isActive: async (ref) => ({ result: isActive(await read(ref, "")) }),
     async *streamIsActive(ref, { signal }) {
-      let told: boolean | undefined;
+      let last: boolean | undefined;
       for (let asked = await read(ref, ""); !signal.aborted; asked = askedBy(mirror, ref, "")) {
         const result = isActive(asked);
-        if (result !== told) yield { result };
-        told = result;
-        await clock.sleep(lookMs, signal);
+        if (result !== last) yield { result };
+        last = result;
+        await clock.sleep(checkMs, signal);
       }
     },
     getMetricSpec: async (ref) => {

@@ -16,7 +16,7 @@ const effects: Readonly<Record<CoreEffect, Effect>> = {
   ROLLOUT: Effect.ROLLOUT,
 };
 
-/** What going from one spec to the other costs, field by field, as clients see it. */
+/** What the change from one spec to the other costs, field by field, as clients see it. */
 export function fieldChangesToMessage(
   before: DeploymentSpec | undefined,
   after: DeploymentSpec,
@@ -42,7 +42,7 @@ function jsonOf(spec: DeploymentSpec): JsonObject {
 
 const textOf = (value: unknown): string => (value === undefined ? "" : JSON.stringify(value));
 
-/** `runtime_env.env_vars["A"]`: keys of a map, and what is no name, in brackets. */
+/** `runtime_env.env_vars["A"]`: keys of maps, and what is not an identifier, in brackets. */
 function printPath(path: readonly string[]): string {
   const maps = ["env_vars", "labels"];
   return path

@@ -1,22 +1,25 @@
 import type { LogLine } from "../core/log-line.ts";
 
-/** Lines read ahead of a slow reader: it slows the reading of files, and no queue grows. */
+/**
+ * The most lines that wait for a slow reader: with more, no files are read until it has caught up.
+ */
 const linesAheadMax = 1_000;
 
 export interface LogSources {
-  /** The replicas there are now. */
+  /** The ids of the replicas that exist now. */
   readonly ids: () => readonly string[];
   readonly hasEnded: (id: string) => boolean;
   /**
-   * The lines of a replica until it is forgotten; none where nothing is known of it, as before it is started.
-   * `whole`: all that is kept of it, for it is new; otherwise as many old lines as the caller asked for.
+   * The lines of a replica until its output is removed; none before it is started. `whole`: all
+   * lines that are kept, for a replica that is new; otherwise as many old lines as the caller asked
+   * for.
    */
   readonly open: (id: string, whole: boolean, signal: AbortSignal) => AsyncIterable<LogLine>;
-  /** Calls the listener when there may be other replicas; the answer unsubscribes. */
+  /** Calls the listener when there may be other replicas. Returns a function that unsubscribes. */
   readonly subscribe: (listener: () => void) => () => void;
 }
 
-/** The lines of all replicas as they come, those of replicas to come too, until the signal aborts. */
+/** The lines of all replicas as they come, also of later replicas, until the signal aborts. */
 export async function* followLogs({ ids, hasEnded, open, subscribe }: LogSources, signal: AbortSignal): AsyncGenerator<LogLine> {
   const stop = new AbortController();
   const followed = new Set<string>();
@@ -37,9 +40,10 @@ export async function* followLogs({ ids, hasEnded, open, subscribe }: LogSources
   const follow = async (id: string, whole: boolean) => {
     const before = changes;
     const silent = await read(id, whole).catch(() => false);
-    // A stream that gave lines is not opened again: they would come twice.
+    // A stream that had lines is not opened again: they would come twice.
     if (!silent || hasEnded(id) || stop.signal.aborted) return;
-    followed.delete(id); // it is not started yet: the next change may be its start, unless that came meanwhile
+    // It is not started yet: the next change may be its start, or a change during `read` was.
+    followed.delete(id);
     if (changes !== before) join(true);
   };
   const join = (whole: boolean) => {

@@ -1,6 +1,6 @@
 import { refusal } from "../core/errors.ts";
 
-/** Items a page when the caller does not say. */
+/** Items of a page by default. */
 const pageSizeDefault = 100;
 
 export interface Page<T> {
@@ -8,7 +8,10 @@ export interface Page<T> {
   readonly nextPageToken: string;
 }
 
-/** One page of items by their key; a token is the last key of the page before. Items that come or go meanwhile do not shift the rest. */
+/**
+ * One page of items in the order of their keys. A token is the last key of the page before, so
+ * items that come or go do not shift the others.
+ */
 export function pageOf<T>(items: Iterable<T>, keyOf: (item: T) => string, pageSize: number, pageToken: string): Page<T> {
   const after = decodeToken(pageToken);
   const size = pageSize === 0 ? pageSizeDefault : pageSize;
@@ -26,7 +29,7 @@ function decodeToken(token: string): string | undefined {
   if (token === "") return undefined;
   const text = Buffer.from(token, "base64url").toString();
   if (!text.startsWith(mark) || encodeToken(text.slice(mark.length)) !== token) {
-    throw refusal("INVALID_PAGE_TOKEN", "page_token is not one that this list gave: begin without one", {
+    throw refusal("INVALID_PAGE_TOKEN", "page_token was not returned by this list: begin without one", {
       violations: [{ field: "page_token", description: "must be the next_page_token of an earlier page" }],
     });
   }

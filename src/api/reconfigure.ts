@@ -17,7 +17,7 @@ import { jsonOf, userConfigViolations } from "./convert.ts";
 import { replicasToMessage } from "./convert-outcomes.ts";
 import { editOne } from "./edit-one.ts";
 
-/** Configs of running replicas. */
+/** Changes of config, and the configs that are kept. */
 export function reconfigureHandlers(parts: ControllerParts): ControllerHandlers<"reconfigure" | "listConfigs"> {
   const { mirror, view } = parts;
   return {
@@ -79,7 +79,7 @@ function wantedSpec(mirror: Mirror, before: DeploymentRecord, { userConfig, toGe
   if (found.userConfig === undefined && before.spec.userConfig !== undefined) {
     throw refusal(
       "RECONFIGURE_REFUSED",
-      `the config of generation ${toGeneration} has no user_config, and no running program can be told that it has none any more: deploy without it`,
+      `the config of generation ${toGeneration} has no user_config, and none can be taken away from running replicas: deploy a spec without it`,
     );
   }
   const { maxOngoingRequests } = found;

@@ -15,7 +15,7 @@ import { revisionsToMessage, revisionToGoBackTo } from "./revisions.ts";
 
 type RolloutMethod = "listRevisions" | "rollback" | "pauseRollout" | "resumeRollout";
 
-/** Revisions, and how a rollout to one of them goes on. */
+/** Revisions, rollbacks, and rollouts that pause and resume. */
 export function rolloutHandlers(parts: ControllerParts): ControllerHandlers<RolloutMethod> {
   const { mirror, clock, view } = parts;
   const by = (edit: (before: DeploymentRecord, nowMs: number) => DeploymentRecord) => ({
@@ -30,7 +30,7 @@ export function rolloutHandlers(parts: ControllerParts): ControllerHandlers<Roll
     rollback: (request, context) => {
       const back = (before: DeploymentRecord, nowMs: number) => {
         const to = revisionToGoBackTo(mirror, before, Number(request.revision));
-        // Back to the present revision: all that is left to do is to let a paused rollout go on.
+        // Where the present revision is asked for, only a paused rollout has to go on.
         return to.revision === before.revision ? resumed(acknowledged(before), nowMs) : rolledBack(before, to, nowMs);
       };
       return editOne(parts, { input: RollbackRequestSchema, output: RollbackResponseSchema, request, context }, by(back));

@@ -6,14 +6,14 @@ import { type FieldViolation, refusal } from "../core/errors.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { autoscalingFromMessage, scheduleViolations } from "./convert-autoscaling.ts";
 
-/** The longest trace: it is run second by second. */
+/** The longest trace, which is simulated second by second. */
 const traceMaxMs = 2 * 86_400_000;
-/** Points told at the most. */
+/** The most points returned. */
 const pointsMax = 100_000;
-/** Seconds of a trace run in one go: some 10 ms, in which nothing else is done. */
+/** Seconds of a trace simulated at once: about 10 ms, in which this process does nothing else. */
 const ticksAtOnce = 500;
 
-/** The autoscaler over a trace. */
+/** Simulations of the autoscaler. */
 export function simulateHandlers(parts: ControllerParts): ControllerHandlers<"simulateAutoscaling"> {
   return { simulateAutoscaling: (request, { signal }) => simulated(parts, request, AbortSignal.any([signal, parts.closing])) };
 }

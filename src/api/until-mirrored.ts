@@ -1,7 +1,10 @@
 import type { Clock } from "../clock/clock.ts";
 import type { Mirror } from "../store/mirror.ts";
 
-/** Reads the mirror now and at each event, until there is a result; undefined: none within `waitMs`, or the signal aborted. */
+/**
+ * Calls `read` now and at each event of the mirror, until it returns a result. Undefined: none
+ * within `waitMs`, or the signal aborted.
+ */
 export async function untilMirrored<T>(
   mirror: Mirror,
   clock: Clock,
@@ -11,13 +14,13 @@ export async function untilMirrored<T>(
 ): Promise<T | undefined> {
   const done = new AbortController();
   let result: T | undefined;
-  const look = () => {
+  const check = () => {
     result ??= read();
     if (result !== undefined) done.abort("done");
   };
-  const unsubscribe = mirror.subscribe(look);
+  const unsubscribe = mirror.subscribe(check);
   try {
-    look();
+    check();
     await clock.sleep(waitMs, AbortSignal.any([signal, done.signal]));
     return result;
   } finally {
