@@ -61,8 +61,8 @@ export type DeployRequest = Message<"drover.v1.DeployRequest"> & {
   uid: string;
 
   /**
-   * Check, return what would be, and change nothing. The answer is not kept
-   * for a retry.
+   * Check, return what the call would do, and change nothing. The answer is not
+   * kept for a retry.
    *
    * @generated from field: bool validate_only = 5;
    */
@@ -148,7 +148,7 @@ export type DeployResponse = Message<"drover.v1.DeployResponse"> & {
   changes: FieldChange[];
 
   /**
-   * For a `RECONFIGURE`: what each replica made of it.
+   * For a `RECONFIGURE`: what each replica did.
    *
    * @generated from field: repeated drover.v1.ReconfiguredReplica replicas = 4;
    */
@@ -169,7 +169,7 @@ export const DeployResponseSchema: GenMessage<DeployResponse> = /*@__PURE__*/
  */
 export type ApplyRequest = Message<"drover.v1.ApplyRequest"> & {
   /**
-   * The specs wanted: 1 to 500, each of another name.
+   * The specs wanted: 1 to 500, no two of one name.
    *
    * @generated from field: repeated drover.v1.DeploymentSpec specs = 1;
    */
@@ -193,8 +193,8 @@ export type ApplyRequest = Message<"drover.v1.ApplyRequest"> & {
   expectedGenerations: { [key: string]: bigint };
 
   /**
-   * Check, return what would be, and change nothing. The answer is not kept
-   * for a retry.
+   * Check, return what the call would do, and change nothing. The answer is not
+   * kept for a retry.
    *
    * @generated from field: bool validate_only = 5;
    */
@@ -222,7 +222,7 @@ export const ApplyRequestSchema: GenMessage<ApplyRequest> = /*@__PURE__*/
  */
 export type ApplyResponse = Message<"drover.v1.ApplyResponse"> & {
   /**
-   * What became of each spec, in the order they were given.
+   * The result of each spec, in the order of the request.
    *
    * @generated from field: repeated drover.v1.DeployResponse results = 1;
    */
@@ -422,15 +422,15 @@ export const DeleteDeploymentResponseSchema: GenMessage<DeleteDeploymentResponse
  */
 export type WatchDeploymentsRequest = Message<"drover.v1.WatchDeploymentsRequest"> & {
   /**
-   * The deployments to watch, 1,000 at most; empty: all, also ones to come.
+   * The deployments to watch, 1,000 at most; empty: all, also later ones.
    *
    * @generated from field: repeated string names = 1;
    */
   names: string[];
 
   /**
-   * Go on after this position, which a former watch gave; unset: begin with
-   * what exists now.
+   * Go on after this position of an earlier watch; unset: begin with what exists
+   * now.
    *
    * @generated from field: optional int64 resume_position = 2;
    */
@@ -482,8 +482,8 @@ export type WatchDeploymentsResponse = Message<"drover.v1.WatchDeploymentsRespon
   } | { case: undefined; value?: undefined };
 
   /**
-   * The position of the whole state after this event, for `resume_position`:
-   * who resumes there misses nothing. Unset before `synced`.
+   * The position of the whole state after this event, for `resume_position`: a
+   * watch that resumes there misses nothing. Unset before `synced`.
    *
    * @generated from field: optional int64 position = 4;
    */
@@ -675,7 +675,7 @@ export type ReconfigureResponse = Message<"drover.v1.ReconfigureResponse"> & {
   configGeneration: bigint;
 
   /**
-   * What each replica made of it.
+   * What each replica did.
    *
    * @generated from field: repeated drover.v1.ReconfiguredReplica replicas = 3;
    */
@@ -690,7 +690,7 @@ export const ReconfigureResponseSchema: GenMessage<ReconfigureResponse> = /*@__P
   messageDesc(file_drover_v1_controller_service, 17);
 
 /**
- * What a replica made of a config.
+ * What a replica did with a config.
  *
  * @generated from message drover.v1.ReconfiguredReplica
  */
@@ -717,7 +717,7 @@ export type ReconfiguredReplica = Message<"drover.v1.ReconfiguredReplica"> & {
   message: string;
 
   /**
-   * Why it did not take the config; unset: it took it, or was not asked.
+   * Why it did not take the config; unset: it took it, or did not get it.
    *
    * @generated from field: drover.v1.ConfigProblem problem = 4;
    */
@@ -803,7 +803,7 @@ export type Config = Message<"drover.v1.Config"> & {
   userConfig?: Value | undefined;
 
   /**
-   * The bound of requests that came with it.
+   * The `max_ongoing_requests` that was committed with it.
    *
    * @generated from field: int32 max_ongoing_requests = 3;
    */
@@ -824,8 +824,8 @@ export type Config = Message<"drover.v1.Config"> & {
   commitTime?: Timestamp | undefined;
 
   /**
-   * Who asked for it, as the metadata key `drover-author` of the call says;
-   * empty: the call had none.
+   * The caller, from the metadata key `drover-author` of the call; empty: the call
+   * had none.
    *
    * @generated from field: string author = 6;
    */
@@ -1313,7 +1313,7 @@ export type Decision = Message<"drover.v1.Decision"> & {
   inputs: { [key: string]: number };
 
   /**
-   * Each rule with the value it gave.
+   * Each rule with its value.
    *
    * @generated from field: repeated drover.v1.DecisionRule rules = 8;
    */
@@ -1328,7 +1328,7 @@ export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
   messageDesc(file_drover_v1_controller_service, 35);
 
 /**
- * What one rule contributed to a decision.
+ * One rule of a decision.
  *
  * @generated from message drover.v1.DecisionRule
  */
@@ -1376,7 +1376,7 @@ export type SimulateAutoscalingRequest = Message<"drover.v1.SimulateAutoscalingR
   autoscalingConfig?: AutoscalingConfig | undefined;
 
   /**
-   * The load, by time: 1 to 100,000, at times that grow.
+   * The load, by time: 1 to 100,000 samples, at times that grow.
    *
    * @generated from field: repeated drover.v1.LoadSample samples = 2;
    */
@@ -1433,7 +1433,7 @@ export const LoadSampleSchema: GenMessage<LoadSample> = /*@__PURE__*/
  */
 export type SimulateAutoscalingResponse = Message<"drover.v1.SimulateAutoscalingResponse"> & {
   /**
-   * What was so at each change, and at the samples; 100,000 at most.
+   * The state at each change and each sample; 100,000 at most.
    *
    * @generated from field: repeated drover.v1.SimulatedPoint points = 1;
    */
@@ -1447,7 +1447,8 @@ export type SimulateAutoscalingResponse = Message<"drover.v1.SimulateAutoscaling
   replicaHours: number;
 
   /**
-   * Time in which the load was more than the running replicas are to have.
+   * Time in which the load was above `target_ongoing_requests` for each running
+   * replica.
    *
    * @generated from field: google.protobuf.Duration short_of_capacity = 3;
    */
@@ -1503,7 +1504,7 @@ export type SimulatedPoint = Message<"drover.v1.SimulatedPoint"> & {
   totalRequests: number;
 
   /**
-   * Why so many are wanted, where that has changed; else empty.
+   * Why `desired` has changed; empty: it has not.
    *
    * @generated from field: string why = 5;
    */
@@ -1690,7 +1691,7 @@ export const GetClusterRequestSchema: GenMessage<GetClusterRequest> = /*@__PURE_
  */
 export type GetClusterResponse = Message<"drover.v1.GetClusterResponse"> & {
   /**
-   * What there is. Unset where the engine places replicas by itself.
+   * What there is to place replicas by. Unset where the engine places replicas.
    *
    * @generated from field: drover.v1.Resources capacity = 1;
    */
@@ -1732,7 +1733,7 @@ export type GetClusterResponse = Message<"drover.v1.GetClusterResponse"> & {
   deployments: DeploymentAllocation[];
 
   /**
-   * How `memory_bytes` is held, for a person: as a limit, or only counted.
+   * How `memory_bytes` is enforced, for people: as a limit, or only counted.
    *
    * @generated from field: string memory_limit = 7;
    */
@@ -1874,7 +1875,7 @@ export const ControllerSchema: GenMessage<Controller> = /*@__PURE__*/
 
 /**
  * Goes with the error `RECONFIGURE_REFUSED`, among the details of
- * `google.rpc.Status`: what each replica made of a config that is not in use.
+ * `google.rpc.Status`: what each replica did with a config that is not in use.
  * Written by `Reconfigure`, and by `Deploy` and `Apply` of another config.
  *
  * @generated from message drover.v1.ReconfigureFailure
@@ -1889,7 +1890,7 @@ export type ReconfigureFailure = Message<"drover.v1.ReconfigureFailure"> & {
   replicas: ReconfiguredReplica[];
 
   /**
-   * How many more replicas there are that found no room here, 0 or more.
+   * How many more replicas there are than `replicas` has room for, 0 or more.
    *
    * @generated from field: int32 replicas_left_out = 2;
    */
@@ -1931,7 +1932,7 @@ export const Effect = {
   LIVE: 2,
 
   /**
-   * It is given to the running replicas, all or none; none is restarted.
+   * The running replicas take it, all or none; none is restarted.
    *
    * @generated from enum value: EFFECT_RECONFIGURE = 3;
    */
@@ -1959,7 +1960,7 @@ export const EffectSchema: GenEnum<Effect> = /*@__PURE__*/
   enumDesc(file_drover_v1_controller_service, 0);
 
 /**
- * What a replica did when it was given a config.
+ * What a replica did when it got a config.
  *
  * @generated from enum drover.v1.ReconfigureOutcome
  */
@@ -1972,7 +1973,7 @@ export const ReconfigureOutcome = {
   UNSPECIFIED: 0,
 
   /**
-   * It could serve by the config, which was only checked.
+   * It only checked the config, and could serve by it.
    *
    * @generated from enum value: RECONFIGURE_OUTCOME_ACCEPTED = 1;
    */
@@ -2008,7 +2009,7 @@ export const ReconfigureOutcome = {
 } as const;
 
 /**
- * What a replica did when it was given a config.
+ * What a replica did when it got a config.
  *
  * @generated from enum drover.v1.ReconfigureOutcome
  */
@@ -2034,7 +2035,7 @@ export const DecisionSource = {
   UNSPECIFIED: 0,
 
   /**
-   * The rollout: which replicas to start and to take away.
+   * The rollout: which replicas to start and to stop.
    *
    * @generated from enum value: DECISION_SOURCE_ROLLOUT = 1;
    */
@@ -2202,7 +2203,7 @@ export const ControllerService: GenService<{
     output: typeof ScaleResponseSchema;
   },
   /**
-   * Gives a `user_config` to all running replicas. No replica restarts and no
+   * Sends a `user_config` to all running replicas. No replica restarts and no
    * request is lost: all of them take the config, or none does. First each
    * replica checks it (PREPARE), then one replica serves by it, then the rest,
    * then it is committed. If a replica refuses or fails, those that serve by the
@@ -2259,7 +2260,7 @@ export const ControllerService: GenService<{
     output: typeof RollbackResponseSchema;
   },
   /**
-   * Stops a rollout where it is, now or when the next one begins: no replica is
+   * Stops a rollout where it is, now or as soon as one begins: no replica is
    * replaced because it is of another revision. Missing replicas are started
    * from the last revision that was fully healthy, if there is one. Lasts until
    * `ResumeRollout` or `Rollback`. To pause again changes nothing.
@@ -2283,8 +2284,8 @@ export const ControllerService: GenService<{
   },
   /**
    * Returns what the controller decided for a deployment, the newest first, in
-   * pages: the last 100 decisions that changed something, or that held it for a
-   * new reason.
+   * pages: the last 100 decisions that changed something, or that changed nothing
+   * for a new reason.
    *
    * @generated from rpc drover.v1.ControllerService.ListDecisions
    */

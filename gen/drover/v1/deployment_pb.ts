@@ -99,7 +99,7 @@ export type DeploymentSpec = Message<"drover.v1.DeploymentSpec"> & {
   program?: Program | undefined;
 
   /**
-   * Given to the program's constructor; unset: an empty object.
+   * The argument of the program's constructor; unset: an empty object.
    *
    * @generated from field: google.protobuf.Struct init_args = 4;
    */
@@ -149,16 +149,16 @@ export type DeploymentSpec = Message<"drover.v1.DeploymentSpec"> & {
   maxQueuedRequests?: number | undefined;
 
   /**
-   * Given to the program's `reconfigure` before its first request and at each
-   * change: any JSON value, at most 1 MiB as JSON. A change reaches running
-   * replicas without a restart. To unset it is a new revision.
+   * The argument of the program's `reconfigure`, which is called before the first
+   * request and at each change: any JSON value, at most 1 MiB as JSON. A change
+   * reaches running replicas without a restart. To unset it is a new revision.
    *
    * @generated from field: google.protobuf.Value user_config = 11;
    */
   userConfig?: Value | undefined;
 
   /**
-   * How replicas are found to be healthy.
+   * How the health of replicas is checked.
    *
    * @generated from field: drover.v1.HealthCheck health_check = 12;
    */
@@ -315,7 +315,7 @@ export type RuntimeEnv = Message<"drover.v1.RuntimeEnv"> & {
   workingDir: string;
 
   /**
-   * Environment variables beside the controller's own, 256 at most. Names are
+   * Environment variables besides the controller's own, 256 at most. Names are
    * letters, digits and underscores; those that begin with `DROVER_` are set
    * by the controller and refused here.
    *
@@ -324,8 +324,8 @@ export type RuntimeEnv = Message<"drover.v1.RuntimeEnv"> & {
   envVars: { [key: string]: string };
 
   /**
-   * Packages of the npm registry that the program finds before any other of
-   * the same name, 64 at most: a name, and, after `@`, a version or a range,
+   * Packages of the npm registry, which the program finds before any others of
+   * the same names, 64 at most: a name, and, after `@`, a version or a range,
    * such as `zod@^4`. Installed once for all replicas that want the same.
    *
    * @generated from field: repeated string npm = 3;
@@ -335,7 +335,8 @@ export type RuntimeEnv = Message<"drover.v1.RuntimeEnv"> & {
   /**
    * Packages of the Python package index, 64 at most: a name and, if any,
    * extras and versions, such as `numpy>=2,<3`. Installed once, into a virtual
-   * environment, for all replicas that want the same; `python3` is that one's.
+   * environment, for all replicas that want the same; `python3` is that of the
+   * environment.
    *
    * @generated from field: repeated string pip = 4;
    */
@@ -373,15 +374,16 @@ export type Resources = Message<"drover.v1.Resources"> & {
 
   /**
    * Memory in bytes: 0 to 2^50; unset: 0, none accounted. A replica that uses
-   * more is ended where the machine can tell (`GetClusterResponse.memory_limit`).
+   * more is ended where the machine has memory limits
+   * (`GetClusterResponse.memory_limit`).
    *
    * @generated from field: optional int64 memory_bytes = 3;
    */
   memoryBytes?: bigint | undefined;
 
   /**
-   * Amounts of resources that `drover start --resource NAME=AMOUNT` gave names
-   * to, 16 at most: 0 to 1,000,000, in thousandths. They are only counted.
+   * Amounts of resources that `drover start --resource NAME=AMOUNT` defined, 16 at
+   * most: 0 to 1,000,000, in thousandths. They are only counted.
    *
    * @generated from field: map<string, double> custom = 4;
    */
@@ -473,10 +475,11 @@ export const RolloutSchema: GenMessage<Rollout> = /*@__PURE__*/
 
 /**
  * How the number of replicas follows the load: the requests in work at the
- * replicas and those that wait at gateways. Each second the load of the
- * look-back period gives a number of replicas wanted; it is gone up to once it
- * held for the whole `upscale_delay`, or at once for a burst, and down to once it
- * held for the whole `downscale_delay`.
+ * replicas and those that wait at gateways. Each second the autoscaler computes
+ * the number of replicas wanted from the load of the look-back period. It scales
+ * up once the higher number has held for the whole `upscale_delay`, or at once
+ * for a burst, and down once the lower number has held for the whole
+ * `downscale_delay`.
  *
  * @generated from message drover.v1.AutoscalingConfig
  */
@@ -504,7 +507,7 @@ export type AutoscalingConfig = Message<"drover.v1.AutoscalingConfig"> & {
   initialReplicas?: number | undefined;
 
   /**
-   * Requests, in work and waiting, that one replica is to have: above 0 to
+   * The load wanted for each replica, as requests in work and waiting: above 0 to
    * 1,000,000; unset: 2.
    *
    * @generated from field: optional double target_ongoing_requests = 4;
@@ -536,14 +539,14 @@ export type AutoscalingConfig = Message<"drover.v1.AutoscalingConfig"> & {
   downscaleToZeroDelay?: Duration | undefined;
 
   /**
-   * How much of the way up is gone in one step: above 0 to 1,000; unset: 1.
+   * The part of a scale-up that is made in one step: above 0 to 1,000; unset: 1.
    *
    * @generated from field: optional double upscaling_factor = 8;
    */
   upscalingFactor?: number | undefined;
 
   /**
-   * How much of the way down is gone in one step: above 0 to 1,000; unset: 1.
+   * The part of a scale-down that is made in one step: above 0 to 1,000; unset: 1.
    *
    * @generated from field: optional double downscaling_factor = 9;
    */
@@ -566,21 +569,21 @@ export type AutoscalingConfig = Message<"drover.v1.AutoscalingConfig"> & {
   metricsInterval?: Duration | undefined;
 
   /**
-   * What is made of the load of the look-back period.
+   * How the load of the look-back period becomes one number.
    *
    * @generated from field: drover.v1.Aggregation aggregation = 12;
    */
   aggregation: Aggregation;
 
   /**
-   * How a sudden load is met.
+   * How a sudden load is handled.
    *
    * @generated from field: drover.v1.Burst burst = 13;
    */
   burst?: Burst | undefined;
 
   /**
-   * Times at which there are more replicas, ahead of known traffic: 20 at most.
+   * Times with more replicas, to be ready for known traffic: 20 at most.
    *
    * @generated from field: repeated drover.v1.ScheduledMinimum schedules = 14;
    */
@@ -595,8 +598,8 @@ export const AutoscalingConfigSchema: GenMessage<AutoscalingConfig> = /*@__PURE_
   messageDesc(file_drover_v1_deployment, 8);
 
 /**
- * How a sudden load is met: where the mean load of `window` is at least
- * `threshold` times what the replicas are to have, enough replicas for it are
+ * How a sudden load is handled: where the mean load of `window` is at least
+ * `threshold` times the load wanted for the replicas, enough replicas for it are
  * started at once, and none is stopped until a whole look-back period was quiet.
  *
  * @generated from message drover.v1.Burst
@@ -610,14 +613,15 @@ export type Burst = Message<"drover.v1.Burst"> & {
   window?: Duration | undefined;
 
   /**
-   * How many times what the replicas are to have: above 1 to 1,000; unset: 2.
+   * How many times the load wanted for the replicas is a burst: above 1 to 1,000;
+   * unset: 2.
    *
    * @generated from field: optional double threshold = 2;
    */
   threshold?: number | undefined;
 
   /**
-   * Meet it like any other load.
+   * Whether a burst is handled like any other load.
    *
    * @generated from field: bool disabled = 3;
    */
@@ -676,7 +680,7 @@ export const ScheduledMinimumSchema: GenMessage<ScheduledMinimum> = /*@__PURE__*
   messageDesc(file_drover_v1_deployment, 10);
 
 /**
- * How replicas are found to be healthy, by `grpc.health.v1.Health/Check`.
+ * How the health of replicas is checked, by `grpc.health.v1.Health/Check`.
  *
  * @generated from message drover.v1.HealthCheck
  */
@@ -725,7 +729,7 @@ export type DeploymentStatus = Message<"drover.v1.DeploymentStatus"> & {
   state: DeploymentState;
 
   /**
-   * What a person should know, for example what it waits for.
+   * The conditions in words, for people.
    *
    * @generated from field: string message = 2;
    */
@@ -776,7 +780,7 @@ export type DeploymentStatus = Message<"drover.v1.DeploymentStatus"> & {
   runningReplicas: number;
 
   /**
-   * Of these, the ones of the wanted revision.
+   * How many of `running_replicas` have the wanted revision.
    *
    * @generated from field: int32 updated_replicas = 9;
    */
@@ -811,7 +815,7 @@ export type DeploymentStatus = Message<"drover.v1.DeploymentStatus"> & {
   paused: boolean;
 
   /**
-   * What an operator should know, as facts: `message` says the same in words. A
+   * What an operator should know, as facts; `message` has the same in words. A
    * HEALTHY deployment has none but ROLLOUT_PAUSED and CONFIG_CHANGING.
    *
    * @generated from field: repeated drover.v1.Condition conditions = 14;
@@ -861,7 +865,7 @@ export type Replica = Message<"drover.v1.Replica"> & {
   state: ReplicaState;
 
   /**
-   * What a person should know: the resource it waits for, why it failed.
+   * What it waits for, or why it failed, in words for people.
    *
    * @generated from field: string message = 5;
    */
@@ -882,7 +886,7 @@ export type Replica = Message<"drover.v1.Replica"> & {
   address: string;
 
   /**
-   * Its process; 0 before it has one.
+   * The id of its process; 0 before it has one.
    *
    * @generated from field: int64 pid = 8;
    */
@@ -938,22 +942,22 @@ export type Replica = Message<"drover.v1.Replica"> & {
   readyTime?: Timestamp | undefined;
 
   /**
-   * Why it does not serve yet. Only of a PENDING or STARTING replica; unset: not
-   * known yet.
+   * Why it does not serve yet. Set only for a PENDING or STARTING replica; unset:
+   * not known yet.
    *
    * @generated from field: drover.v1.PendingReason pending_reason = 16;
    */
   pendingReason?: PendingReason | undefined;
 
   /**
-   * Why it is taken away. Set from DRAINING on; unset: it is not.
+   * Why it is stopped. Set from DRAINING on; unset: it is not.
    *
    * @generated from field: drover.v1.Departure departure = 17;
    */
   departure?: Departure | undefined;
 
   /**
-   * Why it failed. Set of a FAILED replica, and of one that is taken away
+   * Why it failed. Set for a FAILED replica, and for a replica that is stopped
    * because it does not work.
    *
    * @generated from field: drover.v1.ReplicaFailure failure = 18;
@@ -961,7 +965,7 @@ export type Replica = Message<"drover.v1.Replica"> & {
   failure?: ReplicaFailure | undefined;
 
   /**
-   * How its process ended, or why there never was one. Of a STOPPED or FAILED
+   * How its process ended, or why there never was one. Set for a STOPPED or FAILED
    * replica; unset: not known. What it printed last is in `failure`.
    *
    * @generated from field: drover.v1.Ending ending = 19;
@@ -969,7 +973,8 @@ export type Replica = Message<"drover.v1.Replica"> & {
   ending?: Ending | undefined;
 
   /**
-   * How long after SIGTERM it was killed, as it did not end; unset: it was not.
+   * How long after SIGTERM it was killed, as it did not end; unset: it was not
+   * killed.
    *
    * @generated from field: google.protobuf.Duration killed_after = 20;
    */
@@ -1007,15 +1012,15 @@ export const RolloutStrategy = {
   UNSPECIFIED: 0,
 
   /**
-   * Takes one replica down first, and says so.
+   * Stops one old replica first, and records that in its decision.
    *
    * @generated from enum value: ROLLOUT_STRATEGY_AUTO = 1;
    */
   AUTO: 1,
 
   /**
-   * Waits for room, which the condition NO_CAPACITY with the reason
-   * `BLOCKED_NO_CAPACITY` says, with the numbers.
+   * Waits for room. The condition NO_CAPACITY then has the reason
+   * `BLOCKED_NO_CAPACITY`, with the numbers.
    *
    * @generated from enum value: ROLLOUT_STRATEGY_AVAILABILITY = 2;
    */
@@ -1037,8 +1042,8 @@ export const RolloutStrategySchema: GenEnum<RolloutStrategy> = /*@__PURE__*/
   enumDesc(file_drover_v1_deployment, 0);
 
 /**
- * What is made of the load of a period, as a function of time that is constant
- * between reports.
+ * How the load of a period becomes one number. The load is a function of time
+ * that is constant between reports.
  *
  * @generated from enum drover.v1.Aggregation
  */
@@ -1073,8 +1078,8 @@ export const Aggregation = {
 } as const;
 
 /**
- * What is made of the load of a period, as a function of time that is constant
- * between reports.
+ * How the load of a period becomes one number. The load is a function of time
+ * that is constant between reports.
  *
  * @generated from enum drover.v1.Aggregation
  */
@@ -1114,7 +1119,7 @@ export const DeploymentState = {
   UPSCALING: 2,
 
   /**
-   * Replicas are being taken away.
+   * Replicas are being stopped, as fewer are wanted.
    *
    * @generated from enum value: DEPLOYMENT_STATE_DOWNSCALING = 3;
    */

@@ -57,7 +57,7 @@ export const ErrorReason = {
   MESSAGE_TOO_LARGE: 4,
 
   /**
-   * INVALID_ARGUMENT: the page token is not one that this list gave.
+   * INVALID_ARGUMENT: the page token was not returned by this list.
    *
    * @generated from enum value: ERROR_REASON_INVALID_PAGE_TOKEN = 5;
    */
@@ -86,7 +86,7 @@ export const ErrorReason = {
 
   /**
    * ABORTED: the deployment is not what the request expects, in its generation
-   * or uid, or others keep changing it; read it again.
+   * or uid, or other callers keep changing it; read it again.
    *
    * @generated from enum value: ERROR_REASON_CONFLICT = 9;
    */
@@ -109,14 +109,14 @@ export const ErrorReason = {
 
   /**
    * FAILED_PRECONDITION: the program refused its `user_config`, or has no way
-   * to take one. `ReconfigureFailure` says what each replica made of it.
+   * to take one. `ReconfigureFailure` says what each replica did.
    *
    * @generated from enum value: ERROR_REASON_RECONFIGURE_REFUSED = 12;
    */
   RECONFIGURE_REFUSED: 12,
 
   /**
-   * FAILED_PRECONDITION: a call of a leader that has been replaced since.
+   * FAILED_PRECONDITION: the call has the epoch of an earlier leader.
    *
    * @generated from enum value: ERROR_REASON_STALE_EPOCH = 13;
    */

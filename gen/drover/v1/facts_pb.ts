@@ -15,7 +15,7 @@ export const file_drover_v1_facts: GenFile = /*@__PURE__*/
   fileDesc("ChVkcm92ZXIvdjEvZmFjdHMucHJvdG8SCWRyb3Zlci52MSLgAwoJQ29uZGl0aW9uEiYKBHR5cGUYASABKA4yGC5kcm92ZXIudjEuQ29uZGl0aW9uVHlwZRIqCgZyZWFzb24YAiABKA4yGi5kcm92ZXIudjEuQ29uZGl0aW9uUmVhc29uEg8KB21lc3NhZ2UYAyABKAkSKQoFc2luY2UYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXJlcGxpY2FzX2xlZnQYBSABKAUSEgoKcmVwbGljYV9pZBgGIAEoCRIVCg1tb3JlX3JlcGxpY2FzGAcgASgFEjAKDnBlbmRpbmdfcmVhc29uGAggASgLMhguZHJvdmVyLnYxLlBlbmRpbmdSZWFzb24SEAoIcmV2aXNpb24YCSABKAMSEwoLdG9fcmV2aXNpb24YCiABKAMSFQoNZmFpbGVkX3N0YXJ0cxgLIAEoBRIuCgpyZXRyeV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCgxsYXN0X2ZhaWx1cmUYDSABKAsyFy5kcm92ZXIudjEuU3RhcnRGYWlsdXJlEjIKD3JvbGxvdXRfZmFpbHVyZRgOIAEoCzIZLmRyb3Zlci52MS5Sb2xsb3V0RmFpbHVyZSLVAQoNUGVuZGluZ1JlYXNvbhIkCgRraW5kGAEgASgOMhYuZHJvdmVyLnYxLlBlbmRpbmdLaW5kEiYKCXNob3J0YWdlcxgCIAMoCzITLmRyb3Zlci52MS5TaG9ydGFnZRIbChNrZXB0X2Zvcl9yZXBsaWNhX2lkGAMgASgJEhUKDWVuZ2luZV9yZWFzb24YBCABKAkSEAoIcGFja2FnZXMYBSABKAUSMAoOaGVhbHRoX3Byb2JsZW0YBiABKAsyGC5kcm92ZXIudjEuSGVhbHRoUHJvYmxlbSJwCghTaG9ydGFnZRIpCghyZXNvdXJjZRgBIAEoDjIXLmRyb3Zlci52MS5SZXNvdXJjZUtpbmQSDAoEbmFtZRgCIAEoCRIOCgZ3YW50ZWQYAyABKAESDAoEZnJlZRgEIAEoARINCgV0b3RhbBgFIAEoASJaCg1IZWFsdGhQcm9ibGVtEioKBGtpbmQYASABKA4yHC5kcm92ZXIudjEuSGVhbHRoUHJvYmxlbUtpbmQSDAoEY29kZRgCIAEoBRIPCgdtZXNzYWdlGAMgASgJIqACCgZFbmRpbmcSIwoEa2luZBgBIAEoDjIVLmRyb3Zlci52MS5FbmRpbmdLaW5kEhYKCWV4aXRfY29kZRgCIAEoBUgAiAEBEg4KBnNpZ25hbBgDIAEoCRINCgVjYXVzZRgEIAEoCRIyCg9pbnN0YWxsX3Byb2JsZW0YBSABKAsyGS5kcm92ZXIudjEuSW5zdGFsbFByb2JsZW0SFwoKZnJlZV9ieXRlcxgGIAEoA0gBiAEBEhcKCnVzZWRfYnl0ZXMYByABKANIAogBARIYCgtib3VuZF9ieXRlcxgIIAEoA0gDiAEBQgwKCl9leGl0X2NvZGVCDQoLX2ZyZWVfYnl0ZXNCDQoLX3VzZWRfYnl0ZXNCDgoMX2JvdW5kX2J5dGVzIrsBCg5JbnN0YWxsUHJvYmxlbRIrCgRraW5kGAEgASgOMh0uZHJvdmVyLnYxLkluc3RhbGxQcm9ibGVtS2luZBIMCgR0b29sGAIgASgJEhYKCWV4aXRfY29kZRgDIAEoBUgAiAEBEg4KBnNpZ25hbBgEIAEoCRIpCgZ3aXRoaW4YBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDQoFY2F1c2UYBiABKAlCDAoKX2V4aXRfY29kZSLbAgoOUmVwbGljYUZhaWx1cmUSKwoEa2luZBgBIAEoDjIdLmRyb3Zlci52MS5SZXBsaWNhRmFpbHVyZUtpbmQSIQoGZW5kaW5nGAIgASgLMhEuZHJvdmVyLnYxLkVuZGluZxIOCgZzZXJ2ZWQYAyABKAgSMgoPc3RhcnR1cF90aW1lb3V0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjAKDmhlYWx0aF9wcm9ibGVtGAUgASgLMhguZHJvdmVyLnYxLkhlYWx0aFByb2JsZW0SFQoNZmFpbGVkX2NoZWNrcxgGIAEoBRIwCg5jb25maWdfcHJvYmxlbRgHIAEoCzIYLmRyb3Zlci52MS5Db25maWdQcm9ibGVtEhgKEG90aGVyX3JlcGxpY2FfaWQYCCABKAkSDAoEdGV4dBgJIAEoCRISCgpsYXN0X2xpbmVzGAogAygJIoQCCg1Db25maWdQcm9ibGVtEioKBGtpbmQYASABKA4yHC5kcm92ZXIudjEuQ29uZmlnUHJvYmxlbUtpbmQSDwoHbWVzc2FnZRgCIAEoCRIuCgp2aW9sYXRpb25zGAMgAygLMhouZHJvdmVyLnYxLkNvbmZpZ1Zpb2xhdGlvbhIpCgZ3aXRoaW4YBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoJbGFzdF9jYWxsGAUgASgLMhwuZHJvdmVyLnYxLkNvbmZpZ0NhbGxQcm9ibGVtEioKB2ZhaWx1cmUYBiABKAsyGS5kcm92ZXIudjEuUmVwbGljYUZhaWx1cmUiNQoPQ29uZmlnVmlvbGF0aW9uEg0KBWZpZWxkGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJImIKEUNvbmZpZ0NhbGxQcm9ibGVtEi4KBGtpbmQYASABKA4yIC5kcm92ZXIudjEuQ29uZmlnQ2FsbFByb2JsZW1LaW5kEgwKBGNvZGUYAiABKAUSDwoHbWVzc2FnZRgDIAEoCSJgCgxTdGFydEZhaWx1cmUSEgoKcmVwbGljYV9pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxIqCgdmYWlsdXJlGAMgASgLMhkuZHJvdmVyLnYxLlJlcGxpY2FGYWlsdXJlIpUCCg5Sb2xsb3V0RmFpbHVyZRIrCgRraW5kGAEgASgOMh0uZHJvdmVyLnYxLlJvbGxvdXRGYWlsdXJlS2luZBIVCg1mYWlsZWRfc3RhcnRzGAIgASgFEjQKEXByb2dyZXNzX2RlYWRsaW5lGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KDGxhc3RfZmFpbHVyZRgEIAEoCzIXLmRyb3Zlci52MS5TdGFydEZhaWx1cmUSGgoSd2FpdGluZ19yZXBsaWNhX2lkGAUgASgJEjAKDnBlbmRpbmdfcmVhc29uGAYgASgLMhguZHJvdmVyLnYxLlBlbmRpbmdSZWFzb24SDAoEdGV4dBgHIAEoCSKIAQoJRGVwYXJ0dXJlEiYKBGtpbmQYASABKA4yGC5kcm92ZXIudjEuRGVwYXJ0dXJlS2luZBITCgtieV9yZXZpc2lvbhgCIAEoAxIwCg5jb25maWdfcHJvYmxlbRgDIAEoCzIYLmRyb3Zlci52MS5Db25maWdQcm9ibGVtEgwKBHRleHQYBCABKAkq3wIKDUNvbmRpdGlvblR5cGUSHgoaQ09ORElUSU9OX1RZUEVfVU5TUEVDSUZJRUQQABIbChdDT05ESVRJT05fVFlQRV9ERUxFVElORxABEiIKHkNPTkRJVElPTl9UWVBFX0NPTkZJR19DSEFOR0lORxACEiEKHUNPTkRJVElPTl9UWVBFX1JPTExPVVRfUEFVU0VEEAMSHgoaQ09ORElUSU9OX1RZUEVfTk9fQ0FQQUNJVFkQBBInCiNDT05ESVRJT05fVFlQRV9XQUlUSU5HX0ZPUl9QQUNLQUdFUxAFEhsKF0NPTkRJVElPTl9UWVBFX1NUQVJUSU5HEAYSIQodQ09ORElUSU9OX1RZUEVfU1RBUlRTX0ZBSUxJTkcQBxIhCh1DT05ESVRJT05fVFlQRV9ST0xMT1VUX0ZBSUxFRBAIEh4KGkNPTkRJVElPTl9UWVBFX1JPTExFRF9CQUNLEAkq7QMKD0NvbmRpdGlvblJlYXNvbhIgChxDT05ESVRJT05fUkVBU09OX1VOU1BFQ0lGSUVEEAASHgoaQ09ORElUSU9OX1JFQVNPTl9SRVFVRVNURUQQARIgChxDT05ESVRJT05fUkVBU09OX1JFQ09ORklHVVJFEAISHAoYQ09ORElUSU9OX1JFQVNPTl9XQUlUSU5HEAMSKAokQ09ORElUSU9OX1JFQVNPTl9CTE9DS0VEX05PX0NBUEFDSVRZEAQSHwobQ09ORElUSU9OX1JFQVNPTl9ORVZFUl9GSVRTEAUSHwobQ09ORElUSU9OX1JFQVNPTl9JTlNUQUxMSU5HEAYSHQoZQ09ORElUSU9OX1JFQVNPTl9MQVVOQ0hFRBAHEiAKHENPTkRJVElPTl9SRUFTT05fTk9UX1NFUlZJTkcQCBIcChhDT05ESVRJT05fUkVBU09OX0JBQ0tPRkYQCRIbChdDT05ESVRJT05fUkVBU09OX1RSWUlORxAKEiIKHkNPTkRJVElPTl9SRUFTT05fRkFJTEVEX1NUQVJUUxALEiYKIkNPTkRJVElPTl9SRUFTT05fUFJPR1JFU1NfREVBRExJTkUQDBIkCiBDT05ESVRJT05fUkVBU09OX0VBUkxJRVJfVkVSU0lPThANKs0BCgtQZW5kaW5nS2luZBIcChhQRU5ESU5HX0tJTkRfVU5TUEVDSUZJRUQQABIaChZQRU5ESU5HX0tJTkRfUkVTT1VSQ0VTEAESGwoXUEVORElOR19LSU5EX05FVkVSX0ZJVFMQAhIVChFQRU5ESU5HX0tJTkRfVFVSThADEhcKE1BFTkRJTkdfS0lORF9FTkdJTkUQBBIZChVQRU5ESU5HX0tJTkRfUEFDS0FHRVMQBRIcChhQRU5ESU5HX0tJTkRfTk9UX1NFUlZJTkcQBiqPAQoMUmVzb3VyY2VLaW5kEh0KGVJFU09VUkNFX0tJTkRfVU5TUEVDSUZJRUQQABIVChFSRVNPVVJDRV9LSU5EX0NQVRABEhUKEVJFU09VUkNFX0tJTkRfR1BVEAISGAoUUkVTT1VSQ0VfS0lORF9NRU1PUlkQAxIYChRSRVNPVVJDRV9LSU5EX0NVU1RPTRAEKtYBChFIZWFsdGhQcm9ibGVtS2luZBIjCh9IRUFMVEhfUFJPQkxFTV9LSU5EX1VOU1BFQ0lGSUVEEAASJwojSEVBTFRIX1BST0JMRU1fS0lORF9OT1RISU5HX0xJU1RFTlMQARIjCh9IRUFMVEhfUFJPQkxFTV9LSU5EX05PVF9TRVJWSU5HEAISKQolSEVBTFRIX1BST0JMRU1fS0lORF9OT19IRUFMVEhfU0VSVklDRRADEiMKH0hFQUxUSF9QUk9CTEVNX0tJTkRfQ0FMTF9GQUlMRUQQBCrWAgoKRW5kaW5nS2luZBIbChdFTkRJTkdfS0lORF9VTlNQRUNJRklFRBAAEhQKEEVORElOR19LSU5EX0VYSVQQARIWChJFTkRJTkdfS0lORF9TSUdOQUwQAhIfChtFTkRJTkdfS0lORF9GQUlMRURfVE9fU1RBUlQQAxIfChtFTkRJTkdfS0lORF9QQUNLQUdFU19GQUlMRUQQBBIbChdFTkRJTkdfS0lORF9PVkVSX01FTU9SWRAFEiUKIUVORElOR19LSU5EX01BQ0hJTkVfT1VUX09GX01FTU9SWRAGEhkKFUVORElOR19LSU5EX0hFQVBfRlVMTBAHEh0KGUVORElOR19LSU5EX05FVkVSX1NUQVJURUQQCBIkCiBFTkRJTkdfS0lORF9TVE9QUEVEX0JFRk9SRV9TVEFSVBAJEhcKE0VORElOR19LSU5EX1VOS05PV04QCiq2AgoSSW5zdGFsbFByb2JsZW1LaW5kEiQKIElOU1RBTExfUFJPQkxFTV9LSU5EX1VOU1BFQ0lGSUVEEAASIwofSU5TVEFMTF9QUk9CTEVNX0tJTkRfVE9PTF9FTkRFRBABEicKI0lOU1RBTExfUFJPQkxFTV9LSU5EX1RPT0xfTk9UX0ZPVU5EEAISJQohSU5TVEFMTF9QUk9CTEVNX0tJTkRfVE9PTF9OT1RfUlVOEAMSHQoZSU5TVEFMTF9QUk9CTEVNX0tJTkRfTEFURRAEEiIKHklOU1RBTExfUFJPQkxFTV9LSU5EX05PX1BZVEhPThAFEiEKHUlOU1RBTExfUFJPQkxFTV9LSU5EX1VOV0FOVEVEEAYSHwobSU5TVEFMTF9QUk9CTEVNX0tJTkRfU1lTVEVNEAcqxgIKElJlcGxpY2FGYWlsdXJlS2luZBIkCiBSRVBMSUNBX0ZBSUxVUkVfS0lORF9VTlNQRUNJRklFRBAAEh4KGlJFUExJQ0FfRkFJTFVSRV9LSU5EX0VOREVEEAESKAokUkVQTElDQV9GQUlMVVJFX0tJTkRfU1RBUlRVUF9USU1FT1VUEAISJwojUkVQTElDQV9GQUlMVVJFX0tJTkRfQ09ORklHX1JFRlVTRUQQAxIoCiRSRVBMSUNBX0ZBSUxVUkVfS0lORF9BTk9USEVSX1JFUExJQ0EQBBIiCh5SRVBMSUNBX0ZBSUxVUkVfS0lORF9VTkhFQUxUSFkQBRIfChtSRVBMSUNBX0ZBSUxVUkVfS0lORF9TSUxFTlQQBhIoCiRSRVBMSUNBX0ZBSUxVUkVfS0lORF9FQVJMSUVSX1ZFUlNJT04QByq7AQoRQ29uZmlnUHJvYmxlbUtpbmQSIwofQ09ORklHX1BST0JMRU1fS0lORF9VTlNQRUNJRklFRBAAEh8KG0NPTkZJR19QUk9CTEVNX0tJTkRfUkVGVVNFRBABEiIKHkNPTkZJR19QUk9CTEVNX0tJTkRfTk9fU0VSVklDRRACEhwKGENPTkZJR19QUk9CTEVNX0tJTkRfTEFURRADEh4KGkNPTkZJR19QUk9CTEVNX0tJTkRfRkFJTEVEEAQqvQEKFUNvbmZpZ0NhbGxQcm9ibGVtS2luZBIoCiRDT05GSUdfQ0FMTF9QUk9CTEVNX0tJTkRfVU5TUEVDSUZJRUQQABImCiJDT05GSUdfQ0FMTF9QUk9CTEVNX0tJTkRfVU5SRUFDSEVEEAESKAokQ09ORklHX0NBTExfUFJPQkxFTV9LSU5EX05PVF9MRUFESU5HEAISKAokQ09ORklHX0NBTExfUFJPQkxFTV9LSU5EX0NBTExfRkFJTEVEEAMquAEKElJvbGxvdXRGYWlsdXJlS2luZBIkCiBST0xMT1VUX0ZBSUxVUkVfS0lORF9VTlNQRUNJRklFRBAAEiYKIlJPTExPVVRfRkFJTFVSRV9LSU5EX0ZBSUxFRF9TVEFSVFMQARIqCiZST0xMT1VUX0ZBSUxVUkVfS0lORF9QUk9HUkVTU19ERUFETElORRACEigKJFJPTExPVVRfRkFJTFVSRV9LSU5EX0VBUkxJRVJfVkVSU0lPThADKrACCg1EZXBhcnR1cmVLaW5kEh4KGkRFUEFSVFVSRV9LSU5EX1VOU1BFQ0lGSUVEEAASHgoaREVQQVJUVVJFX0tJTkRfU0NBTEVEX0RPV04QARIbChdERVBBUlRVUkVfS0lORF9SRVBMQUNFRBACEiEKHURFUEFSVFVSRV9LSU5EX1JFUExBQ0VEX0ZJUlNUEAMSGgoWREVQQVJUVVJFX0tJTkRfREVMRVRFRBAEEhoKFkRFUEFSVFVSRV9LSU5EX0ZBSUxJTkcQBRIhCh1ERVBBUlRVUkVfS0lORF9VTktOT1dOX0NPTkZJRxAGEiAKHERFUEFSVFVSRV9LSU5EX05FVkVSX1NUQVJURUQQBxIiCh5ERVBBUlRVUkVfS0lORF9FQVJMSUVSX1ZFUlNJT04QCEJJCg1kZXYuZHJvdmVyLnYxUAFaNmdpdGh1Yi5jb20vZHJvdmVyLWRldi9kcm92ZXIvZ2VuL2dvL2Ryb3Zlci92MTtkcm92ZXJ2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * Something of a deployment that an operator should know. A deployment has at
+ * Something that an operator should know about a deployment. A deployment has at
  * most one condition of a type, but for WAITING_FOR_PACKAGES.
  *
  * @generated from message drover.v1.Condition
@@ -29,7 +29,7 @@ export type Condition = Message<"drover.v1.Condition"> & {
   type: ConditionType;
 
   /**
-   * What is so, or why.
+   * Why the condition holds, or what happens next.
    *
    * @generated from field: drover.v1.ConditionReason reason = 2;
    */
@@ -43,7 +43,7 @@ export type Condition = Message<"drover.v1.Condition"> & {
   message: string;
 
   /**
-   * Since when it is so; unset: not known.
+   * Since when it holds; unset: not known.
    *
    * @generated from field: google.protobuf.Timestamp since = 4;
    */
@@ -89,15 +89,15 @@ export type Condition = Message<"drover.v1.Condition"> & {
   revision: bigint;
 
   /**
-   * ROLLED_BACK: the revision that was gone back to.
+   * ROLLED_BACK: the revision that the deployment went back to.
    *
    * @generated from field: int64 to_revision = 10;
    */
   toRevision: bigint;
 
   /**
-   * STARTS_FAILING: how many starts in a row failed, 0 or more: 0 where a replica
-   * failed that had served.
+   * STARTS_FAILING: how many starts in a row failed; 0: a replica failed that had
+   * served.
    *
    * @generated from field: int32 failed_starts = 11;
    */
@@ -153,15 +153,15 @@ export type PendingReason = Message<"drover.v1.PendingReason"> & {
   shortages: Shortage[];
 
   /**
-   * TURN: the replica for which what is free is kept; it has waited longer, for
-   * more.
+   * TURN: the replica for which the free resources are kept; it has waited longer,
+   * and wants more.
    *
    * @generated from field: string kept_for_replica_id = 3;
    */
   keptForReplicaId: string;
 
   /**
-   * ENGINE: the engine's own words.
+   * ENGINE: the engine's reason, as text.
    *
    * @generated from field: string engine_reason = 4;
    */
@@ -218,15 +218,15 @@ export type Shortage = Message<"drover.v1.Shortage"> & {
   wanted: number;
 
   /**
-   * How much is free, 0 or more. Of a share of one GPU: the most that is free of
-   * one GPU. Of whole GPUs: those that are free entirely.
+   * How much is free, 0 or more. For a share of one GPU: the largest free share of
+   * one GPU. For whole GPUs: how many are entirely free.
    *
    * @generated from field: double free = 4;
    */
   free: number;
 
   /**
-   * How much there is altogether, 0 or more.
+   * The whole capacity, 0 or more.
    *
    * @generated from field: double total = 5;
    */
@@ -241,7 +241,7 @@ export const ShortageSchema: GenMessage<Shortage> = /*@__PURE__*/
   messageDesc(file_drover_v1_facts, 2);
 
 /**
- * Why a replica does not serve, as a call to it showed.
+ * Why a replica does not serve, by the last call to it.
  *
  * @generated from message drover.v1.HealthProblem
  */
@@ -254,7 +254,7 @@ export type HealthProblem = Message<"drover.v1.HealthProblem"> & {
   kind: HealthProblemKind;
 
   /**
-   * CALL_FAILED: the number of the gRPC status, 1 to 16; 0: an error that is no
+   * CALL_FAILED: the number of the gRPC status, 1 to 16; 0: an error without a
    * status.
    *
    * @generated from field: int32 code = 2;
@@ -311,7 +311,7 @@ export type Ending = Message<"drover.v1.Ending"> & {
   cause: string;
 
   /**
-   * PACKAGES_FAILED: what happened to the installation.
+   * PACKAGES_FAILED: why the installation failed.
    *
    * @generated from field: drover.v1.InstallProblem install_problem = 5;
    */
@@ -390,7 +390,7 @@ export type InstallProblem = Message<"drover.v1.InstallProblem"> & {
   within?: Duration | undefined;
 
   /**
-   * TOOL_NOT_RUN, SYSTEM: the system's own text.
+   * TOOL_NOT_RUN, SYSTEM: the system's text.
    *
    * @generated from field: string cause = 6;
    */
@@ -439,7 +439,7 @@ export type ReplicaFailure = Message<"drover.v1.ReplicaFailure"> & {
   startupTimeout?: Duration | undefined;
 
   /**
-   * STARTUP_TIMEOUT, UNHEALTHY, SILENT: what the last call to it showed; unset:
+   * STARTUP_TIMEOUT, UNHEALTHY, SILENT: the problem at the last call to it; unset:
    * not known.
    *
    * @generated from field: drover.v1.HealthProblem health_problem = 5;
@@ -504,7 +504,7 @@ export type ConfigProblem = Message<"drover.v1.ConfigProblem"> & {
   kind: ConfigProblemKind;
 
   /**
-   * REFUSED: the program's own words.
+   * REFUSED: the program's message.
    *
    * @generated from field: string message = 2;
    */
@@ -525,14 +525,14 @@ export type ConfigProblem = Message<"drover.v1.ConfigProblem"> & {
   within?: Duration | undefined;
 
   /**
-   * LATE: how the last call failed; unset: it had no answer at all.
+   * LATE: how the last call failed; unset: the last call had no answer.
    *
    * @generated from field: drover.v1.ConfigCallProblem last_call = 5;
    */
   lastCall?: ConfigCallProblem | undefined;
 
   /**
-   * FAILED: how it failed while it was given the config.
+   * FAILED: how it failed while it took the config.
    *
    * @generated from field: drover.v1.ReplicaFailure failure = 6;
    */
@@ -575,7 +575,7 @@ export const ConfigViolationSchema: GenMessage<ConfigViolation> = /*@__PURE__*/
   messageDesc(file_drover_v1_facts, 8);
 
 /**
- * Why a call that gave a config has no answer.
+ * Why a call of `Reconfigure` to a replica has no answer.
  *
  * @generated from message drover.v1.ConfigCallProblem
  */
@@ -588,7 +588,7 @@ export type ConfigCallProblem = Message<"drover.v1.ConfigCallProblem"> & {
   kind: ConfigCallProblemKind;
 
   /**
-   * CALL_FAILED: the number of the gRPC status, 1 to 16; 0: an error that is no
+   * CALL_FAILED: the number of the gRPC status, 1 to 16; 0: an error without a
    * status.
    *
    * @generated from field: int32 code = 2;
@@ -711,7 +711,7 @@ export const RolloutFailureSchema: GenMessage<RolloutFailure> = /*@__PURE__*/
   messageDesc(file_drover_v1_facts, 11);
 
 /**
- * Why a replica is taken away.
+ * Why a replica is stopped.
  *
  * @generated from message drover.v1.Departure
  */
@@ -774,7 +774,7 @@ export const ConditionType = {
   DELETING: 1,
 
   /**
-   * Another `user_config` is being given to the replicas.
+   * The replicas are taking another `user_config`.
    *
    * @generated from enum value: CONDITION_TYPE_CONFIG_CHANGING = 2;
    */
@@ -824,7 +824,8 @@ export const ConditionType = {
   ROLLOUT_FAILED: 8,
 
   /**
-   * The rollout of `revision` has failed, and `to_revision` was gone back to.
+   * The rollout of `revision` has failed, and the deployment went back to
+   * `to_revision`.
    *
    * @generated from enum value: CONDITION_TYPE_ROLLED_BACK = 9;
    */
@@ -845,7 +846,7 @@ export const ConditionTypeSchema: GenEnum<ConditionType> = /*@__PURE__*/
   enumDesc(file_drover_v1_facts, 0);
 
 /**
- * What is so of a condition, or why.
+ * Why a condition holds, or what happens next.
  *
  * @generated from enum drover.v1.ConditionReason
  */
@@ -872,22 +873,22 @@ export const ConditionReason = {
   RECONFIGURE: 2,
 
   /**
-   * NO_CAPACITY: others hold what the replicas need.
+   * NO_CAPACITY: other replicas hold what these need.
    *
    * @generated from enum value: CONDITION_REASON_WAITING = 3;
    */
   WAITING: 3,
 
   /**
-   * NO_CAPACITY: nothing goes on by itself. An old replica would have to go
-   * first, and by the rollout's policy none may be missing.
+   * NO_CAPACITY: the rollout cannot go on by itself. An old replica would have to
+   * stop first, and by the rollout's policy none may be missing.
    *
    * @generated from enum value: CONDITION_REASON_BLOCKED_NO_CAPACITY = 4;
    */
   BLOCKED_NO_CAPACITY: 4,
 
   /**
-   * NO_CAPACITY: a replica wants more than there is altogether.
+   * NO_CAPACITY: a replica wants more than the whole capacity.
    *
    * @generated from enum value: CONDITION_REASON_NEVER_FITS = 5;
    */
@@ -908,7 +909,7 @@ export const ConditionReason = {
   LAUNCHED: 7,
 
   /**
-   * STARTING: the process runs and does not serve so far.
+   * STARTING: the process runs and does not serve yet.
    *
    * @generated from enum value: CONDITION_REASON_NOT_SERVING = 8;
    */
@@ -944,7 +945,7 @@ export const ConditionReason = {
   PROGRESS_DEADLINE: 12,
 
   /**
-   * ROLLOUT_FAILED, ROLLED_BACK: as version 0.1.0 wrote it down, in words.
+   * ROLLOUT_FAILED, ROLLED_BACK: recorded in words, by version 0.1.0.
    *
    * @generated from enum value: CONDITION_REASON_EARLIER_VERSION = 13;
    */
@@ -952,7 +953,7 @@ export const ConditionReason = {
 } as const;
 
 /**
- * What is so of a condition, or why.
+ * Why a condition holds, or what happens next.
  *
  * @generated from enum drover.v1.ConditionReason
  */
@@ -965,8 +966,8 @@ export const ConditionReasonSchema: GenEnum<ConditionReason> = /*@__PURE__*/
   enumDesc(file_drover_v1_facts, 1);
 
 /**
- * The kind of a replica's wait. The first four are waits for room, of a PENDING
- * replica; the others are of a STARTING one.
+ * The kind of a replica's wait. A PENDING replica has one of the first four, and
+ * waits for room; a STARTING replica has one of the others.
  *
  * @generated from enum drover.v1.PendingKind
  */
@@ -979,28 +980,28 @@ export const PendingKind = {
   UNSPECIFIED: 0,
 
   /**
-   * Others hold what the replica needs.
+   * Other replicas hold what it needs.
    *
    * @generated from enum value: PENDING_KIND_RESOURCES = 1;
    */
   RESOURCES: 1,
 
   /**
-   * The replica wants more than there is altogether: it can never start here.
+   * It wants more than the whole capacity: it can never start here.
    *
    * @generated from enum value: PENDING_KIND_NEVER_FITS = 2;
    */
   NEVER_FITS: 2,
 
   /**
-   * What is free is kept for another replica.
+   * The free resources are kept for another replica.
    *
    * @generated from enum value: PENDING_KIND_TURN = 3;
    */
   TURN: 3,
 
   /**
-   * The engine places replicas, and has not placed this one.
+   * The engine places replicas, and has not placed this replica yet.
    *
    * @generated from enum value: PENDING_KIND_ENGINE = 4;
    */
@@ -1014,7 +1015,7 @@ export const PendingKind = {
   PACKAGES: 5,
 
   /**
-   * Its process runs and does not serve so far.
+   * Its process runs and does not serve yet.
    *
    * @generated from enum value: PENDING_KIND_NOT_SERVING = 6;
    */
@@ -1022,8 +1023,8 @@ export const PendingKind = {
 } as const;
 
 /**
- * The kind of a replica's wait. The first four are waits for room, of a PENDING
- * replica; the others are of a STARTING one.
+ * The kind of a replica's wait. A PENDING replica has one of the first four, and
+ * waits for room; a STARTING replica has one of the others.
  *
  * @generated from enum drover.v1.PendingKind
  */
@@ -1070,7 +1071,7 @@ export const ResourceKind = {
   MEMORY: 3,
 
   /**
-   * A resource that an operator gave a name to.
+   * A resource that an operator defined.
    *
    * @generated from enum value: RESOURCE_KIND_CUSTOM = 4;
    */
@@ -1091,7 +1092,7 @@ export const ResourceKindSchema: GenEnum<ResourceKind> = /*@__PURE__*/
   enumDesc(file_drover_v1_facts, 3);
 
 /**
- * What a call to a replica that does not serve showed.
+ * The kind of problem of a replica that does not serve.
  *
  * @generated from enum drover.v1.HealthProblemKind
  */
@@ -1104,7 +1105,7 @@ export const HealthProblemKind = {
   UNSPECIFIED: 0,
 
   /**
-   * Nothing listens at its `DROVER_LISTEN` so far.
+   * Nothing listens at its `DROVER_LISTEN` yet.
    *
    * @generated from enum value: HEALTH_PROBLEM_KIND_NOTHING_LISTENS = 1;
    */
@@ -1133,7 +1134,7 @@ export const HealthProblemKind = {
 } as const;
 
 /**
- * What a call to a replica that does not serve showed.
+ * The kind of problem of a replica that does not serve.
  *
  * @generated from enum drover.v1.HealthProblemKind
  */
@@ -1222,7 +1223,7 @@ export const EndingKind = {
   STOPPED_BEFORE_START: 9,
 
   /**
-   * It is gone, and nobody saw how.
+   * It is gone, and how it ended is not known.
    *
    * @generated from enum value: ENDING_KIND_UNKNOWN = 10;
    */
@@ -1243,7 +1244,7 @@ export const EndingKindSchema: GenEnum<EndingKind> = /*@__PURE__*/
   enumDesc(file_drover_v1_facts, 5);
 
 /**
- * What happened to an installation of packages.
+ * The kind of problem of an installation.
  *
  * @generated from enum drover.v1.InstallProblemKind
  */
@@ -1277,14 +1278,14 @@ export const InstallProblemKind = {
   TOOL_NOT_RUN: 3,
 
   /**
-   * The tool was not done in time.
+   * The tool did not end in time.
    *
    * @generated from enum value: INSTALL_PROBLEM_KIND_LATE = 4;
    */
   LATE: 4,
 
   /**
-   * There is no Python that runs, which pip packages need.
+   * No `python3` runs, which pip packages need.
    *
    * @generated from enum value: INSTALL_PROBLEM_KIND_NO_PYTHON = 5;
    */
@@ -1306,7 +1307,7 @@ export const InstallProblemKind = {
 } as const;
 
 /**
- * What happened to an installation of packages.
+ * The kind of problem of an installation.
  *
  * @generated from enum drover.v1.InstallProblemKind
  */
@@ -1332,7 +1333,7 @@ export const ReplicaFailureKind = {
   UNSPECIFIED: 0,
 
   /**
-   * Its process ended by itself, or never was.
+   * Its process ended by itself, or never started.
    *
    * @generated from enum value: REPLICA_FAILURE_KIND_ENDED = 1;
    */
@@ -1374,7 +1375,7 @@ export const ReplicaFailureKind = {
   SILENT: 6,
 
   /**
-   * As version 0.1.0 wrote it down, in words.
+   * Recorded in words, by version 0.1.0.
    *
    * @generated from enum value: REPLICA_FAILURE_KIND_EARLIER_VERSION = 7;
    */
@@ -1430,7 +1431,7 @@ export const ConfigProblemKind = {
   LATE: 3,
 
   /**
-   * The replica failed while it was given the config.
+   * The replica failed while it took the config.
    *
    * @generated from enum value: CONFIG_PROBLEM_KIND_FAILED = 4;
    */
@@ -1451,7 +1452,7 @@ export const ConfigProblemKindSchema: GenEnum<ConfigProblemKind> = /*@__PURE__*/
   enumDesc(file_drover_v1_facts, 8);
 
 /**
- * The kind of a failed call that gave a config.
+ * The kind of problem of such a call.
  *
  * @generated from enum drover.v1.ConfigCallProblemKind
  */
@@ -1486,7 +1487,7 @@ export const ConfigCallProblemKind = {
 } as const;
 
 /**
- * The kind of a failed call that gave a config.
+ * The kind of problem of such a call.
  *
  * @generated from enum drover.v1.ConfigCallProblemKind
  */
@@ -1526,7 +1527,7 @@ export const RolloutFailureKind = {
   PROGRESS_DEADLINE: 2,
 
   /**
-   * As version 0.1.0 wrote it down, in words.
+   * Recorded in words, by version 0.1.0.
    *
    * @generated from enum value: ROLLOUT_FAILURE_KIND_EARLIER_VERSION = 3;
    */
@@ -1547,7 +1548,7 @@ export const RolloutFailureKindSchema: GenEnum<RolloutFailureKind> = /*@__PURE__
   enumDesc(file_drover_v1_facts, 10);
 
 /**
- * Why a replica is taken away.
+ * The kind of a replica's departure.
  *
  * @generated from enum drover.v1.DepartureKind
  */
@@ -1574,7 +1575,8 @@ export const DepartureKind = {
   REPLACED: 2,
 
   /**
-   * It goes before there is another replica, which cannot start beside it.
+   * It stops before a replica of another revision starts, as there is no room for
+   * both.
    *
    * @generated from enum value: DEPARTURE_KIND_REPLACED_FIRST = 3;
    */
@@ -1609,7 +1611,7 @@ export const DepartureKind = {
   NEVER_STARTED: 7,
 
   /**
-   * As version 0.1.0 wrote it down, in words.
+   * Recorded in words, by version 0.1.0.
    *
    * @generated from enum value: DEPARTURE_KIND_EARLIER_VERSION = 8;
    */
@@ -1617,7 +1619,7 @@ export const DepartureKind = {
 } as const;
 
 /**
- * Why a replica is taken away.
+ * The kind of a replica's departure.
  *
  * @generated from enum drover.v1.DepartureKind
  */

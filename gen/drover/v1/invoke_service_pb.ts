@@ -204,8 +204,8 @@ export const InvokeServerStreamResponseSchema: GenMessage<InvokeServerStreamResp
  */
 export const InvokeService: GenService<{
   /**
-   * Calls a method and gives its result. Fails with `NOT_FOUND` for an unknown
-   * method, and with whatever status the program gives.
+   * Calls a method and returns its result. Fails with `NOT_FOUND` for an unknown
+   * method, and with any status that the program returns.
    *
    * At the gateway it also fails with `NOT_FOUND` for an unknown deployment,
    * `RESOURCE_EXHAUSTED` (`QUEUE_FULL`, with `RetryInfo`) when the deployment's
@@ -215,9 +215,9 @@ export const InvokeService: GenService<{
    * At a replica it also fails with `FAILED_PRECONDITION` (`WRONG_REPLICA`) for
    * another deployment, `RESOURCE_EXHAUSTED` (`REPLICA_BUSY`) above
    * `max_ongoing_requests`, and `UNAVAILABLE` (`REPLICA_DRAINING`) while the
-   * replica drains. A request refused so never began: the response has the
-   * trailer `drover-refused`, and the caller may send the request to another
-   * replica.
+   * replica drains. A request that is refused in this way never began: the
+   * response has the trailer `drover-refused`, and the caller may send the request
+   * to another replica.
    *
    * @generated from rpc drover.v1.InvokeService.Invoke
    */
@@ -227,7 +227,7 @@ export const InvokeService: GenService<{
     output: typeof InvokeResponseSchema;
   },
   /**
-   * As `Invoke`, for a method that gives a stream of results.
+   * As `Invoke`, for a method that returns a stream of results.
    *
    * @generated from rpc drover.v1.InvokeService.InvokeServerStream
    */

@@ -30,7 +30,7 @@ export const GetInfoRequestSchema: GenMessage<GetInfoRequest> = /*@__PURE__*/
   messageDesc(file_drover_replica_v1_replica_service, 0);
 
 /**
- * Who a replica is.
+ * Which replica this is.
  *
  * @generated from message drover.replica.v1.GetInfoResponse
  */
@@ -101,8 +101,8 @@ export type ReconfigureRequest = Message<"drover.replica.v1.ReconfigureRequest">
   configGeneration: bigint;
 
   /**
-   * The config itself: any JSON value. Unset: the deployment has none, and the
-   * replica only notes the generation.
+   * The config: any JSON value. Unset: the deployment has none, and the replica only
+   * records the generation.
    *
    * @generated from field: google.protobuf.Value user_config = 3;
    */
@@ -280,14 +280,14 @@ export const ReconfigurePhase = {
   UNSPECIFIED: 0,
 
   /**
-   * Check whether the given config could be served by, and change nothing.
+   * Check whether the replica could serve by the config, and change nothing.
    *
    * @generated from enum value: RECONFIGURE_PHASE_PREPARE = 1;
    */
   PREPARE: 1,
 
   /**
-   * Serve by the given config from now on. A config whose generation is not
+   * Serve by the config from now on. A config whose generation is not
    * higher than that of the config in use changes nothing.
    *
    * @generated from enum value: RECONFIGURE_PHASE_APPLY = 2;
@@ -295,7 +295,7 @@ export const ReconfigurePhase = {
   APPLY: 2,
 
   /**
-   * Serve by the given config again: the last committed one, whatever has been
+   * Serve again by this config, the last that was committed, whatever has been
    * applied since. Changes nothing if that config is in use.
    *
    * @generated from enum value: RECONFIGURE_PHASE_REVERT = 3;
@@ -332,7 +332,7 @@ export const ReconfigurePhaseSchema: GenEnum<ReconfigurePhase> = /*@__PURE__*/
  */
 export const ReplicaService: GenService<{
   /**
-   * Tells who this replica is and what it serves.
+   * Returns which replica this is and what it serves.
    *
    * @generated from rpc drover.replica.v1.ReplicaService.GetInfo
    */
@@ -342,12 +342,13 @@ export const ReplicaService: GenService<{
     output: typeof GetInfoResponseSchema;
   },
   /**
-   * Gives the replica a `user_config`: once before the first request reaches
+   * Sends a `user_config` to the replica: once before the first request reaches
    * it, and at each change. *Control.*
+   *
    * Fails with `FAILED_PRECONDITION` or `INVALID_ARGUMENT` and the program's
-   * reason if the program refuses it or takes no config (it then serves by what
-   * it had), and with `FAILED_PRECONDITION` (`STALE_EPOCH`) for an epoch lower
-   * than one seen.
+   * reason if the program refuses it or takes no config (it then serves by the
+   * config it had), and with `FAILED_PRECONDITION` (`STALE_EPOCH`) for an epoch
+   * lower than one seen before.
    *
    * @generated from rpc drover.replica.v1.ReplicaService.Reconfigure
    */
@@ -369,7 +370,7 @@ export const ReplicaService: GenService<{
   },
   /**
    * Stops taking requests; answers when nothing is ongoing, or at the end of
-   * the grace period with what is left. Calling it again asks again.
+   * the grace period with what is left. It may be called again.
    * *Control.*
    *
    * @generated from rpc drover.replica.v1.ReplicaService.Drain

@@ -219,7 +219,7 @@ class ControllerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Reconfigure(self, request, context):
-        """Gives a `user_config` to all running replicas. No replica restarts and no
+        """Sends a `user_config` to all running replicas. No replica restarts and no
         request is lost: all of them take the config, or none does. First each
         replica checks it (PREPARE), then one replica serves by it, then the rest,
         then it is committed. If a replica refuses or fails, those that serve by the
@@ -264,7 +264,7 @@ class ControllerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def PauseRollout(self, request, context):
-        """Stops a rollout where it is, now or when the next one begins: no replica is
+        """Stops a rollout where it is, now or as soon as one begins: no replica is
         replaced because it is of another revision. Missing replicas are started
         from the last revision that was fully healthy, if there is one. Lasts until
         `ResumeRollout` or `Rollback`. To pause again changes nothing.
@@ -282,8 +282,8 @@ class ControllerServiceServicer(object):
 
     def ListDecisions(self, request, context):
         """Returns what the controller decided for a deployment, the newest first, in
-        pages: the last 100 decisions that changed something, or that held it for a
-        new reason.
+        pages: the last 100 decisions that changed something, or that changed nothing
+        for a new reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -80,19 +80,20 @@ class ReplicaServiceServicer(object):
     """
 
     def GetInfo(self, request, context):
-        """Tells who this replica is and what it serves.
+        """Returns which replica this is and what it serves.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Reconfigure(self, request, context):
-        """Gives the replica a `user_config`: once before the first request reaches
+        """Sends a `user_config` to the replica: once before the first request reaches
         it, and at each change. *Control.*
+
         Fails with `FAILED_PRECONDITION` or `INVALID_ARGUMENT` and the program's
-        reason if the program refuses it or takes no config (it then serves by what
-        it had), and with `FAILED_PRECONDITION` (`STALE_EPOCH`) for an epoch lower
-        than one seen.
+        reason if the program refuses it or takes no config (it then serves by the
+        config it had), and with `FAILED_PRECONDITION` (`STALE_EPOCH`) for an epoch
+        lower than one seen before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,7 +109,7 @@ class ReplicaServiceServicer(object):
 
     def Drain(self, request, context):
         """Stops taking requests; answers when nothing is ongoing, or at the end of
-        the grace period with what is left. Calling it again asks again.
+        the grace period with what is left. It may be called again.
         *Control.*
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
