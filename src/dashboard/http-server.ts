@@ -28,7 +28,7 @@ export interface HttpServerOptions {
   readonly log: Pick<Log, "warn">;
 }
 
-/** What is offered over HTTP: health and metrics. It knows only what the controller API says. */
+/** Serves health and metrics over HTTP, from the controller API alone. */
 export class HttpServer {
   readonly #channel: Channel;
   readonly #controller: Client<typeof ControllerService>;
@@ -49,7 +49,10 @@ export class HttpServer {
     this.#server.maxConnections = connectionsMax;
   }
 
-  /** Starts to serve at `host:port` (port 0: any free one) and gives the address bound. Throws an Error that a person can act on. */
+  /**
+   * Starts to serve at `host:port` (port 0: any free port) and returns the address. Throws an Error
+   * that says what to change.
+   */
   async listen(address: string): Promise<string> {
     const wanted = parseAddress(address);
     if (typeof wanted === "string") throw new Error(`cannot listen at ${address}: ${wanted}`);
@@ -84,9 +87,9 @@ export class HttpServer {
       else if (path === "/healthz") await this.#answerHealth(response, method);
       else if (path === "/metrics")
         send(response, method, 200, await this.#metrics(), { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
-      else send(response, method, 404, "not here; / says what is\n");
+      else send(response, method, 404, "no such path; / lists the paths\n");
     } catch (error) {
-      if (!this.#closed.signal.aborted) this.#log.warn({ path, error: String(error) }, "the controller API did not answer");
+      if (!this.#closed.signal.aborted) this.#log.warn({ path, error: String(error) }, "controller API did not answer; replying 503");
       send(response, method, 503, "the controller API does not answer\n");
     }
   }

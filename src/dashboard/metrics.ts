@@ -35,7 +35,10 @@ export function metricsText(deployments: readonly Deployment[], replicas: readon
   ].join("");
 }
 
-/** Every state of every deployment, zeros too: a series that comes and goes cannot be alerted on. */
+/**
+ * Every state of every deployment, also with 0 replicas: an alert needs a series that is always
+ * there.
+ */
 function countReplicas(deployments: readonly Deployment[], replicas: readonly Replica[]): readonly Sample[] {
   const names = new Set([...deployments.map(({ spec }) => spec?.name ?? ""), ...replicas.map(({ deployment }) => deployment)]);
   const states = Object.entries(ReplicaState).filter(([, value]) => value !== ReplicaState.UNSPECIFIED);

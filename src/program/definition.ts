@@ -1,16 +1,23 @@
 import type { JsonObject } from "../core/json.ts";
 import { type DeploymentOptions, optionsJson } from "./deployment-options.ts";
 
-/** The same in every copy of this package, so that a host knows what a module made with another copy exports. */
+/**
+ * The same in every copy of this package: a host also recognises definitions made with another
+ * copy.
+ */
 const brand: unique symbol = Symbol.for("drover.deployment");
 
 /**
- * Set on `globalThis` by whoever imports a module to find its definition (a replica's host, the CLI), so that the module's own
- * `run(...)` does not deploy it in turn; the same in every copy of this package.
+ * A replica's host and the CLI set this on `globalThis` before they import a module to find its
+ * definition, so that the module's own `run(...)` does not deploy it. The same in every copy of
+ * this package.
  */
 export const importFlag: unique symbol = Symbol.for("drover.import");
 
-/** A schema of Standard Schema v1 (standardschema.dev): any library's that speaks it, such as zod, valibot and arktype. */
+/**
+ * A schema of Standard Schema v1 (standardschema.dev), as zod, valibot, arktype and others make
+ * them.
+ */
 export interface StandardSchemaV1 {
   readonly "~standard": {
     readonly version: 1;
@@ -19,7 +26,7 @@ export interface StandardSchemaV1 {
   };
 }
 
-/** The value as the schema gives it, or what is wrong with it. */
+/** The value that the schema makes, or what is wrong with the input. */
 export type StandardResult = { readonly value: unknown; readonly issues?: undefined } | { readonly issues: readonly StandardIssue[] };
 
 /** One thing that is wrong, and the keys on the way to it. */
@@ -28,11 +35,11 @@ export interface StandardIssue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** What a definition says in code only: it is not part of a spec. */
+/** The part of a definition that exists only in code, and not in a spec. */
 export interface DefinitionInCode {
-  /** Gives the program's own gRPC services for an instance. */
+  /** Returns the program's own gRPC services for an instance. */
   readonly services?: ((instance: never) => readonly unknown[]) | undefined;
-  /** What every `user_config` must satisfy, and what makes of it the value that the program gets. */
+  /** Checks every `user_config`, and makes the value that the program gets. */
   readonly userConfigSchema?: StandardSchemaV1 | undefined;
 }
 
@@ -44,10 +51,13 @@ export interface Definition extends DefinitionInCode {
   readonly settings: DeploymentOptions;
 }
 
-/** A definition found in a module, and the name it is exported by. */
-export type Found = { readonly definition: Definition; readonly exportName: string } | { readonly error: string };
+/** A definition found in a module, with the name of its export; or why there is none. */
+export type FoundDefinition = { readonly definition: Definition; readonly exportName: string } | { readonly error: string };
 
-/** Makes a definition; throws a TypeError that names the first option that is unknown or of the wrong type. */
+/**
+ * Makes a definition; throws a TypeError that names the first option that is unknown or of the
+ * wrong type.
+ */
 export function define(target: unknown, settings: DeploymentOptions = {}, inCode: DefinitionInCode = {}): Definition {
   const { services, userConfigSchema } = inCode;
   if (typeof target !== "function") throw new TypeError(`deployment: must be given a class or a function, not ${typeof target}`);
@@ -78,10 +88,11 @@ export function isDefinition(x: unknown): x is Definition {
 }
 
 /**
- * The definition that a module exports as `exportName`; empty: as `default`, else the only one there is. A plain class or
- * function counts too, with default options, where it is named or is the default.
+ * The definition that a module exports as `exportName`; empty: as `default`, else its only
+ * definition. A plain class or function counts as a definition with default options, where it is
+ * named or is the default.
  */
-export function findDefinition(moduleExports: Readonly<Record<string, unknown>>, exportName: string): Found {
+export function findDefinition(moduleExports: Readonly<Record<string, unknown>>, exportName: string): FoundDefinition {
   const names = Object.keys(moduleExports).filter((name) => isDefinition(moduleExports[name]));
   const wanted = exportName || (Object.hasOwn(moduleExports, "default") ? "default" : "");
   const named = asDefinition(wanted && Object.hasOwn(moduleExports, wanted) ? moduleExports[wanted] : undefined);
@@ -111,7 +122,8 @@ export function isClass(target: unknown): target is new (initArgs: JsonObject) =
   if (typeof target !== "function") return false;
   const prototype = Object.getOwnPropertyDescriptor(target, "prototype");
   if (!prototype) return false;
-  // A class's prototype cannot be replaced; one compiled to a function has methods on it.
+  // A class's prototype cannot be replaced; a class compiled to a function has methods on its
+  // prototype.
   return prototype.writable === false || Object.getOwnPropertyNames(prototype.value ?? {}).some((name) => name !== "constructor");
 }
 
@@ -126,7 +138,7 @@ function listed(moduleExports: Readonly<Record<string, unknown>>, definitions: r
   return `it exports ${names.map((name) => (definitions.includes(name) ? `${name} (a deployment)` : name)).join(", ")}`;
 }
 
-/** The class's or function's name; where it has none, the export's, else the file's. */
+/** The name of the class or function; where it has none, of the export, else of the file. */
 function defaultName(definition: Definition, program: { readonly path: string; readonly exportName: string }): string {
   const file = program.path.replace(/^.*[\\/]/, "").replace(/\.\w+$/, "");
   const own = (definition.target as { readonly name?: unknown }).name;
@@ -134,7 +146,7 @@ function defaultName(definition: Definition, program: { readonly path: string; r
   return kebab(names.find((name) => name !== "" && name !== "default") ?? "");
 }
 
-/** A name as deployments have them: `HalfGpu` is `half-gpu`. */
+/** A name in the form of deployments' names: `HalfGpu` becomes `half-gpu`. */
 export function kebab(name: string): string {
   return name
     .replace(/([a-z0-9])([A-Z])/g, "$1-$2")

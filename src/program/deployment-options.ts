@@ -5,12 +5,15 @@ import type { RolloutStrategy } from "../core/rollout-policy.ts";
 /** A time: `"20s"`, `"1.5s"`, or a number of seconds. */
 export type Duration = string | number;
 
-/** What a program says of its deployment in code: a `DeploymentSpec` in camelCase, without the program. Ranges and defaults are the API's. */
+/**
+ * The options of a deployment in code: a `DeploymentSpec` in camelCase, without the program. Ranges
+ * and defaults are those of `deployment.proto`.
+ */
 export interface DeploymentOptions {
-  /** Unset: the name of the class or function, in kebab-case. */
+  /** Default: the name of the class or function, in kebab-case. */
   readonly name?: string;
   readonly version?: string;
-  /** Given to the constructor, or to the static `create`. */
+  /** The argument of the constructor, or of the static `create`. */
   readonly initArgs?: JsonObject;
   readonly runtimeEnv?: {
     readonly workingDir?: string;
@@ -26,9 +29,9 @@ export interface DeploymentOptions {
     readonly custom?: Readonly<Record<string, number>>;
   };
   readonly maxOngoingRequests?: number;
-  /** Unset: no bound. */
+  /** Default: no bound. */
   readonly maxQueuedRequests?: number;
-  /** Given to the program's `reconfigure`. */
+  /** The argument of the program's `reconfigure`. */
   readonly userConfig?: Json;
   readonly healthCheck?: { readonly period?: Duration; readonly timeout?: Duration; readonly failureThreshold?: number };
   readonly gracefulShutdownTimeout?: Duration;
@@ -57,7 +60,7 @@ export interface DeploymentOptions {
       readonly duration: Duration;
     }[];
   };
-  /** How replicas are replaced by ones of a new revision. */
+  /** How replicas of a new revision replace the others. */
   readonly rollout?: {
     readonly maxUnavailablePercent?: number;
     readonly maxSurgePercent?: number;
@@ -69,7 +72,7 @@ export interface DeploymentOptions {
   };
 }
 
-/** Checks a value's type and gives it as proto JSON; throws a TypeError that names the option. */
+/** Checks a value's type and returns it as proto JSON; throws a TypeError that names the option. */
 type Reader = (value: unknown, option: string) => Json;
 
 const readers: { readonly [K in keyof Required<DeploymentOptions>]: Reader } = {
@@ -116,7 +119,10 @@ const readers: { readonly [K in keyof Required<DeploymentOptions>]: Reader } = {
 
 const readOptions = record(readers);
 
-/** The options as proto JSON of a `DeploymentSpec`. Throws a TypeError that names the first option that is unknown or of the wrong type. */
+/**
+ * The options as proto JSON of a `DeploymentSpec`. Throws a TypeError that names the first option
+ * that is unknown or of the wrong type.
+ */
 export function optionsJson(options: DeploymentOptions): JsonObject {
   return readOptions(options, "") as JsonObject;
 }
@@ -158,7 +164,7 @@ function readBoolean(value: unknown, option: string): boolean {
   return typeof value === "boolean" ? value : fail(option, "true or false", value);
 }
 
-/** One of some names, by its name in the proto, which begins with `prefix`. */
+/** Reads one of some names, and returns its name in the proto, which begins with `prefix`. */
 function readOneOf(prefix: string, ...names: readonly string[]): Reader {
   return (value, option) =>
     typeof value === "string" && names.includes(value) ? `${prefix}_${value}` : fail(option, names.join(" or "), value);
@@ -194,7 +200,10 @@ function readJson(value: unknown, option: string, depth = 0): Json {
   return Object.fromEntries(given.map(([name, member]) => [name, readJson(member, `${option}.${name}`, depth + 1)]));
 }
 
-/** Protobuf readers commonly stop at 100 nested messages, and a level of JSON takes three. Also ends the walk through an object that contains itself. */
+/**
+ * Protobuf readers commonly stop at 100 nested messages, and a level of JSON takes three. The bound
+ * also catches an object that contains itself.
+ */
 const jsonDepthMax = 32;
 
 function fail(option: string, wanted: string, value: unknown): never {

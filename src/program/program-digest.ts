@@ -1,16 +1,17 @@
 import { createHash } from "node:crypto";
 import { dirname, relative, resolve } from "node:path";
 
-/** Files read at most; what a program imports beyond them does not count. */
+/** The most files that are read; further imports do not count. */
 const filesMax = 1_000;
-/** The largest file in which imports are looked for. */
+/** The largest file that is searched for imports. */
 const sourceBytesMax = 16 * 1024 * 1024;
 
 const relativeImport = /\b(?:from|import|require)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g;
 
 /**
- * 16 hex digits that change with the program's files, with what they import by relative paths, and with `more`; not with
- * installed packages. `read` gives a file's bytes, or undefined where there is no such file.
+ * 16 hex digits that change with the program's files, with what they import by relative paths, and
+ * with `more`; not with installed packages. `read` returns a file's bytes, or undefined where there
+ * is no such file.
  */
 export function programDigest(paths: readonly string[], more: string, read: (path: string) => Buffer | undefined): string {
   const hash = createHash("sha256").update(more);

@@ -20,18 +20,24 @@ import type { CallOptions, Client } from "./service.ts";
 import { decodeStatus } from "./status.ts";
 import { drained, incoming } from "./streams.ts";
 
-/** Time between attempts to connect: from the first to the last, milliseconds. */
+/** Time between attempts to connect, in milliseconds: it grows from the first to the last. */
 const reconnectMs = { first: 50, last: 1000 };
 
-/** The longest that grpc-js watches a connection at a time: its timer cannot be cancelled, and keeps the process alive. */
-const lookMs = 500;
+/**
+ * How long grpc-js watches a connection at a time: its timer cannot be cancelled, and keeps the
+ * process alive.
+ */
+const watchMs = 500;
 
 export interface ChannelOptions {
-  /** The largest response message read; unset: 4 MiB. */
+  /** The largest response message that is read. Default: {@link defaultMessageBytesMax}. */
   readonly messageBytesMax?: number;
-  /** For deadlines; unset: the real one. */
+  /** The clock of deadlines. Default: the real clock. */
   readonly clock?: Clock;
-  /** Whether gRPC itself sends a call once more which the server is known not to have seen; that costs each call a little. Unset: true. */
+  /**
+   * Whether gRPC itself sends a call again that the server certainly has not seen. Default: true.
+   * It costs each call a little time.
+   */
   readonly resends?: boolean;
 }
 
@@ -40,8 +46,8 @@ type Decode = (bytes: Buffer) => Message;
 type AnyCall = ClientUnaryCall | ClientReadableStream<Message> | ClientWritableStream<Buffer> | ClientDuplexStream<Buffer, Message>;
 
 /**
- * One connection to one server, made when first needed and made again when lost. Calls are never repeated, except that gRPC itself sends a
- * call once more which the server is known not to have seen.
+ * One connection to one server, made when first needed and again when lost. Calls are never
+ * repeated, except that gRPC itself sends a call again that the server certainly has not seen.
  */
 export class Channel {
   /** `host:port` or `unix:/path`. */
@@ -68,7 +74,10 @@ export class Channel {
     });
   }
 
-  /** A client of one service. A stream's call begins when the first message is asked for. Every failure is a `StatusError`. */
+  /**
+   * A client of one service. The call of a stream begins when its first message is read. Every
+   * failure is a `StatusError`.
+   */
   client<S extends DescService>(service: S): Client<S> {
     let client = this.#clients.get(service);
     if (client === undefined) {
@@ -78,7 +87,10 @@ export class Channel {
     return client as Client<S>;
   }
 
-  /** Resolves when connected. Rejects with UNAVAILABLE after `timeoutMs` or when closed, with CANCELLED when `signal` aborts. */
+  /**
+   * Resolves when connected. Rejects with UNAVAILABLE after `timeoutMs` or when closed, with
+   * CANCELLED when `signal` aborts.
+   */
   ready(timeoutMs: number, signal?: AbortSignal): Promise<void> {
     const endMs = this.#clock.nowMs() + timeoutMs;
     const channel = this.#raw.getChannel();
@@ -93,19 +105,19 @@ export class Channel {
       };
       const leave = () => end(cancelled(signal));
       const close = () => end(this.#closedError());
-      const look = () => {
+      const check = () => {
         if (over) return;
         const state = channel.getConnectivityState(true);
         const nowMs = this.#clock.nowMs();
         if (state === connectivityState.READY) end();
         else if (nowMs >= endMs) end(new StatusError("UNAVAILABLE", `no connection to ${this.address} within ${timeoutMs} ms`));
-        else channel.watchConnectivityState(state, Math.min(endMs, nowMs + lookMs), look);
+        else channel.watchConnectivityState(state, Math.min(endMs, nowMs + watchMs), check);
       };
       signal?.addEventListener("abort", leave);
       this.#closed.signal.addEventListener("abort", close);
       if (this.#closed.signal.aborted) close();
       else if (signal?.aborted) leave();
-      else look();
+      else check();
     });
   }
 
@@ -212,7 +224,8 @@ export class Channel {
     if (options.signal?.aborted) throw cancelled(options.signal);
     const call = this.#begun(begin);
     let status: StatusObject | undefined;
-    call.on("error", ignore); // the status says it all; without a listener a failed call ends the process
+    // The status has the failure; without a listener a failed call would end the process.
+    call.on("error", ignore);
     call.on("status", (given: StatusObject) => {
       status = given;
     });
@@ -226,7 +239,7 @@ export class Channel {
     }
   }
 
-  /** grpc-js throws where the channel is closed; to a caller that is a failure like any other. */
+  /** grpc-js throws where the channel is closed; callers get that as a `StatusError`. */
   #begun<C extends AnyCall>(begin: () => C): C {
     try {
       return begin();
@@ -235,7 +248,7 @@ export class Channel {
     }
   }
 
-  /** Ties a call to this channel and to what its options ask for; the answer unties it. */
+  /** Ties a call to this channel and to its options. Returns a function that unties it. */
   #follow(call: AnyCall, { signal, onHeaders, onTrailers }: CallOptions): () => void {
     if (onHeaders !== undefined) call.on("metadata", onHeaders);
     if (onTrailers !== undefined) call.on("status", (status: StatusObject) => onTrailers(status.metadata));
@@ -263,9 +276,9 @@ export class Channel {
   }
 }
 
-/** Carries requests into a call until there are no more, or the call is over. */
+/** Writes requests to a call until there are no more, or the call is over. */
 class Outgoing {
-  /** What `requests` threw; the call is cancelled then, and fails with it. */
+  /** What `requests` threw; the call is then cancelled, and fails with it. */
   failure: Error | undefined;
   readonly #method: DescMethod;
   readonly #requests: AsyncIterable<MessageIn>;
@@ -319,7 +332,7 @@ function isStatus(error: Error): error is ServiceError {
   return typeof (error as Partial<ServiceError>).code === "number" && "details" in error;
 }
 
-/** A signal aborted by a `StatusError` says itself why. */
+/** The reason of a signal, where it is a `StatusError`; otherwise CANCELLED. */
 function cancelled(signal: AbortSignal | undefined): StatusError {
   return signal?.reason instanceof StatusError ? signal.reason : refusal("CANCELLED", "the call was cancelled");
 }

@@ -1,10 +1,13 @@
 import { create, type DescMessage, type DescMethod, fromBinary, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { refusal, type StatusError } from "../core/errors.ts";
 
-/** The largest message read where nothing else is said: 4 MiB. */
+/** The largest message that is read by default, in bytes: 4 MiB. */
 export const defaultMessageBytesMax = 4 * 1024 * 1024;
 
-/** Bytes that are no message to work on: given, not thrown, or grpc-js would answer in our place, and without details. */
+/**
+ * Bytes that are not a message, or too large. Returned, not thrown: otherwise grpc-js would answer
+ * by itself, without details.
+ */
 export class Undecodable {
   readonly error: StatusError;
 
@@ -18,14 +21,15 @@ export function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 
-/** A message, or the fields of one, as bytes. Throws where a value has no place in its field. */
+/** A message, or its fields, as bytes. Throws where a value does not fit its field. */
 export function encode(schema: DescMessage, message: MessageInitShape<DescMessage>): Buffer {
   const bytes = toBinary(schema, create(schema, message));
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /**
- * Bytes as a message. A `Buffer` is seen as the plain array it is, or the message's own bytes would be `Buffer`s too, whose `slice` is another.
+ * Bytes as a message. A `Buffer` is read as a plain array: otherwise bytes in the message would be
+ * `Buffer`s, whose `slice` behaves otherwise.
  */
 export function decode(schema: DescMessage, { buffer, byteOffset, byteLength }: Uint8Array): Message {
   return fromBinary(schema, new Uint8Array(buffer, byteOffset, byteLength));
@@ -45,5 +49,5 @@ export function tryDecode(schema: DescMessage, bytes: Uint8Array, bytesMax: numb
   }
 }
 
-/** For messages that are bytes already. */
+/** The serializer of messages that are bytes already. */
 export const asBytes = (bytes: Buffer): Buffer => bytes;

@@ -9,8 +9,9 @@ export interface ConnectionProblem {
 }
 
 /**
- * Why the call reached no server; undefined: it reached one, or failed for another reason. grpc-js has nothing but a text for it: it is
- * read here alone. An UNAVAILABLE that a server answered has another text.
+ * Why a call reached no server; undefined: it reached a server, or failed for another reason.
+ * grpc-js has only a text for it, which is read nowhere else. An UNAVAILABLE that a server answered
+ * has another text.
  */
 export function connectionProblem({ code, reason, message }: StatusError): ConnectionProblem | undefined {
   const unreached = code === "UNAVAILABLE" && reason === undefined && /^(?:No connection established|Name resolution failed)/.test(message);

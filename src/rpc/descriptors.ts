@@ -2,17 +2,23 @@ import { type DescFile, type DescService, fromBinary, toBinary } from "@bufbuild
 import { type DescriptorProto, type FileDescriptorProto, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
 
-/** Descriptors by name: what reflection serves and reads. Files are serialized `FileDescriptorProto`s. */
+/**
+ * Descriptors by name, as reflection serves and reads them. Files are serialized
+ * `FileDescriptorProto`s.
+ */
 export interface DescriptorSource {
   /** Full names of the services. */
   services(): readonly string[] | Promise<readonly string[]>;
-  /** The file of that name, for example `drover/v1/errors.proto`. */
+  /** The file with this name, for example `drover/v1/errors.proto`. */
   fileByName(name: string): Uint8Array | undefined | Promise<Uint8Array | undefined>;
   /** The file that declares a service, method, message or enum of that full name. */
   fileBySymbol(symbol: string): Uint8Array | undefined | Promise<Uint8Array | undefined>;
 }
 
-/** The descriptors of generated services and of the details of errors, with all that their files import. Files are serialized when first asked for. */
+/**
+ * The descriptors of generated services and of error details, with all imports. A file is
+ * serialized when first read.
+ */
 export function descriptorsOf(services: readonly DescService[]): DescriptorSource {
   const files = new Map<string, FileDescriptorProto>();
   const add = ({ proto, dependencies }: DescFile) => {
@@ -79,7 +85,7 @@ function symbolsOfMessage(scope: string, { name, nestedType, enumType, extension
   ];
 }
 
-/** All sources as one; where several have a name, the first wins. */
+/** All sources as one. Where several have a name, the first wins. */
 export function mergeSources(...sources: readonly DescriptorSource[]): DescriptorSource {
   const first = async (find: (source: DescriptorSource) => ReturnType<DescriptorSource["fileByName"]>) => {
     for (const source of sources) {

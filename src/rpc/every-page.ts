@@ -1,7 +1,10 @@
-/** Pages after which a list is taken to be without end. */
+/** The most pages of a list: a longer one is taken to be endless. */
 const pagesMax = 10_000;
 
-/** Reads a list page by page until the last. `read` gets the token of the page; the first is empty. */
+/**
+ * Reads a list page by page until the last. `read` is called with the token of the page, first with
+ * an empty one.
+ */
 export async function* everyPage<P extends { readonly nextPageToken: string }>(read: (pageToken: string) => Promise<P>): AsyncGenerator<P> {
   let pageToken = "";
   for (let count = 0; count < pagesMax; count++) {

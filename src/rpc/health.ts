@@ -2,7 +2,10 @@ import { Health, HealthCheckResponse_ServingStatus as Status } from "../../gen/h
 import { refusal } from "../core/errors.ts";
 import { type Implementation, implement } from "./service.ts";
 
-/** `grpc.health.v1.Health` of one server. The service "" stands for the whole server; it serves until told otherwise. */
+/**
+ * `grpc.health.v1.Health` of one server. The service "" is the whole server, which serves until
+ * `set` or `close`.
+ */
 export class HealthService {
   readonly implementation: Implementation;
   readonly #serving = new Map<string, boolean>([["", true]]);
@@ -21,13 +24,13 @@ export class HealthService {
     });
   }
 
-  /** Says whether a service, or with "" the whole server, serves. */
+  /** Sets whether a service serves; "" is the whole server. */
   set(service: string, serving: boolean): void {
     this.#serving.set(service, serving);
     this.#wakeAll();
   }
 
-  /** From now on nothing serves, and watches end once they have said so. */
+  /** From now on nothing serves, and watches end after they have sent that. */
   close(): void {
     this.#closed = true;
     this.#wakeAll();
@@ -40,13 +43,13 @@ export class HealthService {
   }
 
   async *#watch(service: string, signal: AbortSignal) {
-    let told: Status | undefined;
+    let sent: Status | undefined;
     while (!signal.aborted) {
       const status = this.#statusOf(service);
-      if (status !== told) yield { status };
-      told = status;
-      // Something may have changed while the caller was slow to read.
-      if (this.#statusOf(service) !== told) continue;
+      if (status !== sent) yield { status };
+      sent = status;
+      // The status may have changed while the caller was slow to read.
+      if (this.#statusOf(service) !== sent) continue;
       if (this.#closed) return;
       await this.#changed(signal);
     }

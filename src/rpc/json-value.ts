@@ -1,10 +1,13 @@
 import type { ListValue, Struct, Value } from "@bufbuild/protobuf/wkt";
 import type { Json, JsonObject } from "../core/json.ts";
 
-/** Levels of JSON within JSON: protobuf readers commonly stop at 100 nested messages, and a level takes three. */
+/**
+ * The most levels of JSON: protobuf readers commonly stop at 100 nested messages, and a level takes
+ * three.
+ */
 export const jsonLevelsMax = 32;
 
-/** Something that has no form in JSON; `path` says where in the value it is. */
+/** A value that has no form in JSON; `path` is where it is in the whole value. */
 export class NotJson extends Error {
   override readonly name = "NotJson";
   readonly what: string;
@@ -18,7 +21,7 @@ export class NotJson extends Error {
 
 const nullValue = { $typeName: "google.protobuf.Value", kind: { case: "nullValue", value: 0 } } as const satisfies Value;
 
-/** The JSON value that a message holds; an empty message is null. */
+/** A message as JSON; an empty message is null. */
 export function valueToJson(value: Value): Json {
   const { kind } = value;
   switch (kind.case) {
@@ -41,7 +44,10 @@ function structToJson(struct: Struct): JsonObject {
   return object;
 }
 
-/** Says what `JSON.stringify` says, as a message, but throws `NotJson` where that would lose something (NaN, functions, maps, promises) or fail. */
+/**
+ * The message of the value that `JSON.stringify` would write. Throws `NotJson` where that would
+ * lose something (NaN, functions, maps, promises) or fail.
+ */
 export function jsonToValue(json: unknown, level = 0): Value {
   switch (typeof json) {
     case "string":
@@ -78,7 +84,7 @@ function valueOfObject(json: object, level: number): Value {
   return { $typeName: "google.protobuf.Value", kind: { case: "structValue", value: structOf(json, level) } };
 }
 
-/** Objects whose contents `JSON.stringify` would leave out without a word. */
+/** Objects whose contents `JSON.stringify` would silently leave out. */
 const lossy = new Set(["Map", "Set", "WeakMap", "WeakSet", "Promise", "ArrayBuffer", "DataView"]);
 
 function listOf(items: readonly unknown[], level: number): ListValue {

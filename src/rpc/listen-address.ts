@@ -5,8 +5,8 @@ import { connect } from "node:net";
 export const socketPathBytesMax = 107;
 
 /**
- * Makes way for listening at `address`: removes a socket file that nobody listens at any more.
- * Throws an Error that a person can act on if the place is taken or impossible.
+ * Removes a socket file at `address` at which no process listens any more.
+ * Throws an Error that says what to change if the address is taken or impossible.
  */
 export async function clearAddress(address: string): Promise<void> {
   if (!address.startsWith("unix:")) return;
@@ -23,12 +23,12 @@ export async function clearAddress(address: string): Promise<void> {
   });
 }
 
-/** The address that was bound: `port` in place of port 0. */
+/** The address that was bound, with `port` in place of port 0. */
 export function boundAddress(address: string, port: number): string {
   return address.startsWith("unix:") ? address : `${address.slice(0, address.lastIndexOf(":"))}:${port}`;
 }
 
-/** `unix:/path`, `unix:path` and `unix:///path` are what gRPC knows. */
+/** The path in `unix:/path`, `unix:path` or `unix:///path`, the forms that gRPC knows. */
 function socketPath(address: string): string {
   const path = address.slice("unix:".length);
   return path.startsWith("//") ? path.slice(2) : path;

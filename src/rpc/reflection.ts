@@ -19,7 +19,7 @@ export { type DescriptorSource, descriptorsOf, mergeSources } from "./descriptor
 const servicesMax = 1000;
 const filesMax = 2000;
 
-type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
+type ReflectionAnswer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
 
 /** Server reflection, v1 and v1alpha, of `source` and of itself. */
 export function reflection(source: DescriptorSource): readonly Implementation[] {
@@ -38,7 +38,10 @@ export function reflection(source: DescriptorSource): readonly Implementation[] 
   ];
 }
 
-async function answer(source: DescriptorSource, { messageRequest: { case: kind, value } }: ServerReflectionRequest): Promise<Answer> {
+async function answer(
+  source: DescriptorSource,
+  { messageRequest: { case: kind, value } }: ServerReflectionRequest,
+): Promise<ReflectionAnswer> {
   try {
     switch (kind) {
       case "listServices":
@@ -60,12 +63,12 @@ async function answer(source: DescriptorSource, { messageRequest: { case: kind, 
   }
 }
 
-function failure(code: StatusError["code"], errorMessage: string): Answer {
+function failure(code: StatusError["code"], errorMessage: string): ReflectionAnswer {
   return { case: "errorResponse", value: { errorCode: codeNumber[code], errorMessage } };
 }
 
-/** The file asked for comes first, as clients expect, then all it imports. */
-async function fileAnswer(source: DescriptorSource, file: Uint8Array | undefined, wanted: string): Promise<Answer> {
+/** The wanted file comes first, as clients expect, then all its imports. */
+async function fileAnswer(source: DescriptorSource, file: Uint8Array | undefined, wanted: string): Promise<ReflectionAnswer> {
   if (file === undefined) return failure("NOT_FOUND", `${wanted} is not known here`);
   const files = [file];
   const seen = new Set([nameOf(file)]);
@@ -81,8 +84,9 @@ async function fileAnswer(source: DescriptorSource, file: Uint8Array | undefined
 }
 
 /**
- * Reads what a server says of itself: its services and their files, imports included. Asks v1, then v1alpha; fails with
- * UNIMPLEMENTED where the server has neither. A service whose file the server does not give is listed without one.
+ * Reads a server's services and their files, imports included, by reflection: v1, then v1alpha.
+ * Fails with UNIMPLEMENTED where the server has neither. A service whose file the server does not
+ * have is listed without a file.
  */
 export async function readDescriptors(channel: Channel, signal: AbortSignal): Promise<DescriptorSource> {
   try {
@@ -93,11 +97,11 @@ export async function readDescriptors(channel: Channel, signal: AbortSignal): Pr
   }
 }
 
-type Question = NonNullable<MessageInitShape<typeof ServerReflectionRequestSchema>["messageRequest"]>;
+type ReflectionQuestion = NonNullable<MessageInitShape<typeof ServerReflectionRequestSchema>["messageRequest"]>;
 
 async function read(client: Client<typeof ServerReflection>, signal: AbortSignal): Promise<DescriptorSource> {
   const files = new Map<string, Uint8Array>();
-  const ask = async (questions: readonly Question[]) => {
+  const ask = async (questions: readonly ReflectionQuestion[]) => {
     const answers: ServerReflectionResponse["messageResponse"][] = [];
     for await (const { messageResponse } of client.serverReflectionInfo(requestsFor(questions), { signal })) {
       if (messageResponse.case === "fileDescriptorResponse") {
@@ -113,7 +117,7 @@ async function read(client: Client<typeof ServerReflection>, signal: AbortSignal
   const services = list?.case === "listServicesResponse" ? list.value.service.map(({ name }) => name).slice(0, servicesMax) : [];
   await ask(services.map((value) => ({ case: "fileContainingSymbol", value })));
 
-  // A server may leave out imports; those are asked for once each.
+  // A server may leave out imports; each of them is requested once.
   const asked = new Set(files.keys());
   for (;;) {
     const missing = [...new Set([...files.values()].flatMap(importsOf))].filter((name) => !files.has(name) && !asked.has(name));
@@ -124,6 +128,6 @@ async function read(client: Client<typeof ServerReflection>, signal: AbortSignal
   return descriptorsIn(services, [...files.values()]);
 }
 
-async function* requestsFor(questions: readonly Question[]) {
+async function* requestsFor(questions: readonly ReflectionQuestion[]) {
   for (const messageRequest of questions) yield { messageRequest };
 }

@@ -12,20 +12,22 @@ import { refusal, type StatusError } from "../core/errors.ts";
 import type { CallContext } from "./service.ts";
 import { detailsKey, encodeStatus } from "./status.ts";
 
-/** A call as grpc-js hands it over. Its requests are messages, or `Undecodable`. */
+/** A call as grpc-js passes it. Its requests are messages, or `Undecodable`. */
 export type Raw<Response> =
   | ServerUnaryCall<unknown, Response>
   | ServerReadableStream<unknown, Response>
   | ServerWritableStream<unknown, Response>
   | ServerDuplexStream<unknown, Response>;
 
-/** One call in work. What a call seldom needs is made only when it is asked for. Invariant: it is answered once. */
+/**
+ * One call in work. What few calls need is made when first read. Invariant: it is answered once.
+ */
 export class ServerCall implements CallContext {
   readonly method: DescMethod;
   readonly metadata: Metadata;
   readonly deadlineMs: number | undefined;
   readonly raw: Raw<Buffer>;
-  /** The response of a method that answers one message, once its handler gave it. */
+  /** The response of a method with one response, once its handler has returned it. */
   response: Buffer | undefined;
   readonly #callback: sendUnaryData<Buffer> | undefined;
   readonly #nowMs: () => number;
@@ -65,7 +67,7 @@ export class ServerCall implements CallContext {
     return this.#trailers;
   }
 
-  /** Why the work is to end; undefined: it is not, or nobody looked at the signal. */
+  /** Why the signal aborted; undefined: it did not, or it was never read. */
   get abortReason(): StatusError | undefined {
     return this.#controller === undefined ? undefined : this.#abortReason;
   }
@@ -93,7 +95,7 @@ export class ServerCall implements CallContext {
     else if ("end" in this.raw) this.raw.end(this.#trailers);
   }
 
-  /** Answers a failure; details and all. */
+  /** Answers with the error and its details. */
   fail(error: StatusError): void {
     if (this.#answered) return;
     this.#answered = true;
@@ -105,7 +107,9 @@ export class ServerCall implements CallContext {
     else this.raw.emit("error", status);
   }
 
-  /** grpc-js says `cancelled` of every call, also of one that was answered: no error is made for those. */
+  /**
+   * grpc-js emits `cancelled` for every call, also after its answer: no error is made for those.
+   */
   #leave(): void {
     if (!this.#answered) this.abort(this.#whyLeft());
   }

@@ -20,34 +20,47 @@ import type { CallContext, Implementation } from "./service.ts";
 import { internalText } from "./status.ts";
 import { drained, incoming } from "./streams.ts";
 
-// grpc-js prints errors that it also gives to us.
+// grpc-js prints errors that it also throws.
 if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
 
 export type { Interceptor } from "./interceptor.ts";
 
-/** How far above the limit a message is still read, so that it is refused with details: to larger ones grpc-js answers by itself. */
+/**
+ * A message above the limit by at most this is still read, so that it is refused with details;
+ * grpc-js itself refuses larger ones.
+ */
 const excessBytesMax = 4 * 1024 * 1024;
-/** How long, after the grace period, answers may take to reach slow callers before their connections are cut. */
+/**
+ * How long, after the grace period, answers may take to reach slow callers before their connections
+ * are cut.
+ */
 const flushMs = 500;
-/** When a caller that a server refused at its end is to try again: there, or at the one that takes its place. */
+/**
+ * When a caller should try again that was refused as the server ends: there, or at the server that
+ * replaces it.
+ */
 const retryElsewhereMs = 1_000;
 
 export interface RpcServerOptions {
   readonly implementations: readonly Implementation[];
-  /** Stand around every call, the first outermost. */
+  /** Run around every call, the first outermost. */
   readonly interceptors?: readonly Interceptor[];
   readonly log: Pick<Log, "error">;
   /**
-   * The largest request message taken; unset: 4 MiB. A larger one is refused with MESSAGE_TOO_LARGE before any handler sees it;
-   * one that is more than 4 MiB larger by grpc-js, RESOURCE_EXHAUSTED without details.
+   * The largest request message. Default: {@link defaultMessageBytesMax}. A larger message is
+   * refused with MESSAGE_TOO_LARGE before any handler sees it; if it is more than {@link
+   * excessBytesMax} larger, by grpc-js with RESOURCE_EXHAUSTED and no details.
    */
   readonly messageBytesMax?: number;
-  /** What calls are told that come, or are still open, when it ends. */
+  /**
+   * The message of the error for calls that arrive, or are still open, when the server ends.
+   * Default: "this server is shutting down".
+   */
   readonly closingText?: string;
   readonly clock: Clock;
 }
 
-/** A handler as the server sees it: what comes in may be a stream, and so may what goes out. */
+/** A handler as the server calls it: request and response may each be a stream. */
 type Handle = (request: unknown, context: CallContext) => unknown;
 type MessageOut = MessageInitShape<DescMessage>;
 
@@ -92,8 +105,8 @@ export class RpcServer {
   }
 
   /**
-   * Starts to serve at `host:port` (port 0: any free one) or `unix:/path`, and gives the address bound.
-   * Throws an Error that a person can act on where that is not possible.
+   * Starts to serve at `host:port` (port 0: any free port) or `unix:/path`, and returns the
+   * address. Throws an Error that says what to change where that is not possible.
    */
   async listen(address: string): Promise<string> {
     await clearAddress(address);
@@ -109,8 +122,9 @@ export class RpcServer {
   }
 
   /**
-   * Ends the server, and resolves when its last connection is closed. New calls are refused at once, and streams told to end; calls still
-   * open after `graceMs` are answered SHUTTING_DOWN, whatever their handlers do.
+   * Ends the server, and resolves when its last connection is closed. New calls are refused at
+   * once, and the signals of streams abort. Calls still open after `graceMs` are answered
+   * SHUTTING_DOWN, whatever their handlers do.
    */
   close(graceMs: number): Promise<void> {
     this.#closing ??= this.#close(graceMs);
@@ -136,7 +150,8 @@ export class RpcServer {
     const serve = (raw: Raw<Buffer>, callback?: sendUnaryData<Buffer>) => {
       void this.#serve(new ServerCall(method, raw, callback, this.#nowMs), handle);
     };
-    // One function takes all four kinds: grpc-js gives a callback where the answer is one message.
+    // One function takes all four kinds: grpc-js passes a callback where the response is one
+    // message.
     const free = this.#server.register(
       pathOf(method),
       serve as handleUnaryCall<unknown, Buffer>,
@@ -164,10 +179,10 @@ export class RpcServer {
 
   #statusOf(error: unknown, call: ServerCall): StatusError {
     if (error instanceof StatusError) return error;
-    // What Node's own functions throw when the signal they were given aborts.
+    // Node's own functions throw this when their signal aborts.
     if (call.abortReason !== undefined && error instanceof Error && error.name === "AbortError") return call.abortReason;
     const requestId = this.#requestIdOf(call);
-    this.#log.error({ err: error, method: pathOf(call.method), requestId }, "a call failed by an unexpected error");
+    this.#log.error({ err: error, method: pathOf(call.method), requestId }, "call failed by an unexpected error; answering INTERNAL");
     return refusal("INTERNAL", internalText, { metadata: { request_id: requestId } });
   }
 
@@ -183,7 +198,7 @@ export class RpcServer {
   }
 }
 
-/** Runs the handler; resolves when its last message was handed over. */
+/** Runs the handler; resolves after its last message was written. */
 async function run(call: ServerCall, handle: Handle): Promise<void> {
   const { method, raw } = call;
   const request = "request" in raw ? decoded(raw.request) : requestsOf(call);
@@ -194,7 +209,10 @@ async function run(call: ServerCall, handle: Handle): Promise<void> {
   }
 }
 
-/** Writes a handler's messages as fast as the caller reads them; ends the handler when the signal aborts. */
+/**
+ * Writes a handler's messages as fast as the caller reads them; ends the handler when the signal
+ * aborts.
+ */
 async function pump(call: ServerCall, messages: AsyncIterable<MessageOut>): Promise<void> {
   const raw = call.raw as ServerWritableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>;
   const { signal } = call;
@@ -203,14 +221,15 @@ async function pump(call: ServerCall, messages: AsyncIterable<MessageOut>): Prom
     call.sendHeaders();
     if (!raw.write(encode(call.method.output, message))) await drained(raw, signal);
   }
-  // A handler that ended because of the signal did not say all it had to say: that is no OK.
+  // A handler that ended because of the signal did not send everything, so the call is not OK.
   if (call.abortReason !== undefined) throw call.abortReason;
 }
 
 async function* requestsOf(call: ServerCall): AsyncGenerator<unknown, void> {
   const raw = call.raw as ServerDuplexStream<unknown, Buffer>;
   for await (const request of incoming<unknown>(raw, noFailure, call.signal)) yield decoded(request);
-  // A caller that cancels may end its stream and reset it in one breath (Node's do): let the reset be read too, then look which it was.
+  // A caller that cancels may end its stream and reset it at once, as Node does. The reset must be
+  // read, too, to know which it was.
   await new Promise((resolve) => setImmediate(resolve));
   call.signal.throwIfAborted();
 }

@@ -10,18 +10,18 @@ import type {
 } from "@bufbuild/protobuf";
 import type { Metadata } from "@grpc/grpc-js";
 
-/** What a handler knows of its call. */
+/** A call, for its handler. */
 export interface CallContext {
   readonly method: DescMethod;
   /** Aborts when the caller leaves, the deadline passes, or (for streams) the server shuts down. */
   readonly signal: AbortSignal;
   /** When the caller stops waiting, milliseconds since 1970; undefined: never. */
   readonly deadlineMs: number | undefined;
-  /** What the caller sent. */
+  /** The headers of the request. */
   readonly metadata: Metadata;
-  /** Sent before the first message. */
+  /** Headers to send before the first message. */
   readonly responseHeaders: Metadata;
-  /** Sent with the status. */
+  /** Trailers to send with the status. */
   readonly responseTrailers: Metadata;
 }
 
@@ -53,12 +53,13 @@ export function implement<S extends DescService>(service: S, handlers: ServiceHa
 export interface CallOptions {
   /** Cancels the call. */
   readonly signal?: AbortSignal;
-  /** Milliseconds from now until DEADLINE_EXCEEDED; unset: no deadline. */
+  /** Milliseconds from now until DEADLINE_EXCEEDED. Default: no deadline. */
   readonly deadlineMs?: number;
   /** Headers to send: names in lower case, values ASCII. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Called with what the server sent before its first message, and with its status. */
+  /** Called with the headers that the server sent before its first message. */
   readonly onHeaders?: (metadata: Metadata) => void;
+  /** Called with the trailers that came with the status. */
   readonly onTrailers?: (metadata: Metadata) => void;
 }
 

@@ -40,7 +40,7 @@ export function codeName(n: number): Code {
   return nameOfNumber.get(n) ?? "UNKNOWN";
 }
 
-/** What every caller is told of an error that nobody foresaw. */
+/** The message of every unexpected error: its cause is not shown to callers. */
 export const internalText = "internal error; the log has the cause";
 
 /** The trailer that carries a serialized `google.rpc.Status`. */
@@ -48,11 +48,14 @@ export const detailsKey = "grpc-status-details-bin";
 
 const domain = "drover";
 
-// Some clients drop trailers above 8 KiB. The message travels twice: percent-encoded, and in the details, which grow by a third in base64.
+// Some clients drop trailers above 8 KiB. The message travels twice: percent-encoded, and in the
+// details, which grow by a third in base64.
 const messageBytesMax = 1536;
 const violationBytesMax = 2304;
 const metadataBytesMax = 768;
-/** The most bytes of all typed details of an error together. A detail that exceeds them is left out. */
+/**
+ * The most bytes of all typed details of an error together. A detail that exceeds them is left out.
+ */
 export const detailBytesMax = 2048;
 
 const typeUrlPrefix = "type.googleapis.com/";
@@ -63,13 +66,14 @@ export interface EncodedStatus {
   readonly message: string;
   /** A serialized `google.rpc.Status`; unset where it would say no more than code and message. */
   readonly details: Uint8Array | undefined;
-  /** Whether the error was meant for the caller; otherwise its cause belongs in the log. */
+  /** Whether the error was made for the caller; otherwise its cause belongs in the log. */
   readonly known: boolean;
 }
 
 /**
- * The one funnel from errors to gRPC statuses: a `StatusError` as it says, anything else INTERNAL with a fixed text.
- * Bounds: what would not fit in 8 KiB of trailers is shortened, and said to be.
+ * The one way from errors to gRPC statuses: a `StatusError` keeps its code, anything else is
+ * INTERNAL with a fixed text. Texts that do not fit in 8 KiB of trailers are shortened, and marked
+ * as such.
  */
 export function encodeStatus(error: unknown): EncodedStatus {
   const known = error instanceof StatusError;
@@ -87,7 +91,7 @@ function detailsOf({ reason, facts }: StatusError): Any[] {
   const metadata = fitMetadata(facts.metadata ?? {});
   if (reason !== undefined) details.push(anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { domain, reason, metadata })));
   if (facts.violations !== undefined && facts.violations.length > 0) {
-    // What the metadata leaves is for the typed details first.
+    // Typed details take what the metadata leaves, and then from the violations.
     const left = metadataBytesMax - metadataBytes(metadata) - typed.reduce((sum, detail) => sum + bytesOf(detail), 0);
     const bytesMax = violationBytesMax + Math.min(0, left);
     details.push(anyPack(BadRequestSchema, create(BadRequestSchema, { fieldViolations: fitViolations(facts.violations, bytesMax) })));
@@ -113,7 +117,10 @@ function fitDetails(details: readonly ErrorDetail[]): readonly Any[] {
 
 const bytesOf = ({ typeUrl, value }: Any): number => typeUrl.length + value.length;
 
-/** Cuts to what percent-encodes to at most `bytesMax` bytes; lone surrogates are replaced, for they cannot be encoded. */
+/**
+ * Cuts a text so that it takes at most `bytesMax` bytes percent-encoded. Lone surrogates are
+ * replaced, as they cannot be encoded.
+ */
 function shorten(text: string, bytesMax: number): string {
   const whole = text.slice(0, bytesMax).toWellFormed();
   if (text.length <= bytesMax && encodeURI(whole).length <= bytesMax) return whole;
@@ -159,7 +166,10 @@ function fitViolations(violations: readonly FieldViolation[], bytesMax: number):
   return fitting;
 }
 
-/** The error a server answered. The status of a foreign server keeps its code and message, and has no reason. */
+/**
+ * The error that a server answered. The status of another kind of server keeps its code and
+ * message, and has no reason.
+ */
 export function decodeStatus(error: { readonly code: number; readonly details: string; readonly metadata?: Metadata }): StatusError {
   const bytes = error.metadata?.get(detailsKey)[0];
   const facts = bytes instanceof Uint8Array ? readDetails(bytes) : {};
@@ -173,7 +183,7 @@ function readDetails(bytes: Uint8Array): ReadFacts {
   try {
     for (const detail of fromBinary(StatusSchema, bytes).details) readDetail(detail, facts);
   } catch {
-    // What some server put there is no google.rpc.Status: code and message still hold.
+    // Not a google.rpc.Status: code and message still hold.
   }
   return facts;
 }

@@ -1,8 +1,9 @@
 import type { Duplex, EventEmitter, Readable, Writable } from "node:stream";
 
 /**
- * The messages of a call, either end of it. Breaking out of it leaves the stream as it is, so that the call can still be answered;
- * the built-in iterator would destroy it. Throws what `failure` gives once the stream has no more to read, and the reason of `signal` at once.
+ * The messages that arrive in a call, at its client or server. A loop that breaks leaves the stream
+ * as it is, so that the call can still be answered; the built-in iterator would destroy it. Throws
+ * the result of `failure` once there is no more to read, and the reason of `signal` at once.
  */
 export async function* incoming<T>(
   stream: Readable | Duplex,
@@ -19,7 +20,7 @@ export async function* incoming<T>(
     const error = failure();
     if (error !== undefined) throw error;
     if (stream.readableEnded) return;
-    // Between `read` and here nothing else ran, so no event is missed.
+    // Nothing is awaited between `read` and here, so no event is missed.
     await nextOf(stream, readingEvents, signal);
   }
 }

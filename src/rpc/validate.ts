@@ -11,13 +11,14 @@ const valueShownMax = 60;
 let validator: Validator | undefined;
 
 /**
- * Every violation of the rules of a message's proto, and every field that this build does not know, each with its path in
- * proto names. `root` stands before the paths, for messages that are part of another.
+ * Every violation of the rules of a message's proto, and every field that this build does not know,
+ * each with its path in proto names. `root` stands before the paths, for messages that are part of
+ * another.
  */
 export function violationsOf<D extends DescMessage>(schema: D, message: MessageShape<D>, root = ""): readonly FieldViolation[] {
   validator ??= createValidator();
   const result = validator.validate(schema, message);
-  if (result.kind === "error") throw result.error; // a rule of ours that does not work: a bug
+  if (result.kind === "error") throw result.error; // a rule in our protos does not work: a bug
   const reflected = reflect(schema, message);
   return [...unknownFields(reflected, root), ...(result.violations ?? []).map((violation) => describe(reflected, violation, root))];
 }
@@ -49,7 +50,7 @@ function join(path: string, name: string | number): string {
   return path === "" ? String(name) : `${path}.${name}`;
 }
 
-/** What is at `path`; undefined: nothing is set there. */
+/** The value at `path`; undefined: it is not set. */
 function valueAt(message: ReflectMessage, path: Path): unknown {
   let value: unknown = message;
   for (const step of path) {
