@@ -1,22 +1,25 @@
-import { countsOf, type Outcome, type Standing, standingOf, type Verdict } from "../conformance/outcome.ts";
+import { countsOf, type Outcome, type SentenceVerdict, type Standing, standingOf } from "../conformance/outcome.ts";
 import type { Json } from "../core/json.ts";
 import { plain } from "./plain-text.ts";
 import type { Colors } from "./session.ts";
 
 const marks: Readonly<Record<Standing, string>> = { holds: "✓", fails: "✗", warns: "!", unchecked: "–" };
 
-/** Sentences that share the reason why they were not checked are told together, from so many on. */
+/** From this many on, sentences that were not checked for the same reason are listed together. */
 const togetherMin = 5;
 
-/** The verdicts under their subjects, one a line, with what was expected and what came below those that do not hold. */
-export function verdictLines(verdicts: readonly Verdict[], colors: Colors): readonly string[] {
+/**
+ * The verdicts under their subjects, one on a line; below those that do not hold, what was expected
+ * and what came.
+ */
+export function verdictLines(verdicts: readonly SentenceVerdict[], colors: Colors): readonly string[] {
   const shared = sharedReasons(verdicts);
-  const told = verdicts.filter(({ outcome }) => !(outcome.kind === "unchecked" && shared.has(outcome.why)));
-  const subjects = [...new Set(told.map(({ sentence }) => sentence.subject))];
+  const alone = verdicts.filter(({ outcome }) => !(outcome.kind === "unchecked" && shared.has(outcome.why)));
+  const subjects = [...new Set(alone.map(({ sentence }) => sentence.subject))];
   return [
     ...subjects.flatMap((subject) => [
       colors.bold(subject),
-      ...told.filter(({ sentence }) => sentence.subject === subject).flatMap((verdict) => linesOf(verdict, colors)),
+      ...alone.filter(({ sentence }) => sentence.subject === subject).flatMap((verdict) => linesOf(verdict, colors)),
       "",
     ]),
     ...[...shared].flatMap(([why, alike]) => [
@@ -28,12 +31,12 @@ export function verdictLines(verdicts: readonly Verdict[], colors: Colors): read
   ];
 }
 
-function sharedReasons(verdicts: readonly Verdict[]): ReadonlyMap<string, readonly Verdict[]> {
-  const reason = ({ outcome }: Verdict) => (outcome.kind === "unchecked" ? outcome.why : "");
+function sharedReasons(verdicts: readonly SentenceVerdict[]): ReadonlyMap<string, readonly SentenceVerdict[]> {
+  const reason = ({ outcome }: SentenceVerdict) => (outcome.kind === "unchecked" ? outcome.why : "");
   return new Map([...Map.groupBy(verdicts, reason)].filter(([why, alike]) => why !== "" && alike.length >= togetherMin));
 }
 
-function linesOf(verdict: Verdict, colors: Colors): readonly string[] {
+function linesOf(verdict: SentenceVerdict, colors: Colors): readonly string[] {
   const { sentence, outcome } = verdict;
   const standing = standingOf(verdict);
   const color = { holds: colors.green, fails: colors.red, warns: colors.yellow, unchecked: colors.dim }[standing];
@@ -51,7 +54,7 @@ function oneLine(text: string): string {
 }
 
 /** The last line: `31 hold, 1 does not, 2 warnings, 4 not checked`. */
-export function countsLine(verdicts: readonly Verdict[]): string {
+export function countsLine(verdicts: readonly SentenceVerdict[]): string {
   const { holds, fails, warns, unchecked } = countsOf(verdicts);
   const parts = [
     `${holds} ${holds === 1 ? "holds" : "hold"}`,
@@ -62,8 +65,11 @@ export function countsLine(verdicts: readonly Verdict[]): string {
   return parts.join(", ");
 }
 
-/** For scripts. `stderr`: the last lines of the program where it did not start or ended by itself. */
-export function reportJson(verdicts: readonly Verdict[], stderr: readonly string[]): Json {
+/**
+ * The report for scripts. `stderr`: the last lines of a program that did not start or ended by
+ * itself.
+ */
+export function reportJson(verdicts: readonly SentenceVerdict[], stderr: readonly string[]): Json {
   const { holds, fails, warns, unchecked } = countsOf(verdicts);
   return {
     sentences: verdicts.map((verdict) => {

@@ -1,24 +1,26 @@
 import { StatusError } from "../core/errors.ts";
 import { broken, Ended, holds, type Outcome, unchecked } from "./outcome.ts";
 
-/** A refusal that a check provoked. */
+/** A refusal that a check caused. */
 interface Refusal {
   readonly what: string;
-  /** Whether it said its reason as Drover's errors do. */
+  /** Whether it carried a reason, as Drover's errors do. */
   readonly hasReason: boolean;
 }
 
-/** What has been found of one replica so far. */
+/** The outcomes for one replica so far. */
 export class Checklist {
   readonly outcomes = new Map<string, Outcome>();
   readonly refusals: Refusal[] = [];
   readonly #signal: AbortSignal;
   readonly #moment: () => Promise<void>;
-  /** How the process ended that should be running. */
+  /** How the process ended, which should be running. */
   #gone: string | undefined;
   #trouble: string | undefined;
 
-  /** `moment`: waits for as long as the end of a process may take to be known after its last answer failed. */
+  /**
+   * `moment` waits as long as the end of a process may take to be known after a call to it failed.
+   */
   constructor(signal: AbortSignal, moment: () => Promise<void>) {
     this.#signal = signal;
     this.#moment = moment;
@@ -33,13 +35,13 @@ export class Checklist {
     this.#gone = how;
   }
 
-  /** Notes what `run` gives; an answer that was an error, and no check asked for one, breaks the sentence. */
+  /** Records the outcome of `run`. An error that the check did not expect breaks the sentence. */
   async check(id: string, run: () => Promise<Outcome | undefined>): Promise<void> {
     this.outcomes.set(id, await this.#outcomeOf(run));
     this.#signal.throwIfAborted();
   }
 
-  /** Several checks; where a call between them fails, those after it are not come to. */
+  /** Runs several checks. Where a call between them fails, those after it are not reached. */
   async part(run: () => Promise<void>): Promise<void> {
     if (this.#gone !== undefined) return;
     try {
@@ -51,15 +53,15 @@ export class Checklist {
     }
   }
 
-  /** What kept sentences from being come to. */
+  /** The error because of which sentences were not reached. */
   get trouble(): string | undefined {
     return this.#trouble;
   }
 
-  /** Why sentences were not come to, in words. */
+  /** Why sentences were not reached, in words. */
   get why(): string {
     if (this.#gone !== undefined) return `the process has ended (${this.#gone})`;
-    return `it was not come to${this.#trouble === undefined ? "" : ` (${this.#trouble})`}`;
+    return `it was not reached${this.#trouble === undefined ? "" : ` (${this.#trouble})`}`;
   }
 
   skip(ids: readonly string[], why: string): void {

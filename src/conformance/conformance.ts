@@ -6,14 +6,14 @@ import { checkConfig, checkRefusals } from "./checks/check-config.ts";
 import { checkDrain } from "./checks/check-drain.ts";
 import { checkCancellation, checkInvoke } from "./checks/check-invoke.ts";
 import { checkLoad } from "./checks/check-load.ts";
-import { checkBeside, checkReachable, checkStart, checkStop, checkTcp, runsAlready } from "./checks/check-process.ts";
+import { checkReachable, checkSecond, checkStart, checkStop, checkTcp, runsAlready } from "./checks/check-process.ts";
 import { checkHealth, checkServices, noReplicaService } from "./checks/check-services.ts";
-import { broken, expectThat, type Outcome, type Verdict, verdictsOf } from "./outcome.ts";
+import { broken, expectThat, type Outcome, type SentenceVerdict, verdictsOf } from "./outcome.ts";
 import { type Means, ReplicaUnderTest } from "./replica-under-test.ts";
 import { Talk } from "./talk.ts";
 import type { Testbed } from "./testbed.ts";
 
-/** What is to be checked: a program, or a replica that runs already. */
+/** What to check: a program, or a replica that runs already. */
 export type Target =
   | { readonly kind: "program"; readonly program: LoneAssignment; readonly tcp: boolean }
   | { readonly kind: "address"; readonly address: string; readonly token: string };
@@ -28,23 +28,23 @@ export interface ConformanceOptions {
   readonly signal: AbortSignal;
 }
 
-export interface Findings {
-  readonly verdicts: readonly Verdict[];
+export interface ConformanceFindings {
+  readonly verdicts: readonly SentenceVerdict[];
   /** The last lines of the program's standard error, where it did not start or ended by itself. */
   readonly stderr: readonly string[];
-  /** What kept it from being checked to the end, where no sentence says so. */
+  /** The error that kept the check from its end, where no sentence has it. */
   readonly trouble?: string | undefined;
 }
 
-/** The most lines of a program that are shown. */
+/** The most lines of a program's output that are shown. */
 const errorLinesMax = 20;
-/** The end of a process is known so soon after its connections broke. */
+/** How long after its connections broke the end of a process is known. */
 const endKnownMs = 200;
-/** A replica that runs already answers within this. */
+/** The longest that the connection to a replica may take that runs already. */
 const reachMs = 5_000;
 
 /** Checks one replica against every sentence of the contract. Rejects only when interrupted. */
-export async function checkConformance(options: ConformanceOptions): Promise<Findings> {
+export async function checkConformance(options: ConformanceOptions): Promise<ConformanceFindings> {
   const { target, testbed, signal } = options;
   const checklist = new Checklist(signal, () => testbed.sleep(endKnownMs, signal));
   if (target.kind === "address") {
@@ -80,13 +80,13 @@ async function checkReplicaAt(
   token: string,
   process?: LoneReplica,
 ): Promise<void> {
-  // As a controller's epoch: not lower than that of any leader before.
+  // A time is higher than the epoch of any leader before.
   const talk = new Talk(address, { token, epoch: BigInt(nowMs()), methodMs: timeoutMs, signal });
   const replica = new ReplicaUnderTest({ talk, checklist, means, testbed, nowMs });
   const program = target.kind === "program" ? target.program : undefined;
   const others = async () => {
     if (target.kind === "address") return;
-    await checkBeside(checklist, target.program, { timeoutMs, testbed, signal });
+    await checkSecond(checklist, target.program, { timeoutMs, testbed, signal });
     await checkTcp(checklist, target, { timeoutMs, testbed, signal });
   };
   try {
@@ -105,13 +105,13 @@ async function checkReplicaAt(
   }
 }
 
-/** What only a program that serves ReplicaService can be asked. */
+/** The sentences that only a program with ReplicaService can be checked for. */
 function replicaServiceSentences({ outcomes, why }: Checklist): readonly string[] {
   const ofTheProcess = ["stop.drained", "start.stays"];
   return verdictsOf(outcomes, why).flatMap(({ sentence: { id } }) => (ofTheProcess.includes(id) ? [] : [id]));
 }
 
-/** Its drain comes last: there is no way back from it. */
+/** Drain comes last: a replica cannot go back from it. */
 async function checkReplicaService(replica: ReplicaUnderTest, others: () => Promise<void>): Promise<void> {
   const { checklist } = replica;
   await checklist.part(() => checkInvoke(replica));
@@ -125,7 +125,9 @@ async function checkReplicaService(replica: ReplicaUnderTest, others: () => Prom
   await checklist.check("errors.info", async () => reasonsOutcome(checklist));
 }
 
-/** Gives the services that it names; undefined: it does not serve ReplicaService. */
+/**
+ * Returns the services that GetInfo names; undefined: the program does not serve ReplicaService.
+ */
 async function checkInfo(
   { talk, checklist }: ReplicaUnderTest,
   program: LoneAssignment | undefined,

@@ -9,9 +9,9 @@ export interface RequestEnd {
   readonly tookMs: number;
 }
 
-/** A request that is in work while other things are tried. */
+/** A request that is in work while other calls are made. */
 export class HeldRequest {
-  /** Never rejects but by a bug. */
+  /** Rejects only because of a bug. */
   readonly ended: Promise<RequestEnd>;
   readonly #leave = new AbortController();
   #end: RequestEnd | undefined;
@@ -36,30 +36,30 @@ export class HeldRequest {
     );
   }
 
-  /** Unset: it is in work. */
+  /** Undefined: it is in work. */
   get end(): RequestEnd | undefined {
     return this.#end;
   }
 
-  /** Rejects with the error that it ended with. */
+  /** Resolves or rejects as the request ends. */
   get result(): Promise<void> {
     return this.ended.then(({ error }) => {
       if (error !== undefined) throw error;
     });
   }
 
-  /** How it stands, in words. */
+  /** How it ended, or that it is in work, in words. */
   get text(): string {
     if (this.#end === undefined) return "it was taken";
     return this.#end.error === undefined ? `it was answered with OK after ${this.#end.tookMs} ms` : textOf(this.#end.error);
   }
 
-  /** Whether it came with the trailer that says it never began. */
+  /** Whether the response had the trailer that says that the request never began. */
   get saysRefused(): boolean {
     return (this.#trailers?.get("drover-refused").length ?? 0) > 0;
   }
 
-  /** Its caller leaves. */
+  /** Cancels it, as a caller that leaves. */
   leave(): void {
     this.#leave.abort();
   }

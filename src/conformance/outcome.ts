@@ -1,18 +1,20 @@
 import { type Sentence, sentences } from "./sentences.ts";
 
-/** What became of a sentence. */
+/** The outcome of a sentence. */
 export type Outcome =
   | { readonly kind: "holds" }
   | { readonly kind: "broken"; readonly expected: string; readonly came: string }
   | { readonly kind: "unchecked"; readonly why: string };
 
-/** A sentence with what became of it. */
-export interface Verdict {
+/** A sentence with its outcome. */
+export interface SentenceVerdict {
   readonly sentence: Sentence;
   readonly outcome: Outcome;
 }
 
-/** How a verdict counts: a `should` that does not hold is a warning, and fails nothing. */
+/**
+ * How a verdict counts: a `should` that does not hold is a warning, and does not fail the check.
+ */
 export type Standing = "holds" | "fails" | "warns" | "unchecked";
 
 export const holds: Outcome = { kind: "holds" };
@@ -36,22 +38,22 @@ export class Ended extends Error {
   }
 }
 
-/** A check that asks for something the replica did not do goes no further. */
+/** Ends the check, as broken, unless the condition holds. */
 export function expectThat(condition: boolean, expected: string, came: string): void {
   if (!condition) throw new Ended(broken(expected, came));
 }
 
-/** All sentences in their order. `why`: those without an outcome were not checked. */
-export function verdictsOf(outcomes: ReadonlyMap<string, Outcome>, why: string): readonly Verdict[] {
+/** All sentences in their order. Those without an outcome were not checked, because of `why`. */
+export function verdictsOf(outcomes: ReadonlyMap<string, Outcome>, why: string): readonly SentenceVerdict[] {
   return sentences.map((sentence) => ({ sentence, outcome: outcomes.get(sentence.id) ?? unchecked(why) }));
 }
 
-export function standingOf({ sentence, outcome }: Verdict): Standing {
+export function standingOf({ sentence, outcome }: SentenceVerdict): Standing {
   if (outcome.kind !== "broken") return outcome.kind;
   return sentence.level === "must" ? "fails" : "warns";
 }
 
-export function countsOf(verdicts: readonly Verdict[]): Readonly<Record<Standing, number>> {
+export function countsOf(verdicts: readonly SentenceVerdict[]): Readonly<Record<Standing, number>> {
   const counts = { holds: 0, fails: 0, warns: 0, unchecked: 0 };
   for (const verdict of verdicts) counts[standingOf(verdict)]++;
   return counts;

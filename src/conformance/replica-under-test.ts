@@ -6,34 +6,42 @@ import { broken, Ended, expectThat, unchecked } from "./outcome.ts";
 import type { MethodCall, Talk } from "./talk.ts";
 import type { Testbed } from "./testbed.ts";
 
-/** Whoever checks a replica must be able to call it; what is not given cannot be checked. */
+/**
+ * Methods and configs to check a replica with. Sentences that need what is not given are not
+ * checked.
+ */
 export interface Means {
   readonly method: MethodCall | undefined;
   readonly slowMethod: MethodCall | undefined;
-  /** One that gives a stream of results. */
+  /** A method that returns a stream of results. */
   readonly streamMethod: MethodCall | undefined;
-  /** One that the program takes; undefined: none is known. */
+  /** A config that the program takes. */
   readonly userConfig: Json | undefined;
-  /** One that it refuses. */
+  /** A config that the program refuses. */
   readonly badUserConfig: Json | undefined;
-  /** What it was started with. */
+  /** The `max_ongoing_requests` that it was started with. */
   readonly ongoingMax: number;
 }
 
-/** Why no method is called of a program that has none without a proto. */
+/** Why no method is called of a program without InvokeService. */
 export const noInvokeService = "the program does not serve drover.v1.InvokeService: none of its methods can be called without its proto";
 
-/** A method that takes less cannot hold a place for as long as a check takes. */
+/** Why nothing is held without a slow method. */
+export const noSlowMethod = "no --slow-method was given";
+
+/** A method that takes less time cannot hold a place for a whole check. */
 const slowMinMs = 700;
-/** A refusal comes at once; what is not refused by then was taken. */
+/** A refusal comes at once: a request that is not refused within this was taken. */
 const refusalMs = 400;
-/** How long a request that was sent may take to be in work; and how long that is waited for where no report tells it. */
+/**
+ * How long a request may take to be in work; and how long to wait for it where no report shows it.
+ */
 const begunMs = 1_000;
 const blindMs = 200;
-/** How long an end may take to show in a report. */
+/** How long the end of a request may take to show in a report. */
 const idleMs = 1_000;
 
-/** The replica that is checked, and what is known of it. */
+/** The replica that is checked, and what is known about it. */
 export class ReplicaUnderTest {
   readonly talk: Talk;
   readonly checklist: Checklist;
@@ -44,8 +52,8 @@ export class ReplicaUnderTest {
   controllable = false;
   /** Whether it serves `drover.v1.InvokeService`, so that methods can be called. */
   invocable = false;
-  /** Why requests cannot be held in work; empty: they can. */
-  whyNotHeld: string;
+  /** Why requests cannot be held in work; undefined: they can. */
+  whyNotHeld: string | undefined;
   /** How long the slow method took. */
   slowMs = 0;
 
@@ -55,24 +63,24 @@ export class ReplicaUnderTest {
     this.means = parts.means;
     this.testbed = parts.testbed;
     this.nowMs = parts.nowMs;
-    this.whyNotHeld = this.means.slowMethod === undefined ? "no --slow-method was given" : "";
+    this.whyNotHeld = this.means.slowMethod === undefined ? noSlowMethod : undefined;
   }
 
-  /** Learns what it serves. */
+  /** Records what it serves. */
   learnServices({ controllable, invocable }: Pick<ReplicaUnderTest, "controllable" | "invocable">): void {
     this.controllable = controllable;
     this.invocable = invocable;
     if (!invocable) this.whyNotHeld = noInvokeService;
   }
 
-  /** Begins a request of the slow method. Ends the check where that is not possible. */
+  /** Begins a request to the slow method. Ends the check where that is not possible. */
   hold(): HeldRequest {
     const { slowMethod } = this.means;
-    if (this.whyNotHeld !== "" || slowMethod === undefined) throw new Ended(unchecked(this.whyNotHeld));
+    if (this.whyNotHeld !== undefined || slowMethod === undefined) throw new Ended(unchecked(this.whyNotHeld ?? noSlowMethod));
     return new HeldRequest(this.talk, slowMethod, this.nowMs);
   }
 
-  /** Learns from the first slow request whether it can hold a place. */
+  /** Records, by the first request to the slow method, whether it can hold a place. */
   learnSlow(held: HeldRequest): void {
     const { error, tookMs } = held.end ?? { error: undefined, tookMs: 0 };
     this.slowMs = tookMs;
@@ -80,31 +88,34 @@ export class ReplicaUnderTest {
     else if (tookMs < slowMinMs) this.whyNotHeld = `the --slow-method took only ${tookMs} ms, and should take a second`;
   }
 
-  /** Ends the check if a request that should be in work meanwhile is not. */
+  /** Ends the check if a request is not in work that should be. */
   requireInWork(held: readonly HeldRequest[]): void {
     const over = held.find(({ end }) => end !== undefined);
     if (over !== undefined) throw new Ended(unchecked(`a request of the --slow-method ended too soon: ${over.text}`));
   }
 
-  /** Waits until so many requests that were sent are in work. */
+  /** Waits until this many requests are in work. */
   async begun(count: number): Promise<void> {
     if (this.checklist.held("load.ongoing")) await this.talk.loadUntil(({ ongoing }) => ongoing >= count, begunMs);
     else await this.testbed.sleep(blindMs);
   }
 
-  /** Waits until nothing is in work, however long what was left takes that goes on without its caller. */
+  /** Waits until nothing is in work, also where a request goes on after its caller left. */
   async idle(): Promise<void> {
     await this.talk.loadUntil(({ ongoing }) => ongoing === 0, this.slowMs + idleMs);
   }
 
-  /** Waits until the request has ended or is taken for certain. */
+  /** Waits until the request has ended, or was certainly taken. */
   async refusedOrTaken(held: HeldRequest): Promise<void> {
     const over = new AbortController();
     await Promise.race([held.ended, this.testbed.sleep(refusalMs, over.signal)]);
     over.abort();
   }
 
-  /** The call must fail with one of the codes. `reasoned`: the refusal is Drover's, so that its reason is looked at as well. */
+  /**
+   * Ends the check unless the call fails with one of the codes. `reasoned`: the refusal should
+   * carry one of Drover's reasons.
+   */
   async refused(what: string, call: Promise<unknown>, codes: readonly Code[], reasoned = true): Promise<StatusError> {
     const expected = `${what}: ${codes.join(" or ")}`;
     let error: unknown;

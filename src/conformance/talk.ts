@@ -9,19 +9,20 @@ import { nameOf } from "../rpc/enum-name.ts";
 import { jsonToValue, valueToJson } from "../rpc/json-value.ts";
 import type { CallOptions } from "../rpc/service.ts";
 
-/** The longest that anything may take to be answered that should be answered at once. */
+/** The longest that a call may take that should be answered at once. */
 const answerMs = 10_000;
-/** How often load is asked for. */
+/** The interval of load reports. */
 const reportMs = 50;
 
 /** A method of the program with its input. */
 export interface MethodCall {
   readonly method: string;
-  /** Unset: none. */
+  /** Undefined: none. */
   readonly input: Json | undefined;
 }
 
-export interface LoadReport {
+/** One report of `WatchLoad`. */
+export interface ReportedLoad {
   readonly ongoing: number;
   readonly completed: number;
   readonly failed: number;
@@ -33,9 +34,9 @@ export interface ReconfigureStep {
   readonly generation: number;
   readonly userConfig?: Json | undefined;
   readonly ongoingMax?: number;
-  /** Unset: the latest. */
+  /** Default: the latest. */
   readonly epoch?: bigint;
-  /** Unset: the right one; empty: none. */
+  /** Default: the replica's token. Empty: none is sent. */
   readonly token?: string;
 }
 
@@ -51,7 +52,7 @@ export interface TalkOptions {
 export class Talk {
   readonly channel: Channel;
   readonly token: string;
-  /** Of the leader that we play. */
+  /** The epoch of the leader whose part this takes. */
   epoch: bigint;
   readonly #options: TalkOptions;
   #highest = 0;
@@ -77,13 +78,13 @@ export class Talk {
     return generation;
   }
 
-  /** A generation above all that were given so far. */
+  /** A generation above all that were sent or served so far. */
   async newGeneration(): Promise<number> {
     await this.generation();
     return ++this.#highest;
   }
 
-  /** Gives the generation that it says it serves by. */
+  /** Returns the generation in the answer, by which the replica serves. */
   async reconfigure({ phase, generation, userConfig, ongoingMax, epoch = this.epoch, token }: ReconfigureStep): Promise<number> {
     this.#highest = Math.max(this.#highest, generation);
     const { configGeneration } = await this.#replica.reconfigure(
@@ -99,20 +100,20 @@ export class Talk {
     return Number(configGeneration);
   }
 
-  /** Gives what is left. */
+  /** Returns how many requests are still ongoing. */
   async drain(graceMs: number, { epoch = this.epoch, token }: { readonly epoch?: bigint; readonly token?: string } = {}): Promise<number> {
     const options = { ...this.#brief(token), deadlineMs: answerMs + graceMs };
     const { ongoingRequests } = await this.#replica.drain({ gracePeriod: durationFromMs(graceMs), epoch }, options);
     return Number(ongoingRequests);
   }
 
-  /** Calls a method; gives its result as JSON, bytes as their base64. */
+  /** Calls a method, and returns its result as JSON; bytes as base64. */
   async invoke({ method, input }: MethodCall, deployment = "", options: CallOptions = {}): Promise<Json> {
     const until = { signal: this.#options.signal, deadlineMs: this.#options.methodMs, ...options };
     return outputOf(await this.channel.client(InvokeService).invoke({ deployment, method, ...inputOf(input) }, until));
   }
 
-  /** Calls a method that gives a stream of results; gives how many came. */
+  /** Calls a method with a stream of results, and returns how many results came. */
   async countStream({ method, input }: MethodCall): Promise<number> {
     const until = { signal: this.#options.signal, deadlineMs: this.#options.methodMs };
     let count = 0;
@@ -126,7 +127,7 @@ export class Talk {
     return nameOf(Serving, status);
   }
 
-  /** Watches its health until the signal aborts, or the replica ends it. */
+  /** Watches its health until the signal aborts, or the replica ends the stream. */
   async watchHealth(signal: AbortSignal): Promise<void> {
     try {
       for await (const _ of this.channel.client(Health).watch({}, { signal }));
@@ -135,13 +136,13 @@ export class Talk {
     }
   }
 
-  async load(): Promise<LoadReport> {
+  async load(): Promise<ReportedLoad> {
     for await (const report of this.reports(reportMs, answerMs)) return report;
     throw new StatusError("UNAVAILABLE", "WatchLoad ended without a report");
   }
 
-  /** Reports of load until `withinMs` are over: the stream then fails with DEADLINE_EXCEEDED. */
-  async *reports(intervalMs: number, withinMs: number): AsyncGenerator<LoadReport, void> {
+  /** Load reports for `withinMs`: then the stream fails with DEADLINE_EXCEEDED. */
+  async *reports(intervalMs: number, withinMs: number): AsyncGenerator<ReportedLoad, void> {
     const options = { signal: this.#options.signal, deadlineMs: withinMs };
     for await (const report of this.#replica.watchLoad({ interval: durationFromMs(intervalMs) }, options)) {
       yield {
@@ -153,18 +154,24 @@ export class Talk {
     }
   }
 
-  /** Follows the load until a report is as wanted, no longer than `withinMs`; gives the last one, too. */
-  async loadUntil(wanted: (report: LoadReport) => boolean, withinMs: number): Promise<{ readonly met: boolean; readonly last: string }> {
+  /**
+   * Follows the load until a report is as wanted, for `withinMs` at most. Returns whether one was,
+   * and the last report.
+   */
+  async loadUntil(
+    wanted: (report: ReportedLoad) => boolean,
+    withinMs: number,
+  ): Promise<{ readonly reached: boolean; readonly last: string }> {
     let last = "no report";
     try {
       for await (const report of this.reports(reportMs, withinMs)) {
         last = reportText(report);
-        if (wanted(report)) return { met: true, last };
+        if (wanted(report)) return { reached: true, last };
       }
     } catch (error) {
       if (!(error instanceof StatusError && error.code === "DEADLINE_EXCEEDED")) throw error;
     }
-    return { met: false, last };
+    return { reached: false, last };
   }
 
   get #replica() {
@@ -186,6 +193,6 @@ function outputOf({ output }: InvokeResponse): Json {
   return output.case === "json" ? valueToJson(output.value) : null;
 }
 
-function reportText({ ongoing, completed, failed, generation }: LoadReport): string {
+function reportText({ ongoing, completed, failed, generation }: ReportedLoad): string {
   return `${ongoing} ongoing, ${completed} completed, ${failed} failed, config_generation ${generation}`;
 }

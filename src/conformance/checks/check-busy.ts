@@ -7,11 +7,11 @@ import type { ReplicaUnderTest } from "../replica-under-test.ts";
 const countMs = 200;
 const noneRefused = "no request was refused above it";
 
-/** A replica that works on as many requests as it may. */
+/** Checks a replica with as many requests in work as it may have. */
 export async function checkBusy(replica: ReplicaUnderTest): Promise<void> {
   const { checklist, means } = replica;
   const ids = ["busy.refused", "busy.uncounted", "busy.others", "busy.changed"];
-  if (replica.whyNotHeld !== "") return checklist.skip(ids, replica.whyNotHeld);
+  if (replica.whyNotHeld !== undefined) return checklist.skip(ids, replica.whyNotHeld);
   const held = await occupy(replica, means.ongoingMax);
   try {
     await checkFull(replica, held);
@@ -48,9 +48,12 @@ async function checkFull(replica: ReplicaUnderTest, held: readonly HeldRequest[]
   });
   await checklist.check("busy.uncounted", async () => {
     if (!checklist.held("busy.refused")) return unchecked(noneRefused);
-    const { met, last } = await talk.loadUntil(({ completed, failed }) => completed > before.completed || failed > before.failed, countMs);
+    const { reached, last } = await talk.loadUntil(
+      ({ completed, failed }) => completed > before.completed || failed > before.failed,
+      countMs,
+    );
     replica.requireInWork(held);
-    return met ? broken(`${before.completed} completed, ${before.failed} failed as before it`, last) : undefined;
+    return reached ? broken(`${before.completed} completed, ${before.failed} failed as before it`, last) : undefined;
   });
   await checklist.check("busy.others", async () => {
     await talk.checkHealth().catch(expectNotRefused("Health/Check"));
@@ -61,7 +64,9 @@ async function checkFull(replica: ReplicaUnderTest, held: readonly HeldRequest[]
   });
 }
 
-/** Beside those in work one more request is refused, and says that it never began. */
+/**
+ * One request more than those in work is refused, with the trailer that says that it never began.
+ */
 async function expectBusy(replica: ReplicaUnderTest, held: readonly HeldRequest[], what: string): Promise<void> {
   const more = replica.hold();
   await replica.refusedOrTaken(more);
@@ -79,7 +84,7 @@ async function letGoOne(held: HeldRequest): Promise<void> {
   await held.ended;
 }
 
-/** What other sentences are about is left to them: here it only must not be for want of a place. */
+/** Any answer but a refusal for lack of a place: other sentences check the answers themselves. */
 function expectNotRefused(what: string): (error: unknown) => undefined {
   return (error) => {
     if (!(error instanceof StatusError)) throw error;

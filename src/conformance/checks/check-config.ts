@@ -4,10 +4,13 @@ import { textOf } from "../checklist.ts";
 import { broken, Ended, expectThat, type Outcome, unchecked } from "../outcome.ts";
 import type { ReplicaUnderTest } from "../replica-under-test.ts";
 
-/** How long what has happened may take to show in a report. */
+/** How long a change may take to show in a report. */
 const showMs = 2_000;
 
-/** Generations, epochs and `user_config`. Where no config is known that the program takes, the rules are checked without one. */
+/**
+ * Checks generations, epochs and `user_config`. Where no config is given that the program takes, it
+ * applies generations without a config.
+ */
 export async function checkConfig(replica: ReplicaUnderTest): Promise<void> {
   const { checklist, means } = replica;
   await checklist.check("config.token", () => checkToken(replica));
@@ -15,7 +18,7 @@ export async function checkConfig(replica: ReplicaUnderTest): Promise<void> {
   await checklist.check("config.prepare", () => checkPrepare(replica));
   const outcome = checklist.outcomes.get("config.prepare");
   if (means.userConfig !== undefined && outcome?.kind === "broken" && outcome.expected === takesGiven) {
-    checklist.skip(["config.apply", "config.again", "config.revert"], "the program refuses what --user-config gives");
+    checklist.skip(["config.apply", "config.again", "config.revert"], "the program refuses the config of --user-config");
   } else {
     await checklist.check("config.apply", () => checkApply(replica));
     await checklist.check("config.again", () => checkAgain(replica));
@@ -27,7 +30,10 @@ export async function checkConfig(replica: ReplicaUnderTest): Promise<void> {
 
 const takesGiven = "the config of --user-config is accepted";
 
-/** What it is asked to serve by: the config given, once it has taken that; a program cannot be made to forget it. */
+/**
+ * The config to apply: the config of --user-config once the program has taken it, as a config
+ * cannot be taken away.
+ */
 function configOf({ checklist, means }: ReplicaUnderTest): Json | undefined {
   return checklist.held("config.apply") ? means.userConfig : undefined;
 }
@@ -52,7 +58,10 @@ async function checkNoted({ talk }: ReplicaUnderTest): Promise<undefined> {
   await expectServing({ talk }, generation);
 }
 
-/** `PREPARE` must leave generation and, where the method always answers alike, the answers as they were. */
+/**
+ * `PREPARE` must change neither the generation nor, where the method always answers the same, its
+ * answer.
+ */
 async function checkPrepare(replica: ReplicaUnderTest): Promise<undefined> {
   const { talk, means } = replica;
   const before = await talk.generation();
@@ -77,7 +86,7 @@ async function checkApply({ talk, means }: ReplicaUnderTest): Promise<undefined>
 async function checkAgain(replica: ReplicaUnderTest): Promise<undefined> {
   const { talk } = replica;
   const userConfig = configOf(replica);
-  // So that there is a lower one than that in use, whatever became of the checks before.
+  // Two, so that there is a generation below the one in use, whatever the checks before did.
   const generation = await applied(replica, 2);
   for (const again of [generation, generation - 1]) {
     const answered = await talk.reconfigure({ phase: "APPLY", generation: again, userConfig });
@@ -93,7 +102,7 @@ async function checkRevert(replica: ReplicaUnderTest): Promise<undefined> {
   await expectServing(replica, older);
 }
 
-/** Applies so many generations, one after the other, and gives the last. */
+/** Applies this many generations, one after the other, and returns the last. */
 async function applied(replica: ReplicaUnderTest, times: number): Promise<number> {
   const { talk } = replica;
   let generation = 0;
@@ -104,15 +113,15 @@ async function applied(replica: ReplicaUnderTest, times: number): Promise<number
   return generation;
 }
 
-/** A stream that was open before the change tells of it, too. */
+/** A stream that was open before the change reports the new generation, too. */
 async function checkReported(replica: ReplicaUnderTest): Promise<undefined> {
   const { talk } = replica;
   const generation = await talk.newGeneration();
   const reported = talk.loadUntil((report) => report.generation === generation, showMs);
-  reported.catch(() => {}); // it is looked at below, and may fail before
+  reported.catch(() => {}); // it is awaited below, and may fail before
   await talk.reconfigure({ phase: "APPLY", generation, userConfig: configOf(replica) });
-  const { met, last } = await reported;
-  expectThat(met, `config_generation ${generation}`, last);
+  const { reached, last } = await reported;
+  expectThat(reached, `config_generation ${generation}`, last);
 }
 
 async function checkEpoch(replica: ReplicaUnderTest): Promise<undefined> {
@@ -127,7 +136,10 @@ async function checkEpoch(replica: ReplicaUnderTest): Promise<undefined> {
   await expectServing(replica, before);
 }
 
-/** A config that it does not take: PREPARE may let it pass, where only trying tells; APPLY must not. */
+/**
+ * Checks a config that the program refuses. PREPARE may accept it, where only serving by it shows
+ * the problem; APPLY must not.
+ */
 export async function checkRefusals(replica: ReplicaUnderTest): Promise<void> {
   const { talk, checklist, means } = replica;
   const { badUserConfig } = means;
@@ -162,7 +174,7 @@ async function expectRefusal(replica: ReplicaUnderTest, what: string, call: Prom
   expectThat(error.message.trim() !== "", `${what} fails with a message that says why`, textOf(error));
 }
 
-/** Asked of a program for which no config was given: `{}` is tried, and only by PREPARE. */
+/** Checks a program for which no config was given: with `{}`, and only by PREPARE. */
 async function checkNone({ talk, means, checklist }: ReplicaUnderTest): Promise<Outcome | undefined> {
   if (means.userConfig !== undefined) return unchecked("the program takes a user_config");
   let error: unknown;
@@ -184,7 +196,10 @@ async function expectServing({ talk }: Pick<ReplicaUnderTest, "talk">, generatio
   expectThat(served === generation, `GetInfo: config_generation ${generation}`, String(served));
 }
 
-/** What the method answers, where it answers twice alike; undefined: it does not, so an answer tells nothing. */
+/**
+ * The method's answer, if two calls have the same; undefined: they differ, so an answer shows
+ * nothing.
+ */
 async function steadyAnswer({ talk, checklist, means }: ReplicaUnderTest): Promise<Json | undefined> {
   if (means.method === undefined || !checklist.held("invoke.answers")) return undefined;
   const [first, second] = [await talk.invoke(means.method), await talk.invoke(means.method)];

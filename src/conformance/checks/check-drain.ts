@@ -1,8 +1,8 @@
 import { HeldRequest } from "../held-request.ts";
 import { broken, Ended, expectThat, type Outcome, unchecked } from "../outcome.ts";
-import { noInvokeService, type ReplicaUnderTest } from "../replica-under-test.ts";
+import { noInvokeService, noSlowMethod, type ReplicaUnderTest } from "../replica-under-test.ts";
 
-/** An answer that waits for nothing comes within this. */
+/** The longest that an answer may take that waits for nothing. */
 const onceMs = 1_000;
 /** Longer than any request in work here. */
 const graceMs = 60_000;
@@ -11,23 +11,25 @@ const apartMs = 300;
 /** An answer that took longer waited for something. */
 const noticeMs = 300;
 
-/** The end of a replica's life, with a request in work if there is a slow method. There is no way back from it. */
+/**
+ * Checks Drain, with a request in work if there is a slow method. A replica cannot go back from it.
+ */
 export async function checkDrain(replica: ReplicaUnderTest): Promise<void> {
   const { talk, checklist } = replica;
-  const held = replica.whyNotHeld === "" ? replica.hold() : undefined;
+  const held = replica.whyNotHeld === undefined ? replica.hold() : undefined;
   if (held !== undefined) await replica.begun(1);
   await checklist.check("drain.token", () => checkToken(replica));
   await checklist.check("drain.epoch", async () => {
-    // Every Reconfigure before told it of a later one.
+    // Every Reconfigure before had a higher epoch.
     await replica.refused("Drain of a lower epoch", talk.drain(0, { epoch: talk.epoch - 1n }), ["FAILED_PRECONDITION"]);
     return undefined;
   });
-  if (held === undefined) checklist.skip(["drain.once", "drain.waits", "drain.finishes"], replica.whyNotHeld);
+  if (held === undefined) checklist.skip(["drain.once", "drain.waits", "drain.finishes"], replica.whyNotHeld ?? noSlowMethod);
   else await checkInWork(replica, held);
   await checklist.check("drain.idle", () => checkIdle(replica));
   await checklist.check("drain.refuses", () => checkRefuses(replica));
   await checklist.check("drain.health", async () => {
-    await talk.checkHealth(); // whatever it says, it says it
+    await talk.checkHealth(); // any status will do
     return undefined;
   });
 }

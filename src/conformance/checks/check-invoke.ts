@@ -1,15 +1,18 @@
 import { broken, Ended, expectThat, unchecked } from "../outcome.ts";
 import { noInvokeService, type ReplicaUnderTest } from "../replica-under-test.ts";
 
-/** A name that no program gives a method. */
+/** A name that no method has. */
 const unknownMethod = "no_such_method_conformance_asks_for";
 const sentencesOfInvoke = ["invoke.unknown", "invoke.answers", "invoke.other", "stream.unknown", "stream.results"];
 const otherDeployment = "another-deployment";
-/** The least time in which a place must be free again; a method that took longer may need a little longer to notice. */
+/**
+ * The least time in which a place must be free again; a slower method may need longer to notice
+ * that its caller left.
+ */
 const freeMinMs = 500;
 const freeMaxMs = 2_000;
 
-/** Methods by name. */
+/** Checks calls of methods by name. */
 export async function checkInvoke(replica: ReplicaUnderTest): Promise<void> {
   const { talk, checklist, means } = replica;
   if (!replica.invocable) return checklist.skip(sentencesOfInvoke, noInvokeService);
@@ -23,7 +26,7 @@ export async function checkInvoke(replica: ReplicaUnderTest): Promise<void> {
   await checklist.check("invoke.answers", async () => {
     await talk.invoke(method).catch(async (error: unknown) => {
       if (means.userConfig === undefined || !replica.controllable) throw error;
-      // It may need the config, which Drover gives before the first request.
+      // It may need the config, which Drover sends before the first request.
       const step = { phase: "APPLY", generation: await talk.newGeneration(), userConfig: means.userConfig } as const;
       await talk.reconfigure(step).catch(() => Promise.reject(error));
       await talk.invoke(method);
@@ -50,12 +53,15 @@ async function checkStream(replica: ReplicaUnderTest): Promise<void> {
   });
 }
 
-/** A caller that leaves: `load.ongoing` must have been checked, which learns how long the slow method takes. */
+/**
+ * Checks requests whose caller leaves. Needs the check of `load.ongoing`, which measures the slow
+ * method.
+ */
 export async function checkCancellation(replica: ReplicaUnderTest): Promise<void> {
   const { talk, checklist } = replica;
   let before = { completed: 0, failed: 0 };
   await checklist.check("cancel.frees", async () => {
-    if (!checklist.held("load.ongoing")) return unchecked(replica.whyNotHeld || "ongoing_requests does not tell what is in work");
+    if (!checklist.held("load.ongoing")) return unchecked(replica.whyNotHeld ?? "ongoing_requests does not count what is in work");
     const held = replica.hold();
     await replica.begun(1);
     replica.requireInWork([held]);
@@ -63,14 +69,14 @@ export async function checkCancellation(replica: ReplicaUnderTest): Promise<void
     held.leave();
     await held.ended;
     const withinMs = Math.min(Math.max(freeMinMs, replica.slowMs / 2), freeMaxMs);
-    const { met, last } = await talk.loadUntil(({ ongoing }) => ongoing === 0, withinMs);
-    if (!met) await replica.idle(); // or it would be in the way of the checks to come
-    return met
+    const { reached, last } = await talk.loadUntil(({ ongoing }) => ongoing === 0, withinMs);
+    if (!reached) await replica.idle(); // or it would disturb the next checks
+    return reached
       ? undefined
       : broken(`0 ongoing within ${Math.round(withinMs)} ms after its caller left`, `${last}: it goes on without its caller`);
   });
   await checklist.check("load.failed", async () => {
-    if (!checklist.held("cancel.frees")) throw new Ended(unchecked(replica.whyNotHeld || "no request ended because its caller left"));
+    if (!checklist.held("cancel.frees")) throw new Ended(unchecked(replica.whyNotHeld ?? "no request ended because its caller left"));
     const { completed, failed } = await talk.load();
     const counts = `${before.completed} completed, ${before.failed + 1} failed`;
     expectThat(completed === before.completed && failed === before.failed + 1, counts, `${completed} completed, ${failed} failed`);

@@ -1,21 +1,24 @@
 import { StatusError } from "../../core/errors.ts";
 import { broken, Ended, expectThat, unchecked } from "../outcome.ts";
 import { noInvokeService, type ReplicaUnderTest } from "../replica-under-test.ts";
-import type { LoadReport } from "../talk.ts";
+import type { ReportedLoad } from "../talk.ts";
 
 /** The first report must come within this, whatever the interval. */
 const firstMs = 2_000;
 const longIntervalMs = 30_000;
-/** Several reports at a short interval: not faster than most of it, and within a time that also a busy machine keeps. */
+/**
+ * Several reports at a short interval: at about that interval, and within a time that a busy
+ * machine can keep, too.
+ */
 const shortIntervalMs = 100;
 const reportsWanted = 4;
 const reportsMinMs = 200;
 const reportsMaxMs = 5_000;
-/** How long what has happened may take to show in a report. */
+/** How long a change may take to show in a report. */
 const showMs = 2_000;
 const healthChecks = 5;
 
-/** What `WatchLoad` reports, of requests and of what is none. */
+/** Checks what `WatchLoad` reports, with requests in work and with calls that do not count. */
 export async function checkLoad(replica: ReplicaUnderTest): Promise<void> {
   const { talk, checklist, means } = replica;
   await checklist.check("load.first", async () => {
@@ -26,20 +29,20 @@ export async function checkLoad(replica: ReplicaUnderTest): Promise<void> {
   await checklist.check("load.ongoing", () => checkOngoing(replica));
   await checklist.check("load.completed", async () => {
     if (!replica.invocable) throw new Ended(unchecked(noInvokeService));
-    const call = means.method ?? (replica.whyNotHeld === "" ? means.slowMethod : undefined);
+    const call = means.method ?? (replica.whyNotHeld === undefined ? means.slowMethod : undefined);
     if (call === undefined || checklist.outcomes.get("invoke.answers")?.kind === "broken")
       throw new Ended(unchecked("no method answers that was given"));
     const before = await talk.load();
     const times = means.method === undefined ? 1 : 3;
     for (let time = 0; time < times; time++) await talk.invoke(call);
-    const { met, last } = await talk.loadUntil(({ completed }) => completed === before.completed + times, showMs);
-    return met ? undefined : broken(`${before.completed + times} completed after ${times} more`, last);
+    const { reached, last } = await talk.loadUntil(({ completed }) => completed === before.completed + times, showMs);
+    return reached ? undefined : broken(`${before.completed + times} completed after ${times} more`, last);
   });
   await checklist.check("load.others", () => checkOthers(replica));
 }
 
-/** A stream that its deadline ends has said all it has to say. */
-async function* untilLate(reports: AsyncGenerator<LoadReport, void>): AsyncGenerator<LoadReport, void> {
+/** The reports until the deadline of their stream, which is no error here. */
+async function* untilLate(reports: AsyncGenerator<ReportedLoad, void>): AsyncGenerator<ReportedLoad, void> {
   try {
     yield* reports;
   } catch (error) {
@@ -57,18 +60,18 @@ async function checkInterval({ talk, nowMs }: ReplicaUnderTest): Promise<undefin
   expectThat(tookMs >= reportsMinMs, expected, `${count} in ${tookMs} ms`);
 }
 
-/** Here the slow method is called first, and learnt whether it can hold a place. */
+/** Calls the slow method for the first time, and so finds out whether it can hold a place. */
 async function checkOngoing(replica: ReplicaUnderTest): Promise<undefined> {
   const { talk } = replica;
   const held = replica.hold();
   const during = await talk.loadUntil(({ ongoing }) => ongoing === 1 || held.end !== undefined, showMs);
-  const counted = during.met && held.end === undefined;
+  const counted = during.reached && held.end === undefined;
   await held.ended;
   replica.learnSlow(held);
-  if (replica.whyNotHeld !== "") throw new Ended(unchecked(replica.whyNotHeld));
+  if (replica.whyNotHeld !== undefined) throw new Ended(unchecked(replica.whyNotHeld));
   expectThat(counted, "1 ongoing while one request is in work", during.last);
   const after = await talk.loadUntil(({ ongoing }) => ongoing === 0, showMs);
-  expectThat(after.met, "0 ongoing when it has ended", after.last);
+  expectThat(after.reached, "0 ongoing when it has ended", after.last);
 }
 
 async function checkOthers({ talk }: ReplicaUnderTest): Promise<undefined> {
@@ -80,17 +83,17 @@ async function checkOthers({ talk }: ReplicaUnderTest): Promise<undefined> {
     const generation = await talk.newGeneration();
     await talk.reconfigure({ phase: "PREPARE", generation }).catch(ignoreStatus);
     if (talk.token !== "") await talk.reconfigure({ phase: "PREPARE", generation, token: "" }).catch(ignoreStatus);
-    const unchanged = ({ ongoing, completed, failed }: LoadReport) =>
+    const unchanged = ({ ongoing, completed, failed }: ReportedLoad) =>
       ongoing === before.ongoing && completed === before.completed && failed === before.failed;
-    const { met, last } = await talk.loadUntil(unchanged, showMs);
-    expectThat(met, `${before.ongoing} ongoing, ${before.completed} completed, ${before.failed} failed as before them`, last);
+    const { reached, last } = await talk.loadUntil(unchanged, showMs);
+    expectThat(reached, `${before.ongoing} ongoing, ${before.completed} completed, ${before.failed} failed as before them`, last);
   } finally {
     watching.abort();
     await watch;
   }
 }
 
-/** What they answer is another sentence's. */
+/** Other sentences check what they answer. */
 function ignoreStatus(error: unknown): void {
   if (!(error instanceof StatusError)) throw error;
 }

@@ -8,7 +8,7 @@ import type { ReplicaUnderTest } from "../replica-under-test.ts";
 import { Talk } from "../talk.ts";
 import type { Testbed } from "../testbed.ts";
 
-/** After SIGTERM, this long passes before the engine kills. */
+/** The longest that a process may take to end after SIGTERM. */
 const stopMs = 5_000;
 
 export interface StartOptions {
@@ -18,7 +18,7 @@ export interface StartOptions {
   readonly signal: AbortSignal;
 }
 
-/** Starts the program and waits until it listens; its process, unless there is none. */
+/** Starts the program and waits until it listens. Returns its process, if there is one. */
 export async function checkStart(checklist: Checklist, program: LoneAssignment, options: StartOptions): Promise<LoneReplica | undefined> {
   let process: LoneReplica | undefined;
   try {
@@ -35,7 +35,9 @@ export async function checkStart(checklist: Checklist, program: LoneAssignment, 
   return process;
 }
 
-/** Of a replica that runs already only this is asked: whether it is there. */
+/**
+ * Checks that a replica which runs already can be reached: nothing else is known about its start.
+ */
 export async function checkReachable(
   checklist: Checklist,
   address: string,
@@ -56,7 +58,7 @@ async function started(program: LoneAssignment, { testbed }: StartOptions): Prom
   });
 }
 
-/** Ends the check unless something listens at the address in time. `process`: it must not end before. */
+/** Ends the check unless something listens at the address in time, and before `process` ends. */
 async function listening(
   address: string,
   { timeoutMs, signal }: Pick<StartOptions, "timeoutMs" | "signal">,
@@ -74,8 +76,8 @@ async function listening(
   }
 }
 
-/** Another process of the program, which then is told to end without having drained. */
-export async function checkBeside(checklist: Checklist, program: LoneAssignment, options: StartOptions): Promise<void> {
+/** Starts another process of the program, and ends it without a Drain. */
+export async function checkSecond(checklist: Checklist, program: LoneAssignment, options: StartOptions): Promise<void> {
   const second = { ...program, replicaId: `${program.replicaId}-second` };
   let process: LoneReplica | undefined;
   try {
@@ -93,7 +95,7 @@ export async function checkBeside(checklist: Checklist, program: LoneAssignment,
   }
 }
 
-/** The same program, told to listen at a port. */
+/** Starts the program once more, at a port. */
 export async function checkTcp(
   checklist: Checklist,
   { program, tcp }: { readonly program: LoneAssignment; readonly tcp: boolean },
@@ -113,7 +115,7 @@ export async function checkTcp(
   }
 }
 
-/** Ends the check unless the process listens, and is who it should be, if it says who it is. */
+/** Ends the check unless the process listens, and GetInfo, if it serves that, has the right id. */
 async function answering(process: LoneReplica, { replicaId }: LoneAssignment, options: StartOptions): Promise<void> {
   await listening(process.address, options, process);
   const talk = new Talk(process.address, { token: "", epoch: 0n, methodMs: options.timeoutMs, signal: options.signal });
@@ -131,7 +133,7 @@ async function answering(process: LoneReplica, { replicaId }: LoneAssignment, op
   }
 }
 
-/** The end of the first process, which has drained by now if it can. */
+/** Ends the first process, which has drained by now if it can. */
 export async function checkStop({ checklist, testbed }: ReplicaUnderTest, process: LoneReplica): Promise<void> {
   const { gone } = checklist;
   await checklist.check("stop.drained", async () => stopped(process, testbed));

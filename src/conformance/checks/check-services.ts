@@ -6,10 +6,13 @@ import type { ReplicaUnderTest } from "../replica-under-test.ts";
 
 /** The longest that reflection may take. */
 const reflectionMs = 10_000;
-/** Between two health checks of a replica that starts. */
+/** Time between two health checks of a replica that starts. */
 const healthMs = 50;
 
-/** It serves within the start-up time: a program that still loads a model answers NOT_SERVING until then. */
+/**
+ * Checks that the replica serves within the start-up time: a program that loads a model answers
+ * NOT_SERVING until then.
+ */
 export async function checkHealth({ talk, checklist, testbed, nowMs }: ReplicaUnderTest, startMs: number): Promise<void> {
   const endMs = nowMs() + startMs;
   await checklist.check("health.serving", async () => {
@@ -22,7 +25,10 @@ export async function checkHealth({ talk, checklist, testbed, nowMs }: ReplicaUn
   });
 }
 
-/** What the gateway knows a program's services by: GetInfo, or else reflection. `named`: what GetInfo gave; undefined: there is none. */
+/**
+ * Checks how the gateway finds a program's services: by GetInfo, or else by reflection. `named` are
+ * those of GetInfo; undefined: there is no GetInfo.
+ */
 export async function checkServices(replica: ReplicaUnderTest, named: readonly string[] | undefined): Promise<void> {
   const { checklist } = replica;
   const listed = await listedServices(replica);
@@ -37,7 +43,7 @@ export async function checkServices(replica: ReplicaUnderTest, named: readonly s
   });
 }
 
-/** Why nothing of ReplicaService is asked of a program that has none. */
+/** Why the sentences about ReplicaService are not checked. */
 export const noReplicaService =
   "the program does not serve drover.replica.v1.ReplicaService: the gateway counts its load, and user_config cannot be given to it";
 
@@ -47,11 +53,11 @@ function reflectionOutcome(listed: readonly string[] | string, named: readonly s
     return listed.length > 0 ? undefined : broken("its own services", "none but those of gRPC itself");
   }
   if (typeof listed === "string")
-    return unchecked(`it has no reflection (${listed}): the gateway goes by GetInfo, and clients see no descriptors`);
+    return unchecked(`it has no reflection (${listed}): the gateway uses GetInfo, and clients see no descriptors`);
   return named.length === 0 && listed.length === 0 ? unchecked("the program has no gRPC services of its own") : undefined;
 }
 
-/** The services that take requests by reflection, or why there are none to see. */
+/** The services that take requests, by reflection; or the error that reflection ended with. */
 async function listedServices({ talk, testbed }: ReplicaUnderTest): Promise<readonly string[] | string> {
   const late = new AbortController();
   const over = new AbortController();
