@@ -2,7 +2,7 @@
 //   DROVER_TRACE=FILE npm run bench -- autoscale, or  bench/autoscale.ts --trace FILE:  also for a trace of real requests
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { type LoadSample, loadOfArrivals } from "../src/cli/load-trace.ts";
+import { loadOfArrivals, type TraceSample } from "../src/cli/load-trace.ts";
 import { parseTrace } from "../src/cli/trace-file.ts";
 import { decide, firstAutoscaleState } from "../src/core/autoscaling/autoscale.ts";
 import { autoscaler, type SimulateOptions, type Simulation, simulate, tickMs } from "../src/core/autoscaling/simulate-autoscaling.ts";
@@ -17,7 +17,7 @@ const config: AutoscalingConfig = { ...defaultAutoscaling, ...bounds };
 
 type Rule = "Drover" | "Ray Serve";
 
-function run(rule: Rule, samples: readonly LoadSample[], startupMs: number, more: Partial<SimulateOptions> = {}): Simulation {
+function run(rule: Rule, samples: readonly TraceSample[], startupMs: number, more: Partial<SimulateOptions> = {}): Simulation {
   const startMs = samples[0]?.timeMs ?? 0;
   const scaler = rule === "Drover" ? autoscaler(config, startupMs, startMs) : rayServe({ ...bounds, ...rayServeDefaults }, tickMs);
   return simulate(scaler, samples, { startupMs, initial: 1, targetOngoingRequests: bounds.targetOngoingRequests, ...more });
@@ -50,7 +50,7 @@ function step(): Section {
 const columnsOfDay = ["rule", "replica-hours", "s short", "of it in the first 5 min", "changes", "turns", "most replicas"];
 const beginMs = 300_000;
 
-function compare(title: string, samples: readonly LoadSample[], startupMs: number, notes: readonly string[]): Section {
+function compare(title: string, samples: readonly TraceSample[], startupMs: number, notes: readonly string[]): Section {
   const lengthMs = (samples.at(-1)?.timeMs ?? 0) - (samples[0]?.timeMs ?? 0);
   const found = rules.map((rule) => ({ rule, ...run(rule, samples, startupMs) }));
   const rows = found.map(({ rule, replicaMs, shortMs, changes, turns, points }) => {
@@ -84,7 +84,7 @@ function worse(found: readonly Simulation[], lengthMs: number): readonly string[
 }
 
 /** A day with three peaks, second by second, each with noise that is drawn from a seed. */
-function syntheticDay(): readonly LoadSample[] {
+function syntheticDay(): readonly TraceSample[] {
   const random = new SeededRandom(20_260_101);
   const hours = quick ? 2 : 24;
   const peaks = [
@@ -104,7 +104,7 @@ function syntheticDay(): readonly LoadSample[] {
 }
 
 /** A trace `TIMESTAMP,ContextTokens,GeneratedTokens`, as load. */
-function realLoad(path: string): readonly LoadSample[] {
+function realLoad(path: string): readonly TraceSample[] {
   const columns = { time: "TIMESTAMP", value: "GeneratedTokens", standard: "duration", required: true } as const;
   const rows = parseTrace("trace", readFileSync(path, "utf8"), columns);
   return loadOfArrivals(rows, ({ value = 0 }) => 200 + 30 * value);

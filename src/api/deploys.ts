@@ -46,9 +46,9 @@ export function applyViolations({ specs, expectedGenerations }: ApplyRequest): r
     const description = `must differ from the name of specs[${before}] (got ${JSON.stringify(spec.name)})`;
     return [...(before === undefined ? [] : [{ field: `specs[${index}].name`, description }]), ...specViolations(spec, `specs[${index}]`)];
   });
-  const strange = Object.keys(expectedGenerations).filter((name) => !first.has(name));
+  const unmatched = Object.keys(expectedGenerations).filter((name) => !first.has(name));
   const description = "must be the name of one of the specs";
-  return [...wrong, ...strange.map((name) => ({ field: `expected_generations[${JSON.stringify(name)}]`, description }))];
+  return [...wrong, ...unmatched.map((name) => ({ field: `expected_generations[${JSON.stringify(name)}]`, description }))];
 }
 
 /** The specs that are wanted. */

@@ -1,19 +1,19 @@
 import { hostname, userInfo } from "node:os";
 
-/** Long enough for any name that a system gives out. */
+/** Long enough for the names of any system. */
 const authorCharsMax = 128;
 
-/** Who uses this process, as `user@host`. */
+/** The user of this process, as `user@host`. */
 export function processAuthor(): string {
   return authorText(userName(), hostname());
 }
 
-/** As a header may carry it: printable ASCII, `?` for everything else. */
+/** In the form of a header's value: printable ASCII, `?` for everything else. */
 export function authorText(user: string, host: string): string {
   return `${user}@${host}`.replace(/[^!-~]/gu, "?").slice(0, authorCharsMax);
 }
 
-/** In a container there is often no user of the process's number. */
+/** The name of the process's user. In a container its id often has no name. */
 function userName(): string {
   try {
     return userInfo().username;

@@ -2,17 +2,19 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseDurationMs } from "./duration.ts";
 import type { Session } from "./session.ts";
 
-/** Adds a command to the program. `act` gives its action a session and takes its exit code. */
+/**
+ * Adds a command to the program. `act` calls its action with a session, and takes its exit code.
+ */
 export type AddCommand = (program: Command, act: Act) => void;
 
-/** Wraps what a command does: arguments as Commander gives them, after the session. */
+/** Wraps the action of a command. Its arguments are the session, then those of Commander. */
 export type Act = <A extends readonly unknown[]>(
   run: (session: Session, ...given: A) => Promise<number>,
 ) => (...given: unknown[]) => Promise<void>;
 
 export type Format = "table" | "text" | "yaml" | "json";
 
-/** `-o`: how a reading command prints. */
+/** `-o`: the format that a command prints. `standard` is its default. */
 export function outputOption(standard: Format = "table"): Option {
   return new Option("-o, --output <format>", "how to print").choices([standard, "json"]).default(standard);
 }
@@ -28,7 +30,7 @@ export function waitOptions(command: Command, until: string): Command {
 
 export interface WaitFlags {
   readonly wait: boolean;
-  /** Milliseconds. */
+  /** Milliseconds. Default: 5 minutes. */
   readonly timeout: number;
 }
 
@@ -63,5 +65,5 @@ export function readAmount(text: string): number {
   return Number(text);
 }
 
-/** Of an option that may be repeated: all its values. */
+/** Collects the values of an option that may be repeated. */
 export const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];

@@ -3,7 +3,10 @@ import { type Condition, ConditionReason, ConditionType, type PendingReason } fr
 import { nameOf } from "../rpc/enum-name.ts";
 import { age } from "./print.ts";
 
-/** What an operator should know of a deployment, on one line but for what a program printed; empty: nothing. */
+/**
+ * The conditions of a deployment on one line, except for lines that a program printed; empty: it
+ * has none.
+ */
 export function conditionsInWords(status: DeploymentStatus | undefined): string {
   return (status?.conditions ?? []).map(sentenceOf).join("; ");
 }
@@ -12,7 +15,7 @@ function sentenceOf({ reason, message }: Condition): string {
   return reason === ConditionReason.BLOCKED_NO_CAPACITY ? `${nameOf(ConditionReason, reason)}: ${message}` : message;
 }
 
-/** How many replicas run, and what an operator should know. */
+/** How many replicas run, and the conditions. */
 export function statusInWords(status: DeploymentStatus | undefined): string {
   const { runningReplicas: running = 0, targetReplicas: target = 0, updatedReplicas: updated = 0, revision = 0n } = status ?? {};
   const ofRevision = updated >= running ? "" : `, ${updated} of them of revision ${revision}`;
@@ -29,7 +32,7 @@ export function conditionLines(status: DeploymentStatus | undefined, nowMs: numb
   });
 }
 
-/** What the conditions are about: equal where only replicas and amounts differ. */
+/** A key of what the conditions are about: equal where only replicas and amounts differ. */
 export function subjectOf(status: DeploymentStatus | undefined): string {
   const subjects = (status?.conditions ?? []).map(({ type, reason, revision, failedStarts, lastFailure, pendingReason }) => [
     type,

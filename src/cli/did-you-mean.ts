@@ -1,4 +1,4 @@
-/** The known name that `given` is most likely meant to be, if one is near. */
+/** The known name that `given` most likely means; undefined: none is near. */
 export function didYouMean(given: string, known: readonly string[]): string | undefined {
   const spelled = given.slice(0, 64).toLowerCase().replaceAll("-", "_");
   const near = Math.max(1, Math.floor(spelled.length / 4));

@@ -13,7 +13,7 @@ export function protoDuration(ms: number): string {
   return `${(ms / 1_000).toFixed(9).replace(/\.?0+$/, "")}s`;
 }
 
-/** For a person, in the two largest units: `45s`, `3m20s`, `2d4h`. */
+/** A duration for people, in its two largest units: `45s`, `3m20s`, `2d4h`. */
 export function printDuration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1_000));
   const parts = [

@@ -3,26 +3,29 @@ import { type ConnectionProblem, connectionProblem } from "../rpc/connection-pro
 import { CliError } from "./cli-error.ts";
 import { plain } from "./plain-text.ts";
 
-/** What to do about it, where the message alone does not say. `NAME` is the deployment. */
+/** What to do about an error, where its message does not say it. `NAME` is the deployment. */
 const remedies: Partial<Record<Reason, string>> = {
   DEPLOYMENT_NOT_FOUND: "`drover list` shows the deployments there are",
   REPLICA_NOT_FOUND: "`drover replicas` shows the replicas there are",
-  AUTOSCALED: "`drover explain NAME` tells what is decided and why; `drover get NAME` shows the bounds, `drover deploy` changes them",
+  AUTOSCALED: "`drover explain NAME` shows what is decided and why; `drover get NAME` shows the bounds, `drover deploy` changes them",
   DEPLOYMENT_DELETING: "wait until it is gone (`drover status`), then try again",
-  CONFLICT: "somebody else changed it meanwhile: look at it again (`drover get`), then repeat",
+  CONFLICT: "it was changed since you read it: read it again (`drover get`), then repeat",
   RECONFIGURE_REFUSED: "no replica was changed for good: all serve by the config before (`drover configs NAME` shows it)",
-  CHANGE_IN_PROGRESS: "another change of its config is being made: try again when it is over (`drover status NAME`)",
+  CHANGE_IN_PROGRESS: "another change of its config is in progress: try again when it is over (`drover status NAME`)",
   CONFIG_NOT_FOUND: "`drover configs NAME` shows those there are",
   QUEUE_FULL: "all replicas are full: try again later, add replicas (`drover scale`), or raise max_queued_requests",
-  NO_REPLICA: "`drover status` says why no replica runs",
+  NO_REPLICA: "`drover status` shows why no replica runs",
   REPLICA_LOST: "the request may or may not have had its effect: `drover replicas` shows what became of the replica",
   PROGRAM_ERROR: "`drover logs NAME` shows what the program printed",
   STORE_UNAVAILABLE: "the controller cannot reach Redis: try again when it is back",
-  SHUTTING_DOWN: "who was to answer was being stopped: try again; what takes long needs a longer graceful_shutdown_timeout",
+  SHUTTING_DOWN: "the server was being stopped: try again; long requests need a longer graceful_shutdown_timeout",
   INTERNAL: "this is a bug in Drover: the controller's log says more",
 };
 
-/** The lines that show a failure, without stack trace. `address` is who was called, `flag` names another. */
+/**
+ * The lines that show a failure, without a stack trace. `called` is the server called last, and the
+ * flag that chooses it.
+ */
 export function failureLines(error: unknown, called: { readonly address: string; readonly flag: string } | undefined): readonly string[] {
   if (error instanceof CliError) return error.lines;
   if (error instanceof StatusError) return statusLines(error, called);
@@ -35,7 +38,7 @@ function statusLines(error: StatusError, called: { readonly address: string; rea
   if (problem && called) return unreachableLines(problem, called);
   const violations = facts.violations ?? [];
   const count = violations.length === 1 ? "1 field is wrong" : `${violations.length} fields are wrong`;
-  // A refused change also says which replicas refused it.
+  // The message of a refused change has the replicas that refused it.
   const summary = violations.length > 0 && reason !== "RECONFIGURE_REFUSED" ? count : message;
   const remedy = reason && remedies[reason]?.replaceAll("NAME", facts.metadata?.deployment ?? "NAME");
   return [
@@ -50,7 +53,7 @@ function unreachableLines(
   { refused, cause }: ConnectionProblem,
   { address, flag }: { readonly address: string; readonly flag: string },
 ): readonly string[] {
-  const who = flag === "--api" ? "controller" : "gateway";
-  const remedy = `no ${who} answers at ${address}: start one with \`drover start\`, or name another with ${flag}`;
+  const server = flag === "--api" ? "controller" : "gateway";
+  const remedy = `no ${server} answers at ${address}: start one with \`drover start\`, or name another with ${flag}`;
   return refused ? [remedy] : [remedy, cause];
 }

@@ -8,9 +8,10 @@ import { programDigest } from "../program/program-digest.ts";
 const fileBytesMax = 2 ** 30;
 
 /**
- * Gives a spec without a version one that changes with its program's files and environment, so that deploying it again does nothing
- * until they change. `ownFiles` are the program's, where it was asked for them. A command that names no file stays without one: what it
- * runs is not known, so each deploy is a new revision.
+ * Sets the version of a spec without one to a digest of its program's files and environment, so
+ * that deploying it again does nothing until they change. `ownFiles` are the files that the program
+ * itself named. A command that names no file keeps an empty version: its files are not known, so
+ * each deploy is a new revision.
  */
 export function fillVersion(spec: DeploymentSpec, ownFiles: readonly string[] = []): void {
   const kind = spec.program?.kind;
@@ -23,17 +24,17 @@ export function fillVersion(spec: DeploymentSpec, ownFiles: readonly string[] = 
   spec.version = programDigest(files, `${more}\0${kind.case === "command" ? kind.value.argv.join("\0") : ""}`, readBytes);
 }
 
-/** Whether it is a file that is not too large to be a program. */
+/** Whether it is a file, and not too large for a program. */
 function isReadable(path: string): boolean {
   try {
     const stats = statSync(path);
     return stats.isFile() && stats.size <= fileBytesMax;
   } catch {
-    return false; // none there, or not for us, or no path at all: an argument may be anything
+    return false; // no file, no permission, or no path: an argument may be anything
   }
 }
 
-/** A file's bytes; undefined for what is none of a program's. */
+/** A file's bytes; undefined: it is not a file of a program. */
 function readBytes(path: string): Buffer | undefined {
   try {
     return isReadable(path) ? readFileSync(path) : undefined;

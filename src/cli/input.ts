@@ -3,10 +3,10 @@ import { resolve } from "node:path";
 import { CliError, usage } from "./cli-error.ts";
 import type { CliIo } from "./io.ts";
 
-/** Far above what a server takes: only a guard against reading without end. */
+/** Far above the limit of servers: a bound for input that never ends. */
 const inputBytesMax = 256 * 1024 * 1024;
 
-/** An argument that is the value itself, `@FILE` or `-` for standard input, as bytes. */
+/** The bytes of an argument: of its text, of the file in `@FILE`, or of standard input for `-`. */
 export async function readInput(argument: string, io: Pick<CliIo, "cwd" | "stdin">): Promise<Uint8Array> {
   if (argument === "-") return readStream(io.stdin, inputBytesMax);
   if (!argument.startsWith("@")) return new TextEncoder().encode(argument);
@@ -18,27 +18,23 @@ export async function readInput(argument: string, io: Pick<CliIo, "cwd" | "stdin
   }
 }
 
-/** As `readInput`, and JSON. */
+/** As `readInput`, parsed as JSON. */
 export async function readJsonInput(argument: string, io: Pick<CliIo, "cwd" | "stdin">): Promise<unknown> {
   const text = new TextDecoder().decode(await readInput(argument, io));
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
     const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
-    throw usage(
-      `not JSON: ${shown.trim() || "(empty)"}`,
-      (cause as Error).message,
-      "text is written in quotes of its own: '\"like this\"'",
-    );
+    throw usage(`not JSON: ${shown.trim() || "(empty)"}`, (cause as Error).message, "text needs quotes of its own: '\"like this\"'");
   }
 }
 
-/** All of a file, or of a device that pretends to be one. Throws `CliError` above `bytesMax`. */
+/** All bytes of a file, which may be a device. Throws `CliError` above `bytesMax`. */
 export function readFile(path: string, bytesMax: number): Promise<Uint8Array> {
   return readStream(createReadStream(path), bytesMax, path);
 }
 
-/** All that a stream gives. Throws `CliError` above `bytesMax`. */
+/** All bytes of a stream. Throws `CliError` above `bytesMax`. */
 export async function readStream(
   stream: AsyncIterable<Uint8Array | string>,
   bytesMax: number,

@@ -5,17 +5,17 @@ import { processAuthor } from "./author.ts";
 /** Where the CLI prints. */
 export interface Output {
   write(chunk: string | Uint8Array): unknown;
-  /** Whether a person reads it: colours and rewritten lines only there. */
+  /** Whether it is a terminal, with colours and rewritten lines. */
   readonly isTTY?: boolean;
-  /** Width in characters, on a terminal. */
+  /** The width of the terminal in characters. */
   readonly columns?: number;
 }
 
-/** All that the CLI knows of the world around it. */
+/** Everything that the CLI uses outside its own process. */
 export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  /** Who calls, for the controller to note: `user@host` in printable ASCII. */
+  /** The caller, whom the controller records: `user@host` in printable ASCII. */
   readonly author: string;
   readonly stdin: AsyncIterable<Uint8Array | string>;
   readonly stdout: Output;
@@ -26,24 +26,27 @@ export interface CliIo {
   nowMs(): number;
   /** Ends early when the signal aborts. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
-  /** A text that nobody used before. */
+  /** A text that is unique for ever. */
   newId(): string;
-  /** Runs a controller until it is told to stop; gives the exit code. */
+  /** Runs a controller until `interrupted` aborts; returns the exit code. */
   start(config: Config, interrupted: AbortSignal): Promise<number>;
-  /** Asks a Python file what it is to be deployed as: what it prints, or why it says nothing. Unset: nothing here can. */
+  /**
+   * Runs a Python file so that it prints its deployment; returns that, or why it failed. Undefined:
+   * Python cannot be run.
+   */
   describePython?(file: string, exportName: string): Promise<{ readonly stdout: string } | { readonly failure: string }>;
-  /** Starts programs to be checked; unset: nothing here can. */
+  /** Starts programs to check. Undefined: programs cannot be started. */
   readonly testbed?: Testbed;
 }
 
 /** What a shell reports for a program that wrote into a closed pipe. */
 const brokenPipeExitCode = 141;
 
-/** The world of this process. A second Ctrl-C ends it at once. */
+/** The real one, of this process. A second Ctrl-C ends the process at once. */
 export function processIo(parts: Pick<CliIo, "nowMs" | "sleep" | "newId" | "start" | "describePython" | "testbed">): CliIo {
   const interrupt = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort());
-  for (const output of [process.stdout, process.stderr]) output.on("error", endWhenNobodyReads);
+  for (const output of [process.stdout, process.stderr]) output.on("error", endAtBrokenPipe);
   return {
     ...parts,
     env: process.env,
@@ -57,7 +60,7 @@ export function processIo(parts: Pick<CliIo, "nowMs" | "sleep" | "newId" | "star
 }
 
 /** `drover list | head -1` closes the pipe before all is written. */
-function endWhenNobodyReads(error: NodeJS.ErrnoException): void {
+function endAtBrokenPipe(error: NodeJS.ErrnoException): void {
   if (error.code !== "EPIPE") throw error;
   process.exit(brokenPipeExitCode);
 }

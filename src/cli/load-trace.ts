@@ -1,18 +1,21 @@
 import { CliError } from "./cli-error.ts";
 import type { TraceRow } from "./trace-file.ts";
 
-/** The load from one time until the next sample's. */
-export interface LoadSample {
+/** The load from one time until that of the next sample. */
+export interface TraceSample {
   readonly timeMs: number;
   readonly load: number;
 }
 
-/** Samples a controller takes at once. */
+/** The most samples of one request to the controller. */
 export const samplesMax = 100_000;
 
-/** The load that rows of `time,requests` say; of several at one time the last counts. Throws where time runs backwards. */
-export function loadOfSamples(file: string, rows: readonly TraceRow[]): readonly LoadSample[] {
-  const samples: LoadSample[] = [];
+/**
+ * The load in rows of `time,requests`; of several rows at one time the last counts. Throws where
+ * time goes back.
+ */
+export function loadOfSamples(file: string, rows: readonly TraceRow[]): readonly TraceSample[] {
+  const samples: TraceSample[] = [];
   for (const { timeMs, value = 0, line } of rows) {
     const last = samples.at(-1);
     if (last !== undefined && timeMs < last.timeMs)
@@ -26,14 +29,17 @@ export function loadOfSamples(file: string, rows: readonly TraceRow[]): readonly
   return samples;
 }
 
-/** The number of requests in work, for rows that each are the arrival of one: up by one as it comes, down as it ends. */
-export function loadOfArrivals(rows: readonly TraceRow[], durationMsOf: (row: TraceRow) => number): readonly LoadSample[] {
+/**
+ * The number of requests in work, for rows that are arrivals: each adds one, and takes it away as
+ * the request ends.
+ */
+export function loadOfArrivals(rows: readonly TraceRow[], durationMsOf: (row: TraceRow) => number): readonly TraceSample[] {
   const steps = rows.flatMap((row) => [
     { timeMs: row.timeMs, step: 1 },
     { timeMs: Math.round(row.timeMs + durationMsOf(row)), step: -1 },
   ]);
   steps.sort((one, other) => one.timeMs - other.timeMs);
-  const samples: LoadSample[] = [];
+  const samples: TraceSample[] = [];
   let load = 0;
   for (const { timeMs, step } of steps) {
     load += step;
@@ -44,14 +50,15 @@ export function loadOfArrivals(rows: readonly TraceRow[], durationMsOf: (row: Tr
 }
 
 /**
- * The load at each whole second from the begin on, and at the end: the autoscaler looks no more often, so that nothing changes for it.
- * Where even that is too much, at as many seconds as needed: `everySeconds`. A trace that is short enough stays as it is.
+ * The load at each whole second from the begin on, and at the end: the autoscaler reads it no more
+ * often, so nothing changes. Where that is still too much, the load every `everySeconds` seconds. A
+ * trace that is short enough stays as it is.
  */
-export function thinned(samples: readonly LoadSample[]): { readonly samples: readonly LoadSample[]; readonly everySeconds: number } {
+export function thinned(samples: readonly TraceSample[]): { readonly samples: readonly TraceSample[]; readonly everySeconds?: number } {
   const [first, last] = [samples[0], samples.at(-1)];
-  if (samples.length <= samplesMax || first === undefined || last === undefined) return { samples, everySeconds: 0 };
+  if (samples.length <= samplesMax || first === undefined || last === undefined) return { samples };
   const everySeconds = Math.max(1, Math.ceil((last.timeMs - first.timeMs) / 1_000 / (samplesMax - 2)));
-  const kept: LoadSample[] = [];
+  const kept: TraceSample[] = [];
   let next = 0;
   let load = 0;
   for (let timeMs = first.timeMs; timeMs < last.timeMs; timeMs += everySeconds * 1_000) {

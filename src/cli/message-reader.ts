@@ -4,15 +4,18 @@ import type { Json } from "../core/json.ts";
 import { didYouMean } from "./did-you-mean.ts";
 import { parseDurationMs, protoDuration } from "./duration.ts";
 
-/** Aliases make a small file large: what may be read of one document. */
+/** Bounds of one document, as aliases make a small file large. */
 const nodesMax = 100_000;
 const levelsMax = 64;
 
 type Fields = Record<string, Json>;
-/** What one value of a field is. */
+/** The kind of one value of a field. */
 type ValueKind = Pick<DescField, "message" | "enum" | "scalar">;
 
-/** Reads a YAML document as proto JSON of a message, and notes what is wrong with it and where everything stands. */
+/**
+ * Reads a YAML document as proto JSON of a message, and records every problem, and the line of
+ * every field.
+ */
 export class MessageReader {
   /** Each with its line: `7: spec.num_replica: no such field`. */
   readonly problems: { readonly line: number; readonly text: string }[] = [];
@@ -27,7 +30,7 @@ export class MessageReader {
     this.#counter = counter;
   }
 
-  /** Proto JSON of the message; to be used only if there are no problems. */
+  /** Proto JSON of the message, which is valid only if there are no problems. */
   read(node: Node, schema: DescMessage, path: string): Json {
     this.lines.set(path, this.#lineOf(node, 1));
     return this.#message(node, schema, path, 0);
@@ -46,14 +49,14 @@ export class MessageReader {
       if (!field) continue;
       const fieldPath = `${path}.${field.name}`;
       const nothing = this.#isNull(pair.value) && field.message?.typeName !== "google.protobuf.Value";
-      if (Object.hasOwn(fields, field.name)) this.#report(pair.key, fieldPath, "is given twice");
+      if (Object.hasOwn(fields, field.name)) this.#report(pair.key, fieldPath, "is set twice");
       else if (!nothing && field.oneof) {
         const other = oneofs.get(field.oneof.name);
         if (other) this.#report(pair.key, fieldPath, `excludes ${other}: give one of them`);
         oneofs.set(field.oneof.name, field.name);
       }
       this.lines.set(fieldPath, this.#lineOf(pair.key, this.lines.get(path) ?? 1));
-      // Null is how proto JSON says that a field is not set.
+      // In proto JSON null means that a field is not set.
       if (!nothing) fields[field.name] = this.#field(pair.value, field, fieldPath, level + 1);
     }
     return fields;
@@ -116,7 +119,7 @@ export class MessageReader {
     }
   }
 
-  /** By its full name, or without what all names of the enum begin with; in any case. */
+  /** A value by its full name or by its name without the enum's prefix, in upper or lower case. */
   #enum(node: unknown, { values }: DescEnum, path: string): Json {
     const given = isScalar(node) && typeof node.value === "string" ? node.value.toUpperCase() : undefined;
     const found = values.find(({ name, localName }) => name === given || localName === given);
@@ -157,14 +160,14 @@ export class MessageReader {
     return entries;
   }
 
-  /** The node itself, behind aliases; counts it. */
+  /** The node, with aliases resolved. Counts it. */
   #enter(given: unknown, path: string, level: number): unknown {
     const node = isAlias(given) ? (given as Alias).resolve(this.#document) : given;
     this.#nodes += 1;
     if (this.#nodes > nodesMax || level > levelsMax) {
       const bound = level > levelsMax ? `more than ${levelsMax} levels` : `more than ${nodesMax.toLocaleString("en")} values`;
       if (this.#nodes !== Number.POSITIVE_INFINITY) this.#report(given, path, `${bound} (aliases counted)`);
-      // Whatever comes now is read as nothing.
+      // Everything after this is read as empty.
       this.#nodes = Number.POSITIVE_INFINITY;
       return undefined;
     }

@@ -5,7 +5,7 @@ import { firstLine } from "./plain-text.ts";
 import { printTable } from "./print.ts";
 import type { Colors, Session } from "./session.ts";
 
-/** A table of what each replica made of a config; nothing where there are none. */
+/** Prints a table of what each replica did with a config; nothing where there are no replicas. */
 export function printOutcomes(session: Session, replicas: readonly ReconfiguredReplica[]): void {
   if (replicas.length === 0) return;
   const rows = replicas.map(({ replicaId, outcome, message }) => [
@@ -16,7 +16,7 @@ export function printOutcomes(session: Session, replicas: readonly ReconfiguredR
   printTable(session, ["REPLICA", "OUTCOME", "MESSAGE"], rows);
 }
 
-/** The same of a change that was refused; nothing for another error. */
+/** Prints the same table for a change that was refused; nothing for another error. */
 export function printRefusedOutcomes(session: Session, error: unknown): void {
   const failure = detailOf(error, ReconfigureFailureSchema);
   if (failure === undefined) return;

@@ -7,7 +7,10 @@ import { nameOf } from "../rpc/enum-name.ts";
 import { printDuration } from "./duration.ts";
 import type { Colors, Session } from "./session.ts";
 
-/** Proto JSON by proto field names, zeros and empty lists included, so that scripts find every field. */
+/**
+ * Proto JSON by proto field names, zeros and empty lists included, so that scripts find every
+ * field.
+ */
 export function messageJson<D extends DescMessage>(schema: D, message: MessageShape<D>): Json {
   return toJson(schema, message, { useProtoFieldName: true, alwaysEmitImplicit: true }) as Json;
 }
@@ -17,7 +20,7 @@ export function printJson(session: Session, json: Json): void {
   session.print(JSON.stringify(json, null, 2));
 }
 
-/** Columns without lines between them, which a person and `awk` can read. Cells keep their first line only. */
+/** Columns without lines between them, for people and `awk`. */
 export function printTable(session: Session, head: readonly string[], rows: readonly (readonly string[])[]): void {
   session.print(tableText(session.colors, head, rows));
 }

@@ -5,7 +5,7 @@ import { firstLine, plain } from "./plain-text.ts";
 import { colorState, deploymentState, runningOf } from "./print.ts";
 import type { Colors } from "./session.ts";
 
-/** What all lines begin with: `sentiment  HEALTHY  2/2 running`. */
+/** A line of progress: `sentiment  HEALTHY  2/2 running`. */
 export function progressLine(deployment: Deployment, colors: Colors): string {
   const [name, state, ...rest] = progressParts(deployment, false);
   return [name, colorState(colors, state), ...rest].join("  ");
@@ -20,7 +20,10 @@ function progressParts({ spec, status }: Deployment, drawn: boolean): [name: str
 
 const barCells = 10;
 
-/** `[######----] 6/10 new, 3 old, 9 available`, with blocks where it is `drawn` on a terminal; empty: nothing is being replaced. */
+/**
+ * `[######----] 6/10 new, 3 old, 9 available`, or with blocks for a terminal (`drawn`); empty: no
+ * replica is being replaced.
+ */
 export function rolloutProgress(status: DeploymentStatus | undefined, drawn: boolean): string {
   if (status === undefined) return "";
   const { state, targetReplicas: target, runningReplicas: running, updatedReplicas: updated } = status;
@@ -32,20 +35,23 @@ export function rolloutProgress(status: DeploymentStatus | undefined, drawn: boo
   return `${bar} ${updated}/${target} new, ${Math.max(0, running - updated)} old, ${running} available`;
 }
 
-/** How often numbers that change are worth a line that stays. */
+/** How often a change in numbers alone gets a line of its own. */
 const countsMs = 1_000;
 
-/** One line for each thing that changes: rewritten in place on a terminal, else printed once a change. */
+/** One line for each name: rewritten in place on a terminal, else printed at each change. */
 export class Progress {
   readonly #output: Output;
   readonly #colors: Colors;
   readonly #nowMs: (() => number) | undefined;
   readonly #lines = new Map<string, string>();
-  /** By name, what the line printed last was about, and when that was. */
-  readonly #told = new Map<string, { readonly about: string; readonly atMs: number }>();
+  /** By name, the subject of the last line, and when it was printed. */
+  readonly #shown = new Map<string, { readonly about: string; readonly atMs: number }>();
   #drawn = 0;
 
-  /** With `nowMs`, where lines are not rewritten, a change in numbers alone is left out that comes within a second of the line before. */
+  /**
+   * With `nowMs`, a change in numbers alone is left out within a second of the line before, where
+   * lines are not rewritten.
+   */
   constructor(output: Output, colors: Colors, nowMs?: () => number) {
     this.#output = output;
     this.#colors = colors;
@@ -61,13 +67,13 @@ export class Progress {
   #isWorthALine(name: string, about: string): boolean {
     const atMs = this.#nowMs?.();
     if (atMs === undefined) return true;
-    const last = this.#told.get(name);
+    const last = this.#shown.get(name);
     if (last?.about === about && atMs - last.atMs < countsMs) return false;
-    this.#told.set(name, { about, atMs });
+    this.#shown.set(name, { about, atMs });
     return true;
   }
 
-  /** `text` is what counts as a change; `colored` what is printed. */
+  /** Shows a line if `text` has changed; `colored` is what is printed. */
   line(name: string, text: string, colored = text): void {
     if (this.#lines.get(name) === text) return;
     this.#lines.set(name, text);
@@ -81,13 +87,13 @@ export class Progress {
     this.#drawn = this.#lines.size;
   }
 
-  /** There is nothing more to say of it. */
+  /** Ends the line of a name. */
   end(name: string): void {
     this.clear();
     this.#lines.delete(name);
   }
 
-  /** Takes the lines away again, on a terminal. */
+  /** Removes the lines from a terminal. */
   clear(): void {
     if (this.#drawn > 0) this.#output.write(`\u001b[${this.#drawn}A\u001b[0J`);
     this.#drawn = 0;

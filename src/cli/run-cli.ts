@@ -51,7 +51,10 @@ const commands: readonly AddCommand[] = [
   addConformance,
 ];
 
-/** Runs one command line (without `node drover`) and gives the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Never throws. */
+/**
+ * Runs one command line (without `node drover`) and returns the exit code: 0 done, 1 failed, 2
+ * wrong usage, 130 interrupted. Never throws.
+ */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
   let exitCode: number = exitCodes.done;
   let session: Session | undefined;
@@ -94,7 +97,7 @@ function createProgram(io: CliIo, act: Act): Command {
 }
 
 function report(error: unknown, io: CliIo, session: Session | undefined): number {
-  // A call that Ctrl-C ended needs no words; a wait has its own.
+  // A call that Ctrl-C ended prints nothing; a wait has its own message.
   if (io.interrupted.aborted && !(error instanceof CliError)) return exitCodes.interrupted;
   const [first = "failed", ...more] = failureLines(error, session?.called);
   const label = session ? session.errorColors.red("error:") : "error:";
@@ -109,7 +112,7 @@ function packageVersion(): string {
       const { name, version } = JSON.parse(readFileSync(new URL(up, import.meta.url), "utf8")) as { name?: string; version?: string };
       if (name === "drover" && version) return version;
     } catch {
-      // Not there: look one folder further up.
+      // Not there: try one folder further up.
     }
   }
   return "unknown";

@@ -13,11 +13,17 @@ import { type FoundNode, parseNodes, readNode, readText } from "./spec-file.ts";
 /** An autoscaling config and where it was read. */
 export interface LoadedScaler {
   readonly config: AutoscalingConfig;
-  /** `app.yaml:7: spec.autoscaling_config.max_replicas`, for what a controller calls `autoscaling_config.max_replicas`. */
+  /**
+   * `app.yaml:7: spec.autoscaling_config.max_replicas`, for what a controller calls
+   * `autoscaling_config.max_replicas`.
+   */
   placeOf(field: string): string;
 }
 
-/** Reads the one autoscaling config of a YAML or JSON file: the config itself, or that of a deployment's spec. Throws a `CliError` with every problem. */
+/**
+ * Reads the one autoscaling config of a YAML or JSON file: the config itself, or that of a
+ * deployment's spec. Throws a `CliError` with every problem.
+ */
 export async function readScalerFile(file: string, io: Pick<CliIo, "cwd" | "stdin">): Promise<LoadedScaler> {
   const { found, problems } = parseNodes(file, await readText(file, io));
   if (problems.length > 0) throw new CliError(problems);
@@ -30,7 +36,7 @@ export async function readScalerFile(file: string, io: Pick<CliIo, "cwd" | "stdi
   return scaler;
 }
 
-/** The config of one node; undefined: a deployment without one; else what is wrong. */
+/** The config of one node; undefined: a deployment without a config; a list: what is wrong. */
 function load(file: string, found: FoundNode): LoadedScaler | readonly string[] | undefined {
   if (isSpec(found)) {
     const { json, wrong, lineOf } = readNode(file, found, DeploymentSpecSchema, "spec");

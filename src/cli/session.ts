@@ -9,9 +9,9 @@ import type { CliIo, Output } from "./io.ts";
 
 export type Colors = ReturnType<typeof pc.createColors>;
 
-/** The longest a call may take that should answer at once. */
+/** The longest that a call may take that should be answered at once. */
 export const callMs = 30_000;
-/** A page of many large specs, or a large result. */
+/** Large enough for a page of large specs, and for large results. */
 const messageBytesMax = 256 * 1024 * 1024;
 
 const servers = {
@@ -19,7 +19,7 @@ const servers = {
   gateway: { flag: "--gateway", variable: "DROVER_GATEWAY", standard: "127.0.0.1:9000" },
 } as const;
 
-/** What one run of a command works with. */
+/** One run of a command: its servers and its output. */
 export class Session {
   readonly io: CliIo;
   /** For standard output. */
@@ -37,17 +37,23 @@ export class Session {
     this.#flags = flags;
   }
 
-  /** The server called last, for error messages; undefined: none was. */
+  /** The server called last, for error messages; undefined: none was called. */
   get called(): { readonly address: string; readonly flag: string } | undefined {
     return this.#called;
   }
 
-  /** For calls to the controller that should answer at once: they end with the command or after 30 s. */
+  /**
+   * Options of calls to the controller that should be answered at once: they end with the command
+   * or after {@link callMs}.
+   */
   get brief(): CallOptions {
     return this.within(callMs);
   }
 
-  /** For calls to the controller that wait for something: they end with the command or after so long. They say who calls. */
+  /**
+   * Options of calls to the controller that wait: they end with the command or after `deadlineMs`.
+   * The call carries the author.
+   */
   within(deadlineMs: number): CallOptions {
     return { signal: this.io.interrupted, deadlineMs, metadata: { "drover-author": this.io.author } };
   }
@@ -88,7 +94,7 @@ export class Session {
     const [source, text] = this.#flags[server] !== undefined ? [flag, this.#flags[server]] : [variable, this.io.env[variable] || standard];
     const address = parseAddress(text);
     if (typeof address === "string") throw usage(`${source} "${text}": ${address}`);
-    if (address.port === 0) throw usage(`${source} "${text}": port 0 is nobody's: give the port the server printed at its start`);
+    if (address.port === 0) throw usage(`${source} "${text}": no server has port 0: give the port that the server printed at its start`);
     return address;
   }
 }

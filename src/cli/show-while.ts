@@ -3,10 +3,13 @@ import { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
 import { watchDeployments } from "./watch.ts";
 
-/** What is over sooner shows nothing. */
+/** A call that takes less time shows nothing. */
 const quickMs = 400;
 
-/** What the call gives; while it lasts, how the deployment is. The answer is never later for it, and a watch that fails is no failure. */
+/**
+ * Returns the result of the call, and shows the deployment's progress while the call lasts. A watch
+ * that fails changes nothing.
+ */
 export async function showWhile<T>(session: Session, name: string, call: Promise<T>): Promise<T> {
   const over = new AbortController();
   const progress = new Progress(session.io.stderr, session.errorColors, () => session.io.nowMs());
@@ -28,11 +31,11 @@ async function show(session: Session, name: string, progress: Progress, over: Ab
       if (now && !over.aborted) progress.show(now);
     }
   } catch {
-    // The call itself says what is wrong.
+    // The call itself fails, too, and says why.
   }
 }
 
-/** Resolves after `quickMs`: the deadline of a watch that nobody looks at is the timer, for there is no other in this room. */
+/** Resolves after `quickMs`. The deadline of a watch is the timer, as the CLI has no clock. */
 async function quickOver(session: Session, name: string, signal: AbortSignal): Promise<void> {
   try {
     for await (const _ of watchDeployments(session, [name], { timeoutMs: quickMs, signal }));

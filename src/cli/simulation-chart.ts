@@ -5,15 +5,18 @@ import type { Colors } from "./session.ts";
 import { type SimulationColumn, ticksUpTo } from "./simulation.ts";
 
 const [widthDefault, widthMax, height] = [80, 160, 12];
-/** What the axis and its numbers take. */
+/** The columns of the axis and its numbers. */
 const axisWidth = 10;
 
-/** How many columns a chart on it has. */
+/** The width of a chart in columns. */
 export function chartWidth({ columns = widthDefault }: Output): number {
   return Math.max(20, Math.min(widthMax, columns) - axisWidth);
 }
 
-/** Lines of replicas over time for a terminal: one chart where colours tell its lines apart, else one below the other. */
+/**
+ * Lines of replicas over time for a terminal: one chart where colours tell its lines apart, else
+ * one below the other.
+ */
 export function chartText(columns: readonly SimulationColumn[], colors: Colors): string {
   const needed = { name: "load / target_ongoing_requests", color: "ansiCyan", values: columns.map(({ needed }) => needed) } as const;
   const running = { name: "replicas running", color: "ansiYellow", values: columns.map(({ running }) => running) } as const;

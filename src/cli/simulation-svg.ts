@@ -1,8 +1,8 @@
 import { printDuration } from "./duration.ts";
 import { type SimulationColumn, ticksUpTo } from "./simulation.ts";
 
-// Written by hand: a library that draws a whole chart without a DOM and is small and kept was not found. What is large (echarts, vega) is out
-// of proportion for three lines, and d3-shape would write what `path` below does.
+// Written by hand: no small, maintained library draws a whole chart without a DOM. Large libraries
+// (echarts, vega) are too much for three lines, and d3-shape would only replace `path` below.
 
 const [width, height] = [1_010, 420];
 const area = { left: 60, right: 980, top: 50, bottom: 370 } as const;
@@ -35,7 +35,7 @@ export function simulationSvg(columns: readonly SimulationColumn[], lengthMs: nu
   ].join("\n");
 }
 
-/** Steps from the begin to the end; where it is filled, closed along the bottom. */
+/** A path of steps from the begin to the end; closed along the bottom where it is filled. */
 function path(
   columns: readonly SimulationColumn[],
   key: (typeof series)[number]["key"],

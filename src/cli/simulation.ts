@@ -1,17 +1,20 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { SimulatedPoint } from "../../gen/drover/v1/controller_service_pb.ts";
 
-/** What was so for a while of a simulation, or the highest of it. */
+/** The highest values in a part of a simulation. */
 export interface SimulationColumn {
   /** Since the begin. */
   readonly atMs: number;
-  /** Replicas that the load asks for: load by `target_ongoing_requests`. */
+  /** Replicas that the load needs: load divided by `target_ongoing_requests`. */
   readonly needed: number;
   readonly wanted: number;
   readonly running: number;
 }
 
-/** The simulation in columns of equal time, each with the highest of its values: points hold until the next. */
+/**
+ * The simulation in columns of equal time, each with the highest of its values. A point holds until
+ * the next.
+ */
 export function columnsOf(points: readonly SimulatedPoint[], target: number, count: number): readonly SimulationColumn[] {
   const times = points.map(({ time }) => (time ? timestampMs(time) : 0));
   const [startMs = 0, endMs = 0] = [times[0], times.at(-1)];

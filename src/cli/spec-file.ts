@@ -12,18 +12,18 @@ export interface LoadedSpec {
   readonly spec: DeploymentSpec;
   /** As the user named it. */
   readonly file: string;
-  /** The program's own files, where it was asked for them. */
+  /** The files that the program itself named. */
   readonly programFiles?: readonly string[];
-  /** The line of a field, or of the nearest one around it. */
-  /** Undefined: it has none. */
+  /** The line of a field, or of the nearest field around it; undefined: there is no file. */
   lineOf(path: string): number | undefined;
 }
 
 const fileBytesMax = 4 * 1024 * 1024;
 
 /**
- * Reads all specs of YAML or JSON files (several documents, a list, or one spec each; `-` is standard input), with relative
- * paths made absolute. Throws one `CliError` with every problem of every file.
+ * Reads all specs of YAML or JSON files (several documents, a list, or one spec each; `-` is
+ * standard input), with relative paths made absolute. Throws one `CliError` with every problem of
+ * every file.
  */
 export async function readSpecFiles(files: readonly string[], io: Pick<CliIo, "cwd" | "stdin">): Promise<readonly LoadedSpec[]> {
   const loaded: LoadedSpec[] = [];
@@ -53,14 +53,14 @@ export function parseSpecs(file: string, text: string): { readonly specs: readon
   return { specs, problems };
 }
 
-/** One thing in a YAML or JSON text, and what is needed to read it. */
+/** One node of a YAML or JSON text, with its document and its lines. */
 export interface FoundNode {
   readonly node: Node;
   readonly document: Document.Parsed;
   readonly counter: LineCounter;
 }
 
-/** What a text holds: one thing in each document, or several in a list. */
+/** The nodes of a text: one in each document, or several in a list. */
 export function parseNodes(file: string, text: string): { readonly found: readonly FoundNode[]; readonly problems: string[] } {
   const counter = new LineCounter();
   const parsed = parseAllDocuments(text, { lineCounter: counter, prettyErrors: false, logLevel: "error", stringKeys: false });
@@ -76,7 +76,10 @@ export function parseNodes(file: string, text: string): { readonly found: readon
   return { found, problems };
 }
 
-/** Reads it as a message whose paths begin with `root`; the JSON is to be used only if nothing is wrong. */
+/**
+ * Reads a node as a message whose paths begin with `root`. The JSON is valid only if nothing is
+ * wrong.
+ */
 export function readNode(file: string, { node, document, counter }: FoundNode, schema: DescMessage, root: string) {
   const reader = new MessageReader(document, counter);
   const json = reader.read(node, schema, root);
@@ -85,8 +88,8 @@ export function readNode(file: string, { node, document, counter }: FoundNode, s
 }
 
 /**
- * Makes relative paths absolute: the module's path starts at `runtime_env.working_dir` where that is given, else at `folder`;
- * a command runs in `folder` unless told otherwise.
+ * Makes relative paths absolute. The module's path starts at `runtime_env.working_dir`, or at
+ * `folder` where that is empty; a command without `working_dir` runs in `folder`.
  */
 export function resolvePaths(spec: DeploymentSpec, folder: string): void {
   if (spec.runtimeEnv?.workingDir) spec.runtimeEnv.workingDir = resolve(folder, spec.runtimeEnv.workingDir);
@@ -96,7 +99,7 @@ export function resolvePaths(spec: DeploymentSpec, folder: string): void {
     spec.runtimeEnv = Object.assign(spec.runtimeEnv ?? create(RuntimeEnvSchema), { workingDir: folder });
 }
 
-/** All of a file, or of standard input for `-`. */
+/** The text of a file, or of standard input for `-`. */
 export async function readText(file: string, io: Pick<CliIo, "cwd" | "stdin">, bytesMax = fileBytesMax): Promise<string> {
   let bytes: Uint8Array;
   try {

@@ -1,23 +1,23 @@
 import type { DeploymentStatus } from "../../gen/drover/v1/deployment_pb.ts";
 import { sparkline } from "./sparkline.ts";
 
-/** Updates remembered of a deployment, where the terminal is wide enough to show them all. */
+/** The most updates of a deployment that are kept, and shown on a wide terminal. */
 const updatesMax = 30;
 const updatesMin = 8;
-/** What the other columns take, with a short message. */
+/** The width of the other columns, with a short message. */
 const othersWidth = 90;
 
-/** How load and running replicas of deployments were at their last updates. */
+/** The load and running replicas of deployments at their last updates. */
 export class StatusHistory {
   readonly #seen = new Map<string, { readonly load: number[]; readonly running: number[] }>();
   readonly #width: number;
 
-  /** For a terminal so many characters wide. */
+  /** For a terminal of this width in characters. */
   constructor(columns = 80) {
     this.#width = Math.max(updatesMin, Math.min(updatesMax, Math.floor((columns - othersWidth) / 2)));
   }
 
-  /** Takes in an update; undefined: the deployment is gone. */
+  /** Records an update; undefined: the deployment is gone. */
   note(name: string, status: DeploymentStatus | undefined): void {
     if (status === undefined) {
       this.#seen.delete(name);

@@ -1,38 +1,41 @@
 import { CliError } from "./cli-error.ts";
 
-/** Which columns of a trace say what: by the name in the header, or counted from 1. */
+/** The columns of a trace, each by its name in the header, or by its number from 1. */
 export interface TraceColumns {
-  /** Unset: `time` where the header has it, else the first. */
+  /** Default: `time` where the header has it, else the first. */
   readonly time?: string | undefined;
-  /** Of the numbers; unset: `standard`, where the header has it, else the second. */
+  /** The column of numbers. Default: `standard` where the header has it, else the second. */
   readonly value?: string | undefined;
-  /** What the numbers are called in a header. */
+  /** The usual name of the column of numbers. */
   readonly standard: "requests" | "duration";
   /** Whether there must be numbers: a list of times alone is a trace of arrivals. */
   readonly required: boolean;
 }
 
-/** One row: a time, and the number there is for it. */
+/** One row: a time and its number. */
 export interface TraceRow {
   readonly timeMs: number;
   /** Undefined: the trace has times only. */
   readonly value: number | undefined;
-  /** Where it stands, from 1. */
+  /** The line in the file, from 1. */
   readonly line: number;
 }
 
-/** Problems shown of one file; of more, only how many. */
+/** The most problems of one file that are shown; the others are counted. */
 const shownMax = 10;
 /** Times as a protobuf timestamp can hold them: years 1 to 9999. */
 const [timeMinMs, timeMaxMs] = [-62_135_596_800_000, 253_402_300_799_999];
 
-/** The rows of a CSV text. Throws one `CliError` with what is wrong where: `load.csv:7: requests: must be a number, not "many"`. */
+/**
+ * The rows of a CSV text. Throws one `CliError` with every problem and its line, such as
+ * `load.csv:7: requests: must be a number, not "many"`.
+ */
 export function parseTrace(file: string, text: string, columns: TraceColumns): readonly TraceRow[] {
   const lines = text.replace(/^\uFEFF/, "").split(/\r\n|\n|\r/);
   while (lines.at(-1)?.trim() === "") lines.pop();
   const first = cellsOf(lines[0] ?? "");
   if (lines.length === 0) throw new CliError(`${file}: holds no rows`);
-  // A header is names only; one may be missing, as that of the row numbers that some programs write.
+  // A header has names only. One may be empty: some programs do not name the column of row numbers.
   const header = first.every((cell) => timeOf(cell) === undefined) && first.some((cell) => cell !== "") ? first : undefined;
   const time = findColumn(file, header, first.length, columns.time, "time", 0);
   const optional = columns.value === undefined && !columns.required;
@@ -82,7 +85,10 @@ function readRow(text: string, { time, value, header, form, standard }: RowForm)
   return number < 0 ? `${valueName}: must be 0 or more, not ${cell}` : { timeMs, value: number };
 }
 
-/** In a file of more than two columns it is to be named: another would be as good a guess. */
+/**
+ * The column of numbers. In a file of more than two columns it must be named, as any other could be
+ * meant.
+ */
 function findValue(file: string, header: RowForm["header"], count: number, { value, standard }: TraceColumns, time: number): number {
   if (value === undefined && count > 2 && !header?.some((name) => name.toLowerCase() === standard))
     throw new CliError([
@@ -93,18 +99,23 @@ function findValue(file: string, header: RowForm["header"], count: number, { val
   if (column < count) return column;
   throw new CliError([
     `${file}:1: ${standard}: there is no such column`,
-    "a trace has the columns time and requests; one of times only needs --service-time",
+    "a trace has the columns time and requests; a trace of times only needs --service-time",
   ]);
 }
 
-/** A list of arrivals may have durations: by that name, or in the second column of a file without header. */
+/**
+ * The column of durations in a list of arrivals, if it has one: by that name, or the second column
+ * of a file without header.
+ */
 function optionalColumn(header: RowForm["header"], count: number, standard: string, time: number): number | undefined {
   if (header === undefined) return count > 1 ? (time === 1 ? 0 : 1) : undefined;
   const index = header.findIndex((name) => name.toLowerCase() === standard);
   return index < 0 ? undefined : index;
 }
 
-/** The index of a column: as asked for, or by its usual name, or where it usually is. */
+/**
+ * The index of a column: by the given name or number, else by its usual name, else its usual place.
+ */
 function findColumn(
   file: string,
   header: RowForm["header"],
@@ -125,7 +136,7 @@ function findColumn(
   throw new CliError(`${file}:1: there is no column ${JSON.stringify(asked)}; there are ${there}`);
 }
 
-/** The cells of a line; in quotes they may hold commas. */
+/** The cells of a line. A cell in quotes may have commas. */
 function cellsOf(line: string): readonly string[] {
   if (!line.includes('"')) return line.split(",").map((cell) => cell.trim());
   return [...line.matchAll(/(?:^|,)\s*(?:"((?:[^"]|"")*)"\s*(?=,|$)|([^,]*))/g)].map(([, quoted, bare]) =>
@@ -142,7 +153,10 @@ const iso = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}
 
 const formOf = (text: string): RowForm["form"] => (iso.test(text) ? "ISO 8601" : "seconds");
 
-/** Milliseconds since 1970 of seconds or ISO 8601, which is UTC where it names no zone; undefined: neither. */
+/**
+ * Milliseconds since 1970 of seconds or ISO 8601, which is UTC where it names no zone; undefined:
+ * neither.
+ */
 function timeOf(text: string): number | undefined {
   const seconds = numberOf(text);
   const ms = seconds === undefined ? isoMs(text) : Math.round(seconds * 1_000);

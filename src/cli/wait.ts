@@ -10,18 +10,18 @@ import { Progress, progressLine } from "./progress.ts";
 import type { Session } from "./session.ts";
 import { watchDeployments } from "./watch.ts";
 
-/** What a wait makes of a deployment as it is now; undefined: go on waiting. */
-type Verdict =
+/** The result of a wait for one deployment; undefined: go on waiting. */
+type WaitResult =
   | { readonly healthy: Deployment }
   | { readonly gone: string }
   | { readonly paused: string }
   | { readonly failed: string }
   | undefined;
-type Judge = (deployment: Deployment | undefined) => Verdict;
+type Judge = (deployment: Deployment | undefined) => WaitResult;
 
 /**
- * Waits until each deployment is healthy at the generation given or later, or its rollout is paused, and until those that were pruned
- * are gone, showing progress. Gives the exit code.
+ * Waits until each deployment is healthy at its generation or a later one, or its rollout is
+ * paused, and until pruned deployments are gone. Shows progress. Returns the exit code.
  */
 export function waitUntilHealthy(
   session: Session,
@@ -35,16 +35,16 @@ export function waitUntilHealthy(
   return waitFor(session, judges, timeoutMs, "goes on without you: `drover status` shows how");
 }
 
-/** Waits until each deployment is gone. Gives the exit code. */
+/** Waits until each deployment is gone. Returns the exit code. */
 export function waitUntilGone(session: Session, deleted: readonly Deployment[], timeoutMs: number): Promise<number> {
   const judges = new Map<string, Judge>();
   for (const { spec, uid } of deleted) judges.set(spec?.name ?? "", (now) => (now?.uid === uid ? undefined : { gone: spec?.name ?? "" }));
-  return waitFor(session, judges, timeoutMs, "is being deleted all the same: `drover status` shows how far it is");
+  return waitFor(session, judges, timeoutMs, "goes on being deleted: `drover status` shows how far it is");
 }
 
-function judgeHealth(wanted: Deployment, now: Deployment | undefined): Verdict {
+function judgeHealth(wanted: Deployment, now: Deployment | undefined): WaitResult {
   const name = wanted.spec?.name ?? "";
-  if (!now || now.uid !== wanted.uid) return { failed: `${name}: was deleted meanwhile` };
+  if (!now || now.uid !== wanted.uid) return { failed: `${name}: was deleted during the wait` };
   const { state = DeploymentState.UNSPECIFIED, observedGeneration = 0n, paused = false } = now.status ?? {};
   const failed = { failed: `${name}: ${stateInWords(now)}` };
   if (state === DeploymentState.DELETING) return failed;
@@ -65,7 +65,7 @@ async function waitFor(session: Session, judges: ReadonlyMap<string, Judge>, tim
       for (const name of changed === undefined ? [...waiting.keys()] : [changed]) {
         const now = deployments.get(name);
         if (now) last.set(name, now);
-        // What has not come before `synced` may still come.
+        // A deployment that has not come before `synced` may still come.
         const judged = now || synced ? waiting.get(name)?.(now) : undefined;
         if (now && !judged && waiting.has(name)) progress.show(now);
         if (!judged) continue;

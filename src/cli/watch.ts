@@ -3,23 +3,26 @@ import type { Deployment } from "../../gen/drover/v1/deployment_pb.ts";
 import { StatusError } from "../core/errors.ts";
 import type { Session } from "./session.ts";
 
-/** What is known of the deployments watched; grows while one listens. */
+/** The watched deployments, as known so far. The map changes with each event. */
 export interface Seen {
   readonly deployments: ReadonlyMap<string, Deployment>;
-  /** Whether all that was before is known: what is missing then, is not there. */
+  /** Whether every deployment that existed is known: a missing one does not exist. */
   readonly synced: boolean;
   /** The deployment that just changed or went; undefined for `synced`. */
   readonly changed: string | undefined;
 }
 
 export interface WatchOptions {
-  /** The longest it may take; unset: no bound. */
+  /** The longest that the watch may take. Default: no bound. */
   readonly timeoutMs?: number;
-  /** Ends it; unset: it ends with the command. */
+  /** Ends the watch. Default: the end of the command. */
   readonly signal?: AbortSignal;
 }
 
-/** Follows deployments (empty: all), and begins again where the server says that the watch is too old. */
+/**
+ * Watches deployments (empty: all), and begins again where the server ends the watch with
+ * WATCH_EXPIRED.
+ */
 export async function* watchDeployments(
   session: Session,
   names: readonly string[],

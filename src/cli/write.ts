@@ -7,8 +7,8 @@ const triesMax = 3;
 const retryFirstMs = 250;
 
 /**
- * Makes a call that writes, under a request id of its own. Where the answer is lost with the connection, it calls again: by the
- * id the controller sees that it is the same request, so that it has one effect.
+ * Makes a call that writes, with a new request id. Where the answer is lost with the connection, it
+ * calls again: by the id the controller knows that it is the same request, so it has one effect.
  */
 export async function write<A>(
   session: Session,
@@ -27,7 +27,10 @@ export async function write<A>(
   }
 }
 
-/** Whether the call or its answer may have been lost: an UNAVAILABLE without a reason is the connection's, not the controller's. */
+/**
+ * Whether the call or its answer may have been lost. An UNAVAILABLE without a reason comes from the
+ * connection, not the controller.
+ */
 function mayBeLost(error: unknown): boolean {
   if (!(error instanceof StatusError) || error.code !== "UNAVAILABLE") return false;
   return error.reason === undefined || error.reason === "SHUTTING_DOWN";

@@ -135,7 +135,7 @@ test("a deployment that is deleted, or is another one of its name, ends the wait
     const run = await serve({ apply: applying(), watchDeployments: watching(updated("a"), synced, last) });
     expect(await run(["deploy", "app.yaml"], { cwd: await folder(files) })).toMatchObject({
       exitCode: 1,
-      stderr: expect.stringContaining("error: a: was deleted meanwhile"),
+      stderr: expect.stringContaining("error: a: was deleted during the wait"),
     });
   }
 });
@@ -144,7 +144,7 @@ test("a deployment that is gone before the watch begins is not waited for", asyn
   const run = await serve({ apply: applying(), watchDeployments: watching(synced) });
   expect(await run(["deploy", "app.yaml"], { cwd: await folder(files) })).toMatchObject({
     exitCode: 1,
-    stderr: "error: a: was deleted meanwhile\n",
+    stderr: "error: a: was deleted during the wait\n",
   });
 });
 
@@ -263,7 +263,7 @@ test("a dry run changes nothing and shows what would be as a diff, or as JSON", 
   expect(asked).toEqual(["2 (check)", "2 prune (check)", "2 prune (check)"]);
   expect(await run(["deploy", "two.yaml", "-o", "json"], { cwd })).toMatchObject({
     exitCode: 2,
-    stderr: expect.stringContaining("goes with --dry-run"),
+    stderr: expect.stringContaining("needs --dry-run"),
   });
 });
 
@@ -319,7 +319,7 @@ test("what follows its load is not scaled, and how it does is told", async () =>
   const { exitCode, stderr } = await run(["scale", "a", "4"]);
   expect(exitCode).toBe(1);
   expect(stderr).toMatch(
-    /^error: FAILED_PRECONDITION: it follows its load\n {2}`drover explain a` tells .*`drover get a` shows the bounds/,
+    /^error: FAILED_PRECONDITION: it follows its load\n {2}`drover explain a` shows .*`drover get a` shows the bounds/,
   );
 });
 

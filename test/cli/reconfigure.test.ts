@@ -150,7 +150,7 @@ test.each([
   ["DEPLOYMENT_NOT_FOUND", "error: NOT_FOUND: it is so\n  `drover list` shows the deployments there are\n"],
   [
     "CHANGE_IN_PROGRESS",
-    "error: ABORTED: it is so\n  another change of its config is being made: try again when it is over (`drover status a`)\n",
+    "error: ABORTED: it is so\n  another change of its config is in progress: try again when it is over (`drover status a`)\n",
   ],
 ] as const)("%s ends with 1 and a remedy", async (reason, stderr) => {
   const run = await serve({
@@ -213,7 +213,7 @@ test("a change longer than --timeout ends with 1 and says that it may go on; a d
   expect(await run(["reconfigure", "a", "1", "--timeout", "1s"])).toEqual({
     exitCode: 1,
     stdout: "",
-    stderr: "error: a: not done after 1s\n  a may go on without you: `drover configs a` shows what is in use\n",
+    stderr: "error: a: not done after 1s\n  the change of a may go on: `drover configs a` shows what is in use\n",
   });
   expect((await run(["reconfigure", "a", "1", "--timeout", "1s", "--dry-run"])).stderr).toBe("error: a: not done after 1s\n");
 });
@@ -229,7 +229,7 @@ test("Ctrl-C ends with 130 and says that the change may go on", async () => {
   expect(await run(["reconfigure", "a", "1"], { interrupted: interrupt.signal })).toEqual({
     exitCode: 130,
     stdout: "",
-    stderr: "error: interrupted: a may go on without you: `drover configs a` shows what is in use\n",
+    stderr: "error: interrupted: the change of a may go on: `drover configs a` shows what is in use\n",
   });
 });
 
@@ -323,7 +323,7 @@ test("a deploy that changes only the config is told apart from a rollout, and ma
   });
   const cwd = await folder({ "app.yaml": app });
   expect((await run(["deploy", "app.yaml", "--dry-run"], { cwd })).stdout).toBe(
-    "a  RECONFIGURE  it would be given to its running replicas; none is restarted\n",
+    "a  RECONFIGURE  its running replicas would take it; none is restarted\n",
   );
   await run(["deploy", "app.yaml", "--no-wait", "--timeout", "10m"], { cwd });
   await run(["deploy", "app.yaml", "--no-wait", "--timeout", "1s"], { cwd });

@@ -38,7 +38,7 @@ test.each([
   [["delete", "a", "--timeout", "5"], "Give a number and a unit"],
   [["delete", "a", "--timeout", "25h"], "Must be 1ms to 24h"],
   [["list", "--api", "nowhere"], '--api "nowhere": must be "host:port"'],
-  [["list", "--api", "localhost:0"], "port 0 is nobody's"],
+  [["list", "--api", "localhost:0"], "no server has port 0"],
   [["run", "x.ts", "--env", "PATH"], "must be NAME=VALUE"],
   [["invoke", "a", "m", "{", "--gateway", "localhost:1"], "not JSON: {"],
   [["invoke", "a", "m", "--bytes", "--gateway", "localhost:1"], "--bytes needs an input"],

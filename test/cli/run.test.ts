@@ -154,7 +154,9 @@ test("a Python file is asked itself what it is, and runs by the SDK's host", asy
   const failure = "Traceback (most recent call last):\nModuleNotFoundError: No module named 'torch'";
   expect(await runWith({ describePython: async () => ({ failure }) }, "app.py")).toMatchObject({
     exitCode: 1,
-    stderr: expect.stringContaining(`error: cannot run ${cwd}/app.py:\n  ${failure.replace("\n", "\n  ")}\n  what only the replicas have`),
+    stderr: expect.stringContaining(
+      `error: cannot run ${cwd}/app.py:\n  ${failure.replace("\n", "\n  ")}\n  import packages that only the replicas have`,
+    ),
   });
 });
 

@@ -140,7 +140,7 @@ test("both of a oneof, a field twice under two spellings, and a document that is
   expect(problemsOf("program: { module: { path: a }, command: { argv: [a] } }")).toEqual([
     "app.yaml:1: spec.program.command: excludes module: give one of them",
   ]);
-  expect(problemsOf("num_replicas: 1\nnumReplicas: 2")).toEqual(["app.yaml:2: spec.num_replicas: is given twice"]);
+  expect(problemsOf("num_replicas: 1\nnumReplicas: 2")).toEqual(["app.yaml:2: spec.num_replicas: is set twice"]);
   expect(problemsOf("just text")).toEqual(['app.yaml:1: spec: must be fields with values, not "just text"']);
 });
 

@@ -251,7 +251,7 @@ test("a replica that cannot be checked to the end does not pass, though no sente
   const { exitCode, stdout, stderr } = await served("breaks when its bound is changed", (argv) => conformance([...means, ...argv]));
   expect(exitCode).toBe(1);
   expect(stdout).toMatch(/, 0 do not, /);
-  expect(stderr).toBe("error: it was not checked to the end: INTERNAL: broken\n");
+  expect(stderr).toBe("error: the check did not reach its end: INTERNAL: broken\n");
 });
 
 test("where no replica answers that is all that is said to fail", async () => {
@@ -276,7 +276,7 @@ test("an interrupt ends it at once", async () => {
 test.each([
   [[], "give one of: a command after --, --module, --address"],
   [["--module", "a.ts", "--", "b"], "give one of: a command after --, --module, --address"],
-  [["--token", "t", "--", "b"], "--token is that of a replica that runs already"],
+  [["--token", "t", "--", "b"], "--token is for a replica that runs already"],
   [["--address", "nowhere"], '--address "nowhere": must be unix:/path or host:port'],
   [["--address", "unix:/a", "--tcp"], "--tcp starts a program"],
   [["--input", "1", "--", "b"], "--input is the input of a method: give --method"],

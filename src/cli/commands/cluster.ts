@@ -9,7 +9,7 @@ import { age, messageJson, printJson, printTable } from "../print.ts";
 export const addCluster: AddCommand = (program, act) => {
   program
     .command("cluster")
-    .description("show what the machine has, what is taken, and who leads")
+    .description("show what the machine has, what replicas hold, and which controller leads")
     .addOption(outputOption())
     .addHelpText("after", examples("drover cluster", "drover cluster -o json"))
     .action(

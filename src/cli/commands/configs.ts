@@ -6,11 +6,11 @@ import { type AddCommand, examples, type Format, outputOption } from "../command
 import { plain } from "../plain-text.ts";
 import { age, messageJson, printJson, printTable } from "../print.ts";
 
-/** `drover configs`: which configs were in use, to go back to. */
+/** `drover configs`: the configs that were in use. */
 export const addConfigs: AddCommand = (program, act) => {
   program
     .command("configs")
-    .description("list the configs that a deployment's replicas were given, the newest first")
+    .description("list the configs of a deployment that were in use, the newest first")
     .argument("<name>", "the deployment")
     .addOption(outputOption())
     .addHelpText("after", examples("drover configs sentiment", "drover configs sentiment -o json"))
@@ -44,11 +44,11 @@ export const addConfigs: AddCommand = (program, act) => {
 
 const configCharsMax = 60;
 
-/** The beginning of its JSON, on one line. */
+/** The beginning of a config's JSON, on one line. */
 function configInShort(config: Value | undefined): string {
   if (config === undefined) return "-";
   const text = plain(JSON.stringify(toJson(ValueSchema, config)));
   if (text.length <= configCharsMax) return text;
-  // Whole characters: one may be two units of UTF-16.
+  // Cut by characters, which may be two units of UTF-16.
   return `${[...text.slice(0, 2 * configCharsMax)].slice(0, configCharsMax - 1).join("")}…`;
 }

@@ -34,11 +34,11 @@ interface ConformanceFlags {
   readonly timeout: number;
 }
 
-/** Who the program is told that it is. */
+/** The identity in the environment of the program. */
 const identity = { deployment: "conformance", replicaId: "conformance-1", revision: 7 };
 const jsonHint = "JSON, @FILE, or - for standard input";
 
-/** `drover conformance`: whether a program is a replica, sentence by sentence. */
+/** `drover conformance`: checks a program against the contract of a replica. */
 export const addConformance: AddCommand = (program, act) => {
   program
     .command("conformance")
@@ -50,12 +50,12 @@ export const addConformance: AddCommand = (program, act) => {
     .option("--tcp", "start the program once more, at a free port of 127.0.0.1")
     .option("--method <name>", "a method that Invoke can call and that answers quickly")
     .option("--input <json>", `its input: ${jsonHint}`)
-    .option("--slow-method <name>", "one that takes a second or two, and ends when its caller leaves")
+    .option("--slow-method <name>", "a method that takes a second or two, and ends when its caller leaves")
     .option("--slow-input <json>", `its input: ${jsonHint}`)
-    .option("--stream-method <name>", "one that gives a stream of results")
+    .option("--stream-method <name>", "a method that returns a stream of results")
     .option("--stream-input <json>", `its input: ${jsonHint}`)
     .option("--user-config <json>", `a user_config that it takes: ${jsonHint}`)
-    .option("--bad-user-config <json>", `one that it refuses: ${jsonHint}`)
+    .option("--bad-user-config <json>", `a user_config that it refuses: ${jsonHint}`)
     .option("--init-args <json>", `JSON object for its DROVER_INIT_ARGS: ${jsonHint}`)
     .option("--max-ongoing-requests <number>", "its DROVER_MAX_ONGOING_REQUESTS", readInteger(1, 100), 2)
     .addOption(outputOption("text"))
@@ -72,7 +72,7 @@ export const addConformance: AddCommand = (program, act) => {
 };
 
 const helpText = `
-What needs a method or a config that is not given is not checked, and the report says so.
+Sentences that need a method or a config that is not given are not checked, and the report says so.
 A program may leave out drover.replica.v1.ReplicaService, drover.v1.InvokeService or both; then only the rest is checked. Exit code: 0, or 1 if a sentence does not hold.
 ${examples(
   "drover conformance -- ./my-replica",
@@ -81,7 +81,7 @@ ${examples(
 )}`;
 
 async function report(session: Session, target: Target, means: Means, { output, timeout }: ConformanceFlags): Promise<number> {
-  // Only here: the other commands shall not pay for it.
+  // Imported here, so that other commands do not load it.
   const { checkConformance } = await import("../../conformance/conformance.ts");
   const { testbed, interrupted: signal } = session.io;
   if (testbed === undefined) throw new CliError("programs cannot be started here");
@@ -95,15 +95,14 @@ async function report(session: Session, target: Target, means: Means, { output, 
     session.print(countsLine(verdicts));
   }
   const { fails } = countsOf(verdicts);
-  if (fails === 0 && trouble !== undefined) throw new CliError(`it was not checked to the end: ${trouble}`);
+  if (fails === 0 && trouble !== undefined) throw new CliError(`the check did not reach its end: ${trouble}`);
   return fails === 0 ? exitCodes.done : exitCodes.failed;
 }
 
 async function targetOf({ io }: Session, argv: readonly string[], flags: ConformanceFlags): Promise<Target> {
   const ways = [argv.length > 0, flags.module !== undefined, flags.address !== undefined].filter(Boolean).length;
   if (ways !== 1) throw usage("give one of: a command after --, --module, --address", "`drover conformance --help` shows examples");
-  if (flags.token !== undefined && flags.address === undefined)
-    throw usage("--token is that of a replica that runs already: give --address");
+  if (flags.token !== undefined && flags.address === undefined) throw usage("--token is for a replica that runs already: give --address");
   if (flags.address !== undefined) {
     if (flags.tcp) throw usage("--tcp starts a program: it does not go with --address");
     if (flags.initArgs !== undefined) throw usage("--init-args are given to a program that is started: they do not go with --address");
@@ -140,7 +139,7 @@ async function meansOf({ io }: Session, flags: ConformanceFlags): Promise<Means>
   };
 }
 
-/** The value of an option that is JSON. */
+/** The JSON value of an option. */
 async function given(option: string, text: string | undefined, io: Session["io"]): Promise<Json | undefined> {
   if (text === undefined) return undefined;
   try {

@@ -9,7 +9,7 @@ interface DeleteFlags extends WaitFlags {
   readonly allowMissing?: boolean;
 }
 
-/** `drover delete`: takes deployments away. */
+/** `drover delete`: deletes deployments. */
 export const addDelete: AddCommand = (program, act) => {
   const command = program
     .command("delete")

@@ -23,20 +23,20 @@ export interface DeployFlags extends WaitFlags {
 
 const redeployHelp = "replace the replicas also when nothing has changed (by default a digest of the program's files is the version)";
 
-/** The options of commands that deploy; to be read by `deploySpecs`. */
+/** The options of commands that deploy, for `deploySpecs`. */
 export function deployOptions(command: Command): Command {
   command
-    .option("--dry-run", "check, say what would be, and change nothing")
+    .option("--dry-run", "check, show what would change, and change nothing")
     .option("--redeploy", redeployHelp)
     .addOption(outputOption("text"));
   return waitOptions(command, "all replicas run");
 }
 
-/** `drover deploy`: makes deployments what files say. */
+/** `drover deploy`: deploys the specs in files. */
 export const addDeploy: AddCommand = (program, act) => {
   const command = program
     .command("deploy")
-    .description("deploy what YAML or JSON files of deployment specs say: all of it, or nothing")
+    .description("deploy the deployment specs in YAML or JSON files: all of them, or none")
     .argument("<file...>", "files with one or several specs; - is standard input")
     .option("--prune", "delete every deployment that the files do not name");
   deployOptions(command)
@@ -52,9 +52,12 @@ export const addDeploy: AddCommand = (program, act) => {
     );
 };
 
-/** Deploys all specs, or none if one of them is refused, and waits as the flags say. Gives the exit code. */
+/**
+ * Deploys all specs, or none if one of them is refused, and waits as the flags say. Returns the
+ * exit code.
+ */
 export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[], flags: DeployFlags): Promise<number> {
-  if (flags.output === "json" && !flags.dryRun) throw usage("-o json goes with --dry-run: it shows what would be");
+  if (flags.output === "json" && !flags.dryRun) throw usage("-o json needs --dry-run: it shows what would change");
   if (!flags.redeploy) for (const { spec, programFiles } of loaded) fillVersion(spec, programFiles);
   const answer = await apply(session, loaded, flags);
   if (flags.dryRun) {
@@ -74,7 +77,7 @@ export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[
 async function apply(session: Session, loaded: readonly LoadedSpec[], flags: DeployFlags): Promise<ApplyResponse> {
   const request = { specs: loaded.map(({ spec }) => spec), prune: flags.prune ?? false, validateOnly: flags.dryRun ?? false };
   try {
-    // Where only a config changes, the call answers when the replicas serve by it.
+    // Where only a config changes, the call is answered once the replicas serve by it.
     const call = (requestId: string, options: CallOptions) => session.controller().apply({ ...request, requestId }, options);
     return await write(session, call, Math.max(callMs, flags.timeout));
   } catch (error) {
@@ -90,7 +93,10 @@ async function apply(session: Session, loaded: readonly LoadedSpec[], flags: Dep
   }
 }
 
-/** As `app.yaml:3: spec.name`, for what the controller says of `specs[0].name`, or a program of the `user_config` of its deployment. */
+/**
+ * A violation with its place in a file, `app.yaml:3: spec.name`, for the controller's
+ * `specs[0].name` or a program's `user_config`.
+ */
 function inFile(loaded: readonly LoadedSpec[], { field, description }: FieldViolation, deployment: string | undefined): FieldViolation {
   const [, index, inSpec = ""] = /^specs\[(\d+)\](.*)$/s.exec(field) ?? [];
   const ofProgram = /^user_config\b/.test(field);
@@ -103,7 +109,7 @@ function inFile(loaded: readonly LoadedSpec[], { field, description }: FieldViol
 const costs: Readonly<Record<number, string>> = {
   [Effect.NONE]: "nothing would change",
   [Effect.LIVE]: "it would change while its replicas go on",
-  [Effect.RECONFIGURE]: "it would be given to its running replicas; none is restarted",
+  [Effect.RECONFIGURE]: "its running replicas would take it; none is restarted",
   [Effect.ROLLOUT]: "its replicas would be replaced",
 };
 

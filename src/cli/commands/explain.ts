@@ -23,7 +23,7 @@ const limitMax = 1_000;
 export const addExplain: AddCommand = (program, act) => {
   program
     .command("explain")
-    .description("tell how a deployment is, and what the controller decided for it and why, the last decision last")
+    .description("show how a deployment is, and what the controller decided for it and why, the last decision last")
     .argument("<name>", "the deployment")
     .option("--limit <number>", "the last decisions to begin with", readInteger(1, limitMax), limitDefault)
     .option("-f, --follow", "go on with new decisions until Ctrl-C")
@@ -91,7 +91,7 @@ function stateInWords({ colors }: Session, { spec, status }: Deployment): string
   return `${spec?.name} is ${colorState(colors, deploymentState(status))}: ${plain(statusInWords(status))}`;
 }
 
-/** What was decided in the first line; below it each rule with its value, and what it was decided from. */
+/** The decision in the first line; below it each rule with its value, and the inputs. */
 function decisionInWords({ io, colors }: Session, decision: Decision): string {
   const { decideTime, source, summary, bound, rules, inputs } = decision;
   const when = `${age(io.nowMs(), decideTime)} ago`;

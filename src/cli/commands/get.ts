@@ -4,7 +4,7 @@ import { CliError, exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
 import { messageJson, printJson } from "../print.ts";
 
-/** `drover get`: all there is to know of one deployment. */
+/** `drover get`: everything about one deployment. */
 export const addGet: AddCommand = (program, act) => {
   program
     .command("get")

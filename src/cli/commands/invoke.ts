@@ -24,7 +24,7 @@ export const addInvoke: AddCommand = (program, act) => {
     .argument("<name>", "the deployment")
     .argument("[method]", "the method; a function deployment needs none")
     .argument("[input]", "JSON, @FILE, or - for standard input; none: null")
-    .option("-s, --stream", "print each result of a method that gives several")
+    .option("-s, --stream", "print each result of a method that returns several")
     .option("--bytes", "send the input as bytes instead of JSON")
     .addOption(new Option("-o, --output <format>", 'json: one line a result, bytes as {"bytes": base64}').choices(["json"]))
     .addOption(new Option("--timeout <time>", "the longest to wait for the result").argParser(readDuration).default(60_000, "60s"))

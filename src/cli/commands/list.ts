@@ -5,7 +5,7 @@ import { type AddCommand, examples, type Format, outputOption } from "../command
 import { age, colorState, deploymentState, messageJson, printJson, printTable, programOf, runningOf } from "../print.ts";
 import type { Session } from "../session.ts";
 
-/** `drover list`: which deployments there are. */
+/** `drover list`: the deployments. */
 export const addList: AddCommand = (program, act) => {
   program
     .command("list")

@@ -45,7 +45,7 @@ export const addLogs: AddCommand = (program, act) => {
     );
 };
 
-/** As wide where it is not known. */
+/** The time of a line; where it is not known, `-` in the same width. */
 const timeOf = (time: Timestamp | undefined): string => (time === undefined ? "-" : timestampDate(time).toISOString()).padEnd(24);
 
 /** The same colour for the same replica, always. */

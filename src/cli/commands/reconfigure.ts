@@ -21,15 +21,15 @@ interface ReconfigureFlags {
   readonly timeout: number;
 }
 
-/** `drover reconfigure`: gives the running replicas another config. */
+/** `drover reconfigure`: changes the config of running replicas. */
 export const addReconfigure: AddCommand = (program, act) => {
   program
     .command("reconfigure")
-    .description("give all running replicas another user_config, without restarting one: all take it, or none does")
+    .description("change the user_config of all running replicas, without a restart: all of them take it, or none does")
     .argument("<name>", "the deployment")
     .argument("[config]", "the whole config: JSON, @FILE, or - for standard input")
     .option("--to <generation>", "go back to the config of this generation instead", readInteger(1, Number.MAX_SAFE_INTEGER))
-    .option("--dry-run", "ask every replica whether it could, and change nothing")
+    .option("--dry-run", "let every replica check the config, and change nothing")
     .addOption(outputOption())
     .addOption(new Option("--timeout <time>", "the longest to wait, for example 90s or 10m").argParser(readDuration).default(120_000, "2m"))
     .addHelpText(
@@ -50,16 +50,16 @@ export const addReconfigure: AddCommand = (program, act) => {
     );
 };
 
-type WantedConfig = Pick<Parameters<ReturnType<Session["controller"]>["reconfigure"]>[0], "userConfig" | "toGeneration">;
+type ConfigChoice = Pick<Parameters<ReturnType<Session["controller"]>["reconfigure"]>[0], "userConfig" | "toGeneration">;
 
-async function wantedConfig({ io }: Session, config: string | undefined, to: number | undefined): Promise<WantedConfig> {
+async function wantedConfig({ io }: Session, config: string | undefined, to: number | undefined): Promise<ConfigChoice> {
   if (config === undefined && to === undefined) throw usage("give a config (JSON, @FILE, or - for standard input) or --to GENERATION");
   if (config === undefined) return { toGeneration: BigInt(to ?? 0) };
   if (to !== undefined) throw usage("a config and --to exclude each other: give one of them");
   return { userConfig: fromJson(ValueSchema, (await readJsonInput(config, io)) as JsonValue) };
 }
 
-async function reconfigure(session: Session, name: string, wanted: WantedConfig, flags: ReconfigureFlags): Promise<ReconfigureResponse> {
+async function reconfigure(session: Session, name: string, wanted: ConfigChoice, flags: ReconfigureFlags): Promise<ReconfigureResponse> {
   const request = { name, validateOnly: flags.dryRun ?? false, ...wanted };
   const call = write(session, (requestId, options) => session.controller().reconfigure({ ...request, requestId }, options), flags.timeout);
   try {
@@ -70,9 +70,9 @@ async function reconfigure(session: Session, name: string, wanted: WantedConfig,
   }
 }
 
-/** A wait that ended before the change did says so. */
+/** The error of a wait that ended before the change; any other error as it is. */
 function endedEarly(session: Session, name: string, error: unknown, { dryRun, timeout }: ReconfigureFlags): unknown {
-  const goesOn = dryRun ? [] : [`${name} may go on without you: \`drover configs ${name}\` shows what is in use`];
+  const goesOn = dryRun ? [] : [`the change of ${name} may go on: \`drover configs ${name}\` shows what is in use`];
   if (session.io.interrupted.aborted) return new CliError(["interrupted", ...goesOn].join(": "), exitCodes.interrupted);
   if (!(error instanceof StatusError && error.code === "DEADLINE_EXCEEDED")) return error;
   return new CliError([`${name}: not done after ${printDuration(timeout)}`, ...goesOn]);

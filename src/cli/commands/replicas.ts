@@ -6,7 +6,7 @@ import { firstLine } from "../plain-text.ts";
 import { age, colorState, messageJson, printJson, printTable, replicaState } from "../print.ts";
 import type { Session } from "../session.ts";
 
-/** `drover replicas`: the running copies. */
+/** `drover replicas`: the replicas. */
 export const addReplicas: AddCommand = (program, act) => {
   program
     .command("replicas")

@@ -3,7 +3,7 @@ import { exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
 import { age, messageJson, printJson, printTable } from "../print.ts";
 
-/** `drover revisions`: what there is to go back to. */
+/** `drover revisions`: the revisions that a rollback can go back to. */
 export const addRevisions: AddCommand = (program, act) => {
   program
     .command("revisions")

@@ -13,7 +13,11 @@ export const addRollback: AddCommand = (program, act) => {
     .command("rollback")
     .description("go back to an old revision of a deployment's program; the number of replicas stays")
     .argument("<name>", "the deployment")
-    .option("--to <revision>", "the revision (default: the last other one that was healthy)", readInteger(1, Number.MAX_SAFE_INTEGER));
+    .option(
+      "--to <revision>",
+      "the revision (default: the last healthy one other than the present)",
+      readInteger(1, Number.MAX_SAFE_INTEGER),
+    );
   waitOptions(command, "it runs")
     .addHelpText("after", examples("drover rollback sentiment", "drover rollback sentiment --to 3"))
     .action(

@@ -80,7 +80,10 @@ export function splitModule(given: string, cwd: string): { readonly file: string
 
 type DescribedProgram = Pick<LoadedSpec, "spec" | "programFiles">;
 
-/** Imports the module and gives the spec of the deployment it exports; undefined: interrupted. Throws `CliError`. */
+/**
+ * Imports the module and returns the spec of the deployment that it exports; undefined:
+ * interrupted. Throws `CliError`.
+ */
 async function specOfModule(given: string, io: CliIo): Promise<DescribedProgram | undefined> {
   const { file, exportName } = splitModule(given, io.cwd);
   if (!existsSync(file)) throw new CliError(`cannot run ${file}: there is no such file`);
@@ -102,10 +105,10 @@ async function specOfModule(given: string, io: CliIo): Promise<DescribedProgram 
   return { spec };
 }
 
-/** Asks the Python file itself. Throws `CliError`. */
+/** Runs the Python file to get its spec; undefined: interrupted. Throws `CliError`. */
 async function specOfPython(file: string, exportName: string, io: CliIo): Promise<DescribedProgram | undefined> {
   if (basename(file) === "drover.py") throw new CliError(`cannot run ${file}: give it another name, as it hides the SDK from itself`);
-  if (io.describePython === undefined) throw new CliError("no Python can be run here");
+  if (io.describePython === undefined) throw new CliError("Python cannot be run here");
   const answer = await io.describePython(file, exportName);
   if (io.interrupted.aborted) return undefined;
   if ("failure" in answer) throw new CliError([`cannot run ${file}:`, ...answer.failure.split("\n"), ...hintOf(answer.failure)]);
@@ -118,7 +121,7 @@ async function specOfPython(file: string, exportName: string, io: CliIo): Promis
   return { spec, programFiles: described.files };
 }
 
-/** Of a program that is run as it is. */
+/** The spec of a program in any language. */
 function specOfProgram(argv: readonly string[], cwd: string): DeploymentSpec {
   const spec = create(DeploymentSpecSchema, {
     name: kebab(basename(argv[0] ?? "").replace(/\.\w+$/, "")),
@@ -128,15 +131,18 @@ function specOfProgram(argv: readonly string[], cwd: string): DeploymentSpec {
   return spec;
 }
 
-/** What to do where a package is missing that perhaps only the replicas are to have. */
+/** What to do where a package is missing that perhaps only the replicas have. */
 function hintOf(failure: string): readonly string[] {
   if (!/ModuleNotFoundError|Cannot find package/.test(failure)) return [];
   return [
-    "what only the replicas have is to be imported inside the class; or deploy it with YAML, which does not import it (`drover deploy`)",
+    "import packages that only the replicas have inside the class; or deploy with YAML, which does not import the module (`drover deploy`)",
   ];
 }
 
-/** The error without its stack. A syntax error does not know its place: Node prints it only where nobody catches. */
+/**
+ * The error without its stack. A syntax error has no place in it: Node prints the place only where
+ * the error is not caught.
+ */
 function importFailure(cause: unknown, file: string): string {
   if (!(cause instanceof Error)) return String(cause);
   const where = cause instanceof SyntaxError ? `\n\`node ${file}\` shows where` : "";
@@ -176,7 +182,7 @@ function readVariable(text: string, before: Readonly<Record<string, string>> = {
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }
 
-/** A module that waits for something on its own must not keep Ctrl-C waiting. */
+/** Resolves with undefined at Ctrl-C, which a module that takes long to import must not delay. */
 function untilInterrupted<T>(work: Promise<T>, interrupted: AbortSignal): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
     interrupted.addEventListener("abort", () => resolve(undefined), { once: true });

@@ -5,7 +5,7 @@ import { write } from "../write.ts";
 
 const replicasMax = 10_000;
 
-/** `drover scale`: sets how many replicas run. */
+/** `drover scale`: sets the number of replicas. */
 export const addScale: AddCommand = (program, act) => {
   const command = program
     .command("scale")

@@ -9,7 +9,7 @@ import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, readAmount } from "../command.ts";
 import { parseDurationMs, printDuration } from "../duration.ts";
 import { reasonOf } from "../input.ts";
-import { type LoadSample, loadOfArrivals, loadOfSamples, thinned } from "../load-trace.ts";
+import { loadOfArrivals, loadOfSamples, type TraceSample, thinned } from "../load-trace.ts";
 import { messageJson, printJson, tableText } from "../print.ts";
 import { type LoadedScaler, readScalerFile } from "../scaler-file.ts";
 import type { Session } from "../session.ts";
@@ -42,7 +42,7 @@ interface SimulateFlags extends TraceFlags {
 const traceBytesMax = 128 * 1024 * 1024;
 /** A week is simulated second by second. */
 const simulationMs = 120_000;
-/** Of `target_ongoing_requests`, where it is not set. */
+/** The default of `target_ongoing_requests`. */
 const targetDefault = 2;
 
 const help = `
@@ -51,11 +51,11 @@ work and waiting from that time on, until the last row. Or each row is the arriv
 time and its own duration in seconds, as the column "duration" or --duration-column says; it takes base + factor × that.
 `;
 
-/** `drover simulate`: what the autoscaler would do with a load. */
+/** `drover simulate`: what the autoscaler would do for a load. */
 export const addSimulate: AddCommand = (program, act) => {
   program
     .command("simulate")
-    .description("tell how many replicas the autoscaler would run for a load of the past, without running any")
+    .description("show how many replicas the autoscaler would run for a recorded load, without running any")
     .requiredOption("--config <file>", "YAML or JSON of an autoscaling_config, or of a deployment's spec with one; - is standard input")
     .requiredOption("--trace <file>", "the load, as CSV")
     .addOption(new Option("--startup <time>", "how long a replica takes to start").argParser(readTime).default(10_000, "10s"))
@@ -81,7 +81,7 @@ export const addSimulate: AddCommand = (program, act) => {
         if (flags.config === "-" && flags.trace === "-") throw usage("standard input can be one of --config and --trace, not both");
         const scaler = await readScalerFile(flags.config, session.io);
         const { samples, everySeconds } = thinned(await readLoad(session, flags));
-        if (everySeconds > 0)
+        if (everySeconds !== undefined)
           session.note(`the trace is long: only its load at every ${everySeconds === 1 ? "second" : `${everySeconds} seconds`} is used`);
         const answer = await simulate(session, scaler, samples, flags.startup);
         if (flags.plot !== undefined) await writePlot(session, flags.plot, answer, samples, { ...flags, config: scaler.config });
@@ -92,15 +92,15 @@ export const addSimulate: AddCommand = (program, act) => {
     );
 };
 
-/** Reads a time that may be none. */
+/** Reads a time, 0 or more. */
 function readTime(text: string): number {
   const ms = parseDurationMs(text);
   if (ms === undefined) throw new InvalidArgumentError("Give a number and a unit (ms, s, m, h), for example 10s.");
   return ms;
 }
 
-/** The load that the trace says. */
-async function readLoad({ io }: Session, flags: TraceFlags): Promise<readonly LoadSample[]> {
+/** The load in the trace. */
+async function readLoad({ io }: Session, flags: TraceFlags): Promise<readonly TraceSample[]> {
   const { trace, timeColumn: time, serviceTime, durationColumn, durationBase, durationFactor } = flags;
   const arrivals = serviceTime !== undefined || durationColumn !== undefined;
   if (arrivals && flags.requestsColumn !== undefined)
@@ -121,7 +121,7 @@ async function readLoad({ io }: Session, flags: TraceFlags): Promise<readonly Lo
 async function simulate(
   session: Session,
   { config, placeOf }: LoadedScaler,
-  samples: readonly LoadSample[],
+  samples: readonly TraceSample[],
   startupMs: number,
 ): Promise<SimulateAutoscalingResponse> {
   const request = {
@@ -144,7 +144,7 @@ async function writePlot(
   session: Session,
   file: string,
   { points }: SimulateAutoscalingResponse,
-  samples: readonly LoadSample[],
+  samples: readonly TraceSample[],
   { config, trace, startup }: { readonly config: AutoscalingConfig; readonly trace: string; readonly startup: number },
 ): Promise<void> {
   const columns = columnsOf(points, config.targetOngoingRequests ?? targetDefault, svgColumns);
@@ -160,7 +160,7 @@ async function writePlot(
 function printSimulation(
   session: Session,
   { points, replicaHours, shortOfCapacity, changes }: SimulateAutoscalingResponse,
-  samples: readonly LoadSample[],
+  samples: readonly TraceSample[],
   { targetOngoingRequests: target = targetDefault }: AutoscalingConfig,
 ): void {
   const { colors, io } = session;
@@ -176,5 +176,5 @@ function printSimulation(
   session.print(`\n${chartText(columnsOf(points, target, chartWidth(io.stdout)), colors)}`);
 }
 
-const lengthOf = (samples: readonly LoadSample[]): number => (samples.at(-1)?.timeMs ?? 0) - (samples[0]?.timeMs ?? 0);
+const lengthOf = (samples: readonly TraceSample[]): number => (samples.at(-1)?.timeMs ?? 0) - (samples[0]?.timeMs ?? 0);
 const rounded = (value: number): number => Math.round(value * 100) / 100;

@@ -80,7 +80,7 @@ async function showOne(session: Session, name: string, output: Format): Promise<
   return exitCodes.done;
 }
 
-/** With `history` (on a terminal) also how load and replicas were lately. */
+/** With `history` (on a terminal) also the recent load and replicas. */
 function statusTable(session: Session, deployments: readonly Deployment[], history?: StatusHistory): string {
   const rows = deployments.map(({ spec, status }) => [
     spec?.name ?? "",
@@ -95,7 +95,7 @@ function statusTable(session: Session, deployments: readonly Deployment[], histo
   return tableText(session.colors, ["NAME", "STATE", "RUNNING", "ONGOING", "QUEUED", ...lately, "MESSAGE"], rows);
 }
 
-/** A table that is drawn anew on a terminal; else a line (of JSON) for each change. */
+/** Redraws a table on a terminal at each change; else prints a line (of JSON) for each change. */
 async function watch(session: Session, name: string | undefined, output: Format): Promise<number> {
   const { stdout } = session.io;
   const lines = new Progress({ write: (chunk) => stdout.write(chunk) }, session.colors);
