@@ -2,9 +2,9 @@
 export interface AutoscalingConfig {
   readonly minReplicas: number;
   readonly maxReplicas: number;
-  /** Of a new deployment; undefined: `minReplicas`. */
+  /** Replicas of a new deployment. Undefined: `minReplicas`. */
   readonly initialReplicas?: number;
-  /** Requests that one replica is to have. */
+  /** Requests in work that one replica should have. */
   readonly targetOngoingRequests: number;
   readonly upscaleDelayMs: number;
   readonly downscaleDelayMs: number;
@@ -18,7 +18,7 @@ export interface AutoscalingConfig {
   readonly schedules: readonly ScheduledMinimum[];
 }
 
-/** Where nothing else is said. */
+/** Used for fields that a spec leaves unset. */
 export const defaultAutoscaling: AutoscalingConfig = {
   minReplicas: 1,
   maxReplicas: 1,
@@ -35,7 +35,7 @@ export const defaultAutoscaling: AutoscalingConfig = {
   schedules: [],
 };
 
-/** A minimum that holds for a while, again and again. */
+/** A minimum that holds for `durationMs` from each time the cron expression matches. */
 export interface ScheduledMinimum {
   readonly cron: string;
   /** Empty: UTC. */
@@ -44,5 +44,5 @@ export interface ScheduledMinimum {
   readonly durationMs: number;
 }
 
-/** What is made of the load of a period. */
+/** How the load of a period becomes one number. */
 export type Aggregation = "MEAN" | "MAX" | "MIN";

@@ -4,15 +4,15 @@ import type { FieldViolation } from "./errors.ts";
 import type { Json } from "./json.ts";
 import { ofLife } from "./lineage.ts";
 
-/** What replicas can be given while they run. */
+/** A config that a replica can take while it runs. */
 export interface Config {
   readonly generation: number;
-  /** Undefined: none. */
+  /** Undefined: no user config. */
   readonly userConfig?: Json;
   readonly maxOngoingRequests: number;
 }
 
-/** The config that is committed for replicas of a revision; undefined: the revision is not kept any more. */
+/** The committed config of replicas of a revision. Undefined: the revision is no longer kept. */
 export function committedConfig(
   deployment: DeploymentRecord,
   revision: number,
@@ -27,43 +27,46 @@ export function configOf({ userConfig, maxOngoingRequests }: DeploymentSpec, gen
   return { generation, maxOngoingRequests, ...(userConfig === undefined ? {} : { userConfig }) };
 }
 
-/** The steps of a change, and how it can end: it is in use; it could be (only asked); it is not. */
+/**
+ * The steps of a change, and its ends: COMMITTED (in use), PREPARED (a dry run that all accepted),
+ * REFUSED.
+ */
 export const configSteps = ["PREPARE", "APPLY_ONE", "APPLY_REST", "REVERT", "COMMITTED", "PREPARED", "REFUSED"] as const;
 export type ConfigStep = (typeof configSteps)[number];
 
-/** How long a replica may take to answer in a step. */
+/** How long a replica may take to answer a call of this phase. */
 export const answerMaxMs: Readonly<Record<ConfigPhase, number>> = { PREPARE: 10_000, APPLY: 30_000, REVERT: 30_000 };
 
-/** What a replica is told. */
+/** What a replica is asked to do with a config. */
 export type ConfigPhase = "PREPARE" | "APPLY" | "REVERT";
 
-/** What a replica made of a config. */
+/** What came of a config at one replica. */
 export type ConfigOutcome = "ACCEPTED" | "APPLIED" | "REFUSED" | "REVERTED" | "REPLACED";
 
 export interface ReplicaOutcome {
   readonly replicaId: string;
   readonly outcome: ConfigOutcome;
-  /** Why it did not take the config; undefined: it did, or was not asked. */
+  /** Why the replica did not take the config. Undefined: it did, or was not asked. */
   readonly problem?: ConfigProblem;
-  /** Why it could not go back to the config before. */
+  /** Why the replica could not go back to the previous config. */
   readonly revertProblem?: ConfigProblem;
 }
 
-/** The fields that a schema refused. */
+/** The fields that a replica's schema refused. */
 export function violationsOf({ problem, revertProblem }: Pick<ReplicaOutcome, "problem" | "revertProblem">): readonly FieldViolation[] {
   return [problem, revertProblem].flatMap((one) => (one?.kind === "refused" ? one.violations : []));
 }
 
-/** A change of config: the one that is being made, or the last that was. Begun by the API, made by the loops. */
+/** A change of config: the current one, or the last. Begun by the API, carried out by the loops. */
 export interface ConfigChangeRecord {
   readonly uid: string;
   readonly deployment: string;
   readonly id: string;
-  /** Of the config that it brings. */
+  /** The generation of the new config. */
   readonly generation: number;
-  /** The spec that is to be committed. */
+  /** The spec to commit. */
   readonly spec: DeploymentSpec;
-  /** Ask only. */
+  /** A dry run: ask the replicas, and apply nothing. */
   readonly dryRun: boolean;
   readonly author: string;
   readonly startedAtMs: number;
@@ -71,22 +74,22 @@ export interface ConfigChangeRecord {
   readonly replicas: readonly ReplicaOutcome[];
 }
 
-/** A config that was committed. Written with the commit, once. */
+/** A committed config. Written once, with the commit. */
 export interface ConfigRecord extends Config {
   readonly uid: string;
   readonly deployment: string;
-  /** The revision that was wanted then. */
+  /** The revision wanted at that time. */
   readonly revision: number;
   readonly author: string;
   readonly atMs: number;
 }
 
-/** Configs kept for a deployment. */
+/** Configs kept per deployment. */
 export const configsKept = 20;
 
 /**
- * What a call to a replica came to. One that is taken away has no part in the change any more (`gone`); one that ended by itself while it
- * was told may have done so for what it was told (`ended`).
+ * The result of a call to a replica. `gone`: the replica is being removed and no longer takes part.
+ * `ended`: it ended by itself during the call, perhaps because of the config.
  */
 export type CallResult = { readonly replicaId: string } & (
   | { readonly kind: "done" | "gone" }
@@ -96,12 +99,15 @@ export type CallResult = { readonly replicaId: string } & (
 /** Whether the change is over. */
 export const isOver = ({ step }: ConfigChangeRecord): boolean => step === "COMMITTED" || step === "PREPARED" || step === "REFUSED";
 
-/** What replicas are told in the change's step. */
+/** What replicas are asked for in the change's step. */
 export function phaseOf({ step }: ConfigChangeRecord): ConfigPhase {
   return step === "PREPARE" ? "PREPARE" : step === "REVERT" ? "REVERT" : "APPLY";
 }
 
-/** Who is to be called in the step after these `answers`: one replica, until one has answered or ended; or all that run. */
+/**
+ * The replicas to call next in this step, after these `answers`: all that run; in APPLY_ONE a
+ * single replica, until one has answered or ended.
+ */
 export function calledIn({ step }: ConfigChangeRecord, running: readonly string[], answers: readonly CallResult[] = []): readonly string[] {
   const called = new Set(answers.map(({ replicaId }) => replicaId));
   const left = running.filter((id) => !called.has(id));
@@ -110,10 +116,12 @@ export function calledIn({ step }: ConfigChangeRecord, running: readonly string[
 }
 
 /**
- * The change after the calls of its step: all are asked, then one serves by it, then the rest, then it is committed; where anything was
- * refused or failed, all go back. Replicas that end while they are told may have ended for that: they count as refusals where they are
- * more than those that took it. The one that is to serve by it first may end by chance once: another is tried.
- * Invariant: from APPLY_ONE on it ends as COMMITTED, or by way of REVERT.
+ * The change after the calls of its step. All replicas are asked, then one applies the config, then
+ * the rest, then it is committed. If a replica refuses or fails, all revert. A replica that ended
+ * during its call may have ended because of the config: such replicas count as refusals if they
+ * outnumber the replicas that took it. In APPLY_ONE the first replica may end once by chance:
+ * another one is tried. Invariant: from APPLY_ONE on, a change ends as COMMITTED, or by way of
+ * REVERT.
  */
 export function afterCalls(change: ConfigChangeRecord, results: readonly CallResult[]): ConfigChangeRecord {
   const { step, dryRun } = change;
@@ -133,7 +141,8 @@ export function afterCalls(change: ConfigChangeRecord, results: readonly CallRes
     case "APPLY_ONE": {
       const again = change.replicas.some(({ outcome }) => outcome === "REFUSED");
       if (ended.length > 0 && !again) return withOutcomes(change, told, "APPLIED", "APPLY_ONE");
-      // Where it ended one, and there is no other to try it, nobody knows that it can be served by.
+      // A replica ended in this step before, and no other is left to try: whether the config works
+      // is not known.
       return withOutcomes(change, told, "APPLIED", failed || (again && told.length === 0) ? "REVERT" : "APPLY_REST");
     }
     case "APPLY_REST":
@@ -145,7 +154,7 @@ export function afterCalls(change: ConfigChangeRecord, results: readonly CallRes
   }
 }
 
-/** The change given up before anything was applied, or once all went back. */
+/** The change given up, before anything was applied or after all replicas went back. */
 export function givenUp(change: ConfigChangeRecord): ConfigChangeRecord {
   return { ...change, step: "REFUSED" };
 }
@@ -158,7 +167,8 @@ function withOutcomes(
 ): ConfigChangeRecord {
   const before = new Map(change.replicas.map((one) => [one.replicaId, one]));
   const told = new Set(results.map(({ replicaId }) => replicaId));
-  // Those that are told later; and why all go back, also where who refused has ended since. Nobody refused what is taken by all.
+  // Keep: replicas still to be called, and refusals, even of replicas that have ended since,
+  // because they explain the revert. Drop refusals once the change commits.
   const others = change.replicas.filter(
     ({ replicaId, outcome, problem, revertProblem }) =>
       !told.has(replicaId) &&
@@ -177,14 +187,14 @@ function withOutcomes(
         ? { replicaId, outcome: "REPLACED", ...(change.step === "REVERT" ? { revertProblem: problem } : { problem }) }
         : { replicaId, outcome: "REPLACED", problem: known.problem, revertProblem: problem };
     }
-    // Of one that refused, that is what counts; one that was never told has nothing to go back from.
+    // A refusal stays what is recorded. A replica that was never called has nothing to revert.
     const stays = change.step === "REVERT" && known !== undefined && known.outcome !== "APPLIED" && known.outcome !== "REPLACED";
     return stays ? known : { replicaId, outcome: done, problem: known?.problem, revertProblem: known?.revertProblem };
   });
   return { ...change, step, replicas: [...others, ...now] };
 }
 
-/** The replicas that are to be replaced because they did not answer, or could not go back. */
+/** The replicas to replace, because they did not answer or could not go back. */
 export function toReplace(change: Pick<ConfigChangeRecord, "step" | "replicas">): readonly ReplicaOutcome[] {
   return change.step === "REFUSED" ? change.replicas.filter(({ outcome }) => outcome === "REPLACED") : [];
 }

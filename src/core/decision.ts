@@ -1,7 +1,7 @@
-/** Who decides. */
+/** The part of the controller that decides. */
 export type DecisionSource = "ROLLOUT" | "AUTOSCALER";
 
-/** What one rule said to a decision. */
+/** One rule that was applied in a decision. */
 export interface DecisionRule {
   readonly name: string;
   readonly value: number;
@@ -9,19 +9,19 @@ export interface DecisionRule {
   readonly meaning: string;
 }
 
-/** What was decided, and why; what a plan makes of it before it is numbered. */
+/** What was decided, and why. A plan makes it, before it gets its number. */
 export interface Verdict {
   readonly source: DecisionSource;
-  /** In words. */
+  /** The decision as a sentence. */
   readonly summary: string;
-  /** The rule that kept it from doing more, by its name among `rules`; empty: none did. */
+  /** The name of the rule among `rules` that limited the decision. Undefined: none did. */
   readonly bound: string;
-  /** What it was decided from. */
+  /** The numbers that the decision was made from. */
   readonly inputs: Readonly<Record<string, number>>;
   readonly rules: readonly DecisionRule[];
 }
 
-/** A decision as kept. Written by the loops only, once. */
+/** A stored decision. Written once, by the loops. */
 export interface DecisionRecord extends Verdict {
   readonly uid: string;
   readonly deployment: string;
@@ -30,5 +30,5 @@ export interface DecisionRecord extends Verdict {
   readonly atMs: number;
 }
 
-/** Decisions kept for a deployment. */
+/** Decisions kept per deployment. */
 export const decisionsKept = 100;

@@ -10,13 +10,13 @@ export type Program =
   | { readonly kind: "module"; readonly path: string; readonly exportName: string }
   | { readonly kind: "command"; readonly argv: readonly string[] };
 
-/** Where and with which environment a program runs. */
+/** A program's environment: folder, variables and packages. */
 export interface RuntimeEnv extends Requirements {
   readonly workingDir: string;
   readonly envVars: Readonly<Record<string, string>>;
 }
 
-/** Packages that a program needs, as npm and pip read them. */
+/** Packages that a program needs, in the notation of npm and pip. */
 export interface Requirements {
   readonly npm: readonly string[];
   readonly pip: readonly string[];
@@ -25,12 +25,12 @@ export interface Requirements {
 /** A deployment's spec with every default filled in. Times in milliseconds. */
 export interface DeploymentSpec {
   readonly name: string;
-  /** Empty: every Deploy is a new revision. */
+  /** Empty: every Deploy makes a new revision. */
   readonly version: string;
   readonly program: Program;
   readonly initArgs: JsonObject;
   readonly runtimeEnv: RuntimeEnv;
-  /** Meaningless where the number follows the load. */
+  /** Not used if `autoscalingConfig` is set. */
   readonly numReplicas: number;
   /** Set: the number of replicas follows the load. */
   readonly autoscalingConfig?: AutoscalingConfig;
@@ -38,7 +38,7 @@ export interface DeploymentSpec {
   readonly maxOngoingRequests: number;
   /** Undefined: no bound. */
   readonly maxQueuedRequests?: number;
-  /** Undefined: none; null is a config. */
+  /** Undefined: no config. `null` is a config. */
   readonly userConfig?: Json;
   readonly healthCheck: { readonly periodMs: number; readonly timeoutMs: number; readonly failureThreshold: number };
   readonly gracefulShutdownTimeoutMs: number;
@@ -49,35 +49,49 @@ export interface DeploymentSpec {
   readonly rollout: RolloutPolicy;
 }
 
-/** What was asked for. Written by the API, and by the reconcile loop when a rollout has failed and it goes back to an old revision. */
+/**
+ * What was asked for. Written by the API, and by the reconcile loop when it rolls back a failed
+ * rollout.
+ */
 export interface DeploymentRecord {
   readonly uid: string;
   readonly spec: DeploymentSpec;
   /** Grows with each change of the spec, from 1. */
   readonly generation: number;
-  /** The revision of the program wanted. */
+  /** The program's revision that is wanted. */
   readonly revision: number;
-  /** The newest revision there ever was: grows with each change that replaces replicas, from 1. A rollback goes below it. */
+  /**
+   * The newest revision ever made. Grows from 1 with each change that replaces replicas; a rollback
+   * does not lower it.
+   */
   readonly newestRevision: number;
-  /** Of the config committed (`userConfig`, `maxOngoingRequests`): grows with each change of it, from 1. */
+  /**
+   * The generation of the committed config (`userConfig`, `maxOngoingRequests`). Grows from 1 with
+   * each change of it.
+   */
   readonly configGeneration: number;
-  /** The newest config generation there ever was: that of a change that was refused, too, is not used again. */
+  /** The newest config generation ever used, also by a refused change: it is never used again. */
   readonly newestConfigGeneration: number;
-  /** The number of replicas that the load asked for last, and since when. Written by the API at first, then by the autoscaler. */
+  /**
+   * The target that the load asked for last, and since when. Written first by the API, then by the
+   * autoscaler.
+   */
   readonly autoscaled?: { readonly target: number; readonly sinceMs: number };
-  /** Set: the id of the change of config that is being made. */
+  /** Set: the id of the current change of config. */
   readonly changing?: string;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
-  /** Set: it is being deleted. */
+  /** Set: the deployment is being deleted. */
   readonly deletingSinceMs?: number;
-  /** Set: its rollout is paused. */
+  /** Set: the rollout is paused. */
   readonly pausedSinceMs?: number;
-  /** When its rollout was last resumed. */
+  /** When the rollout was last resumed. */
   readonly resumedAtMs?: number;
-  /** Set: the revision wanted was gone back to, so it is not left for another when it fails. */
+  /** Set: the revision is the result of a rollback. It is not rolled back again if it fails. */
   readonly rolledBackAtMs?: number;
-  /** Set: the last rollout failed, and the loop went back to an old revision. Until somebody changes the deployment. */
+  /**
+   * Set: the last rollout failed and was rolled back. Removed by the next change of the deployment.
+   */
   readonly failedRollout?: FailedRollout;
 }
 
@@ -88,45 +102,54 @@ export interface FailedRollout {
   readonly atMs: number;
 }
 
-/** A revision. Written by the API, once; and where a config is committed, with that. */
+/** A revision. Written once by the API; updated when a config is committed. */
 export interface RevisionRecord {
   readonly uid: string;
   readonly deployment: string;
   readonly revision: number;
-  /** The spec with which it was made; its config is the last that was committed while the revision was wanted. */
+  /** The spec of the revision, with the last config committed while the revision was wanted. */
   readonly spec: DeploymentSpec;
   readonly configGeneration: number;
   readonly createdAtMs: number;
 }
 
-/** How far the leader has come with a deployment. Written by the reconcile loop only. */
+/** The leader's progress with a deployment. Written by the reconcile loop only. */
 export interface ProgressRecord {
   readonly uid: string;
   readonly observedGeneration: number;
   /** The revision that failures are counted for. */
   readonly revision: number;
-  /** Failed starts in a row; those of replicas asked for together count once. */
+  /** Failed starts in a row; replicas created together count once. */
   readonly failedStarts: number;
-  /** When the last of them failed; undefined: none did. */
+  /** When a start last failed. Undefined: none did. */
   readonly failedAtMs?: number;
-  /** No start before this time; undefined: at once. */
+  /** No replica is started before this time. Undefined: no wait. */
   readonly retryAtMs?: number;
   /** Whether a replica of `revision` was ever available. */
   readonly everRan: boolean;
-  /** Whether one ran for long enough to be trusted: until then, failed starts in a row are a failure of the rollout. */
+  /**
+   * Whether a replica of `revision` ran long enough to be trusted. Until then, failed starts in a
+   * row make the rollout fail.
+   */
   readonly everStable: boolean;
-  /** When the rollout to `revision` last came forward: when it was first seen, and at each replica that became available. */
+  /**
+   * When the rollout to `revision` last advanced: at its first tick, and at each replica that
+   * became available.
+   */
   readonly progressedAtMs: number;
-  /** Why the rollout to `revision` has failed; undefined: it has not, or came forward since. */
+  /** Why the rollout to `revision` has failed. Undefined: it has not, or has advanced since. */
   readonly rolloutFailure?: RolloutFailure;
-  /** Since when it has. */
+  /** When the rollout failed. */
   readonly rolloutFailedAtMs?: number;
-  /** Why the last replica failed; undefined: none did since the last success. */
+  /** Why a replica last failed. Undefined: none failed since the last success. */
   readonly lastFailure?: StartFailure;
-  /** What is installed for `revision` before another replica goes for its first one, and since when; undefined: nothing. */
+  /**
+   * What is being installed for `revision` before an old replica makes place for its first one, and
+   * since when. Undefined: nothing.
+   */
   readonly installing?: Preparing & { readonly sinceMs: number };
-  /** What last was fully running; undefined: nothing yet. */
+  /** What was last fully running. Undefined: nothing yet. */
   readonly settled?: { readonly revision: number; readonly target: number };
-  /** The revisions that were ever fully running, the last one last. */
+  /** The revisions that were ever fully running, the latest last. */
   readonly healthyRevisions: readonly number[];
 }

@@ -1,13 +1,19 @@
 import type { DeploymentSpec } from "./deployment.ts";
 import { type Json, type JsonObject, sameJson } from "./json.ts";
 
-/** What a new spec costs: nothing, the controller's attention only, a change of config of the running replicas, or new replicas. */
+/**
+ * What a new spec changes: nothing, only the controller's behaviour, the config of running
+ * replicas, or the replicas themselves.
+ */
 export type Effect = (typeof effects)[number];
 
-/** The least first. */
+/** The smallest effect first. */
 export const effects = ["NONE", "LIVE", "RECONFIGURE", "ROLLOUT"] as const;
 
-/** What changing a field costs: a replica is replaced when something changes that it was started with. */
+/**
+ * The effect of changing a field. Replicas are replaced if anything changes that they were started
+ * with.
+ */
 export const fieldEffects: Readonly<Record<keyof DeploymentSpec, Effect>> = {
   name: "NONE",
   version: "ROLLOUT",
@@ -31,8 +37,8 @@ export const fieldEffects: Readonly<Record<keyof DeploymentSpec, Effect>> = {
 export const fields = Object.keys(fieldEffects) as (keyof DeploymentSpec)[];
 
 /**
- * What going from one spec to the other costs. An empty version is a new one every time; and no program can be told that it has no
- * config any more.
+ * The effect of replacing one spec by another. An empty version is a new version every time. A
+ * program cannot be given "no config" while it runs, so that needs new replicas.
  */
 export function effectOf(before: DeploymentSpec, after: DeploymentSpec): Effect {
   if (after.version === "" || (before.userConfig !== undefined && after.userConfig === undefined)) return "ROLLOUT";
@@ -40,7 +46,7 @@ export function effectOf(before: DeploymentSpec, after: DeploymentSpec): Effect 
   return effects.findLast((effect) => found.includes(effect)) ?? "NONE";
 }
 
-/** A value that differs between two JSON values; undefined: it is not there. */
+/** A value that differs between two JSON values. Undefined: absent there. */
 export interface Difference {
   /** Names and indexes from the root. */
   readonly path: readonly string[];
@@ -48,7 +54,7 @@ export interface Difference {
   readonly after: Json | undefined;
 }
 
-/** Where two JSON values differ, as deep as both have objects; arrays are compared whole. */
+/** Where two JSON values differ. Objects are compared member by member, arrays as a whole. */
 export function differences(before: Json | undefined, after: Json | undefined, path: readonly string[] = []): readonly Difference[] {
   if (sameJson(before, after)) return [];
   if (!isObject(before) || !isObject(after)) return [{ path, before, after }];

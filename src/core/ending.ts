@@ -9,24 +9,34 @@ export type ProcessEnd =
 /** How a replica's process ended, or why there never was one. Written by the engine. */
 export type Ending =
   | ProcessEnd
-  /** The system could not start it. `why` is for people: program not found, folder missing. */
+  /**
+   * The system could not start the process. `why` is for people: program not found, folder missing.
+   */
   | { readonly kind: "failedToStart"; readonly why: string }
-  /** Its packages could not be installed. The tool's last lines come with it, as the last lines of the replica. */
+  /**
+   * The packages could not be installed. The tool's last lines are the last lines of the replica.
+   */
   | { readonly kind: "packagesFailed"; readonly problem: InstallProblem; readonly freeBytes?: number }
-  /** It used more than its `memory_bytes`. `usedBytes` is unset where the kernel ended it. */
+  /** The process used more than its `memory_bytes`. `usedBytes` is unset if the kernel ended it. */
   | { readonly kind: "overMemory"; readonly usedBytes?: number; readonly boundBytes?: number }
   /** The memory of the machine, or of the whole service, was used up. */
   | { readonly kind: "machineOutOfMemory" }
-  /** Node's heap was full. `boundBytes` is the replica's `memory_bytes`, of which a heap may use 3/4. */
+  /**
+   * Node's heap was full. `boundBytes` is the replica's `memory_bytes`, of which a heap may use
+   * 3/4.
+   */
   | { readonly kind: "heapFull"; readonly boundBytes?: number }
   /** The controller ended before it started the process. */
   | { readonly kind: "neverStarted" }
-  /** It was stopped before it had a process. */
+  /** The replica was stopped before it had a process. */
   | { readonly kind: "stoppedBeforeStart" }
-  /** It is gone, and nobody saw how. */
+  /** The process is gone, and how it ended is not known. */
   | { readonly kind: "unknown" };
 
-/** Why packages could not be installed. `freeBytes` of the ending is set where little room on the disk may be the cause. */
+/**
+ * Why packages could not be installed. The ending's `freeBytes` is set if a full disk may be the
+ * cause.
+ */
 export type InstallProblem =
   | { readonly kind: "toolEnded"; readonly tool: string; readonly end: ProcessEnd }
   | { readonly kind: "toolNotFound"; readonly program: string }
@@ -34,44 +44,44 @@ export type InstallProblem =
   | { readonly kind: "toolNotRun"; readonly tool: string; readonly why: string }
   | { readonly kind: "late"; readonly tool: string; readonly withinMs: number }
   | { readonly kind: "noPython" }
-  /** Nobody waits for them any more. */
+  /** The packages are no longer needed. */
   | { readonly kind: "unwanted" }
-  /** The system's text, such as of a disk that is full. */
+  /** The system's text, for example of a full disk. */
   | { readonly kind: "system"; readonly why: string };
 
-/** What is being made before a replica's process can start. */
+/** What is being prepared before a replica's process can start. */
 export interface Preparing {
   /** How many packages are being installed. */
   readonly packages: number;
 }
 
-/** How far the packages are that a replica requires. */
+/** The state of the packages that a replica requires. */
 export type Preparation =
   | { readonly kind: "ready" }
   | ({ readonly kind: "installing" } & Preparing)
-  /** With the tool's last lines. */
+  /** `lines` are the tool's last lines. */
   | { readonly kind: "failed"; readonly ending: Ending; readonly lines: readonly string[] };
 
-/** Why a replica does not serve yet, or does not any more, as a call to it showed. */
+/** Why a replica does not serve, as a call to it showed. */
 export type HealthProblem =
   | { readonly kind: "nothingListens" }
   | { readonly kind: "notServing" }
   | { readonly kind: "noHealthService" }
-  /** The call failed with this status; `code` is undefined for an error that is no status. */
+  /** The call failed with this status. `code` is undefined if the error is not a status. */
   | { readonly kind: "callFailed"; readonly code: Code | undefined; readonly message: string };
 
 /** Why a replica did not take a config. */
 export type ConfigProblem =
-  /** The program's own words. */
+  /** The program's own message. */
   | { readonly kind: "refused"; readonly message: string; readonly violations: readonly FieldViolation[] }
-  /** The program does not serve the replica contract, and so takes no `user_config`. */
+  /** The program does not serve the replica contract, so it takes no `user_config`. */
   | { readonly kind: "noService" }
-  /** `last`: how the last call failed, if that is more than the time. */
+  /** `last`: how the last call failed, if not by its deadline. */
   | { readonly kind: "late"; readonly withinMs: number; readonly last?: ConfigCallProblem }
-  /** It failed while it was given the config. */
+  /** The replica failed during the call. */
   | { readonly kind: "failed"; readonly failure: ReplicaFailure };
 
-/** Why a call that gave a config has no answer. */
+/** Why a call with a config has no answer. */
 export type ConfigCallProblem =
   | { readonly kind: "unreached" }
   | { readonly kind: "notLeading" }
@@ -92,7 +102,7 @@ export type FailureCause =
   /** Another replica answers at its address. */
   | { readonly kind: "anotherReplica"; readonly replicaId: string }
   | { readonly kind: "unhealthy"; readonly failedChecks: number; readonly problem: HealthProblem }
-  /** It runs, and does not answer this controller. */
+  /** The process runs, but does not answer this controller. */
   | { readonly kind: "silent"; readonly problem?: HealthProblem }
-  /** As version 0.1.0 wrote it down. */
+  /** The text of version 0.1.0. */
   | { readonly kind: "earlier"; readonly text: string };

@@ -17,7 +17,9 @@ export type Code =
   | "DATA_LOSS"
   | "UNAUTHENTICATED";
 
-/** What each reason means to a caller; held equal to the proto enum `ErrorReason` by a test. */
+/**
+ * The status code of each reason. A test compares the reasons with the proto enum `ErrorReason`.
+ */
 export const codeOfReason = {
   INVALID_FIELD: "INVALID_ARGUMENT",
   REQUEST_ID_REUSED: "INVALID_ARGUMENT",
@@ -54,14 +56,14 @@ export const codeOfReason = {
   PROGRAM_ERROR: "INTERNAL",
 } as const satisfies Record<string, Code>;
 
-/** Why a call failed, finer than its code. */
+/** Why a call failed, in more detail than its code. */
 export type Reason = keyof typeof codeOfReason;
 
 /** One wrong field of a request. */
 export interface FieldViolation {
   /** Path of the field in proto names, for example `spec.resources.num_cpus`. */
   readonly field: string;
-  /** What is wrong with it, with the value and the range allowed. */
+  /** What is wrong, with the value and the allowed range. */
   readonly description: string;
 }
 
@@ -72,10 +74,10 @@ export interface ErrorDetail {
   readonly value: Uint8Array;
 }
 
-/** What an error may carry beside its message. */
+/** What an error may carry besides its message. */
 export interface ErrorFacts {
   readonly violations?: readonly FieldViolation[];
-  /** Set where waiting helps: after how many milliseconds to try again. */
+  /** Set if a retry may succeed: after how many milliseconds. */
   readonly retryAfterMs?: number;
   /** Names and values for machines, for example `{ deployment: "sentiment" }`. */
   readonly metadata?: Readonly<Record<string, string>>;
@@ -83,11 +85,14 @@ export interface ErrorFacts {
   readonly details?: readonly ErrorDetail[];
 }
 
-/** The one error class: a gRPC status that a caller is meant to see. Anything else thrown reaches callers as INTERNAL with a fixed text. */
+/**
+ * The only error class: a gRPC status for a caller. Anything else that is thrown reaches callers as
+ * INTERNAL with a fixed text.
+ */
 export class StatusError extends Error {
   override readonly name = "StatusError";
   readonly code: Code;
-  /** Unset: the status of a program, not of Drover. */
+  /** Unset: the status comes from a program, not from Drover. */
   readonly reason: Reason | undefined;
   readonly facts: ErrorFacts;
 
@@ -99,12 +104,12 @@ export class StatusError extends Error {
   }
 }
 
-/** The error for `reason`, its code from the table. */
+/** The error for `reason`, with the code from the table. */
 export function refusal(reason: Reason, message: string, facts: ErrorFacts = {}): StatusError {
   return new StatusError(codeOfReason[reason], message, { ...facts, reason });
 }
 
-/** INVALID_ARGUMENT with every wrong field; the message names the first. */
+/** INVALID_ARGUMENT with every wrong field. The message names the first. */
 export function invalid(violations: readonly FieldViolation[]): StatusError {
   const [first] = violations;
   const more = violations.length > 1 ? ` (and ${violations.length - 1} more)` : "";

@@ -2,7 +2,7 @@ import type { DeploymentRecord, DeploymentSpec, FailedRollout } from "./deployme
 import { effectOf, fieldEffects, fields } from "./effect.ts";
 import { sameJson } from "./json.ts";
 
-/** The record of a deployment that is deployed for the first time. */
+/** The record of a new deployment. */
 export function firstRecord(spec: DeploymentSpec, uid: string, nowMs: number): DeploymentRecord {
   const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
   const record = { uid, spec, generation: 1, revision: 1, newestRevision: 1, configGeneration: 1, newestConfigGeneration: 1, ...times };
@@ -10,8 +10,9 @@ export function firstRecord(spec: DeploymentSpec, uid: string, nowMs: number): D
 }
 
 /**
- * The record after `spec` replaced its spec; the same record if nothing changes. A paused rollout stays paused; that one has failed is
- * known to whoever changes the deployment afterwards, and is not told any more.
+ * The record with `spec` in place of its spec; the same record if nothing changes. A paused rollout
+ * stays paused. The note of a failed rollout is removed: whoever changes the deployment has seen
+ * it.
  */
 export function nextRecord(record: DeploymentRecord, spec: DeploymentSpec, nowMs: number): DeploymentRecord {
   const effect = effectOf(record.spec, spec);
@@ -24,9 +25,10 @@ export function nextRecord(record: DeploymentRecord, spec: DeploymentSpec, nowMs
 }
 
 /**
- * The record after going back to an old revision: what its replicas are started with is as it was then; what only the controller
- * reads, such as the number of replicas, stays as it is now. A paused rollout goes on. `failed`: the rollout that it was left for, if
- * not a person decided.
+ * The record after a rollback. Everything that replicas are started with comes from the old
+ * revision; what only the controller reads, such as the number of replicas, stays. A paused rollout
+ * is resumed. `failed`: the failed rollout that caused the rollback; undefined if a person asked
+ * for it.
  */
 export function rolledBack(
   record: DeploymentRecord,
@@ -42,12 +44,15 @@ export function rolledBack(
   return { ...going, revision: to.revision, rolledBackAtMs: nowMs, ...(failed === undefined ? {} : { failedRollout: failed }) };
 }
 
-/** The record with a change of its config begun, under a generation that was never used; one that only asks uses none. */
+/**
+ * The record with a change of config begun, under an unused generation. A dry run uses no
+ * generation.
+ */
 export function changing(record: DeploymentRecord, id: string, dryRun = false): DeploymentRecord {
   return { ...record, changing: id, newestConfigGeneration: record.newestConfigGeneration + (dryRun ? 0 : 1) };
 }
 
-/** The record once that change is over; `committed`: with what it brought. */
+/** The record after its change of config is over. `committed`: what the change committed. */
 export function changed(
   record: DeploymentRecord,
   nowMs: number,
@@ -59,36 +64,39 @@ export function changed(
   return { ...withTarget(acknowledged(rest), spec, nowMs), spec, generation: record.generation + 1, configGeneration, updatedAtMs: nowMs };
 }
 
-/** The record without the note that a rollout has failed; the same record if there is none. */
+/** The record without the note of a failed rollout; the same record if there is none. */
 export function acknowledged(record: DeploymentRecord): DeploymentRecord {
   const { failedRollout, ...known } = record;
   return failedRollout === undefined ? record : known;
 }
 
-/** The record with another number of replicas; the same record if it is that. */
+/** The record with another number of replicas; the same record if the number is equal. */
 export function scaled(record: DeploymentRecord, numReplicas: number, nowMs: number): DeploymentRecord {
   if (numReplicas === record.spec.numReplicas) return record;
   return acknowledged(withSpec(record, { ...record.spec, numReplicas }, nowMs));
 }
 
-/** The record with its deletion begun; the same record if it is. */
+/** The record with its deletion begun; the same record if it was begun before. */
 export function deleted(record: DeploymentRecord, nowMs: number): DeploymentRecord {
   if (record.deletingSinceMs !== undefined) return record;
   return { ...record, generation: record.generation + 1, updatedAtMs: nowMs, deletingSinceMs: nowMs };
 }
 
-/** The record with its rollout paused; the same record if it is. */
+/** The record with its rollout paused; the same record if it was paused before. */
 export function paused(record: DeploymentRecord, nowMs: number): DeploymentRecord {
   return record.pausedSinceMs === undefined ? { ...record, pausedSinceMs: nowMs } : record;
 }
 
-/** The record with its rollout going on; the same record if it does. */
+/** The record with its rollout resumed; the same record if it was not paused. */
 export function resumed(record: DeploymentRecord, nowMs: number): DeploymentRecord {
   const { pausedSinceMs, ...going } = record;
   return pausedSinceMs === undefined ? record : { ...going, resumedAtMs: nowMs };
 }
 
-/** The record with the number of replicas that its load is to ask for first: as many as there are, within the bounds. */
+/**
+ * The record with the first target of the autoscaler: the present number of replicas, within the
+ * bounds.
+ */
 function withTarget(record: DeploymentRecord, spec: DeploymentSpec, nowMs: number): DeploymentRecord {
   const { autoscalingConfig } = spec;
   const { autoscaled, ...fixed } = record;
@@ -100,7 +108,7 @@ function withTarget(record: DeploymentRecord, spec: DeploymentSpec, nowMs: numbe
 }
 
 function withSpec(record: DeploymentRecord, spec: DeploymentSpec, nowMs: number): DeploymentRecord {
-  // By the number there was before, where it did not follow the load.
+  // The old spec's number of replicas is the first target if autoscaling begins with `spec`.
   const next = { ...withTarget(record, spec, nowMs), spec, generation: record.generation + 1, updatedAtMs: nowMs };
   if (sameConfig(record.spec, spec)) return next;
   const configGeneration = record.newestConfigGeneration + 1;
@@ -112,16 +120,19 @@ export function sameConfig(one: DeploymentSpec, other: DeploymentSpec): boolean 
   return one.maxOngoingRequests === other.maxOngoingRequests && sameJson(one.userConfig, other.userConfig);
 }
 
-/** Revisions kept beside those in use. */
+/** Revisions kept besides those in use. */
 export const revisionsKept = 10;
 
-/** The revisions that need not be kept any more: neither among the newest, nor wanted, nor run by a replica, nor the last that was healthy. */
+/**
+ * The revisions that need not be kept: neither among the newest, nor wanted, nor run by a replica,
+ * nor the last healthy one.
+ */
 export function revisionsToForget(revisions: readonly number[], inUse: ReadonlySet<number>): readonly number[] {
   const oldest = revisions.toSorted((a, b) => b - a).slice(revisionsKept);
   return oldest.filter((revision) => !inUse.has(revision));
 }
 
-/** The revision to go back to when none is named: the last that was healthy, other than the one wanted now. */
+/** The revision of a rollback that names none: the last healthy one other than the present one. */
 export function revisionBefore(
   record: DeploymentRecord,
   healthyRevisions: readonly number[],

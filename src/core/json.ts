@@ -6,7 +6,10 @@ export interface JsonObject {
   readonly [name: string]: Json;
 }
 
-/** Whether two values are the same JSON; the order of an object's names does not count, and undefined members do not either. */
+/**
+ * Whether two values are the same JSON. The order of an object's names does not count, and
+ * undefined members count as absent.
+ */
 export function sameJson(left: unknown, right: unknown): boolean {
   if (left === right) return true;
   if (typeof left !== "object" || typeof right !== "object" || left === null || right === null) return false;

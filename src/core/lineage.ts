@@ -1,4 +1,7 @@
-/** One life of a deployment's name. A deployment that is made later under the same name has another uid. */
+/**
+ * One life of a deployment's name. A deployment that is made later under the same name has another
+ * uid.
+ */
 export interface Life {
   readonly uid: string;
 }

@@ -3,6 +3,6 @@ export interface LogLine {
   readonly replicaId: string;
   readonly stream: "stdout" | "stderr";
   readonly line: string;
-  /** When it was written, as far as the engine saw; undefined: not known. */
+  /** When the line was written, as the engine saw it. Undefined: not known. */
   readonly atMs?: number;
 }

@@ -3,10 +3,13 @@ import type { Ending, ReplicaFailure } from "./ending.ts";
 import type { Resources } from "./resources.ts";
 import { isForRoom, type Wait } from "./wait.ts";
 
-/** The life of a replica; it only moves forward (`advance`). */
+/** The lifecycle of a replica. It only moves forward ({@link advance}). */
 export type ReplicaState = "PENDING" | "STARTING" | "RUNNING" | "DRAINING" | "STOPPED" | "FAILED";
 
-/** A replica as decided. Written by the reconcile loop only; what is observed of it is never written. */
+/**
+ * A replica as decided. Written by the reconcile loop only. Observations other than its ending,
+ * node and address are not stored.
+ */
 export interface ReplicaRecord {
   readonly id: string;
   readonly deployment: string;
@@ -14,24 +17,33 @@ export interface ReplicaRecord {
   readonly uid: string;
   readonly revision: number;
   readonly state: ReplicaState;
-  /** Why it does not serve yet, where that is known. Only while it is PENDING or STARTING. */
+  /** Why the replica does not serve yet, if known. Only set while it is PENDING or STARTING. */
   readonly waits?: Wait;
-  /** Why it is taken away. Set with DRAINING, or with STOPPED. */
+  /** Why the replica is removed. Set with DRAINING, or with STOPPED. */
   readonly departure?: Departure;
-  /** Why it failed. Set with FAILED, and where it is drained because it does not work. */
+  /**
+   * Why the replica failed. Set with FAILED, and with DRAINING if it is removed because it does not
+   * work.
+   */
   readonly failure?: ReplicaFailure;
-  /** How its process ended. Set with STOPPED; of a FAILED replica, `failure` says it. */
+  /** How the process ended. Set with STOPPED; for a FAILED replica see `failure`. */
   readonly ending?: Ending;
-  /** Set: it was killed, as it did not end within so long after SIGTERM. */
+  /** Set: the process was killed, because it did not end within this time after SIGTERM. */
   readonly killedAfterMs?: number;
   readonly resources: Resources;
-  /** The GPUs it holds, by index; given with STARTING. */
+  /** The GPUs the replica holds, by index. Set with STARTING. */
   readonly gpuIndexes: readonly number[];
-  /** Where it was placed: a node's name as its engine tells it; unset: not placed yet. */
+  /** The node where it runs, named by the engine. Unset: not placed yet. */
   readonly node?: string;
-  /** Where it listens, `unix:/path` or `host:port`, as the engine told it; unset: not told yet. */
+  /**
+   * Where the replica listens, `unix:/path` or `host:port`, as reported by the engine. Unset: not
+   * reported yet.
+   */
   readonly address?: string;
-  /** Proves the controller to it; written before it is started. */
+  /**
+   * Proves to the replica that a caller is the controller. Written before the replica is started;
+   * empty until then.
+   */
   readonly token: string;
   readonly createdAtMs: number;
   /** When its state last changed. */
@@ -45,29 +57,32 @@ const order: Readonly<Record<ReplicaState, number>> = { PENDING: 0, STARTING: 1,
 /** Whether a replica in this state has ended. */
 export const hasEnded = (state: ReplicaState): boolean => order[state] === 4;
 
-/** Whether a replica in this state counts towards the target: it serves, or will. */
+/** Whether a replica in this state counts towards the target: it serves, or will serve. */
 export const counts = (state: ReplicaState): boolean => order[state] <= 2;
 
-/** Whether a replica in this state holds the resources it was given. */
+/** Whether a replica in this state holds resources. */
 export const holds = (state: ReplicaState): boolean => order[state] >= 1 && order[state] <= 3;
 
-/** Whether it can be counted on: it runs, and has for `minReadyTimeMs`. */
+/** Whether the replica is available: RUNNING for at least `minReadyTimeMs`. */
 export const isAvailable = (
   { state, readyAtMs = Number.POSITIVE_INFINITY }: ReplicaRecord,
   minReadyTimeMs: number,
   nowMs: number,
 ): boolean => state === "RUNNING" && nowMs - readyAtMs >= minReadyTimeMs;
 
-/** Whether it waits for room: it was tried to place it, and it did not fit. */
+/** Whether the replica waits for room: placement was tried, and it did not fit. */
 export const waitsForRoom = ({ state, waits }: ReplicaRecord): boolean => state === "PENDING" && waits !== undefined && isForRoom(waits);
 
-/** Whether it is taken away because it does not work, not because it is one too many. */
+/** Whether the replica is removed because it does not work, not because there is one too many. */
 export const isFailing = ({ departure }: ReplicaRecord): boolean => departure?.kind === "failing";
 
-/** What a move to another state may set as well. */
+/** What else a move to another state may set. */
 export type Move = Partial<Pick<ReplicaRecord, "departure" | "failure" | "ending" | "killedAfterMs" | "gpuIndexes" | "node" | "token">>;
 
-/** The record moved forward. Invariant: a state never goes back, and an ended replica does not move. */
+/**
+ * The record moved forward to `state`. Invariant: a state never goes back, and an ended replica
+ * does not move.
+ */
 export function advance(replica: ReplicaRecord, state: ReplicaState, nowMs: number, set: Move = {}): ReplicaRecord {
   if (order[state] <= order[replica.state]) throw new Error(`a replica cannot go from ${replica.state} to ${state}`);
   const { waits, ...rest } = replica;

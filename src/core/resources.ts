@@ -19,17 +19,17 @@ export interface Capacity {
   readonly memoryBytes: number;
   /** As in `Resources`. */
   readonly custom?: Amounts;
-  /** How the memory that a replica takes is held, for a person; unset: it is only counted. */
+  /** How a replica's memory is limited, for people. Unset: memory is only counted. */
   readonly memoryLimit?: string;
 }
 
-/** What one replica holds: its amounts, and the GPUs they are of. */
+/** What one replica holds: amounts, and the GPUs they belong to. */
 export interface Holding {
   readonly resources: Resources;
   readonly gpuIndexes: readonly number[];
 }
 
-/** What is left of a machine; never below 0, also where more is held than there is. */
+/** What is left of a machine. Never below 0, even if more is held than exists. */
 export interface Free {
   readonly cpuMilli: number;
   /** Thousandths left of each GPU, by index. */
@@ -41,17 +41,17 @@ export interface Free {
 /** One whole GPU. */
 export const wholeGpuMilli = 1000;
 
-/** Thousandths that a replica takes of each of its GPUs: a share of one, or the whole of each. */
+/** Thousandths that a replica takes of each of its GPUs: a share of one GPU, or all of each. */
 export function milliOfEachGpu(resources: Resources): number {
   return Math.min(resources.gpuMilli, wholeGpuMilli);
 }
 
-/** How many GPUs a replica touches: none, one that it may share, or as many whole ones as it wants. */
+/** How many GPUs a replica uses: none, one that may be shared, or several whole GPUs. */
 export function gpusWanted(resources: Pick<Resources, "gpuMilli">): number {
   return Math.ceil(resources.gpuMilli / wholeGpuMilli);
 }
 
-/** Whether who holds `holding` holds all that is `wanted`. */
+/** Whether `holding` includes everything in `wanted`. */
 export function covers(holding: Resources, wanted: Resources): boolean {
   const { cpuMilli, gpuMilli, memoryBytes, custom = {} } = wanted;
   const named = Object.entries(custom).every(
@@ -73,7 +73,7 @@ export function allocated(held: readonly Pick<Holding, "resources">[]): Required
   return { cpuMilli, gpuMilli, memoryBytes, custom: Object.fromEntries(custom) };
 }
 
-/** What is left of `capacity`. GPUs held that the machine no longer has count for nothing. */
+/** What is left of `capacity`. Held GPUs that the machine no longer has are ignored. */
 export function free(capacity: Capacity, held: readonly Holding[]): Free {
   const taken = allocated(held);
   const gpuMilli = Array<number>(capacity.gpuCount).fill(wholeGpuMilli);
@@ -91,7 +91,7 @@ export function free(capacity: Capacity, held: readonly Holding[]): Free {
   };
 }
 
-/** Amounts less others, never below 0. */
+/** `amounts` minus `taken`, never below 0. */
 export function less(amounts: Amounts, taken: Amounts): Amounts {
   return Object.fromEntries(
     Object.entries(amounts).map(([name, milli]) => [name, Math.max(0, milli - (Object.hasOwn(taken, name) ? (taken[name] ?? 0) : 0))]),
@@ -105,7 +105,10 @@ export function formatMilli(milli: number): string {
 
 const byteUnits = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
-/** An amount of memory for a person: two decimals at most of the largest unit that fits, `1.5 GiB`. */
+/**
+ * An amount of memory for people, in the largest unit that fits, with at most two decimals: `1.5
+ * GiB`.
+ */
 export function formatBytes(bytes: number): string {
   let [amount, unit] = [bytes, 0];
   while (amount >= 1024 && unit < byteUnits.length - 1) [amount, unit] = [amount / 1024, unit + 1];

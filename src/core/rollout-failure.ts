@@ -1,16 +1,16 @@
 import type { ReplicaFailure } from "./ending.ts";
 import type { WaitingReplica } from "./wait.ts";
 
-/** A failure of a revision: of one of its replicas, or of its packages before there was one. */
+/** A failure of a revision: of one of its replicas, or of its packages before it had a replica. */
 export interface StartFailure extends ReplicaFailure {
-  /** Undefined: its packages could not be had, and no replica was asked for yet. */
+  /** Undefined: the packages could not be installed, and no replica was created yet. */
   readonly replicaId?: string;
   readonly revision: number;
 }
 
 /** Why a rollout has failed. */
 export type RolloutFailure =
-  /** So many starts in a row failed, and no replica ran for long. */
+  /** This many starts in a row failed, and no replica ran for long. */
   | { readonly kind: "failedStarts"; readonly count: number; readonly last: StartFailure | undefined }
   /** No other replica became available in time. */
   | {
@@ -19,5 +19,5 @@ export type RolloutFailure =
       readonly last?: StartFailure;
       readonly waiting?: WaitingReplica;
     }
-  /** As version 0.1.0 wrote it down. */
+  /** The text of version 0.1.0. */
   | { readonly kind: "earlier"; readonly text: string };

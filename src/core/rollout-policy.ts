@@ -1,24 +1,30 @@
-/** What a rollout does where nothing may be missing and no new replica finds room. */
+/**
+ * What a rollout does if no replica may be missing and a new one finds no room. AUTO: it removes
+ * one old replica first. AVAILABILITY: it waits for room.
+ */
 export type RolloutStrategy = "AUTO" | "AVAILABILITY";
 
-/** How replicas are replaced by ones of a new revision. */
+/** How a rollout replaces the replicas of other revisions. */
 export interface RolloutPolicy {
-  /** Of the target, rounded down. 0 to 100. */
+  /** Percent of the target, rounded down, that may be unavailable. 0 to 100. */
   readonly maxUnavailablePercent: number;
-  /** Of the target, rounded up. 0 to 100. */
+  /** Percent of the target, rounded up, that may run in addition. 0 to 100. */
   readonly maxSurgePercent: number;
   readonly strategy: RolloutStrategy;
-  /** How long a new replica must have been running before it counts as available. */
+  /** How long a new replica must be RUNNING before it counts as available. */
   readonly minReadyTimeMs: number;
-  /** Without another replica becoming available for so long, it has failed; 0: no bound. */
+  /** The rollout fails if no further replica becomes available for this time. 0: no bound. */
   readonly progressDeadlineMs: number;
-  /** Failed starts in a row, with no replica of the revision ever available, after which it has failed. 1 or more. */
+  /**
+   * The rollout fails after this many failed starts in a row with no replica of the revision ever
+   * available. 1 or more.
+   */
   readonly maxStartFailures: number;
-  /** Whether one that has failed goes back to the last revision that was fully healthy. */
+  /** Whether a failed rollout goes back to the last healthy revision. */
   readonly autoRollback: boolean;
 }
 
-/** At most 20 % down is the bound of Ray Serve's guide; and as many extra. */
+/** The default. 20 % unavailable is the bound of Ray Serve's guide; the surge is the same. */
 export const defaultRollout: RolloutPolicy = {
   maxUnavailablePercent: 20,
   maxSurgePercent: 20,
@@ -29,7 +35,9 @@ export const defaultRollout: RolloutPolicy = {
   autoRollback: true,
 };
 
-/** The fewest replicas that must be available at `target`: ⌊target · percent / 100⌋ may be missing. */
+/**
+ * The fewest replicas that must be available at `target`: ⌊target · percent / 100⌋ may be missing.
+ */
 export function availableMin(target: number, { maxUnavailablePercent }: RolloutPolicy): number {
   return target - Math.floor((target * maxUnavailablePercent) / 100);
 }

@@ -1,31 +1,37 @@
 import type { HealthProblem } from "./ending.ts";
 
-/** A resource of which there is too little. Thousandths, or bytes of memory. */
+/** A resource that is short. Amounts are thousandths, or bytes of memory. */
 export interface Shortage {
   readonly resource: "cpu" | "gpu" | "memory" | "custom";
   /** Set for a custom resource. */
   readonly name?: string;
   readonly wanted: number;
-  /** Of a share of one GPU: the most that is free of one. Of whole GPUs: those that are free entirely. */
+  /**
+   * If a share of one GPU is wanted: the most that is free of one GPU. If whole GPUs are wanted:
+   * those that are entirely free.
+   */
   readonly free: number;
   readonly total: number;
 }
 
-/** Why a replica does not serve yet. The first four are waits for room, of a PENDING replica; the others of a STARTING one. */
+/**
+ * Why a replica does not serve yet. The first four kinds are waits for room, of a PENDING replica;
+ * the others are of a STARTING one.
+ */
 export type Wait =
-  /** Others hold what it needs. */
+  /** Other replicas hold what it needs. */
   | { readonly kind: "resources"; readonly short: readonly Shortage[] }
-  /** It wants more than there is altogether: it can never start here. */
+  /** The replica wants more than the machine has: it can never start here. */
   | { readonly kind: "neverFits"; readonly short: readonly Shortage[] }
-  /** What is free is kept for another replica, which has waited longer for more. */
+  /** Free resources are kept for another replica, which has waited longer for more. */
   | { readonly kind: "turn"; readonly keptFor: string }
-  /** The engine places replicas, and says so of this one. */
+  /** The engine places replicas, and gives this reason. */
   | { readonly kind: "engine"; readonly reason: string }
   | { readonly kind: "packages"; readonly packages: number }
-  /** Its process runs and does not serve so far. */
+  /** The process runs but does not serve yet. */
   | { readonly kind: "notServing"; readonly problem: HealthProblem };
 
-/** Whether it is a wait for room, which others may have to make. */
+/** Whether this is a wait for room, which other replicas may have to make. */
 export const isForRoom = ({ kind }: Wait): boolean => kind === "resources" || kind === "neverFits" || kind === "turn" || kind === "engine";
 
 /** A replica that waits for room. */

@@ -1,5 +1,5 @@
-// The one place where facts become sentences. Used at the edges only: API messages, log lines, texts of decisions. No code reads
-// them again: whoever needs to know reads the fact.
+// The only place where facts become sentences. Used at the edges: API messages, log lines, texts of
+// decisions. No code reads the sentences; code reads the facts.
 import type { ConfigChangeRecord, ReplicaOutcome } from "./config-change.ts";
 import { toReplace } from "./config-change.ts";
 import type { DeploymentRecord } from "./deployment.ts";
@@ -79,7 +79,7 @@ function installProblem(problem: InstallProblem): string {
   }
 }
 
-/** What is being made before a process can start. */
+/** What is being prepared before a process can start. */
 export const preparingInWords = ({ packages }: Preparing): string => `installing ${plural(packages, "package")}`;
 
 /** Why a replica does not serve. */
@@ -101,7 +101,7 @@ const callFailed = ({ code, message }: { readonly code: string | undefined; read
 
 const noService = "the program does not serve drover.replica.v1.ReplicaService; serve it, or leave user_config out";
 
-/** Why a replica did not take a config that it was given in a change. */
+/** Why a replica did not take the config of a change. */
 export function configProblemInWords(problem: ConfigProblem): string {
   switch (problem.kind) {
     case "refused":
@@ -126,7 +126,7 @@ function configCall(problem: ConfigCallProblem): string {
   }
 }
 
-/** Why a replica failed, on one line but for what a program says itself. */
+/** Why a replica failed. One line, except for what the program itself says. */
 export function causeInWords(cause: FailureCause): string {
   switch (cause.kind) {
     case "ended":
@@ -148,7 +148,7 @@ export function causeInWords(cause: FailureCause): string {
   }
 }
 
-/** How a replica that ran ended: by itself, or for a reason that stands for itself. */
+/** How a RUNNING replica ended: by itself, or for a reason that needs no such note. */
 function endedInWords(ending: Ending): string {
   const byItself = ending.kind === "exit" || ending.kind === "signal" || ending.kind === "unknown";
   return byItself ? `ended by itself (${endingInWords(ending)})` : `ended: ${endingInWords(ending)}`;
@@ -161,10 +161,10 @@ function notStartedInWords(ending: Ending): string {
   return `ended before it served (${endingInWords(ending)})${remedy}`;
 }
 
-/** Why a replica failed, and on lines of their own what it printed last. */
+/** Why a replica failed, followed by the last lines it printed. */
 export const failureInWords = ({ cause, lines }: ReplicaFailure): string => [causeInWords(cause), ...lines].join("\n");
 
-/** A failure with the name of what failed. */
+/** A failure, with the name of what failed. */
 export function startFailureInWords(failure: StartFailure): string {
   return `${failure.replicaId ?? `revision ${failure.revision}`} ${failureInWords(failure)}`;
 }
@@ -190,7 +190,7 @@ export function rolloutFailureInWords(failure: RolloutFailure): string {
   }
 }
 
-/** Why a replica does not serve yet; after its name it makes a sentence. */
+/** Why a replica does not serve yet. Together with its id it makes a sentence. */
 export function waitInWords(wait: Wait): string {
   switch (wait.kind) {
     case "resources":
@@ -242,7 +242,7 @@ function neverFits({ resource, name, wanted, total }: Shortage): { readonly fact
   }
 }
 
-/** Why a replica is taken away. */
+/** Why a replica is removed. */
 function departureInWords({ departure, failure }: Pick<ReplicaRecord, "departure" | "failure">): string {
   switch (departure?.kind) {
     case "scaledDown":
@@ -266,7 +266,7 @@ function departureInWords({ departure, failure }: Pick<ReplicaRecord, "departure
   }
 }
 
-/** What there is to say of a replica in its state; empty: nothing. */
+/** What a replica's record says about its state. Empty: nothing. */
 export function replicaInWords(replica: ReplicaRecord): string {
   const { state, waits, departure, failure, killedAfterMs } = replica;
   if (state === "FAILED" && failure !== undefined) return failureInWords(failure);
@@ -275,7 +275,10 @@ export function replicaInWords(replica: ReplicaRecord): string {
   return `${departureInWords(replica)}${killed}`;
 }
 
-/** What an operator should know of a deployment; empty: nothing. What a program printed comes last. */
+/**
+ * What an operator should know about a deployment. Empty: nothing. What a program printed comes
+ * last.
+ */
 export function statusInWords({ spec, revision }: DeploymentRecord, status: DeploymentStatus, conditions: readonly Condition[]): string {
   const deleting = conditions.find(({ type }) => type === "DELETING");
   if (deleting !== undefined) return conditionInWords(deleting, spec.name);
@@ -316,12 +319,12 @@ export function conditionInWords(condition: Condition, name: string): string {
   }
 }
 
-/** Why no replica of a deployment is to be expected soon. */
+/** Why a deployment will not have a replica soon. */
 export function noReplicaExpectedInWords(why: NoReplicaExpected): string {
   return why === "noneWanted" ? "none is wanted: its num_replicas is 0" : "its rollout has failed";
 }
 
-/** Why one replica did not take a config, and why it could not go back; empty: it did nothing wrong. */
+/** Why a replica did not take a config, and why it could not go back. Empty: no problem. */
 export function outcomeInWords({ problem, revertProblem }: Pick<ReplicaOutcome, "problem" | "revertProblem">): string {
   const [first, then] = [problem, revertProblem].map((one) => (one === undefined ? undefined : configProblemInWords(one)));
   if (then === undefined) return first ?? "";
@@ -331,7 +334,7 @@ export function outcomeInWords({ problem, revertProblem }: Pick<ReplicaOutcome, 
 /** The longest text of one replica in a refusal. */
 const reasonCharsMax = 300;
 
-/** Why a change of config was refused: the reason of each replica, the same ones together. */
+/** Why a change of config was refused. Replicas with the same reason are listed together. */
 export function refusalInWords({ replicas }: ConfigChangeRecord): string {
   const refused = replicas
     .map((one) => ({ ...one, text: outcomeInWords(one) }))

@@ -2,40 +2,45 @@ import type { AutoscalingConfig } from "../autoscaling-config.ts";
 import type { DecisionRule, Verdict } from "../decision.ts";
 import { aggregate, emptyWindow, knownSinceMs, type LoadWindow, push } from "./load-window.ts";
 
-/** What is seen of a deployment now. */
+/** A deployment's load and replicas, as seen in this tick. */
 export interface LoadSeen {
-  /** Requests in work, as all running replicas reported them; undefined: one is missing, or older than three intervals. */
+  /**
+   * Requests in work, as reported by all running replicas. Undefined: a report is missing, or older
+   * than three intervals.
+   */
   readonly ongoing: number | undefined;
   /** Requests that wait at gateways. */
   readonly queued: number;
-  /** Replicas that can get requests; those beyond the target, as in a rollout, do not count. */
+  /** Replicas that can get requests, including those beyond the target during a rollout. */
   readonly running: number;
-  /** Replicas wanted now. */
+  /** The present target. */
   readonly target: number;
-  /** The highest minimum of the schedules that hold now; 0: none does. */
+  /** The highest minimum of the schedules that hold now. 0: no schedule holds. */
   readonly scheduledMin: number;
-  /** How long replicas of it take to start. */
+  /** How long replicas of this deployment take to start. */
   readonly startupMs: number;
 }
 
-/** What is remembered between two looks. Bounded, whatever the periods. */
+/** What is remembered from tick to tick. Bounded for all periods. */
 export interface AutoscaleState {
   readonly sinceMs: number;
-  /** Since when the load is known without a gap; undefined: it is not known. */
+  /** Since when the load is known without a gap. Undefined: it is not known. */
   readonly knownSinceMs: number | undefined;
-  /** The load, over the look-back period; and over that of bursts, which may be much shorter. */
+  /**
+   * The load over the look-back period, and over the window for bursts, which may be much shorter.
+   */
   readonly load: LoadWindow;
   readonly bursts: LoadWindow;
-  /** The numbers wanted at each look, over the delays up and down. */
+  /** The desired number at each tick, over the upscale and the downscale delay. */
   readonly ups: LoadWindow;
   readonly downs: LoadWindow;
-  /** The last number that was known of requests in work. */
+  /** The last known number of requests in work. */
   readonly ongoing: number;
-  /** When the load was last a burst; minus infinity: never. */
+  /** When the load was last a burst. Minus infinity: never. */
   readonly burstAtMs: number;
-  /** Since when there has been no request at all; undefined: there is one, or it is not known. */
+  /** Since when there has been no request. Undefined: there is one, or the load is not known. */
   readonly idleSinceMs: number | undefined;
-  /** When the target was last raised: replicas that were not there at the begin count as just asked for. */
+  /** When the target was last raised. At first, missing replicas count as just asked for. */
   readonly raisedAtMs: number;
 }
 
@@ -55,21 +60,22 @@ export function firstAutoscaleState(config: AutoscalingConfig, nowMs: number): A
   };
 }
 
-/** What one look decided: how many replicas, or that it stays as it is, and why. */
+/** The result of one tick: the target, and why. */
 export interface AutoscaleDecision {
   readonly target: number;
-  /** In which way, for the record; `hold`: nothing is done for want of knowledge. */
+  /** The direction, for the record. `hold`: a step down is put off, because too little is known. */
   readonly kind: "up" | "down" | "stay" | "hold";
   readonly verdict: Verdict;
 }
 
-/** Products of decimals are taken as the whole number they miss by less than this. */
+/** A product of decimals this close to a whole number counts as that number. */
 const slack = 1e-9;
 
 /**
- * How many replicas there are to be. Pure: the same config, sights and state give the same.
- * `desired = ⌈cur + factor · (raw − cur)⌉` with `raw = load / target_ongoing_requests`; up to the smallest desired of the
- * upscale delay, down to the largest of the downscale delay, at once for a burst and from zero, within the bounds.
+ * The target of the number of replicas. Pure: the same arguments give the same result. `desired =
+ * ⌈cur + factor · (raw − cur)⌉` with `raw = load / target_ongoing_requests`. The target goes up to
+ * the smallest `desired` of the upscale delay, and down to the largest of the downscale delay. It
+ * goes up at once for a burst and from zero. It stays within the bounds.
  */
 export function decide(
   config: AutoscalingConfig,
@@ -89,9 +95,11 @@ export function decide(
   const desired = desiredOf(config, raw, cur);
   const rules = new Rules(config, seen, before, nowMs);
   const ups = push(before.ups, desired, nowMs);
-  // A step that goes a part of the way up is no reason to take away what still starts for the rest of the way.
+  // While a factor limits the step up, replicas that are starting for the rest of the way are not
+  // surplus.
   const enough = raw > cur ? Math.max(desired, Math.ceil(raw - slack)) : desired;
-  // What is asked for from zero is wanted too: the load's mean does not know of it yet, and would take it away at the next look.
+  // What is asked for from zero counts as wanted. The mean load does not show it yet, and would
+  // remove it again at the next tick.
   const wanted = seen.target === 0 && now > 0 ? Math.max(enough, rules.fromZero(now)) : enough;
   const downs = push(before.downs, wanted, nowMs);
   const up = rules.up(ups, desired, ongoing);
@@ -129,7 +137,7 @@ export function decide(
 function desiredOf({ upscalingFactor, downscalingFactor }: AutoscalingConfig, raw: number, cur: number): number {
   const factor = raw > cur ? upscalingFactor : downscalingFactor;
   const desired = Math.max(0, Math.ceil(cur + factor * (raw - cur) - slack));
-  // A step down that rounds to nothing takes one.
+  // A step down that rounds to zero removes one replica.
   return desired === cur && Math.ceil(raw - slack) < cur ? cur - 1 : desired;
 }
 
@@ -151,7 +159,7 @@ interface Found {
   readonly now: number;
 }
 
-/** The rules of one look, each noted with its value as it is asked. */
+/** The rules of one tick. Each is noted with its value when it is applied. */
 class Rules {
   readonly told: DecisionRule[] = [];
   readonly #config: AutoscalingConfig;
@@ -166,14 +174,16 @@ class Rules {
     this.#nowMs = nowMs;
   }
 
-  /** The smallest number wanted during the whole upscale delay; undefined: that is not known for so long. */
+  /**
+   * The smallest number wanted during the whole upscale delay. Undefined: not known for that long.
+   */
   up(window: LoadWindow, desired: number, ongoing: number): number | undefined {
     const { upscaleDelayMs, targetOngoingRequests } = this.#config;
     const { target, running, startupMs } = this.#seen;
     const smallest = upscaleDelayMs === 0 ? desired : aggregate(window, "MIN", this.#nowMs);
     this.#tell("upscale_delay", smallest, `at least ${smallest} wanted during the last ${seconds(upscaleDelayMs)}`);
     if (upscaleDelayMs > 0 && this.#nowMs - knownSinceMs(window) < upscaleDelayMs) return undefined;
-    // What waits while replicas start is served once they have: a backlog alone asks for no more.
+    // Starting replicas will serve the backlog: a backlog alone asks for no more of them.
     const starting = running < target && this.#nowMs - this.#before.raisedAtMs < startupMs;
     if (!starting || smallest <= target) return smallest;
     const withoutBacklog = Math.ceil(ongoing / targetOngoingRequests - slack);
@@ -181,7 +191,9 @@ class Rules {
     return Math.min(smallest, Math.max(target, withoutBacklog));
   }
 
-  /** The largest number wanted during the whole downscale delay; undefined: that is not known for so long. */
+  /**
+   * The largest number wanted during the whole downscale delay. Undefined: not known for that long.
+   */
   down(window: LoadWindow, enough: number): number | undefined {
     const { downscaleDelayMs } = this.#config;
     const largest = downscaleDelayMs === 0 ? enough : aggregate(window, "MAX", this.#nowMs);
@@ -189,7 +201,10 @@ class Rules {
     return downscaleDelayMs > 0 && this.#nowMs - knownSinceMs(window) < downscaleDelayMs ? undefined : largest;
   }
 
-  /** Replicas for a burst; undefined: the load is none. Those that start count, as they are there for it, and those of a rollout do not. */
+  /**
+   * Replicas for a burst. Undefined: the load is not a burst. Starting replicas count as capacity,
+   * because they will serve it; replicas beyond the target do not.
+   */
   burst(window: LoadWindow, ongoing: number): number | undefined {
     const { burst, targetOngoingRequests } = this.#config;
     if (burst.disabled) return undefined;
@@ -200,12 +215,12 @@ class Rules {
     if (!(mean > 0 && capacity > 0 && mean >= from)) return undefined;
     const wanted = Math.ceil(mean / targetOngoingRequests - slack);
     const { target, running, startupMs } = this.#seen;
-    // What waits while replicas start is served once they have, in a burst as well.
+    // Starting replicas will serve the backlog, in a burst as well.
     const starting = running < target && this.#nowMs - this.#before.raisedAtMs < startupMs;
     return starting ? Math.min(wanted, Math.max(target, Math.ceil(ongoing / targetOngoingRequests - slack))) : wanted;
   }
 
-  /** Replicas for what waits where none is wanted. */
+  /** Replicas for the waiting requests of a deployment with target 0. */
   fromZero(now: number): number {
     return Math.max(1, Math.ceil(now / this.#config.targetOngoingRequests - slack));
   }
@@ -226,7 +241,7 @@ class Rules {
     return fewer.target < target ? (this.#hold(found) ?? fewer) : fewer;
   }
 
-  /** A step down, or what the last replica waits for; undefined: all are needed. */
+  /** A step down, or what the last replica waits for. Undefined: all replicas are needed. */
   #fewer({ down, desired, idleSinceMs }: Found): Wish | undefined {
     const { target } = this.#seen;
     const { minReplicas, downscaleToZeroDelayMs } = this.#config;
@@ -243,7 +258,7 @@ class Rules {
     return { ...step, bound, ...(lower < target ? {} : { why: "the last replica waits for downscale_to_zero_delay" }) };
   }
 
-  /** Why nothing is taken away now, whatever the load was; undefined: nothing speaks against it. */
+  /** Why a step down is put off, whatever the load. Undefined: no reason. */
   #hold({ knownSinceMs, burstAtMs }: Found): Wish | undefined {
     const { target } = this.#seen;
     const { lookBackPeriodMs } = this.#config;
@@ -258,7 +273,7 @@ class Rules {
       : undefined;
   }
 
-  /** Within the bounds, whatever is wished. */
+  /** The wish limited by the bounds of the config and of the schedules. */
   bounded(wish: Wish): Wish {
     const { minReplicas, maxReplicas } = this.#config;
     const { scheduledMin } = this.#seen;
@@ -270,7 +285,7 @@ class Rules {
     return wish.target > maxReplicas ? { ...wish, target: maxReplicas, bound: "max_replicas" } : wish;
   }
 
-  /** The rule that bound is among those told. */
+  /** Makes sure that the rule that limited the decision is among those noted. */
   tellBound({ bound, why }: Wish): void {
     if (bound !== "" && this.told.every(({ name }) => name !== bound)) this.#tell(bound, 1, why);
   }

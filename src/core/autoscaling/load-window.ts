@@ -1,6 +1,6 @@
 import type { Aggregation } from "../autoscaling-config.ts";
 
-/** A value that held for a while. */
+/** A value over a period. */
 interface Piece {
   readonly fromMs: number;
   readonly untilMs: number;
@@ -10,14 +10,15 @@ interface Piece {
 }
 
 /**
- * The last while of a step function of time: what it was told holds until the next value. Invariant: at most `piecesMax` pieces; where there
- * would be more, neighbours are merged, which keeps means, and moves highs and lows by less than a 60th of the span.
+ * The recent past of a step function of time: a pushed value holds until the next one. Invariant:
+ * at most {@link piecesMax} pieces. Beyond that, neighbours are merged, which keeps the mean and
+ * moves highs and lows by less than a 60th of the span.
  */
 export interface LoadWindow {
   readonly spanMs: number;
-  /** The oldest first, each ending where the next begins. */
+  /** The oldest first. Each ends where the next one begins. */
   readonly pieces: readonly Piece[];
-  /** The value that holds now, and since when. */
+  /** The present value, and since when it holds. */
   readonly value: number;
   readonly sinceMs: number;
 }
@@ -28,7 +29,10 @@ export function emptyWindow(spanMs: number, value: number, nowMs: number): LoadW
   return { spanMs, pieces: [], value, sinceMs: nowMs };
 }
 
-/** The window with the value that holds from now on. Time never goes back: an earlier `nowMs` counts as the last one. */
+/**
+ * The window with a value that holds from now on. An earlier `nowMs` than the last one counts as
+ * the last one.
+ */
 export function push(window: LoadWindow, value: number, nowMs: number): LoadWindow {
   const { spanMs, sinceMs } = window;
   if (nowMs <= sinceMs) return { ...window, value };
@@ -57,7 +61,10 @@ export function knownSinceMs({ pieces, sinceMs }: LoadWindow): number {
   return pieces[0]?.fromMs ?? sinceMs;
 }
 
-/** What the value was over the window's span: its time-weighted mean, its highest or lowest. An earlier `nowMs` counts as the last one. */
+/**
+ * The value over the window's span: its time-weighted mean, its highest or its lowest. An earlier
+ * `nowMs` than the last one counts as the last one.
+ */
 export function aggregate(window: LoadWindow, how: Aggregation, nowMs: number): number {
   const untilMs = Math.max(nowMs, window.sinceMs);
   const fromMs = untilMs - window.spanMs;

@@ -1,7 +1,7 @@
 import type { AutoscalingConfig } from "../autoscaling-config.ts";
 import { decide, firstAutoscaleState } from "./autoscale.ts";
 
-/** The load from one time until the next sample's. */
+/** The load from this time until the next sample. */
 export interface LoadSample {
   readonly timeMs: number;
   readonly load: number;
@@ -13,23 +13,23 @@ export interface SimulatedPoint {
   readonly desired: number;
   readonly running: number;
   readonly load: number;
-  /** Why so many are wanted, where that has changed. */
+  /** Why the desired number changed. Empty: it did not. */
   readonly why: string;
 }
 
 export interface Simulation {
-  /** At each sample, and at each change of the replicas wanted or running. */
+  /** One at each sample, and at each change of the desired or the running replicas. */
   readonly points: readonly SimulatedPoint[];
-  /** Replicas running, summed over time. */
+  /** Running and starting replicas, summed over time. */
   readonly replicaMs: number;
-  /** Time in which the load was more than the running replicas are to have. */
+  /** Time with more load than the running replicas should have. */
   readonly shortMs: number;
-  /** How often the number wanted changed, and how often it changed its direction. */
+  /** How often the desired number changed, and how often the change reversed direction. */
   readonly changes: number;
   readonly turns: number;
 }
 
-/** Decides how many replicas there are to be at a moment; called once a tick. */
+/** Decides the target. Called once per tick. */
 export type Scaler = (seen: { readonly load: number; readonly running: number; readonly target: number; readonly nowMs: number }) => {
   readonly target: number;
   readonly why: string;
@@ -37,7 +37,10 @@ export type Scaler = (seen: { readonly load: number; readonly running: number; r
 
 export const tickMs = 1_000;
 
-/** The autoscaler's rule, as `simulate` asks for it; `scheduledMin` gives the highest minimum of its schedules at a time. */
+/**
+ * The autoscaler's rule as a {@link Scaler}. `scheduledMin` returns the highest minimum of the
+ * schedules at a time.
+ */
 export function autoscaler(
   config: AutoscalingConfig,
   startupMs: number,
@@ -57,15 +60,21 @@ export function autoscaler(
 export interface SimulateOptions {
   /** From the moment a replica is wanted until it serves. */
   readonly startupMs: number;
-  /** Replicas that serve at the begin. */
+  /** Replicas that serve at the start. */
   readonly initial: number;
-  /** Requests that one replica is to have: more than that for all that run is short. */
+  /**
+   * Requests that one replica should have. More load than this for all running replicas is
+   * `shortMs`.
+   */
   readonly targetOngoingRequests: number;
-  /** When it ends; undefined: at the last sample. */
+  /** When the simulation ends. Undefined: at the last sample. */
   readonly endMs?: number;
 }
 
-/** Runs a scaler over a trace, tick by tick. Replicas cost from the moment they are wanted; of those to stop, the ones that still start go first, and at once. */
+/**
+ * Runs a scaler over a trace, tick by tick. Replicas cost from the moment they are wanted. A step
+ * down removes starting replicas first, at once.
+ */
 export function simulate(scaler: Scaler, samples: readonly LoadSample[], options: SimulateOptions): Simulation {
   const ticks = simulating(scaler, samples, options);
   for (;;) {
@@ -74,7 +83,7 @@ export function simulate(scaler: Scaler, samples: readonly LoadSample[], options
   }
 }
 
-/** `simulate`, a tick at a time, so that a long trace need not be run in one go. */
+/** {@link simulate}, one tick per step, so that a long trace does not block the event loop. */
 export function* simulating(
   scaler: Scaler,
   samples: readonly LoadSample[],
@@ -83,10 +92,10 @@ export function* simulating(
   const points: SimulatedPoint[] = [];
   const startMs = samples[0]?.timeMs ?? 0;
   const endMs = options.endMs ?? samples.at(-1)?.timeMs ?? startMs;
-  /** When each replica serves, the earliest first. */
+  /** When each replica serves, in ascending order. */
   let ready: readonly number[] = Array.from({ length: options.initial }, () => startMs);
   let [next, load, replicaMs, shortMs, changes, turns, direction, told] = [0, 0, 0, 0, 0, 0, 0, options.initial];
-  // The last look is at the end, wherever that falls between ticks.
+  // The last tick is at the end, even if that falls between two ticks.
   for (let nowMs = startMs; ; nowMs = Math.min(nowMs + tickMs, endMs)) {
     let sampled = false;
     for (let sample = samples[next]; sample !== undefined && sample.timeMs <= nowMs; sample = samples[++next]) {
@@ -115,7 +124,7 @@ export function* simulating(
   }
 }
 
-/** How many of ascending times have come. */
+/** How many of the ascending times are at or before `nowMs`. */
 function countUntil(times: readonly number[], nowMs: number): number {
   let [low, high] = [0, times.length];
   while (low < high) {

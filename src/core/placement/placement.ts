@@ -12,35 +12,39 @@ import {
 } from "../resources.ts";
 import type { Shortage, Wait } from "../wait.ts";
 
-/** A replica that wants resources. */
+/** A replica that waits for resources. */
 export interface PendingReplica {
   readonly id: string;
   readonly resources: Resources;
-  /** When it asked. */
+  /** When the replica was created. */
   readonly createdAtMs: number;
 }
 
 export interface Placement {
-  /** Those that may start now, and the GPUs each gets. */
+  /** Replicas that may start now, and their GPUs. */
   readonly placed: readonly { readonly id: string; readonly gpuIndexes: readonly number[] }[];
-  /** Those that wait, and what for. */
+  /** Replicas that wait, and why. */
   readonly waiting: readonly { readonly id: string; readonly wait: Wait }[];
 }
 
-/** How long a replica is passed over by smaller ones behind it before anything is kept for it. */
+/** How long smaller replicas may pass a waiting one before resources are kept for it. */
 export const patienceMs = 10_000;
-/** The longest time in one piece that what is free is kept for a replica, and that it is open to all. */
+/**
+ * The longest turn: the time for which free resources are kept for a replica, or are open to all.
+ */
 export const turnMaxMs = patienceMs * 2 ** 5;
 
 /**
- * Decides which of the pending replicas start now. `pending` is in the order they asked, and is served in that order;
- * one that does not fit is passed over by those behind it that do. Nothing is oversold.
+ * Decides which of the pending replicas start now. `pending` is in the order of creation, and is
+ * served in that order. A replica that does not fit is passed by later ones that do. Resources are
+ * never oversold.
  *
- * So that small ones do not starve a large one, nor it them, time goes in turns from when the longest waiting one asked:
- * after `patienceMs`, what is free is kept for one that waits during 10 s, then open to all for 20 s, kept for 40 s,
- * open for 80 s, and so on up to `turnMaxMs`, then alternating at that length. A replica that needs several others to end gets its chance when
- * they end within one turn. Those who wait for different amounts take the kept turns one after the other.
- * One that an empty machine could not hold has no turn.
+ * Small replicas must not starve a large one, nor the other way round. So there are turns, counted
+ * from the creation of the replica that has waited longest. After `patienceMs`, free resources are
+ * kept for a waiting replica for 10 s, then open to all for 20 s, kept for 40 s, open for 80 s, and
+ * so on up to `turnMaxMs`, then alternating at that length. A replica that needs several others to
+ * end gets its chance if they end within one turn. Replicas that wait for different amounts take
+ * the kept turns one after the other. A replica that does not fit an empty machine has no turn.
  */
 export function place(input: {
   readonly pending: readonly PendingReplica[];
@@ -52,7 +56,7 @@ export function place(input: {
   const empty = free(capacity, []);
   let left = free(capacity, input.held);
   const favoured = whoseTurn(pending, left, empty, nowMs);
-  let offered = left; // what those behind the favoured one may take
+  let offered = left; // what replicas behind the favoured one may take
   const placed: { id: string; gpuIndexes: readonly number[] }[] = [];
   const waiting: { id: string; resources: Resources }[] = [];
   let keptFor = "";
@@ -73,12 +77,12 @@ export function place(input: {
   return { placed, waiting: waiting.map(({ id, resources }) => ({ id, wait: waitOf(resources, left, capacity, empty, keptFor) })) };
 }
 
-/** Whether a replica that wants `wanted` could start beside `held`. */
+/** Whether a replica that wants `wanted` could start in addition to `held`. */
 export function fits(wanted: Resources, held: readonly Holding[], capacity: Capacity): boolean {
   return gpusFor(wanted, free(capacity, held)) !== undefined;
 }
 
-/** The replica for which what is free is kept now, if any. */
+/** The replica for which free resources are kept now, if any. */
 function whoseTurn(pending: readonly PendingReplica[], left: Free, empty: Free, nowMs: number): string | undefined {
   const firstOfEachSize = new Map<string, PendingReplica>();
   for (const replica of pending) {
@@ -93,14 +97,20 @@ function whoseTurn(pending: readonly PendingReplica[], left: Free, empty: Free, 
   return turn % 2 === 0 ? candidates[(turn / 2) % candidates.length]?.id : undefined;
 }
 
-/** The number of the turn after `waitedMs`, from 0 at `patienceMs`; kept in even ones. */
+/**
+ * The number of the turn after `waitedMs`, from 0 at `patienceMs`. Resources are kept in even
+ * turns.
+ */
 function turnAfter(waitedMs: number): number {
   if (waitedMs < patienceMs) return -1;
   if (waitedMs < turnMaxMs) return Math.floor(Math.log2(waitedMs / patienceMs));
   return Math.log2(turnMaxMs / patienceMs) - 1 + Math.floor(waitedMs / turnMaxMs);
 }
 
-/** The GPUs to give, lowest index first; undefined: it does not fit. A share goes to the fullest GPU that has room, so that whole ones stay free. */
+/**
+ * The GPUs for a replica, lowest index first. Undefined: the replica does not fit. A share goes to
+ * the fullest GPU with room, so that whole GPUs stay free.
+ */
 function gpusFor(wanted: Resources, left: Free): readonly number[] | undefined {
   if (wanted.cpuMilli > left.cpuMilli || wanted.memoryBytes > left.memoryBytes || lacking(wanted, left.custom).length > 0) return undefined;
   const count = gpusWanted(wanted);
@@ -110,12 +120,12 @@ function gpusFor(wanted: Resources, left: Free): readonly number[] | undefined {
   return indexes.length === count ? indexes.sort((a, b) => a - b) : undefined;
 }
 
-/** Indexes of the GPUs whose room is `wanted`, the fullest first, then the lowest index. */
+/** Indexes of the GPUs whose room passes `wanted`: the fullest first, then the lowest index. */
 function byRoom({ gpuMilli }: Free, wanted: (room: number) => boolean): number[] {
   return [...gpuMilli.keys()].filter((index) => wanted(gpuMilli[index]!)).sort((a, b) => gpuMilli[a]! - gpuMilli[b]! || a - b);
 }
 
-/** Names of the custom resources that it wants more of than there is. */
+/** Names of the custom resources of which more is wanted than is left. */
 function lacking({ custom = {} }: Resources, left: Amounts): readonly string[] {
   return Object.keys(custom).filter((name) => amountOf(custom, name) > amountOf(left, name));
 }
@@ -132,13 +142,19 @@ function take(left: Free, wanted: Resources, gpuIndexes: readonly number[]): Fre
   };
 }
 
-/** What is left when all that goes towards `wanted` is set aside: of the GPUs, the emptiest, whole. */
+/**
+ * What is left after everything that `wanted` could use is set aside. Of the GPUs, the emptiest are
+ * set aside, whole.
+ */
 function keep(left: Free, wanted: Resources): Free {
   const emptiest = byRoom(left, () => true).slice(-gpusWanted(wanted) || left.gpuMilli.length);
   return take(left, { ...wanted, gpuMilli: wanted.gpuMilli && wholeGpuMilli }, emptiest);
 }
 
-/** Why it waits: that it can never start here, what is short, or for which replica what is free is kept. */
+/**
+ * Why a replica waits: it can never start here, something is short, or free resources are kept for
+ * another replica.
+ */
 function waitOf(wanted: Resources, left: Free, capacity: Capacity, empty: Free, keptFor: string): Wait {
   if (!gpusFor(wanted, empty)) return { kind: "neverFits", short: shortages(wanted, empty, capacity) };
   const short = shortages(wanted, left, capacity);

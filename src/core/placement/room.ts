@@ -1,26 +1,38 @@
 import type { Capacity } from "../resources.ts";
 
-/** Who decides where a replica runs. */
+/** The part that decides where a replica runs. */
 export type Room =
-  /** Core does: it starts on this node no more than fits its capacity. */
+  /** Core decides: no more starts on this node than fits its capacity. */
   | { readonly kind: "ledger"; readonly node: string; readonly capacity: Capacity }
-  /** The engine does: a replica is handed to it at once, and is PENDING until the engine has placed it. */
+  /**
+   * The engine decides: a replica is handed over at once, and is PENDING until the engine has
+   * placed it.
+   */
   | { readonly kind: "engine" };
 
-/** The nodes of which every replica is seen. */
+/** The nodes of which every replica is listed. */
 export type Coverage = "all" | ReadonlySet<string>;
 
-/** What a replica's process is: `none` has never been, or is forgotten; `unknown`: nobody has looked where it was placed. */
+/**
+ * A replica's process. `none`: it never existed, or was removed. `unknown`: the replica's node was
+ * not observed.
+ */
 export type ProcessState = "none" | "waiting" | "alive" | "exited" | "unknown";
 
-/** The process of a replica whose record names `node`, and which a look of that coverage found in the state `seen`. */
+/**
+ * The state of a process. `node`: the node in the replica's record. `seen`: its state in a listing
+ * with this coverage; undefined: not listed.
+ */
 export function processOf(node: string | undefined, seen: "waiting" | "alive" | "exited" | undefined, coverage: Coverage): ProcessState {
   if (seen !== undefined) return seen;
-  // A replica without a node was never placed, and so is nowhere.
+  // A replica without a node was never placed, so it runs nowhere.
   return coverage === "all" || node === undefined || coverage.has(node) ? "none" : "unknown";
 }
 
-/** Those of `replicas` that use the ledger's node. One without a node was started by a version that knew only one. */
+/**
+ * The replicas that use the ledger's node. A replica without a node was started by a version that
+ * knew only one node.
+ */
 export function usingLedger<R extends { readonly node?: string }>(replicas: readonly R[], room: Room): readonly R[] {
   return room.kind === "ledger" ? replicas.filter(({ node }) => node === undefined || node === room.node) : [];
 }

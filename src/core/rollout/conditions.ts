@@ -8,17 +8,19 @@ import { availableMin } from "../rollout-policy.ts";
 import type { Wait, WaitingReplica } from "../wait.ts";
 import { statusOf, targetOf } from "./status.ts";
 
-/** Something of a deployment that an operator should know. `sinceMs` undefined: not known. */
+/** A condition of a deployment that an operator should know. `sinceMs` undefined: not known. */
 export type Condition = { readonly sinceMs: number | undefined } & (
   | { readonly type: "DELETING"; readonly reason: "REQUESTED"; readonly replicasLeft: number }
   | { readonly type: "CONFIG_CHANGING"; readonly reason: "RECONFIGURE" }
   | { readonly type: "ROLLOUT_PAUSED"; readonly reason: "REQUESTED" }
   /**
-   * Replicas wait for room. BLOCKED: an old replica would have to go first, and by the rollout's policy none may be missing.
-   * NEVER_FITS: one wants more than there is altogether.
+   * Replicas wait for room. BLOCKED: an old replica would have to go first, but the policy allows
+   * none to be missing. NEVER_FITS: a replica wants more than the machine has.
    */
   | ({ readonly type: "NO_CAPACITY"; readonly reason: "BLOCKED" | "NEVER_FITS" | "WAITING" } & WaitingReplica & Group)
-  /** Without a `replicaId`, they are installed before a first replica of `revision` is asked for. */
+  /**
+   * Without `replicaId`: packages are installed before the first replica of `revision` is created.
+   */
   | ({ readonly type: "WAITING_FOR_PACKAGES"; readonly reason: "INSTALLING"; readonly revision: number } & Preparing & Partial<Group>)
   | ({ readonly type: "STARTING"; readonly reason: "LAUNCHED" | "NOT_SERVING"; readonly wait: Wait | undefined } & Group)
   /** BACKOFF: no replica starts before `retryAtMs`. */
@@ -30,7 +32,7 @@ export type Condition = { readonly sinceMs: number | undefined } & (
       readonly last: StartFailure;
     }
   | { readonly type: "ROLLOUT_FAILED"; readonly reason: FailedReason; readonly revision: number; readonly failure: RolloutFailure }
-  /** The rollout of `revision` failed, and `to` was gone back to. */
+  /** The rollout of `revision` failed, and was rolled back to `to`. */
   | {
       readonly type: "ROLLED_BACK";
       readonly reason: FailedReason;
@@ -48,7 +50,7 @@ interface Group {
   readonly more: number;
 }
 
-/** What an operator should know of a deployment, from its records alone; what a program printed comes last. */
+/** The conditions of a deployment, derived from its records. What a program printed comes last. */
 export function conditionsOf(
   deployment: DeploymentRecord,
   progress: ProgressRecord | undefined,
@@ -71,8 +73,9 @@ export function conditionsOf(
 }
 
 /**
- * Whether a new replica finds no room beside the old ones, and none of these may be missing: nothing goes on before there is
- * more room, or another policy. Nothing is blocked while a replica starts or ends, as room may come of that.
+ * Whether the rollout is blocked: a new replica finds no room, and no old one may be missing. It
+ * continues only with more room or another policy. While a replica starts or ends, room may become
+ * free, so nothing is blocked.
  */
 export function isBlockedByCapacity(deployment: DeploymentRecord, replicas: readonly ReplicaRecord[]): boolean {
   const { spec, revision, pausedSinceMs } = deployment;
@@ -127,7 +130,7 @@ function failing(
   return [{ type: "STARTS_FAILING", reason, sinceMs: failedAtMs, failedStarts, retryAtMs, last }];
 }
 
-/** Whether the failure is part of that of the rollout. */
+/** Whether the rollout's failure already includes this failure. */
 function isToldBy(failure: RolloutFailure | undefined, last: StartFailure): boolean {
   if (failure === undefined) return false;
   return failure.kind === "earlier" || sameJson(failure.last, last);

@@ -2,15 +2,18 @@ import type { DeploymentRecord } from "../deployment.ts";
 import { hasEnded } from "../replica.ts";
 import type { Action, SeenReplica } from "./sight.ts";
 
-/** From SIGTERM until SIGKILL. */
+/** The time from SIGTERM to SIGKILL. */
 export const terminateGraceMs = 5_000;
-/** How long replicas that were stopped stay listed. */
+/** How long stopped replicas stay listed. */
 export const stoppedKeptMs = 30_000;
-/** How long, and how many, replicas that failed stay listed. */
+/** How long failed replicas stay listed, and how many of them. */
 export const failedKeptMs = 600_000;
 export const failedKeptMax = 3;
 
-/** Ends the process of a replica that is to stop, or has failed; removes what is no longer worth keeping. */
+/**
+ * Ends the process of a replica that is to stop or has failed, and removes records that need not be
+ * kept.
+ */
 export function finish(seen: SeenReplica, deployment: DeploymentRecord, nowMs: number): readonly Action[] {
   const { replica } = seen;
   const replicaId = replica.id;
@@ -26,7 +29,7 @@ export function finish(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
   return hasEnded(replica.state) && seen.process !== "unknown" && nowMs - replica.sinceMs >= keptMs ? [{ kind: "forget", replicaId }] : [];
 }
 
-/** Of failed replicas only the newest few are kept. */
+/** Removes all but the newest failed replicas. */
 export function surplusRecords(seen: readonly SeenReplica[], nowMs: number): readonly Action[] {
   const failed = seen.filter(
     ({ replica, process }) =>

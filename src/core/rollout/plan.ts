@@ -14,7 +14,10 @@ import { targetOf } from "./status.ts";
 import { chooseStep, type Step, startRevision } from "./step.ts";
 import { failureVerdict, fullVerdict, verdictOf } from "./verdict.ts";
 
-/** What to do now for one deployment, from what is wanted and what is seen. With nothing new to see, a plan that was applied is empty. */
+/**
+ * The actions for one deployment, from what is wanted and what is seen. If nothing new is seen
+ * after a plan was applied, the next plan is empty.
+ */
 export function plan(input: PlanInput): readonly Action[] {
   const { deployment, nowMs, draw } = input;
   const settled = input.seen.map((seen) => settle(seen, deployment, nowMs));
@@ -43,7 +46,8 @@ export function plan(input: PlanInput): readonly Action[] {
   );
   const verdict = back?.verdict ?? decided(input, { before, failing, after }, step);
   const moved = replicas.filter((replica, index) => replica !== input.seen[index]?.replica);
-  // All is written as one, but told one by one: what comes before what goes.
+  // All moves are written in one commit, but logged one by one: first what begins to serve, then
+  // what leaves.
   const [coming, going] = [moved.filter(({ state }) => state === "RUNNING"), moved.filter(({ state }) => state !== "RUNNING")];
   return [
     ...(back === undefined ? [] : [{ kind: "rollback", deployment: back.deployment } as const]),
@@ -57,12 +61,18 @@ export function plan(input: PlanInput): readonly Action[] {
   ];
 }
 
-/** The progress of a revision that is left: whatever it was for a moment, it is none to go back to. */
+/**
+ * The progress of a revision that is rolled back. Even if it was healthy for a moment, it is no
+ * longer a revision to go back to.
+ */
 function left(progress: ProgressRecord): ProgressRecord {
   return { ...progress, healthyRevisions: progress.healthyRevisions.filter((revision) => revision !== progress.revision) };
 }
 
-/** From a rollout that has failed to the last revision that was fully healthy; undefined: it is not to be left, or there is none. */
+/**
+ * The rollback of a failed rollout to the last healthy revision. Undefined: not allowed, or there
+ * is no such revision.
+ */
 function goBack(
   { deployment, findRevision, nowMs }: PlanInput,
   progress: ProgressRecord,
@@ -70,7 +80,7 @@ function goBack(
 ): { readonly deployment: DeploymentRecord; readonly verdict: Verdict } | undefined {
   // A rollback is never rolled back.
   if (!deployment.spec.rollout.autoRollback || deployment.rolledBackAtMs !== undefined) return undefined;
-  // One thing after the other: the change of config ends soon.
+  // A change of config ends soon; the rollback waits for it.
   if (deployment.changing !== undefined) return undefined;
   const revision = revisionBefore(deployment, progress.healthyRevisions, { has: (kept) => findRevision(kept) !== undefined });
   const to = revision === undefined ? undefined : findRevision(revision);
@@ -82,7 +92,7 @@ function goBack(
   };
 }
 
-/** What is worth keeping of a step: what it does, or holds it for a new reason. */
+/** The decision worth keeping: the step does something, or is held for a new reason. */
 function decided(
   { deployment, lastDecision, nowMs }: PlanInput,
   progress: { readonly before: ProgressRecord; readonly failing: ProgressRecord; readonly after: ProgressRecord },
@@ -98,7 +108,7 @@ function decided(
       : sameJson(before.settled, after.settled)
         ? undefined
         : fullVerdict(deployment, targetOf(deployment));
-  // One decision a look: what was reached is told with what is done.
+  // One decision per tick: what was reached is part of the decision to act.
   if (acts) return verdict && reached ? { ...verdict, summary: `${verdict.summary}; ${reached.summary}` } : verdict;
   if (reached !== undefined) return reached;
   if (verdict === undefined) return undefined;

@@ -10,12 +10,12 @@ import { targetOf } from "./status.ts";
 
 /** How many healthy revisions are remembered. */
 const healthyKeptMax = 20;
-/** So many failures in a row wait the longest. */
+/** From this number of failures in a row, the wait is the longest. */
 const failuresOfLongestWait = 1 + Math.ceil(Math.log2(backoffMaxMs / 1_000));
 
 const noFailures = { failedStarts: 0, failedAtMs: undefined, retryAtMs: undefined } as const;
 
-/** Progress of the revision that is wanted now; a new one starts afresh. */
+/** The progress of the wanted revision. It starts empty for a new revision. */
 export function currentProgress(progress: ProgressRecord | undefined, deployment: DeploymentRecord, nowMs: number): ProgressRecord {
   const ours = ofLife(progress, deployment);
   const fresh: Omit<ProgressRecord, "uid" | "observedGeneration" | "revision" | "healthyRevisions"> = {
@@ -27,7 +27,7 @@ export function currentProgress(progress: ProgressRecord | undefined, deployment
   const kept = ours?.revision === deployment.revision ? ours : fresh;
   return {
     ...kept,
-    // What failed before a pause, or during it, was another revision's, or is forgiven.
+    // Failures before or during a pause belong to another revision, or are forgiven.
     ...(kept.failedAtMs !== undefined && kept.failedAtMs < Math.max(deployment.pausedSinceMs ?? 0, deployment.resumedAtMs ?? 0)
       ? noFailures
       : {}),
@@ -39,7 +39,7 @@ export function currentProgress(progress: ProgressRecord | undefined, deployment
   };
 }
 
-/** With what failed just now counted. `starting` is the revision that replicas are started of. */
+/** The progress with the new failures counted. `starting` is the revision of new replicas. */
 export function noteFailures(
   progress: ProgressRecord,
   failures: readonly Failure[],
@@ -54,7 +54,7 @@ export function noteFailures(
   const last = ours.at(-1);
   if (last === undefined) return progress;
   const noted = { ...progress, lastFailure: last.failure };
-  // Replicas asked for before the last failure belong to the try that failed then.
+  // A replica created before the last failure belongs to the same try.
   const isNewTry = ours.some(({ askedAtMs, counts }) => counts && askedAtMs >= (progress.failedAtMs ?? 0));
   if (!isNewTry) return noted;
   const failedStarts = progress.failedStarts + 1;
@@ -63,7 +63,10 @@ export function noteFailures(
   return { ...noted, failedStarts, failedAtMs: nowMs, retryAtMs: nowMs + waitMs };
 }
 
-/** With what is installed before a replica goes for the first one of the revision. */
+/**
+ * The progress with the packages that are installed before the first replica of the revision is
+ * created.
+ */
 export function noteInstalling(
   { installing, ...progress }: ProgressRecord,
   packages: Preparation | undefined,
@@ -73,18 +76,21 @@ export function noteInstalling(
   return { ...progress, installing: { packages: packages.packages, sinceMs: installing?.sinceMs ?? nowMs } };
 }
 
-/** With why the rollout to the wanted revision has failed, if it has. */
+/** The progress with the failure of the rollout, if it has failed. */
 export function noteRolloutFailure(progress: ProgressRecord, cause: RolloutFailure | undefined, nowMs: number): ProgressRecord {
   const sinceMs = progress.rolloutFailure === undefined ? nowMs : progress.rolloutFailedAtMs;
   return { ...progress, rolloutFailure: cause, rolloutFailedAtMs: cause === undefined ? undefined : sinceMs };
 }
 
-/** How long a replica of the wanted revision must have been running to count: while its starts fail, long enough to end the row of failures. */
+/**
+ * How long a replica of the wanted revision must be RUNNING to count. While its starts fail, this
+ * is long enough to end the row of failures.
+ */
 export function provenAfterMs({ failedStarts }: ProgressRecord, { minReadyTimeMs }: RolloutPolicy): number {
   return failedStarts > 0 ? Math.max(minReadyTimeMs, stableAfterMs) : minReadyTimeMs;
 }
 
-/** With what runs by now counted. */
+/** The progress with the running replicas counted. */
 export function noteSuccess(
   progress: ProgressRecord,
   deployment: DeploymentRecord,
@@ -121,7 +127,10 @@ function lastHealthy(revisions: readonly number[], revision: number): readonly n
   return [...revisions.filter((other) => other !== revision), revision].slice(-healthyKeptMax);
 }
 
-/** Why the rollout to the wanted revision has failed by now; undefined: it has not. `actingSinceMs`: since when somebody has been acting for it. */
+/**
+ * Why the rollout to the wanted revision has failed. Undefined: it has not. `actingSinceMs`: since
+ * when this controller acts for the deployment.
+ */
 export function rolloutFailure(
   progress: ProgressRecord,
   deployment: DeploymentRecord,
@@ -129,7 +138,7 @@ export function rolloutFailure(
   { nowMs, actingSinceMs }: { readonly nowMs: number; readonly actingSinceMs: number },
 ): RolloutFailure | undefined {
   const { maxStartFailures, progressDeadlineMs } = deployment.spec.rollout;
-  // With no replica wanted a revision is whole too, but whether it can run is not known.
+  // At target 0 a revision is complete too, but whether it can run is not known.
   const wasWhole = progress.healthyRevisions.at(-1) === deployment.revision;
   const over = (progress.everStable && wasWhole) || targetOf(deployment) === 0;
   if (over || deployment.pausedSinceMs !== undefined) return undefined;

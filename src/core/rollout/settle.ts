@@ -7,15 +7,15 @@ import type { Wait } from "../wait.ts";
 import { terminateGraceMs } from "./finish.ts";
 import type { SeenReplica } from "./sight.ts";
 
-/** A replica that ran this long was a success: it ends a row of failures. */
+/** A replica that ran this long is a success: it ends a row of failures. */
 export const stableAfterMs = 10_000;
-/** After so long a start is worth a word. */
+/** After this time, a start is slow enough to say why. */
 const slowStartMs = 5_000;
-/** The most that is kept of a failure's lines, of one line, and of each text in its cause. */
+/** The most characters kept of a failure's lines, and of one line or one text in its cause. */
 const linesCharsMax = 4_000;
 const textCharsMax = 1_000;
 
-/** A replica, moved by what happened to it. */
+/** A replica after it was moved by what happened to it. */
 export interface Settled {
   readonly seen: SeenReplica;
   readonly replica: ReplicaRecord;
@@ -23,19 +23,19 @@ export interface Settled {
 }
 export interface Failure {
   readonly failure: StartFailure;
-  /** When the replica was asked for. */
+  /** When the replica was created. */
   readonly askedAtMs: number;
-  /** It never served, or not for long: start the next one later. */
+  /** Whether the replica never served, or not for long: the next start waits. */
   readonly counts: boolean;
 }
 
-/** Moves a replica by what happened to it, apart from what is wanted of it. */
+/** Moves a replica by what happened to it, independent of what is wanted. */
 export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: number): Settled {
   const { process, ending } = seen;
   const replica = located(seen);
   const gone = process === "exited" || process === "none";
   const { startupTimeoutMs } = deployment.spec;
-  // The silence of a replica that nobody can look at is not held against it.
+  // If a process cannot be observed, its silence is no failure.
   const isSilentSince = (sinceMs: number) => process !== "unknown" && nowMs - Math.max(sinceMs, seen.metAtMs) >= startupTimeoutMs;
   const failed = (cause: FailureCause, how: "ended" | "drained"): Settled => {
     const failure: ReplicaFailure = { cause: withShortTexts(cause), lines: how === "ended" ? lastLines(seen.errors) : [] };
@@ -73,7 +73,7 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
     case "RUNNING": {
       if (gone) return ended(ending, true);
       if (seen.answer === "unhealthy" || seen.answer === "refused") return failed(failureOf(seen), "drained");
-      // A replica that this controller never heard of has had as long as it would have had to start.
+      // A RUNNING replica that never answered this controller gets the time that a start would get.
       const silent = seen.answer === "unknown" && isSilentSince(replica.readyAtMs ?? replica.sinceMs);
       return silent ? failed({ kind: "silent", problem: seen.problem }, "drained") : { seen, replica };
     }
@@ -84,13 +84,13 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
   }
 }
 
-/** The record with the node and the address that the engine tells. */
+/** The record with the node and the address that the engine reports. */
 function located({ replica, node = replica.node, address = replica.address }: SeenReplica): ReplicaRecord {
   if (hasEnded(replica.state) || (node === replica.node && address === replica.address)) return replica;
   return { ...replica, ...(node !== undefined && { node }), ...(address !== undefined && { address }) };
 }
 
-/** How long after SIGTERM it was killed, as it did not end; undefined: it ended by itself. */
+/** How long after SIGTERM the process was killed. Undefined: it ended by itself. */
 function killedAfterMs({ ending, terminatedAtMs }: SeenReplica, nowMs: number): number | undefined {
   if (ending?.kind !== "signal" || ending.signal !== "SIGKILL" || terminatedAtMs === undefined) return undefined;
   return nowMs - terminatedAtMs < terminateGraceMs ? undefined : terminateGraceMs;
@@ -98,7 +98,7 @@ function killedAfterMs({ ending, terminatedAtMs }: SeenReplica, nowMs: number): 
 
 const failureOf = ({ failure, problem }: SeenReplica): FailureCause => failure ?? { kind: "silent", problem };
 
-/** The packages of a revision cannot be had: as a start that failed. */
+/** A failed installation of a revision's packages, as a failed start. */
 export function packagesFailure(revision: number, { ending, lines }: Extract<Preparation, { kind: "failed" }>, nowMs: number): Failure {
   const cause = withShortTexts<FailureCause>({ kind: "ended", ending, served: false });
   return { failure: { cause, lines: lastLines(lines), revision }, askedAtMs: nowMs, counts: true };
@@ -111,14 +111,14 @@ function waiting(replica: ReplicaRecord, waits: Wait | undefined): ReplicaRecord
 const unplacedOf = ({ unplaced }: SeenReplica): Wait | undefined =>
   unplaced === undefined ? undefined : { kind: "engine", reason: withShortTexts(unplaced) };
 
-/** Why a replica that starts does not serve yet, as far as that is known and worth a word. */
+/** Why a STARTING replica does not serve yet, if known and worth saying. */
 function waitOf({ replica, metAtMs, preparing, problem }: SeenReplica, nowMs: number): Wait | undefined {
   if (preparing !== undefined) return { kind: "packages", ...preparing };
   if (problem === undefined || nowMs - Math.max(replica.sinceMs, metAtMs) < slowStartMs) return undefined;
   return { kind: "notServing", problem: withShortTexts(problem) };
 }
 
-/** The last lines that fit: what a program says last is why it ended. */
+/** The last lines that fit: why a program ended is usually in its last lines. */
 function lastLines(lines: readonly string[]): readonly string[] {
   const kept: string[] = [];
   let chars = 0;
@@ -130,7 +130,10 @@ function lastLines(lines: readonly string[]): readonly string[] {
   return kept;
 }
 
-/** A fact with each text in it cut: some come from programs, and what is kept has a bound. */
+/**
+ * The fact with each of its texts cut, because some come from programs, and what is stored has a
+ * bound.
+ */
 function withShortTexts<T>(fact: T): T {
   if (typeof fact === "string") return fact.slice(0, textCharsMax) as T;
   if (typeof fact !== "object" || fact === null) return fact;

@@ -6,77 +6,97 @@ import type { ProcessState, Room } from "../placement/room.ts";
 import type { ReplicaRecord } from "../replica.ts";
 import type { Holding } from "../resources.ts";
 
-/** What is observed of one replica. "Don't know" is `unknown`, never a guess. */
+/** What is observed of one replica. What is not known is `unknown`, never a guess. */
 export interface SeenReplica {
   readonly replica: ReplicaRecord;
   readonly process: ProcessState;
-  /** Where the engine finds it, and where it listens; undefined: the engine does not tell. */
+  /** Where the engine runs the replica, and where it listens. Undefined: not reported. */
   readonly node?: string;
   readonly address?: string;
-  /** Why the engine has not placed it yet, in its words; undefined: it has, or has not said. */
+  /**
+   * The engine's reason why the replica is not placed yet. Undefined: it is placed, or there is no
+   * reason.
+   */
   readonly unplaced?: string;
-  /** What is being made before its process can start, or before it has room to; undefined: nothing. */
+  /**
+   * What is being prepared before the process can start, or before the replica has room. Undefined:
+   * nothing.
+   */
   readonly preparing?: Preparing;
   /** How the process ended, or why it could not be started; undefined: neither. */
   readonly ending?: Ending;
-  /** The last lines of its standard error; known once it has failed. */
+  /** The last lines of standard error. Read only for replicas that have failed. */
   readonly errors: readonly string[];
-  /** Since when this controller talks to it, so that time without a controller does not count as its own. */
+  /**
+   * Since when this controller connects to the replica. Time without a controller does not count
+   * against it.
+   */
   readonly metAtMs: number;
-  /** When it was sent SIGTERM; undefined: not yet. */
+  /** When SIGTERM was sent. Undefined: not sent. */
   readonly terminatedAtMs?: number;
-  /** What it answers: `ready` took its config and serves, `refused` never will, `unhealthy` failed too many checks. */
+  /**
+   * The replica's answers so far. `ready`: it took its config and serves. `refused`: it will never
+   * serve. `unhealthy`: too many health checks failed.
+   */
   readonly answer: "unknown" | "ready" | "refused" | "unhealthy";
-  /** Why it does not serve so far, while the answer is `unknown`. */
+  /** Why the replica does not serve, while the answer is `unknown`. */
   readonly problem?: HealthProblem;
   /** Why it failed, for `refused` and `unhealthy`. */
   readonly failure?: FailureCause;
-  /** It may get requests once it is ready: it serves by the config that is committed, and no change of it is being made. */
+  /**
+   * Whether the replica may get requests once it is ready: it has the committed config, and no
+   * change of config is in progress.
+   */
   readonly configured: boolean;
-  /** Requests in work; undefined: not reported. */
+  /** Requests in work. Undefined: not reported. */
   readonly ongoing: number | undefined;
-  /** Whether it can be given requests now. */
+  /** Whether requests can be sent to it now. */
   readonly routable: boolean;
-  /** It said that nothing is ongoing any more since it was told to drain. */
+  /** Whether it reported that nothing is in work since it was asked to drain. */
   readonly drained: boolean;
 }
 
-/** A deed for the loop to do. */
+/** What the loop does next. */
 export type Action =
-  /** Ask for one more replica of this revision. */
+  /** Create one more replica of this revision. */
   | { readonly kind: "create"; readonly revision: number }
-  /** Write the replica as it is to be. */
+  /** Write the replica's new record. */
   | { readonly kind: "move"; readonly replica: ReplicaRecord }
-  /** Ask its process to end, or end its whole group. */
+  /** Ask the process to end, or kill its whole group. */
   | { readonly kind: "terminate" | "kill"; readonly replicaId: string }
-  /** Remove what is left of a replica that has ended. */
+  /** Remove what is left of an ended replica. */
   | { readonly kind: "forget"; readonly replicaId: string }
-  /** Write how far we have come. */
+  /** Write the new progress. */
   | { readonly kind: "progress"; readonly progress: ProgressRecord }
-  /** The rollout has failed: want an old revision instead. */
+  /** The rollout has failed: write the deployment with the old revision. */
   | { readonly kind: "rollback"; readonly deployment: DeploymentRecord }
-  /** Keep what was decided. */
+  /** Store a decision. */
   | { readonly kind: "decide"; readonly verdict: Verdict }
-  /** Remove the deployment: nothing of it is left. */
+  /** Remove the deployment, of which nothing is left. */
   | { readonly kind: "erase" };
 
 export interface PlanInput {
   readonly deployment: DeploymentRecord;
   readonly progress: ProgressRecord | undefined;
   readonly seen: readonly SeenReplica[];
-  /** How far the packages are of the wanted revision, where they are to be there first (`wantsPackagesFirst`); undefined: nobody looks. */
+  /**
+   * The state of the wanted revision's packages, if they are installed first ({@link
+   * wantsPackagesFirst}). Undefined: they are not.
+   */
   readonly packages: Preparation | undefined;
   /** A revision of this deployment, if it is kept. */
   readonly findRevision: (revision: number) => RevisionRecord | undefined;
   /** The newest decision kept for this deployment. */
   readonly lastDecision: () => DecisionRecord | undefined;
-  /** Who places replicas; and what replicas of all deployments hold, where core does. */
+  /**
+   * The part that places replicas; and what replicas of all deployments hold, if core places them.
+   */
   readonly room: Room;
   readonly held: readonly (Holding & { readonly id: string })[];
-  /** What waits for room, of all deployments, in the order it is served. */
+  /** Replicas of all deployments that wait for room, in the order in which they are served. */
   readonly pending: () => readonly PendingReplica[];
   readonly nowMs: number;
-  /** Since when this controller acts: time before it is not held against a rollout. */
+  /** Since when this controller acts. Time before that does not count against a rollout. */
   readonly actingSinceMs: number;
   /** Uniform in [0, 1), for the jitter of a retry. */
   readonly draw: number;

@@ -10,11 +10,11 @@ export interface DeploymentStatus {
   readonly target: number;
   readonly running: number;
   readonly updated: number;
-  /** Whether there is still something to do. */
+  /** Whether work is left to do. */
   readonly reconciling: boolean;
 }
 
-/** Replicas wanted. */
+/** The number of replicas wanted. */
 export function targetOf(deployment: DeploymentRecord): number {
   if (deployment.deletingSinceMs !== undefined) return 0;
   return deployment.autoscaled?.target ?? deployment.spec.numReplicas;
@@ -34,7 +34,7 @@ export function statusOf(
   const draining = replicas.some(({ state }) => state === "DRAINING");
   const ours = ofLife(progress, deployment);
   const there = updated === target && live.length === target;
-  // The loop notes it as settled once all have been running for min_ready_time.
+  // The loop records `settled` once all replicas have been RUNNING for min_ready_time.
   const whole = there && ours?.settled?.revision === deployment.revision;
   const facts = { target, there, whole, mixed: live.some(({ revision }) => revision !== deployment.revision) };
   const state = stateOf(deployment, ours, facts);
@@ -50,9 +50,9 @@ export function statusOf(
 
 interface Facts {
   readonly target: number;
-  /** All that is wanted runs, and nothing else. */
+  /** All wanted replicas run, and no others. */
   readonly there: boolean;
-  /** And the loop has seen it so. */
+  /** The same, and recorded by the loop. */
   readonly whole: boolean;
   /** Replicas of another revision are left. */
   readonly mixed: boolean;

@@ -13,27 +13,30 @@ import { targetOf } from "./status.ts";
 export interface Situation {
   readonly target: number;
   readonly policy: RolloutPolicy;
-  /** Replicas that serve or will. */
+  /** Replicas that serve or will serve. */
   readonly live: readonly Settled[];
-  /** Of these, the ones of the wanted revision, and the others. */
+  /** Of these, the replicas of the wanted revision, and the others. */
   readonly current: readonly Settled[];
   readonly old: readonly Settled[];
   readonly available: readonly Settled[];
-  /** Nothing new can start, for want of resources, but in the place of an old replica; `waiting` is the one that cannot. */
+  /**
+   * `short`: resources are short, so that the replica `waiting` can only start in place of an old
+   * one.
+   */
   readonly waiting: Settled | undefined;
   readonly short: boolean;
-  /** No replica goes for a new one yet: the packages of that are not there. */
+  /** The packages of the wanted revision are not installed, so no old replica goes yet. */
   readonly unready: boolean;
-  /** Replicas start or end, so that room may come. */
+  /** Replicas start or end, so room may become free. */
   readonly moving: boolean;
 }
 
-/** Which replicas to ask for and which to take away now. */
+/** Which replicas to create and which to remove now. */
 export interface Step {
   readonly create: number;
-  /** Of which revision. */
+  /** The revision of the created replicas. */
   readonly revision: number;
-  /** Replicas to take away, each with the reason. */
+  /** Replicas to remove, each with the reason. */
   readonly removed: ReadonlyMap<string, Departure>;
   readonly situation: Situation;
   /** How many must stay available, how many may run or start, and how many more are wanted. */
@@ -42,15 +45,18 @@ export interface Step {
   readonly missing: number;
 }
 
-/** The revision of which replicas are started: the wanted one; while the rollout is paused, the last that was fully healthy. */
+/**
+ * The revision of new replicas: the wanted one; while the rollout is paused, the last healthy one.
+ */
 export function startRevision(deployment: DeploymentRecord, progress: ProgressRecord, isKept: (revision: number) => boolean): number {
   const healthy = progress.healthyRevisions.at(-1);
   return deployment.pausedSinceMs !== undefined && healthy !== undefined && isKept(healthy) ? healthy : deployment.revision;
 }
 
 /**
- * Available replicas stay at or above N − ⌊N · max_unavailable⌋ and running + starting at or below N + ⌈N · max_surge⌉; a replica
- * is taken away only for one that is available, unless resources are short. Rollout and scaling are this one decision.
+ * Available replicas stay at or above N − ⌊N · max_unavailable⌋, and running and starting ones at
+ * or below N + ⌈N · max_surge⌉. A replica is removed only for an available one, unless resources
+ * are short. Rollout and scaling are this one decision.
  */
 export function chooseStep(input: PlanInput, progress: ProgressRecord, settled: readonly Settled[], revision: number): Step {
   const { deployment, nowMs } = input;
@@ -66,14 +72,15 @@ export function chooseStep(input: PlanInput, progress: ProgressRecord, settled: 
   const keptCurrent = current.filter(({ replica }) => !removed.has(replica.id)).length;
   const missing = Math.max(0, target - (paused ? kept : keptCurrent));
   const starting = live.filter(({ replica }) => replica.revision === revision && replica.state !== "RUNNING").length;
-  // While starts fail, one at a time is tried.
+  // While starts fail, one replica is tried at a time.
   const tries = nowMs < (progress.retryAtMs ?? 0) ? 0 : progress.failedStarts > 0 ? Math.max(0, 1 - starting) : Number.POSITIVE_INFINITY;
   return { create: Math.max(0, Math.min(missing, most - kept, tries)), revision, removed, situation, floor, most, missing };
 }
 
 /**
- * Whether the first replica of the wanted revision can only come in the place of another, as no surge is allowed, and requires packages:
- * they are to be there before that one goes, for their installation may take long, or fail.
+ * Whether the packages of the wanted revision are installed before its first replica is created. So
+ * it is if no surge is allowed: the first replica replaces an old one, and an installation may take
+ * long, or fail.
  */
 export function wantsPackagesFirst(deployment: DeploymentRecord, replicas: readonly ReplicaRecord[]): boolean {
   const { spec, revision, pausedSinceMs, deletingSinceMs } = deployment;
@@ -94,14 +101,17 @@ function situationOf({ deployment, packages, room, held, pending, nowMs }: PlanI
   const waiting = current.find(({ replica }) => waitsForRoom(replica));
   const running = old.flatMap(({ replica }) => (replica.state === "RUNNING" ? replica : []));
   const onlyInPlaceOfOld = (wanted: ReplicaRecord) => {
-    // Where the engine places, its word that a replica has no room is all there is, and an old one that holds as much makes room.
+    // If the engine places, its report that a replica has no room is all that is known. An old
+    // replica that holds as much makes room.
     if (room.kind === "engine") return running.some(({ resources }) => covers(resources, wanted.resources));
     const { capacity } = room;
-    // The note that a replica waits may be older than the room there is, and there may be room that is kept for another.
+    // The record's wait may be older than the free room; and free room may be kept for another
+    // replica.
     if (fits(wanted.resources, held, capacity)) return false;
     return running.some(({ id }) => {
       const others = held.filter((other) => other.id !== id);
-      // Its room must come to us: another deployment's replica that waits before ours would take it, and we would have less than before.
+      // The room must go to this replica. Another deployment's replica that waits longer would take
+      // it, and this deployment would have one replica less.
       const after = () => place({ pending: pending(), held: others, capacity, nowMs });
       return fits(wanted.resources, others, capacity) && after().placed.some(({ id }) => id === wanted.id);
     });
@@ -119,9 +129,9 @@ function situationOf({ deployment, packages, room, held, pending, nowMs }: PlanI
 }
 
 /**
- * How many replicas must stay available: all of the target until the new revision has shown that it runs. Where nothing can start
- * beside the old ones, for want of room or because no surge is allowed, one may go first; with the strategy AVAILABILITY only if one
- * may be missing anyway.
+ * How many replicas must stay available: the whole target, until the new revision has shown that it
+ * runs. If nothing new can start in addition to the old replicas, for want of room or of surge, one
+ * old replica may go first; with the strategy AVAILABILITY only if one may be missing anyway.
  */
 function availableFloor({ target, policy, short }: Situation, { everRan }: ProgressRecord): number {
   const missingMax = target - availableMin(target, policy);
@@ -142,12 +152,14 @@ function takeAway(
   const stopping: Departure = { kind: deployment.deletingSinceMs !== undefined ? "deleted" : "scaledDown" };
   const replaced: Departure = { kind: "replaced", by: deployment.revision };
   remove(victims(current, available).slice(0, Math.max(0, current.length - target)), stopping);
-  // One that served before, and was taken back, is left alone until it is known whether it still does.
+  // Replicas that never served go first. A replica that served before and was adopted stays until
+  // its health is known.
   remove(
     old.filter(({ replica }) => replica.state !== "RUNNING" && replica.readyAtMs === undefined),
     replaced,
   );
-  // While starts fail, an old one goes only for a new one that has outlived them: a program that crashes soon would take them all.
+  // While starts fail, an old replica goes only for a new one that is past `provenMs`. Otherwise a
+  // program that crashes after a short time would replace all.
   const staying = available.filter(
     ({ replica }) => !removed.has(replica.id) && (replica.revision !== deployment.revision || isAvailable(replica, provenMs, nowMs)),
   );
@@ -162,13 +174,16 @@ function takeAway(
   const first = target > 0 && (short || policy.maxSurgePercent === 0);
   if (unready) remove(gone.slice(0, Math.max(0, live.length - removed.size - target)), stopping);
   else remove(gone, target === 0 ? stopping : first ? { kind: "replacedFirst", by: deployment.revision } : replaced);
-  // A target that shrinks amid a rollout leaves more on their way than may be extra.
+  // If the target shrinks during a rollout, more replicas may be starting than the surge allows.
   const coming = current.filter(({ replica }) => replica.readyAtMs === undefined && !removed.has(replica.id));
   remove(victims(coming, available).slice(0, Math.max(0, live.length - removed.size - most)), stopping);
   return removed;
 }
 
-/** While a rollout is paused none is taken away for its revision: only what is more than a rollout may have. */
+/**
+ * While a rollout is paused, no replica is removed for its revision; only what exceeds the bounds
+ * of a rollout.
+ */
 function surplusOfPaused({ live, target, old, current, available }: Situation, most: number): Map<string, Departure> {
   const surplus = live.length - (old.length > 0 && current.length > 0 ? most : target);
   return new Map(
@@ -179,8 +194,8 @@ function surplusOfPaused({ live, target, old, current, available }: Situation, m
 }
 
 /**
- * Those of `oldRunning`, in this order, that may go. One that cannot be given requests is not available, and may be back soon:
- * it neither lets an available one go in its place, nor goes as if it were none.
+ * Those of `oldRunning`, in this order, that may go. A replica that is not routable is not
+ * available, but may be back soon: it does not let an available one go in its place.
  */
 function spare(oldRunning: readonly Settled[], staying: readonly Settled[], floor: number): readonly Settled[] {
   const routable = ({ seen }: Settled) => seen.routable;
@@ -189,7 +204,7 @@ function spare(oldRunning: readonly Settled[], staying: readonly Settled[], floo
   return [...oldRunning.filter((one) => !routable(one)), ...oldRunning.filter(routable).slice(0, mostRoutable)].slice(0, most);
 }
 
-/** The order in which replicas are taken away: not yet running first, then not available, then not routable, then the least loaded, then the youngest. */
+/** The order of removal: not yet running, not available, not routable, least loaded, youngest. */
 function victims(replicas: readonly Settled[], available: readonly Settled[]): readonly Settled[] {
   const ready = new Set(available);
   const rank = (one: Settled) => {

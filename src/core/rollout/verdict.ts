@@ -5,13 +5,14 @@ import { plural, rolloutFailureInWords, waitInWords } from "../words.ts";
 import { isBlockedByCapacity } from "./conditions.ts";
 import type { Step } from "./step.ts";
 
-/** A rule that may have kept a step from doing more. */
+/** A rule that may have limited a step. */
 interface Held extends DecisionRule {
   readonly binds: boolean;
 }
 
 /**
- * The step in words: what it does, or what it waits for. Undefined: nothing was decided, the replicas on their way are waited for.
+ * The step as a decision: what it does, or what it waits for. Undefined: nothing was decided;
+ * starting replicas are awaited.
  */
 export function verdictOf(step: Step, deployment: DeploymentRecord, progress: ProgressRecord, nowMs: number): Verdict | undefined {
   const { target, live, current, old, available } = step.situation;
@@ -36,13 +37,13 @@ export function verdictOf(step: Step, deployment: DeploymentRecord, progress: Pr
   };
 }
 
-/** That the wanted revision runs in full. */
+/** The decision that the wanted revision is fully running. */
 export function fullVerdict(deployment: DeploymentRecord, target: number): Verdict {
   const summary = `revision ${deployment.revision} runs in full: ${plural(target, "replica")}`;
   return { source: "ROLLOUT", summary, bound: "", inputs: { target, available: target, new: target }, rules: [] };
 }
 
-/** That a rollout has failed. `to`: the revision gone back to, if any. */
+/** The decision that a rollout has failed. `to`: the revision it goes back to, if any. */
 export function failureVerdict(
   deployment: DeploymentRecord,
   progress: ProgressRecord,
@@ -79,7 +80,7 @@ function deeds({ create, revision, removed, situation }: Step, deployment: Deplo
   return parts.length === 0 ? undefined : parts.join(", ");
 }
 
-/** What is worth saying of a step without deeds. */
+/** Why a step does nothing, if that is worth a decision. */
 function waits({ situation, missing }: Step, deployment: DeploymentRecord, progress: ProgressRecord, bound: string): string | undefined {
   const { waiting, old } = situation;
   switch (bound) {
@@ -93,7 +94,7 @@ function waits({ situation, missing }: Step, deployment: DeploymentRecord, progr
       return `waits for the packages of revision ${deployment.revision} before a replica goes for it`;
     case "capacity":
       if (situation.moving) return undefined;
-      // Not with the numbers, which others change: they are in the rule.
+      // Without the numbers, which other deployments change. The rule has them.
       return isBlockedByCapacity(
         deployment,
         situation.live.map(({ replica }) => replica),
@@ -105,7 +106,7 @@ function waits({ situation, missing }: Step, deployment: DeploymentRecord, progr
   }
 }
 
-/** Every rule that applied, the one that bound first. */
+/** Every rule that applied, in order of precedence: the first that binds limits the step. */
 function rulesOf(step: Step, deployment: DeploymentRecord, progress: ProgressRecord, nowMs: number): readonly Held[] {
   const { situation, create, missing, floor, most } = step;
   const { target, policy, old, waiting, live } = situation;

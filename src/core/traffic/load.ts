@@ -1,8 +1,8 @@
-/** What a replica reported of its load, and what a gateway knew at that moment. */
+/** A replica's report of its load, combined with the gateways' counts of that moment. */
 export interface LoadReport {
   /** Requests in work at the replica, from callers of any kind. */
   readonly ongoing: number;
-  /** Of these, requests that no gateway had given it: an estimate, made once, when the report came in. */
+  /** Of these, requests that no gateway sent: an estimate, made when the report came in. */
   readonly elsewhere: number;
   /** When the report came in. */
   readonly atMs: number;
@@ -10,28 +10,33 @@ export interface LoadReport {
 
 /** What is known of the load of one replica. */
 export interface ReplicaSight {
-  /** Whether its program reports its load; false: the gateways' counts are all there is. */
+  /** Whether the program reports its load. False: only the gateways' counts are known. */
   readonly reports: boolean;
-  /** Its last report; undefined: none yet, or the stream that brought it has broken. */
+  /** The last report. Undefined: none yet, or the stream of reports broke. */
   readonly report: LoadReport | undefined;
-  /** Requests that gateways have given it and that have not ended: exact at every moment. */
+  /** Requests in work that gateways sent: exact at every moment. */
   readonly given: number;
-  /** Whether it can be given requests now. */
+  /** Whether requests can be sent to it now. */
   readonly routable: boolean;
 }
 
 /**
- * How many of a replica's `reported` requests did not come by a gateway, when `given` are the gateways' own.
+ * How many of a replica's `reported` requests did not come from a gateway. `given`: the gateways'
+ * own.
  *
- * The report is compared with the gateways' count of the moment it came in, and only the difference is kept, to be added to that count
- * as it moves on. The larger of report and count would not do: a report may be an interval old, and a request that moved from one
- * replica to another since would count twice.
+ * A report is compared with the gateways' count at the moment it comes in. Only the difference is
+ * kept, and is added to the count as that moves on. The larger of report and count would be wrong:
+ * a report may be one interval old, and a request that has moved from one replica to another since
+ * would count twice.
  */
 export function elsewhereOf(reported: number | undefined, given: number): number {
   return Math.max(0, (reported ?? 0) - given);
 }
 
-/** Requests in work at a replica now, from callers of any kind; undefined: not known, as it reports and no report is there. */
+/**
+ * Requests in work at a replica now, from callers of any kind. Undefined: not known, because a
+ * replica that reports has no report.
+ */
 export function loadOfReplica({ reports, report, given }: Pick<ReplicaSight, "reports" | "report" | "given">): number | undefined {
   if (!reports) return given;
   return report === undefined ? undefined : report.elsewhere + given;
@@ -39,19 +44,20 @@ export function loadOfReplica({ reports, report, given }: Pick<ReplicaSight, "re
 
 /** The load of a deployment. */
 export interface DeploymentLoad {
-  /** Requests in work at its replicas, as far as that is known. */
+  /** Requests in work at its replicas, as far as known. */
   readonly ongoing: number;
   /** Requests that wait at gateways. */
   readonly queued: number;
-  /** Whether every replica's load is known, by a report that is fresh. */
+  /** Whether the load of every replica is known, from a fresh report. */
   readonly known: boolean;
-  /** Replicas that can be given requests now. */
+  /** Replicas to which requests can be sent now. */
   readonly routable: number;
 }
 
 /**
- * The load of a deployment: the sum over its replicas of what each reported, corrected by what gateways gave it and saw end since, and
- * what waits at gateways. `staleAfterMs`: the age from which a report is not taken for knowledge.
+ * The load of a deployment: the sum over its replicas of what each reported, corrected by the
+ * gateways' counts since, and the requests that wait at gateways. `staleAfterMs`: the age from
+ * which a report no longer counts as known.
  */
 export function loadOfDeployment(
   replicas: readonly ReplicaSight[],

@@ -1,27 +1,32 @@
-/** A replica as the pick sees it. */
+/** A replica, as seen by the pick. */
 export interface Candidate {
-  /** Requests this gateway has given it and that have not ended: exact at every moment. */
+  /** Requests in work that this gateway sent: exact at every moment. */
   readonly ongoing: number;
-  /** Requests in work there that did not come from this gateway: an estimate, as old as the replica's last report. */
+  /**
+   * Requests in work that did not come from this gateway: an estimate, as old as the replica's last
+   * report.
+   */
   readonly elsewhere: number;
-  /** Refused a request or could not be reached a moment ago: not to be picked. */
+  /** The replica refused a request or could not be reached a moment ago: it is not picked. */
   readonly resting: boolean;
 }
 
 /**
- * Whether a replica may get no request now.
+ * Whether a replica gets no request now.
  *
- * Only the gateway's own count fills a replica. What the replica reports may be an interval old: counted here, a report of 5 from
- * a second ago would keep a replica that is idle by now "full" until the next one. Where others do fill it, the replica refuses,
- * the request goes elsewhere, and the replica rests for a moment.
+ * Only the gateway's own count makes a replica full. A replica's report may be one interval old: if
+ * it counted, a report of 5 from a second ago would keep an idle replica "full" until the next one.
+ * If other callers fill a replica, it refuses, the request goes to another one, and the replica
+ * rests for a moment.
  */
 export function isFull(candidate: Candidate, maxOngoing: number): boolean {
   return candidate.resting || candidate.ongoing >= maxOngoing;
 }
 
 /**
- * Of two random replicas the one with less in work. Never one that is full; if both are, the first after a random start that is not;
- * undefined when all are full. `draw1` and `draw2` are uniform in [0, 1).
+ * The less loaded of two random replicas, and never a full one. If both are full: the first one
+ * after a random start that is not. Undefined: all are full. `draw1` and `draw2` are uniform in [0,
+ * 1).
  */
 export function pick<C extends Candidate>(candidates: readonly C[], maxOngoing: number, draw1: number, draw2: number): C | undefined {
   const count = candidates.length;

@@ -1,38 +1,47 @@
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
 import type { ReplicaRecord } from "../replica.ts";
 
-/** A replica that may get requests. */
+/** A replica that gets requests. */
 export interface Endpoint {
   readonly replicaId: string;
   /** `unix:/path` or `host:port`. */
   readonly address: string;
-  /** Serves `drover.v1.InvokeService`: its program has methods that can be called without a proto. */
+  /**
+   * Whether it serves `drover.v1.InvokeService`: the program's methods can be called without a
+   * proto.
+   */
   readonly invocable: boolean;
 }
 
-/** Why a deployment without a replica is not expected to have one soon: it wants none, or its rollout has failed. */
+/**
+ * Why a deployment without a replica will not have one soon: it wants none, or its rollout has
+ * failed.
+ */
 export type NoReplicaExpected = "noneWanted" | "rolloutFailed";
 
-/** A deployment as a gateway needs to know it. A value: it says what was so when it was made. */
+/** What a gateway needs to know of a deployment. A value: it does not change after it was made. */
 export interface Route {
   readonly deployment: string;
   readonly endpoints: readonly Endpoint[];
-  /** The full names of the gRPC services its replicas serve besides Drover's own. */
+  /** The full names of the gRPC services of its replicas, without Drover's own. */
   readonly services: readonly string[];
   readonly maxOngoingRequests: number;
   /** Undefined: no bound. */
   readonly maxQueuedRequests: number | undefined;
   /** 0: no bound. */
   readonly requestTimeoutMs: number;
-  /** How long a first replica may take to start, where there may be none; unset: there always is to be one. */
+  /**
+   * How long the start of a first replica may take, for a deployment that scales to zero. Unset: it
+   * never scales to zero.
+   */
   readonly coldStartMs?: number;
-  /** No replica runs, and why none is to be expected soon. */
+  /** Set: no replica runs or is expected soon, for this reason. */
   readonly hopeless?: NoReplicaExpected;
 }
 
-/** What is known by talking to a replica, as far as a route depends on it. */
+/** What is known from the connection to a replica, as far as a route depends on it. */
 export interface RoutableContact {
-  /** Whether it can be given requests now. */
+  /** Whether requests can be sent to it now. */
   readonly routable: boolean;
   readonly invocable: boolean;
   readonly services: readonly string[];
@@ -43,11 +52,14 @@ export interface RouteInput {
   readonly progress: ProgressRecord | undefined;
   readonly replicas: readonly ReplicaRecord[];
   readonly contact: (replicaId: string) => RoutableContact;
-  /** The services its replicas served last, so that a call waits, and does not fail, while none of them runs. */
+  /**
+   * The services its replicas served last. With them a call waits, and does not fail, while no
+   * replica runs.
+   */
   readonly servicesBefore: readonly string[];
 }
 
-/** Where requests to a deployment may go now. */
+/** Where requests to a deployment go now. */
 export function routeOf({ deployment, progress, replicas, contact, servicesBefore }: RouteInput): Route {
   const { spec } = deployment;
   const routable = replicas.flatMap(({ id, state, address }) => {
@@ -67,7 +79,7 @@ export function routeOf({ deployment, progress, replicas, contact, servicesBefor
   };
 }
 
-/** Why no replica is to be expected soon; undefined: one runs, starts, or will. */
+/** Why no replica is expected soon. Undefined: a replica runs, starts, or will start. */
 function hopelessReason(
   { spec: { autoscalingConfig, numReplicas }, revision }: DeploymentRecord,
   progress: ProgressRecord | undefined,
@@ -75,7 +87,7 @@ function hopelessReason(
 ): NoReplicaExpected | undefined {
   if (replicas.some(({ state }) => state === "STARTING" || state === "RUNNING")) return undefined;
   if (autoscalingConfig === undefined && numReplicas === 0) return "noneWanted";
-  // A revision that ran well comes back as soon as it can.
+  // A revision that was stable comes back as soon as it can.
   const failed = progress?.revision === revision && progress.rolloutFailure !== undefined && !progress.everStable;
   return failed ? "rolloutFailed" : undefined;
 }
