@@ -14,11 +14,11 @@ import { deploymentWrites } from "../store/writes/deployment-writes.ts";
 import { runByCron } from "./cadence.ts";
 import type { ReadSchedules } from "./schedules.ts";
 
-/** How long a start is taken to last where none was seen yet. */
+/** The assumed length of a start, if none was seen yet. */
 const startupDefaultMs = 10_000;
-/** Between two looks at which schedules hold. */
+/** How often schedules are read. */
 const scheduleLookMs = 10_000;
-/** A report older than so many intervals counts for nothing. */
+/** A report older than this many intervals is ignored. */
 const staleIntervals = 3;
 
 export interface AutoscaleOptions {
@@ -27,9 +27,9 @@ export interface AutoscaleOptions {
   readonly loads: Pick<Loads, "deployment">;
   /** The epoch to act under; undefined: do not act. */
   readonly epoch: () => number | undefined;
-  /** The highest minimum of the schedules that hold. */
+  /** Returns the highest minimum of the schedules that hold. */
   readonly scheduledMinimum: ReadSchedules;
-  /** When to act: a cron expression with seconds. */
+  /** When the loop ticks: a cron expression with seconds. */
   readonly cron: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -41,11 +41,11 @@ interface Memory {
   readonly config: AutoscalingConfig;
   readonly state: AutoscaleState;
   readonly scheduled: { readonly min: number; readonly atMs: number };
-  /** The last decision that was kept without a change of target. */
+  /** The summary of the last stored decision that held the target. */
   readonly told: string;
 }
 
-/** Makes the number of replicas wanted follow the load: look at all, decide, write. */
+/** Adjusts the target of each autoscaled deployment to its load: read, decide, write. */
 export class AutoscaleLoop {
   readonly #options: AutoscaleOptions;
   #memories = new Map<string, Memory>();
@@ -63,14 +63,17 @@ export class AutoscaleLoop {
     await this.#looking;
   }
 
-  /** A request waits for a first replica: it is looked at once, or after the look that goes on, which may have passed it by. */
+  /**
+   * Called when a request waits for a first replica. Ticks now, or after the present tick, which
+   * may have been past this deployment.
+   */
   wake(deployment: string): void {
     const record = this.#options.mirror.deployment(deployment)?.value;
     if (record?.spec.autoscalingConfig !== undefined && targetOf(record) === 0)
       void (this.#looking ?? Promise.resolve()).then(() => this.tick());
   }
 
-  /** One look at every deployment that follows its load; one at a time. */
+  /** Decides once for every autoscaled deployment. One tick runs at a time. */
   tick(): Promise<void> {
     this.#looking ??= this.#tick()
       .catch((cause: unknown) => this.#options.log.warn({ cause: String(cause) }, "autoscaling failed; the next tick tries again"))
@@ -83,7 +86,7 @@ export class AutoscaleLoop {
   async #tick(): Promise<void> {
     const { mirror, epoch, log } = this.#options;
     const leaderEpoch = epoch();
-    // What was seen before somebody else led is not a whole history.
+    // What was seen before another controller led has a gap.
     if (leaderEpoch !== this.#epoch) this.#memories = new Map();
     this.#epoch = leaderEpoch;
     if (leaderEpoch === undefined) return;
@@ -117,7 +120,7 @@ export class AutoscaleLoop {
     const decided = decisionWrites(mirror, deployment, verdict, nowMs);
     const scaled = deploymentWrites(mirror, { ...deployment, autoscaled: { target, sinceMs: nowMs } }, entry, "");
     const { kind: written } = await store.commit(target === seen.target ? decided : [...scaled, ...decided], { epoch });
-    // Somebody else was faster: the next look decides anew, from the state as it was.
+    // Another writer was faster: the next tick decides again, from the old state.
     if (written !== "committed") return memory;
     if (target !== seen.target) log.info({ deployment: name, from: seen.target, to: target, why: verdict.summary }, "autoscaled");
     return after;

@@ -3,11 +3,15 @@ import type { Clock } from "../clock/clock.ts";
 import type { Log } from "../log/log.ts";
 
 const secondMs = 1_000;
-/** An expression of stars alone matches every second; asking the library would cost 20 µs each time. */
+/**
+ * An expression of stars alone matches every second. Asking the library would take 20 µs each time.
+ */
 const everySecond = /^\s*\*(?:\s+\*){5}\s*$/;
 
 export interface CadenceOptions {
-  /** A cron expression, in the time zone of the process; with five fields it matches at full minutes. */
+  /**
+   * A cron expression in the time zone of the process. With five fields it matches at full minutes.
+   */
   readonly cron: string;
   readonly act: () => Promise<void>;
   readonly clock: Clock;
@@ -15,9 +19,10 @@ export interface CadenceOptions {
 }
 
 /**
- * Runs `act` at each second that the expression matches, one run at a time, until the signal aborts and the run in work has ended. A
- * second that passes during a run, or while the event loop is blocked, is left out and not made up for. A wall clock that is set back or
- * forward does not stop it: each sleep is a second at most, and what is compared is the second that it is then.
+ * Runs `act` at each second that the expression matches, one run at a time, until the signal aborts
+ * and the present run has ended. Seconds that pass during a run, or while the event loop is
+ * blocked, are skipped. It keeps working if the wall clock is set: each sleep is at most one
+ * second, and the present second is compared.
  */
 export async function runByCron({ cron, act, clock, log }: CadenceOptions, signal: AbortSignal): Promise<void> {
   const task = everySecond.test(cron) ? undefined : createTask(withSeconds(cron), () => {});

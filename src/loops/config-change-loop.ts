@@ -25,9 +25,9 @@ import { putChange } from "../store/writes/change-writes.ts";
 import { deploymentWrites } from "../store/writes/deployment-writes.ts";
 import { putReplica } from "../store/writes/replica-writes.ts";
 
-/** The longest sleep between two looks for changes to make; events shorten it. */
+/** The longest sleep between two ticks. Events shorten it. */
 const periodMs = 1_000;
-/** After a step that failed, as when the store is away. */
+/** The wait after a step that failed, for example because the store is unavailable. */
 const retryMs = 100;
 
 export interface ConfigChangeLoopOptions {
@@ -40,7 +40,10 @@ export interface ConfigChangeLoopOptions {
   readonly log: Log;
 }
 
-/** Makes the changes of config that are begun, step by step; each step is written before the next, so that whoever leads goes on from there. */
+/**
+ * Carries out changes of config, step by step. Each step is written before the next one, so that
+ * the next leader continues from there.
+ */
 export class ConfigChangeLoop {
   readonly #options: ConfigChangeLoopOptions;
   readonly #working = new Map<string, Promise<void>>();
@@ -72,7 +75,7 @@ export class ConfigChangeLoop {
     await Promise.all(this.#working.values());
   }
 
-  /** Makes one change to its end, or as long as we lead. */
+  /** Carries out one change until it is over, or as long as this controller leads. */
   async #make(name: string, signal: AbortSignal): Promise<void> {
     const { mirror, clock, log, epoch } = this.#options;
     let written: number | undefined;
@@ -91,7 +94,10 @@ export class ConfigChangeLoop {
     }
   }
 
-  /** The position that it made. Undefined: it was not written, as somebody else wrote meanwhile or leads; the step is to be made again. */
+  /**
+   * Takes one step. Returns the position that it wrote. Undefined: nothing was written, because
+   * another writer was faster or another controller leads; the step must be repeated.
+   */
   async #step(entry: Entry<"change">, signal: AbortSignal): Promise<number | undefined> {
     const { mirror, epoch } = this.#options;
     const change = entry.value;
@@ -105,7 +111,10 @@ export class ConfigChangeLoop {
     return this.#write(leaderEpoch, entry, after, isWanted(change, after?.value) ? afterCalls(change, results) : givenUp(change));
   }
 
-  /** Calls those that the step is for, also those that come meanwhile; of those that went meanwhile nothing is wanted any more. */
+  /**
+   * Calls the replicas of this step, including replicas that start to run during the step. Replicas
+   * that are removed during it are no longer needed.
+   */
   async #callAll(change: ConfigChangeRecord, deployment: DeploymentRecord, signal: AbortSignal): Promise<readonly CallResult[]> {
     const { mirror } = this.#options;
     const results = new Map<string, CallResult>();
@@ -121,13 +130,16 @@ export class ConfigChangeLoop {
     }
   }
 
-  /** What became of a replica that was told and does not run any more. */
+  /** The result of a replica that was called and no longer runs. */
   #left(replicaId: string): CallResult {
     const replica = this.#options.mirror.replica(replicaId)?.value;
     return replica !== undefined && hasFailed(replica) ? endedBy(replica) : { replicaId, kind: "gone" };
   }
 
-  /** Replicas that failed since the change was begun: whoever told them may not be there any more to say so. */
+  /**
+   * Replicas that failed since the change began: perhaps a former leader called them, and cannot
+   * say so any more.
+   */
   #failedSince({ startedAtMs }: ConfigChangeRecord, deployment: DeploymentRecord): readonly CallResult[] {
     const replicas = this.#options.mirror.lineage(deployment).replicas();
     const ours = replicas.flatMap(({ value }) => (value.revision === deployment.revision && value.readyAtMs !== undefined ? value : []));
@@ -147,7 +159,8 @@ export class ConfigChangeLoop {
     const order = { phase, config, answerMaxMs: answerMaxMs[phase] };
     const leaderEpoch = epoch();
     const calls = new Map(ids.map((id) => [id, new AbortController()]));
-    // Who is taken away, or ended, meanwhile is not waited for; nor is anybody once we do not lead.
+    // Stops waiting for replicas that were removed or have ended; and for all, once this controller
+    // no longer leads.
     const leave = () => {
       for (const [id, call] of calls) if (epoch() !== leaderEpoch || mirror.replica(id)?.value.state !== "RUNNING") call.abort("gone");
     };
@@ -164,7 +177,7 @@ export class ConfigChangeLoop {
     }
   }
 
-  /** The replicas of the wanted revision that run. */
+  /** The running replicas of the wanted revision. */
   #running(deployment: DeploymentRecord): readonly ReplicaRecord[] {
     const replicas = this.#options.mirror.lineage(deployment).replicas();
     return replicas.flatMap(({ value }) => (value.state === "RUNNING" && value.revision === deployment.revision ? value : []));
@@ -185,7 +198,7 @@ export class ConfigChangeLoop {
     return result.positions.at(-1);
   }
 
-  /** What is written with the end of a change. */
+  /** The writes at the end of a change. */
   #endWrites(entry: Entry<"deployment"> | undefined, next: ConfigChangeRecord): readonly Write[] {
     const { mirror, clock } = this.#options;
     if (!isOver(next) || entry?.value.changing !== next.id) return [];
@@ -202,17 +215,17 @@ export class ConfigChangeLoop {
   }
 }
 
-/** Whether it ran and does not any more, for what it did itself. */
+/** Whether it ran, and failed by itself. */
 const hasFailed = (replica: ReplicaRecord): boolean => replica.state === "FAILED" || isFailing(replica);
 
 const gone: ReplicaFailure = { cause: { kind: "ended", ending: { kind: "unknown" }, served: true }, lines: [] };
 
-/** Without the lines that it printed: they are kept with the replica. */
+/** Without the printed lines, which are kept with the replica. */
 function endedBy({ id: replicaId, failure = gone }: ReplicaRecord): CallResult {
   return { replicaId, kind: "ended", problem: { kind: "failed", failure: { ...failure, lines: [] } } };
 }
 
-/** Whether the deployment still waits for the change, and is not being deleted. */
+/** Whether the deployment still waits for this change, and is not being deleted. */
 function isWanted(change: ConfigChangeRecord, deployment: DeploymentRecord | undefined): boolean {
   const owner = ofLife(deployment, change);
   return owner !== undefined && owner.changing === change.id && owner.deletingSinceMs === undefined;

@@ -2,11 +2,11 @@ import type { Clock } from "../clock/clock.ts";
 import type { Log } from "../log/log.ts";
 import type { Store } from "../store/store.ts";
 
-/** How long a leader that is not heard of keeps the lease. */
+/** How long a leader keeps the lease without renewing it. */
 export const leaseMs = 5_000;
-/** How often it is renewed. */
+/** How often the lease is renewed. */
 const renewMs = 1_500;
-/** How long a controller stays listed after it was last heard of. */
+/** How long a controller stays listed after its last announcement. */
 const announcedMs = 10_000;
 
 export interface LeaseKeeperOptions {
@@ -19,8 +19,9 @@ export interface LeaseKeeperOptions {
 }
 
 /**
- * Takes the lease when it is free, and renews it.
- * Invariant: who acts under an epoch knows all that was written before it; by what was so once, replicas would go back to an old config.
+ * Takes the lease when it is free, and renews it. Invariant: a controller that acts under an epoch
+ * has read everything that was written before it. With older state, replicas would go back to an
+ * old config.
  */
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
@@ -39,12 +40,12 @@ export class LeaseKeeper {
     return held !== undefined && this.#options.clock.nowMs() < held.untilMs ? held.epoch : undefined;
   }
 
-  /** Calls `listener` each time this controller has taken the lead. */
+  /** Calls `listener` each time this controller becomes the leader. */
   onLead(listener: () => void): void {
     this.#listeners.add(listener);
   }
 
-  /** Runs until the signal aborts, then gives the lease up. */
+  /** Runs until the signal aborts, then releases the lease. */
   async run(signal: AbortSignal): Promise<void> {
     const { store, id, clock } = this.#options;
     while (!signal.aborted) {
@@ -58,7 +59,7 @@ export class LeaseKeeper {
     await store.releaseLease(id).catch(() => {});
   }
 
-  /** One try; gives the time until the next. */
+  /** One try. Returns the time until the next one. */
   async #renew(): Promise<number> {
     const { store, id, catchUp, clock, log } = this.#options;
     const askedAtMs = clock.nowMs();

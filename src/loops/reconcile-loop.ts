@@ -21,16 +21,16 @@ import { forgetReplica, putReplica } from "../store/writes/replica-writes.ts";
 import { pendingOf, Starter, specOf } from "./starter.ts";
 import { Strays } from "./strays.ts";
 
-/** The longest sleep between two looks; events shorten it. */
+/** The longest sleep between two ticks. Events shorten it. */
 const periodMs = 1_000;
-/** The shortest, so that a row of events is one look. */
+/** The shortest sleep, so that a burst of events causes one tick. */
 const restMs = 5;
-/** Lines of standard error kept of a failed start, and of a replica that ran. */
+/** Lines of standard error kept of a failed start, and of a failed RUNNING replica. */
 const errorLines = { STARTING: 20, RUNNING: 5 } as Readonly<Record<string, number>>;
 const noErrors: ReadonlyMap<string, readonly string[]> = new Map();
 const idLength = 5;
 
-/** The records of a deployment as they were read. */
+/** The records of a deployment, as they were read. */
 interface Versions {
   readonly replicas: ReadonlyMap<string, Entry<"replica">>;
   readonly progress: number;
@@ -54,19 +54,19 @@ export interface ReconcileOptions {
   readonly log: Log;
 }
 
-/** Makes what is so into what is wanted: reads all, plans, applies, sleeps. */
+/** Makes the observed state match the wanted one: reads everything, plans, applies, sleeps. */
 export class ReconcileLoop {
   readonly #options: ReconcileOptions;
   readonly #strays: Strays;
   readonly #starter: Starter;
-  /** Why replicas could not be started; until the plan has noted it. */
+  /** Why replicas could not be started. Kept until the plan has recorded it. */
   readonly #startErrors = new Map<string, Ending>();
   #wake = new AbortController();
   #troubled = false;
   #found: Found = { replicas: new Map(), complete: new Set() };
   /** When something was last being prepared for each replica before its process could start. */
   readonly #preparedAtMs = new Map<string, number>();
-  /** Under which the present look acts, and since when we have been acting under it. */
+  /** The epoch of the present tick, and since when this controller acts under it. */
   #epoch: number | undefined;
   #actingSinceMs = 0;
 
@@ -86,7 +86,7 @@ export class ReconcileLoop {
 
   /** Ends the sleep: something has changed. */
   wake(): void {
-    // With a reason given, as the usual one is an error, which costs a stack trace at each wake.
+    // With a reason: the default one is an error, and its stack trace would cost time at each wake.
     this.#wake.abort("woken");
   }
 
@@ -108,7 +108,7 @@ export class ReconcileLoop {
     }
   }
 
-  /** One look at everything, and what follows from it. Fails if the store cannot be reached. */
+  /** Observes everything, and acts on it. Fails if the store cannot be reached. */
   async tick(): Promise<void> {
     const { mirror, engine } = this.#options;
     this.#takeEpoch(this.#options.epoch());
@@ -119,7 +119,7 @@ export class ReconcileLoop {
     this.#found = found;
     this.#notePreparing(found);
     if (!leads) return;
-    // What was taken back counts, so that nothing is started in its place: the next look sees it.
+    // Adopted replicas are not seen yet. End the tick, so that nothing is started in their place.
     if (await this.#strays.settle(found.replicas)) return this.wake();
     const held = usingLedger(this.#held(found), engine.room());
     for (const entry of mirror.deployments().values()) await this.#alone(entry.key, () => this.#reconcile(entry, found, held));
@@ -131,7 +131,10 @@ export class ReconcileLoop {
     this.#epoch = epoch;
   }
 
-  /** Whether what was decided may still be done: a look that took long may have outlived its lease. */
+  /**
+   * Whether the decisions of this tick may still be carried out: a slow tick may have outlived its
+   * lease.
+   */
   #leads(): boolean {
     return this.#epoch !== undefined && this.#options.epoch() === this.#epoch;
   }
@@ -142,7 +145,10 @@ export class ReconcileLoop {
     for (const [id, { preparing }] of replicas) if (preparing !== undefined) this.#preparedAtMs.set(id, nowMs);
   }
 
-  /** Since when the replica's time counts as its own: neither without a controller that talks to it, nor while something is prepared for it. */
+  /**
+   * Since when the replica's silence counts: not without a controller that connects to it, and not
+   * while something is prepared for it.
+   */
   #ownSinceMs(replicaId: string): number {
     const { metAtMs } = this.#options.port.contact(replicaId);
     return Math.max(metAtMs ?? this.#options.clock.nowMs(), this.#preparedAtMs.get(replicaId) ?? 0);
@@ -162,11 +168,12 @@ export class ReconcileLoop {
     const replicas = mirror.replicasOf(entry.key);
     const progress = mirror.progress(entry.key);
     const lineage = mirror.lineage(entry.value);
-    // As they were when they were looked at: a write over anything newer is refused.
+    // The versions that this tick has seen: a write over anything newer is refused.
     const versions: Versions = { replicas: new Map(replicas.map((entry) => [entry.key, entry])), progress: progress?.version ?? 0 };
     const failing = replicas.filter(({ value }) => this.#fails(value, found.replicas.get(value.id), entry.value));
     const errors = failing.length === 0 ? noErrors : await this.#errorsOf(failing.map(({ value }) => value));
-    // All at one moment, after the waiting: an old answer beside a late clock would look like a long silence.
+    // Read all of it at one moment, after the awaits. An old answer with a later clock would look
+    // like a long silence.
     const seen = replicas.map(({ value }) => this.#see(value, entry.value, found.replicas.get(value.id), errors.get(value.id) ?? []));
     const actions = plan({
       deployment: entry.value,
@@ -189,17 +196,17 @@ export class ReconcileLoop {
     if (actions.length > 0) await this.#apply(entry, actions, versions);
   }
 
-  /** Whether it has ended, or will never serve, and that is not written yet. */
+  /** Whether the replica has ended or will never serve, and this is not recorded yet. */
   #fails(replica: ReplicaRecord, process: EngineReplica | undefined, { spec }: DeploymentRecord): boolean {
     if (hasEnded(replica.state) || process === undefined) return false;
     const { clock } = this.#options;
     const startedMs = Math.max(replica.sinceMs, this.#ownSinceMs(replica.id));
-    // A little early, as the plan is made later than this.
+    // A little early, because the plan is made later than this.
     if (replica.state === "STARTING" && clock.nowMs() - startedMs >= spec.startupTimeoutMs - periodMs) return true;
     return process.state === "exited" || this.#options.port.contact(replica.id).answer === "refused";
   }
 
-  /** The last lines that each printed to its standard error. */
+  /** The last lines of each replica's standard error. */
   async #errorsOf(replicas: readonly ReplicaRecord[]): Promise<ReadonlyMap<string, readonly string[]>> {
     const { engine } = this.#options;
     const lines = replicas.map(async ({ id, state }) => [id, await engine.lastErrors(id, errorLines[state] ?? 0)] as const);
@@ -234,14 +241,20 @@ export class ReconcileLoop {
     return processOf(node, this.#found.replicas.get(id)?.state, this.#found.complete);
   }
 
-  /** What a replica that waits for room requires is installed meanwhile: what it replaces is not taken down for that time. */
+  /**
+   * The packages of a replica that waits for room are installed during the wait. So the replica it
+   * replaces stays up for that time.
+   */
   #prepare(replica: ReplicaRecord): Preparation | undefined {
     if (replica.state !== "PENDING") return undefined;
     const spec = specOf(this.#options.mirror, replica);
     return spec && this.#options.engine.prepare(replica.id, spec.runtimeEnv);
   }
 
-  /** Of the wanted revision, where its first replica comes in the place of another; undefined: that is not so, or a try failed just now. */
+  /**
+   * The packages of the wanted revision, if its first replica takes the place of an old one.
+   * Undefined: it does not, or a try failed just now.
+   */
   #packagesFirst(
     deployment: DeploymentRecord,
     progress: ProgressRecord | undefined,
@@ -251,7 +264,7 @@ export class ReconcileLoop {
     const { spec, uid, revision } = deployment;
     const ours = progress?.revision === revision ? progress : undefined;
     if (this.#options.clock.nowMs() < (ours?.retryAtMs ?? 0)) return undefined;
-    // Each try by a name of its own, as what failed goes on being told.
+    // Each try has its own name, because the engine keeps reporting a failure under its name.
     const name = [uid, revision, ours?.failedAtMs ?? 0, deployment.resumedAtMs ?? 0].join("/");
     return this.#options.engine.prepare(name, spec.runtimeEnv);
   }
@@ -264,7 +277,7 @@ export class ReconcileLoop {
     return committedConfig(deployment, replica.revision, find)?.generation === contact.configGeneration;
   }
 
-  /** Writes first, as one commit; acts only if that was written. */
+  /** Writes first, in one commit. Acts only if that succeeded. */
   async #apply(entry: Entry<"deployment">, actions: readonly Action[], versions: Versions): Promise<void> {
     const { engine, log } = this.#options;
     const forgotten = new Set(actions.flatMap((action) => (action.kind === "forget" ? action.replicaId : [])));
@@ -276,7 +289,8 @@ export class ReconcileLoop {
       ...actions.flatMap((action) => this.#writeFor(entry, action, versions)),
       ...[...forgotten].map((id) => forgetReplica(id, versions.replicas.get(id)?.version ?? 0)),
     ];
-    // One that begins to serve does so by the config of the look: a change of it that began since is not to miss the replica.
+    // A replica becomes RUNNING with the config seen in this tick. If a config change began since,
+    // refuse the write, or that change would skip the replica.
     const serves = actions.some((action) => action.kind === "move" && action.replica.state === "RUNNING");
     const unchanged = serves ? [{ kind: "deployment", key: entry.key, version: entry.version } as const] : [];
     if (writes.length > 0 && !(await this.#commit(writes, unchanged))) return;
@@ -288,7 +302,7 @@ export class ReconcileLoop {
         const { id, state } = action.replica;
         const message = replicaInWords(action.replica);
         const before = versions.replicas.get(id)?.value;
-        // Where it is and listens is no news.
+        // A new node or address alone is not logged.
         if (before?.state === state && replicaInWords(before) === message) continue;
         log[state === "FAILED" ? "warn" : "info"](
           { deployment: entry.key, replica: id, state, ...(message === "" ? {} : { message }) },
@@ -320,7 +334,7 @@ export class ReconcileLoop {
     }
   }
 
-  /** Undefined: the revision is not kept any more. */
+  /** Undefined: the revision is no longer kept. */
   #newReplica({ key: deployment, value: { uid } }: Entry<"deployment">, revision: number): ReplicaRecord | undefined {
     const { mirror, clock, random } = this.#options;
     const nowMs = clock.nowMs();
@@ -340,13 +354,19 @@ export class ReconcileLoop {
     };
   }
 
-  /** Who holds resources: a replica that failed keeps what it has until its process has ended. */
+  /**
+   * The replicas that hold resources. A failed replica keeps its resources until its process has
+   * ended.
+   */
   #held(found: Found): readonly ReplicaRecord[] {
     const replicas = [...this.#options.mirror.replicas().values()];
     return replicas.flatMap(({ value }) => (holds(value.state) || found.replicas.get(value.id)?.state === "alive" ? value : []));
   }
 
-  /** False: somebody else was faster, or leads; the next look sees what is so. */
+  /**
+   * False: another writer was faster, or another controller leads. The next tick reads the new
+   * state.
+   */
   async #commit(writes: readonly Write[], unchanged: CommitOptions["unchanged"] = []): Promise<boolean> {
     const { store, log } = this.#options;
     if (this.#epoch === undefined || !this.#leads()) return false;

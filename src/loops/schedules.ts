@@ -4,7 +4,7 @@ import type { ScheduledMinimum } from "../core/autoscaling-config.ts";
 const minuteMs = 60_000;
 const secondMs = 1_000;
 
-/** When a schedule last began, as far as it was looked for. */
+/** When a schedule last began, within the time that was searched. */
 interface Looked {
   /** Minus infinity: not within its duration. */
   readonly beganMs: number;
@@ -13,18 +13,18 @@ interface Looked {
 
 const lookedMax = 10_000;
 
-/** The highest minimum of schedules at a time. */
+/** Returns the highest minimum of the schedules that hold at a time. 0: none holds. */
 export type ReadSchedules = (schedules: readonly ScheduledMinimum[], nowMs: number) => number;
 
-/** Reads schedules at times that go on: only the time since the last look is looked through. */
+/** Reads schedules at times that go forward: only the time since the last call is searched. */
 export function openSchedules(): ReadSchedules {
-  /** By cron, time zone and duration. */
+  /** By cron expression, time zone and duration. */
   const looked = new Map<string, Looked>();
   const holds = ({ cron, timeZone, durationMs }: ScheduledMinimum, nowMs: number): boolean => {
     const key = `${durationMs} ${timeZone} ${cron}`;
     const known = looked.get(key);
     const before = known !== undefined && known.untilMs <= nowMs ? known : undefined;
-    // Whatever the expression, nothing begins within a second; and of five fields nothing within a minute.
+    // No expression matches twice within a second, and with five fields not twice within a minute.
     const stepMs = hasSeconds(cron) ? secondMs : minuteMs;
     if (before !== undefined && Math.floor(before.untilMs / stepMs) === Math.floor(nowMs / stepMs))
       return before.beganMs > nowMs - durationMs;
@@ -34,7 +34,7 @@ export function openSchedules(): ReadSchedules {
     looked.set(key, { beganMs, untilMs: nowMs });
     return beganMs > nowMs - durationMs;
   };
-  // The highest of those that began within their duration. 0: none did.
+  // The highest minimum of those that began within their duration.
   return (schedules, nowMs) => Math.max(0, ...schedules.filter((schedule) => holds(schedule, nowMs)).map(({ minReplicas }) => minReplicas));
 }
 
@@ -49,7 +49,7 @@ function beganAfter(cron: string, timeZone: string, fromMs: number, nowMs: numbe
   try {
     for (let atMs = Math.floor(nowMs / minuteMs) * minuteMs; atMs > fromMs - minuteMs; atMs -= minuteMs) {
       if (!minutes.match(new Date(atMs))) continue;
-      // Five fields begin at full minutes.
+      // Five fields match at full minutes only.
       const lastMs = fields.length > 5 ? Math.min(nowMs, atMs + minuteMs - secondMs) : atMs;
       for (let secMs = Math.floor(lastMs / secondMs) * secondMs; secMs >= atMs && secMs > fromMs; secMs -= secondMs)
         if (task.match(new Date(secMs))) return secMs;

@@ -11,7 +11,7 @@ import type { Mirror } from "../store/mirror.ts";
 import type { Entry, Write } from "../store/store.ts";
 import { putReplica } from "../store/writes/replica-writes.ts";
 
-/** Processes started in one tick, and at the same time. */
+/** The most processes started in one tick, and at the same time. */
 const startsMax = 64;
 const startsAtOnce = 8;
 const tokenLength = 32;
@@ -19,17 +19,20 @@ const tokenLength = 32;
 export interface StarterOptions {
   readonly mirror: Mirror;
   readonly engine: Engine;
-  /** Writes, if this controller still leads; false: it does not, or somebody else was faster. */
+  /** Writes, if this controller still leads. False: it does not, or another writer was faster. */
   readonly commit: (writes: readonly Write[]) => Promise<boolean>;
   readonly leads: () => boolean;
-  /** Told why a replica could not be started. */
+  /** Called with the reason if a replica could not be started. */
   readonly onError: (replicaId: string, ending: Ending) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
-/** Hands replicas that are asked for to the engine: those that core gave room, or all, where the engine places them. */
+/**
+ * Hands pending replicas to the engine: those for which core has found room, or all, if the engine
+ * places them.
+ */
 export class Starter {
   readonly #options: StarterOptions;
 
@@ -37,7 +40,10 @@ export class Starter {
     this.#options = options;
   }
 
-  /** Starts what may start, in the order it was asked for. `held` is what replicas hold now; `isThere`: whether the engine may have it. */
+  /**
+   * Starts what may start, in the order of creation. `held`: the replicas that hold resources.
+   * `isThere`: whether the engine may already have a replica.
+   */
   async startPending(held: readonly ReplicaRecord[], isThere: (replica: ReplicaRecord) => boolean): Promise<void> {
     const pending = pendingOf(this.#options.mirror);
     if (pending.length === 0) return;
@@ -46,7 +52,7 @@ export class Starter {
     else await this.#handOver(pending.filter(({ value }) => !isThere(value)).slice(0, startsMax));
   }
 
-  /** Gives resources to those that fit, and starts them; notes what the others wait for. */
+  /** Assigns resources to the replicas that fit, and starts them. Records why the others wait. */
   async #place(
     pending: readonly Entry<"replica">[],
     held: readonly ReplicaRecord[],
@@ -71,7 +77,7 @@ export class Starter {
     await this.#startAll(starts.map(({ replica }) => replica));
   }
 
-  /** Their records stay PENDING: the engine tells when it has placed them. */
+  /** Their records stay PENDING until the engine reports that it has placed them. */
   async #handOver(asked: readonly Entry<"replica">[]): Promise<void> {
     const { random, commit } = this.#options;
     const handed = asked.map(({ version, value }) => ({
@@ -93,7 +99,7 @@ export class Starter {
   async #start(replica: ReplicaRecord): Promise<void> {
     const { mirror, engine, leads, onError, log } = this.#options;
     const spec = specOf(mirror, replica);
-    // Without one, its deployment went on meanwhile and will take this replica away.
+    // Without a spec, the deployment was changed since, and the plan will remove this replica.
     if (spec === undefined || !leads()) return;
     try {
       await engine.start(assignmentOf(replica, spec));
@@ -104,14 +110,14 @@ export class Starter {
   }
 }
 
-/** What waits for room, in the order it asked. */
+/** The PENDING replicas, in the order of creation. */
 export function pendingOf(mirror: Mirror): readonly Entry<"replica">[] {
   return [...mirror.replicas().values()]
     .filter(({ value }) => value.state === "PENDING")
     .toSorted((a, b) => a.value.createdAtMs - b.value.createdAtMs || (a.key < b.key ? -1 : 1));
 }
 
-/** What a replica is started with: what its revision says. */
+/** The spec of a replica's revision. */
 export function specOf(mirror: Mirror, replica: Pick<ReplicaRecord, "deployment" | "uid" | "revision">): DeploymentSpec | undefined {
   const record = mirror.ownerOf(replica)?.value;
   if (record === undefined || record.revision === replica.revision) return record?.spec;

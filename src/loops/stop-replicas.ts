@@ -6,9 +6,9 @@ import type { Mirror } from "../store/mirror.ts";
 import type { Store, Write } from "../store/store.ts";
 import { forgetReplica } from "../store/writes/replica-writes.ts";
 
-/** Between two looks at processes that are to end. */
+/** How often processes that must end are polled. */
 const lookMs = 20;
-/** How long after SIGKILL a process may still be there. */
+/** How long a process may exist after SIGKILL. */
 const killedMs = 2_000;
 /** Records removed in one commit. */
 const writesMax = 500;
@@ -17,13 +17,19 @@ export interface StopOptions {
   readonly engine: Engine;
   readonly mirror: Mirror;
   readonly store: Store;
-  /** The epoch to write under; undefined: write nothing. Processes are ended all the same: they are this controller's own. */
+  /**
+   * The epoch to write under. Undefined: write nothing. Processes are ended in any case: they
+   * belong to this controller.
+   */
   readonly epoch: () => number | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Ends every replica, as a controller does that ends itself: the gateway has let requests finish before. Their records go too, so that the next start begins afresh. */
+/**
+ * Ends every replica when the controller ends. The gateway has drained before. The records are
+ * removed too, so that the next start begins with new replicas.
+ */
 export async function stopReplicas({ engine, mirror, store, epoch, clock, log }: StopOptions): Promise<void> {
   const alive = async () => (await engine.list()).replicas.filter(({ state }) => state !== "exited").map(({ replicaId }) => replicaId);
   const stopAll = async (how: "terminate" | "kill", waitMs: number) => {

@@ -7,7 +7,7 @@ import type { Mirror } from "../store/mirror.ts";
 import type { Store } from "../store/store.ts";
 import { putReplica } from "../store/writes/replica-writes.ts";
 
-/** How long a process that the store does not know may wait for its deployment to turn up. */
+/** How long a process without a record may wait for its deployment to appear. */
 export const strayGraceMs = 30_000;
 
 export interface StraysOptions {
@@ -20,8 +20,8 @@ export interface StraysOptions {
 }
 
 /**
- * Processes that the store does not know, as after a store lost its last writes: those of a known deployment are taken back as they
- * run; the others are stopped after a while.
+ * Processes without a record, for example after the store lost its last writes. Those of a known
+ * deployment are adopted as they run. The others are stopped after {@link strayGraceMs}.
  */
 export class Strays {
   readonly #options: StraysOptions;
@@ -31,7 +31,7 @@ export class Strays {
     this.#options = options;
   }
 
-  /** True: some were taken back. */
+  /** Returns whether replicas were adopted. */
   async settle(found: ReadonlyMap<string, EngineReplica>): Promise<boolean> {
     const { mirror, clock } = this.#options;
     const nowMs = clock.nowMs();
@@ -78,7 +78,7 @@ export class Strays {
       token: stray.token,
       createdAtMs: stray.startedAtMs,
       sinceMs: nowMs,
-      // It may have served before: it is left alone until it has answered.
+      // It may have served before: it is kept until it has answered.
       readyAtMs: stray.state === "waiting" ? undefined : stray.startedAtMs,
     };
     const { kind } = await store.commit([putReplica(value, 0)], { epoch });
