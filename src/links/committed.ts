@@ -2,14 +2,17 @@ import { type Config, committedConfig } from "../core/config-change.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import type { Mirror } from "../store/mirror.ts";
 
-/** What a replica is to serve by. */
+/** The config that a replica should have. */
 export interface WantedConfig {
   readonly config: Config;
-  /** It is given another one just now, so it is left alone. */
+  /** A change of config is calling the replica, so its link leaves it alone. */
   readonly changing: boolean;
 }
 
-/** What a replica is to serve by, as the state is now; undefined: nothing is known of it. */
+/**
+ * The config that a replica should have in the present state. Undefined: its deployment or revision
+ * is not known.
+ */
 export function wantedConfig(mirror: Mirror, replica: ReplicaRecord): WantedConfig | undefined {
   const deployment = mirror.ownerOf(replica)?.value;
   if (deployment === undefined) return undefined;

@@ -15,47 +15,50 @@ import type { Channel } from "../rpc/channel.ts";
 import type { WantedConfig } from "./committed.ts";
 import type { Acquaintance, ConfigOrder, ReplicaContact } from "./replica-port.ts";
 
-/** Before a replica that could not be reached is tried again. */
+/** The wait before a replica that could not be reached is called again. */
 const retryMs = 100;
-/** The longest time between two looks at what is committed; changes shorten it. */
+/** The longest time between two checks of the committed config. Changes shorten it. */
 const lookMaxMs = 60_000;
 
 export interface ConfigLinkOptions {
   readonly acquaintance: () => Acquaintance;
   readonly wanted: (replica: ReplicaRecord) => WantedConfig | undefined;
   readonly epoch: () => number | undefined;
-  /** Told what is learnt of the replica. */
+  /** Called with what is learnt of the replica. */
   readonly learn: (change: Partial<ReplicaContact>) => void;
   readonly clock: Clock;
 }
 
-/** What became of one call, or that nobody leads. */
+/** The result of one call. */
 type Answer =
   | { readonly kind: "done" }
   | { readonly kind: "refused"; readonly problem: ConfigProblem }
-  /** It did not answer in time. */
+  /** No answer before the deadline. */
   | { readonly kind: "late" }
   | { readonly kind: "silent"; readonly problem: ConfigCallProblem };
 
 /**
- * Our side of one replica's config: keeps it at the one that is committed, and gives it others as steps of a change.
- * Invariant: one call at a time, and what a call is for is decided when its turn has come.
+ * Our side of one replica's config: keeps it at the committed config, and calls it for the steps of
+ * a change. Invariant: one call at a time, and what a call is for is decided when its turn comes.
  */
 export class ConfigLink {
   readonly #options: ConfigLinkOptions;
   readonly #ready: Promise<Channel | undefined>;
   #introduce: (channel: Channel | undefined) => void = () => {};
-  /** Once it is introduced. */
+  /** Set once the replica is introduced. */
   #channel: Channel | undefined;
   /** Whether the replica takes configs at all. */
   #takes = false;
-  /** The generation it serves by. */
+  /** The generation of its config. */
   #generation = 0;
-  /** The epoch in which it was last made sure of: a config half taken does not show in its generation. */
+  /**
+   * The epoch in which its config was last confirmed. A half-applied config does not show in its
+   * generation.
+   */
   #sureInEpoch = -1;
   #turn: Promise<unknown> = Promise.resolve();
   #wake = new AbortController();
-  /** Whether it took the committed config, or refused it, once that is known. */
+  /** Whether the replica took or refused the committed config, once that is known. */
   readonly #first: Promise<"taken" | "refused">;
   #tellFirst: (answer: "taken" | "refused") => void = () => {};
 
@@ -65,7 +68,10 @@ export class ConfigLink {
     this.#first = new Promise((resolve) => (this.#tellFirst = resolve));
   }
 
-  /** Something may have changed. One that is where it is to be sleeps on: most are, at every look of the loop. */
+  /**
+   * Something may have changed. A replica with the right config sleeps on, as most do at every
+   * tick.
+   */
   wake(): void {
     if (!this.#wake.signal.aborted && (!this.#takes || this.#due() !== undefined)) this.#wake.abort("woken");
   }
@@ -84,21 +90,28 @@ export class ConfigLink {
     }
   }
 
-  /** Waits until a replica that starts has the committed config. False: it refused, or the signal aborted. */
+  /**
+   * Waits until a STARTING replica has the committed config. False: it refused, or the signal
+   * aborted.
+   */
   async given(signal: AbortSignal): Promise<boolean> {
     return (await orEnd(this.#first, signal)) === "taken";
   }
 
-  /** Its record says that it has served: the controller that led then has given it its config. */
+  /**
+   * The replica has served before, by its record: the leader of that time has given it its config.
+   */
   trust(): void {
     this.#tellFirst("taken");
   }
 
-  /** Gives it a config as a step of a change; tries again while it cannot be reached. */
+  /**
+   * Calls the replica with a config, as a step of a change. Tries again while it cannot be reached.
+   */
   async tell({ phase, config, answerMaxMs }: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
     const replicaId = this.#options.acquaintance().replica.id;
     const untilMs = this.#options.clock.nowMs() + answerMaxMs;
-    // By hand, as `AbortSignal.any` costs as much as a call.
+    // Built by hand, because `AbortSignal.any` costs as much as a call.
     const over = new AbortController();
     const leave = () => over.abort("over");
     const stopTimer = this.#options.clock.after(answerMaxMs, leave);
@@ -109,7 +122,7 @@ export class ConfigLink {
     try {
       const channel = this.#channel ?? (await orEnd(this.#ready, end));
       while (channel !== undefined && !end.aborted) {
-        // The bound alone is the gateway's to keep.
+        // A bound without a user config is enforced by the gateway alone.
         if (!this.#takes && config.userConfig === undefined) return { replicaId, kind: "done" };
         if (!this.#takes) return { replicaId, kind: "refused", problem: { kind: "noService" } };
         const leftMs = Math.max(1, untilMs - this.#options.clock.nowMs());
@@ -130,7 +143,7 @@ export class ConfigLink {
     return { replicaId, kind: "silent", problem: { kind: "late", withinMs: answerMaxMs, last } };
   }
 
-  /** Brings it to the committed config if it is not. True: try again soon. */
+  /** Calls the replica with the committed config, if needed. True: try again soon. */
   async #sync(channel: Channel, signal: AbortSignal): Promise<boolean> {
     const config = this.#due();
     if (config === undefined) return false;
@@ -150,7 +163,10 @@ export class ConfigLink {
     return answer.kind === "silent" || answer.kind === "late";
   }
 
-  /** The config to give it now; undefined: none, as it is at it for certain, or is not ours to bring there. */
+  /**
+   * The config to call it with now. Undefined: none, because it certainly has that config, or this
+   * controller may not call it.
+   */
   #due(): Config | undefined {
     const { acquaintance, wanted, epoch } = this.#options;
     const { replica } = acquaintance();
@@ -177,11 +193,11 @@ export class ConfigLink {
       const before = this.#generation;
       this.#generation = Number(answer.configGeneration);
       if (phase !== "PREPARE") this.#sureInEpoch = leaderEpoch;
-      // Whoever is told looks at everything.
+      // A listener reads everything again, so it is called only for a change.
       if (this.#generation !== before) learn({ configGeneration: this.#generation });
       return { kind: "done" };
     } catch (cause) {
-      // A config half taken does not show in the generation.
+      // A half-applied config does not show in the generation.
       if (phase !== "PREPARE") this.#sureInEpoch = -1;
       const failed = { kind: "callFailed", code: undefined, message: String(cause) } as const;
       if (!(cause instanceof StatusError)) return { kind: "silent", problem: failed };
@@ -200,7 +216,7 @@ export class ConfigLink {
   }
 }
 
-/** The last request made of a config: many replicas are told the same. */
+/** The last request built for a config: many replicas get the same one. */
 const lastRequests = new WeakMap<Config, ReconfigureRequest>();
 
 function requestOf(phase: ConfigPhase, config: Config, epoch: number): ReconfigureRequest {

@@ -3,9 +3,9 @@ import { holds } from "../core/replica.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { ReplicaPort } from "./replica-port.ts";
 
-/** The longest sleep between two runs; changes of the records shorten it. */
+/** The longest sleep between two runs. Changes of records shorten it. */
 const periodMs = 1_000;
-/** The shortest, so that a row of changes is one run. */
+/** The shortest sleep, so that a burst of changes causes one run. */
 const restMs = 2;
 
 export interface LinkKeeperOptions {
@@ -14,7 +14,10 @@ export interface LinkKeeperOptions {
   readonly clock: Clock;
 }
 
-/** Keeps a link to each replica that has a process by the records. Every controller does, whoever leads: requests go to the replicas there are. */
+/**
+ * Keeps a link to each replica that has a process, by its record. Every controller does this, not
+ * only the leader: requests go to all replicas.
+ */
 export class LinkKeeper {
   readonly #options: LinkKeeperOptions;
   #wake = new AbortController();
@@ -23,12 +26,12 @@ export class LinkKeeper {
     this.#options = options;
   }
 
-  /** Ends the sleep: a record has changed, or who leads. */
+  /** Ends the sleep: a record or the leader has changed. */
   wake(): void {
     this.#wake.abort("woken");
   }
 
-  /** Hands the replicas of the records, as they are now, to the port. */
+  /** Hands the replicas of the present records to the port. */
   meet(): void {
     const { mirror, port } = this.#options;
     port.meet(

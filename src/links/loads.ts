@@ -3,20 +3,20 @@ import { type DeploymentLoad, loadOfDeployment, loadOfReplica, type ReplicaSight
 import type { Mirror } from "../store/mirror.ts";
 import type { ReplicaContact } from "./replica-port.ts";
 
-/** What gateways tell of their own work. */
+/** What gateways count. */
 export interface GatewayCounts {
   /** Requests of a deployment that wait for a replica. */
   queued(deployment: string): number;
-  /** Requests given to a replica that have not ended. */
+  /** Requests in work that gateways sent to a replica. */
   ongoing(replicaId: string): number;
-  /** Requests that a replica ended since it is in the routes: with OK, and otherwise. */
+  /** Requests that a replica has ended since it became an endpoint: with OK, and otherwise. */
   ended(replicaId: string): { readonly completed: number; readonly failed: number };
 }
 
-/** No gateway runs here. */
+/** For a controller without a gateway. */
 export const noGateway: GatewayCounts = { queued: () => 0, ongoing: () => 0, ended: () => ({ completed: 0, failed: 0 }) };
 
-/** What a replica has to do and has done, as far as it is known. */
+/** A replica's counts, as far as they are known. */
 export interface ObservedReplica {
   readonly ongoing: number;
   readonly completed: number;
@@ -32,7 +32,10 @@ export interface LoadsOptions {
   readonly clock: Clock;
 }
 
-/** The load of replicas and deployments: the one place where replicas' reports and gateways' counts come together. */
+/**
+ * The load of replicas and deployments: the only place where replicas' reports and gateways' counts
+ * are combined.
+ */
 export class Loads {
   readonly #options: LoadsOptions;
 
@@ -44,13 +47,13 @@ export class Loads {
     return this.#options.gateways.queued(deployment);
   }
 
-  /** Undefined: nothing is known of it. */
+  /** Undefined: nothing is known of the replica. */
   replica(replicaId: string): ObservedReplica | undefined {
     const { contact, gateways } = this.#options;
     const known = contact(replicaId);
     const ongoing = loadOfReplica(sightOf(known, gateways.ongoing(replicaId)));
     if (ongoing === undefined) return undefined;
-    // The gateway knows of a request that ended sooner than the replica's next report does.
+    // The gateway knows of an ended request before the replica's next report.
     const ended = gateways.ended(replicaId);
     return {
       ongoing,
@@ -60,7 +63,10 @@ export class Loads {
     };
   }
 
-  /** Of the replicas that run. `staleAfterMs`: the age from which a report is not taken for knowledge; unset: none is too old. */
+  /**
+   * The load of the running replicas. `staleAfterMs`: the age from which a report no longer counts
+   * as known; unset: no bound.
+   */
   deployment(name: string, staleAfterMs = Number.POSITIVE_INFINITY): DeploymentLoad {
     const { mirror, contact, gateways, clock } = this.#options;
     const running = mirror.replicasOf(name).flatMap(({ key, value }) => (value.state === "RUNNING" ? key : []));
@@ -69,7 +75,7 @@ export class Loads {
   }
 }
 
-/** `given`: requests that gateways have given to the replica and that have not ended. */
+/** `given`: requests in work that gateways sent to the replica. */
 export function sightOf({ answer, controllable, load, routable }: ReplicaContact, given: number): ReplicaSight {
   return { reports: answer !== "ready" || controllable, report: load, given, routable };
 }

@@ -17,29 +17,35 @@ import { ConfigLink } from "./config-link.ts";
 import { sightOf } from "./loads.ts";
 import { type Acquaintance, type ConfigOrder, noContact, type ReplicaContact } from "./replica-port.ts";
 
-/** Between two tries to reach a replica that starts: the first while it may be about to, for `knockSoonMs`; then the second. */
+/**
+ * The wait between two tries to connect to a STARTING replica: {@link knockFirstMs} during the
+ * first {@link knockSoonMs}, then {@link knockMaxMs}.
+ */
 const knockFirstMs = 10;
 const knockMaxMs = 100;
 const knockSoonMs = 2_000;
-/** Between two health checks of a replica that starts. */
+/** The wait between two health checks of a STARTING replica. */
 const startCheckMs = 50;
-/** How long a replica may take to say who it is. */
+/** The deadline of the first call, which asks a replica for its identity. */
 const infoMs = 5_000;
-/** Between two load reports of a deployment that does not follow its load, and before a broken stream is opened again. */
+/**
+ * The interval of load reports without autoscaling, and the wait before a broken stream is opened
+ * again.
+ */
 const loadIntervalMs = 10_000;
 const loadRetryMs = 200;
-/** Between two looks at a program that cannot tell when it has drained. */
+/** How often a program that cannot report its drain is polled. */
 const drainPollMs = 50;
 
 export interface LinkOptions {
   readonly acquaintance: Acquaintance;
   /** Where the replica listens. */
   readonly address: string;
-  /** What the replica is to serve by, as the state is at this moment. */
+  /** Returns the config that the replica should have in the present state. */
   readonly wanted: (replica: ReplicaRecord) => WantedConfig | undefined;
-  /** The leader's epoch; undefined: we do not lead, and give no orders. */
+  /** The leader's epoch. Undefined: this controller does not lead, and sends no orders. */
   readonly epoch: () => number | undefined;
-  /** Requests that gateways have given to a replica and that have not ended. */
+  /** Returns the requests in work that gateways sent to a replica. */
   readonly given: (replicaId: string) => number;
   readonly clock: Clock;
   readonly log: Log;
@@ -49,7 +55,10 @@ export interface LinkOptions {
   readonly onReport: (ongoing: number) => void;
 }
 
-/** Our side of one replica: says who we are, gives it its config, checks its health, follows its load, drains it. */
+/**
+ * Our side of one replica: identifies it, keeps its config, checks its health, follows its load,
+ * drains it.
+ */
 export class ReplicaLink {
   readonly #options: LinkOptions;
   readonly #abort = new AbortController();
@@ -58,9 +67,9 @@ export class ReplicaLink {
   #channel: Channel | undefined;
   #contact: ReplicaContact;
   #draining: Promise<void> | undefined;
-  /** Whether it has said what it serves. */
+  /** Whether the replica has reported what it serves. */
   #introduced = false;
-  /** Ends the load stream that is open, which has another interval than is wanted now. */
+  /** Ends the present load stream, so that one with another interval is opened. */
   #anew = new AbortController();
   readonly #config: ConfigLink;
 
@@ -69,7 +78,8 @@ export class ReplicaLink {
     this.#acquaintance = options.acquaintance;
     this.#contact = { ...noContact, metAtMs: options.clock.nowMs() };
     const learn = (change: Partial<ReplicaContact>) => {
-      // Once a replica is RUNNING, only the change itself waits for this answer: no need to wake the loop.
+      // Once a replica is RUNNING, only the change itself waits for this answer: no need to wake
+      // the loop.
       if (change.answer === undefined && this.#acquaintance.replica.state === "RUNNING") this.#contact = { ...this.#contact, ...change };
       else this.#set(change);
     };
@@ -87,7 +97,7 @@ export class ReplicaLink {
     return this.#contact;
   }
 
-  /** Takes the records as they are now. */
+  /** Takes the present records. */
   update(acquaintance: Acquaintance): void {
     const intervalMs = this.#intervalMs;
     this.#acquaintance = acquaintance;
@@ -97,7 +107,7 @@ export class ReplicaLink {
     if (acquaintance.replica.state === "DRAINING") this.#draining ??= this.#drain(this.#abort.signal).catch(() => {});
   }
 
-  /** Gives it a config as a step of a change. */
+  /** Calls the replica with a config, as a step of a change. */
   tell(order: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
     return this.#config.tell(order, signal);
   }
@@ -119,7 +129,7 @@ export class ReplicaLink {
 
   #set(change: Partial<ReplicaContact>): void {
     const next = { ...this.#contact, ...change };
-    // Invariant: only a replica that answered that it is ready, and has not become ill since, gets requests.
+    // Invariant: only a replica that is ready, and has not become unhealthy since, gets requests.
     this.#contact = next.answer === "ready" ? next : { ...next, routable: false };
     this.#options.onChange();
   }
@@ -127,19 +137,22 @@ export class ReplicaLink {
   async #run(signal: AbortSignal): Promise<void> {
     await this.#knock(signal);
     if (signal.aborted) return;
-    // Whatever is asked here is asked again where it fails.
+    // Everything asked here is asked again if it fails.
     this.#channel = new Channel(this.address, { resends: false });
     if (!(await this.#introduce(this.#channel, signal))) return;
     this.#introduced = true;
     const config = this.#config.keep(this.#channel, this.#contact, signal);
-    // Before its first request it has its config, or has refused it.
+    // Before its first request, a replica has its config or has refused it.
     if (this.#acquaintance.replica.state === "STARTING" && !(await this.#config.given(signal))) return;
     const load = this.#contact.controllable ? this.#followLoad(this.#channel, signal) : undefined;
     await this.#checkHealth(this.#channel, signal);
     await Promise.all([load, config]);
   }
 
-  /** Waits until something listens at the address: cheaper, and sooner noticed, than a channel that backs off. */
+  /**
+   * Waits until something listens at the address. This is cheaper than a channel that backs off,
+   * and notices it sooner.
+   */
   async #knock(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const soonUntilMs = clock.nowMs() + knockSoonMs;
@@ -151,7 +164,7 @@ export class ReplicaLink {
     if (this.#contact.problem?.kind === "nothingListens") this.#set({ problem: undefined });
   }
 
-  /** Asks who is there. False: not the one we want, or we were closed. */
+  /** Asks the replica for its identity. False: it is another replica, or the link was closed. */
   async #introduce(channel: Channel, signal: AbortSignal): Promise<boolean> {
     const { replica } = this.#acquaintance;
     while (!signal.aborted) {
@@ -183,7 +196,7 @@ export class ReplicaLink {
     for (let failed = 0; !signal.aborted; ) {
       const { periodMs, timeoutMs, failureThreshold } = this.#acquaintance.deployment.spec.healthCheck;
       const problem = await this.#check(channel, timeoutMs, signal);
-      // One that refused its config is replaced, however well it is.
+      // A replica that refused its config is replaced, even if it is healthy.
       if (signal.aborted || this.#contact.answer === "refused") return;
       failed = problem === undefined ? 0 : failed + 1;
       const ready = this.#contact.answer !== "unknown";
@@ -196,7 +209,7 @@ export class ReplicaLink {
     }
   }
 
-  /** One health check; gives what is wrong, or nothing. */
+  /** One health check. Returns what is wrong; undefined: nothing. */
   async #check(channel: Channel, timeoutMs: number, signal: AbortSignal): Promise<HealthProblem | undefined> {
     try {
       const { status } = await channel.client(Health).check({}, { deadlineMs: timeoutMs, signal });
@@ -225,7 +238,7 @@ export class ReplicaLink {
             failed: Number(report.failedTotal),
             atMs: this.#options.clock.nowMs(),
           };
-          // The leader gives the configs, and knows of each sooner than it is reported.
+          // The leader sends the configs, and knows of each before it is reported.
           const follows = this.#options.epoch() === undefined;
           const learnt = { load, ...(follows && { configGeneration: Number(report.configGeneration) }) };
           const back = !this.#contact.routable && this.#contact.answer === "ready";
@@ -234,7 +247,7 @@ export class ReplicaLink {
           this.#options.onReport(ongoing);
         }
       } catch {
-        // Whatever broke the stream: not knowing is all there is to say of it.
+        // Whatever broke the stream, the load is not known.
       }
       if (signal.aborted) return;
       if (anew.signal.aborted) continue;
@@ -261,7 +274,7 @@ export class ReplicaLink {
             );
           if (ongoingRequests === 0n) return this.#set({ drained: true });
         } catch {
-          // Asked again until the grace period ends; then it is stopped anyway.
+          // Asked again until the grace period ends. Then the replica is stopped anyway.
         }
       }
       await clock.sleep(drainPollMs, signal);
@@ -290,7 +303,10 @@ function answers(address: string): Promise<boolean> {
   });
 }
 
-/** The services that a program without ReplicaService lists by reflection; none if it has no reflection. */
+/**
+ * The services listed by the reflection of a program without ReplicaService. Empty if it has no
+ * reflection.
+ */
 async function listedServices(channel: Channel, signal: AbortSignal): Promise<readonly string[]> {
   try {
     return await (await readDescriptors(channel, signal)).services();
@@ -299,7 +315,10 @@ async function listedServices(channel: Channel, signal: AbortSignal): Promise<re
   }
 }
 
-/** What can be asked of a replica that serves these: methods of its program, and the program's own services. */
+/**
+ * What a replica with these services can be called for: methods of its program, and the program's
+ * own services.
+ */
 function requestsTo(served: readonly string[]): Pick<ReplicaContact, "invocable" | "services"> {
   const services = served.filter((name) => !name.startsWith("grpc.") && !name.startsWith("drover."));
   return { invocable: served.includes(InvokeService.typeName), services };

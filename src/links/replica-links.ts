@@ -6,13 +6,13 @@ import type { WantedConfig } from "./committed.ts";
 import { ReplicaLink } from "./replica-link.ts";
 import { type Acquaintance, type ConfigOrder, type LiveReplicaPort, noContact, type ReplicaContact } from "./replica-port.ts";
 
-/** Between two looks for a replica that is not met yet. */
+/** How often a link that does not exist yet is looked up. */
 const notMetMs = 20;
 
 export interface LinksOptions {
   readonly wanted: (replica: ReplicaRecord) => WantedConfig | undefined;
   readonly epoch: () => number | undefined;
-  /** Requests that gateways have given to a replica and that have not ended. */
+  /** Returns the requests in work that gateways sent to a replica. */
   readonly given: (replicaId: string) => number;
   readonly clock: Clock;
   readonly log: Log;
@@ -44,7 +44,7 @@ export class ReplicaLinks implements LiveReplicaPort {
     return this.#links.get(replicaId)?.contact ?? noContact;
   }
 
-  /** One that is not met yet, as right after the start, is waited for. */
+  /** Waits for the link if there is none yet, as right after the start. */
   async tell(replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
     const { clock } = this.#options;
     const untilMs = clock.nowMs() + order.answerMaxMs;
@@ -62,7 +62,7 @@ export class ReplicaLinks implements LiveReplicaPort {
     const wanted = new Set<string>();
     for (const acquaintance of replicas) {
       const { id, deployment, address } = acquaintance.replica;
-      // The engine has not told yet where it listens.
+      // The engine has not reported yet where it listens.
       if (address === undefined) continue;
       wanted.add(id);
       let link = this.#links.get(id);

@@ -4,36 +4,42 @@ import type { FailureCause, HealthProblem } from "../core/ending.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import type { LoadReport } from "../core/traffic/load.ts";
 
-/** A replica's load as it reported it. */
+/** A replica's own report of its load. */
 export interface ReplicaLoad extends LoadReport {
   readonly completed: number;
   readonly failed: number;
 }
 
-/** What is known of a replica by talking to it. */
+/** What is known of a replica from its connection. */
 export interface ReplicaContact {
-  /** Since when this controller talks to it; undefined: it does not. */
+  /** Since when this controller connects to it. Undefined: it does not. */
   readonly metAtMs: number | undefined;
   /** As in `SeenReplica`. */
   readonly answer: "unknown" | "ready" | "refused" | "unhealthy";
   readonly problem?: HealthProblem;
   readonly failure?: FailureCause;
-  /** Its last report; undefined: none, or the stream that brought it has broken. */
+  /** The last report. Undefined: none, or the stream of reports broke. */
   readonly load: ReplicaLoad | undefined;
-  /** The generation of the config it serves by; undefined: not known yet. */
+  /** The generation of its config. Undefined: not known yet. */
   readonly configGeneration: number | undefined;
   readonly drained: boolean;
-  /** Whether it can be given requests now. */
+  /** Whether requests can be sent to it now. */
   readonly routable: boolean;
-  /** Whether it serves `drover.replica.v1.ReplicaService`: it takes configs, reports its load, and drains when asked. */
+  /**
+   * Whether it serves `drover.replica.v1.ReplicaService`: it takes configs, reports its load, and
+   * drains when asked.
+   */
   readonly controllable: boolean;
-  /** Whether it serves `drover.v1.InvokeService`: methods of its program can be called without a proto. */
+  /**
+   * Whether it serves `drover.v1.InvokeService`: the program's methods can be called without a
+   * proto.
+   */
   readonly invocable: boolean;
   /** The gRPC services of its program. */
   readonly services: readonly string[];
 }
 
-/** What to talk to. */
+/** The records of a replica to connect to. */
 export interface Acquaintance {
   readonly replica: ReplicaRecord;
   readonly deployment: DeploymentRecord;
@@ -50,24 +56,33 @@ export interface ConfigOrder {
 /** Talks to replicas, so that the loops need not wait for them. */
 export interface ReplicaPort {
   /**
-   * Talks to exactly these from now on: gives each the config that is committed, checks those that run, drains those that drain. A
-   * replica whose address is not known yet is not talked to.
+   * Connects to exactly these replicas from now on: keeps each at the committed config, checks
+   * RUNNING ones, drains DRAINING ones. A replica without a known address is skipped.
    */
   meet(replicas: readonly Acquaintance[]): void;
   contact(replicaId: string): ReplicaContact;
-  /** Gives a replica a config as a step of a change. Never fails; `gone` once the signal aborts. */
+  /**
+   * Calls a replica with a config, as a step of a change. Never fails; `gone` once the signal
+   * aborts.
+   */
   tell(replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult>;
 }
 
-/** A port that tells when something was learnt. */
+/** A port that reports when something was learnt. */
 export interface LiveReplicaPort extends ReplicaPort {
-  /** Calls `listener` with the name of a deployment when something is learnt of one of its replicas; load reports alone do not count. The answer unsubscribes. */
+  /**
+   * Calls `listener` with a deployment's name when something is learnt of one of its replicas,
+   * other than its load. Returns the function that unsubscribes.
+   */
   onChange(listener: (deployment: string) => void): () => void;
-  /** Calls `listener` with the requests in work of each load report. The answer unsubscribes. */
+  /**
+   * Calls `listener` with the requests in work of each load report. Returns the function that
+   * unsubscribes.
+   */
   onReport(listener: (replicaId: string, ongoing: number) => void): () => void;
 }
 
-/** What is known of a replica that nobody talks to. */
+/** What is known of a replica without a connection. */
 export const noContact: ReplicaContact = {
   metAtMs: undefined,
   answer: "unknown",

@@ -1,23 +1,26 @@
 import { type RoutableContact, type Route, routeOf } from "../core/traffic/route.ts";
 import type { Mirror } from "../store/mirror.ts";
 
-/** What the links know, as far as requests depend on it. */
+/** What routes are made from. */
 export interface RouteSources {
   readonly mirror: Mirror;
   readonly contact: (replicaId: string) => RoutableContact;
-  /** The requests in work that a replica reported last; undefined: it has not reported. */
+  /** The requests in work of a replica's last report. Undefined: no report. */
   readonly reported: (replicaId: string) => number | undefined;
 }
 
-/** The routes of all deployments, from the records and from what the links know. It is what a gateway asks (`gateway/routes.ts`). */
+/**
+ * The routes of all deployments, from the records and the links. Implements what a gateway reads
+ * (`gateway/routes.ts`).
+ */
 export class RouteTable {
   readonly #sources: RouteSources;
   readonly #routes = new Map<string, Route>();
   readonly #changeListeners = new Set<(deployment: string) => void>();
   readonly #reportListeners = new Set<(replicaId: string, ongoing: number) => void>();
-  /** What the replicas of each deployment served last. */
+  /** The services that each deployment's replicas served last. */
   readonly #services = new Map<string, readonly string[]>();
-  /** The deployments by service; undefined: to be made again. */
+  /** The deployments by service. Undefined: must be rebuilt. */
   #serving: ReadonlyMap<string, readonly string[]> | undefined;
 
   constructor(sources: RouteSources) {
@@ -65,7 +68,7 @@ export class RouteTable {
     return () => this.#reportListeners.delete(listener);
   }
 
-  /** To be called when a record or a contact of the deployment has changed. */
+  /** Must be called when a record or a contact of the deployment has changed. */
   changed(deployment: string): void {
     this.#routes.delete(deployment);
     this.#serving = undefined;
@@ -73,7 +76,7 @@ export class RouteTable {
     for (const listener of this.#changeListeners) listener(deployment);
   }
 
-  /** To be called with each load report of a replica. */
+  /** Must be called with each load report of a replica. */
   report(replicaId: string, ongoing: number): void {
     for (const listener of this.#reportListeners) listener(replicaId, ongoing);
   }
