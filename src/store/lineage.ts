@@ -2,17 +2,17 @@ import { type Life, ofLife } from "../core/lineage.ts";
 import type { MirrorState } from "./mirror-state.ts";
 import type { Entry, Records } from "./store.ts";
 
-/** What names one life of a deployment: a deployment's record does. */
+/** Identifies one life of a deployment. A deployment's record does. */
 export interface Named extends Life {
   readonly spec: { readonly name: string };
 }
 
-/** The kinds whose records say which life of the name they belong to. */
+/** The kinds whose records name the life they belong to. */
 type OwnedKind = Exclude<keyof Records, "deployment">;
 
 /**
- * The records of one deployment. Records of an earlier or later deployment of the same name are not among them. It reads
- * the state at the moment of each call.
+ * The records of one deployment, without those of an earlier or later deployment of the same name.
+ * Reads the state at the moment of each call.
  */
 export class Lineage {
   readonly #state: MirrorState;
@@ -25,7 +25,7 @@ export class Lineage {
     this.#name = name;
   }
 
-  /** In any state, in no order. */
+  /** In any state, unordered. */
   replicas(): readonly Entry<"replica">[] {
     return this.#own("replica");
   }
@@ -34,7 +34,7 @@ export class Lineage {
     return this.#own("progress")[0];
   }
 
-  /** The change of config that is being made, or the last one. */
+  /** The current change of config, or the last one. */
   change(): Entry<"change"> | undefined {
     return this.#own("change")[0];
   }
@@ -53,7 +53,7 @@ export class Lineage {
     return this.#own("decision").toSorted((a, b) => a.value.number - b.value.number);
   }
 
-  /** The configs that were committed, the oldest first. */
+  /** The committed configs, the oldest first. */
   configs(): readonly Entry<"config">[] {
     return this.#own("config").toSorted((a, b) => a.value.generation - b.value.generation);
   }

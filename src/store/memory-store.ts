@@ -15,10 +15,10 @@ import {
   type Write,
 } from "./store.ts";
 
-/** What a simulation can do to a store. */
+/** A fault that a simulation can cause. */
 export type StoreFault = "none" | "unavailable";
 
-/** A value kept as JSON, so that nobody can change what was written. */
+/** A value kept as JSON, so that what was written cannot be changed. */
 interface KeptObject {
   readonly version: number;
   readonly json: string;
@@ -29,11 +29,14 @@ interface KeptChange extends Omit<StateChange, "value"> {
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
-  /** How many changes are kept for watchers; default 20,000. */
+  /** How many changes are kept for watchers. Default: {@link changesKept}. */
   readonly changesKept?: number;
 }
 
-/** The twin of the store in Redis for simulations: the same answers to the same calls, in memory, by the given clock alone. */
+/**
+ * The in-memory twin of the store in Redis: the same answers to the same calls, by the given clock
+ * alone.
+ */
 export class MemoryStore implements Store {
   readonly #clock: Clock;
   readonly #changesKept: number;
@@ -43,7 +46,7 @@ export class MemoryStore implements Store {
   /** The latest changes; the last one is at `#position`. */
   #changes: KeptChange[] = [];
   #position = 0;
-  /** In the order they were made, so the oldest come first. */
+  /** In the order of their creation, so the oldest come first. */
   readonly #requests = new Map<string, { readonly fingerprint: string; readonly answer: string; readonly expiresAtMs: number }>();
   #lease: { readonly holder: string; readonly epoch: number; readonly expiresAtMs: number } | undefined;
   #lastEpoch = 0;
@@ -57,13 +60,15 @@ export class MemoryStore implements Store {
     this.#changesKept = options.changesKept ?? changesKept;
   }
 
-  /** While `unavailable`, every call fails as if Redis were away; what was written stays. */
+  /**
+   * While `unavailable`, every call fails as if Redis could not be reached. What was written stays.
+   */
   setFault(fault: StoreFault): void {
     this.#fault = fault;
     this.#wake();
   }
 
-  /** Answers a way to put everything back to what it is now, as a Redis does that lost its tail. */
+  /** Returns a function that restores the present state, like a Redis that lost its last writes. */
   snapshot(): () => void {
     const objects = kinds.map((kind) => [kind, new Map(this.#objects[kind])] as const);
     const [changes, position, lease, lastEpoch] = [[...this.#changes], this.#position, this.#lease, this.#lastEpoch];

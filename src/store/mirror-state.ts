@@ -2,11 +2,11 @@ import { type Entry, type Kind, kinds, type PartKind, placeOf, type StateChange 
 
 type Objects = { readonly [K in Kind]: Map<string, Entry<K>> };
 
-/** All objects at one position, indexed as readers need them. */
+/** All objects at one position, indexed for readers. */
 export class MirrorState {
   position: number;
   readonly #objects = Object.fromEntries(kinds.map((kind) => [kind, new Map()])) as unknown as Objects;
-  /** Of kinds of which a deployment has many: the objects by deployment, then by key. */
+  /** For kinds of which a deployment has many objects: the objects by deployment, then by key. */
   readonly #parts = new Map<PartKind, Map<string, Map<string, Entry>>>();
 
   constructor(position: number) {
@@ -22,7 +22,7 @@ export class MirrorState {
     return this.#objects[kind].get(key);
   }
 
-  /** The objects of the kind that belong to deployments of that name. */
+  /** The objects of the kind that belong to deployments of that name, in any life of it. */
   of<K extends Kind>(kind: K, deployment: string): readonly Entry<K>[] {
     if (isPart(kind)) return [...(this.#parts.get(kind)?.get(deployment)?.values() ?? [])] as readonly Entry[] as readonly Entry<K>[];
     const entry = placeOf[kind] === "name" ? this.get(kind, deployment) : undefined;
@@ -35,7 +35,7 @@ export class MirrorState {
     if (isPart(kind)) this.#indexPart(kind, entry as Entry as Entry<PartKind>);
   }
 
-  /** Makes the state that of the change's position. */
+  /** Applies a change: the state is then that of the change's position. */
   apply(change: StateChange): void {
     this.position = change.position;
     const { kind, key, value, position: version } = change;

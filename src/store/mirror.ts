@@ -7,19 +7,22 @@ import { Lineage, type Named } from "./lineage.ts";
 import { MirrorState } from "./mirror-state.ts";
 import { type Entry, type Kind, kinds, type StateChange, type Store } from "./store.ts";
 
-/** How long one wait for changes lasts. */
+/** How long one call waits for changes. */
 const followMs = 5_000;
-/** Longest wait for the mirror to reach the store's position. */
+/** The longest time to wait until the mirror reaches the store's position. */
 export const catchUpMs = 2_000;
 const retryFirstMs = 25;
 const retryMaxMs = 1_000;
-/** How often reading all is begun anew because the store moved on faster than it was read. */
+/** How often a full read is repeated because the store changed faster than it was read. */
 const loadAttemptsMax = 5;
 
-/** What happened to the state: the listener finds the mirror as it is right after it. */
+/** A change of the state. When a listener is called, the mirror has just applied it. */
 export type MirrorEvent =
   | { readonly kind: "change"; readonly change: StateChange }
-  /** All was read anew: changes were missed, or (`rewound`) the store lost what it had acknowledged. */
+  /**
+   * Everything was read again, because changes were missed or (`rewound`) the store lost
+   * acknowledged writes.
+   */
   | { readonly kind: "reset"; readonly rewound: boolean };
 
 export interface MirrorOptions {
@@ -29,9 +32,10 @@ export interface MirrorOptions {
 }
 
 /**
- * A process's live copy of the whole state: it follows the change stream, and reads, watches and loops are served from it.
- * While the store is away it serves what it has and keeps trying.
- * Invariant: at all times it is the state at `position`, whole; listeners see each position once and in order, or a reset.
+ * A process's live copy of the whole state. It follows the change stream, and serves reads, watches
+ * and loops. While the store is unavailable it serves what it has, and keeps trying. Invariant: at
+ * all times it is the whole state of `position`. Listeners see each position once and in order, or
+ * a reset.
  */
 export class Mirror {
   readonly #store: Store;
@@ -47,7 +51,10 @@ export class Mirror {
   #nudge = new AbortController();
   #following: Promise<void>;
 
-  /** Reads all, then follows. Fails with STORE_UNAVAILABLE if the store is away. */
+  /**
+   * Reads everything, then follows the changes. Fails with STORE_UNAVAILABLE if the store cannot be
+   * reached.
+   */
   static async open(options: MirrorOptions): Promise<Mirror> {
     return new Mirror(options, await load(options.store));
   }
@@ -60,17 +67,20 @@ export class Mirror {
     this.#following = this.#follow();
   }
 
-  /** The position of the whole state that this copy is at. */
+  /** The position of the whole state in this copy. */
   get position(): number {
     return this.#state.position;
   }
 
-  /** Whether the last contact with the store succeeded. */
+  /** Whether the last call to the store succeeded. */
   get available(): boolean {
     return this.#available;
   }
 
-  /** Live views, in no order: they change with the mirror, and a reset replaces them, so ask anew after each wait. */
+  /**
+   * Live views, unordered. They change with the mirror, and a reset replaces them, so get them
+   * again after each await.
+   */
   deployments(): ReadonlyMap<string, Entry<"deployment">> {
     return this.#state.all("deployment");
   }
@@ -87,29 +97,41 @@ export class Mirror {
   replica(id: string): Entry<"replica"> | undefined {
     return this.#state.get("replica", id);
   }
-  /** The records of one deployment, and not those of another life of its name. */
+  /** The records of one deployment, without those of another life of its name. */
   lineage(deployment: Named): Lineage {
     return new Lineage(this.#state, deployment);
   }
-  /** The deployment that a record belongs to; undefined: that one is gone, whatever has its name now. */
+  /**
+   * The deployment that a record belongs to. Undefined: it is gone, even if another deployment has
+   * its name now.
+   */
   ownerOf(record: { readonly deployment: string; readonly uid: string }): Entry<"deployment"> | undefined {
     const entry = this.deployment(record.deployment);
     return ofLife(entry?.value, record) && entry;
   }
-  /** Every object of the kind that belongs to deployments of that name, whatever life of it, in no order. */
+  /**
+   * Every object of the kind that belongs to deployments of that name, in any life of it,
+   * unordered.
+   */
   entriesOf<K extends Kind>(kind: K, deployment: string): readonly Entry<K>[] {
     return this.#state.of(kind, deployment);
   }
-  /** The changes of config that are being made, and the last one of each deployment. */
+  /** For each deployment, the current change of config or the last one. */
   changes(): ReadonlyMap<string, Entry<"change">> {
     return this.#state.all("change");
   }
-  /** The replicas of deployments of that name, in any state, in no order: those of an earlier life may still run. */
+  /**
+   * The replicas of deployments of that name, in any state, unordered. Replicas of an earlier life
+   * may still run.
+   */
   replicasOf(deployment: string): readonly Entry<"replica">[] {
     return this.#state.of("replica", deployment);
   }
 
-  /** Calls `listener` with every event from now on, in order; it must not wait. The answer unsubscribes. */
+  /**
+   * Calls `listener` with every event from now on, in order. The listener must not wait. Returns
+   * the function that unsubscribes.
+   */
   subscribe(listener: (event: MirrorEvent) => void): () => void {
     const own = (event: MirrorEvent) => listener(event);
     this.#listeners.add(own);
@@ -117,8 +139,9 @@ export class Mirror {
   }
 
   /**
-   * Waits until this copy has all that the store had when it was called, so that a caller reads its own writes.
-   * STORE_UNAVAILABLE if the store is away or that takes longer than 2 s; CANCELLED if the signal aborts.
+   * Waits until this copy has everything that the store had at the call, so that a caller reads its
+   * own writes. Fails with STORE_UNAVAILABLE if the store cannot be reached or this takes longer
+   * than {@link catchUpMs}; with CANCELLED if the signal aborts.
    */
   async catchUp(signal?: AbortSignal): Promise<void> {
     const before = this.position;
@@ -131,7 +154,7 @@ export class Mirror {
     await this.#until(reached, signal);
   }
 
-  /** Waits until this copy has the position that a commit made. Fails as `catchUp` does. */
+  /** Waits until this copy has the position of a commit. Fails as `catchUp` does. */
   async reach(position: number, signal?: AbortSignal): Promise<void> {
     if (this.position < position) await this.#until(() => this.position >= position, signal);
   }
@@ -139,7 +162,7 @@ export class Mirror {
   async #positionOfStore(): Promise<number> {
     try {
       const position = await this.#store.position();
-      // The follower may be pausing after a failure: the store is back, it need not wait longer.
+      // The follower may be pausing after a failure. The store is back, so the pause can end.
       if (!this.#available) this.#nudge.abort();
       this.#available = true;
       return position;
@@ -178,7 +201,7 @@ export class Mirror {
     while (!this.#closed) {
       this.#nudge = new AbortController();
       try {
-        // After a failure it does not wait, to know at once whether the store is back.
+        // After a failure it does not wait, to find out at once whether the store is back.
         missed = missed ? await this.#reset(missed.rewound) : await this.#next(failures > 0 ? 0 : followMs);
         if (failures > 0) this.#log.info("the store is back");
         failures = 0;
@@ -193,7 +216,7 @@ export class Mirror {
     }
   }
 
-  /** Waits for the next changes and applies them; answers what was missed, if anything. */
+  /** Waits for the next changes and applies them. Returns what was missed, if anything. */
   async #next(waitMs: number): Promise<{ readonly rewound: boolean } | undefined> {
     const batch = await this.#store.changes(this.position, waitMs, this.#nudge.signal);
     if (batch.kind === "lost") return batch;
@@ -225,7 +248,7 @@ export class Mirror {
     for (const check of [...this.#checks]) check();
   }
 
-  /** Stops following; the copy can still be read. */
+  /** Stops following. The copy can still be read. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#nudge.abort();
@@ -235,8 +258,9 @@ export class Mirror {
 }
 
 /**
- * Reads all, page by page, then the changes since the first page until those that the last page has: whatever mixture of
- * positions the pages were, after all their changes it is the state of one position.
+ * Reads everything, page by page, then the changes from the first page up to the position of the
+ * last one. The pages may be of different positions, but with all these changes the state is that
+ * of one position.
  */
 async function load(store: Store): Promise<MirrorState> {
   for (let attempt = 1; attempt <= loadAttemptsMax; attempt++) {
@@ -246,10 +270,11 @@ async function load(store: Store): Promise<MirrorState> {
   throw refusal("STORE_UNAVAILABLE", "the store changes faster than it can be read; try again", { retryAfterMs: retryMaxMs });
 }
 
-/** Undefined: the changes made while it was read are lost. */
+/** Undefined: the changes made during the read are no longer kept. */
 async function loadOnce(store: Store): Promise<MirrorState | undefined> {
   const state = new MirrorState(await store.position());
-  // Anchors the store: from here on it notices if the history after this position is replaced by another.
+  // From this call on, the store notices if the history after this position is replaced by another
+  // one.
   if ((await advance(store, state)) === "lost") return undefined;
   let target = state.position;
   for (const kind of kinds) target = Math.max(target, await loadKind(store, kind, state));
@@ -260,7 +285,7 @@ async function loadOnce(store: Store): Promise<MirrorState | undefined> {
   return state;
 }
 
-/** Applies the changes there are by now; answers how many. */
+/** Applies the changes made so far. Returns how many. */
 async function advance(store: Store, state: MirrorState): Promise<number | "lost"> {
   const batch = await store.changes(state.position, 0, new AbortController().signal);
   if (batch.kind === "lost") return "lost";
@@ -268,7 +293,7 @@ async function advance(store: Store, state: MirrorState): Promise<number | "lost
   return batch.changes.length;
 }
 
-/** Answers the latest position of its pages. */
+/** Returns the latest position of its pages. */
 async function loadKind<K extends Kind>(store: Store, kind: K, state: MirrorState): Promise<number> {
   let after: string | undefined;
   for (;;) {

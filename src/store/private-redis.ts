@@ -8,41 +8,41 @@ import type { Log } from "../log/log.ts";
 import { probe } from "./redis-probe.ts";
 import { logPath, pidPath, spawnRedis } from "./redis-process.ts";
 
-/** Longest time for a server to read its data and answer. */
+/** The longest time for a server to read its data and answer. */
 const startTimeoutMs = 60_000;
-/** Longest time for a former server to answer, or to be gone. */
+/** The longest time for a former server to answer, or to be gone. */
 const formerTimeoutMs = 10_000;
-/** Longest time for a server to end in order; then it is killed. */
+/** The longest time for a server to shut down; then it is killed. */
 const stopTimeoutMs = 10_000;
 const pollMs = 20;
 const restartFirstMs = 50;
 const restartMaxMs = 5_000;
-/** A server that lived this long ended for a new reason: it is started again at once. */
+/** A server that ran this long ended for a new reason: it is restarted at once. */
 const steadyMs = 10_000;
-/** What the operating system allows for the path of a unix socket. */
+/** The system's limit for the path of a unix socket. */
 const socketPathBytesMax = process.platform === "darwin" ? 103 : 107;
 
 export interface PrivateRedisOptions {
-  /** Where its data, its log and its pidfile are; made if missing. */
+  /** The folder of its data, log and pidfile. Created if missing. */
   readonly dataDir: string;
-  /** The unix socket it is reached at, at most 107 bytes (macOS: 103). */
+  /** The unix socket where it listens, at most 107 bytes (macOS: 103). */
   readonly socketPath: string;
-  /** The program; default `redis-server`, found in PATH. */
+  /** The program. Default: `redis-server`, found in PATH. */
   readonly binary?: string;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** A redis-server of our own; it is started again if it dies, at the same socket. */
+/** A redis-server of this controller. If it dies, it is restarted at the same socket. */
 export interface PrivateRedis {
   readonly socketPath: string;
-  /** Its process id; another one after it was started again. */
+  /** Its process id. A restart changes it. */
   readonly pid: number;
-  /** Stops it and waits for its end. */
+  /** Stops the server, and waits for its end. */
   close(): Promise<void>;
 }
 
-/** A server that runs: it lives as long as `client` is connected. */
+/** A running server, with a connection that stays open as long as it runs. */
 interface Server {
   readonly client: Redis;
   readonly pid: number;
@@ -51,8 +51,9 @@ interface Server {
 }
 
 /**
- * Starts a redis-server with an append-only file, or goes on with the one that a former, killed controller left.
- * Fails with an Error that names the remedy: program not found, socket path too long, another server in the way.
+ * Starts a redis-server with an append-only file, or adopts the one of a former controller that was
+ * killed. Fails with an Error that says what to do: program not found, socket path too long,
+ * another server at the socket.
  */
 export async function startPrivateRedis(options: PrivateRedisOptions): Promise<PrivateRedis> {
   const bytes = Buffer.byteLength(options.socketPath);
@@ -122,7 +123,10 @@ class Supervisor implements PrivateRedis {
     return (await this.#adopt()) ?? (await this.#spawn());
   }
 
-  /** The server that runs on our folder already; undefined when there is none. Two on one folder would ruin the data. */
+  /**
+   * The server that already runs on this folder. Undefined: there is none. Two servers on one
+   * folder would ruin the data.
+   */
   async #adopt(): Promise<Server | undefined> {
     const untilMs = this.#clock.nowMs() + formerTimeoutMs;
     for (;;) {
@@ -147,7 +151,7 @@ class Supervisor implements PrivateRedis {
   #adopted(server: Server): Server {
     if (server.pid !== this.#server?.pid)
       this.#log.info({ pid: server.pid }, "going on with the redis-server that a former controller left");
-    // Whoever is met again after a cut connection is still our child.
+    // After a broken connection, the same server is still our child.
     const child = server.pid === this.#server?.pid ? this.#server.child : undefined;
     return { client: server.client, pid: server.pid, ...(child && { child }) };
   }
@@ -194,9 +198,11 @@ class Supervisor implements PrivateRedis {
   }
 }
 
-/** Ends a server in order (its append-only file is written out), by force after a bound. */
+/**
+ * Shuts a server down (its append-only file is written out). Kills it after {@link stopTimeoutMs}.
+ */
 async function stop({ client, pid, child }: Server, clock: Clock): Promise<void> {
-  child?.ref(); // from here on its end is waited for
+  child?.ref(); // keeps this process alive until the child has ended
   const force = () => {
     if (child) child.kill("SIGKILL");
     else if (client.status !== "end") process.kill(pid, "SIGKILL");
@@ -226,7 +232,10 @@ function ended(client: Redis, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** The process id of a server that runs on the folder, also while it does not listen (it is ending, or listens elsewhere). */
+/**
+ * The process id of a server that runs on the folder, even if it does not listen (it is ending, or
+ * listens elsewhere).
+ */
 async function runningOn(dataDir: string): Promise<number | undefined> {
   const pid = Number.parseInt(await readFile(pidPath(dataDir), "utf8").catch(() => ""), 10);
   if (!(pid > 0)) return undefined;
@@ -236,7 +245,8 @@ async function runningOn(dataDir: string): Promise<number | undefined> {
     return undefined;
   }
   if (process.platform !== "linux") return pid;
-  // The id may be another program's by now; a redis-server works in its data folder. A process that has ended has none.
+  // The id may belong to another program by now. A redis-server's working directory is its data
+  // folder. A process that has ended has no working directory.
   const workingDir = await readlink(`/proc/${pid}/cwd`).catch(() => "");
   return workingDir === dataDir ? pid : undefined;
 }

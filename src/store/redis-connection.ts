@@ -2,30 +2,36 @@ import { Redis, type RedisOptions, ReplyError } from "ioredis";
 import { refusal, StatusError } from "../core/errors.ts";
 import type { Log } from "../log/log.ts";
 
-/** Longest time a command may take. */
+/** The longest time for a command. */
 export const commandTimeoutMs = 2_000;
-/** Longest time to connect. */
+/** The longest time to connect. */
 const connectTimeoutMs = 2_000;
-/** Longest time without a byte while answers are due; then the connection is given up and made anew. */
+/**
+ * The longest time without a byte while answers are due. Then the connection is closed and opened
+ * again.
+ */
 const silenceTimeoutMs = 2 * commandTimeoutMs;
-/** What a caller is told to wait before trying again. */
+/** The wait that callers are asked to keep before a retry. */
 const retryAfterMs = 1_000;
 const reconnectMaxMs = 1_000;
 
-/** Where a Redis is: one of the two. */
+/** The address of a Redis. One of the two is set. */
 export interface RedisAddress {
   /** `redis://` or `rediss://`, with user, password and database number if needed. */
   readonly url?: string | undefined;
   readonly socketPath?: string | undefined;
 }
 
-/** The address as a person may see it: without the password. */
+/** The address without its password, for people. */
 export function printable(address: RedisAddress): string {
   if (address.socketPath !== undefined) return `unix:${address.socketPath}`;
   return (address.url ?? "").replace(/\/\/[^@/]*@/, "//…@");
 }
 
-/** A connection for commands: it fails them at once while Redis is away, never sends one twice, and comes back by itself. Not yet connected. */
+/**
+ * A connection for commands. While Redis is unavailable, commands fail at once. No command is sent
+ * twice. It reconnects by itself. Not connected yet.
+ */
 export function commandConnection(address: RedisAddress, log: Log): Redis {
   const redis = connection(address, {
     enableOfflineQueue: false,
@@ -34,7 +40,7 @@ export function commandConnection(address: RedisAddress, log: Log): Redis {
     commandTimeout: commandTimeoutMs,
     socketTimeout: silenceTimeoutMs,
     retryStrategy: (attempt) => Math.min(25 * 2 ** Math.min(attempt, 10), reconnectMaxMs),
-    // After a failover the old primary refuses writes: look for the new one.
+    // After a failover the old primary refuses writes: reconnect, to find the new one.
     reconnectOnError: (error) => error.message.startsWith("READONLY"),
   });
   let away = false;
@@ -50,10 +56,13 @@ export function commandConnection(address: RedisAddress, log: Log): Redis {
   return redis;
 }
 
-/** A connection for one blocking command after another: it is thrown away when anything goes wrong. Not yet connected. */
+/**
+ * A connection for one blocking command after another. It is dropped after any failure. Not
+ * connected yet.
+ */
 export function disposableConnection(address: RedisAddress, options: RedisOptions = {}): Redis {
   const redis = connection(address, { ...options, enableOfflineQueue: false, enableReadyCheck: false, retryStrategy: () => null });
-  redis.on("error", () => {}); // the command itself fails; without a listener ioredis prints
+  redis.on("error", () => {}); // the command itself fails; without a listener ioredis prints the error
   return redis;
 }
 
@@ -66,7 +75,7 @@ function connection(address: RedisAddress, options: RedisOptions): Redis {
   return new Redis(address.url, all);
 }
 
-/** Ends a connection and waits until it is over. */
+/** Closes a connection, and waits until it is closed. */
 export async function disconnect(redis: Redis): Promise<void> {
   const open = ["connecting", "connect", "ready"].includes(redis.status);
   const ended = open ? new Promise((resolve) => redis.once("end", resolve)) : undefined;
@@ -74,10 +83,16 @@ export async function disconnect(redis: Redis): Promise<void> {
   await ended;
 }
 
-/** Answers of a Redis that is there but cannot do it now; any other answer with an error is a bug of ours. */
+/**
+ * Error replies of a Redis that is reachable but cannot serve now. Any other error reply is a bug
+ * of ours.
+ */
 const passing = /^(LOADING|MASTERDOWN|READONLY|MISCONF|OOM|NOREPLICAS|BUSY|CLUSTERDOWN|TRYAGAIN|NOAUTH|WRONGPASS|NOPERM)\b/;
 
-/** Passes errors of ours on, and makes all that a Redis which is away can cause into STORE_UNAVAILABLE. */
+/**
+ * Returns StatusErrors as they are, and STORE_UNAVAILABLE for everything that an unavailable Redis
+ * can cause.
+ */
 export function storeError(error: unknown): unknown {
   if (error instanceof StatusError) return error;
   if (!(error instanceof ReplyError)) return unavailable("Redis did not answer; try again");

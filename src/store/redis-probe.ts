@@ -3,17 +3,20 @@ import type { Redis } from "ioredis";
 import { commandTimeoutMs, disposableConnection } from "./redis-connection.ts";
 import { parseInfo } from "./requirements.ts";
 
-/** A server that answers at a socket; `client` stays connected as long as it lives. */
+/** A server that answers at a socket. `client` stays connected as long as the server runs. */
 export interface Probe {
   readonly client: Redis;
   readonly pid: number;
-  /** The folder it keeps its data in. */
+  /** The folder of its data. */
   readonly dir: string;
-  /** It is still reading its data and answers no commands. */
+  /** Whether it still reads its data, and answers no commands. */
   readonly loading: boolean;
 }
 
-/** Looks who answers at a unix socket; undefined: nobody. Fails if somebody is there who does not answer. */
+/**
+ * Finds the server at a unix socket. Undefined: nothing listens there. Fails if something listens
+ * and does not answer.
+ */
 export async function probe(socketPath: string): Promise<Probe | undefined> {
   const client = disposableConnection({ socketPath }, { commandTimeout: commandTimeoutMs });
   let absent = false;

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 
-/** A redis.log that has grown beyond this is put aside as redis.log.1 when the server is started. */
+/** A larger redis.log is renamed to redis.log.1 at the start of the server. */
 const logBytesMax = 1 << 20;
 
 export interface RedisProcessOptions {
@@ -17,14 +17,15 @@ export function logPath(dataDir: string): string {
   return join(dataDir, "redis.log");
 }
 
-/** Where the server writes its process id; it removes the file when it ends in order. */
+/** Where the server writes its process id. It removes the file when it shuts down. */
 export function pidPath(dataDir: string): string {
   return join(dataDir, "redis.pid");
 }
 
 /**
- * Starts a redis-server that keeps its data in a folder and listens at a unix socket only. It has a session of its own, so that
- * neither the terminal's Ctrl-C nor the end of this process ends it, and no pipe to us.
+ * Starts a redis-server that keeps its data in a folder and listens only at a unix socket. It has
+ * its own session and no pipe to this process, so that neither Ctrl-C in the terminal nor the end
+ * of this process ends it.
  */
 export async function spawnRedis(options: RedisProcessOptions): Promise<ChildProcess> {
   await putAsideLog(logPath(options.dataDir));

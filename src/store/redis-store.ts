@@ -21,21 +21,26 @@ import {
 } from "./store.ts";
 import { upgraded } from "./upgrade.ts";
 
-/** The key of the position. It kept its first name, so that the data folders of version 0.1.0 can be read. */
+/**
+ * The key of the position. It keeps its first name, so that data folders of version 0.1.0 can be
+ * read.
+ */
 const positionKey = "revision";
-/** Longest time `openRedisStore` waits for a Redis that is still loading. */
+/** The longest time that {@link openRedisStore} waits for a Redis that is loading. */
 const openTimeoutMs = 60_000;
 
 export interface RedisStoreOptions extends RedisAddress {
-  /** Put before every key; its `{…}` keeps all keys in one hash slot. Default `{drover}:`. */
+  /** A prefix of every key. Its `{…}` keeps all keys in one hash slot. Default: `{drover}:`. */
   readonly prefix?: string;
-  /** How many changes are kept for watchers, about; default 20,000. */
+  /** About how many changes are kept for watchers. Default: {@link changesKept}. */
   readonly changesKept?: number;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Connects to Redis. Fails with an Error that names the remedy if it cannot be reached or cannot be used. */
+/**
+ * Connects to Redis. If Redis cannot be reached or used, fails with an Error that says what to do.
+ */
 export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
   const redis = commandConnection(options, options.log);
   try {
@@ -74,7 +79,10 @@ class RedisStore implements Store {
   readonly #waiters: ChangeWaiters;
   readonly #prefix: string;
   readonly #changesKept: number;
-  /** The last change handed out and when it was made: another time at the same position is another history. */
+  /**
+   * The last change that was read, and when it was made: another time at the same position means
+   * another history.
+   */
   #seen: { readonly position: number; readonly at: string } | undefined;
 
   constructor(redis: Redis, options: RedisStoreOptions) {
@@ -223,7 +231,7 @@ function writeArgs(write: Write): (string | number)[] {
   return [put ? "put" : "delete", kinds.indexOf(kind) + 1, kind, write.key, write.version, put ? JSON.stringify(write.value) : ""];
 }
 
-/** An object is kept as its version, a space, and its value as JSON. */
+/** An object is stored as its version, a space, and its value as JSON. */
 function entryOf<K extends Kind>(kind: K, key: string, kept: string): Entry<K> {
   const space = kept.indexOf(" ");
   return { key, version: Number(kept.slice(0, space)), value: upgraded(kind, JSON.parse(kept.slice(space + 1))) };

@@ -2,7 +2,10 @@ import type { Redis } from "ioredis";
 import type { Clock } from "../clock/clock.ts";
 import { commandTimeoutMs, disconnect, disposableConnection, type RedisAddress, storeError, unavailable } from "./redis-connection.ts";
 
-/** Waits for the change stream to grow: each wait blocks a connection of its own; one is kept for the next wait. */
+/**
+ * Waits for new changes in the stream. Each wait blocks its own connection; one connection is kept
+ * for the next wait.
+ */
 export class ChangeWaiters {
   readonly #address: RedisAddress;
   readonly #stream: string;
@@ -18,8 +21,9 @@ export class ChangeWaiters {
   }
 
   /**
-   * Ends when there is a change after `position`, after `waitMs`, or when the signal aborts.
-   * STORE_UNAVAILABLE when Redis is away, or has not answered a command's time after `waitMs`.
+   * Ends when there is a change after `position`, after `waitMs`, or when the signal aborts. Fails
+   * with STORE_UNAVAILABLE if Redis cannot be reached, or has not answered {@link commandTimeoutMs}
+   * after `waitMs`.
    */
   async wait(position: number, waitMs: number, signal: AbortSignal): Promise<void> {
     const redis = this.#take();

@@ -1,15 +1,18 @@
-/** Oldest major version of Redis that has what the scripts use. */
+/** The oldest major version of Redis that has what the scripts use. */
 const oldestMajor = 7;
 
-/** Why a server cannot be used, and what is dangerous about using it; sentences with the remedy. */
+/**
+ * Why a server cannot be used, and which of its settings are dangerous. Sentences that say what to
+ * do.
+ */
 export interface Findings {
   readonly refusals: readonly string[];
   readonly warnings: readonly string[];
 }
 
 /**
- * Judges a server by what it says in INFO. INFO is answered also where CONFIG is denied (managed Redis);
- * what a server does not tell is not held against it.
+ * Checks a server by its answer to INFO, which works even if CONFIG is denied (managed Redis). What
+ * the answer does not contain is not checked.
  */
 export function judgeServer(info: string): Findings {
   const facts = parseInfo(info);

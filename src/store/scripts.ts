@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
 
-/** A Lua script; what it takes and answers stands at its head. */
+/** A Lua script. The head of its file describes its arguments and its answer. */
 export interface Script {
   readonly text: string;
   readonly sha: string;
@@ -23,7 +23,10 @@ export const scripts = {
   controllers: load("controllers"),
 } as const;
 
-/** Runs a script by its digest; Redis forgets scripts when it restarts or fails over, then it is sent whole. */
+/**
+ * Runs a script by its digest. Redis forgets scripts when it restarts or fails over; then the whole
+ * script is sent.
+ */
 export async function evaluate(
   redis: Redis,
   script: Script,

@@ -2,7 +2,10 @@ import { defaultRollout } from "../core/rollout-policy.ts";
 
 type RecordFields = Readonly<Record<string, unknown>>;
 
-/** What records are in this version that an earlier one wrote, by kind. A record of this version stays as it is. */
+/**
+ * Brings a record of an earlier version to this version, by kind. A record of this version stays as
+ * it is.
+ */
 const upgrades: Readonly<Record<string, (record: RecordFields) => RecordFields>> = {
   deployment: (record) => ({
     newestConfigGeneration: record.configGeneration,
@@ -20,7 +23,7 @@ const upgrades: Readonly<Record<string, (record: RecordFields) => RecordFields>>
   }),
 };
 
-/** A record as kept, as this version writes it. */
+/** A stored record, in the form of this version. */
 export function upgraded<T>(kind: string, record: T): T {
   return (upgrades[kind]?.(record as RecordFields) ?? record) as T;
 }
@@ -30,13 +33,13 @@ function wholeSpec(spec: unknown): unknown {
   return {
     rollout: defaultRollout,
     ...fields,
-    // Version 0.1.0 wrote -1 where there was no bound.
+    // Version 0.1.0 wrote -1 for "no bound".
     ...(maxQueuedRequests === undefined || maxQueuedRequests === -1 ? {} : { maxQueuedRequests }),
     runtimeEnv: { npm: [], pip: [], ...(fields.runtimeEnv as RecordFields | undefined) },
   };
 }
 
-/** Before facts were values, their sentences were kept; and 0 and "" stood for what is not there. */
+/** Version 0.1.0 stored sentences instead of facts, and 0 and "" for absent values. */
 function replica(record: RecordFields): RecordFields {
   if (typeof record.message !== "string") return record;
   const { message, failing, readyAtMs, address, ...others } = record;
@@ -52,7 +55,7 @@ function replica(record: RecordFields): RecordFields {
         ? { ...rest, ...ran, failure, departure: { kind: "failing" } }
         : { ...rest, ...ran, departure: earlier(message) };
     default:
-      // Why a replica waits is seen again.
+      // The next tick finds out again why the replica waits.
       return { ...rest, ...ran };
   }
 }
@@ -68,7 +71,7 @@ function progress(record: RecordFields): RecordFields {
     retryAtMs: retryAtMs === 0 ? undefined : retryAtMs,
     rolloutFailure: typeof rolloutFailure === "string" ? earlierIfAny(rolloutFailure) : rolloutFailure,
     lastFailure: last,
-    // Seen again where it still goes on.
+    // The next tick finds out again whether an installation is in progress.
     installing: typeof installing === "string" ? undefined : installing,
     settled: (settled as RecordFields | undefined)?.revision === 0 ? undefined : settled,
   };
@@ -78,7 +81,7 @@ function failedRollout(record: RecordFields): RecordFields {
   return typeof record.cause === "string" ? { ...record, cause: earlier(record.cause) } : record;
 }
 
-/** Undefined: there was none. Its text began with what failed. */
+/** Undefined: there was none. The text begins with the name of what failed. */
 function startFailure(text: string, revision: unknown): RecordFields | undefined {
   if (text === "") return undefined;
   const [, name = "", cause = ""] = /^(revision \d+|\S+) (.*)$/.exec(firstLineOf(text)) ?? [];

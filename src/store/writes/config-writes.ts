@@ -3,7 +3,10 @@ import type { DeploymentRecord } from "../../core/deployment.ts";
 import type { Mirror } from "../mirror.ts";
 import { partKey, type Write } from "../store.ts";
 
-/** A deployment's new config, where it has one, also in the record of its revision; the oldest configs go. */
+/**
+ * Writes a deployment's new config, if it has one, also in the record of its revision. Deletes
+ * surplus old configs.
+ */
 export function configWrites(
   mirror: Mirror,
   after: DeploymentRecord,
@@ -17,7 +20,7 @@ export function configWrites(
   const lineage = mirror.lineage(after);
   const kept = lineage.configs();
   const key = partKey(name, configGeneration);
-  // The config of an earlier deployment of that name is written over.
+  // A config of an earlier deployment of that name is overwritten.
   const version = mirror.entriesOf("config", name).find((entry) => entry.key === key)?.version ?? 0;
   const old = before?.newestRevision === after.newestRevision ? lineage.revision(revision) : undefined;
   return [

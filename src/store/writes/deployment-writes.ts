@@ -5,8 +5,8 @@ import { configWrites } from "./config-writes.ts";
 import { revisionWrites } from "./revision-writes.ts";
 
 /**
- * A deployment as it is to be, with the records of its revision and of its config where those are new. `before` is what
- * the writer read; `author`: for whom it is written, empty: for nobody in particular.
+ * Writes a deployment, with the records of its revision and its config if those are new. `before`:
+ * what the writer read. `author`: who asked for the write; empty: the controller itself.
  */
 export function deploymentWrites(
   mirror: Mirror,

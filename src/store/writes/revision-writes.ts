@@ -4,7 +4,7 @@ import { hasEnded } from "../../core/replica.ts";
 import type { Mirror } from "../mirror.ts";
 import { partKey, type Write } from "../store.ts";
 
-/** A deployment's new revision, where it has one; the revisions go that need not be kept. */
+/** Writes a deployment's new revision, if it has one. Deletes revisions that need not be kept. */
 export function revisionWrites(mirror: Mirror, after: DeploymentRecord, before: DeploymentRecord | undefined): readonly Write[] {
   if (before !== undefined && after.newestRevision === before.newestRevision) return [];
   const { name } = after.spec;
