@@ -3,7 +3,10 @@ import type { NoReplicaExpected } from "../core/traffic/route.ts";
 import { noReplicaExpectedInWords } from "../core/words.ts";
 import type { GivenBack, Place } from "./place.ts";
 
-/** When a caller is to try again: the range from which a moment is drawn, so that callers refused together do not come back together. */
+/**
+ * When a caller should try again. The time is drawn from this range, so that callers refused
+ * together do not come back together.
+ */
 const retryFirstMs = 100;
 export const retryMaxMs = 1_000;
 
@@ -11,7 +14,7 @@ export function notFound(deployment: string): StatusError {
   return refusal("DEPLOYMENT_NOT_FOUND", `there is no deployment "${deployment}"`, { metadata: { deployment } });
 }
 
-/** What all get that are here when the gateway ends. */
+/** For every call at the gateway when it ends. */
 export function shuttingDown(): StatusError {
   return refusal("SHUTTING_DOWN", "this gateway is shutting down", { retryAfterMs: retryMaxMs });
 }
@@ -31,7 +34,7 @@ export function noneRuns(deployment: string, why: NoReplicaExpected): StatusErro
   return refusal("NO_REPLICA", text, { retryAfterMs: retryMaxMs, metadata: { deployment } });
 }
 
-/** What a request gets that was given back and may not be tried again. */
+/** For a request that a replica gave back and that may not be tried again. */
 export function givenUp(why: GivenBack, deployment: string): StatusError {
   const facts = { retryAfterMs: retryMaxMs, metadata: { deployment } };
   return why === "busy"
@@ -45,7 +48,7 @@ export function notInvocable(deployment: string): StatusError {
   return refusal("METHOD_NOT_FOUND", text, { metadata: { deployment } });
 }
 
-/** For a request that a replica gave back and that is not kept whole. `lack` says why it is not. */
+/** For a request that a replica gave back and that is not kept completely. `lack` says why. */
 export function notSentAgain(why: GivenBack, { deployment, endpoint: { replicaId } }: Place, lack: string): StatusError {
   const trouble = why === "busy" ? "has no room" : "takes no requests or cannot be reached";
   const text = `replica ${replicaId} ${trouble}, and the request cannot be sent to another (${lack}): it had no effect, send it again`;

@@ -15,11 +15,11 @@ const elsewhere: ReadonlyMap<string, string> = new Map([
 
 /** Where a call goes. */
 export type Destination =
-  /** To the gateway's own services. */
+  /** The gateway's own services. */
   | { readonly kind: "own" }
-  /** To a deployment, as it is. */
+  /** A deployment. The request is passed on unchanged. */
   | { readonly kind: "deployment"; readonly deployment: string }
-  /** To the deployment that the first message names. */
+  /** The deployment that the first message names. */
   | { readonly kind: "invoke" }
   | { readonly kind: "refused"; readonly error: StatusError };
 
@@ -34,7 +34,8 @@ export function destination(path: string, deployment: string | undefined, routes
   }
   const where = elsewhere.get(service);
   if (where !== undefined) return refused(refusal("SERVICE_NOT_FOUND", `${service} ${where}`, { metadata: { service } }));
-  // Every replica serves these too: with a deployment named, one of it is asked.
+  // Every replica serves these services too: if a deployment is named, one of its replicas is
+  // asked.
   if (deployment === undefined && ownServices.has(service)) return { kind: "own" };
   return deployment === undefined ? byService(service, routes) : { kind: "deployment", deployment };
 }
@@ -51,7 +52,7 @@ function byService(service: string, routes: Pick<Routes, "serving">): Destinatio
   return refused(refusal("AMBIGUOUS_SERVICE", text, { metadata: { service, deployments: names } }));
 }
 
-/** What is wrong with an invoke whose message and metadata name two deployments. */
+/** The error of an Invoke whose message and metadata name two deployments. */
 export function disagreement(inMessage: string, inMetadata: string): StatusError {
   return invalid([{ field: "deployment", description: `is "${inMessage}", but the metadata key drover-deployment says "${inMetadata}"` }]);
 }

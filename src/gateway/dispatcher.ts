@@ -7,21 +7,30 @@ import { type GivenBack, Place } from "./place.ts";
 import { Queue, type Ticket } from "./queue.ts";
 import type { GatewayLoad, Routes } from "./routes.ts";
 
-/** Requests of one deployment that may wait where the user sets no bound. */
+/** The bound of a deployment's waiting requests, if the user sets none. */
 export const queuedMax = 100_000;
-/** How long a request waits while there is no replica at all, unless its deadline comes first, or none is to be expected. */
+/**
+ * How long a request waits while there is no replica, unless its deadline comes first or no replica
+ * is expected.
+ */
 export const noReplicaWaitMs = 30_000;
-/** How often one request is given to a replica that gives it back. */
+/** How often one request may be sent to replicas that give it back. */
 export const triesMax = 100;
-/** How long a replica that gave a request back gets none: doubled each time in a row. */
+/** How long a replica rests after it gave a request back. Doubled for each time in a row. */
 const restFirstMs = 5;
 const restMaxMs = 1_000;
 
-/** A request that wants a place at a replica. Whatever relays bytes implements this; the dispatcher knows nothing of bytes. */
+/**
+ * A request that wants a place at a replica. Whatever relays bytes implements this; the dispatcher
+ * knows nothing of bytes.
+ */
 export interface Waiter {
-  /** It has a place now, and must give it back by `release` or `giveBack`. May be called within `enter`. */
+  /**
+   * The request has a place, and must free it by `release` or `giveBack`. May be called within
+   * `enter`.
+   */
   granted(visit: Visit, place: Place): void;
-  /** It will get none. May be called within `enter`. */
+  /** The request gets no place. May be called within `enter`. */
   denied(error: StatusError): void;
 }
 
@@ -31,29 +40,30 @@ export interface Visit {
   readonly waiter: Waiter;
   readonly turn: number;
   readonly enteredMs: number;
-  /** No replica was there when it came. */
+  /** Whether there was no replica when it came. */
   cold: boolean;
   tries: number;
   ticket: Ticket<Visit> | undefined;
 }
 
-/** A deployment as it is served here. */
+/** A deployment, as it is served here. */
 interface Lane {
   route: Route;
   places: readonly Place[];
   readonly queue: Queue<Visit>;
-  /** Since when no replica can be reached; undefined: one can. */
+  /** Since when no replica can be reached. Undefined: one can be. */
   withoutSinceMs: number | undefined;
-  /** Somebody is being served, who may give the place back at once; `again`: and has. */
+  /** A place is being granted, and its request may free it at once. `again`: it did. */
   serving: boolean;
   again: boolean;
-  /** Ends the watch over those who wait for the first replica. */
+  /** Cancels the timer for requests that wait for a first replica. */
   endWatch: (() => void) | undefined;
 }
 
 /**
- * Decides which request goes to which replica, and which waits.
- * Invariant: a place never has more than its deployment's `maxOngoingRequests`; while anyone waits in a lane, no place there is free.
+ * Decides which request goes to which replica, and which waits. Invariant: a place never has more
+ * than its deployment's `maxOngoingRequests`. While a request waits in a lane, no place there is
+ * free.
  */
 export class Dispatcher implements GatewayLoad {
   readonly #routes: Routes;
@@ -62,13 +72,16 @@ export class Dispatcher implements GatewayLoad {
   readonly #onGone: (place: Place) => void;
   readonly #onCold: (deployment: string) => void;
   readonly #lanes = new Map<string, Lane>();
-  /** By replica, also those out of the routes that still have requests. */
+  /** By replica, including replicas that left the routes and still have requests. */
   readonly #places = new Map<string, Place>();
   readonly #unsubscribe: readonly (() => void)[];
   #turns = 0;
   #closed = false;
 
-  /** `onGone` is told of each place that left the routes, `onCold` of each request that came while its deployment had no replica. */
+  /**
+   * `onGone` is called for each place that left the routes, `onCold` for each request that comes
+   * while its deployment has no replica.
+   */
   constructor(options: {
     readonly routes: Routes;
     readonly clock: Clock;
@@ -91,8 +104,8 @@ export class Dispatcher implements GatewayLoad {
   }
 
   /**
-   * Gives `waiter` a place, or lets it wait for one.
-   * Denied with DEPLOYMENT_NOT_FOUND, QUEUE_FULL (with RetryInfo), NO_REPLICA, REPLICA_BUSY or SHUTTING_DOWN.
+   * Grants `waiter` a place, or lets it wait for one. Denies it with DEPLOYMENT_NOT_FOUND,
+   * QUEUE_FULL (with RetryInfo), NO_REPLICA, REPLICA_BUSY or SHUTTING_DOWN.
    */
   enter(deployment: string, waiter: Waiter): Visit {
     const visit: Visit = {
@@ -111,7 +124,7 @@ export class Dispatcher implements GatewayLoad {
     return visit;
   }
 
-  /** The request does not want to wait any more. */
+  /** The request no longer waits. */
   leave(visit: Visit): void {
     const lane = this.#lanes.get(visit.deployment);
     if (visit.ticket !== undefined) lane?.queue.remove(visit.ticket);
@@ -126,12 +139,12 @@ export class Dispatcher implements GatewayLoad {
     const lane = this.#lanes.get(place.deployment);
     if (!place.routed) this.#forgetIfIdle(place);
     else if (lane !== undefined && !isFull(place, lane.route.maxOngoingRequests)) {
-      // Out of a rest it has room for more than one: for all it gave back.
+      // A replica whose rest ends has room for more than one request: for all that it gave back.
       this.#serve(lane, rested ? undefined : place);
     }
   }
 
-  /** The replica took a request in: it is there, and has room. */
+  /** The replica accepted a request: it can be reached, and has room. */
   accepted(place: Place): void {
     if (place.givenBack === 0) return;
     place.givenBack = 0;
@@ -144,8 +157,8 @@ export class Dispatcher implements GatewayLoad {
   }
 
   /**
-   * The replica did not do the request: it rests for a moment, and the request is given to another in its old turn.
-   * Without `visit` the request is not tried again.
+   * The replica did not do the request. The replica rests for a moment, and the request is
+   * dispatched again with its old turn. Without `visit` the request is not tried again.
    */
   giveBack(place: Place, why: GivenBack, visit: Visit | undefined): void {
     place.ongoing--;
@@ -164,7 +177,10 @@ export class Dispatcher implements GatewayLoad {
     }
   }
 
-  /** The replica was lost with requests in work, which are released on their own: it rests before it is tried again. */
+  /**
+   * The connection to the replica was lost. Its requests are released separately. The replica rests
+   * before it is tried again.
+   */
   lost(place: Place): void {
     this.#rest(place, "away");
     const lane = this.#lanes.get(place.deployment);
@@ -184,7 +200,7 @@ export class Dispatcher implements GatewayLoad {
     return { completed, failed };
   }
 
-  /** Denies all who wait and all who come. */
+  /** Denies all waiting and all later requests. */
   close(): void {
     this.#closed = true;
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
@@ -243,7 +259,10 @@ export class Dispatcher implements GatewayLoad {
     if (visit !== undefined) this.#grant(place, visit);
   }
 
-  /** Serves those who wait; with `freed` known, only the first, unless more becomes free by that. Nested calls are left to the outermost. */
+  /**
+   * Serves waiting requests. With `freed`, serves only the first, unless that frees more places.
+   * Nested calls leave the work to the outermost one.
+   */
   #serve(lane: Lane, freed?: Place): void {
     lane.again = freed === undefined || lane.serving;
     if (lane.serving) return;
@@ -260,7 +279,7 @@ export class Dispatcher implements GatewayLoad {
     }
   }
 
-  /** Takes over what the routes say of this deployment now. */
+  /** Takes over the present route of the deployment. */
   #refresh(deployment: string, lane: Lane): void {
     const route = this.#routes.get(deployment);
     const before = lane.places;
@@ -274,7 +293,7 @@ export class Dispatcher implements GatewayLoad {
       denyAll(lane.queue, notFound(deployment));
       return;
     }
-    // How long one waits may have changed.
+    // The time that a request may wait may have changed.
     lane.endWatch?.();
     lane.endWatch = undefined;
     this.#watch(lane);
@@ -307,7 +326,7 @@ export class Dispatcher implements GatewayLoad {
 
   #rest(place: Place, why: GivenBack): void {
     place.away = why === "away";
-    if (!place.routed || this.#closed || place.resting) return; // those given back together count once
+    if (!place.routed || this.#closed || place.resting) return; // requests given back together count once
     const ms = Math.min(restFirstMs * 2 ** Math.min(place.givenBack++, 10), restMaxMs);
     place.resting = true;
     place.endRest = this.#clock.after(ms, () => {
@@ -323,7 +342,7 @@ export class Dispatcher implements GatewayLoad {
     place.resting = false;
   }
 
-  /** Sees to it that nobody waits longer than `noReplicaWaitMs` for a first replica. */
+  /** Makes sure that no request waits longer than allowed for a first replica. */
   #watch(lane: Lane): void {
     if (lane.places.some((place) => !place.away)) {
       lane.withoutSinceMs = undefined;
@@ -355,7 +374,10 @@ export class Dispatcher implements GatewayLoad {
   }
 }
 
-/** How long a request waits there while there is no replica: as long as a first one may take to start, where one is to be expected. */
+/**
+ * How long a request may wait while there is no replica. If a first replica is expected, this is at
+ * least the time that its start may take.
+ */
 function waitMs({ coldStartMs, hopeless }: Route): number {
   if (coldStartMs !== undefined) return Math.max(noReplicaWaitMs, coldStartMs);
   return hopeless === undefined ? noReplicaWaitMs : 0;

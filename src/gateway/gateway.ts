@@ -36,7 +36,7 @@ export interface GatewayOptions {
   readonly observer?: CallObserver;
 }
 
-/** Takes calls from anybody and brings each to a replica of the deployment it is for. */
+/** Takes calls from all callers, and brings each to a replica of its deployment. */
 export class Gateway implements GatewayLoad {
   readonly #options: GatewayOptions;
   readonly #dispatcher: Dispatcher;
@@ -73,8 +73,8 @@ export class Gateway implements GatewayLoad {
   }
 
   /**
-   * Starts to serve at `host:port` (port 0: any free one) or `unix:/path`; gives the address bound.
-   * Fails where that is not possible.
+   * Starts to serve at `host:port` (port 0: any free one) or `unix:/path`. Returns the bound
+   * address. Fails if that is not possible.
    */
   async listen(address: string): Promise<string> {
     this.#own = await OwnServices.start(this.#options);

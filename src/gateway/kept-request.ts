@@ -57,17 +57,17 @@ export class KeptRequest {
     this.#pool = pool;
   }
 
-  /** All of the request so far; none where it is not kept. */
+  /** All of the request so far. Empty if it is not kept. */
   get chunks(): readonly Buffer[] {
     return this.#chunks;
   }
 
-  /** Why it is not kept whole; undefined: it is. */
+  /** Why it is not kept completely. Undefined: it is. */
   get lack(): string | undefined {
     return this.#lack;
   }
 
-  /** The next bytes; once they are sent, `fit` is to be called. */
+  /** Adds the next bytes. `fit` must be called once they are sent. */
   add(chunk: Buffer): void {
     if (!this.#keeping) return;
     this.#chunks.push(chunk);
@@ -77,7 +77,7 @@ export class KeptRequest {
     this.#loose = 0;
   }
 
-  /** All is sent: keeps to the bounds, if it must by keeping nothing. */
+  /** Called when everything is sent. Keeps to the bounds, if necessary by keeping nothing. */
   fit(): void {
     const missingBytes = this.#bytes - keptAlwaysBytes - this.#pooledBytes;
     if (!this.#keeping || missingBytes <= 0) return;
@@ -90,7 +90,7 @@ export class KeptRequest {
     this.drop();
   }
 
-  /** It is not needed any more. */
+  /** The request is no longer needed. */
   drop(): void {
     this.#keeping = false;
     this.#chunks = [];

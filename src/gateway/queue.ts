@@ -12,8 +12,8 @@ interface Node<T> extends Ticket<T> {
 }
 
 /**
- * First in, first out: a linked list, from which any member can be removed at constant cost. The
- * user of the queue watches bound and deadlines.
+ * First in, first out. A linked list, from which any member can be removed at constant cost. Its
+ * user keeps bounds and deadlines.
  */
 export class Queue<T> {
   #first: Node<T> | undefined;

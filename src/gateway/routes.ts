@@ -1,27 +1,38 @@
 import type { Route } from "../core/traffic/route.ts";
 
-/** Where the gateway learns whom it may ask. */
+/** Where the gateway learns of deployments and their replicas. */
 export interface Routes {
-  /** The deployment's route; undefined: there is no such deployment. A deployment without replicas has a route without endpoints. */
+  /**
+   * The deployment's route. Undefined: there is no such deployment. A deployment without replicas
+   * has a route without endpoints.
+   */
   get(deployment: string): Route | undefined;
   /** The names of the deployments whose replicas serve this gRPC service. */
   serving(service: string): readonly string[];
   /** All routes. */
   all(): readonly Route[];
-  /** Calls `listener` whenever a route may have changed, with the name of its deployment. The answer unsubscribes. */
+  /**
+   * Calls `listener` with a deployment's name whenever its route may have changed. Returns the
+   * function that unsubscribes.
+   */
   onChange(listener: (deployment: string) => void): () => void;
-  /** Requests in work that a replica reported last, from callers of any kind; undefined: it has not reported. */
+  /**
+   * The requests in work of a replica's last report, from callers of any kind. Undefined: no
+   * report.
+   */
   reported(replicaId: string): number | undefined;
-  /** Calls `listener` with each load report of a replica. The answer unsubscribes. */
+  /**
+   * Calls `listener` with each load report of a replica. Returns the function that unsubscribes.
+   */
   onReport(listener: (replicaId: string, ongoing: number) => void): () => void;
 }
 
-/** What the gateway tells of its own work. */
+/** What the gateway counts. */
 export interface GatewayLoad {
   /** Requests of a deployment that wait for a replica. */
   queued(deployment: string): number;
-  /** Requests the gateway has given to a replica and that have not ended. */
+  /** Requests in work that the gateway sent to a replica. */
   ongoing(replicaId: string): number;
-  /** Requests that a replica ended since it is in the routes: with OK, and otherwise. */
+  /** Requests that a replica has ended since it became an endpoint: with OK, and otherwise. */
   ended(replicaId: string): { readonly completed: number; readonly failed: number };
 }

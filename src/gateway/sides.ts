@@ -130,8 +130,8 @@ export interface ReplicaConnection {
 /** Takes the connections of callers. */
 export interface CallerServer {
   /**
-   * Starts to serve at `host:port` (port 0: any free one) or `unix:/path`; gives the address bound.
-   * Fails where that is not possible.
+   * Starts to serve at `host:port` (port 0: any free one) or `unix:/path`. Returns the bound
+   * address. Fails if that is not possible.
    */
   listen(address: string): Promise<string>;
   /**
