@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// First of all, before anything is loaded that an old Node cannot run.
+// First, before anything is loaded that an old Node cannot run.
 import "./require-node.ts";
 import { processIo } from "./cli/io.ts";
 import { runCli } from "./cli/run-cli.ts";
@@ -9,7 +9,7 @@ import type { Testbed } from "./conformance/testbed.ts";
 import { withPythonPath } from "./engine/local/python-path.ts";
 import { shipped } from "./shipped.ts";
 
-/** `drover start`: what it needs is loaded only here, so that the other commands start fast. */
+/** `drover start`. Its modules are loaded only here, so that the other commands start fast. */
 async function start(config: Config, interrupted: AbortSignal): Promise<number> {
   const { runController } = await import("./controller/controller.ts");
   await runController(config, interrupted, ({ api, gateway, http, redis }) => {
@@ -52,6 +52,7 @@ const io = processIo({
   testbed,
 });
 const exitCode = await runCli(process.argv.slice(2), io);
-// What a module that was imported to be deployed left open must not keep the command waiting, but what was printed is to arrive.
+// A deployed module may leave handles open, which must not keep the command waiting. Printed output
+// must still arrive.
 for (const output of [process.stdout, process.stderr]) await new Promise<void>((done) => output.write("", () => done()));
 process.exit(exitCode);

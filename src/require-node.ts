@@ -1,4 +1,4 @@
-/** The first Node that runs TypeScript modules as they are. */
+/** The first Node that runs TypeScript modules without a build. */
 const nodeMin = [22, 18] as const;
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from "node:net";
 
-/** Where something listens or is called, over TCP. */
+/** A TCP address to listen at or to call. */
 export interface Address {
   /** A name or an IP address, IPv6 without brackets. */
   readonly host: string;
@@ -10,7 +10,9 @@ export interface Address {
 
 const portMax = 65_535;
 
-/** Reads `host:port`, `[::1]:port` or `:port` (loopback); a string says what is wrong with it. */
+/**
+ * Reads `host:port`, `[::1]:port` or `:port` (loopback). Returns a string that says what is wrong.
+ */
 export function parseAddress(text: string): Address | string {
   const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]\s/@]*)):(\d{1,5})$/.exec(text);
   if (!match || (match[1] !== undefined && isIP(match[1]) !== 6)) return 'must be "host:port", for example 127.0.0.1:9001 or [::1]:9001';
@@ -19,12 +21,15 @@ export function parseAddress(text: string): Address | string {
   return { host: match[1] ?? (match[2] || "127.0.0.1"), port };
 }
 
-/** The address as `parseAddress` reads it. */
+/** The address in the form that {@link parseAddress} reads. */
 export function printAddress({ host, port }: Address): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Whether only this machine can reach it. Names other than `localhost` are not looked up, and so not trusted. */
+/**
+ * Whether only this machine can reach the address. Names other than `localhost` are not resolved,
+ * and so are not trusted.
+ */
 export function isLoopback(host: string): boolean {
   const family = isIP(host);
   return family === 0 ? host.toLowerCase() === "localhost" : loopback.check(host, family === 6 ? "ipv6" : "ipv4");

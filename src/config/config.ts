@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { validateDetailed } from "node-cron";
 import { type Address, isLoopback, parseAddress, printAddress } from "./address.ts";
 
-/** The command line of `drover start`, as written. */
+/** The flags of `drover start`, as written. */
 export interface Flags {
   readonly api?: string;
   readonly gateway?: string;
@@ -20,41 +20,51 @@ export interface Flags {
   readonly logLevel?: string;
 }
 
-/** Everything a controller is told at its start. Paths are absolute. */
+/** All settings of a controller. Paths are absolute. */
 export interface Config {
-  /** Where the controller API is served. */
+  /** Where the controller API listens. Default: 127.0.0.1:9001. */
   readonly api: Address;
-  /** Where requests to deployments are taken. */
+  /** Where the gateway listens. Default: 127.0.0.1:9000. */
   readonly gateway: Address;
-  /** Where metrics and health are served over HTTP. */
+  /** Where metrics and health are served over HTTP. Default: 127.0.0.1:9002. */
   readonly http: Address;
-  /** `redis:`, `rediss:` or `unix:`; undefined: a private redis-server under `dataDir`. May hold a password: never print it. */
+  /**
+   * `redis:`, `rediss:` or `unix:`. Set it to share the state or to keep it on a managed Redis.
+   * Default: undefined, a private redis-server under `dataDir`. May contain a password: never print
+   * it.
+   */
   readonly redisUrl: string | undefined;
-  /** The private redis-server's program; undefined: the one on PATH. */
+  /** The program of the private redis-server. Default: undefined, the one on PATH. */
   readonly redisServer: string | undefined;
   readonly dataDir: string;
-  /** Where the addresses are written once everything serves. */
+  /** A file that gets the addresses once everything serves. Default: undefined, none. */
   readonly readyFile: string | undefined;
-  /** Whether replicas go on running when the controller stops. */
+  /**
+   * Whether replicas keep running when the controller stops, for example during its upgrade.
+   * Default: false.
+   */
   readonly keepReplicas: boolean;
-  /** Whether other machines may connect. */
+  /** Whether other machines may connect; there is no TLS yet. Default: false. */
   readonly insecure: boolean;
-  /** CPUs to give out, in thousandths' steps; undefined: those of the machine. */
+  /**
+   * CPUs for replicas, a multiple of 0.001, from 0 to {@link numCpusMax}. Set it to leave some to
+   * other programs. Default: undefined, those of the machine.
+   */
   readonly numCpus: number | undefined;
-  /** GPUs to give out; undefined: those of the machine. */
+  /** GPUs for replicas, from 0 to {@link numGpusMax}. Default: undefined, those of the machine. */
   readonly numGpus: number | undefined;
-  /** Resources of the operator's own, in thousandths by name. */
+  /** Resources named by the operator, in thousandths by name. Default: none. */
   readonly custom: Readonly<Record<string, number>>;
-  /** When the autoscaler looks: a cron expression with seconds. */
+  /** When the autoscaler ticks: a cron expression with seconds. Default: every second. */
   readonly autoscaleCron: string;
   readonly logLevel: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A setting as given, and by what. */
+/** A setting as given, and where it was given. */
 interface Given {
-  /** For a person: `--api` or `DROVER_API`. */
+  /** For people: `--api` or `DROVER_API`. */
   readonly source: string;
   readonly value: string;
 }
@@ -65,7 +75,10 @@ const customMax = 1_000_000;
 const reserved = ["cpu", "gpu", "memory", "num_cpus", "num_gpus", "memory_bytes"];
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 
-/** Checks flags, then environment, then defaults, and gives the whole config or every problem at once. Relative paths start at `cwd`. */
+/**
+ * Reads flags, then environment, then defaults. Returns the whole config, or every problem at once.
+ * Relative paths start at `cwd`.
+ */
 export function readConfig(
   flags: Flags,
   env: Environment,
@@ -117,7 +130,8 @@ type Report = (setting: Given, wrong: string) => void;
 
 function readAddress(setting: Given, insecure: boolean, report: Report): Address {
   const address = parseAddress(setting.value);
-  // Port 0 is never reported as shared, so it stands for an address that has its own problem.
+  // Port 0 is never reported as shared, so it stands for an address whose problem is already
+  // reported.
   if (typeof address === "string") {
     report(setting, address);
     return { host: "", port: 0 };
@@ -143,7 +157,7 @@ function readRedisUrl(setting: Given, report: Report): string {
   return setting.value;
 }
 
-/** The URL as it may be shown: without user name and password. */
+/** The URL without user name and password. */
 export function hidePassword(url: string): string {
   if (url.startsWith("unix:")) return url.replace(/\?.*$/s, "");
   return url.replace(/^([a-z]+:)?(\/\/)?.*@/is, "$1$2***@").replace(/\?.*$/s, "");
@@ -158,7 +172,7 @@ function readAmount(setting: Given | undefined, max: number, step: number, repor
   return amount;
 }
 
-/** `NAME=AMOUNT` each, in thousandths by name. */
+/** Reads `NAME=AMOUNT` settings into thousandths by name. */
 function readCustom(settings: readonly string[], report: Report): Readonly<Record<string, number>> {
   const amounts: Record<string, number> = {};
   for (const value of settings) {

@@ -1,11 +1,11 @@
 import type { Log } from "../log/log.ts";
 
-/** Something that was opened and must be closed. */
+/** A part that was opened and must be closed. */
 export interface Closable {
   close(): Promise<void>;
 }
 
-/** Things to close, the last opened first. */
+/** What must be closed. The last one opened is closed first. */
 export class Closers {
   readonly #log: Log;
   readonly #closers: (() => Promise<void> | void)[] = [];
@@ -18,7 +18,7 @@ export class Closers {
     this.#closers.push(close);
   }
 
-  /** Closes all, also where one of them fails; that is logged. */
+  /** Closes everything. A failure is logged, and does not stop the rest. */
   async close(): Promise<void> {
     for (const close of this.#closers.splice(0).reverse()) {
       await Promise.resolve()
@@ -28,7 +28,10 @@ export class Closers {
   }
 }
 
-/** Opens parts one after the other. If one cannot be opened, those before it are closed, and it fails with the cause. */
+/**
+ * Opens parts one after the other. If one cannot be opened, the earlier ones are closed, and the
+ * call fails with the cause.
+ */
 export async function openAll<T extends object>(log: Log, open: (closers: Closers) => Promise<T> | T): Promise<T & Closable> {
   const closers = new Closers(log);
   try {

@@ -10,7 +10,7 @@ import { openCgroups, openMachine } from "./machine.ts";
 import { openServers } from "./servers.ts";
 import { openStorage } from "./storage.ts";
 
-/** Where a running controller can be reached; what a ready file holds. */
+/** The addresses of a running controller. Written to the ready file. */
 export interface Addresses {
   readonly api: string;
   readonly gateway: string;
@@ -19,7 +19,10 @@ export interface Addresses {
   readonly pid: number;
 }
 
-/** Runs a controller until the signal aborts; calls `onReady` once everything serves. Fails if it cannot start, with nothing left behind. */
+/**
+ * Runs a controller until the signal aborts. Calls `onReady` once everything serves. If the
+ * controller cannot start, the call fails and leaves nothing behind.
+ */
 export async function runController(config: Config, signal: AbortSignal, onReady: (addresses: Addresses) => void): Promise<void> {
   const log = createLog(config.logLevel);
   const closers = new Closers(log);
@@ -34,7 +37,10 @@ export async function runController(config: Config, signal: AbortSignal, onReady
   }
 }
 
-/** The parts of a controller. What is opened last is closed first: servers, then requests, then replicas, then the state. */
+/**
+ * The parts of a controller. The last one opened is closed first: servers, then requests, then
+ * replicas, then the state.
+ */
 async function open(config: Config, log: Log, closers: Closers): Promise<Addresses> {
   await makeDataFolder(config.dataDir);
   const lock = await lockFolder(config.dataDir);
@@ -67,7 +73,7 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   const servers = await openServers({ ...common, store, mirror, engine, loads: dataPath.loads, pid });
   closers.add(() => servers.close());
 
-  // Only once all is listening: a controller that cannot start touches no replica.
+  // Only once everything listens: a controller that cannot start touches no replica.
   dataPath.begin();
   deciding.begin();
   return { api: servers.api, gateway, http: servers.http, redis: storage.address, pid: process.pid };
@@ -80,7 +86,10 @@ async function makeDataFolder(dataDir: string): Promise<void> {
   });
 }
 
-/** Written aside and moved into place, so that a program that waits for the file never reads half of it. */
+/**
+ * Written under another name and renamed, so that a program that waits for the file never reads
+ * half of it.
+ */
 async function writeReadyFile(path: string, addresses: Addresses, closers: Closers): Promise<void> {
   const shown = { ...addresses, redis: hidePassword(addresses.redis) };
   await writeFile(`${path}.new`, `${JSON.stringify(shown)}\n`);

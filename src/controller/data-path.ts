@@ -16,7 +16,7 @@ import { deploymentOf } from "../store/deployment-of.ts";
 import type { Mirror } from "../store/mirror.ts";
 import { type Closable, openAll } from "./closers.ts";
 
-/** How long requests may go on while the controller stops. */
+/** How long requests may continue while the controller stops. */
 const gatewayGraceMs = 10_000;
 
 export interface RoutingParts {
@@ -27,12 +27,12 @@ export interface RoutingParts {
   readonly clock: Clock;
 }
 
-/** Where requests may go and what replicas have to do, kept up to date from the records and the links. */
+/** Routes and loads, kept up to date from the records and the links. */
 export interface Routing extends Closable {
   readonly routes: RouteTable;
   readonly loads: Loads;
   readonly keeper: LinkKeeper;
-  /** Keeps the links from now on. */
+  /** Starts to keep the links. */
   begin(): void;
 }
 
@@ -72,19 +72,22 @@ export interface DataPathParts {
   readonly config: { readonly dataDir: string; readonly gateway: Address };
   readonly mirror: Mirror;
   readonly lease: Pick<LeaseKeeper, "epoch" | "onLead">;
-  /** Called for each request that came while its deployment had no replica. */
+  /** Called for each request that comes while its deployment has no replica. */
   readonly onCold: (deployment: string) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
-/** The way of requests: links to the replicas, routes, and the gateway. */
+/** The path of requests: links to replicas, routes, and the gateway. */
 export interface DataPath extends Routing {
   readonly links: ReplicaLinks;
-  /** The gateway's address, once it listens. */
+  /** Starts to listen, and returns the gateway's address. */
   listen(): Promise<string>;
-  /** Ends the gateway: requests in work may finish for a while, new ones are refused. */
+  /**
+   * Ends the gateway: new requests are refused, and present ones may finish within {@link
+   * gatewayGraceMs}.
+   */
   drain(): Promise<void>;
 }
 

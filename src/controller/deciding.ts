@@ -17,31 +17,34 @@ export interface DecidingParts {
   readonly store: Store;
   readonly mirror: Mirror;
   readonly engine: Engine;
-  /** Whether this controller may act; made by `openLease`. */
+  /** Whether this controller may act. Made by {@link openLease}. */
   readonly lease: Pick<LeaseKeeper, "epoch" | "onLead" | "run">;
   readonly port: LiveReplicaPort;
   readonly loads: Pick<Loads, "deployment">;
-  /** When the autoscaler acts: a cron expression with seconds. */
+  /** When the autoscaler ticks: a cron expression with seconds. */
   readonly autoscaleCron: string;
-  /** Whether the replicas go on when this controller ends. */
+  /** Whether the replicas keep running when this controller ends. */
   readonly keepReplicas: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
-/** What decides and acts: the loops of a leader, and the lease that says who that is. */
+/** The part that decides and acts: the loops of a leader, and the lease. */
 export interface Deciding extends Closable {
   readonly reconcile: ReconcileLoop;
   readonly configChanges: ConfigChangeLoop;
   readonly autoscale: AutoscaleLoop;
-  /** Takes the lease when it is free, and acts while it is held. Until then nothing is touched. */
+  /** Takes the lease when it is free, and acts while holding it. Nothing is touched before. */
   begin(): void;
-  /** Ends the loops, stops the replicas unless they are to be kept, and gives the lease up. Requests must have ended before. */
+  /**
+   * Ends the loops, stops the replicas unless `keepReplicas`, and releases the lease. Requests must
+   * have ended before.
+   */
   close(): Promise<void>;
 }
 
-/** The lease by which one controller at a time acts. */
+/** The lease, with which only one controller acts at a time. */
 export function openLease(parts: {
   readonly store: Store;
   readonly mirror: Mirror;
@@ -83,7 +86,7 @@ export function openDeciding(parts: DecidingParts): Deciding {
       for (const stop of unsubscribe) stop();
       loops.abort();
       await running;
-      // A controller that never began has touched no replica, least of all those of its predecessor.
+      // A controller that never began touches no replica, in particular none of its predecessor.
       if (running !== undefined && !parts.keepReplicas) await stopReplicas({ engine, mirror, store, epoch, clock, log });
       leading.abort();
       await leased;

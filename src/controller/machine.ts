@@ -11,13 +11,13 @@ import type { Mirror } from "../store/mirror.ts";
 export interface MachineParts {
   readonly config: Pick<Config, "dataDir" | "numCpus" | "numGpus" | "custom">;
   readonly mirror: Mirror;
-  /** Opened before any other process was started, which would be in the way. */
+  /** Must be opened before any other process is started, which would prevent it. */
   readonly cgroups: Cgroups | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** The kernel's bounds on memory, where this process may set them; undefined: it may not. */
+/** The kernel's memory limits. Undefined: this process may not set them. */
 export async function openCgroups(dataDir: string): Promise<Cgroups | undefined> {
   return Cgroups.open(await realpath(dataDir));
 }

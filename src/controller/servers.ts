@@ -25,20 +25,20 @@ export interface ServersParts {
   readonly mirror: Mirror;
   readonly loads: Pick<Loads, "replica" | "deployment">;
   readonly engine: Pick<Engine, "room" | "logs">;
-  /** The process of a replica; 0: none is known. */
+  /** The process id of a replica. 0: not known. */
   readonly pid: (replicaId: string) => number;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
-/** What clients call besides the gateway: the API, and HTTP for what speaks no gRPC. */
+/** What clients call besides the gateway: the API, and HTTP for clients without gRPC. */
 export interface Servers extends Closable {
   readonly api: string;
   readonly http: string;
 }
 
-/** Serves the API and HTTP; both are listening when it resolves. */
+/** Serves the API and HTTP. When it resolves, both listen. */
 export function openServers({ config, store, mirror, loads, engine, pid, clock, random, log }: ServersParts): Promise<Servers> {
   return openAll(log, async (closers) => {
     const observed = { replica: (id: string) => loads.replica(id), deployment: (name: string) => loads.deployment(name), pid };

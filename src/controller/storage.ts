@@ -19,17 +19,17 @@ export interface StorageParts {
   readonly log: Log;
 }
 
-/** Where the state is, and this controller's copy of it. */
+/** The store, and this controller's copy of the state. */
 export interface Storage extends Closable {
   readonly store: Store;
   readonly mirror: Mirror;
-  /** Who this controller is to the others on the same store. */
+  /** This controller's id among those of the same store. */
   readonly id: string;
-  /** Of Redis: a URL, or `unix:/path`. */
+  /** The address of Redis: a URL, or `unix:/path`. */
   readonly address: string;
 }
 
-/** Connects to Redis, or starts a private one, and copies what is in it. */
+/** Connects to Redis, or starts a private one, and reads the state. */
 export function openStorage({ config, clock, random, log }: StorageParts): Promise<Storage> {
   return openAll(log, async (closers) => {
     const redis = await openRedis({ config, clock, log }, closers);
@@ -42,7 +42,10 @@ export function openStorage({ config, clock, random, log }: StorageParts): Promi
   });
 }
 
-/** A new id for this controller. The lock on the folder proves that the controller which had it before is gone, and so its lease need not run out. */
+/**
+ * A new id for this controller. The folder's lock proves that the former controller has ended, so
+ * its lease is released instead of waiting until it expires.
+ */
 async function takeOverId(dataDir: string, store: Store, random: Random): Promise<string> {
   const file = join(dataDir, "controller.id");
   const former = await readFile(file, "utf8").catch(() => "");
