@@ -19,7 +19,7 @@ export function clusterHandlers(parts: ControllerParts): ControllerHandlers<"get
 
 async function cluster({ store, mirror, room, view }: ControllerParts): Promise<MessageInitShape<typeof GetClusterResponseSchema>> {
   await view.catchUp();
-  const { controllers, leader, epoch } = await store.controllers();
+  const { controllers, leader } = await store.controllers();
   const replicas = [...mirror.replicas().values()].map(({ value }) => value);
   const held = replicas.filter(({ state }) => holds(state));
   const { capacity, memoryLimit } = capacityOf(room());
@@ -45,8 +45,8 @@ async function cluster({ store, mirror, room, view }: ControllerParts): Promise<
       })),
     controllers: controllers.map(({ id, startedAtMs }) => ({
       controllerId: id,
-      leader: id === leader,
-      epoch: BigInt(id === leader ? epoch : 0),
+      leader: id === leader?.id,
+      epoch: BigInt(id === leader?.id ? leader.epoch : 0),
       startTime: timestampFromMs(startedAtMs),
     })),
     position: BigInt(mirror.position),

@@ -12,7 +12,6 @@ import type { LiveReplicaPort } from "../links/replica-port.ts";
 import { RouteTable } from "../links/route-table.ts";
 import type { Log } from "../log/log.ts";
 import type { LeaseKeeper } from "../loops/lease-keeper.ts";
-import { deploymentOf } from "../store/deployment-of.ts";
 import type { Mirror } from "../store/mirror.ts";
 import { type Closable, openAll } from "./closers.ts";
 
@@ -43,8 +42,8 @@ export function openRouting({ mirror, lease, port, gateways, clock }: RoutingPar
   const keeper = new LinkKeeper({ mirror, port, clock });
   const unsubscribe = [
     mirror.subscribe((event) => {
-      const names = event.kind === "reset" ? mirror.deployments().keys() : [deploymentOf(event.change)];
-      for (const name of names) routes.changed(name);
+      if (event.kind === "reset") for (const name of mirror.deployments().keys()) routes.changed(name);
+      else if (event.deployment !== undefined) routes.changed(event.deployment);
       keeper.wake();
     }),
     port.onChange((deployment) => routes.changed(deployment)),

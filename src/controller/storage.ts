@@ -6,6 +6,7 @@ import { prepareSocketFolder, socketPath } from "../engine/local/socket-path.ts"
 import type { Log } from "../log/log.ts";
 import { Mirror } from "../store/mirror.ts";
 import { startPrivateRedis } from "../store/private-redis.ts";
+import type { RedisAddress } from "../store/redis-connection.ts";
 import { openRedisStore } from "../store/redis-store.ts";
 import type { Store } from "../store/store.ts";
 import { type Closable, type Closers, openAll } from "./closers.ts";
@@ -54,8 +55,6 @@ async function takeOverId(dataDir: string, store: Store, random: Random): Promis
   await writeFile(file, id);
   return id;
 }
-
-type RedisAddress = { readonly url: string; readonly socketPath?: undefined } | { readonly socketPath: string; readonly url?: undefined };
 
 async function openRedis({ config, clock, log }: Omit<StorageParts, "random">, closers: Closers): Promise<RedisAddress> {
   const unix = "unix:";

@@ -1,12 +1,8 @@
-import type { StateChange } from "./store.ts";
+import { type Entry, type Kind, placeOf } from "./store.ts";
 
-/** Kinds whose key is the deployment's name and a number. */
-const numbered: ReadonlySet<string> = new Set(["revision", "decision", "config"]);
-
-/** The name of the deployment that a changed record belongs to. */
-export function deploymentOf({ kind, key, value }: Pick<StateChange, "kind" | "key" | "value">): string {
-  if (numbered.has(kind)) return key.slice(0, key.indexOf("/"));
-  if (kind !== "replica") return key;
-  // A replica's id is its deployment's name and a random part without a hyphen.
-  return (value as { readonly deployment: string } | undefined)?.deployment ?? key.slice(0, key.lastIndexOf("-"));
+/** The name of the deployment that an object belongs to. Undefined: it belongs to none. */
+export function deploymentOf(kind: Kind, { key, value }: Pick<Entry, "key" | "value">): string | undefined {
+  const place: "name" | "part" | "none" = placeOf[kind];
+  if (place === "name") return key;
+  return place === "part" ? (value as { readonly deployment: string }).deployment : undefined;
 }

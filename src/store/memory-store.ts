@@ -220,7 +220,7 @@ export class MemoryStore implements Store {
     for (const [id, { expiresAtMs }] of this.#controllers) if (expiresAtMs <= nowMs) this.#controllers.delete(id);
     const controllers = [...this.#controllers.values()].map(({ id, startedAtMs }) => ({ id, startedAtMs }));
     const lease = this.#leaseNow();
-    return { controllers: controllers.sort((a, b) => byBytes(a.id, b.id)), leader: lease?.holder ?? "", epoch: lease?.epoch ?? 0 };
+    return { controllers: controllers.sort((a, b) => byBytes(a.id, b.id)), leader: lease && { id: lease.holder, epoch: lease.epoch } };
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,4 @@
+import { deploymentOf } from "./deployment-of.ts";
 import { type Entry, type Kind, kinds, type PartKind, placeOf, type StateChange } from "./store.ts";
 
 type Objects = { readonly [K in Kind]: Map<string, Entry<K>> };
@@ -35,12 +36,17 @@ export class MirrorState {
     if (isPart(kind)) this.#indexPart(kind, entry as Entry as Entry<PartKind>);
   }
 
-  /** Applies a change: the state is then that of the change's position. */
-  apply(change: StateChange): void {
+  /**
+   * Applies a change: the state is then that of the change's position. Returns the name of the
+   * deployment that the changed object belongs to, if any.
+   */
+  apply(change: StateChange): string | undefined {
     this.position = change.position;
     const { kind, key, value, position: version } = change;
+    const entry = value === undefined ? this.get(kind, key) : { key, version, value };
     if (value === undefined) this.#delete(kind, key);
     else this.put(kind, { key, version, value });
+    return entry && deploymentOf(kind, entry);
   }
 
   #delete(kind: Kind, key: string): void {

@@ -18,7 +18,8 @@ const loadAttemptsMax = 5;
 
 /** A change of the state. When a listener is called, the mirror has just applied it. */
 export type MirrorEvent =
-  | { readonly kind: "change"; readonly change: StateChange }
+  /** `deployment`: the name of the one that the changed object belongs to, if any. */
+  | { readonly kind: "change"; readonly change: StateChange; readonly deployment: string | undefined }
   /**
    * Everything was read again, because changes were missed or (`rewound`) the store lost
    * acknowledged writes.
@@ -203,13 +204,13 @@ export class Mirror {
       try {
         // After a failure it does not wait, to find out at once whether the store is back.
         missed = missed ? await this.#reset(missed.rewound) : await this.#next(failures > 0 ? 0 : followMs);
-        if (failures > 0) this.#log.info("the store is back");
+        if (failures > 0) this.#log.info("the store can be followed again");
         failures = 0;
         this.#available = true;
       } catch (error) {
         if (this.#closed) break;
         this.#available = false;
-        if (failures === 0) this.#log.warn({ err: error }, "the store cannot be followed; trying again");
+        if (failures === 0) this.#log.warn({ err: error }, `the store cannot be followed; retrying in ${retryFirstMs} ms`);
         await this.#clock.sleep(Math.min(retryFirstMs * 2 ** Math.min(failures, 10), retryMaxMs), this.#nudge.signal);
         failures += 1;
       }
@@ -221,8 +222,8 @@ export class Mirror {
     const batch = await this.#store.changes(this.position, waitMs, this.#nudge.signal);
     if (batch.kind === "lost") return batch;
     for (const change of batch.changes) {
-      this.#state.apply(change);
-      this.#emit({ kind: "change", change });
+      const deployment = this.#state.apply(change);
+      this.#emit({ kind: "change", change, deployment });
     }
     return undefined;
   }
@@ -232,7 +233,7 @@ export class Mirror {
     this.#resets += 1;
     this.#log.warn(
       { position: this.position, rewound },
-      rewound ? "the store lost what it had acknowledged; read all anew" : "read all anew",
+      rewound ? "the store lost acknowledged writes; read everything again" : "changes of the store were missed; read everything again",
     );
     this.#emit({ kind: "reset", rewound });
   }
@@ -242,7 +243,7 @@ export class Mirror {
       try {
         listener(event);
       } catch (error) {
-        this.#log.error({ err: error }, "a listener of the state failed");
+        this.#log.error({ err: error }, "a listener of the state failed; the other listeners are called");
       }
     }
     for (const check of [...this.#checks]) check();

@@ -109,12 +109,12 @@ class Supervisor implements PrivateRedis {
       try {
         this.#server = await this.#adoptOrSpawn();
         if (this.#server.pid !== server.pid) {
-          this.#log.warn({ before: server.pid, pid: this.#server.pid }, "the private redis-server ended and was started again");
+          this.#log.warn({ before: server.pid, pid: this.#server.pid }, "the private redis-server ended and was restarted");
         }
         server = this.#server;
         sinceMs = this.#clock.nowMs();
       } catch (error) {
-        if (!signal.aborted) this.#log.error({ err: error }, "the private redis-server ended and cannot be started; trying again");
+        if (!signal.aborted) this.#log.error({ err: error }, "the private redis-server ended and cannot be restarted; trying again");
       }
     }
   }
@@ -149,8 +149,7 @@ class Supervisor implements PrivateRedis {
   }
 
   #adopted(server: Server): Server {
-    if (server.pid !== this.#server?.pid)
-      this.#log.info({ pid: server.pid }, "going on with the redis-server that a former controller left");
+    if (server.pid !== this.#server?.pid) this.#log.info({ pid: server.pid }, "adopted the redis-server of a former controller");
     // After a broken connection, the same server is still our child.
     const child = server.pid === this.#server?.pid ? this.#server.child : undefined;
     return { client: server.client, pid: server.pid, ...(child && { child }) };
@@ -178,7 +177,7 @@ class Supervisor implements PrivateRedis {
       const found = await probe(this.socketPath).catch(() => undefined);
       if (found && !found.loading) return found;
       found?.client.disconnect();
-      if (child && hasExited(child)) throw new Error(`redis-server ended at once: ${await lastLogLines(this.#dataDir)}`);
+      if (child && hasExited(child)) throw new Error(`redis-server ended right after its start: ${await lastLogLines(this.#dataDir)}`);
       if (this.#clock.nowMs() >= untilMs) {
         throw new Error(`redis-server does not answer ${startTimeoutMs / 1_000} s after its start; see ${logPath(this.#dataDir)}`);
       }

@@ -15,17 +15,15 @@ const silenceTimeoutMs = 2 * commandTimeoutMs;
 const retryAfterMs = 1_000;
 const reconnectMaxMs = 1_000;
 
-/** The address of a Redis. One of the two is set. */
-export interface RedisAddress {
+/** The address of a Redis. */
+export type RedisAddress =
   /** `redis://` or `rediss://`, with user, password and database number if needed. */
-  readonly url?: string | undefined;
-  readonly socketPath?: string | undefined;
-}
+  { readonly url: string; readonly socketPath?: undefined } | { readonly socketPath: string; readonly url?: undefined };
 
 /** The address without its password, for people. */
 export function printable(address: RedisAddress): string {
   if (address.socketPath !== undefined) return `unix:${address.socketPath}`;
-  return (address.url ?? "").replace(/\/\/[^@/]*@/, "//…@");
+  return address.url.replace(/\/\/[^@/]*@/, "//…@");
 }
 
 /**
@@ -46,11 +44,11 @@ export function commandConnection(address: RedisAddress, log: Log): Redis {
   let away = false;
   redis.on("error", (error: Error) => log.debug({ err: error }, "redis connection"));
   redis.on("reconnecting", () => {
-    if (!away) log.warn("Redis is away; trying to reach it again");
+    if (!away) log.warn("Redis cannot be reached; reconnecting");
     away = true;
   });
   redis.on("ready", () => {
-    if (away) log.info("Redis is back");
+    if (away) log.info("Redis can be reached again");
     away = false;
   });
   return redis;
@@ -69,7 +67,7 @@ export function disposableConnection(address: RedisAddress, options: RedisOption
 function connection(address: RedisAddress, options: RedisOptions): Redis {
   const all: RedisOptions = { ...options, lazyConnect: true, disableClientInfo: true, connectTimeout: connectTimeoutMs };
   if (address.socketPath !== undefined) return new Redis({ ...all, path: address.socketPath });
-  if (address.url === undefined || !/^rediss?:\/\//.test(address.url)) {
+  if (!/^rediss?:\/\//.test(address.url)) {
     throw new Error(`${printable(address) || "an empty address"} is no address of a Redis: write redis://host:port or rediss://host:port`);
   }
   return new Redis(address.url, all);

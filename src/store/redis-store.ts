@@ -29,14 +29,14 @@ const positionKey = "revision";
 /** The longest time that {@link openRedisStore} waits for a Redis that is loading. */
 const openTimeoutMs = 60_000;
 
-export interface RedisStoreOptions extends RedisAddress {
+export type RedisStoreOptions = RedisAddress & {
   /** A prefix of every key. Its `{…}` keeps all keys in one hash slot. Default: `{drover}:`. */
   readonly prefix?: string;
   /** About how many changes are kept for watchers. Default: {@link changesKept}. */
   readonly changesKept?: number;
   readonly clock: Clock;
   readonly log: Log;
-}
+};
 
 /**
  * Connects to Redis. If Redis cannot be reached or used, fails with an Error that says what to do.
@@ -178,13 +178,13 @@ class RedisStore implements Store {
   }
 
   async controllers() {
-    const [leader, epoch, ...flat] = (await this.#run(scripts.controllers, [this.#key("controllers"), this.#key("lease")], [])) as [
+    const [holder, epoch, ...flat] = (await this.#run(scripts.controllers, [this.#key("controllers"), this.#key("lease")], [])) as [
       string,
       number,
       ...string[],
     ];
     const controllers = pairs(flat).map(([id, startedAtMs]) => ({ id, startedAtMs: Number(startedAtMs) }));
-    return { controllers: controllers.sort((a, b) => (a.id < b.id ? -1 : 1)), leader, epoch };
+    return { controllers: controllers.sort((a, b) => (a.id < b.id ? -1 : 1)), leader: holder === "" ? undefined : { id: holder, epoch } };
   }
 
   async close(): Promise<void> {

@@ -5,7 +5,7 @@ const oldestMajor = 7;
  * Why a server cannot be used, and which of its settings are dangerous. Sentences that say what to
  * do.
  */
-export interface Findings {
+export interface ServerFindings {
   readonly refusals: readonly string[];
   readonly warnings: readonly string[];
 }
@@ -14,7 +14,7 @@ export interface Findings {
  * Checks a server by its answer to INFO, which works even if CONFIG is denied (managed Redis). What
  * the answer does not contain is not checked.
  */
-export function judgeServer(info: string): Findings {
+export function judgeServer(info: string): ServerFindings {
   const facts = parseInfo(info);
   const refusals: string[] = [];
   const warnings: string[] = [];
@@ -36,7 +36,7 @@ export function judgeServer(info: string): Findings {
     refusals.push(`Redis is a read-only replica: point --redis at its primary (${primary}).`);
   }
   if (facts.get("aof_enabled") === "0") {
-    warnings.push("Redis keeps no append-only file: what was acknowledged is lost when it ends; run CONFIG SET appendonly yes.");
+    warnings.push("Redis keeps no append-only file: acknowledged writes are lost when it ends; run CONFIG SET appendonly yes.");
   }
   return { refusals, warnings };
 }

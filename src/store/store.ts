@@ -159,8 +159,14 @@ export interface Store {
   releaseLease(holder: string): Promise<void>;
   /** Announces a controller for `ttlMs`. `controllers` lists announced controllers. */
   announce(controller: ControllerInfo, ttlMs: number): Promise<void>;
-  controllers(): Promise<{ readonly controllers: readonly ControllerInfo[]; readonly leader: string; readonly epoch: number }>;
+  /** The announced controllers by id, and the holder of the lease. */
+  controllers(): Promise<{ readonly controllers: readonly ControllerInfo[]; readonly leader: LeaseHolder | undefined }>;
   close(): Promise<void>;
+}
+
+export interface LeaseHolder {
+  readonly id: string;
+  readonly epoch: number;
 }
 
 export interface ControllerInfo {

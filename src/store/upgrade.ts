@@ -16,6 +16,7 @@ const upgrades: Readonly<Record<string, (record: RecordFields) => RecordFields>>
   progress,
   replica,
   revision: (record) => ({ configGeneration: 1, ...record, spec: wholeSpec(record.spec) }),
+  decision: ({ bound, ...record }) => (bound === "" || bound === undefined ? record : { ...record, bound }),
   change: (record) => ({
     ...record,
     ...(isObject(record.spec) && { spec: wholeSpec(record.spec) }),

@@ -331,7 +331,7 @@ describe.each([
   });
 
   test("controllers are listed until their announcement runs out, with the leader", async () => {
-    expect(await store.controllers()).toEqual({ controllers: [], leader: "", epoch: 0 });
+    expect(await store.controllers()).toEqual({ controllers: [], leader: undefined });
     await store.announce({ id: "two", startedAtMs: 2 }, 60_000);
     await store.announce({ id: "one", startedAtMs: 1 }, 120_000);
     const lease = await store.acquireLease("two", 120_000);
@@ -340,7 +340,7 @@ describe.each([
       { id: "one", startedAtMs: 1 },
       { id: "two", startedAtMs: 2 },
     ];
-    expect(await store.controllers()).toEqual({ controllers: both, leader: "two", epoch: lease.epoch });
+    expect(await store.controllers()).toEqual({ controllers: both, leader: { id: "two", epoch: lease.epoch } });
     await subject.pass(60_000);
     expect((await store.controllers()).controllers).toEqual([{ id: "one", startedAtMs: 1 }]);
     await store.announce({ id: "two", startedAtMs: 3 }, 60_000);
@@ -464,7 +464,7 @@ async function realWrite(store: Store, write: StepWrite): Promise<Write> {
 async function wholeState(store: Store): Promise<unknown> {
   const pages = await Promise.all(kinds.map((kind) => store.list(kind, { limit: 1_000 })));
   const { controllers, leader } = await store.controllers();
-  return { pages, position: await store.position(), changes: await store.changes(0, 0, never), controllers, leader };
+  return { pages, position: await store.position(), changes: await store.changes(0, 0, never), controllers, leader: leader?.id };
 }
 
 test("both stores give the same answers and end in the same state, whatever is asked", async () => {

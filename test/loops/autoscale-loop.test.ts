@@ -32,7 +32,7 @@ let minimum = 0;
 
 beforeEach(async () => {
   cluster = await SimulatedCluster.open();
-  epoch = (await cluster.store.controllers()).epoch;
+  epoch = (await cluster.store.controllers()).leader?.epoch;
   [queued, minimum] = [0, 0];
   loop = new AutoscaleLoop({
     mirror: cluster.mirror,
@@ -104,7 +104,7 @@ test("who does not lead writes nothing, and who takes the lead begins its window
   const { position } = cluster.mirror;
   await loop.tick();
   expect(cluster.mirror.position).toBe(position);
-  epoch = (await cluster.store.controllers()).epoch;
+  epoch = (await cluster.store.controllers()).leader?.epoch;
   await ticks(4);
   expect(target()).toBe(2);
   await ticks(10);

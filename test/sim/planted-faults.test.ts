@@ -139,7 +139,7 @@ const oldEpochsMayWrite = (): Sabotage => ({
   kept: (store) =>
     but(store, {
       commit: async (writes: readonly Write[], { epoch, ...rest }: CommitOptions = {}) => {
-        const holding = (await store.controllers()).epoch;
+        const holding = (await store.controllers()).leader?.epoch;
         return store.commit(writes, epoch === undefined ? rest : { ...rest, epoch: holding });
       },
     }),

@@ -172,7 +172,7 @@ test("catching up with a store whose changes do not arrive ends in time", async 
   await late;
 });
 
-test("changes that were trimmed make the mirror read all anew, and say so", async () => {
+test("changes that were trimmed make the mirror read everything again, and say so", async () => {
   const small = new MemoryStore({ clock, changesKept: 5 });
   const gate = Promise.withResolvers<void>();
   const slow = wrap(small, {
@@ -191,7 +191,7 @@ test("changes that were trimmed make the mirror read all anew, and say so", asyn
   expect(mirror.position).toBe(20);
 });
 
-test("a store that lost its tail makes the mirror read all anew, and say that it went back", async () => {
+test("a store that lost its tail makes the mirror read everything again, and say that it went back", async () => {
   await store.commit([put("a"), replica("r1", "a")]);
   const restore = store.snapshot();
   await store.commit([put("b"), replica("r2", "a")]);

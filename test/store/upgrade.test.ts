@@ -22,6 +22,8 @@ test("a record of an earlier version gets what this one added; one of this versi
   expect(upgraded("progress", { uid: "u", everRan: true })).toEqual({ uid: "u", everRan: true, everStable: true, progressedAtMs: 0 });
   expect(upgraded("revision", { revision: 2, spec: oldSpec })).toMatchObject({ configGeneration: 1, spec: { rollout, runtimeEnv } });
   expect(upgraded("replica", { id: "a", address: "unix:/a" })).toEqual({ id: "a", address: "unix:/a" });
+  expect(upgraded("decision", { number: 1, bound: "" })).toEqual({ number: 1 });
+  expect(upgraded("decision", { number: 1, bound: "max_surge" })).toEqual({ number: 1, bound: "max_surge" });
   expect(upgraded("replica", { id: "a", state: "PENDING", message: "", address: "" })).not.toHaveProperty("address");
 });
 

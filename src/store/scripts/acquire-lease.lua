@@ -1,11 +1,12 @@
 #!lua
--- Takes the lease if it is free or the holder's own, and renews it.
--- A new epoch is max(old + 1, now in ms): a Redis that lost its tail cannot issue an old one again.
+-- Takes the lease if it is free, and renews it if the holder has it.
+-- A new epoch is max(old + 1, now in ms): a Redis that lost its last writes cannot
+-- issue an old epoch again.
 --
 -- KEYS  1 lease   2 last epoch issued
 -- ARGV  1 holder   2 how long, ms
 --
--- Answers {1, epoch} when held, {0, other holder, remaining ms} when not.
+-- Returns {1, epoch} if held, else {0, other holder, remaining ms}.
 
 local held = redis.call("HMGET", KEYS[1], "holder", "epoch")
 if held[1] and held[1] ~= ARGV[1] then

@@ -1,7 +1,7 @@
 #!lua
--- Announces a controller, and forgets those whose announcement has run out.
+-- Announces a controller, and removes expired announcements.
 --
--- KEYS  1 hash of controllers: id → "<runs out at, ms> <started at, ms>"
+-- KEYS  1 hash of controllers: id → "<expires at, ms> <started at, ms>"
 -- ARGV  1 id   2 started at, ms   3 how long, ms
 
 local time = redis.call("TIME")

@@ -1,17 +1,20 @@
 #!lua
--- The one write: all of it or nothing.
+-- The only script that writes objects: all writes or none.
 --
 -- KEYS  1 position   2 changes   3 lease
---       4, 5  6, 7 ...     hash of objects and index of their keys, for each kind in the order of `kinds`
---       last               the request's record (only when there is a request: then their number is even)
+--       4, 5  6, 7 ...     hash of objects and index of their keys, for each kind in `kinds`
+--       last               the request's record (only for a request: then the number of keys is even)
 -- ARGV  1 epoch that must hold the lease, or "" for none
---       2 fingerprint of the request   3 its answer   4 how long to remember it, ms
---       5 how many changes to keep   6 the kept answer that this one takes the place of, or "" for none
---       then for each write: "put" or "delete", number of the kind (from 1), its name, key, version read, value as JSON ("" for delete);
---       and the same with "check" for what must be unchanged and is not written
+--       2 fingerprint of the request   3 its answer   4 how long to keep it, ms
+--       5 how many changes to keep   6 the stored answer that this one replaces, or ""
+--       then for each write: "put" or "delete", number of the kind (from 1), its name, key, version
+--       read, value as JSON ("" for delete). The same with "check" for an object that must be
+--       unchanged and is not written
 --
--- Answers {"replayed", answer} | {"reused"} | {"fenced", epoch} | {"conflict", key, found} | {"committed", position before}.
--- An object is kept as "<version> <JSON>"; each change carries the microsecond it was made, which tells two histories apart.
+-- Returns {"replayed", answer} | {"reused"} | {"fenced", epoch} | {"conflict", key, found}
+--       | {"committed", position before}.
+-- An object is stored as "<version> <JSON>". Each change has the microsecond it was made, which
+-- distinguishes two histories.
 
 local objectsOf = function(kind) return KEYS[2 + 2 * kind] end
 local indexOf = function(kind) return KEYS[3 + 2 * kind] end

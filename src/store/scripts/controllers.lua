@@ -1,9 +1,9 @@
 #!lua flags=no-writes
--- The controllers whose announcement has not run out, and who leads.
+-- The controllers whose announcement has not expired, and the leader.
 --
--- KEYS  1 hash of controllers: id → "<runs out at, ms> <started at, ms>"   2 lease
+-- KEYS  1 hash of controllers: id → "<expires at, ms> <started at, ms>"   2 lease
 --
--- Answers {leader or "", epoch or 0, id, started at, id, started at, …}.
+-- Returns {leader or "", epoch or 0, id, started at, id, started at, …}.
 
 local time = redis.call("TIME")
 local nowMs = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)

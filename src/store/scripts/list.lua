@@ -2,9 +2,10 @@
 -- One page of a kind, and the position it belongs to.
 --
 -- KEYS  1 position   2 hash of objects   3 index of their keys
--- ARGV  1 where the page starts as ZRANGE BYLEX wants it ("-", or "(" and the key before it)   2 how many entries at most
+-- ARGV  1 where the page starts, for ZRANGE BYLEX ("-", or "(" and the key before it)
+--       2 how many entries at most
 --
--- Answers {position, 1 if there are more else 0, key, object, key, object, …}.
+-- Returns {position, 1 if there are more else 0, key, object, key, object, …}.
 
 local limit = tonumber(ARGV[2])
 local keys = redis.call("ZRANGE", KEYS[3], ARGV[1], "+", "BYLEX", "LIMIT", 0, limit + 1)

@@ -2,9 +2,11 @@
 -- The changes after a position, if the caller's history is still this one.
 --
 -- KEYS  1 position   2 changes
--- ARGV  1 position the caller has   2 when that position was made as the caller knows it, or ""   3 how many changes at most
+-- ARGV  1 the caller's position   2 when it was made, as the caller knows, or ""
+--       3 how many changes at most
 --
--- Answers {"lost", position, 1 if the state went back else 0}, or {"changes", entries, when the caller's position was made or ""}.
+-- Returns {"lost", position, 1 if the state went back else 0},
+-- or {"changes", entries, when the caller's position was made or ""}.
 
 local position = tonumber(redis.call("GET", KEYS[1]) or "0")
 local after = tonumber(ARGV[1])

@@ -1,5 +1,5 @@
 #!lua
--- Gives the lease up if the holder has it.
+-- Releases the lease if the holder has it.
 --
 -- KEYS  1 lease
 -- ARGV  1 holder
