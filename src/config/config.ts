@@ -60,10 +60,10 @@ export interface Config {
   readonly logLevel: string;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+type Variables = Readonly<Record<string, string | undefined>>;
 
 /** A setting as given, and where it was given. */
-interface Given {
+interface Setting {
   /** For people: `--api` or `DROVER_API`. */
   readonly source: string;
   readonly value: string;
@@ -81,23 +81,23 @@ const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"]
  */
 export function readConfig(
   flags: Flags,
-  env: Environment,
+  env: Variables,
   cwd: string,
 ): { readonly config: Config } | { readonly problems: readonly string[] } {
   const problems: string[] = [];
-  const report = ({ source, value }: Given, wrong: string) => problems.push(`${source} "${value}": ${wrong}`);
-  const given = (flag: string, flagValue: string | undefined, variable?: string): Given | undefined => {
+  const report = ({ source, value }: Setting, wrong: string) => problems.push(`${source} "${value}": ${wrong}`);
+  const given = (flag: string, flagValue: string | undefined, variable?: string): Setting | undefined => {
     if (flagValue !== undefined) return { source: flag, value: flagValue };
     const value = variable && env[variable];
     return variable && value ? { source: variable, value } : undefined;
   };
-  const path = (setting: Given | undefined): string | undefined => {
+  const path = (setting: Setting | undefined): string | undefined => {
     if (setting?.value === "") report(setting, "must be a path");
     return setting && resolve(cwd, setting.value);
   };
 
   const insecure = flags.insecure ?? false;
-  const address = (setting: Given) => readAddress(setting, insecure, report);
+  const address = (setting: Setting) => readAddress(setting, insecure, report);
   const redis = given("--redis", flags.redis, "DROVER_REDIS_URL");
   const redisServer = env.DROVER_REDIS_SERVER || undefined;
   const config: Config = {
@@ -126,9 +126,9 @@ const defaults = {
   http: { source: "--http", value: "127.0.0.1:9002" },
 };
 
-type Report = (setting: Given, wrong: string) => void;
+type Report = (setting: Setting, wrong: string) => void;
 
-function readAddress(setting: Given, insecure: boolean, report: Report): Address {
+function readAddress(setting: Setting, insecure: boolean, report: Report): Address {
   const address = parseAddress(setting.value);
   // Port 0 is never reported as shared, so it stands for an address whose problem is already
   // reported.
@@ -141,7 +141,7 @@ function readAddress(setting: Given, insecure: boolean, report: Report): Address
   return address;
 }
 
-function readRedisUrl(setting: Given, report: Report): string {
+function readRedisUrl(setting: Setting, report: Report): string {
   const { protocol, hostname, pathname } = URL.canParse(setting.value) ? new URL(setting.value) : {};
   const ok =
     protocol === "unix:"
@@ -163,7 +163,7 @@ export function hidePassword(url: string): string {
   return url.replace(/^([a-z]+:)?(\/\/)?.*@/is, "$1$2***@").replace(/\?.*$/s, "");
 }
 
-function readAmount(setting: Given | undefined, max: number, step: number, report: Report): number | undefined {
+function readAmount(setting: Setting | undefined, max: number, step: number, report: Report): number | undefined {
   if (!setting) return undefined;
   const amount = /^\d{1,9}(\.\d{1,9})?$/.test(setting.value) ? Number(setting.value) : Number.NaN;
   const whole = step === 1 ? amount : Math.round(amount * 1000) / 1000;
@@ -190,7 +190,7 @@ function readCustom(settings: readonly string[], report: Report): Readonly<Recor
   return amounts;
 }
 
-function readCron(setting: Given | undefined, report: Report): string {
+function readCron(setting: Setting | undefined, report: Report): string {
   if (!setting) return "* * * * * *";
   const { valid, errors } = validateDetailed(setting.value);
   if (!valid)
@@ -201,7 +201,7 @@ function readCron(setting: Given | undefined, report: Report): string {
   return setting.value;
 }
 
-function readLogLevel(setting: Given | undefined, report: Report): string {
+function readLogLevel(setting: Setting | undefined, report: Report): string {
   if (!setting) return "info";
   if (!logLevels.includes(setting.value)) report(setting, `must be one of ${logLevels.join(", ")}`);
   return setting.value;
