@@ -47,7 +47,7 @@ function replicas(count: number, revision: number, state: ReplicaState): readonl
     return {
       replica,
       ...process,
-      metAtMs: nowMs - 60_000,
+      contactSinceMs: nowMs - 60_000,
       answer,
       configured: true,
       ongoing: index % 5,

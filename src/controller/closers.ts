@@ -23,7 +23,7 @@ export class Closers {
     for (const close of this.#closers.splice(0).reverse()) {
       await Promise.resolve()
         .then(close)
-        .catch((cause: unknown) => this.#log.warn({ cause: String(cause) }, "closing failed; the rest is closed all the same"));
+        .catch((cause: unknown) => this.#log.warn({ cause: String(cause) }, "closing a part failed; closing the rest"));
     }
   }
 }

@@ -5,7 +5,7 @@ import type { Json } from "./json.ts";
 import { ofLife } from "./lineage.ts";
 
 /** A config that a replica can take while it runs. */
-export interface Config {
+export interface ReplicaConfig {
   readonly generation: number;
   /** Undefined: no user config. */
   readonly userConfig?: Json;
@@ -17,13 +17,13 @@ export function committedConfig(
   deployment: DeploymentRecord,
   revision: number,
   findRevision: (revision: number) => RevisionRecord | undefined,
-): Config | undefined {
+): ReplicaConfig | undefined {
   if (deployment.revision === revision) return configOf(deployment.spec, deployment.configGeneration);
   const old = ofLife(findRevision(revision), deployment);
   return old && configOf(old.spec, old.configGeneration);
 }
 
-export function configOf({ userConfig, maxOngoingRequests }: DeploymentSpec, generation: number): Config {
+export function configOf({ userConfig, maxOngoingRequests }: DeploymentSpec, generation: number): ReplicaConfig {
   return { generation, maxOngoingRequests, ...(userConfig === undefined ? {} : { userConfig }) };
 }
 
@@ -75,7 +75,7 @@ export interface ConfigChangeRecord {
 }
 
 /** A committed config. Written once, with the commit. */
-export interface ConfigRecord extends Config {
+export interface ConfigRecord extends ReplicaConfig {
   readonly uid: string;
   readonly deployment: string;
   /** The revision wanted at that time. */
@@ -128,27 +128,27 @@ export function afterCalls(change: ConfigChangeRecord, results: readonly CallRes
   const ended = results.filter(({ kind }) => kind === "ended");
   const others = results.filter(({ kind }) => kind !== "gone" && kind !== "ended");
   const fatal = ended.length > others.filter(({ kind }) => kind === "done").length;
-  const told = fatal && step !== "REVERT" ? [...others, ...ended] : others;
-  const failed = told.some(({ kind }) => kind !== "done");
+  const counted = fatal && step !== "REVERT" ? [...others, ...ended] : others;
+  const failed = counted.some(({ kind }) => kind !== "done");
   switch (step) {
     case "PREPARE":
       return withOutcomes(
         change,
-        told,
+        counted,
         "ACCEPTED",
-        failed ? "REFUSED" : dryRun ? "PREPARED" : told.length === 0 ? "COMMITTED" : "APPLY_ONE",
+        failed ? "REFUSED" : dryRun ? "PREPARED" : counted.length === 0 ? "COMMITTED" : "APPLY_ONE",
       );
     case "APPLY_ONE": {
       const again = change.replicas.some(({ outcome }) => outcome === "REFUSED");
-      if (ended.length > 0 && !again) return withOutcomes(change, told, "APPLIED", "APPLY_ONE");
+      if (ended.length > 0 && !again) return withOutcomes(change, counted, "APPLIED", "APPLY_ONE");
       // A replica ended in this step before, and no other is left to try: whether the config works
       // is not known.
-      return withOutcomes(change, told, "APPLIED", failed || (again && told.length === 0) ? "REVERT" : "APPLY_REST");
+      return withOutcomes(change, counted, "APPLIED", failed || (again && counted.length === 0) ? "REVERT" : "APPLY_REST");
     }
     case "APPLY_REST":
-      return withOutcomes(change, told, "APPLIED", failed ? "REVERT" : "COMMITTED");
+      return withOutcomes(change, counted, "APPLIED", failed ? "REVERT" : "COMMITTED");
     case "REVERT":
-      return withOutcomes(change, told, "REVERTED", "REFUSED");
+      return withOutcomes(change, counted, "REVERTED", "REFUSED");
     default:
       return change;
   }
@@ -166,12 +166,12 @@ function withOutcomes(
   step: ConfigStep,
 ): ConfigChangeRecord {
   const before = new Map(change.replicas.map((one) => [one.replicaId, one]));
-  const told = new Set(results.map(({ replicaId }) => replicaId));
+  const called = new Set(results.map(({ replicaId }) => replicaId));
   // Keep: replicas still to be called, and refusals, even of replicas that have ended since,
   // because they explain the revert. Drop refusals once the change commits.
   const others = change.replicas.filter(
     ({ replicaId, outcome, problem, revertProblem }) =>
-      !told.has(replicaId) &&
+      !called.has(replicaId) &&
       (change.step === "APPLY_ONE" || (problem ?? revertProblem) !== undefined) &&
       !(step === "COMMITTED" && outcome === "REFUSED"),
   );

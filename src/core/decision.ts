@@ -15,7 +15,7 @@ export interface Verdict {
   /** The decision as a sentence. */
   readonly summary: string;
   /** The name of the rule among `rules` that limited the decision. Undefined: none did. */
-  readonly bound: string;
+  readonly bound: string | undefined;
   /** The numbers that the decision was made from. */
   readonly inputs: Readonly<Record<string, number>>;
   readonly rules: readonly DecisionRule[];

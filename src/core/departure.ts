@@ -5,7 +5,7 @@ export type Departure =
   | { readonly kind: "scaledDown" }
   /** `by`: the revision that replaces it. */
   | { readonly kind: "replaced"; readonly by: number }
-  /** Removed before its replacement starts, because both do not fit at the same time. */
+  /** Removed first, because a new replica can start only in its place. */
   | { readonly kind: "replacedFirst"; readonly by: number }
   /** Its deployment is being deleted. */
   | { readonly kind: "deleted" }

@@ -40,7 +40,7 @@ export function endingInWords(ending: Ending): string {
       return `could not be started: ${ending.why}`;
     case "packagesFailed": {
       const room = ending.freeBytes === undefined ? "" : `; only ${formatBytes(ending.freeBytes)} are free on the disk`;
-      return `could not be given its packages: ${installProblem(ending.problem)}${room}`;
+      return `could not get its packages: ${installProblem(ending.problem)}${room}`;
     }
     case "overMemory": {
       const bound = bytes(ending.boundBytes, "not known");
@@ -69,11 +69,11 @@ function installProblem(problem: InstallProblem): string {
     case "toolNotRun":
       return `${problem.tool} could not be run: ${problem.why}`;
     case "late":
-      return `${problem.tool} was not done within ${seconds(problem.withinMs)}`;
+      return `${problem.tool} did not finish within ${seconds(problem.withinMs)}`;
     case "noPython":
-      return "its pip packages need python3 on the PATH, and there is none that runs";
+      return "its pip packages need a working python3 on the PATH";
     case "unwanted":
-      return "they are not wanted any more";
+      return "they are no longer needed";
     case "system":
       return problem.why;
   }
@@ -86,7 +86,7 @@ export const preparingInWords = ({ packages }: Preparing): string => `installing
 export function healthProblemInWords(problem: HealthProblem): string {
   switch (problem.kind) {
     case "nothingListens":
-      return "nothing listens at its DROVER_LISTEN so far";
+      return "nothing listens at its DROVER_LISTEN yet";
     case "notServing":
       return "it answers that it is not serving";
     case "noHealthService":
@@ -157,7 +157,7 @@ function endedInWords(ending: Ending): string {
 function notStartedInWords(ending: Ending): string {
   if (ending.kind === "failedToStart" || ending.kind === "packagesFailed") return endingInWords(ending);
   const looksWell = ending.kind === "exit" && ending.code === 0;
-  const remedy = looksWell ? ": a program is to stay in the foreground and serve at DROVER_LISTEN" : "";
+  const remedy = looksWell ? ": a program must stay in the foreground and serve at DROVER_LISTEN" : "";
   return `ended before it served (${endingInWords(ending)})${remedy}`;
 }
 
@@ -200,7 +200,7 @@ export function waitInWords(wait: Wait): string {
       return `${each.map(({ fact }) => fact).join("; ")}: it can never start here; ${each.map(({ remedy }) => remedy).join("; ")}`;
     }
     case "turn":
-      return `waits its turn: what is free is kept for replica ${wait.keptFor}, which has waited longer for more`;
+      return `waits its turn: free resources are kept for replica ${wait.keptFor}, which has waited longer for more`;
     case "engine":
       return `is not placed yet: ${wait.reason}`;
     case "packages":
@@ -250,13 +250,13 @@ function departureInWords({ departure, failure }: Pick<ReplicaRecord, "departure
     case "replaced":
       return `replaced by revision ${departure.by}`;
     case "replacedFirst":
-      return `replaced by revision ${departure.by}; taken down first, as none can start beside it`;
+      return `replaced by revision ${departure.by}; removed first, because a new one can start only in its place`;
     case "deleted":
       return "its deployment is being deleted";
     case "failing":
       return failure === undefined ? "it does not work" : failureInWords(failure);
     case "unknownConfig":
-      return `is at no known config${departure.problem === undefined ? "" : `: ${configProblemInWords(departure.problem)}`}`;
+      return `has no known config${departure.problem === undefined ? "" : `: ${configProblemInWords(departure.problem)}`}`;
     case "neverStarted":
       return endingInWords({ kind: "neverStarted" });
     case "earlier":
@@ -271,7 +271,7 @@ export function replicaInWords(replica: ReplicaRecord): string {
   const { state, waits, departure, failure, killedAfterMs } = replica;
   if (state === "FAILED" && failure !== undefined) return failureInWords(failure);
   if (departure === undefined) return waits === undefined ? "" : waitInWords(waits);
-  const killed = killedAfterMs === undefined ? "" : `; it was killed, as it did not end within ${seconds(killedAfterMs)} of SIGTERM`;
+  const killed = killedAfterMs === undefined ? "" : `; it was killed, because it did not end within ${seconds(killedAfterMs)} of SIGTERM`;
   return `${departureInWords(replica)}${killed}`;
 }
 
@@ -315,7 +315,7 @@ export function conditionInWords(condition: Condition, name: string): string {
     case "ROLLOUT_FAILED":
       return `the rollout of revision ${condition.revision} has failed: ${rolloutFailureInWords(condition.failure)}`;
     case "ROLLED_BACK":
-      return `revision ${condition.revision} has failed, and revision ${condition.to} was gone back to: ${rolloutFailureInWords(condition.failure)}`;
+      return `revision ${condition.revision} has failed and was rolled back to revision ${condition.to}: ${rolloutFailureInWords(condition.failure)}`;
   }
 }
 
@@ -339,7 +339,7 @@ export function refusalInWords({ replicas }: ConfigChangeRecord): string {
   const refused = replicas
     .map((one) => ({ ...one, text: outcomeInWords(one) }))
     .filter(({ outcome, text }) => outcome === "REFUSED" || text !== "");
-  if (refused.length === 0) return "the deployment went on to something else meanwhile";
+  if (refused.length === 0) return "the deployment was changed or deleted in the meantime";
   const reasons = new Map<string, string[]>();
   for (const { replicaId, text } of refused) reasons.set(text, [...(reasons.get(text) ?? []), replicaId]);
   const each = [...reasons].map(([reason, ids]) => {
@@ -348,5 +348,5 @@ export function refusalInWords({ replicas }: ConfigChangeRecord): string {
   });
   const many = replicas.length === 1 ? "the replica" : `${refused.length} of ${replicas.length} replicas`;
   const replaced = toReplace({ replicas, step: "REFUSED" }).length > 0 ? ", or are replaced" : "";
-  return `${many} refused it, and all serve by the one before${replaced}: ${each.join("; ")}`;
+  return `${many} refused it, and all keep the previous config${replaced}: ${each.join("; ")}`;
 }

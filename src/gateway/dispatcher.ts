@@ -369,7 +369,9 @@ export class Dispatcher implements GatewayLoad {
       lane.queue.shift();
       first.value.ticket = undefined;
       const { waiter, deployment } = first.value;
-      waiter.denied(lane.route.hopeless === undefined ? givenUp("away", deployment) : noneRuns(deployment, lane.route.hopeless));
+      waiter.denied(
+        lane.route.noReplicaExpected === undefined ? givenUp("away", deployment) : noneRuns(deployment, lane.route.noReplicaExpected),
+      );
     }
   }
 }
@@ -378,9 +380,9 @@ export class Dispatcher implements GatewayLoad {
  * How long a request may wait while there is no replica. If a first replica is expected, this is at
  * least the time that its start may take.
  */
-function waitMs({ coldStartMs, hopeless }: Route): number {
+function waitMs({ coldStartMs, noReplicaExpected }: Route): number {
   if (coldStartMs !== undefined) return Math.max(noReplicaWaitMs, coldStartMs);
-  return hopeless === undefined ? noReplicaWaitMs : 0;
+  return noReplicaExpected === undefined ? noReplicaWaitMs : 0;
 }
 
 function denyAll(queue: Queue<Visit>, error: StatusError): void {

@@ -1,10 +1,10 @@
-import { type Config, committedConfig } from "../core/config-change.ts";
+import { committedConfig, type ReplicaConfig } from "../core/config-change.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import type { Mirror } from "../store/mirror.ts";
 
 /** The config that a replica should have. */
 export interface WantedConfig {
-  readonly config: Config;
+  readonly config: ReplicaConfig;
   /** A change of config is calling the replica, so its link leaves it alone. */
   readonly changing: boolean;
 }

@@ -7,21 +7,21 @@ import {
   ReplicaService,
 } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import type { Clock } from "../clock/clock.ts";
-import { answerMaxMs, type CallResult, type Config, type ConfigPhase } from "../core/config-change.ts";
+import { answerMaxMs, type CallResult, type ConfigPhase, type ReplicaConfig } from "../core/config-change.ts";
 import type { ConfigCallProblem, ConfigProblem } from "../core/ending.ts";
 import { StatusError } from "../core/errors.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import type { Channel } from "../rpc/channel.ts";
 import type { WantedConfig } from "./committed.ts";
-import type { Acquaintance, ConfigOrder, ReplicaContact } from "./replica-port.ts";
+import type { ConfigOrder, LinkedReplica, ReplicaContact } from "./replica-port.ts";
 
 /** The wait before a replica that could not be reached is called again. */
 const retryMs = 100;
 /** The longest time between two checks of the committed config. Changes shorten it. */
-const lookMaxMs = 60_000;
+const checkMaxMs = 60_000;
 
 export interface ConfigLinkOptions {
-  readonly acquaintance: () => Acquaintance;
+  readonly linked: () => LinkedReplica;
   readonly wanted: (replica: ReplicaRecord) => WantedConfig | undefined;
   readonly epoch: () => number | undefined;
   /** Called with what is learnt of the replica. */
@@ -30,7 +30,7 @@ export interface ConfigLinkOptions {
 }
 
 /** The result of one call. */
-type Answer =
+type ConfigAnswer =
   | { readonly kind: "done" }
   | { readonly kind: "refused"; readonly problem: ConfigProblem }
   /** No answer before the deadline. */
@@ -55,17 +55,17 @@ export class ConfigLink {
    * The epoch in which its config was last confirmed. A half-applied config does not show in its
    * generation.
    */
-  #sureInEpoch = -1;
+  #sureInEpoch: number | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #wake = new AbortController();
   /** Whether the replica took or refused the committed config, once that is known. */
   readonly #first: Promise<"taken" | "refused">;
-  #tellFirst: (answer: "taken" | "refused") => void = () => {};
+  #settleFirst: (answer: "taken" | "refused") => void = () => {};
 
   constructor(options: ConfigLinkOptions) {
     this.#options = options;
     this.#ready = new Promise((resolve) => (this.#introduce = resolve));
-    this.#first = new Promise((resolve) => (this.#tellFirst = resolve));
+    this.#first = new Promise((resolve) => (this.#settleFirst = resolve));
   }
 
   /**
@@ -86,7 +86,7 @@ export class ConfigLink {
       this.#wake = new AbortController();
       const again = await this.#inTurn(() => this.#sync(channel, signal));
       if (signal.aborted) break;
-      await this.#options.clock.sleep(again ? retryMs : lookMaxMs, AbortSignal.any([signal, this.#wake.signal]));
+      await this.#options.clock.sleep(again ? retryMs : checkMaxMs, AbortSignal.any([signal, this.#wake.signal]));
     }
   }
 
@@ -94,7 +94,7 @@ export class ConfigLink {
    * Waits until a STARTING replica has the committed config. False: it refused, or the signal
    * aborted.
    */
-  async given(signal: AbortSignal): Promise<boolean> {
+  async whenTaken(signal: AbortSignal): Promise<boolean> {
     return (await orEnd(this.#first, signal)) === "taken";
   }
 
@@ -102,14 +102,14 @@ export class ConfigLink {
    * The replica has served before, by its record: the leader of that time has given it its config.
    */
   trust(): void {
-    this.#tellFirst("taken");
+    this.#settleFirst("taken");
   }
 
   /**
    * Calls the replica with a config, as a step of a change. Tries again while it cannot be reached.
    */
-  async tell({ phase, config, answerMaxMs }: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
-    const replicaId = this.#options.acquaintance().replica.id;
+  async give({ phase, config, answerMaxMs }: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
+    const replicaId = this.#options.linked().replica.id;
     const untilMs = this.#options.clock.nowMs() + answerMaxMs;
     // Built by hand, because `AbortSignal.any` costs as much as a call.
     const over = new AbortController();
@@ -147,17 +147,17 @@ export class ConfigLink {
   async #sync(channel: Channel, signal: AbortSignal): Promise<boolean> {
     const config = this.#due();
     if (config === undefined) return false;
-    const { replica, deployment } = this.#options.acquaintance();
+    const { replica, deployment } = this.#options.linked();
     const starts = replica.state === "STARTING";
     if (!this.#takes) {
-      if (config.userConfig === undefined) this.#tellFirst("taken");
+      if (config.userConfig === undefined) this.#settleFirst("taken");
       else this.#refuse({ kind: "noService" });
       return false;
     }
     const phase = config.generation > this.#generation ? "APPLY" : "REVERT";
     const answer = await this.#call(channel, phase, config, starts ? deployment.spec.startupTimeoutMs : answerMaxMs[phase], signal);
     if (signal.aborted) return false;
-    if (answer.kind === "done") this.#tellFirst("taken");
+    if (answer.kind === "done") this.#settleFirst("taken");
     if (answer.kind === "refused") this.#refuse(answer.problem);
     if (answer.kind === "late" && !starts) this.#refuse({ kind: "late", withinMs: answerMaxMs[phase] });
     return answer.kind === "silent" || answer.kind === "late";
@@ -167,9 +167,9 @@ export class ConfigLink {
    * The config to call it with now. Undefined: none, because it certainly has that config, or this
    * controller may not call it.
    */
-  #due(): Config | undefined {
-    const { acquaintance, wanted, epoch } = this.#options;
-    const { replica } = acquaintance();
+  #due(): ReplicaConfig | undefined {
+    const { linked, wanted, epoch } = this.#options;
+    const { replica } = linked();
     if (replica.state !== "STARTING" && replica.state !== "RUNNING") return undefined;
     const { config, changing } = wanted(replica) ?? {};
     const leaderEpoch = epoch();
@@ -179,14 +179,14 @@ export class ConfigLink {
 
   #refuse(problem: ConfigProblem): void {
     this.#options.learn({ answer: "refused", failure: { kind: "configRefused", problem } });
-    this.#tellFirst("refused");
+    this.#settleFirst("refused");
   }
 
-  async #call(channel: Channel, phase: ConfigPhase, config: Config, deadlineMs: number, signal: AbortSignal): Promise<Answer> {
-    const { acquaintance, epoch, learn } = this.#options;
+  async #call(channel: Channel, phase: ConfigPhase, config: ReplicaConfig, deadlineMs: number, signal: AbortSignal): Promise<ConfigAnswer> {
+    const { linked, epoch, learn } = this.#options;
     const leaderEpoch = epoch();
     if (leaderEpoch === undefined) return { kind: "silent", problem: { kind: "notLeading" } };
-    const metadata = { "drover-token": acquaintance().replica.token };
+    const metadata = { "drover-token": linked().replica.token };
     try {
       const options = { signal, deadlineMs, metadata };
       const answer = await channel.client(ReplicaService).reconfigure(requestOf(phase, config, leaderEpoch), options);
@@ -198,7 +198,7 @@ export class ConfigLink {
       return { kind: "done" };
     } catch (cause) {
       // A half-applied config does not show in the generation.
-      if (phase !== "PREPARE") this.#sureInEpoch = -1;
+      if (phase !== "PREPARE") this.#sureInEpoch = undefined;
       const failed = { kind: "callFailed", code: undefined, message: String(cause) } as const;
       if (!(cause instanceof StatusError)) return { kind: "silent", problem: failed };
       const { code, message, facts, reason } = cause;
@@ -217,9 +217,9 @@ export class ConfigLink {
 }
 
 /** The last request built for a config: many replicas get the same one. */
-const lastRequests = new WeakMap<Config, ReconfigureRequest>();
+const lastRequests = new WeakMap<ReplicaConfig, ReconfigureRequest>();
 
-function requestOf(phase: ConfigPhase, config: Config, epoch: number): ReconfigureRequest {
+function requestOf(phase: ConfigPhase, config: ReplicaConfig, epoch: number): ReconfigureRequest {
   const last = lastRequests.get(config);
   if (last?.phase === ReconfigurePhase[phase] && last.epoch === BigInt(epoch)) return last;
   const { generation, userConfig, maxOngoingRequests } = config;

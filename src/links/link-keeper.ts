@@ -10,7 +10,7 @@ const restMs = 2;
 
 export interface LinkKeeperOptions {
   readonly mirror: Mirror;
-  readonly port: Pick<ReplicaPort, "meet">;
+  readonly port: Pick<ReplicaPort, "connect">;
   readonly clock: Clock;
 }
 
@@ -32,9 +32,9 @@ export class LinkKeeper {
   }
 
   /** Hands the replicas of the present records to the port. */
-  meet(): void {
+  connect(): void {
     const { mirror, port } = this.#options;
-    port.meet(
+    port.connect(
       [...mirror.replicas().values()].flatMap(({ value: replica }) => {
         const deployment = mirror.deployment(replica.deployment)?.value;
         return deployment !== undefined && holds(replica.state) ? { replica, deployment } : [];
@@ -47,7 +47,7 @@ export class LinkKeeper {
     const { clock } = this.#options;
     while (!signal.aborted) {
       this.#wake = new AbortController();
-      this.meet();
+      this.connect();
       await clock.sleep(periodMs, AbortSignal.any([signal, this.#wake.signal]));
       await clock.sleep(restMs, signal);
     }

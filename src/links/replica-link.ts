@@ -15,7 +15,7 @@ import { readDescriptors } from "../rpc/reflection.ts";
 import type { WantedConfig } from "./committed.ts";
 import { ConfigLink } from "./config-link.ts";
 import { sightOf } from "./loads.ts";
-import { type Acquaintance, type ConfigOrder, noContact, type ReplicaContact } from "./replica-port.ts";
+import { type ConfigOrder, type LinkedReplica, noContact, type ReplicaContact } from "./replica-port.ts";
 
 /**
  * The wait between two tries to connect to a STARTING replica: {@link knockFirstMs} during the
@@ -38,7 +38,7 @@ const loadRetryMs = 200;
 const drainPollMs = 50;
 
 export interface LinkOptions {
-  readonly acquaintance: Acquaintance;
+  readonly linked: LinkedReplica;
   /** Where the replica listens. */
   readonly address: string;
   /** Returns the config that the replica should have in the present state. */
@@ -63,29 +63,29 @@ export class ReplicaLink {
   readonly #options: LinkOptions;
   readonly #abort = new AbortController();
   readonly #done: Promise<void>;
-  #acquaintance: Acquaintance;
+  #linked: LinkedReplica;
   #channel: Channel | undefined;
   #contact: ReplicaContact;
   #draining: Promise<void> | undefined;
   /** Whether the replica has reported what it serves. */
   #introduced = false;
   /** Ends the present load stream, so that one with another interval is opened. */
-  #anew = new AbortController();
+  #reopen = new AbortController();
   readonly #config: ConfigLink;
 
   constructor(options: LinkOptions) {
     this.#options = options;
-    this.#acquaintance = options.acquaintance;
-    this.#contact = { ...noContact, metAtMs: options.clock.nowMs() };
+    this.#linked = options.linked;
+    this.#contact = { ...noContact, contactSinceMs: options.clock.nowMs() };
     const learn = (change: Partial<ReplicaContact>) => {
       // Once a replica is RUNNING, only the change itself waits for this answer: no need to wake
       // the loop.
-      if (change.answer === undefined && this.#acquaintance.replica.state === "RUNNING") this.#contact = { ...this.#contact, ...change };
+      if (change.answer === undefined && this.#linked.replica.state === "RUNNING") this.#contact = { ...this.#contact, ...change };
       else this.#set(change);
     };
-    this.#config = new ConfigLink({ ...options, acquaintance: () => this.#acquaintance, learn });
+    this.#config = new ConfigLink({ ...options, linked: () => this.#linked, learn });
     this.#done = this.#run(this.#abort.signal).catch((cause: unknown) => {
-      if (!this.#abort.signal.aborted) options.log.error({ err: cause, replica: this.#id }, "a replica's link failed");
+      if (!this.#abort.signal.aborted) options.log.error({ err: cause, replica: this.#id }, "the link to a replica failed");
     });
   }
 
@@ -98,18 +98,18 @@ export class ReplicaLink {
   }
 
   /** Takes the present records. */
-  update(acquaintance: Acquaintance): void {
+  update(linked: LinkedReplica): void {
     const intervalMs = this.#intervalMs;
-    this.#acquaintance = acquaintance;
-    if (this.#intervalMs !== intervalMs) this.#anew.abort("another interval");
+    this.#linked = linked;
+    if (this.#intervalMs !== intervalMs) this.#reopen.abort("another interval");
     this.#config.wake();
-    if (acquaintance.replica.state !== "STARTING") this.#config.trust();
-    if (acquaintance.replica.state === "DRAINING") this.#draining ??= this.#drain(this.#abort.signal).catch(() => {});
+    if (linked.replica.state !== "STARTING") this.#config.trust();
+    if (linked.replica.state === "DRAINING") this.#draining ??= this.#drain(this.#abort.signal).catch(() => {});
   }
 
   /** Calls the replica with a config, as a step of a change. */
-  tell(order: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
-    return this.#config.tell(order, signal);
+  giveConfig(order: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
+    return this.#config.give(order, signal);
   }
 
   async close(): Promise<void> {
@@ -120,11 +120,11 @@ export class ReplicaLink {
   }
 
   get #id(): string {
-    return this.#acquaintance.replica.id;
+    return this.#linked.replica.id;
   }
 
   get #control(): { readonly "drover-token": string } {
-    return { "drover-token": this.#acquaintance.replica.token };
+    return { "drover-token": this.#linked.replica.token };
   }
 
   #set(change: Partial<ReplicaContact>): void {
@@ -143,7 +143,7 @@ export class ReplicaLink {
     this.#introduced = true;
     const config = this.#config.keep(this.#channel, this.#contact, signal);
     // Before its first request, a replica has its config or has refused it.
-    if (this.#acquaintance.replica.state === "STARTING" && !(await this.#config.given(signal))) return;
+    if (this.#linked.replica.state === "STARTING" && !(await this.#config.whenTaken(signal))) return;
     const load = this.#contact.controllable ? this.#followLoad(this.#channel, signal) : undefined;
     await this.#checkHealth(this.#channel, signal);
     await Promise.all([load, config]);
@@ -166,7 +166,7 @@ export class ReplicaLink {
 
   /** Asks the replica for its identity. False: it is another replica, or the link was closed. */
   async #introduce(channel: Channel, signal: AbortSignal): Promise<boolean> {
-    const { replica } = this.#acquaintance;
+    const { replica } = this.#linked;
     while (!signal.aborted) {
       try {
         const info = await channel.client(ReplicaService).getInfo({}, { deadlineMs: infoMs, signal });
@@ -194,7 +194,7 @@ export class ReplicaLink {
 
   async #checkHealth(channel: Channel, signal: AbortSignal): Promise<void> {
     for (let failed = 0; !signal.aborted; ) {
-      const { periodMs, timeoutMs, failureThreshold } = this.#acquaintance.deployment.spec.healthCheck;
+      const { periodMs, timeoutMs, failureThreshold } = this.#linked.deployment.spec.healthCheck;
       const problem = await this.#check(channel, timeoutMs, signal);
       // A replica that refused its config is replaced, even if it is healthy.
       if (signal.aborted || this.#contact.answer === "refused") return;
@@ -220,15 +220,15 @@ export class ReplicaLink {
   }
 
   get #intervalMs(): number {
-    return this.#acquaintance.deployment.spec.autoscalingConfig?.metricsIntervalMs ?? loadIntervalMs;
+    return this.#linked.deployment.spec.autoscalingConfig?.metricsIntervalMs ?? loadIntervalMs;
   }
 
   async #followLoad(channel: Channel, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const anew = new AbortController();
-      this.#anew = anew;
+      const reopen = new AbortController();
+      this.#reopen = reopen;
       try {
-        const options = { signal: AbortSignal.any([signal, anew.signal]) };
+        const options = { signal: AbortSignal.any([signal, reopen.signal]) };
         for await (const report of channel.client(ReplicaService).watchLoad({ interval: durationFromMs(this.#intervalMs) }, options)) {
           const ongoing = Number(report.ongoingRequests);
           const load = {
@@ -250,7 +250,7 @@ export class ReplicaLink {
         // Whatever broke the stream, the load is not known.
       }
       if (signal.aborted) return;
-      if (anew.signal.aborted) continue;
+      if (reopen.signal.aborted) continue;
       this.#set({ load: undefined, routable: false });
       await this.#options.clock.sleep(loadRetryMs, signal);
     }
@@ -258,7 +258,7 @@ export class ReplicaLink {
 
   async #drain(signal: AbortSignal): Promise<void> {
     const { clock, epoch, given } = this.#options;
-    const endsAtMs = () => this.#acquaintance.replica.sinceMs + this.#acquaintance.deployment.spec.gracefulShutdownTimeoutMs;
+    const endsAtMs = () => this.#linked.replica.sinceMs + this.#linked.deployment.spec.gracefulShutdownTimeoutMs;
     while (!signal.aborted && clock.nowMs() < endsAtMs()) {
       const leaderEpoch = epoch();
       if (this.#introduced && !this.#contact.controllable) {

@@ -4,10 +4,10 @@ import type { ReplicaRecord } from "../core/replica.ts";
 import type { Log } from "../log/log.ts";
 import type { WantedConfig } from "./committed.ts";
 import { ReplicaLink } from "./replica-link.ts";
-import { type Acquaintance, type ConfigOrder, type LiveReplicaPort, noContact, type ReplicaContact } from "./replica-port.ts";
+import { type ConfigOrder, type LinkedReplica, type LiveReplicaPort, noContact, type ReplicaContact } from "./replica-port.ts";
 
 /** How often a link that does not exist yet is looked up. */
-const notMetMs = 20;
+const linkPollMs = 20;
 
 export interface LinksOptions {
   readonly wanted: (replica: ReplicaRecord) => WantedConfig | undefined;
@@ -45,23 +45,23 @@ export class ReplicaLinks implements LiveReplicaPort {
   }
 
   /** Waits for the link if there is none yet, as right after the start. */
-  async tell(replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
+  async giveConfig(replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
     const { clock } = this.#options;
     const untilMs = clock.nowMs() + order.answerMaxMs;
     for (;;) {
       const link = this.#links.get(replicaId);
-      if (link !== undefined) return link.tell({ ...order, answerMaxMs: Math.max(1, untilMs - clock.nowMs()) }, signal);
+      if (link !== undefined) return link.giveConfig({ ...order, answerMaxMs: Math.max(1, untilMs - clock.nowMs()) }, signal);
       if (signal.aborted) return { replicaId, kind: "gone" };
       if (clock.nowMs() >= untilMs)
         return { replicaId, kind: "silent", problem: { kind: "late", withinMs: order.answerMaxMs, last: { kind: "unreached" } } };
-      await clock.sleep(notMetMs, signal);
+      await clock.sleep(linkPollMs, signal);
     }
   }
 
-  meet(replicas: readonly Acquaintance[]): void {
+  connect(replicas: readonly LinkedReplica[]): void {
     const wanted = new Set<string>();
-    for (const acquaintance of replicas) {
-      const { id, deployment, address } = acquaintance.replica;
+    for (const linked of replicas) {
+      const { id, deployment, address } = linked.replica;
       // The engine has not reported yet where it listens.
       if (address === undefined) continue;
       wanted.add(id);
@@ -73,7 +73,7 @@ export class ReplicaLinks implements LiveReplicaPort {
       if (link === undefined) {
         link = new ReplicaLink({
           ...this.#options,
-          acquaintance,
+          linked,
           address,
           onChange: () => this.#notify(deployment),
           onReport: (ongoing) => {
@@ -82,7 +82,7 @@ export class ReplicaLinks implements LiveReplicaPort {
         });
         this.#links.set(id, link);
       }
-      link.update(acquaintance);
+      link.update(linked);
     }
     for (const [id, link] of this.#links) {
       if (!wanted.has(id)) this.#drop(id, link);

@@ -1,4 +1,4 @@
-import type { CallResult, Config, ConfigPhase } from "../core/config-change.ts";
+import type { CallResult, ConfigPhase, ReplicaConfig } from "../core/config-change.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import type { FailureCause, HealthProblem } from "../core/ending.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
@@ -13,7 +13,7 @@ export interface ReplicaLoad extends LoadReport {
 /** What is known of a replica from its connection. */
 export interface ReplicaContact {
   /** Since when this controller connects to it. Undefined: it does not. */
-  readonly metAtMs: number | undefined;
+  readonly contactSinceMs: number | undefined;
   /** As in `SeenReplica`. */
   readonly answer: "unknown" | "ready" | "refused" | "unhealthy";
   readonly problem?: HealthProblem;
@@ -40,7 +40,7 @@ export interface ReplicaContact {
 }
 
 /** The records of a replica to connect to. */
-export interface Acquaintance {
+export interface LinkedReplica {
   readonly replica: ReplicaRecord;
   readonly deployment: DeploymentRecord;
 }
@@ -48,7 +48,7 @@ export interface Acquaintance {
 /** A config for a replica. */
 export interface ConfigOrder {
   readonly phase: ConfigPhase;
-  readonly config: Config;
+  readonly config: ReplicaConfig;
   /** How long the replica may take. */
   readonly answerMaxMs: number;
 }
@@ -59,13 +59,13 @@ export interface ReplicaPort {
    * Connects to exactly these replicas from now on: keeps each at the committed config, checks
    * RUNNING ones, drains DRAINING ones. A replica without a known address is skipped.
    */
-  meet(replicas: readonly Acquaintance[]): void;
+  connect(replicas: readonly LinkedReplica[]): void;
   contact(replicaId: string): ReplicaContact;
   /**
    * Calls a replica with a config, as a step of a change. Never fails; `gone` once the signal
    * aborts.
    */
-  tell(replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult>;
+  giveConfig(replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult>;
 }
 
 /** A port that reports when something was learnt. */
@@ -84,7 +84,7 @@ export interface LiveReplicaPort extends ReplicaPort {
 
 /** What is known of a replica without a connection. */
 export const noContact: ReplicaContact = {
-  metAtMs: undefined,
+  contactSinceMs: undefined,
   answer: "unknown",
   load: undefined,
   configGeneration: undefined,

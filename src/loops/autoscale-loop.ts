@@ -17,7 +17,7 @@ import type { ReadSchedules } from "./schedules.ts";
 /** The assumed length of a start, if none was seen yet. */
 const startupDefaultMs = 10_000;
 /** How often schedules are read. */
-const scheduleLookMs = 10_000;
+const schedulePollMs = 10_000;
 /** A report older than this many intervals is ignored. */
 const staleIntervals = 3;
 
@@ -42,7 +42,7 @@ interface Memory {
   readonly state: AutoscaleState;
   readonly scheduled: { readonly min: number; readonly atMs: number };
   /** The summary of the last stored decision that held the target. */
-  readonly told: string;
+  readonly heldSummary: string | undefined;
 }
 
 /** Adjusts the target of each autoscaled deployment to its load: read, decide, write. */
@@ -50,7 +50,7 @@ export class AutoscaleLoop {
   readonly #options: AutoscaleOptions;
   #memories = new Map<string, Memory>();
   #epoch: number | undefined;
-  #looking: Promise<void> | undefined;
+  #ticking: Promise<void> | undefined;
 
   constructor(options: AutoscaleOptions) {
     this.#options = options;
@@ -60,7 +60,7 @@ export class AutoscaleLoop {
   async run(signal: AbortSignal): Promise<void> {
     const { cron, clock, log } = this.#options;
     await runByCron({ cron, act: () => this.tick(), clock, log }, signal);
-    await this.#looking;
+    await this.#ticking;
   }
 
   /**
@@ -70,17 +70,17 @@ export class AutoscaleLoop {
   wake(deployment: string): void {
     const record = this.#options.mirror.deployment(deployment)?.value;
     if (record?.spec.autoscalingConfig !== undefined && targetOf(record) === 0)
-      void (this.#looking ?? Promise.resolve()).then(() => this.tick());
+      void (this.#ticking ?? Promise.resolve()).then(() => this.tick());
   }
 
   /** Decides once for every autoscaled deployment. One tick runs at a time. */
   tick(): Promise<void> {
-    this.#looking ??= this.#tick()
-      .catch((cause: unknown) => this.#options.log.warn({ cause: String(cause) }, "autoscaling failed; the next tick tries again"))
+    this.#ticking ??= this.#tick()
+      .catch((cause: unknown) => this.#options.log.warn({ cause: String(cause) }, "autoscaling failed; retrying at the next tick"))
       .finally(() => {
-        this.#looking = undefined;
+        this.#ticking = undefined;
       });
-    return this.#looking;
+    return this.#ticking;
   }
 
   async #tick(): Promise<void> {
@@ -95,9 +95,9 @@ export class AutoscaleLoop {
       const { autoscalingConfig, name } = entry.value.spec;
       if (autoscalingConfig === undefined || entry.value.deletingSinceMs !== undefined) continue;
       try {
-        memories.set(name, await this.#look(entry, autoscalingConfig, leaderEpoch));
+        memories.set(name, await this.#scale(entry, autoscalingConfig, leaderEpoch));
       } catch (cause) {
-        log.warn({ cause: String(cause), deployment: name }, "autoscaling failed; the next tick tries again");
+        log.warn({ cause: String(cause), deployment: name }, "autoscaling failed; retrying at the next tick");
         const before = this.#memories.get(name);
         if (before !== undefined) memories.set(name, before);
       }
@@ -105,18 +105,18 @@ export class AutoscaleLoop {
     this.#memories = memories;
   }
 
-  async #look(entry: Entry<"deployment">, config: AutoscalingConfig, epoch: number): Promise<Memory> {
+  async #scale(entry: Entry<"deployment">, config: AutoscalingConfig, epoch: number): Promise<Memory> {
     const { mirror, store, clock, log } = this.#options;
     const { value: deployment, key: name } = entry;
     const nowMs = clock.nowMs();
     const memory = this.#memoryOf(deployment, config, nowMs);
-    const scheduled = nowMs - memory.scheduled.atMs < scheduleLookMs ? memory.scheduled : this.#schedules(config, nowMs);
+    const scheduled = nowMs - memory.scheduled.atMs < schedulePollMs ? memory.scheduled : this.#schedules(config, nowMs);
     const seen = this.#see(deployment, config, scheduled.min);
     const { decision, state } = decide(config, seen, memory.state, nowMs);
     const { target, kind, verdict } = decision;
-    const told = kind === "hold" ? verdict.summary : memory.told;
-    const after = { ...memory, state, scheduled, told };
-    if (target === seen.target && told === memory.told) return after;
+    const heldSummary = kind === "hold" ? verdict.summary : memory.heldSummary;
+    const after = { ...memory, state, scheduled, heldSummary };
+    if (target === seen.target && heldSummary === memory.heldSummary) return after;
     const decided = decisionWrites(mirror, deployment, verdict, nowMs);
     const scaled = deploymentWrites(mirror, { ...deployment, autoscaled: { target, sinceMs: nowMs } }, entry, "");
     const { kind: written } = await store.commit(target === seen.target ? decided : [...scaled, ...decided], { epoch });
@@ -130,7 +130,13 @@ export class AutoscaleLoop {
     const { uid } = deployment;
     const known = ofLife(this.#memories.get(deployment.spec.name), deployment);
     if (known !== undefined && (known.config === config || sameJson(known.config, config))) return { ...known, config };
-    return { uid, config, state: firstAutoscaleState(config, nowMs), scheduled: { min: 0, atMs: Number.NEGATIVE_INFINITY }, told: "" };
+    return {
+      uid,
+      config,
+      state: firstAutoscaleState(config, nowMs),
+      scheduled: { min: 0, atMs: Number.NEGATIVE_INFINITY },
+      heldSummary: undefined,
+    };
   }
 
   #schedules({ schedules }: AutoscalingConfig, nowMs: number): Memory["scheduled"] {

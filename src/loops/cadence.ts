@@ -36,7 +36,7 @@ export async function runByCron({ cron, act, clock, log }: CadenceOptions, signa
       if (second === last) continue;
       last = second;
       if (task !== undefined && !task.match(new Date(second * secondMs))) continue;
-      await act().catch((cause: unknown) => log.warn({ cause: String(cause) }, "a scheduled run failed; the next one goes on"));
+      await act().catch((cause: unknown) => log.warn({ cause: String(cause) }, "a scheduled run failed; retrying at the next match"));
     }
   } finally {
     await task?.destroy();

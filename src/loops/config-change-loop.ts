@@ -88,7 +88,7 @@ export class ConfigChangeLoop {
         if (written === undefined) await clock.sleep(retryMs, signal);
       } catch (cause) {
         written = undefined;
-        log.warn({ cause: String(cause), deployment: name }, "a change of config waits");
+        log.warn({ cause: String(cause), deployment: name }, `a config change failed; retrying in ${retryMs} ms`);
         await clock.sleep(retryMs, signal);
       }
     }
@@ -121,7 +121,7 @@ export class ConfigChangeLoop {
     for (;;) {
       const running = this.#running(deployment).map(({ id }) => id);
       const still = new Set(running);
-      const answers = [...results.values()].map((result) => (still.has(result.replicaId) ? result : this.#left(result.replicaId)));
+      const answers = [...results.values()].map((result) => (still.has(result.replicaId) ? result : this.#resultOf(result.replicaId)));
       const missing = calledIn(change, running, answers);
       if (missing.length === 0 || signal.aborted)
         return answers.some(({ kind }) => kind !== "gone") ? answers : [...answers, ...this.#failedSince(change, deployment)];
@@ -131,7 +131,7 @@ export class ConfigChangeLoop {
   }
 
   /** The result of a replica that was called and no longer runs. */
-  #left(replicaId: string): CallResult {
+  #resultOf(replicaId: string): CallResult {
     const replica = this.#options.mirror.replica(replicaId)?.value;
     return replica !== undefined && hasFailed(replica) ? endedBy(replica) : { replicaId, kind: "gone" };
   }
@@ -170,7 +170,7 @@ export class ConfigChangeLoop {
     const unsubscribe = mirror.subscribe(leave);
     signal.addEventListener("abort", end);
     try {
-      return await Promise.all([...calls].map(([id, call]) => port.tell(id, order, call.signal)));
+      return await Promise.all([...calls].map(([id, call]) => port.giveConfig(id, order, call.signal)));
     } finally {
       signal.removeEventListener("abort", end);
       unsubscribe();
@@ -193,8 +193,7 @@ export class ConfigChangeLoop {
     const writes: readonly Write[] = [putChange(next, entry.version), ...this.#endWrites(deployment, next)];
     const result = await store.commit(writes, { epoch });
     if (result.kind !== "committed") return undefined;
-    if (isOver(next))
-      log.info({ deployment: next.deployment, configGeneration: next.generation, end: next.step }, "a change of config is over");
+    if (isOver(next)) log.info({ deployment: next.deployment, configGeneration: next.generation, end: next.step }, "config change ended");
     return result.positions.at(-1);
   }
 

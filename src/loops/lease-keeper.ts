@@ -66,7 +66,7 @@ export class LeaseKeeper {
     await store.announce({ id, startedAtMs: this.#startedAtMs }, announcedMs);
     const answer = await store.acquireLease(id, leaseMs);
     if (!answer.held) {
-      if (this.#held !== undefined) log.warn({ holder: answer.holder }, "lost the lease");
+      if (this.#held !== undefined) log.warn({ holder: answer.holder }, "lost the lease; following the new leader");
       this.#held = undefined;
       return Math.min(renewMs, answer.remainingMs + 1);
     }

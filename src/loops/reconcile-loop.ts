@@ -98,7 +98,7 @@ export class ReconcileLoop {
       this.#wake = new AbortController();
       try {
         await this.tick();
-        if (this.#troubled) log.info("reconcile works again");
+        if (this.#troubled) log.info("reconcile succeeded again");
         this.#troubled = false;
       } catch (cause) {
         if (!this.#troubled) log.warn({ cause: String(cause) }, `reconcile failed; retrying in ${periodMs / 1_000} s`);
@@ -150,8 +150,8 @@ export class ReconcileLoop {
    * while something is prepared for it.
    */
   #ownSinceMs(replicaId: string): number {
-    const { metAtMs } = this.#options.port.contact(replicaId);
-    return Math.max(metAtMs ?? this.#options.clock.nowMs(), this.#preparedAtMs.get(replicaId) ?? 0);
+    const { contactSinceMs } = this.#options.port.contact(replicaId);
+    return Math.max(contactSinceMs ?? this.#options.clock.nowMs(), this.#preparedAtMs.get(replicaId) ?? 0);
   }
 
   /** One failed action does not stop the others. */
@@ -159,7 +159,7 @@ export class ReconcileLoop {
     try {
       await act();
     } catch (cause) {
-      this.#options.log.error({ err: cause, what }, "a reconcile step failed");
+      this.#options.log.error({ err: cause, what }, "a reconcile step failed; retrying at the next tick");
     }
   }
 
@@ -215,17 +215,17 @@ export class ReconcileLoop {
 
   #see(replica: ReplicaRecord, deployment: DeploymentRecord, process: EngineReplica | undefined, errors: readonly string[]): SeenReplica {
     const contact = this.#options.port.contact(replica.id);
-    const ahead = this.#prepare(replica);
+    const preparation = this.#prepare(replica);
     return {
       replica,
       process: this.#processOf(replica),
       node: process?.node,
       address: process?.address,
       unplaced: process?.unplaced,
-      preparing: process?.preparing ?? (ahead?.kind === "installing" ? { packages: ahead.packages } : undefined),
-      ending: this.#startErrors.get(replica.id) ?? process?.ending ?? (ahead?.kind === "failed" ? ahead.ending : undefined),
-      errors: ahead?.kind === "failed" ? ahead.lines : errors,
-      metAtMs: this.#ownSinceMs(replica.id),
+      preparing: process?.preparing ?? (preparation?.kind === "installing" ? { packages: preparation.packages } : undefined),
+      ending: this.#startErrors.get(replica.id) ?? process?.ending ?? (preparation?.kind === "failed" ? preparation.ending : undefined),
+      errors: preparation?.kind === "failed" ? preparation.lines : errors,
+      contactSinceMs: this.#ownSinceMs(replica.id),
       terminatedAtMs: process?.terminatedAtMs,
       answer: contact.answer,
       problem: contact.problem,
@@ -371,7 +371,7 @@ export class ReconcileLoop {
     const { store, log } = this.#options;
     if (this.#epoch === undefined || !this.#leads()) return false;
     const result = await store.commit(writes, { epoch: this.#epoch, unchanged });
-    if (result.kind !== "committed") log.debug({ result }, "not written");
+    if (result.kind !== "committed") log.debug({ result }, "a write was refused; planning again");
     this.wake();
     return result.kind === "committed";
   }

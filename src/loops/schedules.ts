@@ -5,13 +5,13 @@ const minuteMs = 60_000;
 const secondMs = 1_000;
 
 /** When a schedule last began, within the time that was searched. */
-interface Looked {
+interface LastBegin {
   /** Minus infinity: not within its duration. */
   readonly beganMs: number;
   readonly untilMs: number;
 }
 
-const lookedMax = 10_000;
+const beginsMax = 10_000;
 
 /** Returns the highest minimum of the schedules that hold at a time. 0: none holds. */
 export type ReadSchedules = (schedules: readonly ScheduledMinimum[], nowMs: number) => number;
@@ -19,10 +19,10 @@ export type ReadSchedules = (schedules: readonly ScheduledMinimum[], nowMs: numb
 /** Reads schedules at times that go forward: only the time since the last call is searched. */
 export function openSchedules(): ReadSchedules {
   /** By cron expression, time zone and duration. */
-  const looked = new Map<string, Looked>();
+  const begins = new Map<string, LastBegin>();
   const holds = ({ cron, timeZone, durationMs }: ScheduledMinimum, nowMs: number): boolean => {
     const key = `${durationMs} ${timeZone} ${cron}`;
-    const known = looked.get(key);
+    const known = begins.get(key);
     const before = known !== undefined && known.untilMs <= nowMs ? known : undefined;
     // No expression matches twice within a second, and with five fields not twice within a minute.
     const stepMs = hasSeconds(cron) ? secondMs : minuteMs;
@@ -30,8 +30,8 @@ export function openSchedules(): ReadSchedules {
       return before.beganMs > nowMs - durationMs;
     const fromMs = Math.max(nowMs - durationMs, before?.untilMs ?? Number.NEGATIVE_INFINITY);
     const beganMs = beganAfter(cron, timeZone, fromMs, nowMs) ?? before?.beganMs ?? Number.NEGATIVE_INFINITY;
-    if (looked.size >= lookedMax) looked.clear();
-    looked.set(key, { beganMs, untilMs: nowMs });
+    if (begins.size >= beginsMax) begins.clear();
+    begins.set(key, { beganMs, untilMs: nowMs });
     return beganMs > nowMs - durationMs;
   };
   // The highest minimum of those that began within their duration.

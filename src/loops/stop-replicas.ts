@@ -7,7 +7,7 @@ import type { Store, Write } from "../store/store.ts";
 import { forgetReplica } from "../store/writes/replica-writes.ts";
 
 /** How often processes that must end are polled. */
-const lookMs = 20;
+const pollMs = 20;
 /** How long a process may exist after SIGKILL. */
 const killedMs = 2_000;
 /** Records removed in one commit. */
@@ -37,7 +37,7 @@ export async function stopReplicas({ engine, mirror, store, epoch, clock, log }:
     let left = await alive();
     await Promise.all(left.map((id) => engine.stop(id, how)));
     while (left.length > 0 && clock.nowMs() < untilMs) {
-      await clock.sleep(lookMs);
+      await clock.sleep(pollMs);
       left = await alive();
     }
     return left;
@@ -55,7 +55,7 @@ export async function stopReplicas({ engine, mirror, store, epoch, clock, log }:
     await store
       .commit(writes.slice(first, first + writesMax), { epoch: leaderEpoch })
       .catch((cause: unknown) =>
-        log.warn({ cause: String(cause) }, "the records of stopped replicas could not be removed; the next controller removes them"),
+        log.warn({ cause: String(cause) }, "the records of stopped replicas could not be removed; the next controller will remove them"),
       );
   }
 }

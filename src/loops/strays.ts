@@ -82,7 +82,7 @@ export class Strays {
       readyAtMs: stray.state === "waiting" ? undefined : stray.startedAtMs,
     };
     const { kind } = await store.commit([putReplica(value, 0)], { epoch });
-    if (kind === "committed") log.warn({ replica: value.id, handle: stray.handle }, "took back a replica that the store had lost");
+    if (kind === "committed") log.warn({ replica: value.id, handle: stray.handle }, "adopted a replica that the store had lost");
     return kind === "committed";
   }
 }

@@ -65,13 +65,13 @@ class Loop implements ReplicaPort {
     this.#hold.resolve();
   }
 
-  meet(): void {}
+  connect(): void {}
 
   contact() {
     return noContact;
   }
 
-  async tell(replicaId: string, { phase, config }: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
+  async giveConfig(replicaId: string, { phase, config }: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
     const { model = "" } = (config.userConfig ?? {}) as { model?: string };
     this.told.push(`${replicaId} ${phase} ${model}`);
     const left = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
@@ -406,7 +406,7 @@ test("Delete does not wait for a change: it ends the change, and who asked for i
   const change = controller().reconfigure({ name: "a", userConfig: red });
   const refused = expect(change).rejects.toMatchObject({
     reason: "RECONFIGURE_REFUSED",
-    message: expect.stringContaining("something else"),
+    message: expect.stringContaining("was changed or deleted"),
   });
   await inWork();
   await controller().deleteDeployment({ name: "a" });

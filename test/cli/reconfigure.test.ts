@@ -36,7 +36,7 @@ function accepting(asked: unknown[] = []): Reconfigure {
 const refusing = (): never => {
   throw refusal(
     "RECONFIGURE_REFUSED",
-    "1 of 2 replicas refused it, and all serve by the one before: a-x7k2p: \u001b[31mtoo high\u001b[0m",
+    "1 of 2 replicas refused it, and all keep the previous config: a-x7k2p: \u001b[31mtoo high\u001b[0m",
     {
       metadata: { deployment: "a" },
       details: [
@@ -131,7 +131,7 @@ test.each([
 test("a refusal shows what each replica made of it, every wrong field, and what is in use", async () => {
   const run = await serve({ reconfigure: refusing });
   const stderr = [
-    "error: FAILED_PRECONDITION: 1 of 2 replicas refused it, and all serve by the one before: a-x7k2p: too high",
+    "error: FAILED_PRECONDITION: 1 of 2 replicas refused it, and all keep the previous config: a-x7k2p: too high",
     "  user_config.threshold: must be at most 1",
     "  user_config.labels[0]: must be text",
     "  no replica was changed for good: all serve by the config before (`drover configs a` shows it)",
@@ -337,7 +337,7 @@ test("a deploy whose config is refused shows the replicas, and the fields by fil
     stdout: "REPLICA  OUTCOME   MESSAGE\na-7hq2m  ACCEPTED\na-x7k2p  REFUSED   too high …\n",
     stderr: [
       "and 7 more replicas",
-      "error: FAILED_PRECONDITION: 1 of 2 replicas refused it, and all serve by the one before: a-x7k2p: too high",
+      "error: FAILED_PRECONDITION: 1 of 2 replicas refused it, and all keep the previous config: a-x7k2p: too high",
       "  app.yaml:5: spec.user_config.threshold: must be at most 1",
       "  app.yaml:4: spec.user_config.labels[0]: must be text",
       "  no replica was changed for good: all serve by the config before (`drover configs a` shows it)",

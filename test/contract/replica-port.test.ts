@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
 import type { AutoscalingConfig } from "../../src/core/autoscaling-config.ts";
-import type { Config, ConfigPhase } from "../../src/core/config-change.ts";
+import type { ConfigPhase, ReplicaConfig } from "../../src/core/config-change.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import type { ReplicaRecord, ReplicaState } from "../../src/core/replica.ts";
 import type { WantedConfig } from "../../src/links/committed.ts";
@@ -173,7 +173,7 @@ function replica(state: ReplicaState, address: string | undefined): ReplicaRecor
   };
 }
 
-const config = (generation: number, userConfig: Json): Config => ({ generation, userConfig, maxOngoingRequests: 100 });
+const config = (generation: number, userConfig: Json): ReplicaConfig => ({ generation, userConfig, maxOngoingRequests: 100 });
 const order = (phase: ConfigPhase, generation: number, userConfig: Json, answerMaxMs = 30_000) => ({
   phase,
   config: config(generation, userConfig),
@@ -185,15 +185,15 @@ describe.each(ports)("%s", (_, open) => {
     const wishes: Wishes = { epoch, wanted: { config: config(1, "blue"), changing: false } };
     const subject = await open(wishes);
     const { port, address } = subject;
-    const meet = (state: ReplicaState) => port.meet([{ replica: replica(state, address), deployment: record }]);
+    const connect = (state: ReplicaState) => port.connect([{ replica: replica(state, address), deployment: record }]);
     const contact = () => port.contact(id);
     /** Meets the replica as it is in this state, again and again as the records are looked at, until it is so. */
     const metUntil = (state: ReplicaState, reached: (contact: ReplicaContact) => boolean) =>
       until(() => {
-        meet(state);
+        connect(state);
         return reached(contact());
       });
-    return { ...subject, wishes, meet, contact, metUntil };
+    return { ...subject, wishes, connect, contact, metUntil };
   }
 
   test("knows nothing of a replica that it was not told of", async () => {
@@ -204,20 +204,20 @@ describe.each(ports)("%s", (_, open) => {
   test("does not talk to a replica whose address is not known yet, and does once it is", async () => {
     const { port, contact, serve, metUntil } = await opened();
     await serve();
-    port.meet([{ replica: replica("STARTING", undefined), deployment: record }]);
+    port.connect([{ replica: replica("STARTING", undefined), deployment: record }]);
     expect(contact()).toEqual(noContact);
     await metUntil("STARTING", ({ answer }) => answer === "ready");
   });
 
   test("knows since when it has been talking to a replica that does not serve yet, and no more", async () => {
-    const { contact, meet } = await opened();
+    const { contact, connect } = await opened();
     const beganMs = realClock.nowMs();
-    meet("STARTING");
+    connect("STARTING");
     expect(contact()).toMatchObject({ answer: "unknown", routable: false, load: undefined, configGeneration: undefined, drained: false });
-    expect(contact().metAtMs).toBeGreaterThanOrEqual(beganMs);
-    const { metAtMs } = contact();
-    meet("STARTING");
-    expect(contact().metAtMs).toBe(metAtMs);
+    expect(contact().contactSinceMs).toBeGreaterThanOrEqual(beganMs);
+    const { contactSinceMs } = contact();
+    connect("STARTING");
+    expect(contact().contactSinceMs).toBe(contactSinceMs);
   });
 
   test("tells of a replica that starts as ready once it has the committed config, and wakes those who wait for that", async () => {
@@ -277,12 +277,12 @@ describe.each(ports)("%s", (_, open) => {
     await metUntil("STARTING", ({ answer }) => answer === "ready");
     wishes.wanted = { config: config(1, "blue"), changing: true };
     await metUntil("RUNNING", ({ answer }) => answer === "ready");
-    expect(await port.tell(id, order("PREPARE", 2, "green"), never)).toEqual({ replicaId: id, kind: "done" });
+    expect(await port.giveConfig(id, order("PREPARE", 2, "green"), never)).toEqual({ replicaId: id, kind: "done" });
     expect(await generation()).toBe(1);
-    expect(await port.tell(id, order("APPLY", 2, "green"), never)).toEqual({ replicaId: id, kind: "done" });
+    expect(await port.giveConfig(id, order("APPLY", 2, "green"), never)).toEqual({ replicaId: id, kind: "done" });
     expect(await generation()).toBe(2);
     expect(contact()).toMatchObject({ configGeneration: 2, routable: true });
-    expect(await port.tell(id, order("REVERT", 1, "blue"), never)).toEqual({ replicaId: id, kind: "done" });
+    expect(await port.giveConfig(id, order("REVERT", 1, "blue"), never)).toEqual({ replicaId: id, kind: "done" });
     expect(await generation()).toBe(1);
     expect(contact()).toMatchObject({ configGeneration: 1, routable: true });
   });
@@ -294,20 +294,20 @@ describe.each(ports)("%s", (_, open) => {
     wishes.wanted = { config: config(1, "blue"), changing: true };
     await metUntil("RUNNING", ({ answer }) => answer === "ready");
     refuse();
-    expect(await port.tell(id, order("PREPARE", 2, "green"), never)).toMatchObject({ replicaId: id, kind: "refused" });
+    expect(await port.giveConfig(id, order("PREPARE", 2, "green"), never)).toMatchObject({ replicaId: id, kind: "refused" });
     expect(await generation()).toBe(1);
     expect(contact()).toMatchObject({ answer: "ready", routable: true, configGeneration: 1 });
   });
 
   test("tells that a replica which does not serve is silent, once its time is over, and gives up sooner where nobody wants to know", async () => {
-    const { port, meet } = await opened();
+    const { port, connect } = await opened();
     const beganMs = realClock.nowMs();
-    expect(await port.tell(id, order("PREPARE", 2, "green", 50), never)).toMatchObject({ replicaId: id, kind: "silent" });
-    meet("RUNNING");
-    expect(await port.tell(id, order("PREPARE", 2, "green", 50), never)).toMatchObject({ replicaId: id, kind: "silent" });
+    expect(await port.giveConfig(id, order("PREPARE", 2, "green", 50), never)).toMatchObject({ replicaId: id, kind: "silent" });
+    connect("RUNNING");
+    expect(await port.giveConfig(id, order("PREPARE", 2, "green", 50), never)).toMatchObject({ replicaId: id, kind: "silent" });
     expect(realClock.nowMs() - beganMs).toBeGreaterThanOrEqual(95);
     const left = new AbortController();
-    const told = port.tell(id, order("PREPARE", 2, "green"), left.signal);
+    const told = port.giveConfig(id, order("PREPARE", 2, "green"), left.signal);
     left.abort();
     expect(await told).toEqual({ replicaId: id, kind: "gone" });
   });
@@ -364,7 +364,7 @@ describe.each(ports)("%s", (_, open) => {
     const { port, serve, metUntil, contact } = await opened();
     await serve();
     await metUntil("STARTING", ({ answer }) => answer === "ready");
-    port.meet([]);
+    port.connect([]);
     expect(contact()).toEqual(noContact);
     await metUntil("RUNNING", ({ answer }) => answer === "ready");
     expect(contact()).toMatchObject({ routable: true, configGeneration: 1 });

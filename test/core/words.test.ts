@@ -37,11 +37,11 @@ test.each<[Ending, string]>([
   [{ kind: "stoppedBeforeStart" }, "stopped before it was started"],
   [
     { kind: "packagesFailed", problem: { kind: "toolEnded", tool: "npm", end: { kind: "exit", code: 1 } } },
-    "could not be given its packages: npm ended with exit code 1",
+    "could not get its packages: npm ended with exit code 1",
   ],
   [
     { kind: "packagesFailed", problem: { kind: "late", tool: "pip", withinMs: 300 }, freeBytes: giB },
-    "could not be given its packages: pip was not done within 0.3 s; only 1 GiB are free on the disk",
+    "could not get its packages: pip did not finish within 0.3 s; only 1 GiB are free on the disk",
   ],
 ])("a process ends: %o", (ending, words) => {
   expect(endingInWords(ending)).toBe(words);
@@ -52,12 +52,12 @@ const exited = (code: number, served: boolean): FailureCause => ({ kind: "ended"
 test.each<[FailureCause, string]>([
   [exited(3, true), "ended by itself (exit code 3)"],
   [exited(3, false), "ended before it served (exit code 3)"],
-  [exited(0, false), "ended before it served (exit code 0): a program is to stay in the foreground and serve at DROVER_LISTEN"],
+  [exited(0, false), "ended before it served (exit code 0): a program must stay in the foreground and serve at DROVER_LISTEN"],
   [{ kind: "ended", ending: { kind: "unknown" }, served: true }, "ended by itself (its process is gone)"],
   [{ kind: "ended", ending: { kind: "failedToStart", why: "no such folder" }, served: false }, "could not be started: no such folder"],
   [
     { kind: "startupTimeout", timeoutMs: 60_000, problem: { kind: "nothingListens" } },
-    "did not serve within its startup_timeout of 60 s (nothing listens at its DROVER_LISTEN so far)",
+    "did not serve within its startup_timeout of 60 s (nothing listens at its DROVER_LISTEN yet)",
   ],
   [
     { kind: "configRefused", problem: { kind: "refused", message: "no such model", violations: [] } },
@@ -100,7 +100,7 @@ test.each<[Wait, string]>([
     "wants 4.001 CPUs, this machine has 4; wants 8 GiB of memory, this machine has 4 GiB: it can never start here; " +
       "lower num_cpus or add CPUs (--num-cpus); lower memory_bytes",
   ],
-  [{ kind: "turn", keptFor: "big" }, "waits its turn: what is free is kept for replica big, which has waited longer for more"],
+  [{ kind: "turn", keptFor: "big" }, "waits its turn: free resources are kept for replica big, which has waited longer for more"],
   [{ kind: "packages", packages: 1 }, "installing 1 package"],
 ])("a replica waits: %o", (wait, words) => {
   expect(waitInWords(wait)).toBe(words);
@@ -128,11 +128,11 @@ describe("a replica", () => {
     [{ state: "DRAINING", departure: { kind: "replaced", by: 2 } }, "replaced by revision 2"],
     [
       { state: "DRAINING", departure: { kind: "replacedFirst", by: 2 } },
-      "replaced by revision 2; taken down first, as none can start beside it",
+      "replaced by revision 2; removed first, because a new one can start only in its place",
     ],
     [
       { state: "STOPPED", departure: { kind: "scaledDown" }, killedAfterMs: 5_000 },
-      "scaled down; it was killed, as it did not end within 5 s of SIGTERM",
+      "scaled down; it was killed, because it did not end within 5 s of SIGTERM",
     ],
     [{ state: "FAILED", failure: { cause: exited(1, true), lines: ["one", "two"] } }, "ended by itself (exit code 1)\none\ntwo"],
     [
@@ -141,7 +141,7 @@ describe("a replica", () => {
     ],
     [
       { state: "DRAINING", departure: { kind: "unknownConfig", problem: { kind: "late", withinMs: 30_000 } } },
-      "is at no known config: it did not answer within 30 s",
+      "has no known config: it did not answer within 30 s",
     ],
   ])("as in %o", (more, words) => {
     expect(replicaInWords(replica(more))).toBe(words);
@@ -185,7 +185,7 @@ describe("a deployment", () => {
     );
     const failure = { kind: "failedStarts", count: 5, last } as const;
     expect(words([{ type: "ROLLED_BACK", reason: "FAILED_STARTS", sinceMs: 0, revision: 2, to: 1, failure }], { updated: 2 })).toBe(
-      "2 of 3 running; revision 2 has failed, and revision 1 was gone back to: 5 failed starts in a row, the last: app-1 ended before it served (exit code 1)\nno model",
+      "2 of 3 running; revision 2 has failed and was rolled back to revision 1: 5 failed starts in a row, the last: app-1 ended before it served (exit code 1)\nno model",
     );
   });
 
@@ -244,7 +244,7 @@ describe("a config that was refused", () => {
       ]),
     );
     expect(text).toBe(
-      "3 of 4 replicas refused it, and all serve by the one before, or are replaced: a, c: no such model; d: it did not answer within 30 s",
+      "3 of 4 replicas refused it, and all keep the previous config, or are replaced: a, c: no such model; d: it did not answer within 30 s",
     );
   });
 
@@ -260,6 +260,6 @@ describe("a config that was refused", () => {
   });
 
   test("where no replica refused, tells that the deployment went on", () => {
-    expect(refusalInWords(change([{ replicaId: "a", outcome: "APPLIED" }]))).toContain("went on to something else");
+    expect(refusalInWords(change([{ replicaId: "a", outcome: "APPLIED" }]))).toContain("was changed or deleted in the meantime");
   });
 });

@@ -214,7 +214,7 @@ test("where resources are short, AUTO updates one by one, and AVAILABILITY waits
   expect(steps(updating.told.map(({ runningReplicas }) => runningReplicas))).toEqual([2, 1, 2, 1, 2]);
   expect(steps(updating.told.map(({ updatedReplicas }) => updatedReplicas))).toEqual([2, 0, 1, 2]);
   expect(
-    (await decisionsOf(drover, "scarce")).filter(({ summary }) => summary.includes("takes away 1 of another revision first")),
+    (await decisionsOf(drover, "scarce")).filter(({ summary }) => summary.includes("removes 1 of another revision first")),
   ).toHaveLength(2);
 
   const watching = await watch(drover, "scarce");
@@ -255,7 +255,7 @@ test("a deployment is not healthy, and no old replica goes, before a new one has
   const watching = await watch(drover, "ready");
   for (const [generation, rested] of [
     [1n, "revision 1 runs in full"],
-    [2n, "takes away 1 of another revision"],
+    [2n, "removes 1 of another revision"],
   ] as const) {
     const deployed = await drover.deploy("ready", spec(String(generation)));
     const healthySeenMs = Date.now();

@@ -128,7 +128,7 @@ describe("dispatcher", () => {
     routes.set("d", []);
     const early = enter("early");
     clock.advance(1_000);
-    routes.set("d", [], { hopeless: "rolloutFailed" });
+    routes.set("d", [], { noReplicaExpected: "rolloutFailed" });
     const late = enter("late");
     clock.advance(1);
     for (const { error } of [early, late])

@@ -3,9 +3,10 @@
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
+import type { Clock } from "../../src/clock/clock.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
 import type { AutoscalingConfig } from "../../src/core/autoscaling-config.ts";
-import { type Config, type ConfigChangeRecord, configOf, isOver } from "../../src/core/config-change.ts";
+import { type ConfigChangeRecord, configOf, isOver, type ReplicaConfig } from "../../src/core/config-change.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import { changing } from "../../src/core/generations.ts";
 import type { ReplicaRecord, ReplicaState } from "../../src/core/replica.ts";
@@ -104,6 +105,8 @@ class World {
   readonly store: MemoryStore;
   readonly mirror: Mirror;
   readonly links: ReplicaLinks;
+  /** The clock of the links; a test may replace its methods. */
+  readonly clock: Clock = { ...realClock };
   readonly served: readonly Served[];
   epoch = 0;
   #leaders = 0;
@@ -116,13 +119,13 @@ class World {
       wanted: (replica) => wantedConfig(mirror, replica),
       epoch: () => this.epoch,
       given: () => 0,
-      clock: realClock,
+      clock: this.clock,
       log: silentLog,
     });
   }
 
   /** Replicas r0, r1 and so on in this state; the deployment's config is committed under this generation. */
-  static async open(state: ReplicaState, committed: Config, replicas = 1): Promise<World> {
+  static async open(state: ReplicaState, committed: ReplicaConfig, replicas = 1): Promise<World> {
     const store = new MemoryStore({ clock: realClock });
     const served = await Promise.all(Array.from({ length: replicas }, (_, index) => Served.open(`${name}-r${index}`, state)));
     const { generation, ...config } = committed;
@@ -173,9 +176,9 @@ class World {
   }
 
   /** Talks to the replicas as their records are now. */
-  meet(): void {
+  connect(): void {
     const replicas = this.mirror.replicasOf(name).map(({ value }) => value);
-    this.links.meet(replicas.map((replica) => ({ replica, deployment: this.deployment() })));
+    this.links.connect(replicas.map((replica) => ({ replica, deployment: this.deployment() })));
   }
 
   contact(served = this.only) {
@@ -222,7 +225,7 @@ class World {
 /** A program that refuses one config, in one step. */
 const refusesTo = (when: "asked" | "taken", config: Json) => (now: "asked" | "taken", given: Json) => now === when && given === config;
 
-const committed = (generation: number, userConfig: Json, maxOngoingRequests = 5): Config => ({
+const committed = (generation: number, userConfig: Json, maxOngoingRequests = 5): ReplicaConfig => ({
   generation,
   userConfig,
   maxOngoingRequests,
@@ -232,7 +235,7 @@ test("a replica that starts has the committed config before it counts", async ()
   const world = await World.open("STARTING", committed(3, "blue"));
   const open = gate();
   world.only.taker.held = open.promise;
-  world.meet();
+  world.connect();
   await until(() => world.only.taker.taken.length > 0);
   expect(world.contact()).toMatchObject({ answer: "unknown", routable: false, configGeneration: 0 });
   open.resolve();
@@ -248,7 +251,7 @@ test("a replica that starts and refuses the committed config is told as refused,
   ] as const) {
     const world = await World.open("STARTING", committed(1, "blue"));
     world.only.taker.refuses = (now) => now === when;
-    world.meet();
+    world.connect();
     await until(() => world.contact().answer === "refused");
     const failure = { kind: "configRefused", problem: { kind: "refused", message: reason } };
     expect(world.contact()).toMatchObject({ routable: false, failure });
@@ -260,7 +263,7 @@ test("a replica that runs at another generation, older or newer, is brought to t
     const world = await World.open("RUNNING", committed(2, "blue"));
     await world.only.give(found, "red", world.epoch);
     await world.lead();
-    world.meet();
+    world.connect();
     await until(() => world.contact().configGeneration === 2);
     expect(world.only.taker.taken).toEqual(["red", "blue"]);
     await until(() => world.contact().answer === "ready");
@@ -274,7 +277,7 @@ test("a replica of the right generation that took another config half-way is bro
   expect(await failure(world.only.give(2, "red", world.epoch))).toMatchObject({ reason: "RECONFIGURE_REFUSED" });
   expect(await world.only.generation()).toBe(1);
   await world.lead();
-  world.meet();
+  world.connect();
   await until(() => world.only.taker.taken.length === 3);
   expect(world.only.taker.taken).toEqual(["blue", "red", "blue"]);
 });
@@ -283,10 +286,10 @@ test("a replica that is at the committed config for certain is not given it agai
   const world = await World.open("RUNNING", committed(1, "blue"));
   await world.only.give(1, "blue", world.epoch);
   await world.lead();
-  world.meet();
+  world.connect();
   await until(() => world.contact().answer === "ready");
   // In turn after whatever the link had to say.
-  const asked = await world.links.tell(
+  const asked = await world.links.giveConfig(
     world.only.record.id,
     { phase: "PREPARE", config: committed(2, "green"), answerMaxMs: 10_000 },
     new AbortController().signal,
@@ -299,14 +302,14 @@ test("a running replica that cannot be brought back is told as refused", async (
   const world = await World.open("RUNNING", committed(2, "blue"));
   await world.only.give(1, "red", world.epoch);
   world.only.taker.refuses = refusesTo("taken", "blue");
-  world.meet();
+  world.connect();
   await until(() => world.contact().answer === "refused");
   expect(world.contact().failure).toMatchObject({ kind: "configRefused", problem: { kind: "refused", message: "out of memory" } });
 });
 
 test("max_ongoing_requests reaches a replica that starts, and with a change one that runs", async () => {
   const world = await World.open("STARTING", committed(1, "blue", 1));
-  world.meet();
+  world.connect();
   await until(() => world.contact().answer === "ready");
   const { invoke } = invoker(world.only.channel);
   const open = gate();
@@ -318,7 +321,7 @@ test("max_ongoing_requests reaches a replica that starts, and with a change one 
     { put: "replica", key: world.only.record.id, version: entry?.version ?? 0, value: { ...world.only.record, state: "RUNNING" } },
   ]);
   await world.mirror.catchUp();
-  world.meet();
+  world.connect();
   expect(await world.change("blue", 2)).toMatchObject({ step: "COMMITTED", replicas: [{ outcome: "APPLIED" }] });
   const second = invoke("call");
   open.resolve();
@@ -328,7 +331,7 @@ test("max_ongoing_requests reaches a replica that starts, and with a change one 
 
 test("a change that every replica takes is committed, and all serve by it", async () => {
   const world = await World.open("RUNNING", committed(1, "blue"), 3);
-  world.meet();
+  world.connect();
   await until(() => world.served.every((one) => world.contact(one).answer === "ready"));
   const change = await world.change("red");
   expect(change).toMatchObject({ step: "COMMITTED", replicas: [{ outcome: "APPLIED" }, { outcome: "APPLIED" }, { outcome: "APPLIED" }] });
@@ -345,7 +348,7 @@ test("a change that every replica takes is committed, and all serve by it", asyn
 test("a change that one replica refuses leaves all at the config before, whenever it refuses", async () => {
   for (const when of ["asked", "taken"] as const) {
     const world = await World.open("RUNNING", committed(1, "blue"), 3);
-    world.meet();
+    world.connect();
     await until(() => world.served.every((one) => world.contact(one).answer === "ready"));
     const [, , last] = world.served;
     if (last !== undefined) last.taker.refuses = refusesTo(when, "red");
@@ -370,7 +373,7 @@ test("a change that one replica refuses leaves all at the config before, wheneve
 
 test("a replica that cannot go back is taken away with the end of the change", async () => {
   const world = await World.open("RUNNING", committed(1, "blue"), 2);
-  world.meet();
+  world.connect();
   await until(() => world.served.every((one) => world.contact(one).answer === "ready"));
   const [first, second] = world.served;
   if (first !== undefined) first.taker.refuses = (when) => when === "taken" && first.taker.taken.length > 1;
@@ -388,11 +391,26 @@ test("a replica that cannot go back is taken away with the end of the change", a
 test("a replica that has been called by a later leader obeys the earlier one no more, and is not blamed for it", async () => {
   const world = await World.open("RUNNING", committed(1, "blue"));
   await world.only.give(1, "blue", world.epoch + 1);
-  world.meet();
+  // The time for the answer ends in the pause after the second call. Only the pauses of one order share a signal.
+  let expire: (() => void) | undefined;
+  const [others, pauses] = [new Set<AbortSignal | undefined>(), new Set<AbortSignal | undefined>()];
+  world.clock.after = (_ms, run) => {
+    expire = run;
+    return () => {};
+  };
+  world.clock.sleep = (ms, signal) => {
+    if (expire === undefined) others.add(signal);
+    else if (!others.has(signal)) {
+      if (pauses.has(signal)) expire();
+      pauses.add(signal);
+    }
+    return realClock.sleep(ms, signal);
+  };
+  world.connect();
   await until(() => world.contact().answer === "ready");
-  const order = { phase: "APPLY", config: committed(2, "red"), answerMaxMs: 150 } as const;
-  const told = await world.links.tell(world.only.record.id, order, new AbortController().signal);
-  expect(told).toMatchObject({
+  const order = { phase: "APPLY", config: committed(2, "red"), answerMaxMs: 3_600_000 } as const;
+  const result = await world.links.giveConfig(world.only.record.id, order, new AbortController().signal);
+  expect(result).toMatchObject({
     kind: "silent",
     problem: { kind: "late", last: { kind: "callFailed", code: "FAILED_PRECONDITION" } },
   });
@@ -402,7 +420,7 @@ test("a replica that has been called by a later leader obeys the earlier one no 
 
 test("another interval of load reports holds for replicas that run", async () => {
   const world = await World.open("RUNNING", { generation: 1, maxOngoingRequests: 5 });
-  world.meet();
+  world.connect();
   await until(() => world.contact().load !== undefined && world.contact().routable);
   const entry = world.mirror.deployment(name);
   const autoscalingConfig: AutoscalingConfig = {
@@ -423,7 +441,7 @@ test("another interval of load reports holds for replicas that run", async () =>
   const value = { ...world.deployment(), spec: { ...world.deployment().spec, autoscalingConfig } };
   await world.store.commit([{ put: "deployment", key: name, version: entry?.version ?? 0, value }]);
   await world.mirror.catchUp();
-  world.meet();
+  world.connect();
   const times = new Set<number>();
   const untilMs = realClock.nowMs() + 900;
   await until(() => {

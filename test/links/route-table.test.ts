@@ -16,8 +16,8 @@ test("where none is wanted, no replica is to be expected; while one starts or ru
   await cluster.deploy("one", 1);
   const table = tableOf(() => noContact);
   await cluster.mirror.catchUp();
-  expect(table.get("none")?.hopeless).toBe("noneWanted");
-  expect(table.get("one")?.hopeless).toBeUndefined();
+  expect(table.get("none")?.noReplicaExpected).toBe("noneWanted");
+  expect(table.get("one")?.noReplicaExpected).toBeUndefined();
 });
 
 test("a service is known by its deployment also while none of its replicas runs, and forgotten with it", async () => {

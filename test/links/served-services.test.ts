@@ -79,7 +79,7 @@ async function learnt(implementations: readonly Implementation[], { reflected = 
     health.close();
     await server.close(0);
   });
-  links.meet([{ replica, deployment }]);
+  links.connect([{ replica, deployment }]);
   await until(() => links.contact(replicaId).answer === "ready");
   const { controllable, invocable, services } = links.contact(replicaId);
   return { controllable, invocable, services };

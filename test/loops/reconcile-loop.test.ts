@@ -188,7 +188,7 @@ async function untilReady(): Promise<void> {
   const [replica] = await cluster.replicas("STARTING");
   const deployment = cluster.mirror.deployment("app")?.value;
   if (replica === undefined || deployment === undefined) throw new Error("nothing starts");
-  cluster.port.meet([{ replica, deployment }]);
+  cluster.port.connect([{ replica, deployment }]);
   await until(() => cluster.port.contact(id).configGeneration === 1);
   expect(cluster.port.contact(id).answer).toBe("ready");
 }

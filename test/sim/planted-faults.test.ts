@@ -192,8 +192,8 @@ const forgetsRequests: Sabotage = {
 const leavesOut = (phase: ConfigPhase): Sabotage => ({
   port: (port) =>
     but(port, {
-      tell: async (replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult> =>
-        order.phase === phase ? { replicaId, kind: "done" } : port.tell(replicaId, order, signal),
+      giveConfig: async (replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult> =>
+        order.phase === phase ? { replicaId, kind: "done" } : port.giveConfig(replicaId, order, signal),
     }),
 });
 

@@ -92,7 +92,7 @@ export class SimulatedCluster {
   async tick(ms: number): Promise<void> {
     this.clock.pass(ms);
     await this.mirror.catchUp();
-    this.routing.keeper.meet();
+    this.routing.keeper.connect();
     await new Promise((done) => setImmediate(done));
     await this.deciding.reconcile.tick();
   }

@@ -1,4 +1,4 @@
-import type { Config, ConfigPhase } from "../../src/core/config-change.ts";
+import type { ConfigPhase, ReplicaConfig } from "../../src/core/config-change.ts";
 import { sameJson } from "../../src/core/json.ts";
 
 /** What a replica serves by. */
@@ -25,7 +25,7 @@ export class SimulatedConfigs {
   }
 
   /** What a replica does when it is called. `fails`: its program refuses, or throws half-way. */
-  call(replicaId: string, phase: ConfigPhase, config: Config, epoch: number, fails: boolean): Taking {
+  call(replicaId: string, phase: ConfigPhase, config: ReplicaConfig, epoch: number, fails: boolean): Taking {
     const held = this.of(replicaId);
     if (epoch < held.epoch) return "stale";
     this.#held.set(replicaId, { ...held, epoch });
@@ -43,12 +43,12 @@ export class SimulatedConfigs {
   }
 
   /** Whether a replica serves by this config, and knows it. */
-  serves(replicaId: string, config: Config): boolean {
+  serves(replicaId: string, config: ReplicaConfig): boolean {
     const { json, dirty } = this.of(replicaId);
     return json === jsonOf(config) && !dirty;
   }
 }
 
-function jsonOf({ userConfig, maxOngoingRequests }: Config): string {
+function jsonOf({ userConfig, maxOngoingRequests }: ReplicaConfig): string {
   return JSON.stringify([userConfig, maxOngoingRequests]);
 }

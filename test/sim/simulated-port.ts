@@ -1,10 +1,16 @@
 import type { Clock } from "../../src/clock/clock.ts";
-import { answerMaxMs, type CallResult, type Config, type ConfigPhase } from "../../src/core/config-change.ts";
+import { answerMaxMs, type CallResult, type ConfigPhase, type ReplicaConfig } from "../../src/core/config-change.ts";
 import type { ConfigProblem, FailureCause } from "../../src/core/ending.ts";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
 import { elsewhereOf } from "../../src/core/traffic/load.ts";
 import type { WantedConfig } from "../../src/links/committed.ts";
-import { type Acquaintance, type ConfigOrder, type LiveReplicaPort, noContact, type ReplicaContact } from "../../src/links/replica-port.ts";
+import {
+  type ConfigOrder,
+  type LinkedReplica,
+  type LiveReplicaPort,
+  noContact,
+  type ReplicaContact,
+} from "../../src/links/replica-port.ts";
 import { SimulatedConfigs } from "./simulated-configs.ts";
 import type { SimulatedEngine } from "./simulated-engine.ts";
 
@@ -88,7 +94,7 @@ export interface SimulatedPortOptions {
 export class SimulatedPort implements LiveReplicaPort {
   readonly #options: SimulatedPortOptions;
   readonly #behaviours: Behaviours;
-  #met: ReadonlyMap<string, Acquaintance> = new Map();
+  #met: ReadonlyMap<string, LinkedReplica> = new Map();
   /** Those that it has heard of: what they answered last stands, also where nobody is there any more. */
   readonly #heard = new Set<string>();
   /** The generation that each was heard to serve by, and the epoch in which it was last made sure of. */
@@ -99,7 +105,7 @@ export class SimulatedPort implements LiveReplicaPort {
   /** Those that took the committed config from it, and those that said to it that nothing is in work any more. */
   readonly #given = new Set<string>();
   readonly #drained = new Set<string>();
-  readonly #metAtMs = new Map<string, number>();
+  readonly #contactSinceMs = new Map<string, number>();
   readonly #changeListeners = new Set<(deployment: string) => void>();
   readonly #reportListeners = new Set<(replicaId: string, ongoing: number) => void>();
 
@@ -133,14 +139,14 @@ export class SimulatedPort implements LiveReplicaPort {
     if (load !== undefined) for (const listener of this.#reportListeners) listener(replicaId, load.ongoing);
   }
 
-  meet(replicas: readonly Acquaintance[]): void {
+  connect(replicas: readonly LinkedReplica[]): void {
     const nowMs = this.#options.clock.nowMs();
     const reachable = replicas.filter(({ replica }) => replica.address !== undefined);
     const ids = new Set(reachable.map(({ replica }) => replica.id));
-    for (const known of [this.#metAtMs, this.#sure, this.#given, this.#drained, this.#heard])
+    for (const known of [this.#contactSinceMs, this.#sure, this.#given, this.#drained, this.#heard])
       for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
-    for (const id of ids) if (!this.#metAtMs.has(id)) this.#metAtMs.set(id, nowMs);
-    this.#met = new Map(reachable.map((acquaintance) => [acquaintance.replica.id, acquaintance]));
+    for (const id of ids) if (!this.#contactSinceMs.has(id)) this.#contactSinceMs.set(id, nowMs);
+    this.#met = new Map(reachable.map((linked) => [linked.replica.id, linked]));
     for (const id of ids) this.#hear(id);
   }
 
@@ -150,7 +156,7 @@ export class SimulatedPort implements LiveReplicaPort {
     if (this.#heard.has(replicaId) && !this.#syncing.has(replicaId)) void this.#sync(replicaId);
   }
 
-  async tell(replicaId: string, { phase, config, answerMaxMs }: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
+  async giveConfig(replicaId: string, { phase, config, answerMaxMs }: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
     const { clock } = this.#options;
     const untilMs = clock.nowMs() + answerMaxMs;
     while (!signal.aborted && clock.nowMs() < untilMs) {
@@ -168,13 +174,13 @@ export class SimulatedPort implements LiveReplicaPort {
     this.#syncing.add(replicaId);
     try {
       for (;;) {
-        const acquaintance = this.#met.get(replicaId);
-        if (acquaintance === undefined || !this.#hears(replicaId)) return;
+        const linked = this.#met.get(replicaId);
+        if (linked === undefined || !this.#hears(replicaId)) return;
         const answer = await this.#inTurn(replicaId, async () => {
-          const { config, changing } = wanted(acquaintance.replica) ?? {};
+          const { config, changing } = wanted(linked.replica) ?? {};
           const leaderEpoch = epoch();
           const sure = this.#sure.get(replicaId);
-          const { state } = this.#met.get(replicaId)?.replica ?? acquaintance.replica;
+          const { state } = this.#met.get(replicaId)?.replica ?? linked.replica;
           if (config === undefined || changing || leaderEpoch === undefined || (state !== "STARTING" && state !== "RUNNING")) return "idle";
           if (sure?.generation === config.generation && sure.epoch === leaderEpoch) return "idle";
           const phase = config.generation > this.#behaviours.configs.of(replicaId).generation ? "APPLY" : "REVERT";
@@ -191,7 +197,7 @@ export class SimulatedPort implements LiveReplicaPort {
     }
   }
 
-  #call(replicaId: string, phase: ConfigPhase, config: Config, leftMs: number, signal: AbortSignal) {
+  #call(replicaId: string, phase: ConfigPhase, config: ReplicaConfig, leftMs: number, signal: AbortSignal) {
     return this.#inTurn(replicaId, () => this.#send(replicaId, phase, config, leftMs, signal));
   }
 
@@ -199,7 +205,7 @@ export class SimulatedPort implements LiveReplicaPort {
   async #send(
     replicaId: string,
     phase: ConfigPhase,
-    config: Config,
+    config: ReplicaConfig,
     leftMs: number,
     signal: AbortSignal,
   ): Promise<"taken" | "refused" | undefined> {
@@ -231,16 +237,16 @@ export class SimulatedPort implements LiveReplicaPort {
   }
 
   contact(replicaId: string): ReplicaContact {
-    const acquaintance = this.#met.get(replicaId);
-    if (acquaintance === undefined) return noContact;
-    const metAtMs = this.#metAtMs.get(replicaId);
+    const linked = this.#met.get(replicaId);
+    if (linked === undefined) return noContact;
+    const contactSinceMs = this.#contactSinceMs.get(replicaId);
     if (!this.#hears(replicaId)) {
-      const unheard = { ...noContact, metAtMs };
+      const unheard = { ...noContact, contactSinceMs };
       const known = { answer: this.#behaviours.of(replicaId).answer, controllable: true, invocable: true };
       return this.#heard.has(replicaId) ? { ...unheard, ...known } : unheard;
     }
     const { ongoing, completed, failed, answer, failure, silent, lateOngoing, lateSinceMs, hangsSinceMs } = this.#behaviours.of(replicaId);
-    const { replica } = acquaintance;
+    const { replica } = linked;
     const nowMs = this.#options.clock.nowMs();
     const configGeneration = this.#sure.get(replicaId)?.generation ?? this.#behaviours.configs.of(replicaId).generation;
     const reported = lateOngoing ?? ongoing;
@@ -248,7 +254,7 @@ export class SimulatedPort implements LiveReplicaPort {
     const waits = replica.state === "STARTING" && answer === "ready" && !this.#given.has(replicaId);
     if (replica.state === "DRAINING" && ongoing === 0 && !silent && this.#options.epoch() !== undefined) this.#drained.add(replicaId);
     return {
-      metAtMs,
+      contactSinceMs,
       answer: waits ? "unknown" : answer,
       failure,
       load:

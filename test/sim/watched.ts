@@ -2,7 +2,7 @@ import type { CallResult } from "../../src/core/config-change.ts";
 import { refusal } from "../../src/core/errors.ts";
 import type { LogLine } from "../../src/core/log-line.ts";
 import type { Assignment, Engine, Listing } from "../../src/engine/engine.ts";
-import type { Acquaintance, ConfigOrder, LiveReplicaPort, ReplicaContact } from "../../src/links/replica-port.ts";
+import type { ConfigOrder, LinkedReplica, LiveReplicaPort, ReplicaContact } from "../../src/links/replica-port.ts";
 import type { ChangeBatch, CommitOptions, CommitResult, ControllerInfo, Kind, LeaseAnswer, Store, Write } from "../../src/store/store.ts";
 import type { SimulatedClock } from "./simulated-clock.ts";
 import type { Watch, Witness } from "./witness.ts";
@@ -183,15 +183,15 @@ export class WatchedPort implements LiveReplicaPort {
     this.#amidChange = amidChange;
   }
 
-  async tell(replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
+  async giveConfig(replicaId: string, order: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
     this.#amidChange(this.#witness.ledger.replicas.get(replicaId)?.deployment ?? "");
-    const result = await this.#port.tell(replicaId, order, signal);
+    const result = await this.#port.giveConfig(replicaId, order, signal);
     this.#witness.told(this.#watch.controller, replicaId, order, result);
     return result;
   }
 
-  meet(replicas: readonly Acquaintance[]): void {
-    this.#port.meet(replicas);
+  connect(replicas: readonly LinkedReplica[]): void {
+    this.#port.connect(replicas);
   }
 
   onChange(listener: (deployment: string) => void): () => void {

@@ -178,6 +178,6 @@ function describe(write: Write): string {
     return `deployment ${key} n=${value.autoscaled ? `~${value.autoscaled.target}` : value.spec.numReplicas} r${value.revision} ${value.spec.version}${value.deletingSinceMs ? " deleting" : ""}${value.pausedSinceMs ? " paused" : ""}${value.failedRollout ? " failed" : ""}${value.changing ? ` changing ${value.changing}` : ""} g${value.configGeneration} ${JSON.stringify(value.spec.userConfig)} ${JSON.stringify(value.spec.rollout)}`;
   if (put === "change")
     return `change ${key} ${value.id} g${value.generation} ${value.step} ${value.replicas.map(({ replicaId, outcome }) => `${replicaId}:${outcome}`)}`;
-  if (put === "decision") return `decision ${key} ${value.summary} [${value.bound}]`;
+  if (put === "decision") return `decision ${key} ${value.summary} [${value.bound ?? "free"}]`;
   return `${put} ${key} ${JSON.stringify(value)}`;
 }

@@ -108,7 +108,7 @@ export function decide(
   const idleSinceMs = now === 0 && known ? (before.idleSinceMs ?? nowMs) : undefined;
   const burstAtMs = bursting === undefined ? before.burstAtMs : nowMs;
   const wish = rules.bounded(rules.choose({ up, down, desired, bursting, burstAtMs, idleSinceMs, knownSinceMs, now }));
-  rules.tellBound(wish);
+  rules.noteBound(wish);
   const { target } = wish;
   const kind = target > seen.target ? "up" : target < seen.target ? "down" : wish.holds ? "hold" : "stay";
   const state: AutoscaleState = {
@@ -129,7 +129,7 @@ export function decide(
     summary: summaryOf(seen.target, target, wish.why),
     bound: wish.bound,
     inputs,
-    rules: rules.told,
+    rules: rules.noted,
   };
   return { decision: { target, kind, verdict }, state };
 }
@@ -144,11 +144,11 @@ function desiredOf({ upscalingFactor, downscalingFactor }: AutoscalingConfig, ra
 interface Wish {
   readonly target: number;
   readonly why: string;
-  readonly bound: string;
+  readonly bound: string | undefined;
   readonly holds?: boolean;
 }
 
-interface Found {
+interface Proposals {
   readonly up: number | undefined;
   readonly down: number | undefined;
   readonly desired: number;
@@ -161,7 +161,7 @@ interface Found {
 
 /** The rules of one tick. Each is noted with its value when it is applied. */
 class Rules {
-  readonly told: DecisionRule[] = [];
+  readonly noted: DecisionRule[] = [];
   readonly #config: AutoscalingConfig;
   readonly #seen: LoadSeen;
   readonly #before: AutoscaleState;
@@ -181,13 +181,13 @@ class Rules {
     const { upscaleDelayMs, targetOngoingRequests } = this.#config;
     const { target, running, startupMs } = this.#seen;
     const smallest = upscaleDelayMs === 0 ? desired : aggregate(window, "MIN", this.#nowMs);
-    this.#tell("upscale_delay", smallest, `at least ${smallest} wanted during the last ${seconds(upscaleDelayMs)}`);
+    this.#note("upscale_delay", smallest, `at least ${smallest} wanted during the last ${seconds(upscaleDelayMs)}`);
     if (upscaleDelayMs > 0 && this.#nowMs - knownSinceMs(window) < upscaleDelayMs) return undefined;
     // Starting replicas will serve the backlog: a backlog alone asks for no more of them.
     const starting = running < target && this.#nowMs - this.#before.raisedAtMs < startupMs;
     if (!starting || smallest <= target) return smallest;
     const withoutBacklog = Math.ceil(ongoing / targetOngoingRequests - slack);
-    this.#tell("starting", target - running, `${target - running} still start: what waits is theirs`);
+    this.#note("starting", target - running, `${target - running} still start: they will serve what waits`);
     return Math.min(smallest, Math.max(target, withoutBacklog));
   }
 
@@ -197,7 +197,7 @@ class Rules {
   down(window: LoadWindow, enough: number): number | undefined {
     const { downscaleDelayMs } = this.#config;
     const largest = downscaleDelayMs === 0 ? enough : aggregate(window, "MAX", this.#nowMs);
-    this.#tell("downscale_delay", largest, `at most ${largest} wanted during the last ${seconds(downscaleDelayMs)}`);
+    this.#note("downscale_delay", largest, `at most ${largest} wanted during the last ${seconds(downscaleDelayMs)}`);
     return downscaleDelayMs > 0 && this.#nowMs - knownSinceMs(window) < downscaleDelayMs ? undefined : largest;
   }
 
@@ -211,7 +211,7 @@ class Rules {
     const capacity = this.#seen.target * targetOngoingRequests;
     const mean = aggregate(window, "MEAN", this.#nowMs);
     const from = burst.threshold * capacity;
-    this.#tell("burst", rounded(mean), `load of the last ${seconds(burst.windowMs)}; a burst from ${rounded(from)}`);
+    this.#note("burst", rounded(mean), `load of the last ${seconds(burst.windowMs)}; a burst from ${rounded(from)}`);
     if (!(mean > 0 && capacity > 0 && mean >= from)) return undefined;
     const wanted = Math.ceil(mean / targetOngoingRequests - slack);
     const { target, running, startupMs } = this.#seen;
@@ -225,8 +225,8 @@ class Rules {
     return Math.max(1, Math.ceil(now / this.#config.targetOngoingRequests - slack));
   }
 
-  choose(found: Found): Wish {
-    const { up, bursting, now } = found;
+  choose(proposals: Proposals): Wish {
+    const { up, bursting, now } = proposals;
     const { target } = this.#seen;
     if (target === 0 && now > 0)
       return {
@@ -236,13 +236,13 @@ class Rules {
       };
     if (bursting !== undefined && bursting > target) return { target: bursting, why: "a burst", bound: "burst" };
     if (up !== undefined && up > target) return { target: up, why: "the load held for the whole upscale delay", bound: "upscale_delay" };
-    const fewer = this.#fewer(found);
-    if (fewer === undefined) return { target, why: "the load is met", bound: "" };
-    return fewer.target < target ? (this.#hold(found) ?? fewer) : fewer;
+    const fewer = this.#fewer(proposals);
+    if (fewer === undefined) return { target, why: "the replicas are enough for the load", bound: undefined };
+    return fewer.target < target ? (this.#hold(proposals) ?? fewer) : fewer;
   }
 
   /** A step down, or what the last replica waits for. Undefined: all replicas are needed. */
-  #fewer({ down, desired, idleSinceMs }: Found): Wish | undefined {
+  #fewer({ down, desired, idleSinceMs }: Proposals): Wish | undefined {
     const { target } = this.#seen;
     const { minReplicas, downscaleToZeroDelayMs } = this.#config;
     const lower = down !== undefined && down < target ? Math.max(1, down) : target;
@@ -251,7 +251,7 @@ class Rules {
     if (!toZero || target === 0) return lower < target ? step : undefined;
     const idleMs = idleSinceMs === undefined ? 0 : this.#nowMs - idleSinceMs;
     const needed = seconds(downscaleToZeroDelayMs);
-    this.#tell("downscale_to_zero_delay", Math.floor(idleMs / 1_000), `seconds without any request; ${needed} are needed`);
+    this.#note("downscale_to_zero_delay", Math.floor(idleMs / 1_000), `seconds without any request; ${needed} are needed`);
     const bound = "downscale_to_zero_delay";
     if (idleSinceMs !== undefined && idleMs >= downscaleToZeroDelayMs)
       return { target: 0, why: "there was no request for the whole downscale_to_zero_delay", bound };
@@ -259,7 +259,7 @@ class Rules {
   }
 
   /** Why a step down is put off, whatever the load. Undefined: no reason. */
-  #hold({ knownSinceMs, burstAtMs }: Found): Wish | undefined {
+  #hold({ knownSinceMs, burstAtMs }: Proposals): Wish | undefined {
     const { target } = this.#seen;
     const { lookBackPeriodMs } = this.#config;
     const recent = (sinceMs: number) => this.#nowMs - sinceMs < lookBackPeriodMs;
@@ -278,20 +278,20 @@ class Rules {
     const { minReplicas, maxReplicas } = this.#config;
     const { scheduledMin } = this.#seen;
     const least = Math.min(maxReplicas, Math.max(minReplicas, scheduledMin));
-    this.#tell("min_replicas", least, scheduledMin > minReplicas ? "the fewest, by a schedule that holds now" : "the fewest");
-    this.#tell("max_replicas", maxReplicas, "the most");
+    this.#note("min_replicas", least, scheduledMin > minReplicas ? "the fewest, by a schedule that holds now" : "the fewest");
+    this.#note("max_replicas", maxReplicas, "the most");
     if (wish.target < least)
-      return { target: least, why: scheduledMin > minReplicas ? "a schedule holds" : "there are to be no fewer", bound: "min_replicas" };
+      return { target: least, why: scheduledMin > minReplicas ? "a schedule holds" : "this is the minimum", bound: "min_replicas" };
     return wish.target > maxReplicas ? { ...wish, target: maxReplicas, bound: "max_replicas" } : wish;
   }
 
   /** Makes sure that the rule that limited the decision is among those noted. */
-  tellBound({ bound, why }: Wish): void {
-    if (bound !== "" && this.told.every(({ name }) => name !== bound)) this.#tell(bound, 1, why);
+  noteBound({ bound, why }: Wish): void {
+    if (bound !== undefined && this.noted.every(({ name }) => name !== bound)) this.#note(bound, 1, why);
   }
 
-  #tell(name: string, value: number, meaning: string): void {
-    this.told.push({ name, value, meaning });
+  #note(name: string, value: number, meaning: string): void {
+    this.noted.push({ name, value, meaning });
   }
 }
 

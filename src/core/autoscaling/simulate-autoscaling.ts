@@ -94,7 +94,7 @@ export function* simulating(
   const endMs = options.endMs ?? samples.at(-1)?.timeMs ?? startMs;
   /** When each replica serves, in ascending order. */
   let ready: readonly number[] = Array.from({ length: options.initial }, () => startMs);
-  let [next, load, replicaMs, shortMs, changes, turns, direction, told] = [0, 0, 0, 0, 0, 0, 0, options.initial];
+  let [next, load, replicaMs, shortMs, changes, turns, direction, noted] = [0, 0, 0, 0, 0, 0, 0, options.initial];
   // The last tick is at the end, even if that falls between two ticks.
   for (let nowMs = startMs; ; nowMs = Math.min(nowMs + tickMs, endMs)) {
     let sampled = false;
@@ -117,8 +117,8 @@ export function* simulating(
     const heldMs = Math.max(0, Math.min(tickMs, endMs - nowMs));
     replicaMs += ready.length * heldMs;
     if (load > running * options.targetOngoingRequests) shortMs += heldMs;
-    if (sampled || wanted !== target || running !== told) points.push({ timeMs: nowMs, desired: wanted, running, load, why });
-    told = running;
+    if (sampled || wanted !== target || running !== noted) points.push({ timeMs: nowMs, desired: wanted, running, load, why });
+    noted = running;
     if (nowMs >= endMs) return { points, replicaMs, shortMs, changes, turns };
     yield;
   }

@@ -124,14 +124,14 @@ function failing(
   { lastFailure: last, rolloutFailure, failedStarts, failedAtMs, retryAtMs, revision }: ProgressRecord,
   replicas: readonly ReplicaRecord[],
 ): readonly Condition[] {
-  if (last === undefined || isToldBy(rolloutFailure, last)) return [];
+  if (last === undefined || isPartOf(rolloutFailure, last)) return [];
   const trying = replicas.some((replica) => replica.revision === revision && (replica.state === "PENDING" || replica.state === "STARTING"));
   const reason = trying || retryAtMs === undefined ? "TRYING" : "BACKOFF";
   return [{ type: "STARTS_FAILING", reason, sinceMs: failedAtMs, failedStarts, retryAtMs, last }];
 }
 
 /** Whether the rollout's failure already includes this failure. */
-function isToldBy(failure: RolloutFailure | undefined, last: StartFailure): boolean {
+function isPartOf(failure: RolloutFailure | undefined, last: StartFailure): boolean {
   if (failure === undefined) return false;
   return failure.kind === "earlier" || sameJson(failure.last, last);
 }

@@ -58,8 +58,8 @@ export function noteFailures(
   const isNewTry = ours.some(({ askedAtMs, counts }) => counts && askedAtMs >= (progress.failedAtMs ?? 0));
   if (!isNewTry) return noted;
   const failedStarts = progress.failedStarts + 1;
-  const hopeless = !progress.everStable && failedStarts >= maxStartFailures;
-  const waitMs = backoffMs(hopeless ? Math.max(failedStarts, failuresOfLongestWait) : failedStarts, draw);
+  const exhausted = !progress.everStable && failedStarts >= maxStartFailures;
+  const waitMs = backoffMs(exhausted ? Math.max(failedStarts, failuresOfLongestWait) : failedStarts, draw);
   return { ...noted, failedStarts, failedAtMs: nowMs, retryAtMs: nowMs + waitMs };
 }
 

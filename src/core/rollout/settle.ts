@@ -36,7 +36,7 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
   const gone = process === "exited" || process === "none";
   const { startupTimeoutMs } = deployment.spec;
   // If a process cannot be observed, its silence is no failure.
-  const isSilentSince = (sinceMs: number) => process !== "unknown" && nowMs - Math.max(sinceMs, seen.metAtMs) >= startupTimeoutMs;
+  const isSilentSince = (sinceMs: number) => process !== "unknown" && nowMs - Math.max(sinceMs, seen.contactSinceMs) >= startupTimeoutMs;
   const failed = (cause: FailureCause, how: "ended" | "drained"): Settled => {
     const failure: ReplicaFailure = { cause: withShortTexts(cause), lines: how === "ended" ? lastLines(seen.errors) : [] };
     const { id, revision, createdAtMs, readyAtMs } = replica;
@@ -112,9 +112,9 @@ const unplacedOf = ({ unplaced }: SeenReplica): Wait | undefined =>
   unplaced === undefined ? undefined : { kind: "engine", reason: withShortTexts(unplaced) };
 
 /** Why a STARTING replica does not serve yet, if known and worth saying. */
-function waitOf({ replica, metAtMs, preparing, problem }: SeenReplica, nowMs: number): Wait | undefined {
+function waitOf({ replica, contactSinceMs, preparing, problem }: SeenReplica, nowMs: number): Wait | undefined {
   if (preparing !== undefined) return { kind: "packages", ...preparing };
-  if (problem === undefined || nowMs - Math.max(replica.sinceMs, metAtMs) < slowStartMs) return undefined;
+  if (problem === undefined || nowMs - Math.max(replica.sinceMs, contactSinceMs) < slowStartMs) return undefined;
   return { kind: "notServing", problem: withShortTexts(problem) };
 }
 

@@ -31,7 +31,7 @@ export interface SeenReplica {
    * Since when this controller connects to the replica. Time without a controller does not count
    * against it.
    */
-  readonly metAtMs: number;
+  readonly contactSinceMs: number;
   /** When SIGTERM was sent. Undefined: not sent. */
   readonly terminatedAtMs?: number;
   /**

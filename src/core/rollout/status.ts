@@ -48,7 +48,7 @@ export function statusOf(
   };
 }
 
-interface Facts {
+interface Completeness {
   readonly target: number;
   /** All wanted replicas run, and no others. */
   readonly there: boolean;
@@ -61,7 +61,7 @@ interface Facts {
 function stateOf(
   deployment: DeploymentRecord,
   progress: ProgressRecord | undefined,
-  { target, there, whole, mixed }: Facts,
+  { target, there, whole, mixed }: Completeness,
 ): DeploymentState {
   if (deployment.deletingSinceMs !== undefined) return "DELETING";
   if (deployment.failedRollout !== undefined) return "DEPLOY_FAILED";

@@ -18,13 +18,13 @@ export function verdictOf(step: Step, deployment: DeploymentRecord, progress: Pr
   const { target, live, current, old, available } = step.situation;
   const rules = rulesOf(step, deployment, progress, nowMs);
   const bound = rules.find(({ binds }) => binds);
-  const summary = deeds(step, deployment) ?? waits(step, deployment, progress, bound?.name ?? "");
+  const summary = deeds(step, deployment) ?? waits(step, deployment, progress, bound?.name);
   if (summary === undefined) return undefined;
   const inState = (wanted: string) => live.filter(({ replica }) => replica.state === wanted).length;
   return {
     source: "ROLLOUT",
     summary,
-    bound: bound?.name ?? "",
+    bound: bound?.name,
     inputs: {
       target,
       available: available.length,
@@ -40,7 +40,7 @@ export function verdictOf(step: Step, deployment: DeploymentRecord, progress: Pr
 /** The decision that the wanted revision is fully running. */
 export function fullVerdict(deployment: DeploymentRecord, target: number): Verdict {
   const summary = `revision ${deployment.revision} runs in full: ${plural(target, "replica")}`;
-  return { source: "ROLLOUT", summary, bound: "", inputs: { target, available: target, new: target }, rules: [] };
+  return { source: "ROLLOUT", summary, bound: undefined, inputs: { target, available: target, new: target }, rules: [] };
 }
 
 /** The decision that a rollout has failed. `to`: the revision it goes back to, if any. */
@@ -57,12 +57,16 @@ export function failureVerdict(
   const [firstLine = ""] = rolloutFailureInWords(cause).split("\n");
   return {
     source: "ROLLOUT",
-    summary: `revision ${deployment.revision} has failed (${firstLine}): ${to === undefined ? "goes on trying" : `goes back to revision ${to}`}`,
-    bound: to === undefined && autoRollback ? stays.name : "",
+    summary: `revision ${deployment.revision} has failed (${firstLine}): ${to === undefined ? "keeps trying" : `goes back to revision ${to}`}`,
+    bound: to === undefined && autoRollback ? stays.name : undefined,
     inputs: { failed_starts: progress.failedStarts },
     rules: [
-      { name: "max_start_failures", value: maxStartFailures, meaning: `failed starts in a row, with none ever available, are a failure` },
-      { name: "progress_deadline", value: progressDeadlineMs / 1_000, meaning: "seconds without another available replica are a failure" },
+      { name: "max_start_failures", value: maxStartFailures, meaning: `failed starts in a row with no available replica fail the rollout` },
+      {
+        name: "progress_deadline",
+        value: progressDeadlineMs / 1_000,
+        meaning: "seconds without another available replica fail the rollout",
+      },
       ...(to === undefined && autoRollback ? [{ ...stays, meaning: why }] : []),
     ],
   };
@@ -75,13 +79,19 @@ function deeds({ create, revision, removed, situation }: Step, deployment: Deplo
   const old = gone.filter(({ replica }) => replica.revision !== deployment.revision && situation.target > 0);
   const other = gone.length - old.length;
   const first = old.some(({ replica }) => removed.get(replica.id)?.kind === "replacedFirst");
-  if (old.length > 0) parts.push(`takes away ${old.length} of another revision${first ? " first, as none can start beside it" : ""}`);
-  if (other > 0) parts.push(`takes away ${other}`);
+  if (old.length > 0)
+    parts.push(`removes ${old.length} of another revision${first ? " first, because a new one can start only in its place" : ""}`);
+  if (other > 0) parts.push(`removes ${other}`);
   return parts.length === 0 ? undefined : parts.join(", ");
 }
 
 /** Why a step does nothing, if that is worth a decision. */
-function waits({ situation, missing }: Step, deployment: DeploymentRecord, progress: ProgressRecord, bound: string): string | undefined {
+function waits(
+  { situation, missing }: Step,
+  deployment: DeploymentRecord,
+  progress: ProgressRecord,
+  bound: string | undefined,
+): string | undefined {
   const { waiting, old } = situation;
   switch (bound) {
     case "paused":
@@ -89,9 +99,9 @@ function waits({ situation, missing }: Step, deployment: DeploymentRecord, progr
         ? `is paused at ${plural(situation.current.length, "replica")} of revision ${deployment.revision}`
         : undefined;
     case "backoff":
-      return `waits before another try: ${plural(progress.failedStarts, "failed start")} in a row`;
+      return `waits before the next try: ${plural(progress.failedStarts, "failed start")} in a row`;
     case "packages":
-      return `waits for the packages of revision ${deployment.revision} before a replica goes for it`;
+      return `waits for the packages of revision ${deployment.revision} before an old replica is removed`;
     case "capacity":
       if (situation.moving) return undefined;
       // Without the numbers, which other deployments change. The rule has them.
@@ -99,7 +109,7 @@ function waits({ situation, missing }: Step, deployment: DeploymentRecord, progr
         deployment,
         situation.live.map(({ replica }) => replica),
       )
-        ? "BLOCKED_NO_CAPACITY: waits for room, as none may be missing"
+        ? "BLOCKED_NO_CAPACITY: waits for room, because no replica may be missing"
         : `waits for room for ${waiting?.replica.id}`;
     default:
       return undefined;
@@ -121,14 +131,14 @@ function rulesOf(step: Step, deployment: DeploymentRecord, progress: ProgressRec
   if (backingOff) {
     const seconds = Math.ceil((retryAtMs - nowMs) / 1_000);
     rule("backoff", seconds, `${seconds} s until a replica is started again`, wantsMore);
-  } else if (progress.failedStarts > 0) rule("one_at_a_time", 1, "while starts fail, one is tried at a time", wantsMore);
-  if (situation.unready) rule("packages", 1, "max_surge is 0: the packages are to be there before a replica goes", oldLeft);
+  } else if (progress.failedStarts > 0) rule("one_at_a_time", 1, "while starts fail, one replica is tried at a time", wantsMore);
+  if (situation.unready) rule("packages", 1, "max_surge is 0: the packages are installed before an old replica is removed", oldLeft);
   if (waiting?.replica.waits !== undefined) rule("capacity", 0, `${waiting.replica.id} ${waitInWords(waiting.replica.waits)}`, true);
   if (!progress.everRan && old.length > 0)
     rule(
       "unproven",
       target,
-      `none is taken away until a replica of revision ${deployment.revision} was available`,
+      `no replica is removed until one of revision ${deployment.revision} was available`,
       oldLeft && floor === target,
     );
   rule(

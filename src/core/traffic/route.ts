@@ -28,15 +28,15 @@ export interface Route {
   readonly maxOngoingRequests: number;
   /** Undefined: no bound. */
   readonly maxQueuedRequests: number | undefined;
-  /** 0: no bound. */
-  readonly requestTimeoutMs: number;
+  /** Undefined: no bound. */
+  readonly requestTimeoutMs: number | undefined;
   /**
    * How long the start of a first replica may take, for a deployment that scales to zero. Unset: it
    * never scales to zero.
    */
   readonly coldStartMs?: number;
   /** Set: no replica runs or is expected soon, for this reason. */
-  readonly hopeless?: NoReplicaExpected;
+  readonly noReplicaExpected?: NoReplicaExpected;
 }
 
 /** What is known from the connection to a replica, as far as a route depends on it. */
@@ -66,21 +66,21 @@ export function routeOf({ deployment, progress, replicas, contact, servicesBefor
     const known = contact(id);
     return state === "RUNNING" && known.routable && address !== undefined ? { replicaId: id, address, known } : [];
   });
-  const reason = hopelessReason(deployment, progress, replicas);
+  const reason = noReplicaReason(deployment, progress, replicas);
   return {
     deployment: spec.name,
     endpoints: routable.map(({ replicaId, address, known }) => ({ replicaId, address, invocable: known.invocable })),
     services: routable.length === 0 ? servicesBefore : [...new Set(routable.flatMap(({ known }) => known.services))],
     maxOngoingRequests: spec.maxOngoingRequests,
     maxQueuedRequests: spec.maxQueuedRequests,
-    requestTimeoutMs: spec.requestTimeoutMs,
+    requestTimeoutMs: spec.requestTimeoutMs === 0 ? undefined : spec.requestTimeoutMs,
     ...(spec.autoscalingConfig?.minReplicas === 0 && { coldStartMs: spec.startupTimeoutMs }),
-    ...(reason !== undefined && { hopeless: reason }),
+    ...(reason !== undefined && { noReplicaExpected: reason }),
   };
 }
 
 /** Why no replica is expected soon. Undefined: a replica runs, starts, or will start. */
-function hopelessReason(
+function noReplicaReason(
   { spec: { autoscalingConfig, numReplicas }, revision }: DeploymentRecord,
   progress: ProgressRecord | undefined,
   replicas: readonly ReplicaRecord[],

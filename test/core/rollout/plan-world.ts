@@ -37,7 +37,7 @@ export interface Body {
   terminatedAtMs?: number;
   answer: SeenReplica["answer"];
   ongoing: number;
-  metAtMs?: number;
+  contactSinceMs?: number;
   problem?: HealthProblem;
 }
 
@@ -89,12 +89,12 @@ export class World {
   }
 
   seen(): readonly SeenReplica[] {
-    return [...this.bodies.values()].map(({ record, process, ending, terminatedAtMs, answer, ongoing, metAtMs = 0, problem }) => ({
+    return [...this.bodies.values()].map(({ record, process, ending, terminatedAtMs, answer, ongoing, contactSinceMs = 0, problem }) => ({
       replica: record,
       process,
       ending,
       errors: [],
-      metAtMs,
+      contactSinceMs,
       terminatedAtMs,
       answer,
       problem,

@@ -87,7 +87,7 @@ describe("stopping", () => {
     world.step();
     const [body] = bodies(world, "STARTING");
     if (body === undefined) throw new Error("one starts");
-    Object.assign(body, { problem: { kind: "nothingListens" }, metAtMs: world.nowMs });
+    Object.assign(body, { problem: { kind: "nothingListens" }, contactSinceMs: world.nowMs });
     world.nowMs += 4_999;
     expect(world.step()).toEqual([]);
     world.nowMs += 1;
@@ -191,7 +191,7 @@ describe("failures", () => {
     const [body] = world.bodies.values();
     world.nowMs += 600_000;
     world.actingSinceMs = world.nowMs;
-    if (body !== undefined) body.metAtMs = world.nowMs;
+    if (body !== undefined) body.contactSinceMs = world.nowMs;
     expect(world.step()).toEqual([]);
     world.nowMs += 60_000;
     world.step();

@@ -124,7 +124,7 @@ describe("where no new replica finds room", () => {
       world.nowMs += 100;
     }
     expect(state(world)).toMatchObject({ state: "HEALTHY", updated: 2 });
-    expect(summaries(world).join("\n")).toContain("first, as none can start beside it");
+    expect(summaries(world).join("\n")).toContain("first, because a new one can start only in its place");
   });
 
   test("AVAILABILITY waits, and says for what", () => {
@@ -427,10 +427,10 @@ describe("decisions", () => {
   test("tell each failed start once", () => {
     const world = updating(2, { maxStartFailures: 4 });
     failStarts(world, 12);
-    expect(summaries(world).filter((summary) => summary.startsWith("waits before another try"))).toEqual([
-      "waits before another try: 1 failed start in a row",
-      "waits before another try: 2 failed starts in a row",
-      "waits before another try: 3 failed starts in a row",
+    expect(summaries(world).filter((summary) => summary.startsWith("waits before the next try"))).toEqual([
+      "waits before the next try: 1 failed start in a row",
+      "waits before the next try: 2 failed starts in a row",
+      "waits before the next try: 3 failed starts in a row",
     ]);
   });
 });
