@@ -1,15 +1,15 @@
 import { execFile } from "node:child_process";
 import { withPythonPath } from "./python-path.ts";
-import type { Environment } from "./replica-env.ts";
+import type { ProcessEnvironment } from "./replica-env.ts";
 
-/** The most that it may print. */
+/** Bound on the output of the describing process. */
 const printedBytesMax = 16 * 1024 * 1024;
 
-/** What a Python program says of its deployment, as it prints it, or why it says nothing. */
+/** The deployment that a Python file describes, as printed JSON, or why there is none. */
 export type PythonAnswer = { readonly stdout: string } | { readonly failure: string };
 
-/** Asks a Python file what it is to be deployed as: runs it in a `python3` of its own. */
-export function describePython(sdk: string, file: string, exportName: string, cwd: string, env: Environment): Promise<PythonAnswer> {
+/** Runs a Python file in its own `python3` process, to read the deployment that it describes. */
+export function describePython(sdk: string, file: string, exportName: string, cwd: string, env: ProcessEnvironment): Promise<PythonAnswer> {
   const args = ["-m", "drover.describe", file, ...(exportName === "" ? [] : [exportName])];
   const options = { cwd, env: withPythonPath(env, sdk) as NodeJS.ProcessEnv, maxBuffer: printedBytesMax };
   return new Promise((resolve) => {

@@ -9,38 +9,42 @@ import type { Log } from "../../log/log.ts";
 import { findPython, hasUv, npmCommands, type Python, pipCommands, seePackagesOf, toolEnv } from "./installers.ts";
 import { readable } from "./lines.ts";
 import { killProcessesWith } from "./process-identity.ts";
-import type { Environment } from "./replica-env.ts";
+import type { ProcessEnvironment } from "./replica-env.ts";
 import { runTool, type ToolResult } from "./run-tool.ts";
 
-/** How long an environment may take to be built. */
+/** How long the build of an environment may take. */
 const buildMsDefault = 1_800_000;
-/** Environments kept, those that are needed aside. */
+/** How many unused environments are kept, most recently used first. */
 const keptMaxDefault = 10;
-/** Of what the tool printed last. */
+/** Bounds on the tool's last lines in a {@link BuildError}. */
 const linesMax = 20;
 const lineBytesMax = 1_000;
 const tailBytesMax = 64 * 1024;
-/** With less free space than this, a failure may come of it. */
+/** With less free disk space than this, a failure names the disk as a possible cause. */
 const littleBytes = 256 * 1024 * 1024;
-/** How long it is believed that there is no Python. */
+/** How long the result "there is no Python" is cached. */
 const noPythonMs = 30_000;
 
 const receipt = "environment.json";
-/** In the environment of the tools: what carries it is ended with its build. */
+const unremoved = "an unfinished installation could not be removed; retrying when the controller starts again";
+/**
+ * A variable that marks the processes of a build, to kill those that are left of a build that
+ * failed.
+ */
 const marker = (path: string): string => `DROVER_BUILD=${path}`;
 
 export interface EnvironmentsOptions {
-  /** Its folder; made if it is not there. */
+  /** The folder of all environments; made if missing. */
   readonly folder: string;
-  /** What the tools inherit. */
-  readonly ambientEnv: Environment;
-  /** What must not be dropped, whenever it was last used. */
+  /** The variables that the tools inherit. */
+  readonly ambientEnv: ProcessEnvironment;
+  /** Requirements whose environments are never dropped. */
   readonly needed: () => readonly Requirements[];
   readonly clock: Clock;
   readonly log: Log;
-  /** Unset: 30 minutes. */
+  /** How long a build may take; default {@link buildMsDefault}. */
   readonly buildMs?: number;
-  /** Unset: 10. */
+  /** How many unused environments are kept; default {@link keptMaxDefault}. */
   readonly keptMax?: number;
 }
 
@@ -48,7 +52,7 @@ export interface EnvironmentsOptions {
 export class BuildError extends Error {
   readonly problem: InstallProblem;
   readonly lines: readonly string[];
-  /** Set where little room on the disk may be the cause. */
+  /** Set if too little free disk space may be the cause. */
   readonly freeBytes: number | undefined;
 
   constructor(problem: InstallProblem, lines: readonly string[] = [], freeBytes?: number) {
@@ -65,7 +69,7 @@ interface Build {
   waiting: number;
 }
 
-/** An environment that is there: the link that has its key, and the folder it leads to. */
+/** An installed environment: `key` names its link, `name` the folder that the link points to. */
 interface Kept {
   readonly key: string;
   readonly name: string;
@@ -74,14 +78,17 @@ interface Kept {
 }
 
 /**
- * Installed packages, a folder for each set of requirements, built once however many want it at once, and kept for the next that wants
- * it. A folder stays where it is built, as the scripts in it name it; it counts once a link has its key, which comes last.
- * Invariant: what a link leads to is whole, and is not changed any more. A folder that was handed out is there until it is given back.
+ * Installed packages: one folder for each set of requirements. It is built once, also if several
+ * replicas need it at the same time, and kept for later use. A folder is never moved, because
+ * scripts in it contain its path. The build is complete when a link named by the key points to the
+ * folder; the link is made last.
+ * Invariant: the folder behind a link is complete and does not change. A folder that was handed out
+ * exists until it is given back.
  */
 export class Environments {
   readonly #options: EnvironmentsOptions;
   readonly #builds = new Map<string, Build>();
-  /** How often each folder was handed out. */
+  /** How often each folder is handed out now. */
   readonly #held = new Map<string, number>();
   #python: { readonly found: Promise<Python | undefined>; readonly untilMs: number } | undefined;
   #dropping: Promise<void> = Promise.resolve();
@@ -91,21 +98,24 @@ export class Environments {
     this.#options = options;
   }
 
-  /** Ends and removes what a controller that was killed left half built. */
+  /** Kills and removes the unfinished builds of a controller that was killed. */
   async sweep(): Promise<void> {
     const { folder, log } = this.#options;
     const names = await readdir(folder).catch(() => []);
     const loose = names.filter((name) => this.#isLoose(name)).map((name) => join(folder, name));
     killProcessesWith(new Set(loose.map(marker)));
-    for (const path of loose) await remove(path).catch((err: unknown) => log.warn({ err }, "what was half installed stays"));
+    for (const path of loose) await remove(path).catch((err: unknown) => log.warn({ err }, unremoved));
   }
 
-  /** The folder of what is installed already, handed out; undefined: it is not there. Counts as a use. */
+  /** Hands out the folder if it is installed already; else undefined. Counts as a use. */
   async find(requirements: Requirements): Promise<string | undefined> {
     return this.#handOut(await this.#keyOf(requirements));
   }
 
-  /** The folder, handed out, once it is installed. Fails with a `BuildError`. Where nobody waits any more, that is ended. */
+  /**
+   * Hands out the folder once it is installed. Fails with a `BuildError`. A build that no caller
+   * waits for is stopped.
+   */
   async build(requirements: Requirements, signal: AbortSignal): Promise<string> {
     const key = await this.#keyOf(requirements);
     for (;;) {
@@ -113,13 +123,13 @@ export class Environments {
       if (found !== undefined) return found;
       if (signal.aborted || this.#closed) throw new BuildError({ kind: "unwanted" });
       const other = this.#builds.get(key);
-      // One that is being ended is nobody's: another one is begun after it.
+      // A build that is being stopped cannot be joined: begin a new one after it.
       if (other?.abort.signal.aborted) await other.done.catch(() => {});
       else await this.#join(other ?? this.#begin(key, requirements), signal);
     }
   }
 
-  /** Nobody uses the folder any more that was handed out once. */
+  /** Ends one use of a folder that was handed out. */
   giveBack(path: string): void {
     const name = basename(path);
     const count = (this.#held.get(name) ?? 0) - 1;
@@ -127,13 +137,13 @@ export class Environments {
     else this.#held.delete(name);
   }
 
-  /** A folder that a former controller handed out is in use. */
+  /** Begins one use of a folder, such as one that an earlier controller handed out. */
   hold(path: string): void {
     const name = basename(path);
     this.#held.set(name, (this.#held.get(name) ?? 0) + 1);
   }
 
-  /** Ends what is being built. */
+  /** Stops all builds. */
   async close(): Promise<void> {
     this.#closed = true;
     const builds = [...this.#builds.values()];
@@ -154,7 +164,7 @@ export class Environments {
     build.waiting += 1;
     const leave = () => {
       build.waiting -= 1;
-      if (build.waiting === 0) build.abort.abort("nobody waits");
+      if (build.waiting === 0) build.abort.abort("no caller waits for the build");
     };
     signal.addEventListener("abort", leave, { once: true });
     try {
@@ -164,7 +174,7 @@ export class Environments {
     }
   }
 
-  /** The same for the same packages, whatever their order, on the same versions of Node and Python. */
+  /** Equal for the same packages in any order, on the same versions of Node and Python. */
   async #keyOf(requirements: Requirements): Promise<string> {
     const node = requirements.npm.length > 0 ? `${process.platform} ${process.arch} ${process.versions.modules}` : "";
     const python = requirements.pip.length > 0 ? ((await this.#findPython())?.identity ?? "") : "";
@@ -192,7 +202,7 @@ export class Environments {
       () => false,
     );
     this.hold(path);
-    // From here on it is not dropped; it may have been, meanwhile.
+    // From here on it is not dropped, but it may have been dropped just before.
     if (whole && this.#targetOf(key) === name) return path;
     this.giveBack(path);
     return undefined;
@@ -232,24 +242,30 @@ export class Environments {
         { environment: key, npm: requirements.npm, pip: requirements.pip, tookMs: clock.nowMs() - beganMs },
         "installed an environment",
       );
-      this.#dropping = this.#dropping.then(() => this.#drop()).catch((err: unknown) => log.warn({ err }, "old environments stay"));
+      this.#dropping = this.#dropping
+        .then(() => this.#drop())
+        .catch((err: unknown) => log.warn({ err }, "old environments were not removed; retrying after the next installation"));
     } catch (cause) {
       killProcessesWith(new Set([marker(path)]));
-      await remove(path).catch((err: unknown) => log.warn({ err }, "what was half installed stays"));
+      await remove(path).catch((err: unknown) => log.warn({ err }, unremoved));
       throw cause instanceof BuildError
         ? cause
         : new BuildError({ kind: "system", why: cause instanceof Error ? cause.message : String(cause) });
     }
   }
 
-  /** Removes what is neither needed, nor handed out, nor among those used last; and what nobody builds and no link leads to. */
+  /**
+   * Removes environments that are not needed, not handed out, and not among the most recently used.
+   * Also removes folders that have neither a link nor a build.
+   */
   async #drop(): Promise<void> {
     const { folder, needed, keptMax = keptMaxDefault } = this.#options;
     const names = await readdir(folder);
     const kept = (await Promise.all(names.map((name) => this.#kept(name)))).flatMap((one) => one ?? []);
     let spared = 0;
     for (const { key, name, requirements } of kept.toSorted((a, b) => b.usedMs - a.usedMs)) {
-      // Nothing is waited for between this look and the end of the link, which is the end of it for everybody else.
+      // No await between this check and the removal of the link: without a link the folder cannot
+      // be handed out.
       if (needed().some((one) => textOf(one) === requirements) || this.#held.has(name) || this.#targetOf(key) !== name) continue;
       if (spared++ >= keptMax) rmSync(join(folder, key), { force: true });
     }
@@ -265,7 +281,9 @@ export class Environments {
     return { key, name, requirements: textOf(JSON.parse(text) as Requirements), usedMs: (await stat(file)).mtimeMs };
   }
 
-  /** Whether it is now a folder, or the beginning of a link, that belongs to nobody: not to a build of its key either, which may just make it. */
+  /**
+   * Whether it is a folder, or an unfinished link, without a link, a user or a build of its key.
+   */
   #isLoose(name: string): boolean {
     const [key = ""] = name.split(".");
     const isHeld = this.#held.has(name.replace(/\.link$/, ""));
@@ -273,7 +291,7 @@ export class Environments {
   }
 }
 
-/** The same for the same requirements in any order. */
+/** Equal for the same requirements in any order. */
 function textOf({ npm, pip }: Requirements): string {
   return JSON.stringify([npm.toSorted(), pip.toSorted()]);
 }
@@ -297,7 +315,10 @@ function problemOf(tool: string, result: Exclude<ToolResult, { readonly kind: "d
   }
 }
 
-/** What is free on the disk, where that is little: a tool whose disk is full cannot always say so, as its output is on the same disk. */
+/**
+ * The free disk space if it is low. A tool cannot always report a full disk, because its output is
+ * on the same disk.
+ */
 async function littleRoom(path: string): Promise<number | undefined> {
   const free = await statfs(path).then(
     ({ bavail, bsize }) => bavail * bsize,
@@ -306,7 +327,7 @@ async function littleRoom(path: string): Promise<number | undefined> {
   return free < littleBytes ? free : undefined;
 }
 
-/** What the tools printed last, as a person may read it. */
+/** The last lines that the tools printed, made readable. */
 async function lastLines(path: string): Promise<readonly string[]> {
   const file = await open(path).catch(() => undefined);
   if (file === undefined) return [];

@@ -3,15 +3,18 @@ import { connect, createServer, type Server } from "node:net";
 import { dirname, join } from "node:path";
 import { prepareSocketFolder, socketPath } from "./socket-path.ts";
 
-/** How often to try again when others come or go at the same moment. */
+/** Attempts to get the lock while other processes compete for it. */
 const attemptsMax = 10;
 
 /**
- * Makes this process the only controller on the data folder, until it ends or releases it. Fails, with the remedy, if another one is.
+ * Makes this process the only controller on the data folder until it ends or releases the lock.
+ * Fails, with the remedy, if another controller runs there.
  *
- * The lock is to listen on a numbered socket there, which the system closes with the process, however that ends. Sockets of
- * dead processes stay; the next one takes the number after them, which only one can, and only removes them when it has the lock.
- * Invariant: whoever has the lock has listened, and after that found no other socket there that answers.
+ * The lock is a numbered socket in the folder that this process listens on. The system closes it
+ * with the process, however that ends. Socket files of dead processes stay. The next process takes
+ * the number after them, which only one process can do, and removes them only when it has the lock.
+ * Invariant: the process that has the lock listened first, and found no other socket there that
+ * answers after that.
  */
 export async function lockFolder(dataDir: string): Promise<{ release(): Promise<void> }> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
@@ -24,7 +27,7 @@ export async function lockFolder(dataDir: string): Promise<{ release(): Promise<
     if (await someAnswer(before.map(pathOf))) throw await taken(dataDir, pidFile);
     const mine = Math.max(0, ...before) + 1;
     const server = await listen(pathOf(mine));
-    if (!server) continue; // another one was quicker: it may have the lock now
+    if (!server) continue; // another process was faster and may have the lock now
     const others = (await socketNumbers(dirname(pathOf(1)))).filter((number) => number !== mine).map(pathOf);
     if (await someAnswer(others)) {
       await close(server);
@@ -41,13 +44,13 @@ async function socketNumbers(folder: string): Promise<readonly number[]> {
   return (await readdir(folder)).flatMap((name) => /^controller\.(\d+)\.sock$/.exec(name)?.[1] ?? []).map(Number);
 }
 
-/** Listens at `path`; undefined: there is a socket already. */
+/** Listens at `path`; undefined: a socket exists already. */
 function listen(path: string): Promise<Server | undefined> {
   return new Promise((done, fail) => {
     const server = createServer((socket) => socket.destroy());
     server.once("error", (error: NodeJS.ErrnoException) => (error.code === "EADDRINUSE" ? done(undefined) : fail(error)));
     server.listen(path, () => {
-      server.on("error", () => {}); // a caller that cannot be accepted need not be: it has learnt that we live
+      server.on("error", () => {}); // a failed accept does no harm: the caller has connected and knows that we run
       done(server.unref());
     });
   });

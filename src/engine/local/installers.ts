@@ -2,31 +2,31 @@ import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import type { Requirements } from "../../core/deployment.ts";
-import type { Environment } from "./replica-env.ts";
+import type { ProcessEnvironment } from "./replica-env.ts";
 import type { ToolRun } from "./run-tool.ts";
 
-/** How long a tool may take to tell its version. */
+/** How long a tool may take to print its version. */
 const versionMs = 10_000;
 
-/** The Python that environments are made with. */
+/** The Python that makes environments. */
 export interface Python {
-  /** The program itself, not what stands before it on the PATH. */
+  /** The interpreter itself, not a wrapper on the PATH. */
   readonly path: string;
-  /** Tells it from another: its version and where it is. */
+  /** Its version and location: differs between interpreters. */
   readonly identity: string;
-  /** Where its own packages are. */
+  /** The folders of its own packages. */
   readonly packages: readonly string[];
 }
 
-/** The `python3` on the PATH; undefined: there is none that runs. */
-export function findPython(env: Environment): Promise<Python | undefined> {
+/** The `python3` on the PATH; undefined: none, or it does not run. */
+export function findPython(env: ProcessEnvironment): Promise<Python | undefined> {
   const script =
     "import json,sys;print();print(json.dumps([sys.executable,sys.version+sys.prefix,[p for p in sys.path if 'site-packages' in p or 'dist-packages' in p]]))";
   return new Promise((resolve) => {
     execFile("python3", ["-c", script], { env: env as NodeJS.ProcessEnv, timeout: versionMs }, (error, stdout) => {
       if (error) return resolve(undefined);
       try {
-        // The last line: whatever stands before it may print its own.
+        // The last line: a wrapper may print lines before it.
         const [path, identity, packages] = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as [string, string, string[]];
         resolve({ path, identity, packages });
       } catch {
@@ -36,14 +36,17 @@ export function findPython(env: Environment): Promise<Python | undefined> {
   });
 }
 
-/** What the tools inherit: npm runs on our own Node, whose addons the replicas load; nothing sends packages elsewhere. */
-export function toolEnv(ambient: Environment): Environment {
+/**
+ * The tools' variables: npm runs on our own Node, because replicas load its addons, and no setting
+ * redirects the packages.
+ */
+export function toolEnv(ambient: ProcessEnvironment): ProcessEnvironment {
   const { PIP_TARGET, PIP_PREFIX, PIP_USER, ...env } = ambient;
   return { ...env, PATH: [dirname(process.execPath), ambient.PATH ?? ""].join(delimiter), UV_NO_CONFIG: "1" };
 }
 
-/** Whether `uv` is on the PATH: it installs in a fraction of pip's time. */
-export function hasUv(env: Environment): Promise<boolean> {
+/** Whether `uv` is on the PATH. It is much faster than pip. */
+export function hasUv(env: ProcessEnvironment): Promise<boolean> {
   return new Promise((resolve) => {
     execFile("uv", ["--version"], { env: env as NodeJS.ProcessEnv, timeout: versionMs }, (error) => resolve(error === null));
   });
@@ -53,21 +56,21 @@ export function hasUv(env: Environment): Promise<boolean> {
 export const npmFolder = (path: string): string => join(path, "npm");
 export const pipFolder = (path: string): string => join(path, "pip");
 
-/** A tool by the name that a person gives it. */
+/** A command line with the tool's name for messages. */
 type Command = Pick<ToolRun, "argv"> & { readonly name: string };
 
-/** What installs npm packages into an environment. */
+/** The commands that install npm packages into an environment. */
 export async function npmCommands(path: string, packages: Requirements["npm"]): Promise<readonly Command[]> {
   if (packages.length === 0) return [];
   const folder = npmFolder(path);
   await mkdir(folder);
-  // So that npm takes this folder for the project, and none above it.
+  // So that npm takes this folder as the project, not a parent folder.
   await writeFile(join(folder, "package.json"), '{ "private": true }\n');
   const quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"];
   return [{ name: "npm", argv: ["npm", "install", "--prefix", folder, ...quiet, "--", ...packages] }];
 }
 
-/** What installs Python packages into a virtual environment of their own. */
+/** The commands that install Python packages into their own virtual environment. */
 export function pipCommands(path: string, packages: Requirements["pip"], { path: python3 }: Python, uv: boolean): readonly Command[] {
   if (packages.length === 0) return [];
   const folder = pipFolder(path);
@@ -85,8 +88,9 @@ export function pipCommands(path: string, packages: Requirements["pip"], { path:
 }
 
 /**
- * What the Python that made the environment has of its own is found there too, after its own packages: the SDK's dependencies, above
- * all. Written after the installation, so that what is installed does not depend on it.
+ * Makes the outer Python's packages visible in the environment, after the environment's own; above
+ * all the SDK's dependencies. Written after the installation, so that the outer packages do not
+ * change what is installed.
  */
 export async function seePackagesOf(python: Python, path: string): Promise<void> {
   const folder = pipFolder(path);
@@ -99,7 +103,10 @@ export async function seePackagesOf(python: Python, path: string): Promise<void>
   await writeFile(join(packages, "drover_outer.pth"), `${python.packages.join("\n")}\n`);
 }
 
-/** The variables of a program that runs in an environment, `hook` being the module that makes Node look there first. */
+/**
+ * The variables of a program that runs in an environment. `hook` is the module that makes Node
+ * search the environment first.
+ */
 export function environmentVars(
   path: string,
   { npm, pip }: Requirements,

@@ -7,21 +7,22 @@ import { recordAndExec } from "./process-identity.ts";
 export interface Launch {
   /** The program and its arguments. */
   readonly argv: readonly string[];
-  /** Empty: the controller's own. */
+  /** Empty: the controller's. */
   readonly workingDir: string;
   readonly env: Readonly<Record<string, string>>;
-  /** What the command line begins with (`Cgroup.enter`); empty: nothing. */
+  /** The prefix of the command line (`Cgroup.enter`); empty: none. */
   readonly enter: readonly string[];
-  /** Where the process writes itself down (`recordAndExec`). */
+  /** The file where the process records itself (`recordAndExec`). */
   readonly pidFile: string;
-  /** Where its output goes. */
+  /** The files of its output. */
   readonly stdout: string;
   readonly stderr: string;
 }
 
 /**
- * Starts a process in a group of its own that goes on without us: its output goes straight into files, so that it never
- * meets a closed pipe. Fails with an Error that names what to change: no such folder, no such program.
+ * Starts a process in its own process group, which outlives the controller. Its output goes
+ * straight into files, so it never writes to a closed pipe. Fails with an Error that says what to
+ * change: no such folder, no such program.
  */
 export async function launch({ argv, workingDir, env, enter, pidFile, stdout, stderr }: Launch): Promise<ChildProcess> {
   const folder = await expectFolder(workingDir);
@@ -36,7 +37,7 @@ export async function launch({ argv, workingDir, env, enter, pidFile, stdout, st
       stdio: ["ignore", out.fd, err.fd],
     });
     await new Promise<void>((done, fail) => child.once("spawn", done).once("error", fail));
-    child.on("error", () => {}); // later ones are of signals that come too late
+    child.on("error", () => {}); // from signals sent after the process ended
     child.unref();
     return child;
   } catch (error) {
@@ -46,20 +47,20 @@ export async function launch({ argv, workingDir, env, enter, pidFile, stdout, st
   }
 }
 
-/** The whole path of a working folder. Fails if it is not there. */
+/** The absolute path of a working folder. Fails if it does not exist. */
 export async function expectFolder(workingDir: string): Promise<string> {
   const folder = resolve(workingDir);
   if (!(await isFolder(folder))) throw new Error(`working folder ${folder} does not exist`);
   return folder;
 }
 
-/** What hands over the variables that a shell drops, because it could not name them itself. */
+/** Passes on the variables that the shell drops because their names are not valid in a shell. */
 function handOver(env: Readonly<Record<string, string>>): string[] {
   const dropped = Object.entries(env).filter(([name]) => !/^[A-Za-z_]\w*$/.test(name));
   return dropped.length > 0 ? ["/usr/bin/env", "--", ...dropped.map(([name, value]) => `${name}=${value}`)] : [];
 }
 
-/** The program's file, as a shell would find it. */
+/** The program's file, found as a shell does. */
 async function findProgram(name: string, folder: string, path: string): Promise<string> {
   if (name === "") throw new Error("the command line is empty");
   if (name.includes("/")) {

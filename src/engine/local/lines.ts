@@ -1,17 +1,20 @@
 import { stripVTControlCharacters } from "node:util";
 
-/** A longer line comes in pieces. */
+/** A longer line is split. */
 export const lineBytesMax = 64 * 1024;
 
 const newline = 0x0a;
 
-/** A line, and how many of the bytes pushed so far come after its end. */
+/** A line, and how many of the bytes pushed so far follow its end. */
 export interface CutLine {
   readonly line: string;
   readonly bytesAfter: number;
 }
 
-/** Cuts bytes that come in parts into lines. Bytes that are not UTF-8 are replaced; `\r` at the end of a line is dropped. */
+/**
+ * Splits a stream of bytes into lines. Bytes that are not UTF-8 are replaced; `\r` at the end of a
+ * line is dropped.
+ */
 export class LineSplitter {
   #rest: Buffer = Buffer.alloc(0);
 
@@ -31,11 +34,11 @@ export class LineSplitter {
       rest = rest.subarray(end < 0 ? length : end + 1);
       lines.push({ line, bytesAfter: rest.length });
     }
-    this.#rest = Buffer.from(rest); // a copy: the whole part need not stay in memory
+    this.#rest = Buffer.from(rest); // a copy, so that the whole part does not stay in memory
     return lines;
   }
 
-  /** The last line, if its end has not come. */
+  /** The last line, if it has no newline. */
   end(): string[] {
     const last = this.#rest;
     this.#rest = Buffer.alloc(0);
@@ -43,7 +46,10 @@ export class LineSplitter {
   }
 }
 
-/** A line as a person may read it in an error: without colours and other control characters, at most `bytesMax` bytes of its end. */
+/**
+ * A line for an error message: without colours and control characters, and only its last `bytesMax`
+ * bytes.
+ */
 export function readable(line: string, bytesMax: number): string {
   const plain = stripVTControlCharacters(line)
     .replaceAll("\t", "  ")
@@ -55,7 +61,7 @@ export function readable(line: string, bytesMax: number): string {
   return bytes.subarray(start).toString();
 }
 
-/** The largest length up to `lengthMax` that does not end in the middle of a character. */
+/** The largest length up to `lengthMax` that does not split a character. */
 function wholeCharacters(bytes: Buffer, lengthMax: number): number {
   let length = lengthMax;
   while (length > lengthMax - 3 && isContinuation(bytes[length])) length--;

@@ -18,46 +18,55 @@ import { groupsOverMemory } from "./memory.ts";
 import { nodeName } from "./node-name.ts";
 import { bootId, killProcessesWith } from "./process-identity.ts";
 import { withPythonPath } from "./python-path.ts";
-import { type Environment, programArgv, replicaArgv, replicaEnv } from "./replica-env.ts";
+import { type ProcessEnvironment, programArgv, replicaArgv, replicaEnv } from "./replica-env.ts";
 import { ReplicaFolder, replicaFolders } from "./replica-folder.ts";
 import { prepareSocketFolder, socketPath } from "./socket-path.ts";
 
-/** How often processes that are not our children are looked at. */
+/**
+ * How often the engine checks its replicas: the processes that are not our children, and memory.
+ */
 const watchMs = 1_000;
-/** At which of these looks outputs are kept within bounds: each fifth. */
-const looksPerBound = 5;
-/** How long it is remembered how the packages are of a replica that nobody asks about. */
-const aheadMs = 10_000;
-/** The most kept of each output of a replica, once in its file and once beside it. */
+const retrying = `retrying in ${watchMs / 1_000} s`;
+/** Outputs are bounded at every fifth check. */
+const checksPerBound = 5;
+/** How long an installation, or its outcome, is kept after the last `prepare` for it. */
+const preparationMs = 10_000;
+/** The most kept of each output of a replica, once in its file and once in the older file. */
 const logBytesMaxDefault = 10 * 1024 * 1024;
 
 export interface LocalEngineOptions {
-  /** Its folder; made if it is not there. One engine at a time (`lockFolder`). */
+  /** The engine's folder; made if missing. One engine at a time (`lockFolder`). */
   readonly dataDir: string;
   readonly capacity: Capacity;
   readonly clock: Clock;
   readonly log: Log;
-  /** What replicas inherit. */
-  readonly ambientEnv: Environment;
-  /** The most kept of each output of a replica, bytes; twice that on disk. Unset: 10 MiB. */
+  /** The variables that replicas inherit. */
+  readonly ambientEnv: ProcessEnvironment;
+  /**
+   * The most kept of each output of a replica, bytes; twice that on disk. Default {@link
+   * logBytesMaxDefault}.
+   */
   readonly logBytesMax?: number;
-  /** The module that makes Node look for packages in an environment first. */
+  /** The module that makes Node search for packages in an environment first. */
   readonly npmHook: string;
   /** Node and its arguments that run a `module` program, without the module's path and export. */
   readonly moduleHost: readonly string[];
-  /** The folder of the SDK for Python. */
+  /** The folder of the Python SDK. */
   readonly pythonSdk: string;
-  /** What revisions that are kept require: it is not dropped. */
+  /** The requirements of the revisions that are kept: their environments are not dropped. */
   readonly neededRequirements: () => readonly Requirements[];
-  /** How long packages may take to be installed. Unset: 10 minutes. */
+  /** How long an installation of packages may take. Default: that of `EnvironmentsOptions`. */
   readonly buildMs?: number;
-  /** Where the kernel holds replicas to their memory. Unset: they are looked at instead. */
+  /**
+   * Lets the kernel enforce memory bounds. Unset: the engine measures memory once per {@link
+   * watchMs} instead.
+   */
   readonly cgroups?: Cgroups | undefined;
 }
 
 /**
- * Replicas as processes of this machine, each in a folder of the data folder. They outlive the engine: the next one on the
- * same folder finds them there.
+ * Runs replicas as processes of this machine, each with its own folder in the data folder. They
+ * outlive the engine: the next engine on the same folder finds them.
  */
 export class LocalEngine implements Engine {
   readonly #options: LocalEngineOptions;
@@ -69,16 +78,19 @@ export class LocalEngine implements Engine {
   readonly #listeners = new Set<(replicaId: string) => void>();
   readonly #closing = new AbortController();
   readonly #environments: Environments;
+  /** Installations and delayed starts that are going on. */
   readonly #preparing = new Set<Promise<void>>();
-  /** What is installed for replicas that are not started yet, by the name that it is asked by. */
-  readonly #ahead = new Map<string, Ahead>();
-  /** Replicas that ended since the last look. */
+  /**
+   * Installations for replicas that are not started yet, by the name that `prepare` is called with.
+   */
+  readonly #installations = new Map<string, Installation>();
+  /** Replicas that ended since the last check. */
   readonly #justEnded = new Set<string>();
   #watching: Promise<void> = Promise.resolve();
   #cancelWatch = () => {};
-  #looks = 0;
+  #checks = 0;
 
-  /** Opens the engine and finds the replicas that a former one left. */
+  /** Opens the engine and finds the replicas of earlier engines. */
   static async open(options: LocalEngineOptions): Promise<LocalEngine> {
     await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
     const dataDir = await realpath(options.dataDir);
@@ -103,7 +115,7 @@ export class LocalEngine implements Engine {
     return { kind: "ledger", node: this.#node, capacity: this.#options.capacity };
   }
 
-  /** The replica's process, or the last it had; undefined: it never had one. */
+  /** The pid of the replica's process, also after its end; undefined: it had none. */
   pid(replicaId: string): number | undefined {
     return this.#replicas.get(replicaId)?.pid;
   }
@@ -120,7 +132,7 @@ export class LocalEngine implements Engine {
       this.#preparing.add(preparing);
       return;
     }
-    const child = await this.#launch(assignment, folder, replica, "").catch(async (error) => {
+    const child = await this.#launch(assignment, folder, replica).catch(async (error) => {
       this.#options.cgroups?.release(replicaId);
       await folder.remove();
       throw error;
@@ -132,31 +144,31 @@ export class LocalEngine implements Engine {
   prepare(name: string, requirements: Requirements): Preparation {
     if (packagesOf(requirements) === 0) return { kind: "ready" };
     const nowMs = this.#options.clock.nowMs();
-    const known = this.#ahead.get(name);
+    const known = this.#installations.get(name);
     if (known !== undefined) {
       known.askedAtMs = nowMs;
       return known.preparation;
     }
-    const ahead: Ahead = {
+    const installation: Installation = {
       preparation: { kind: "installing", ...installing(requirements) },
       askedAtMs: nowMs,
       abort: new AbortController(),
     };
-    this.#ahead.set(name, ahead);
-    const tell = (preparation: Preparation) => {
-      ahead.preparation = preparation;
+    this.#installations.set(name, installation);
+    const settle = (preparation: Preparation) => {
+      installation.preparation = preparation;
       for (const listener of this.#listeners) listener(name);
     };
-    const building = this.#environments.build(requirements, ahead.abort.signal).then(
+    const building = this.#environments.build(requirements, installation.abort.signal).then(
       (path) => {
         this.#environments.giveBack(path);
-        tell({ kind: "ready" });
+        settle({ kind: "ready" });
       },
-      (cause: unknown) => tell(failureOf(cause)),
+      (cause: unknown) => settle(failureOf(cause)),
     );
     const done = building.finally(() => this.#preparing.delete(done));
     this.#preparing.add(done);
-    return ahead.preparation;
+    return installation.preparation;
   }
 
   async list(): Promise<Listing> {
@@ -217,10 +229,13 @@ export class LocalEngine implements Engine {
     return join(this.#dataDir, "replicas");
   }
 
-  /** Starts a replica once its packages are installed. Where that fails, it has ended. Never fails itself. */
+  /**
+   * Starts a replica once its packages are installed. If that fails, the replica has ended. Never
+   * rejects.
+   */
   async #prepare(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica, unwanted: AbortSignal): Promise<void> {
     const made = await this.#prepared(assignment, folder, replica, unwanted).catch(async (cause: unknown) => {
-      // The next controller finds it as one that was never started.
+      // The next controller finds a replica that was never started.
       if (this.#closing.signal.aborted) return undefined;
       const { ending, lines } = failureOf(cause);
       await replica.fail(ending, lines);
@@ -228,11 +243,13 @@ export class LocalEngine implements Engine {
     });
     if (made === undefined) return;
     await replica.own(made.child, this.#options.clock).catch((err: unknown) => {
-      this.#options.log.error({ err, replica: assignment.replicaId }, "a replica cannot be looked after");
+      this.#options.log.error({ err, replica: assignment.replicaId }, "recording the process of a replica failed");
     });
   }
 
-  /** Its process, in the making; undefined: it is not wanted any more. */
+  /**
+   * Installs its packages and starts its process; undefined: the replica is not wanted any more.
+   */
   async #prepared(
     assignment: Assignment,
     folder: ReplicaFolder,
@@ -258,13 +275,13 @@ export class LocalEngine implements Engine {
     try {
       return this.#options.cgroups?.create(replicaId, resources.memoryBytes);
     } catch (err) {
-      this.#options.log.warn({ err, replica: replicaId }, "a replica gets no cgroup: it is looked at instead");
+      this.#options.log.warn({ err, replica: replicaId }, "no cgroup could be made for a replica; its memory is measured instead");
       return undefined;
     }
   }
 
-  /** `environment` is the folder of its packages; empty: it requires none. */
-  async #launch(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica, environment: string): Promise<ChildProcess> {
+  /** `environment` is the folder of its packages; undefined: it requires none. */
+  async #launch(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica, environment?: string): Promise<ChildProcess> {
     const { program, runtimeEnv, resources } = assignment;
     const { address } = replica;
     await prepareSocketFolder(socketOf(address));
@@ -280,11 +297,11 @@ export class LocalEngine implements Engine {
     });
   }
 
-  #envOf(assignment: Assignment, address: string, environment: string): Record<string, string> {
+  #envOf(assignment: Assignment, address: string, environment: string | undefined): Record<string, string> {
     const { ambientEnv, capacity, npmHook, pythonSdk } = this.#options;
     const { runtimeEnv } = assignment;
     const env = withPythonPath(replicaEnv({ ...assignment, address, envVars: runtimeEnv.envVars }, ambientEnv, capacity), pythonSdk);
-    return environment === "" ? env : { ...env, ...environmentVars(environment, runtimeEnv, env, npmHook) };
+    return environment === undefined ? env : { ...env, ...environmentVars(environment, runtimeEnv, env, npmHook) };
   }
 
   async #adopt(): Promise<void> {
@@ -292,7 +309,7 @@ export class LocalEngine implements Engine {
       try {
         const facts = await folder.facts();
         if (!facts) {
-          await folder.remove(); // a start that came no further than the folder: there is no process
+          await folder.remove(); // the start got no further than the folder: there is no process
           continue;
         }
         const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
@@ -300,62 +317,65 @@ export class LocalEngine implements Engine {
         await replica.adopt(this.#options.clock, this.#boot);
         this.#replicas.set(facts.replicaId, replica);
         if (replica.describe().state === "exited") this.#justEnded.add(facts.replicaId);
-        else if (replica.environment !== "") this.#environments.hold(replica.environment);
-        this.#options.log.info({ replica: facts.replicaId, state: replica.describe().state }, "found a replica of a former controller");
+        else if (replica.environment !== undefined) this.#environments.hold(replica.environment);
+        this.#options.log.info({ replica: facts.replicaId, state: replica.describe().state }, "found a replica of an earlier controller");
       } catch (error) {
-        this.#options.log.error({ err: error, folder: folder.path }, "the folder of a replica cannot be read; it is left alone");
+        this.#options.log.error({ err: error, folder: folder.path }, "the folder of a replica could not be read; it is left alone");
       }
     }
   }
 
   #announceExit(replicaId: string): void {
     this.#justEnded.add(replicaId);
-    const environment = this.#replicas.get(replicaId)?.environment ?? "";
-    if (environment !== "") this.#environments.giveBack(environment);
+    const environment = this.#replicas.get(replicaId)?.environment;
+    if (environment !== undefined) this.#environments.giveBack(environment);
     for (const listener of this.#listeners) listener(replicaId);
   }
 
-  /** Ends what replicas that have ended started and what left their group: it holds what may be given to others now. */
+  /**
+   * Kills what ended replicas started outside their process group: it holds resources that are free
+   * for others now.
+   */
   #killLeft(): void {
     killProcessesWith(new Set([...this.#justEnded].map((id) => `DROVER_REPLICA_ID=${id}`)));
     this.#justEnded.clear();
   }
 
-  /** Looks at all replicas from time to time until the engine is closed. */
+  /** Checks all replicas every {@link watchMs} until the engine is closed. */
   #watchLater(): void {
     if (this.#closing.signal.aborted) return;
     this.#cancelWatch = this.#options.clock.after(watchMs, () => {
-      const watch = this.#watch().catch((err: unknown) => this.#options.log.warn({ err }, "replicas cannot be looked after"));
+      const watch = this.#watch().catch((err: unknown) => this.#options.log.warn({ err }, `checking the replicas failed; ${retrying}`));
       this.#watching = watch.finally(() => this.#watchLater());
     });
   }
 
   async #watch(): Promise<void> {
-    for (const [id, { askedAtMs, abort }] of this.#ahead) {
-      if (this.#options.clock.nowMs() - askedAtMs < aheadMs) continue;
-      this.#ahead.delete(id);
-      abort.abort("not asked for any more");
+    for (const [name, { askedAtMs, abort }] of this.#installations) {
+      if (this.#options.clock.nowMs() - askedAtMs < preparationMs) continue;
+      this.#installations.delete(name);
+      abort.abort("not wanted any more");
     }
-    const bounding = this.#looks++ % looksPerBound === 0;
+    const bounding = this.#checks++ % checksPerBound === 0;
     if (bounding) this.#options.cgroups?.sweep();
     this.#killLeft();
     const over = groupsOverMemory(new Map([...this.#replicas.values()].flatMap(({ memoryBound }) => (memoryBound ? [memoryBound] : []))));
     for (const replica of this.#replicas.values()) {
       try {
-        await replica.look();
-        await replica.holdMemory(over);
+        await replica.check();
+        await replica.enforceMemory(over);
         replica.output.noteTimes();
-        // One that prints fast is looked at each time.
+        // An output that grows fast is bounded at every check.
         if (bounding || replica.output.isNoisy) await replica.output.bound(this.#logBytesMax);
       } catch (error) {
-        this.#options.log.warn({ err: error, replica: replica.describe().replicaId }, "a replica cannot be looked after");
+        this.#options.log.warn({ err: error, replica: replica.describe().replicaId }, `checking a replica failed; ${retrying}`);
       }
     }
   }
 }
 
-/** What is installed for a replica that waits for room. */
-interface Ahead {
+/** An installation for a replica that waits for room. */
+interface Installation {
   preparation: Preparation;
   askedAtMs: number;
   readonly abort: AbortController;
@@ -374,7 +394,7 @@ const packagesOf = ({ npm, pip }: Requirements): number => npm.length + pip.leng
 
 const installing = (requirements: Requirements): Preparing => ({ packages: packagesOf(requirements) });
 
-/** The path of the socket that a replica listens at. */
+/** The path in a unix address. */
 function socketOf(address: string): string {
   return address.slice("unix:".length);
 }

@@ -8,33 +8,34 @@ import { groupHas, isRunning, isTaken, type ProcessIdentity } from "./process-id
 import type { ReplicaFacts, ReplicaFolder } from "./replica-folder.ts";
 import { ReplicaOutput } from "./replica-output.ts";
 
-/** Lines of standard error in which Node says why it ended. */
+/** How many last lines of standard error to search for Node's reason. */
 const heapLines = 100;
 
 /**
- * One replica: a process of ours, or one that a former controller started.
- * Invariant: once it counts as ended, what it started is killed, too, for its resources then are another's. That is done once, when
- * the end is noticed; later its group's number may be another group's.
+ * One replica: a child process of this controller, or a process that an earlier controller started.
+ * Invariant: when the end of its process is observed, the rest of its process group is killed,
+ * because its resources are free for others then. That happens only once: later the group id may
+ * belong to another group.
  */
 export class LocalReplica {
   readonly output: ReplicaOutput;
   readonly #folder: ReplicaFolder;
   #facts: ReplicaFacts;
   readonly #onExit: (replicaId: string) => void;
-  /** Unset: the kernel does not hold it together. */
+  /** Undefined: the replica has no cgroup. */
   #cgroup: Cgroup | undefined;
   readonly #forgotten = new AbortController();
-  /** Set: not our child, to be looked at. */
+  /** Set if the process is not our child, so that its end has to be polled for. */
   #adopted: ProcessIdentity | undefined;
-  #pid = 0;
+  #pid: number | undefined;
   #ending: Ending | undefined;
   #terminatedAtMs: number | undefined;
-  /** What is being made before its process starts. */
+  /** What is being prepared before its process starts. */
   #preparing: Preparing | undefined;
   readonly #unwanted = new AbortController();
-  /** Why we end it, where its end is to be told so. */
+  /** The ending to report, if we kill the replica for a reason of our own. */
   #why: Ending | undefined;
-  /** What is being written down of its end. */
+  /** The write of its ending that is going on. */
   #noting: Promise<void> = Promise.resolve();
 
   constructor(folder: ReplicaFolder, facts: ReplicaFacts, onExit: (replicaId: string) => void) {
@@ -49,7 +50,7 @@ export class LocalReplica {
     return this.#forgotten.signal;
   }
 
-  /** All but the node, which is the engine's. */
+  /** The observation without the node, which the engine adds. */
   describe(): Omit<EngineReplica, "node"> {
     const { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes, startedAtMs } = this.#facts;
     const seen = {
@@ -67,47 +68,54 @@ export class LocalReplica {
     return this.#facts.address;
   }
 
-  /** Its process, or the last it had; undefined: it never had one. */
+  /** The pid of its process, also after its end; undefined: it had none. */
   get pid(): number | undefined {
-    return this.#pid === 0 ? undefined : this.#pid;
+    return this.#pid;
   }
 
-  /** Ends when all that is known of it is written down. */
+  /** Resolves when its ending, if any, is stored. */
   noted(): Promise<void> {
     return this.#noting;
   }
 
-  /** What it needs is being made, or made sure of; the signal aborts when it is not wanted any more. */
+  /**
+   * Called while its packages are found or installed. The signal aborts when the replica is not
+   * wanted any more.
+   */
   prepare(preparing: Preparing | undefined): AbortSignal {
     this.#preparing = preparing;
     return this.#unwanted.signal;
   }
 
-  /** Its packages are in this folder. */
+  /** Called with the folder of its packages once they are installed. */
   async use(environment: string): Promise<void> {
     this.#facts = { ...this.#facts, environment };
     await this.#folder.note(this.#facts);
   }
 
-  /** It has no process and gets none, as `ending` says. */
+  /** Called with `ending` if it gets no process. */
   async fail(ending: Ending, lines: readonly string[]): Promise<void> {
-    await this.output.note(lines).catch(() => {}); // a full disk, perhaps: its end is told all the same
+    await this.output.note(lines).catch(() => {}); // perhaps a full disk: the ending is reported all the same
     if (!this.#alive) return;
     this.#ended(ending);
   }
 
-  /** Its process is this child. Ends when the process has written itself down, so that every controller from now on finds it. */
+  /**
+   * Takes `child` as its process. Resolves when the process has recorded itself, so that later
+   * controllers find it.
+   */
   async own(child: ChildProcess, clock: Clock): Promise<void> {
+    const pid = child.pid!;
     if (!this.#alive) {
       this.#cgroup?.kill();
-      return killRest(child.pid!); // it was stopped while its process was being made
+      return killRest(pid); // the replica was stopped while its process was being made
     }
-    this.#pid = child.pid!;
+    this.#pid = pid;
     this.#preparing = undefined;
     const ended = (code: number | null, name: NodeJS.Signals | null) => {
-      killRest(this.#pid); // its pid became free this very moment: nobody else has it yet
+      killRest(pid); // the pid became free just now, so no other process has it yet
       const end = processEnd(code, name);
-      // Node ends so when its heap is full, and says it on its standard error.
+      // Node ends like this when its heap is full, and prints the reason on standard error.
       if (this.#facts.resources.memoryBytes > 0 && (name === "SIGABRT" || code === 134)) void this.#endedByHeap(end);
       else this.#ended(end);
     };
@@ -116,11 +124,11 @@ export class LocalReplica {
     await this.#folder.recorded(clock, () => !this.#alive);
   }
 
-  /** Finds the process that a former controller started. */
+  /** Finds the process that an earlier controller started. */
   async adopt(clock: Clock, boot: string): Promise<void> {
     this.#terminatedAtMs = await this.#folder.terminatedAtMs();
     const identity = await this.#folder.identity(clock);
-    this.#pid = identity?.pid ?? 0;
+    this.#pid = identity?.pid;
     this.#ending = await this.#folder.ending();
     if (this.#ending !== undefined) return;
     if (!identity) this.#ending = { kind: "neverStarted" };
@@ -130,59 +138,63 @@ export class LocalReplica {
       const ours = !(await isTaken(identity)) && groupHas(identity.pid, `DROVER_REPLICA_ID=${this.#facts.replicaId}`);
       if (ours) killRest(identity.pid);
       this.#ending = this.#wholeEnding({ kind: "unknown" });
-      this.#noting = this.#folder.noteEnding(this.#ending); // so that no later controller kills a group of that number
+      this.#noting = this.#folder.noteEnding(this.#ending); // so that no later controller kills another group with this id
     }
   }
 
-  /** Notices the end of a process that is not our child. */
-  async look(): Promise<void> {
+  /** Detects the end of a process that is not our child. */
+  async check(): Promise<void> {
     if (!this.#adopted || !this.#alive || (await isRunning(this.#adopted))) return;
     const taken = await isTaken(this.#adopted);
-    if (!this.#alive) return; // another look was faster
-    if (!taken) killRest(this.#pid);
+    if (!this.#alive) return; // another check was faster
+    if (!taken) killRest(this.#adopted.pid);
     this.#ended({ kind: "unknown" });
   }
 
   async terminate(nowMs: number): Promise<void> {
-    await this.look();
+    await this.check();
     if (!this.#alive) return;
-    if (this.#pid === 0) return this.#giveUp();
+    if (this.#pid === undefined) return this.#giveUp();
     signal(this.#pid, "SIGTERM");
     if (this.#terminatedAtMs !== undefined) return;
     this.#terminatedAtMs = nowMs;
     await this.#folder.noteTerminated(nowMs);
   }
 
-  /** Ends it, if its process group is among those that use more memory than they may. */
-  async holdMemory(over: ReadonlyMap<number, number>): Promise<void> {
+  /** Kills it if its process group is among those over their memory limit (`groupsOverMemory`). */
+  async enforceMemory(over: ReadonlyMap<number, number>): Promise<void> {
     const { memoryBytes } = this.#facts.resources;
-    const bytes = over.get(this.#pid);
-    if (!this.#alive || this.#pid === 0 || memoryBytes === 0 || bytes === undefined) return;
+    const bytes = this.#pid === undefined ? undefined : over.get(this.#pid);
+    if (!this.#alive || memoryBytes === 0 || bytes === undefined) return;
     this.#why = { kind: "overMemory", usedBytes: bytes, boundBytes: memoryBytes };
     await this.kill();
   }
 
-  /** Its process group and the memory that it may use; undefined: it has no process, may take what it wants, or the kernel looks to it. */
+  /**
+   * Its process group and memory bound; undefined: no process, no bound, or the kernel enforces it.
+   */
   get memoryBound(): readonly [group: number, bytes: number] | undefined {
     const { memoryBytes } = this.#facts.resources;
-    return this.#cgroup === undefined && this.#alive && this.#pid > 0 && memoryBytes > 0 ? [this.#pid, memoryBytes] : undefined;
+    if (this.#cgroup !== undefined || !this.#alive || this.#pid === undefined) return undefined;
+    return memoryBytes > 0 ? [this.#pid, memoryBytes] : undefined;
   }
 
-  /** All its processes are, or will be, in this cgroup. */
+  /** Called with the cgroup of all its processes, before or after they start. */
   join(cgroup: Cgroup | undefined): void {
     this.#cgroup = cgroup;
   }
 
-  /** The folder of its packages; empty: it requires none, or they are not there yet. */
-  get environment(): string {
-    return this.#facts.environment ?? "";
+  /** The folder of its packages; undefined: it requires none, or they are not installed yet. */
+  get environment(): string | undefined {
+    return this.#facts.environment;
   }
 
-  /** Ends its whole group. */
+  /** Kills its whole process group. */
   async kill(): Promise<void> {
-    await this.look();
-    if (this.#alive && this.#pid === 0) this.#giveUp();
-    else if (this.#alive) {
+    await this.check();
+    if (!this.#alive) return;
+    if (this.#pid === undefined) this.#giveUp();
+    else {
       this.#cgroup?.kill();
       signal(-this.#pid, "SIGKILL");
     }
@@ -190,7 +202,7 @@ export class LocalReplica {
 
   /** Removes what is left of it. Fails while it is alive. */
   async remove(): Promise<void> {
-    await this.look();
+    await this.check();
     if (this.#alive) throw new Error(`replica ${this.#facts.replicaId} is still alive`);
     this.#forgotten.abort();
     await this.#noting;
@@ -218,7 +230,10 @@ export class LocalReplica {
     this.#onExit(this.#facts.replicaId);
   }
 
-  /** How it ended, with what the kernel knows of it. Whatever is left of it ends, too. */
+  /**
+   * Kills what is left of its cgroup. Returns `end`, or the shortage of memory that the kernel
+   * reports as its cause.
+   */
   #wholeEnding(end: Ending): Ending {
     this.#cgroup?.kill();
     const shortage = end.kind === "exit" ? undefined : this.#cgroup?.outOfMemory;
@@ -227,16 +242,16 @@ export class LocalReplica {
   }
 }
 
-/** Ends what is left of the group of a process that has ended. */
+/** Kills what is left of the group of a process that has ended. */
 function killRest(pid: number): void {
   try {
     signal(-pid, "SIGKILL");
   } catch {
-    // It became another user's, or (macOS) only waits to be reaped: there is nothing that could be done.
+    // Its user has changed, or (macOS) it is a zombie: nothing can be done.
   }
 }
 
-/** Sends a signal; no error if there is nobody to get it. */
+/** Sends a signal; no error if the process has ended. */
 function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);

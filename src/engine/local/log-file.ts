@@ -3,21 +3,22 @@ import { open, rename, stat, truncate } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { LogTimes } from "./log-times.ts";
 
-/** The most that one `read` gives. */
+/** The most that one `read` returns. */
 const readBytesMax = 256 * 1024;
 
 /**
- * One output of a replica, written by the replica itself (it must be able to go on without us) and kept within bounds by us:
- * too large, its end is copied into one file beside it (`.1`) and it is cut to nothing. What the replica writes in between is lost.
- * Positions count bytes from where the file first began, and go on growing over cuts and controllers.
+ * One output of a replica. The replica writes it, because it must outlive the controller; the
+ * controller bounds its size. When the file is too large, its end is copied into a second file
+ * (`.1`) and the file is truncated. What the replica writes in between is lost. Positions count
+ * bytes since the first one; they keep growing across truncations and restarts of the controller.
  */
 export class LogFile {
   readonly path: string;
   readonly #older: string;
   readonly #times: LogTimes;
-  /** Bytes cut off so far: the position at which the file now begins. */
+  /** Bytes truncated so far: the position at which the file begins now. */
   #cut: number;
-  /** Reading and cutting take turns. */
+  /** Reads and truncations take turns. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(path: string) {
@@ -27,7 +28,10 @@ export class LogFile {
     this.#cut = this.#times.cut;
   }
 
-  /** Notes when what is there was written. At once, as by way of another thread it costs many times as much. */
+  /**
+   * Records when the current content was written. Synchronous, because a call through the thread
+   * pool costs many times more.
+   */
   noteTime(): void {
     const seen = statSync(this.path, { throwIfNoEntry: false });
     if (seen !== undefined) this.#times.note(this.#cut + seen.size, seen.mtimeMs, () => this.#begin());
@@ -38,14 +42,17 @@ export class LogFile {
     return this.#times.at(position);
   }
 
-  /** The first position that is kept. */
+  /** The first position that is still kept. */
   #begin(): number {
     return this.#cut - (statSync(this.#older, { throwIfNoEntry: false })?.size ?? 0);
   }
 
-  /** Cuts the file if it has more than `bytesMax`; as many bytes of its end are kept aside. Tells whether it was cut. */
+  /**
+   * Truncates the file if it has more than `bytesMax`, and keeps that many bytes of its end in
+   * `.1`. Returns whether it did.
+   */
   async bound(bytesMax: number): Promise<boolean> {
-    // Nearly always that is all. At once, as by way of another thread it costs many times as much.
+    // Nearly always this is all, and synchronous for the same reason as in `noteTime`.
     const seen = statSync(this.path, { throwIfNoEntry: false })?.size ?? 0;
     if (seen <= bytesMax) return false;
     return this.#exclusively(async () => {
@@ -61,12 +68,15 @@ export class LogFile {
     });
   }
 
-  /** The position `bytes` before the end, or the first that is kept. */
+  /** The position `bytes` before the end, or the first that is still kept. */
   beforeEnd(bytes: number): Promise<number> {
     return this.#exclusively(async () => Math.max((await sizeOf(this.path)) + this.#cut - bytes, this.#cut - (await sizeOf(this.#older))));
   }
 
-  /** What there is from `position` on, up to a bound, and the position after it. What is no longer kept is left out. */
+  /**
+   * The bytes from `position` on, at most {@link readBytesMax}, and the position after them. Skips
+   * bytes that are no longer kept.
+   */
   read(position: number): Promise<{ readonly bytes: Buffer; readonly next: number }> {
     return this.#exclusively(async () => {
       const olderStart = this.#cut - (await sizeOf(this.#older));
@@ -92,7 +102,7 @@ export class LogFile {
 
   #exclusively<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => {}); // its failure is the caller's, not that of who comes next
+    this.#turn = turn.catch(() => {}); // a failure concerns its caller, not the next one
     return turn;
   }
 }

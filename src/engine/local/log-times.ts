@@ -1,34 +1,39 @@
 import { appendFileSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 
-/** The most marks kept: some 40 KB. */
+/** The most marks kept, about 40 KB. */
 const marksMax = 1_000;
 
-/** All bytes of an output before `position` were written by `atMs`, and not before the mark before. */
+/**
+ * All bytes of an output before `position` were written by `atMs`, and after the time of the
+ * previous mark.
+ */
 interface Mark {
   readonly position: number;
   readonly atMs: number;
 }
 
 /**
- * When the bytes of an output were written, as far as somebody looked. A program writes its output itself, so the times cannot
- * stand in the output; they stand in a text file beside it, and outlive a controller. Its lines are `<position> <time>` (a mark),
- * `cut <position>` (at which the output begins since it was cut) and `from <position>` (nothing before it is known).
- * Bounds: older marks are thinned out, so that older times are less exact.
+ * When the bytes of an output were written, as exact as the file is observed. The program writes
+ * its output itself, so the times cannot be in it. They are in a text file next to it, which
+ * outlives the controller. Its lines are `<position> <time>` (a mark), `cut <position>` (where the
+ * output begins since it was truncated) and `from <position>` (no time before it is known). Old
+ * marks are thinned out, so older times are less exact.
  */
 export class LogTimes {
   readonly #path: string;
   #marks: Mark[] = [];
   #cut = 0;
-  /** Of bytes up to here no time is known. */
+  /** No time is known for bytes before this position. */
   #from = 0;
 
-  /** Reads what is kept. `sizeNow` is that of the output. */
+  /** Reads the recorded times. `sizeNow` is the size of the output. */
   constructor(path: string, sizeNow: number) {
     this.#path = path;
     const kept = readIfThere(path);
     for (const line of kept?.split("\n") ?? []) this.#take(line);
     const end = this.#cut + sizeNow;
-    // Without a file an earlier version wrote the output; or a cut and its note did not both happen.
+    // Otherwise an earlier version, without this file, wrote the output, or a truncation was not
+    // recorded.
     const fits = kept !== undefined && (this.#marks.at(-1)?.position ?? 0) <= end;
     if (fits || (kept === undefined && sizeNow === 0)) return;
     this.#marks = [];
@@ -36,18 +41,21 @@ export class LogTimes {
     this.#rewrite();
   }
 
-  /** The position at which the output begins, since it was last cut. */
+  /** The position at which the output begins since it was last truncated. */
   get cut(): number {
     return this.#cut;
   }
 
-  /** Notes that the output was cut, and begins at `position` now. */
+  /** Records that the output was truncated and begins at `position` now. */
   noteCut(position: number): void {
     this.#cut = position;
     this.#append(`cut ${position}`);
   }
 
-  /** Notes that all bytes before `position` were written by `atMs`. `begin`: the first position that is kept. */
+  /**
+   * Records that all bytes before `position` were written by `atMs`. `begin` returns the first
+   * position that is kept.
+   */
   note(position: number, atMs: number, begin: () => number): void {
     const last = this.#marks.at(-1);
     if (position <= Math.max(last?.position ?? 0, this.#from)) return;
@@ -86,7 +94,7 @@ export class LogTimes {
     const lines = [`cut ${this.#cut}`, `from ${this.#from}`, ...this.#marks.map(printMark)];
     ignoringFullDisk(() => {
       writeFileSync(`${this.#path}.part`, `${lines.join("\n")}\n`, { mode: 0o600 });
-      renameSync(`${this.#path}.part`, this.#path); // whole or not at all
+      renameSync(`${this.#path}.part`, this.#path); // atomic
     });
   }
 
@@ -107,11 +115,11 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-/** A time that is not kept is no reason to stop. */
+/** Ignores failures: a time that is not stored is no reason to stop. */
 function ignoringFullDisk(write: () => void): void {
   try {
     write();
   } catch {
-    // The folder is gone, or the disk is full: the time is known as long as this controller runs.
+    // The folder is gone, or the disk is full. The time is known while this controller runs.
   }
 }

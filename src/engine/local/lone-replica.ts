@@ -5,10 +5,10 @@ import type { Program } from "../../core/deployment.ts";
 import type { ProcessEnd } from "../../core/ending.ts";
 import { launch } from "./launch.ts";
 import { processEnd } from "./process-end.ts";
-import { type Environment, programArgv, replicaArgv, replicaEnv } from "./replica-env.ts";
+import { type ProcessEnvironment, programArgv, replicaArgv, replicaEnv } from "./replica-env.ts";
 import { ReplicaOutput } from "./replica-output.ts";
 
-/** What a replica that no controller knows is started with. */
+/** All that is needed to start a replica without a controller. */
 export interface LoneAssignment {
   readonly program: Program;
   readonly workingDir: string;
@@ -19,14 +19,14 @@ export interface LoneAssignment {
   readonly initArgs: string;
   readonly maxOngoingRequests: number;
   readonly token: string;
-  /** `host:port`; unset: a unix socket in its own folder. */
+  /** `host:port`; default: a unix socket in the replica's folder. */
   readonly address?: string;
 }
 
-/** A replica's process that belongs to whoever started it, and ends with `remove` at the latest. */
+/** A replica's process that belongs to the caller. It ends with `remove` at the latest. */
 export interface LoneReplica {
   readonly address: string;
-  /** Resolves when it has ended, with how. */
+  /** Resolves when it has ended, with how it ended. */
   readonly ended: Promise<ProcessEnd>;
   /** Sends SIGTERM. */
   terminate(): void;
@@ -35,27 +35,29 @@ export interface LoneReplica {
   remove(): Promise<void>;
 }
 
-/** What runs programs that no controller knows. */
+/** How programs without a controller are run. */
 export interface LoneRunner {
-  /** The environment in which replicas are started. */
-  readonly ambient: Environment;
+  /** The environment that replicas inherit. */
+  readonly ambient: ProcessEnvironment;
   /** The command line that runs a `module` program, without the module's path and export. */
   readonly moduleHost: readonly string[];
 }
 
-/** Starts a process with the environment that a replica gets, in a folder of its own. Fails with an Error that names what to change. */
+/**
+ * Starts a process with a replica's environment, in a temporary folder. Fails with an Error that
+ * says what to change.
+ */
 export async function startLoneReplica(assignment: LoneAssignment, { ambient, moduleHost }: LoneRunner): Promise<LoneReplica> {
-  // The system's own folder for temporary files: below any other a socket's path may be too long.
+  // The system's folder for temporary files: its path is short enough for a socket.
   const folder = await mkdtemp(join(tmpdir(), "drover-lone-"));
   const address = assignment.address ?? `unix:${join(folder, "replica.sock")}`;
   const output = new ReplicaOutput(folder);
-  // Nobody places it.
-  const given = { ...assignment, address, envVars: {}, resources: noResources, gpuIndexes: [] };
+  const parameters = { ...assignment, address, envVars: {}, resources: noResources, gpuIndexes: [] };
   try {
     const child = await launch({
       argv: replicaArgv({ argv: programArgv(assignment.program, moduleHost, noResources.memoryBytes), address }),
       workingDir: assignment.workingDir,
-      env: replicaEnv(given, ambient, noCapacity),
+      env: replicaEnv(parameters, ambient, noCapacity),
       enter: [],
       pidFile: join(folder, "pid"),
       ...output.paths,
@@ -63,13 +65,13 @@ export async function startLoneReplica(assignment: LoneAssignment, { ambient, mo
     child.ref(); // we wait for its end
     let alive = true;
     const ended = new Promise<ProcessEnd>((resolve) => {
-      const tell = (code: number | null, signal: NodeJS.Signals | null) => {
+      const onExit = (code: number | null, signal: NodeJS.Signals | null) => {
         alive = false;
-        killGroup(child.pid!); // what it started; its pid became free this very moment, and nobody else has it yet
+        killGroup(child.pid!); // its children; the pid became free just now, so no other process has it yet
         resolve(processEnd(code, signal));
       };
-      if (child.exitCode !== null || child.signalCode !== null) tell(child.exitCode, child.signalCode);
-      else child.once("exit", tell);
+      if (child.exitCode !== null || child.signalCode !== null) onExit(child.exitCode, child.signalCode);
+      else child.once("exit", onExit);
     });
     return {
       address,
@@ -88,7 +90,7 @@ export async function startLoneReplica(assignment: LoneAssignment, { ambient, mo
   }
 }
 
-/** It takes none of a machine's resources that anybody counts, and sees the GPUs that whoever runs it sees. */
+/** A lone replica takes no counted resources, and sees the same GPUs as its caller. */
 const noResources = { cpuMilli: 0, gpuMilli: 0, memoryBytes: 0 };
 const noCapacity = { cpuMilli: 0, gpuCount: 0, memoryBytes: 0 };
 
@@ -96,6 +98,6 @@ function killGroup(pid: number): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch {
-    // Nobody of it is left.
+    // No process of the group is left.
   }
 }

@@ -2,7 +2,7 @@ import { groupOf, processIds, readIfAny } from "./process-identity.ts";
 
 const linux = process.platform === "linux";
 
-/** How `memory_bytes` is held here, for a person. */
+/** How `memory_bytes` is enforced on this machine, in words. */
 export function memoryLimit(byKernel: boolean): string {
   const how = byKernel
     ? "a replica that needs more than its memory_bytes is ended by the kernel (cgroup v2)"
@@ -13,8 +13,9 @@ export function memoryLimit(byKernel: boolean): string {
 }
 
 /**
- * The process groups that use more memory than they may, with what they use, in bytes. `limits` are by the group's number. What several
- * processes share counts once (the proportional set size), where the system tells it. Empty where the system shows nothing.
+ * The process groups over their memory limit, with their usage in bytes. `limits` are by group id.
+ * Memory shared by several processes counts once (the proportional set size) where the system
+ * reports it. Empty on systems without `/proc`.
  */
 export function groupsOverMemory(limits: ReadonlyMap<number, number>): ReadonlyMap<number, number> {
   const over = new Map<number, number>();
@@ -26,7 +27,8 @@ export function groupsOverMemory(limits: ReadonlyMap<number, number>): ReadonlyM
   }
   for (const [group, pids] of members) {
     const limit = limits.get(group) ?? 0;
-    // The cheap sum counts what is shared once for each: only where it is too much is the other asked for.
+    // The cheap sum counts shared memory once per process; read the exact sum only if the cheap one
+    // is over.
     if (sum(pids, residentBytes) <= limit) continue;
     const used = sum(pids, (pid) => proportionalBytes(pid) ?? residentBytes(pid));
     if (used > limit) over.set(group, used);
@@ -34,10 +36,13 @@ export function groupsOverMemory(limits: ReadonlyMap<number, number>): ReadonlyM
   return over;
 }
 
-/** With less Node does not come as far as to say so. */
+/** With a smaller heap, Node crashes before it can report a full heap. */
 const heapMinMiB = 32;
 
-/** Node's bound on the heap of a program that may take so much memory in all, MiB: the rest is for what is not on the heap. */
+/**
+ * Node's heap bound, MiB, for a program with this memory bound: 3/4 of it; the rest is for memory
+ * outside the heap.
+ */
 export function heapMiB(memoryBytes: number): number {
   return Math.max(heapMinMiB, Math.floor((memoryBytes * 3) / 4 / 2 ** 20));
 }

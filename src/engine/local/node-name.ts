@@ -6,9 +6,10 @@ import { join } from "node:path";
 const digestLength = 8;
 
 /**
- * The name of the node that this data folder of this machine is, such as `build-7-3f2a9c01`: the machine's name and a digest of the
- * folder's path. It is written down in the folder, so that it stays when the machine is named differently; and it is made again the same
- * when the folder was emptied, so that replicas recorded under it are not taken for another machine's.
+ * The node name of this data folder on this machine, such as `build-7-3f2a9c01`: the host name and
+ * a digest of the folder's path. It is stored in the folder, so it stays the same when the host is
+ * renamed. If the folder was emptied, the same name is made again, so that replicas recorded under
+ * it are not taken for another machine's.
  */
 export async function nodeName(dataDir: string): Promise<string> {
   const file = join(dataDir, "node");

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
-/** A process that no other is ever taken for: pids are reused, a pid and its start time are not. */
+/** Identifies a process for ever: a pid is reused, a pid with its start time is not. */
 export interface ProcessIdentity {
   readonly pid: number;
   /** When it started, in the system's own form: clock ticks since boot (Linux), a date (macOS). */
@@ -11,28 +11,29 @@ export interface ProcessIdentity {
 const linux = process.platform === "linux";
 
 /**
- * A shell script that writes its own process down in the file `$0`, then becomes the program `$@`, so that no process is ever
- * running that nobody has written down. It gives up if the file exists: whoever creates the file decides (`noclobber`).
+ * A shell script that records its own process in the file `$0`, then becomes the program `$@`, so
+ * that every running process is recorded. It ends without running the program if the file exists
+ * (`noclobber`): the creator of the file decides.
  */
 export const recordAndExec = linux
   ? 'set -C; read -r stat </proc/$$/stat && echo "$stat" >"$0" && exec "$@"'
   : 'set -C; echo "$$ - $(ps -o lstart= -p $$)" >"$0" && exec "$@"';
 
-/** Reads what `recordAndExec` has written; undefined: it is not whole. */
+/** Reads the record of `recordAndExec`; undefined: it is incomplete. */
 export function parseIdentity(record: string): ProcessIdentity | undefined {
   const facts = record.endsWith("\n") ? parseFacts(record) : undefined;
   return facts && { pid: facts.pid, started: facts.started };
 }
 
-/** Whether this very process is running. One that has ended and only waits to be reaped by its parent is not. */
+/** Whether exactly this process is running. A zombie, which only waits for its parent, is not. */
 export async function isRunning({ pid, started }: ProcessIdentity): Promise<boolean> {
   const facts = await observe(pid);
   return facts !== undefined && facts.started === started && !/^[ZX]/.test(facts.state);
 }
 
 /**
- * Whether the pid now belongs to another process. The system gives no process the pid of a group that has members: so then the
- * process has ended and nothing is left of its group.
+ * Whether the pid belongs to another process now. The system never reuses the pid of a group that
+ * has members, so then the process has ended and its group is empty.
  */
 export async function isTaken({ pid, started }: ProcessIdentity): Promise<boolean> {
   const facts = await observe(pid);
@@ -40,8 +41,9 @@ export async function isTaken({ pid, started }: ProcessIdentity): Promise<boolea
 }
 
 /**
- * Whether a process of the group `pid` was given the variable `setting` (`name=value`): a group whose leader ended nobody knows
- * when may by now be another one of the same number. True where the system does not show it.
+ * Whether a process of the group `pid` has the variable `setting` (`name=value`). If the leader of
+ * a group ended at an unknown time, the group may be another one with the same number now. True on
+ * systems that do not show variables.
  */
 export function groupHas(pid: number, setting: string): boolean {
   if (!linux) return true;
@@ -49,7 +51,10 @@ export function groupHas(pid: number, setting: string): boolean {
   return members.some((member) => readIfAny(`/proc/${member}/environ`)?.split("\0").includes(setting));
 }
 
-/** Processes that were given one of these settings (`name=value`), whatever group they are in. None where the system does not show it. */
+/**
+ * Processes, of any group, that have one of these variables (`name=value`). Empty on systems that
+ * do not show them.
+ */
 function processesWith(settings: ReadonlySet<string>): readonly number[] {
   if (!linux || settings.size === 0) return [];
   const carries = (pid: number) =>
@@ -59,13 +64,13 @@ function processesWith(settings: ReadonlySet<string>): readonly number[] {
   return processIds().filter(carries);
 }
 
-/** Ends all processes that were given one of these settings. */
+/** Kills all processes that have one of these variables (`name=value`). */
 export function killProcessesWith(settings: ReadonlySet<string>): void {
   for (const pid of processesWith(settings)) {
     try {
       process.kill(pid, "SIGKILL");
     } catch {
-      // It has ended, or is another user's.
+      // It has ended, or belongs to another user.
     }
   }
 }
@@ -75,16 +80,16 @@ export function groupOf(stat: string): number {
   return Number(/ \S \d+ (\d+)/.exec(stat.slice(stat.lastIndexOf(")") + 1))?.[1]);
 }
 
-/** Tells one start of the machine from another; empty where the system does not say. */
+/** Identifies the current boot of the machine; empty on systems that do not report it. */
 export function bootId(): string {
   return (linux && readIfAny("/proc/sys/kernel/random/boot_id")?.trim()) || "";
 }
 
-interface Facts extends ProcessIdentity {
+interface ProcessFacts extends ProcessIdentity {
   readonly state: string;
 }
 
-async function observe(pid: number): Promise<Facts | undefined> {
+async function observe(pid: number): Promise<ProcessFacts | undefined> {
   if (linux) return parseFacts(readIfAny(`/proc/${pid}/stat`) ?? "");
   return new Promise((resolve) => {
     execFile("ps", ["-o", "stat=,lstart=", "-p", String(pid)], (error, stdout) =>
@@ -93,15 +98,15 @@ async function observe(pid: number): Promise<Facts | undefined> {
   });
 }
 
-/** Reads a line of `/proc/<pid>/stat`, or `pid state start` as `ps` gives them. */
-function parseFacts(text: string): Facts | undefined {
+/** Reads a line of `/proc/<pid>/stat`, or `pid state start` from `ps`. */
+function parseFacts(text: string): ProcessFacts | undefined {
   const [, pid, rest] = (linux ? /^(\d+) \(.*\) (.*)$/s : /^(\d+)\s+(.*)$/s).exec(text.trim()) ?? [];
   const [state, ...fields] = rest?.split(/\s+/) ?? [];
   const started = linux ? fields[18] : fields.join(" "); // field 22 of the line, the state being field 3
   return state && started ? { pid: Number(pid), state, started } : undefined;
 }
 
-/** Every process there is; none where the system does not show them. */
+/** The ids of all processes; empty on systems without `/proc`. */
 export function processIds(): readonly number[] {
   try {
     return readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? Number(name) : []));
@@ -110,7 +115,10 @@ export function processIds(): readonly number[] {
   }
 }
 
-/** Files of /proc are read at once: they are not on a disk. */
+/**
+ * The file's text; undefined: it cannot be read. Synchronous, because files of /proc are not on a
+ * disk.
+ */
 export function readIfAny(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");

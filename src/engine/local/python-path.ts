@@ -1,6 +1,6 @@
 import { delimiter } from "node:path";
 
-/** An environment in which Python finds the SDK that comes with Drover, after what the environment names itself. */
+/** Adds the Python SDK that comes with Drover to the end of `PYTHONPATH`. */
 export function withPythonPath<E extends Readonly<Record<string, string | undefined>>>(
   env: E,
   sdk: string,

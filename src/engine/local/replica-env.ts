@@ -4,8 +4,8 @@ import type { Assignment } from "../engine.ts";
 import { visibleGpus } from "./capacity.ts";
 import { heapMiB } from "./memory.ts";
 
-/** What a replica learns from its environment. */
-interface Given
+/** What a replica reads from its environment variables. */
+interface ReplicaParameters
   extends Pick<
     Assignment,
     "replicaId" | "deployment" | "revision" | "initArgs" | "maxOngoingRequests" | "resources" | "gpuIndexes" | "token"
@@ -14,15 +14,16 @@ interface Given
   readonly address: string;
 }
 
-/** Environment variables as a process has them. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+/** The environment variables of a process. */
+export type ProcessEnvironment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The whole environment of a replica: the controller's without its own `DROVER_…`, then the spec's, then the contract's.
- * `OMP_NUM_THREADS`: the spec's, else the controller's, else the whole CPUs it holds, at least 1.
- * `CUDA_VISIBLE_DEVICES` is the engine's where the machine has GPUs, so that a replica sees those it holds and no other.
+ * All variables of a replica: the controller's without its `DROVER_…`, then the spec's, then the
+ * contract's. `OMP_NUM_THREADS` is the spec's, else the controller's, else the replica's whole
+ * CPUs, at least 1. `CUDA_VISIBLE_DEVICES` is set on a machine with GPUs, so that a replica sees
+ * only its own GPUs.
  */
-export function replicaEnv(assignment: Given, ambient: Environment, capacity: Capacity): Record<string, string> {
+export function replicaEnv(assignment: ReplicaParameters, ambient: ProcessEnvironment, capacity: Capacity): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(ambient)) if (value !== undefined && !name.startsWith("DROVER_")) env[name] = value;
   Object.assign(env, assignment.envVars);
@@ -41,14 +42,16 @@ export function replicaEnv(assignment: Given, ambient: Environment, capacity: Ca
   };
 }
 
-/** The command line of a replica: `{listen}` in it is the address. No shell sees it. */
+/**
+ * The command line of a replica, with `{listen}` replaced by the address. It is not run by a shell.
+ */
 export function replicaArgv({ argv, address }: { readonly argv: readonly string[]; readonly address: string }): string[] {
   return argv.map((argument) => argument.replaceAll("{listen}", address));
 }
 
 /**
- * The command line of a program, before it has an address. `moduleHost` is Node and the script that runs a module; the heap of a module
- * is bound by its `memoryBytes`, 0 being no bound.
+ * The command line of a program, before it has an address. `moduleHost` is Node and the script that
+ * runs a module. `memoryBytes` bounds the heap of a module; 0: no bound.
  */
 export function programArgv(program: Program, moduleHost: readonly string[], memoryBytes: number): readonly string[] {
   if (program.kind === "command") return program.argv;
@@ -57,7 +60,7 @@ export function programArgv(program: Program, moduleHost: readonly string[], mem
   return moduleArgv([node, ...heap, ...script], program.path, program.exportName);
 }
 
-/** What runs what a module exports: `host` where it is one for Node, the Python SDK for a `.py` file. */
+/** The command line that runs a module's export: the Python SDK for a `.py` file, else `host`. */
 function moduleArgv(host: readonly string[], path: string, exportName: string): readonly string[] {
   return [...(path.endsWith(".py") ? ["python3", "-m", "drover.replica"] : host), path, exportName];
 }

@@ -6,7 +6,7 @@ import type { Resources } from "../../core/resources.ts";
 import type { Assignment } from "../engine.ts";
 import { type ProcessIdentity, parseIdentity } from "./process-identity.ts";
 
-/** What is kept of an assignment, for this controller and the next. */
+/** What is stored of an assignment, for this controller and the next. */
 export interface ReplicaFacts {
   readonly replicaId: string;
   readonly deployment: string;
@@ -17,20 +17,22 @@ export interface ReplicaFacts {
   readonly resources: Resources;
   readonly gpuIndexes: readonly number[];
   readonly startedAtMs: number;
-  /** The start of the machine it was started in. */
+  /** The boot of the machine (`bootId`) in which the replica was started. */
   readonly boot: string;
-  /** The folder of its packages; unset: it requires none, or they are not there yet. */
+  /** The folder of its packages; unset: it requires none, or they are not installed yet. */
   readonly environment?: string;
 }
 
-/** Written in the place of a process that is not to start any more. */
+/** Written to the pid file to keep the process from starting. */
 const givenUp = "given up\n";
-/** How often to look whether a process has written its record. */
+/** How often to check whether a process has written its record. */
 const recordPollMs = 2;
-/** A process that has created its record writes it at once; only one that died between the two never does. */
+/**
+ * A process writes its record right after it creates the file. It never does if it died in between.
+ */
 const recordWaitMs = 10_000;
 
-/** The folder of one replica: what it was given, its process, its output, how it ended. */
+/** The folder of one replica: its assignment, its process, its output, how it ended. */
 export class ReplicaFolder {
   readonly path: string;
 
@@ -38,12 +40,15 @@ export class ReplicaFolder {
     this.path = path;
   }
 
-  /** Where the process writes itself down; whoever creates this file decides whether it runs. */
+  /**
+   * The file where the process records itself. The creator of this file decides whether the program
+   * runs.
+   */
   get pidFile(): string {
     return join(this.path, "pid");
   }
 
-  /** Makes the folder. Fails if there is one. */
+  /** Makes the folder. Fails if it exists. */
   async create(assignment: Assignment, address: string, startedAtMs: number, boot: string): Promise<ReplicaFacts> {
     const { replicaId, deployment, uid, revision, token, resources, gpuIndexes } = assignment;
     const facts = { replicaId, deployment, uid, revision, address, token, resources, gpuIndexes, startedAtMs, boot };
@@ -54,38 +59,40 @@ export class ReplicaFolder {
     return facts;
   }
 
-  /** Notes what the replica was given. */
+  /** Stores the facts. */
   async note(facts: ReplicaFacts): Promise<void> {
     const part = join(this.path, "replica.json.part");
     await writeFile(part, `${JSON.stringify(facts, undefined, 2)}\n`, { mode: 0o600 }); // it holds the token
-    await rename(part, join(this.path, "replica.json")); // whole or not at all
+    await rename(part, join(this.path, "replica.json")); // atomic
   }
 
-  /** What the replica was given; undefined: its start never came that far. */
+  /** The stored facts; undefined: the start did not get that far. */
   async facts(): Promise<ReplicaFacts | undefined> {
     const text = await this.#read("replica.json");
     return text === undefined ? undefined : JSON.parse(text);
   }
 
-  /** Its process as it wrote itself down; undefined: there is none, and from now on none will come. */
+  /** The process as it recorded itself; undefined: there is none, and none can start any more. */
   async identity(clock: Clock): Promise<ProcessIdentity | undefined> {
-    await writeFile(this.pidFile, givenUp, { flag: "wx" }).catch(() => {}); // it exists: the process was there first
+    await writeFile(this.pidFile, givenUp, { flag: "wx" }).catch(() => {}); // it exists: the process was first
     await this.recorded(clock, () => false);
     return parseIdentity((await this.#read("pid")) ?? givenUp);
   }
 
-  /** Waits until its process has written itself down, or has `ended`, or too long. */
+  /**
+   * Waits until the process has recorded itself or has `ended`, for at most {@link recordWaitMs}.
+   */
   async recorded(clock: Clock, ended: () => boolean): Promise<void> {
     const untilMs = clock.nowMs() + recordWaitMs;
     while (!ended() && clock.nowMs() < untilMs && !(await this.#read("pid"))?.endsWith("\n")) await clock.sleep(recordPollMs);
   }
 
-  /** Notes how it ended. */
+  /** Stores how it ended. */
   async noteEnding(ending: Ending): Promise<void> {
     await this.#write("ending", JSON.stringify(ending));
   }
 
-  /** How it ended; undefined: nobody noted it. */
+  /** How it ended; undefined: not stored. */
   async ending(): Promise<Ending | undefined> {
     const text = await this.#read("ending");
     if (text !== undefined) return endingOf(text);
@@ -93,19 +100,19 @@ export class ReplicaFolder {
     return note === undefined ? undefined : endingOfVersion010(note);
   }
 
-  /** Notes when it was first asked to end. */
+  /** Stores when SIGTERM was first sent. */
   async noteTerminated(atMs: number): Promise<void> {
     await this.#write("terminated", String(atMs));
   }
 
-  /** When it was; undefined: it was not. */
+  /** When SIGTERM was first sent; undefined: not sent. */
   async terminatedAtMs(): Promise<number | undefined> {
     const text = await this.#read("terminated");
     return text === undefined ? undefined : Number(text);
   }
 
   async remove(): Promise<void> {
-    await rm(this.path, { recursive: true, force: true, maxRetries: 3 }); // an output may just be kept in bounds
+    await rm(this.path, { recursive: true, force: true, maxRetries: 3 }); // an output may be truncated right now
   }
 
   async #read(name: string): Promise<string | undefined> {
@@ -117,13 +124,16 @@ export class ReplicaFolder {
     }
   }
 
-  /** Writes a note. A folder that is gone, or a full disk, is no reason to stop: a note only spares the next controller some work. */
+  /**
+   * Writes a note. Ignores failures, such as a full disk: a note only saves the next controller
+   * some work.
+   */
   async #write(name: string, text: string): Promise<void> {
     await writeFile(join(this.path, name), text).catch(() => {});
   }
 }
 
-/** The ending in a note; unknown where the note is not whole, as on a full disk. */
+/** The ending in a note; `unknown` if the note is incomplete, as after a full disk. */
 function endingOf(text: string): Ending {
   try {
     return JSON.parse(text) as Ending;
@@ -132,7 +142,7 @@ function endingOf(text: string): Ending {
   }
 }
 
-/** How it ended by the sentence that version 0.1.0 noted, in another file. */
+/** The ending in the sentence that version 0.1.0 stored, in another file. */
 function endingOfVersion010(note: string): Ending {
   const [, code] = /^exit code (\d+)$/.exec(note) ?? [];
   if (code !== undefined) return { kind: "exit", code: Number(code) };
@@ -140,7 +150,7 @@ function endingOfVersion010(note: string): Ending {
   return signal === undefined ? { kind: "unknown" } : { kind: "signal", signal };
 }
 
-/** The folders of replicas under `path`, which is made if it is not there. */
+/** The folders of replicas under `path`, which is made if missing. */
 export async function replicaFolders(path: string): Promise<readonly ReplicaFolder[]> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   return (await readdir(path)).map((name) => new ReplicaFolder(join(path, name)));

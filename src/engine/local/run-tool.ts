@@ -3,35 +3,35 @@ import { open } from "node:fs/promises";
 import type { Clock } from "../../clock/clock.ts";
 import type { ProcessEnd } from "../../core/ending.ts";
 import { processEnd } from "./process-end.ts";
-import type { Environment } from "./replica-env.ts";
+import type { ProcessEnvironment } from "./replica-env.ts";
 
 export interface ToolRun {
-  /** The program and its arguments; no shell sees them. */
+  /** The program and its arguments; not run by a shell. */
   readonly argv: readonly [string, ...string[]];
   readonly workingDir: string;
-  readonly env: Environment;
-  /** Where its output goes, after what is there. */
+  readonly env: ProcessEnvironment;
+  /** The file that its output is appended to. */
   readonly output: string;
-  /** When it is ended at the latest, milliseconds since 1970. */
+  /** When it is killed at the latest, milliseconds since 1970. */
   readonly untilMs: number;
-  /** Ends it. */
+  /** Kills the tool when it aborts. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
 }
 
-/** What a run of a tool came to. */
+/** The result of a tool's run. */
 export type ToolResult =
   | { readonly kind: "done" }
   | { readonly kind: "ended"; readonly end: ProcessEnd }
-  /** It was ended, as it took too long. */
+  /** It took too long and was killed. */
   | { readonly kind: "late" }
-  /** It was ended, or not run, as the signal aborted. */
+  /** The signal aborted: it was killed, or not run. */
   | { readonly kind: "unwanted" }
   | { readonly kind: "notFound"; readonly program: string }
   /** `why` is the system's text. */
   | { readonly kind: "notRun"; readonly why: string };
 
-/** Runs a tool to its end. What it started ends with it. */
+/** Runs a tool to its end. Its child processes end with it. */
 export async function runTool({ argv, workingDir, env, output, untilMs, signal, clock }: ToolRun): Promise<ToolResult> {
   const [program, ...args] = argv;
   const out = await open(output, "a", 0o600);
@@ -70,6 +70,6 @@ function killGroup({ pid }: ChildProcess): void {
   try {
     if (pid !== undefined) process.kill(-pid, "SIGKILL");
   } catch {
-    // Nothing of it is left.
+    // No process of the group is left.
   }
 }
