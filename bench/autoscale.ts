@@ -1,5 +1,7 @@
-// How replicas follow load by our rule and by the one Ray Serve publishes, in simulated time; and what a decision costs.
-//   DROVER_TRACE=FILE npm run bench -- autoscale, or  bench/autoscale.ts --trace FILE:  also for a trace of real requests
+// How the number of replicas follows load, by Drover's rule and by Ray Serve's, in simulated time;
+// and the cost of a decision.
+//   DROVER_TRACE=FILE npm run bench -- autoscale, or  bench/autoscale.ts --trace FILE:  also with a
+//   trace of real requests
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { loadOfArrivals, type TraceSample } from "../src/cli/load-trace.ts";
@@ -25,7 +27,10 @@ function run(rule: Rule, samples: readonly TraceSample[], startupMs: number, mor
 
 const rules: readonly Rule[] = ["Drover", "Ray Serve"];
 
-/** No request for a minute, then 200 in flight for an hour. Each second is a sample, so that each change of the replicas is seen. */
+/**
+ * No request for a minute, then 200 in flight for an hour. One sample a second, to observe each
+ * change of the replicas.
+ */
 function step(): Section {
   const [calmMs, load, startupMs, hourMs] = [60_000, 200, 10_000, 3_600_000];
   const samples = Array.from({ length: (calmMs + hourMs) / 1_000 + 1 }, (_, second) => ({
@@ -42,7 +47,7 @@ function step(): Section {
   });
   const columns = ["rule", "s until enough serve", "overshoot", "changes", "turns"];
   const notes = [
-    `A step from 0 to ${load} requests in flight, ${bounds.targetOngoingRequests} to a replica, which takes ${startupMs / 1_000} s to start; default settings, 1 to ${bounds.maxReplicas} replicas. Overshoot is the most replicas wanted by the ${needed} needed; turns are changes of direction.`,
+    `A step from 0 to ${load} requests in flight, ${bounds.targetOngoingRequests} to a replica, which takes ${startupMs / 1_000} s to start; default settings, 1 to ${bounds.maxReplicas} replicas. Overshoot is the most replicas wanted, divided by the ${needed} needed; turns are changes of direction.`,
   ];
   return { title: "Autoscaling: a step", columns, rows, notes };
 }
@@ -62,28 +67,28 @@ function compare(title: string, samples: readonly TraceSample[], startupMs: numb
   return { title, columns: columnsOfDay, rows, notes: [...notes, ...worse(found, lengthMs)] };
 }
 
-/** Where ours is not better, said plainly. */
+/** Names each column in which Drover is worse. */
 function worse(found: readonly Simulation[], lengthMs: number): readonly string[] {
   const [ours, theirs] = found;
   if (ours === undefined || theirs === undefined) return [];
-  const told: string[] = [];
+  const sentences: string[] = [];
   const share = (ms: number) => `${figure((100 * ms) / lengthMs, 2)} %`;
   if (ours.replicaMs > theirs.replicaMs)
-    told.push(
-      `Drover costs ${figure((100 * ours.replicaMs) / theirs.replicaMs - 100, 1)} % more replica-hours: it goes down only to the most that any moment of the downscale delay wanted, where Ray Serve jumps to what the last moment wants.`,
+    sentences.push(
+      `Drover costs ${figure((100 * ours.replicaMs) / theirs.replicaMs - 100, 1)} % more replica-hours: it goes down only to the highest number wanted during the downscale delay, whereas Ray Serve jumps to the last number wanted.`,
     );
   if (ours.shortMs > theirs.shortMs)
-    told.push(
-      `Drover is short of capacity for longer (${share(ours.shortMs)} against ${share(theirs.shortMs)}): it goes up to the least that any moment of the upscale delay wanted, where Ray Serve jumps to what the last moment wants.`,
+    sentences.push(
+      `Drover is short of capacity for longer (${share(ours.shortMs)} against ${share(theirs.shortMs)}): it goes up to the lowest number wanted during the upscale delay, whereas Ray Serve jumps to the last number wanted.`,
     );
   if (ours.changes > theirs.changes)
-    told.push(
-      "Drover changes the number more often, in smaller steps: down as each highest moment leaves the downscale delay, and up only as far as held for all of the upscale delay.",
+    sentences.push(
+      "Drover changes the number more often, in smaller steps: down when the highest number leaves the downscale delay, and up only as far as wanted during the whole upscale delay.",
     );
-  return told.length === 0 ? ["Drover is not behind in any column of these."] : told;
+  return sentences.length === 0 ? ["Drover is not behind in any column."] : sentences;
 }
 
-/** A day with three peaks, second by second, each with noise that is drawn from a seed. */
+/** A day with three peaks, one sample a second, with noise from a seed. */
 function syntheticDay(): readonly TraceSample[] {
   const random = new SeededRandom(20_260_101);
   const hours = quick ? 2 : 24;
@@ -96,14 +101,14 @@ function syntheticDay(): readonly TraceSample[] {
   return Array.from({ length: hours * 3_600 + 1 }, (_, second) => {
     const hour = second / 3_600;
     const base = peaks.reduce((sum, peak) => sum + peak.height * Math.exp(-(((hour - peak.hour) / peak.width) ** 2)), 40);
-    // Noise that lasts for about a minute, a tenth of the load, and some of each second.
+    // A tenth of the load as noise that lasts for about a minute, and noise of each second.
     drift = 0.98 * drift + 0.02 * (random.next() - 0.5) * 14;
     const noise = 1 + 0.1 * drift + 0.1 * (random.next() - 0.5);
     return { timeMs: second * 1_000, load: Math.max(0, Math.round(base * noise)) };
   });
 }
 
-/** A trace `TIMESTAMP,ContextTokens,GeneratedTokens`, as load. */
+/** The load of a trace `TIMESTAMP,ContextTokens,GeneratedTokens`. */
 function realLoad(path: string): readonly TraceSample[] {
   const columns = { time: "TIMESTAMP", value: "GeneratedTokens", standard: "duration", required: true } as const;
   const rows = parseTrace("trace", readFileSync(path, "utf8"), columns);
@@ -131,7 +136,7 @@ function cost(): Section {
     if (tick > warmTicks) tookMs.push(performance.now() - beganMs);
   }
   const row = [figure(deployments), figure(median(tookMs), 2), figure(quantile(tookMs, 0.99), 2), figure(Math.max(...tookMs), 2)];
-  const notes = [`${ticks} ticks, each with a decision for every deployment: the pure function alone, with all that it remembers full.`];
+  const notes = [`${ticks} ticks, each with a decision for every deployment: the pure function alone, with full windows.`];
   return { title: "Autoscaling: cost of a tick", columns: ["deployments", "p50 ms", "p99 ms", "max ms"], rows: [row], notes };
 }
 
@@ -142,11 +147,11 @@ function tracePath(): string | undefined {
 
 async function measure(): Promise<readonly Section[]> {
   const path = tracePath();
-  if (!path) process.stderr.write("autoscale: no real trace is measured: give one with DROVER_TRACE, or --trace to this file\n");
+  if (!path) process.stderr.write("autoscale: no trace of real requests is given; set DROVER_TRACE, or --trace of this file\n");
   return [
     step(),
     compare("Autoscaling: a made-up day", syntheticDay(), 30_000, [
-      "A day with peaks of 340, 240 and 460 requests in flight and seeded noise, 10 to a replica, which takes 30 s to start; default settings. Short is time in which more requests were in flight than the replicas that serve are to have.",
+      "A day with peaks of 340, 240 and 460 requests in flight and seeded noise, 10 to a replica, which takes 30 s to start; default settings. Short is the time with more requests in flight than the target of the running replicas.",
     ]),
     ...(path
       ? [

@@ -1,4 +1,5 @@
-// Many replicas in one process, started by its parent's orders; tells when all of them serve by a config.
+// Many replicas in one process. The parent process sends orders; this process reports when all its
+// replicas serve with a config.
 import { realClock, realRandom } from "../src/clock/real.ts";
 import type { Json } from "../src/core/json.ts";
 import { deployment } from "../src/replica/index.ts";
@@ -11,10 +12,10 @@ type StartOrder = Extract<Order, { kind: "start" }>;
 
 let replicas = 0;
 const servers = new Map<string, Promise<ReplicaServer>>();
-/** How many replicas serve by each config. */
+/** How many replicas serve with each config. */
 const serving = new Map<string, number>();
 
-/** Its `reconfigure` does nothing but be counted. */
+/** An empty program; its calls of `reconfigure` are counted. */
 class Empty {
   call(): null {
     return null;
@@ -24,7 +25,7 @@ class Empty {
     const key = JSON.stringify(config);
     const count = (serving.get(key) ?? 0) + 1;
     serving.set(key, count);
-    if (count === replicas) tell({ kind: "served", config: key, atMs: systemMs() });
+    if (count === replicas) report({ kind: "served", config: key, atMs: systemMs() });
   }
 }
 
@@ -55,9 +56,9 @@ async function stop(replicaId: string): Promise<void> {
   if (!servers.delete(replicaId)) return;
   replicas -= 1;
   await (await server)?.close(0);
-  tell({ kind: "ended", replicaId });
+  report({ kind: "ended", replicaId });
 }
 
-function tell(news: News): void {
+function report(news: News): void {
   process.send?.(news);
 }

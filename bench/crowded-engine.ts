@@ -5,25 +5,27 @@ import type { LogLine } from "../src/core/log-line.ts";
 import type { Room } from "../src/core/placement/room.ts";
 import type { Assignment, Engine, EngineReplica, Listing } from "../src/engine/engine.ts";
 
-/** What a process of replicas is told to do. */
+/** A message to a process of replicas. */
 export type Order =
   | { readonly kind: "start"; readonly assignment: Assignment; readonly address: string }
   | { readonly kind: "stop"; readonly replicaId: string };
 
-/** What a process of replicas tells. */
+/** A message from a process of replicas. */
 export type News =
-  /** All it has serve by this config, as JSON, since then. */
+  /** All its replicas serve with this config, as JSON, since `atMs`. */
   { readonly kind: "served"; readonly config: string; readonly atMs: number } | { readonly kind: "ended"; readonly replicaId: string };
 
-/** The machine's own time, the same in all its processes. */
+/** The machine's monotonic time, the same in all its processes. */
 export const systemMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-/** The only program that it runs: an empty one. */
+/** The only program that this engine runs: an empty one. */
 export const crowdProgram = "crowd";
 const node = "crowd";
 const capacity = { cpuMilli: 1_000_000, gpuCount: 0, memoryBytes: 2 ** 50 };
 
-/** Where many real replicas run in a few processes: what a process each costs is not what is measured. */
+/**
+ * Runs many real replicas in a few processes, because the cost of processes is not measured here.
+ */
 export class CrowdedEngine implements Engine {
   readonly #folder: string;
   readonly #processes: readonly ChildProcess[];
@@ -37,7 +39,7 @@ export class CrowdedEngine implements Engine {
     for (const child of this.#processes) child.on("message", (news: News) => this.#hear(news));
   }
 
-  /** When the last process had all its replicas serve by a config; undefined: not all do. */
+  /** When the last process had all its replicas serve with a config; undefined: not all do. */
   servedAtMs(config: unknown): number | undefined {
     const times = this.#served.get(JSON.stringify(config)) ?? [];
     return times.length < Math.min(this.#processes.length, this.#replicas.size) ? undefined : Math.max(...times);
@@ -69,7 +71,7 @@ export class CrowdedEngine implements Engine {
     return { replicas: [...this.#replicas.values()].map(({ replica }) => replica), complete: new Set([node]) };
   }
 
-  /** The replica alone ends, however it is stopped: others are in the same process. */
+  /** Ends only this replica, also on "kill", because others run in the same process. */
   async stop(replicaId: string, how: "terminate" | "kill"): Promise<void> {
     const known = this.#replicas.get(replicaId);
     if (known?.replica.state !== "alive") return;
@@ -96,7 +98,7 @@ export class CrowdedEngine implements Engine {
     this.#listeners.clear();
   }
 
-  /** Ends all replicas with their processes. */
+  /** Ends the processes with all replicas. */
   async end(): Promise<void> {
     const ended = this.#processes.map((child) => new Promise((done) => child.once("exit", done)));
     for (const child of this.#processes) child.kill();

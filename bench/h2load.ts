@@ -8,7 +8,7 @@ import { cpuMsOfEnded } from "./process-facts.ts";
 const execute = promisify(execFile);
 const outputBytesMax = 1024 * 1024;
 
-/** One gRPC call, to be made again and again. */
+/** A gRPC call to repeat. */
 export interface Call {
   /** `unix:/path` or `host:port`. */
   readonly address: string;
@@ -27,7 +27,7 @@ export interface Load {
   readonly cpuMs: number;
 }
 
-/** Empty, or what is missing and how to get it. */
+/** What is missing and how to get it; empty: nothing. */
 export function h2loadMissing(): string {
   try {
     execFileSync("h2load", ["--version"], { stdio: "ignore" });
@@ -37,7 +37,10 @@ export function h2loadMissing(): string {
   }
 }
 
-/** Makes the call `requests` times over one connection, `inFlight` at a time. Fails unless each was answered with HTTP 200; whether its gRPC status was OK is for the caller to find out. */
+/**
+ * Makes the call `requests` times over one connection, `inFlight` at a time. Fails unless each was
+ * answered with HTTP 200. Does not check the gRPC status.
+ */
 export async function load(call: Call, requests: number, inFlight: number): Promise<Load> {
   const folder = mkdtempSync(join(tmpdir(), "drover-bench-"));
   try {
@@ -60,7 +63,7 @@ export async function load(call: Call, requests: number, inFlight: number): Prom
   }
 }
 
-/** A message as gRPC sends it: not compressed, its length before it. */
+/** A gRPC frame: an uncompressed message after its length. */
 function frame(message: Uint8Array): Uint8Array {
   const framed = Buffer.alloc(5 + message.length);
   framed.writeUInt32BE(message.length, 1);
@@ -68,7 +71,10 @@ function frame(message: Uint8Array): Uint8Array {
   return framed;
 }
 
-/** From h2load's log: on each line the start, microseconds since 1970, the HTTP status, and the microseconds until the end. */
+/**
+ * Reads h2load's log. Each line has the start in microseconds since 1970, the HTTP status, and the
+ * microseconds until the end.
+ */
 function timesOf(log: string): { readonly seconds: number; readonly latenciesMs: readonly number[] } {
   const lines = log.trimEnd().split("\n");
   const latenciesMs: number[] = [];

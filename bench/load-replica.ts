@@ -1,4 +1,4 @@
-// One replica in a process of its own, for `load.ts`: an empty program at the address given.
+// One replica in its own process, for `load.ts`: an empty program at the given address.
 import { realClock, realRandom } from "../src/clock/real.ts";
 import { deployment } from "../src/replica/index.ts";
 import { createProgram } from "../src/replica/program.ts";
@@ -13,7 +13,7 @@ const server = new ReplicaServer(
   {
     identity: { replicaId: "crowd", deployment: "crowd", revision: 1 },
     maxOngoingRequests: 1,
-    token: "",
+    token: undefined,
     log: createReplicaLog((line) => process.stderr.write(line), realClock),
     clock: realClock,
     random: realRandom,

@@ -1,4 +1,5 @@
-// What the load costs the controller: a look of the autoscaler at many deployments, and many load streams.
+// The cost of load for the controller: a tick of the autoscaler with many deployments, and many
+// load streams.
 import { fork } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,7 +18,10 @@ const deployments = 1_000;
 const replicasEach = 10;
 const ticks = quick ? 10 : 100;
 const streams = quick ? 500 : 10_000;
-/** Streams on one connection: a real replica has one of its own; ten thousand sockets are more than most systems allow. */
+/**
+ * Streams on one connection. A real replica has its own connection, but most systems do not allow
+ * ten thousand sockets.
+ */
 const streamsPerChannel = 100;
 const settleMs = quick ? 1_000 : 5_000;
 const measuredMs = quick ? 2_000 : 20_000;
@@ -43,9 +47,9 @@ async function looks(): Promise<Section> {
     }
     const row = [figure(deployments), figure(deployments * replicasEach), figure(median(tookMs), 1), figure(quantile(tookMs, 0.99), 1)];
     const notes = [
-      `${ticks} looks of the autoscaler over a store in memory and simulated replicas, with nothing to change. The target is below 50 ms.`,
+      `${ticks} ticks of the autoscaler over an in-memory store and simulated replicas, with nothing to change. The target is below 50 ms.`,
     ];
-    return { title: "Autoscaler look", columns: ["deployments", "replicas", "p50 ms", "p99 ms"], rows: [row], notes };
+    return { title: "Autoscaler tick", columns: ["deployments", "replicas", "p50 ms", "p99 ms"], rows: [row], notes };
   } finally {
     await cluster.close();
   }

@@ -1,10 +1,10 @@
 import { cpus, totalmem } from "node:os";
 import { cpuMsOfEnded } from "./process-facts.ts";
 
-/** From which share of the machine's CPU time, used by other programs, figures are not the machine's. */
+/** If other programs use more than this share of the machine's CPU time, the figures are marked. */
 const disturbedShare = 0.05;
 
-/** The machine and the moment, as a list in Markdown: figures mean something only beside it. */
+/** The machine and the date, as a list in Markdown: figures mean nothing without them. */
 export function describeMachine(command: string): string {
   return [
     `- CPU: ${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} cores`,
@@ -15,20 +15,23 @@ export function describeMachine(command: string): string {
   ].join("\n");
 }
 
-/** Watches from now on; the answer tells which share of the machine's CPU time programs took that are none of our children. To be asked once those have ended. */
+/**
+ * Begins to measure; the returned function says what share of the machine's CPU time other programs
+ * took. Call it when our children have ended.
+ */
 export function watchOthers(): () => string {
-  const look = () => ({ busyMs: busyMs(), oursMs: cpuMsOfEnded(), atMs: performance.now() });
-  const before = look();
+  const sample = () => ({ busyMs: busyMs(), oursMs: cpuMsOfEnded(), atMs: performance.now() });
+  const before = sample();
   return () => {
-    const after = look();
+    const after = sample();
     const othersMs = after.busyMs - before.busyMs - (after.oursMs - before.oursMs);
     const share = Math.max(0, othersMs / ((after.atMs - before.atMs) * cpus().length));
-    const warning = share > disturbedShare ? ": **it was busy, and these figures are worse than its own**" : "";
-    return `Other programs took ${Math.round(share * 100)} % of the machine's CPU time meanwhile${warning}.`;
+    const warning = share > disturbedShare ? ": **the machine was busy, and these figures are worse than its own**" : "";
+    return `Other programs took ${Math.round(share * 100)} % of the machine's CPU time during the measurement${warning}.`;
   };
 }
 
-/** What all cores have worked since the machine started, milliseconds. */
+/** The CPU time of all cores since the machine started, milliseconds. */
 function busyMs(): number {
   return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
 }

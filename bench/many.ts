@@ -1,4 +1,5 @@
-// Many replicas on one machine: until all run, and what the controller takes when they have nothing to do.
+// Many replicas on one machine: how long until all run, and what the controller costs when they are
+// idle.
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Drover } from "../test/e2e/drover.ts";

@@ -1,4 +1,4 @@
-// What processes take that have nothing to do.
+// The memory of idle processes.
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Drover } from "../test/e2e/drover.ts";
@@ -28,7 +28,7 @@ async function measure(): Promise<readonly Section[]> {
 }
 
 const notes = [
-  `After ${idleMs / 1_000} s with nothing to do. Its own is what no file backs: the rest, mostly Node's program file, is in memory once for all processes.`,
+  `After ${idleMs / 1_000} s with nothing to do. Its own is the memory that no file backs; the rest, mostly Node's program file, is in memory once for all processes.`,
 ];
 
 function rowOf(what: string, pid: number): string[] {

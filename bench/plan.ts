@@ -1,4 +1,4 @@
-// What the decision about one large deployment costs in the middle of a rollout: the pure function alone.
+// The cost of the plan for one large deployment in the middle of a rollout: only the pure function.
 import type { DeploymentRecord } from "../src/core/deployment.ts";
 import type { ReplicaRecord, ReplicaState } from "../src/core/replica.ts";
 import { plan } from "../src/core/rollout/plan.ts";
@@ -24,7 +24,7 @@ const deployment: DeploymentRecord = {
   updatedAtMs: nowMs - 60_000,
 };
 
-/** `count` replicas, as they are seen by a controller that talks to all of them. */
+/** `count` replicas as a controller observes them when it is connected to all. */
 function replicas(count: number, revision: number, state: ReplicaState): readonly SeenReplica[] {
   return Array.from({ length: count }, (_, index): SeenReplica => {
     const replica: ReplicaRecord = {

@@ -1,9 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Of `/proc/<pid>/stat`: Linux counts CPU time in hundredths of a second for every program, whatever its own clock does. */
+/** The unit of CPU time in `/proc/<pid>/stat`: always hundredths of a second for user space. */
 const msPerCpuTick = 10;
 
-/** The fields of `/proc/<pid>/stat` from the third (the state) on: the second, the program's name, may hold spaces. */
+/**
+ * The fields of `/proc/<pid>/stat` from the third, the state, on; the second, the program's name,
+ * may contain spaces.
+ */
 function statOf(pid: number | "self"): readonly string[] {
   const text = readFileSync(`/proc/${pid}/stat`, "utf8");
   return text.slice(text.lastIndexOf(")") + 2).split(" ");
@@ -17,7 +20,7 @@ export function cpuMsOf(pid: number): number {
   return (field(stat, 14) + field(stat, 15)) * msPerCpuTick;
 }
 
-/** CPU time of those of our children that have ended, milliseconds. */
+/** CPU time of our children that have ended, milliseconds. */
 export function cpuMsOfEnded(): number {
   const stat = statOf("self");
   return (field(stat, 16) + field(stat, 17)) * msPerCpuTick;
@@ -37,7 +40,10 @@ export function childOf(parent: number, program: string): number {
   return Number(found);
 }
 
-/** Memory in use by a process: all of it, and the part that no file backs, which it shares with no other; bytes. */
+/**
+ * A process's memory in bytes: all resident memory, and the part that no file backs, which is not
+ * shared.
+ */
 export function memoryOf(pid: number): { readonly resident: number; readonly own: number } {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   const bytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]) * 1024;

@@ -1,4 +1,4 @@
-// A replica in Python: what a request through the gateway takes, and its start.
+// A replica in Python: requests through the gateway, and its start.
 import { dirname, join } from "node:path";
 import { create, fromJson, toBinary } from "@bufbuild/protobuf";
 import { timestampMs, ValueSchema } from "@bufbuild/protobuf/wkt";
@@ -61,7 +61,7 @@ async function requests(drover: Drover): Promise<Section> {
     columns: ["method", "in flight", "requests/s", "p50 ms", "p99 ms"],
     rows,
     notes: [
-      `\`Invoke\` through the gateway of one replica in Python that gives back a text of ${payload.length} bytes, by a plain method, which runs in a thread, and by an \`async\` one. Median of ${runs} runs of ${runSeconds} s.`,
+      `\`Invoke\` through the gateway of one replica in Python that returns a text of ${payload.length} bytes, by a plain method, which runs in a thread, and by an \`async\` one. Median of ${runs} runs of ${runSeconds} s.`,
     ],
   };
 }
@@ -78,7 +78,7 @@ async function start(drover: Drover): Promise<Section> {
     title: "Python replica, start",
     columns: ["runtime_env", "median ms", "max ms"],
     rows: [row("none", plain), row(`pip: ${requirement}, installed before`, given)],
-    notes: [`\`create_time\` to \`ready_time\` of a replica that echoes, ${starts} starts each, by turns.`],
+    notes: [`\`create_time\` to \`ready_time\` of a replica that echoes, ${starts} starts each, alternating.`],
   };
 }
 

@@ -1,6 +1,8 @@
 import type { Scaler } from "../src/core/autoscaling/simulate-autoscaling.ts";
 
-/** Ray Serve's `AutoscalingConfig`, with the defaults that its documentation gives. Times in milliseconds. */
+/**
+ * Ray Serve's `AutoscalingConfig`, with the defaults of its documentation. Times in milliseconds.
+ */
 export interface RayServeConfig {
   readonly minReplicas: number;
   readonly maxReplicas: number;
@@ -23,10 +25,12 @@ export const rayServeDefaults = {
 } as const;
 
 /**
- * The rule that Ray Serve's documentation publishes ("Ray Serve Autoscaling" and "Advanced Ray Serve Autoscaling"), written from that description:
- * each `metrics_interval` the mean of the requests in work over `look_back_period` is sent to the controller; each of its ticks makes of the last
- * one sent `⌈cur + factor · (mean / target − cur)⌉` with the replicas that run; once that was above (below) the number wanted in every tick of
- * the upscale (downscale) delay, the number wanted becomes what the last tick made. The tick is the simulation's, 1 s instead of 0.1 s.
+ * Ray Serve's rule, implemented from its documentation ("Ray Serve Autoscaling" and "Advanced Ray
+ * Serve Autoscaling"). In each `metrics_interval` the mean of the ongoing requests over
+ * `look_back_period` is sent to the controller. Each tick computes `⌈cur + factor · (mean / target
+ * − cur)⌉` from the last mean and the running replicas. When that was above (below) the number
+ * wanted in every tick of the upscale (downscale) delay, the last result becomes the number wanted.
+ * The tick is the simulation's, 1 s instead of 0.1 s.
  */
 export function rayServe(config: RayServeConfig, tickMs: number): Scaler {
   const seen: { readonly atMs: number; readonly load: number }[] = [];
@@ -53,7 +57,7 @@ function desiredOf(config: RayServeConfig, mean: number, running: number): numbe
   const raw = mean / config.targetOngoingRequests;
   const factor = raw >= running ? config.upscalingFactor : config.downscalingFactor;
   const desired = Math.ceil(running + factor * (raw - running));
-  // A step down that the factor makes nothing of takes one.
+  // If the factor rounds a step down to nothing, remove one replica.
   const stuck = raw < running && desired === running && Math.ceil(raw) < desired;
   return Math.max(config.minReplicas, Math.min(config.maxReplicas, stuck ? desired - 1 : desired));
 }

@@ -1,5 +1,5 @@
-// A change of config of live replicas: from the call of Reconfigure to its answer, and until the last replica serves by it. And the same
-// change as a rolling restart.
+// A config change of live replicas: from the call of Reconfigure to its answer, and until the last
+// replica serves with it. And the same change as a rolling restart.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,14 +28,14 @@ import { median, quantile } from "./statistics.ts";
 
 const replicaCounts = [1, 10, 100];
 const calls = quick ? 5 : 50;
-/** Calls that are not counted: the compiler is not done with what they run. */
+/** Calls before the measurement, for the compiler. */
 const warmUps = quick ? 1 : 20;
 const restarts = quick ? 1 : 3;
 const realReplicas = 10;
 const processesMax = 2;
 const targetMs = 50;
 
-/** How long one change took, until its answer and until the last replica served by it. */
+/** How long one change took: until its answer, and until the last replica served with it. */
 interface Change {
   readonly answeredMs: number;
   readonly servedMs: number;
@@ -49,7 +49,7 @@ async function measure(): Promise<readonly Section[]> {
 
 const columns = ["replicas", "answered p50 ms", "answered p99 ms", "last serves p50 ms", "last serves p99 ms"];
 const notes = [
-  `${calls} changes of \`user_config\`, one after the other, after ${warmUps} that do not count, of replicas whose \`reconfigure\` does nothing: from the call of \`Reconfigure\` to its answer, and until the last replica serves by the config. Its target is below ${targetMs} ms with 100 replicas. Real are the API, the loops, Redis, gRPC and the replicas' servers, except that the controller is this process, and the replicas, each on a unix socket of its own, share at most ${processesMax} processes.`,
+  `${calls} changes of \`user_config\`, one after the other, after ${warmUps} for warm-up, of replicas whose \`reconfigure\` does nothing: from the call of \`Reconfigure\` to its answer, and until the last replica serves with the config. Its target is below ${targetMs} ms with 100 replicas. The API, the loops, Redis, gRPC and the replicas' servers are real. But the controller runs in the measuring process, and the replicas, each on its own unix socket, share at most ${processesMax} processes.`,
 ];
 
 function rowOf(replicas: number, changes: readonly Change[]): string[] {
@@ -58,7 +58,7 @@ function rowOf(replicas: number, changes: readonly Change[]): string[] {
   return [figure(replicas), ...figures(of("answeredMs")), ...figures(of("servedMs"))];
 }
 
-/** Changes of that many replicas in a few processes. */
+/** Measures changes of `replicas` replicas in a few processes. */
 async function crowded(replicas: number): Promise<readonly Change[]> {
   const folder = await mkdtemp(join(tmpdir(), "drover-bench-"));
   const engine = new CrowdedEngine(folder, Math.min(processesMax, replicas));
@@ -80,7 +80,7 @@ async function crowded(replicas: number): Promise<readonly Change[]> {
       const { replicas: told } = await controller.client.reconfigure({ name: "crowd", userConfig: jsonToValue(number) });
       const answeredMs = systemMs() - beganMs;
       if (told.length !== replicas) throw new Error(`${told.length} replicas took part, and not ${replicas}`);
-      const servedAtMs = await until("all are known to serve by it", () => engine.servedAtMs(number));
+      const servedAtMs = await until("all replicas serve with the config", () => engine.servedAtMs(number));
       if (number > 0) changes.push({ answeredMs, servedMs: servedAtMs - beganMs });
     }
     return changes;
@@ -91,7 +91,7 @@ async function crowded(replicas: number): Promise<readonly Change[]> {
   }
 }
 
-/** A controller in this process, on a Redis of its own, without a gateway. */
+/** A controller in this process, with its own Redis and without a gateway. */
 async function openController(
   engine: CrowdedEngine,
 ): Promise<{ readonly client: Client<typeof ControllerService>; close(): Promise<void> }> {
@@ -136,7 +136,10 @@ async function openController(
   };
 }
 
-/** The same change of replicas that are processes, by a controller that is one, in both ways. */
+/**
+ * The same change with replicas and a controller that are processes, both as a change and as a
+ * restart.
+ */
 async function compared(): Promise<Section> {
   const drover = await Drover.start();
   try {
@@ -161,7 +164,7 @@ async function compared(): Promise<Section> {
       columns: ["change of user_config", "replicas", "median ms", "max ms"],
       rows: [row("`Reconfigure`", reconfigured), row("`Deploy` with a new version", restarted)],
       notes: [
-        `The same of ${realReplicas} replicas that are processes, by a controller that is one: ${calls} calls of \`Reconfigure\`, until its answer, and ${restarts} rolling restarts with the default bounds, until all replicas are new and the old ones have ended.`,
+        `The same for ${realReplicas} replicas and a controller that are processes: ${calls} calls of \`Reconfigure\`, until its answer, and ${restarts} rolling restarts with the default bounds, until all replicas are new and the old ones have ended.`,
       ],
     };
   } finally {

@@ -1,4 +1,5 @@
-// What a request costs: unary Invoke and a call of a generated service, directly at one replica and through the gateway.
+// The cost of a request: unary Invoke and a call of a generated service, directly to one replica
+// and through the gateway.
 import { join } from "node:path";
 import { create, fromJson, toBinary } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
@@ -13,15 +14,18 @@ import { figure, present, quick, type Section } from "./section.ts";
 import { median, quantile } from "./statistics.ts";
 
 const name = "greeter";
-/** Who is greeted: makes requests and responses of about 100 bytes. */
+/** The name to greet, which makes requests and responses of about 100 bytes. */
 const payload = "x".repeat(100);
 const inFlights = [1, 64];
-/** More than h2load has in flight: a request may arrive before the one it follows has been counted off. */
+/**
+ * More than h2load has in flight, because a request may arrive before the previous one has been
+ * counted as ended.
+ */
 const maxOngoingRequests = 128;
 const probeRequests = 500;
 const [warmUpSeconds, runSeconds, runs] = quick ? [0.2, 0.3, 1] : [3, 5, 3];
 
-/** One way to make a request. */
+/** A kind of request and its path. */
 interface Case {
   readonly what: string;
   readonly where: "direct" | "gateway";
@@ -89,7 +93,10 @@ function casesOf(replica: string, gateway: string): readonly Case[] {
   ];
 }
 
-/** h2load looks at HTTP alone: that the answers are right is seen once here, that all have status OK by the replica's own counts. */
+/**
+ * Checks the answers once here, because h2load checks only HTTP. The replica's counts show whether
+ * all have status OK.
+ */
 async function checkAnswers(replica: string, gateway: string): Promise<void> {
   const [direct, routed] = [new Channel(replica), new Channel(gateway)];
   const input = { case: "json" as const, value: fromJson(ValueSchema, payload) };
@@ -108,7 +115,7 @@ async function checkAnswers(replica: string, gateway: string): Promise<void> {
   }
 }
 
-/** Reads what a replica counts. */
+/** Reads a replica's counts. */
 class Counter {
   readonly #channel: Channel;
 
@@ -116,7 +123,7 @@ class Counter {
     this.#channel = new Channel(address);
   }
 
-  /** Requests that ended with status OK, and others, once none is ongoing. */
+  /** The requests that ended with status OK, and the others, once none is ongoing. */
   async read(): Promise<{ readonly ok: number; readonly failed: number }> {
     return until("the replica is idle", async () => {
       for await (const { ongoingRequests, completedTotal, failedTotal } of this.#channel.client(ReplicaService).watchLoad({})) {

@@ -1,4 +1,5 @@
-// A rolling update of real replicas under load: how long it takes, how many are available meanwhile, and whether a request fails.
+// A rolling update of real replicas under load: its duration, the fewest available replicas, and
+// failed requests.
 import { join } from "node:path";
 import { Drover } from "../test/e2e/drover.ts";
 import { figure, present, quick, type Section } from "./section.ts";
@@ -38,7 +39,7 @@ async function measure(): Promise<readonly Section[]> {
 
 const columns = ["replicas", "median s", "max s", "fewest available", "requests", "failed"];
 const notes = [
-  `${rollouts} rolling updates, one after the other, of a program that does nothing, with the default bounds (at most 20 % missing, 20 % extra), from \`Deploy\` until all replicas are new and the old ones have ended; ${clients} clients call it one request after the other without retries. The fewest available is what \`WatchDeployments\` told.`,
+  `${rollouts} rolling updates, one after the other, of a program that does nothing, with the default bounds (at most 20 % missing, 20 % extra), from \`Deploy\` until all replicas are new and the old ones have ended; ${clients} clients call it one request after the other without retries. The fewest available is from \`WatchDeployments\`.`,
 ];
 
 async function deploy(drover: Drover, version: number): Promise<void> {
@@ -49,7 +50,7 @@ async function deploy(drover: Drover, version: number): Promise<void> {
   await drover.settled("empty");
 }
 
-/** The rollout under load, and what the load and the watch saw of it. */
+/** Does the rollout under load; returns what the load and the watch observed. */
 async function underLoad(drover: Drover, act: () => Promise<void>): Promise<Rollout> {
   const end = new AbortController();
   let [requests, failed, availableMin] = [0, 0, replicas];

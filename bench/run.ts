@@ -1,6 +1,8 @@
-// Measures all, or what is named:  npm run bench -- [requests] [start] [memory] [many] [python] [tick] [plan] [rollout] [reconfigure] [autoscale] [load] [--quick] [--write]
-//   --quick   short runs, to see that it works; the figures say nothing
-//   --write   puts the figures into bench/README.md
+// Measures everything, or the named parts:
+//   npm run bench -- [requests] [start] [memory] [many] [python] [tick] [plan] [rollout]
+//                    [reconfigure] [autoscale] [load] [--quick] [--write]
+//   --quick   short runs, to check that it works; the figures mean nothing
+//   --write   writes the figures into bench/README.md
 //   DROVER_TRACE=FILE  a trace of real requests for autoscale
 import { fork } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -22,9 +24,9 @@ for (const name of names) {
   process.stderr.write(`measuring ${name} …\n`);
   const others = process.platform === "linux" ? watchOthers() : () => "";
   for (const section of await measure(name)) {
-    const told = { ...section, notes: [...section.notes, others()].filter((note) => note !== "") };
-    sections.push(told);
-    console.log(markdownOf(told));
+    const complete = { ...section, notes: [...section.notes, others()].filter((note) => note !== "") };
+    sections.push(complete);
+    console.log(markdownOf(complete));
   }
 }
 if (write) writeFigures([machine, ...sections.map(markdownOf)].join("\n\n"));
@@ -47,7 +49,7 @@ function readArguments() {
   }
 }
 
-/** Each in a process of its own: what one leaves in the heap and the compiler is not the next one's. */
+/** Measures in a separate process, so that heap and compiler are fresh. */
 function measure(name: string): Promise<readonly Section[]> {
   const child = fork(join(import.meta.dirname, `${name}.ts`), quick ? ["--quick"] : [], { serialization: "advanced" });
   let found: readonly Section[] | undefined;

@@ -1,4 +1,4 @@
-// How long it takes until a request is served: from Deploy, and by a replica's own times.
+// How long a start takes: from Deploy to the first answer, and by the replica's own times.
 import { join } from "node:path";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { StatusError } from "../src/core/errors.ts";
@@ -9,7 +9,7 @@ import { median } from "./statistics.ts";
 const times = quick ? 2 : 10;
 const targetMs = 300;
 const packagesMs = 50;
-/** Where an invoke may fail because nothing serves yet. */
+/** The codes of an invoke that fails because no replica serves yet. */
 const notYet = ["NOT_FOUND", "UNAVAILABLE"];
 const giveUpMs = 30_000;
 
@@ -43,7 +43,9 @@ async function measure(): Promise<readonly Section[]> {
   }
 }
 
-/** A replica's start with packages that are installed already, against one without any, by turns. */
+/**
+ * A replica's start with packages that are installed already, and without packages, alternating.
+ */
 async function withPackages(drover: Drover): Promise<Section> {
   const path = join(import.meta.dirname, "programs/empty.mjs");
   const packages = ["is-number@7.0.0"];
@@ -59,14 +61,14 @@ async function withPackages(drover: Drover): Promise<Section> {
     columns: ["runtime_env", "median ms", "max ms"],
     rows: [row("none", plain), row(`npm: ${packages.join(", ")}, installed before`, given)],
     notes: [
-      `\`create_time\` to \`ready_time\` of a replica of an empty program, ${times} starts each, by turns. The target is below ${packagesMs} ms more.`,
+      `\`create_time\` to \`ready_time\` of a replica of an empty program, ${times} starts each, alternating. The target is below ${packagesMs} ms more.`,
     ],
   };
 }
 
 const notes = [
-  `${times} starts one after the other, of a program that does nothing, after one that does not count. The first line is \`create_time\` to \`ready_time\` of the replica, with nothing else going on; its target is below ${targetMs} ms.`,
-  "For the second, a client invokes back to back from the moment `Deploy` answers until the first answer of the program, which takes CPU time from what starts.",
+  `${times} starts one after the other, of a program that does nothing, after a warm-up. The first line is \`create_time\` to \`ready_time\` of the replica, with nothing else going on; its target is below ${targetMs} ms.`,
+  "For the second line, a client calls without pause from the answer of `Deploy` to the program's first answer, which takes CPU time from the start.",
 ];
 
 const rowOf = (what: string, program: string, ms: readonly number[]) => [what, program, figure(median(ms)), figure(Math.max(...ms))];
@@ -77,7 +79,10 @@ async function repeat<T>(act: (name: string) => Promise<T>): Promise<readonly T[
   return results;
 }
 
-/** Deploys, waits in the given way, and deletes; answers how long the waiting took, and the replica's start by its own times. */
+/**
+ * Deploys, waits with `wait`, and deletes. Returns how long the wait took, and the replica's start
+ * by its own times.
+ */
 async function once(drover: Drover, name: string, path: string, wait: (drover: Drover, name: string) => Promise<void>, npm: string[] = []) {
   const program = { kind: { case: "module" as const, value: { path } } };
   const beganMs = performance.now();

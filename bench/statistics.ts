@@ -1,4 +1,7 @@
-/** The value that `share` of the values are at or below (nearest rank); `share` in (0, 1]. Fails where there is none. */
+/**
+ * The value that `share` of the values are at or below (nearest rank), `share` in (0, 1]. Fails
+ * without values.
+ */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = Float64Array.from(values).sort();
   const value = sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)];

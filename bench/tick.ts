@@ -1,4 +1,4 @@
-// What one look of the reconcile loop costs when there is nothing to do.
+// The cost of one tick of the reconcile loop when there is nothing to do.
 import { SimulatedCluster } from "../test/sim/simulated-cluster.ts";
 import { figure, present, quick, type Section } from "./section.ts";
 import { median, quantile } from "./statistics.ts";
@@ -9,7 +9,7 @@ const replicas = deployments * replicasEach;
 const ticks = quick ? 20 : 200;
 const tickMs = 1_000;
 const startTicksMax = 1_000;
-/** Until nothing is left to write: replicas that ran for a while count as stable. */
+/** Ticks until nothing is left to write: replicas that ran for a while count as stable. */
 const calmTicks = 60;
 const targetMs = 50;
 
@@ -50,7 +50,7 @@ async function measure(): Promise<readonly Section[]> {
 
 const columns = ["replicas", "deployments", "p50 ms", "p99 ms", "max ms", "CPU ms each"];
 const notes = [
-  `${ticks} ticks with all replicas running and nothing to do, in one process: the real loop, planner and mirror, over a store in memory and replicas that are only simulated. The target is below ${targetMs} ms.`,
+  `${ticks} ticks with all replicas running and nothing to do, in one process: the real loop, planner and mirror, over an in-memory store and simulated replicas. The target is below ${targetMs} ms.`,
 ];
 
 await present(measure);

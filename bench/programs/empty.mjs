@@ -1,4 +1,4 @@
-// A program that does nothing: what is left is what every replica costs.
+// A program that does nothing: it shows what every replica costs.
 import { deployment } from "drover";
 
 export default deployment(() => null, { name: "empty" });

@@ -1,4 +1,4 @@
-// As empty.mjs, in TypeScript, which Node must strip of its types.
+// As empty.mjs, in TypeScript: Node must strip the types.
 import { deployment } from "drover";
 
 export default deployment((): null => null, { name: "empty" });

@@ -1,4 +1,4 @@
-// A program that takes a config and does nothing with it.
+// A program that takes a config and ignores it.
 import { deployment } from "drover";
 
 class Reconfigurable {
