@@ -4,26 +4,27 @@ import type { Clock } from "../clock/clock.ts";
 import { refusal, type StatusError } from "../core/errors.ts";
 import { jsonToValue, NotJson, valueToJson } from "../rpc/json-value.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
-import type { Endpoint, Endpoints } from "./endpoints.ts";
+import type { Endpoints, ReplicaEndpoint } from "./endpoints.ts";
 
 /** How long a call without a deadline waits for a replica. */
 const waitMaxMs = 60_000;
-/** How long a connection to a replica may take before another is tried. */
+/** How long a connection to a replica may take before the call tries another one. */
 const connectMs = 1_000;
 /** The trailer of a call that a replica refused before it began. */
 const refusedTrailer = "drover-refused";
 
-/** A call's place at a replica. */
-interface Place {
-  readonly endpoint: Endpoint;
+/** A call that has a place at a replica. */
+interface PlacedCall {
+  readonly endpoint: ReplicaEndpoint;
   readonly options: CallOptions;
   /** Whether the replica refused, so that the call may go elsewhere. */
   refused(): boolean;
 }
 
 /**
- * Calls the replicas of one deployment. A call waits for a replica within its deadline (60 s without one); what a replica
- * refused, or never got, goes to another; what it got is never sent twice. Every failure is a `StatusError`.
+ * Calls the replicas of one deployment. A call waits for a replica until its deadline, or 60 s
+ * without one. A call that a replica refused or never got goes to another replica; a call that it
+ * may have begun is never sent twice. Every failure is a `StatusError`.
  */
 export class DeploymentClient {
   readonly #name: string;
@@ -36,34 +37,37 @@ export class DeploymentClient {
     this.#clock = clock;
   }
 
-  /** Calls a method of the program; empty: `call`. Bytes go and come as bytes, anything else as JSON. */
+  /**
+   * Calls a method of the program; empty: `call`. Bytes are sent and returned as bytes, anything
+   * else as JSON.
+   */
   async invoke(method: string, input?: unknown, options: CallOptions = {}): Promise<unknown> {
     const request = { deployment: this.#name, method, input: inputOf(input) };
-    const send = (endpoint: Endpoint, placed: CallOptions) => endpoint.client(InvokeService).invoke(request, placed);
+    const send = (endpoint: ReplicaEndpoint, placed: CallOptions) => endpoint.client(InvokeService).invoke(request, placed);
     return outputOf(await this.#unary(send, options));
   }
 
-  /** Calls a method that gives several results. Leaving the loop cancels the call. */
+  /** Calls a method that returns a stream of results. Leaving the loop cancels the call. */
   async *stream(method: string, input?: unknown, options: CallOptions = {}): AsyncGenerator<unknown, void> {
     const request = { deployment: this.#name, method, input: inputOf(input) };
-    const send = (endpoint: Endpoint, placed: CallOptions) => endpoint.client(InvokeService).invokeServerStream(request, placed);
+    const send = (endpoint: ReplicaEndpoint, placed: CallOptions) => endpoint.client(InvokeService).invokeServerStream(request, placed);
     for await (const response of this.#streaming(send, options, true)) yield outputOf(response);
   }
 
-  /** A typed client of a gRPC service that the program itself serves. */
+  /** A typed client of one of the program's own gRPC services. */
   service<S extends DescService>(service: S): Client<S> {
     return Object.fromEntries(service.methods.map((method) => [method.localName, this.#caller(service, method)])) as Client<S>;
   }
 
-  /** Ends the watch for replicas and the connections. */
+  /** Ends the watch of replicas and closes the connections to them. */
   close(): Promise<void> {
     return this.#endpoints.close();
   }
 
   #caller(service: DescService, method: DescMethod) {
     type AnyCall = (request: unknown, options: CallOptions) => never;
-    const call = (endpoint: Endpoint) => (endpoint.client(service) as Record<string, AnyCall>)[method.localName] as AnyCall;
-    // Requests that come as a stream cannot be read a second time.
+    const call = (endpoint: ReplicaEndpoint) => (endpoint.client(service) as Record<string, AnyCall>)[method.localName] as AnyCall;
+    // A stream of requests cannot be read a second time.
     const again = method.methodKind === "unary" || method.methodKind === "server_streaming";
     return method.methodKind === "unary" || method.methodKind === "client_streaming"
       ? (request: unknown, options: CallOptions = {}) =>
@@ -72,7 +76,7 @@ export class DeploymentClient {
           this.#streaming((endpoint, placed) => call(endpoint)(request, placed) as AsyncIterable<unknown>, options, again);
   }
 
-  async #unary<T>(send: (endpoint: Endpoint, options: CallOptions) => Promise<T>, options: CallOptions, again = true): Promise<T> {
+  async #unary<T>(send: (endpoint: ReplicaEndpoint, options: CallOptions) => Promise<T>, options: CallOptions, again = true): Promise<T> {
     const endMs = this.#endMs(options);
     for (;;) {
       const place = await this.#place(options, endMs);
@@ -88,7 +92,7 @@ export class DeploymentClient {
   }
 
   async *#streaming<T>(
-    send: (endpoint: Endpoint, options: CallOptions) => AsyncIterable<T>,
+    send: (endpoint: ReplicaEndpoint, options: CallOptions) => AsyncIterable<T>,
     options: CallOptions,
     again: boolean,
   ): AsyncGenerator<T, void> {
@@ -111,8 +115,8 @@ export class DeploymentClient {
     return deadlineMs === undefined ? undefined : this.#clock.nowMs() + deadlineMs;
   }
 
-  /** A place at a replica that can be reached. */
-  async #place(options: CallOptions, endMs: number | undefined): Promise<Place> {
+  /** Waits for a place at a replica that can be reached. */
+  async #place(options: CallOptions, endMs: number | undefined): Promise<PlacedCall> {
     const waitMs = endMs === undefined ? waitMaxMs : Math.max(0, endMs - this.#clock.nowMs());
     const wait = new AbortController();
     const onAbort = () => wait.abort(refusal("CANCELLED", "the call was cancelled"));
@@ -132,7 +136,7 @@ export class DeploymentClient {
     }
   }
 
-  #placed(endpoint: Endpoint, options: CallOptions, endMs: number | undefined): Place {
+  #placed(endpoint: ReplicaEndpoint, options: CallOptions, endMs: number | undefined): PlacedCall {
     let refused = false;
     const onTrailers: CallOptions["onTrailers"] = (metadata) => {
       refused = metadata.get(refusedTrailer).length > 0;
@@ -149,7 +153,7 @@ export class DeploymentClient {
   }
 }
 
-async function reachable(endpoint: Endpoint, signal: AbortSignal): Promise<boolean> {
+async function reachable(endpoint: ReplicaEndpoint, signal: AbortSignal): Promise<boolean> {
   try {
     await endpoint.channel.ready(connectMs, signal);
     return true;

@@ -9,24 +9,24 @@ import { Channel } from "../rpc/channel.ts";
 import { everyPage } from "../rpc/every-page.ts";
 import type { Client } from "../rpc/service.ts";
 
-/** Requests that may wait for a replica. */
+/** How many requests may wait for a replica. */
 const waitingMax = 10_000;
-/** How long a replica that refused a request, or could not be reached, gets none. */
+/** How long a replica gets no requests after it refused one or could not be reached. */
 const restMs = { refused: 100, unreachable: 1_000 } as const;
-/** The longest wait before the controller is asked again. */
+/** The longest wait before the watch is opened again. */
 const retryMaxMs = 5_000;
 const pageSize = 1_000;
 const maxOngoingDefault = 5;
 
-/** A replica that requests can be sent to. */
-export class Endpoint implements Candidate {
+/** A replica that gets requests. */
+export class ReplicaEndpoint implements Candidate {
   readonly replicaId: string;
   readonly channel: Channel;
   ongoing = 0;
-  /** What others gave it is not known here. */
+  /** The requests of other clients are not known here. */
   readonly elsewhere = 0;
   resting = false;
-  /** No longer routable; its channel closes with its last request. */
+  /** No longer routable; its channel closes after its last request. */
   gone = false;
   readonly #clients = new Map<DescService, unknown>();
 
@@ -45,21 +45,24 @@ export class Endpoint implements Candidate {
   }
 }
 
-/** The running replicas of a deployment, as the controller tells them, and how many requests of ours each has. */
+/**
+ * The running replicas of a deployment, from a watch of the controller, and how many of our
+ * requests each has.
+ */
 export class Endpoints {
   readonly #name: string;
   readonly #controller: Client<typeof ControllerService>;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #endpoints = new Map<string, ReplicaEndpoint>();
   readonly #waiting = new Set<() => void>();
   readonly #closed = new AbortController();
-  /** From the first request on. */
+  /** Begins with the first request. */
   #watching: Promise<void> | undefined;
   #maxOngoing = maxOngoingDefault;
-  /** `unknown`: the controller has not told yet. */
+  /** `unknown`: the watch has not reported yet. */
   #deployment: "unknown" | "there" | "missing" = "unknown";
-  /** Why the last watch failed, and how many have. */
+  /** Why the last watch failed, and how many have ended. */
   #failure: StatusError | undefined;
   #failures = 0;
   #askNow = () => {};
@@ -72,10 +75,11 @@ export class Endpoints {
   }
 
   /**
-   * A replica with a place free, which is taken until `release`; waits for one until `signal` aborts. Fails with
-   * DEPLOYMENT_NOT_FOUND, with what the controller answers if it never told of the deployment, or with the signal's reason.
+   * Waits until a replica has a free place, and takes it until `release`. Fails with
+   * DEPLOYMENT_NOT_FOUND, with the controller's error if the deployment was never seen, or with the
+   * signal's reason when it aborts.
    */
-  async acquire(signal: AbortSignal): Promise<Endpoint> {
+  async acquire(signal: AbortSignal): Promise<ReplicaEndpoint> {
     const failuresBefore = this.#failures;
     if (this.#deployment === "unknown") this.#askNow();
     for (;;) {
@@ -88,7 +92,7 @@ export class Endpoints {
         return endpoint;
       }
       if (signal.aborted) {
-        this.#wakeOne(); // a place that was meant for this one is somebody else's
+        this.#wakeOne(); // this request may have been woken for a place: pass it on
         throw signal.reason;
       }
       if (this.#deployment === "unknown" && this.#failures > failuresBefore) throw this.#failure;
@@ -97,14 +101,14 @@ export class Endpoints {
   }
 
   /** Gives a place back. */
-  release(endpoint: Endpoint): void {
+  release(endpoint: ReplicaEndpoint): void {
     endpoint.ongoing--;
     if (endpoint.gone && endpoint.ongoing === 0) endpoint.channel.close();
     this.#wakeOne();
   }
 
-  /** Lets a replica that refused, or could not be reached, be for a moment. */
-  rest(endpoint: Endpoint, why: keyof typeof restMs): void {
+  /** Gives no requests to a replica for a moment, after it refused one or could not be reached. */
+  rest(endpoint: ReplicaEndpoint, why: keyof typeof restMs): void {
     if (endpoint.resting) return;
     endpoint.resting = true;
     this.#clock.after(restMs[why], () => {
@@ -119,7 +123,7 @@ export class Endpoints {
     this.#replace(new Map());
   }
 
-  #pick(): Endpoint | undefined {
+  #pick(): ReplicaEndpoint | undefined {
     return pick([...this.#endpoints.values()], this.#maxOngoing, this.#random.next(), this.#random.next());
   }
 
@@ -193,7 +197,7 @@ export class Endpoints {
       if (endpoint.ongoing === 0) endpoint.channel.close();
     }
     for (const [replicaId, address] of running) {
-      if (!this.#endpoints.has(replicaId)) this.#endpoints.set(replicaId, new Endpoint(replicaId, address));
+      if (!this.#endpoints.has(replicaId)) this.#endpoints.set(replicaId, new ReplicaEndpoint(replicaId, address));
     }
     this.#wakeAll();
   }

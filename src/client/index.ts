@@ -10,11 +10,13 @@ export type { CallOptions, Client } from "../rpc/service.ts";
 export type { DeploymentClient } from "./deployment-client.ts";
 
 export interface ConnectOptions {
-  /** The controller's API, `host:port`; unset: `DROVER_API`, or else 127.0.0.1:9001. */
+  /** The controller's API, `host:port`. Default: the variable `DROVER_API`, else 127.0.0.1:9001. */
   readonly api?: string;
 }
 
-/** A connection to a controller, which tells where replicas are; requests go to them directly. */
+/**
+ * A connection to a controller, which reports where replicas are. Requests go to replicas directly.
+ */
 export class Connection {
   readonly #channel: Channel;
   readonly #deployments = new Map<string, DeploymentClient>();
@@ -23,7 +25,7 @@ export class Connection {
     this.#channel = new Channel(api);
   }
 
-  /** The deployment of that name, which is looked for at the first call. */
+  /** A client of the deployment with this name. The deployment is looked up at the first call. */
   deployment(name: string): DeploymentClient {
     let client = this.#deployments.get(name);
     if (!client) {

@@ -2,26 +2,26 @@ import { timingSafeEqual } from "node:crypto";
 import { refusal } from "../core/errors.ts";
 import type { CallContext } from "../rpc/service.ts";
 
-/** Lets control calls in: those of the leader that started the replica, or of a later one. */
+/** Admits control calls: only from the leader that started the replica, or from a later leader. */
 export class Control {
-  readonly #token: string;
+  readonly #token: string | undefined;
   #epoch = 0n;
 
-  /** An empty token lets everybody in. */
-  constructor(token: string) {
+  /** Without a token, calls of any client are admitted. */
+  constructor(token: string | undefined) {
     this.#token = token;
   }
 
-  /** Invariant: after a call of one epoch, none of a lower one is obeyed. */
+  /** Invariant: after a call of one epoch, no call of a lower epoch is admitted. */
   check(context: CallContext, epoch: bigint): void {
     const given = String(context.metadata.get("drover-token")[0] ?? "");
-    if (this.#token && !equal(given, this.#token)) {
+    if (this.#token !== undefined && !equal(given, this.#token)) {
       throw refusal("TOKEN_MISMATCH", "a control call needs the replica's token in the metadata key drover-token");
     }
     this.checkEpoch(epoch);
   }
 
-  /** Again for a call that has waited: a later leader may have called since. */
+  /** To be called again for a call that has waited: a later leader may have called since. */
   checkEpoch(epoch: bigint): void {
     if (epoch < this.#epoch) {
       throw refusal("STALE_EPOCH", `epoch ${epoch} is over: a leader of epoch ${this.#epoch} has called since`);
@@ -30,7 +30,7 @@ export class Control {
   }
 }
 
-/** In a time that does not tell how much of it is right. */
+/** In constant time, so that the duration does not show how much of the token is right. */
 function equal(given: string, token: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(token)];
   return a.length === b.length && timingSafeEqual(a, b);

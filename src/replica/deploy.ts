@@ -12,29 +12,29 @@ import type { Client } from "../rpc/service.ts";
 
 /** How long the API may take to answer `Deploy`. */
 const deployMs = 30_000;
-/** Tries of one `Deploy`, and the wait between them. */
+/** Attempts of one `Deploy`, and the wait between them. */
 const triesMax = 3;
 const retryMs = 500;
 const idLength = 20;
 
-/** Where to deploy to; the same fields as in `RunOptions`. */
+/** The options of {@link deploy}, which `RunOptions` has too. */
 export interface DeployOptions {
-  /** The controller's API, `host:port`; unset: `DROVER_API`, or else 127.0.0.1:9001. */
+  /** The controller's API, `host:port`. Default: the variable `DROVER_API`, else 127.0.0.1:9001. */
   readonly api?: string;
-  /** Stops waiting; the deployment goes on. */
+  /** Stops waiting when it aborts; the deployment goes on. */
   readonly signal?: AbortSignal;
 }
 
-/** Deploys `spec`, whose module is the file `path`, and waits until its replicas serve. */
+/** Deploys `spec`, whose module is the file `path`, and waits until the deployment is healthy. */
 export async function deploy(spec: JsonObject, path: string, options: DeployOptions): Promise<void> {
   const channel = new Channel(options.api ?? (process.env.DROVER_API || "127.0.0.1:9001"));
   const signal = options.signal ? { signal: options.signal } : {};
   try {
     const controller = channel.client(ControllerService);
     const message = fromJson(DeploymentSpecSchema, spec as JsonValue);
-    // The controller may run in any folder: what is relative here is relative to the module.
+    // The controller may run in any folder, so a relative working folder is relative to the module.
     if (message.runtimeEnv?.workingDir) message.runtimeEnv.workingDir = resolve(dirname(path), message.runtimeEnv.workingDir);
-    // The same digest as the command line's, so that either finds what the other deployed unchanged.
+    // The same digest as the CLI's, so that either finds the other's deployment unchanged.
     const environment = message.runtimeEnv ? toJsonString(RuntimeEnvSchema, message.runtimeEnv) : "";
     message.version ||= programDigest([path], `${environment}\0`, readBytes);
     const { deployment } = await deployOnce(controller, message, signal);
@@ -44,7 +44,10 @@ export async function deploy(spec: JsonObject, path: string, options: DeployOpti
   }
 }
 
-/** Where the answer is lost with the connection, calls again: by the request id, all the calls have one effect. */
+/**
+ * Calls again if the answer is lost with the connection. With the same request id, all the calls
+ * have one effect.
+ */
 async function deployOnce(
   controller: Client<typeof ControllerService>,
   spec: DeploymentSpec,
@@ -75,7 +78,7 @@ async function untilHealthy(
     if (status.state === DeploymentState.HEALTHY) return;
     if (status.state === DeploymentState.DEPLOY_FAILED) throw new StatusError("FAILED_PRECONDITION", status.message);
   }
-  throw new StatusError("UNAVAILABLE", "the controller stopped telling about the deployment");
+  throw new StatusError("UNAVAILABLE", "the watch of the deployment ended before it was healthy");
 }
 
 function readBytes(path: string): Buffer | undefined {

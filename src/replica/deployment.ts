@@ -8,29 +8,30 @@ export interface ProgramOptions<Instance> extends DeploymentOptions {
   /** The program's own gRPC services, made with `implement`. */
   readonly services?: (instance: Instance) => readonly Implementation[];
   /**
-   * A schema of Standard Schema v1, such as zod, valibot and arktype make: a `user_config` that it finds wrong is refused, field
-   * by field, and `validateConfig` and `reconfigure` get what it gives. For classes only.
+   * A schema that follows Standard Schema v1, such as one of zod, valibot or arktype. A
+   * `user_config` that it rejects is refused, with every wrong field; `validateConfig` and
+   * `reconfigure` get its output. For classes only.
    */
   readonly userConfigSchema?: StandardSchemaV1;
 }
 
-/** A deployment as code: export it, and deploy the module. */
+/** A deployment defined in code: export it, and deploy the module. */
 export interface DeploymentDefinition<Instance> extends Definition {
   /** A copy with some options replaced. */
   options(overrides: ProgramOptions<Instance>): DeploymentDefinition<Instance>;
 }
 
 /** A class whose public methods can be called: `method(input, context: RequestContext)`. */
-// biome-ignore lint/suspicious/noExplicitAny: a class says itself what init_args it wants
+// biome-ignore lint/suspicious/noExplicitAny: a class declares the type of its init_args itself
 export type ProgramClass<Instance extends object> = new (initArgs: any) => Instance;
 
-/** A function that is called by `Invoke` with the method `call`. */
-// biome-ignore lint/suspicious/noExplicitAny: a function says itself what input it wants
+/** A function that `Invoke` calls as the method `call`. */
+// biome-ignore lint/suspicious/noExplicitAny: a function declares the type of its input itself
 export type ProgramFunction = (input: any, context: RequestContext) => unknown;
 
 /**
- * Makes a deployment of a class or a function. Throws a TypeError that names the first option that is unknown or of the
- * wrong type; ranges are checked when it is deployed.
+ * Defines a deployment of a class or a function. Throws a TypeError that names the first option
+ * that is unknown or has the wrong type. Ranges are checked when it is deployed.
  */
 export function deployment<Instance extends object>(
   target: ProgramClass<Instance>,

@@ -3,7 +3,10 @@ import { HealthService } from "../rpc/health.ts";
 import { type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
 import type { ReplicaLog } from "./stderr-log.ts";
 
-/** `grpc.health.v1.Health` of a replica: each `Check` asks the program, and calls at the same time share one answer. */
+/**
+ * `grpc.health.v1.Health` of a replica. Each `Check` calls the program's hook; concurrent calls
+ * share one answer.
+ */
 export class ReplicaHealth {
   readonly #service = new HealthService();
   readonly #checkHealth: (() => unknown) | undefined;
@@ -27,7 +30,7 @@ export class ReplicaHealth {
     });
   }
 
-  /** From now on it serves nothing, and watches end. */
+  /** Reports from now on that nothing serves, and ends all watches. */
   close(): void {
     this.#service.close();
   }

@@ -1,13 +1,14 @@
-// Runs a module program as a replica: `node host.js MODULE [EXPORT]`, with the environment variables of the contract.
+// Runs a module as a replica: `node host.js MODULE [EXPORT]`, with the environment variables of the
+// contract.
 import { realClock, realRandom } from "../clock/real.ts";
 import type { JsonObject } from "../core/json.ts";
 import { importFlag } from "../program/definition.ts";
 import { loadDefinition, StartError, textOf } from "./load-module.ts";
-import { createProgram, type Program } from "./program.ts";
+import { createProgram, type HostedProgram } from "./program.ts";
 import { ReplicaServer } from "./replica-server.ts";
 import { createReplicaLog } from "./stderr-log.ts";
 
-/** How long requests in work may go on after a SIGTERM that no `Drain` preceded. */
+/** How long ongoing requests may go on after a SIGTERM without a `Drain` before it. */
 const terminateGraceMs = 1_000;
 
 const log = createReplicaLog((line) => process.stderr.write(line), realClock);
@@ -23,13 +24,13 @@ async function start(): Promise<void> {
   });
   const server = serverOf(program, environment);
   await server.listen(environment.address).catch((cause: unknown) => {
-    throw new StartError(cause instanceof Error ? cause.message : String(cause)); // which names the address
+    throw new StartError(cause instanceof Error ? cause.message : String(cause)); // the message names the address
   });
   process.off("beforeExit", onNothingLeft);
   process.once("SIGTERM", () => void server.close(terminateGraceMs).finally(() => process.exit(0)));
 }
 
-function serverOf(program: Program, environment: ReturnType<typeof readEnvironment>): ReplicaServer {
+function serverOf(program: HostedProgram, environment: ReturnType<typeof readEnvironment>): ReplicaServer {
   try {
     return new ReplicaServer(program, { ...environment, log, clock: realClock, random: realRandom });
   } catch (cause) {
@@ -48,7 +49,7 @@ function readEnvironment(env: NodeJS.ProcessEnv) {
       revision: readInteger("DROVER_REVISION", env.DROVER_REVISION, 0),
     },
     maxOngoingRequests: readInteger("DROVER_MAX_ONGOING_REQUESTS", env.DROVER_MAX_ONGOING_REQUESTS, 5),
-    token: env.DROVER_TOKEN ?? "",
+    token: env.DROVER_TOKEN || undefined,
     initArgs: readInitArgs(env.DROVER_INIT_ARGS),
   };
 }
@@ -68,15 +69,15 @@ function readInitArgs(text: string | undefined): JsonObject {
   }
 }
 
-// The terminal's Ctrl-C is for the controller, which stops its replicas in order.
+// Ctrl-C in a terminal reaches replicas too, but the controller stops them in order.
 process.on("SIGINT", () => {});
-process.on("unhandledRejection", (err) => log.error({ err }, "a promise was rejected and nobody looked"));
+process.on("unhandledRejection", (err) => log.error({ err }, "a promise was rejected without a handler; the replica goes on"));
 process.on("uncaughtException", (err) => {
-  log.error({ err }, "an error nobody caught: the replica ends");
+  log.error({ err }, "an error was not caught; the replica ends");
   process.exit(1);
 });
 
-/** Node ends without a word when all that is left is a promise that nothing will ever settle. */
+/** Node exits silently if only a promise is left that can never settle. */
 function onNothingLeft(): void {
   process.stderr.write("the module or its constructor waits for something that can never happen: the replica ends\n");
   process.exit(1);

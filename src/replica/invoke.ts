@@ -3,9 +3,9 @@ import { type InvokeRequest, type InvokeResponse, InvokeService } from "../../ge
 import { invalid, refusal } from "../core/errors.ts";
 import { jsonToValue, NotJson, valueToJson } from "../rpc/json-value.ts";
 import { type CallContext, type Implementation, implement } from "../rpc/service.ts";
-import type { Program, ProgramMethod, RequestContext } from "./program.ts";
+import type { HostedProgram, ProgramMethod, RequestContext } from "./program.ts";
 
-/** Who a replica is. */
+/** The replica's place in the cluster, for contexts and `GetInfo`. */
 export interface Identity {
   readonly replicaId: string;
   readonly deployment: string;
@@ -13,10 +13,10 @@ export interface Identity {
 }
 
 type Request = Pick<InvokeRequest, "deployment" | "method" | "input">;
-type Output = InvokeResponse["output"];
+type InvokeOutput = InvokeResponse["output"];
 
-/** `InvokeService` around a program's methods. A request names this replica's deployment, or none. */
-export function invokeService(program: Program, identity: Identity): Implementation {
+/** `InvokeService` for a program's methods. A request names this replica's deployment, or none. */
+export function invokeService(program: HostedProgram, identity: Identity): Implementation {
   const start = (request: Request, context: CallContext): unknown => {
     if (request.deployment && request.deployment !== identity.deployment) {
       throw refusal("WRONG_REPLICA", `this is a replica of "${identity.deployment}", not of "${request.deployment}"`);
@@ -32,7 +32,7 @@ export function invokeService(program: Program, identity: Identity): Implementat
         throw invalid([
           {
             field: "method",
-            description: `"${method}" gives a stream of results: call it with InvokeServerStream (drover invoke --stream)`,
+            description: `"${method}" returns a stream of results: call it with InvokeServerStream (drover invoke --stream)`,
           },
         ]);
       }
@@ -47,7 +47,7 @@ export function invokeService(program: Program, identity: Identity): Implementat
   });
 }
 
-function methodOf(program: Program, name: string): ProgramMethod {
+function methodOf(program: HostedProgram, name: string): ProgramMethod {
   const method = program.methods.get(name || "call");
   if (method) return method;
   const names = [...program.methods.keys()].sort();
@@ -59,7 +59,7 @@ function inputOf({ input }: Request) {
   return input.case === "bytes" ? input.value : null;
 }
 
-/** Made for each request, so it reads from the call only what is asked of it. */
+/** One is made for each request, so it reads from the call only what the program uses. */
 class CallView implements RequestContext {
   readonly #call: CallContext;
   readonly #identity: Identity;
@@ -94,7 +94,7 @@ class CallView implements RequestContext {
   }
 }
 
-function outputOf(result: unknown, method: string): Output {
+function outputOf(result: unknown, method: string): InvokeOutput {
   if (result instanceof Uint8Array) return { case: "bytes", value: result };
   return { case: "json", value: jsonOf(result, method) };
 }
@@ -111,7 +111,7 @@ function jsonOf(result: unknown, method: string): Value {
 type Stream = AsyncIterable<unknown> | Iterable<unknown>;
 type StreamIterator = AsyncIterator<unknown> | Iterator<unknown>;
 
-/** Whether a result is several: anything that can be iterated, but for what is one JSON value or bytes. */
+/** Whether a result is a stream: anything iterable that is not a JSON value or bytes. */
 function isStream(result: unknown): result is Stream {
   if (typeof result !== "object" || result === null) return false;
   if (Symbol.asyncIterator in result) return true;
@@ -123,8 +123,8 @@ function iteratorOf(stream: Stream): StreamIterator {
 }
 
 /**
- * The stream's items. When the caller leaves, the iterator is told at once, also while it makes the next item; the stream is
- * over when it has cleaned up.
+ * The stream's items. When the caller leaves, the iterator's `return` is called at once, also while
+ * it makes the next item. The stream is over when the iterator has cleaned up.
  */
 async function* untilLeft(stream: Stream, signal: AbortSignal): AsyncGenerator<unknown> {
   const iterator = iteratorOf(stream);
@@ -134,7 +134,7 @@ async function* untilLeft(stream: Stream, signal: AbortSignal): AsyncGenerator<u
   let ended = false;
   try {
     while (!signal.aborted) {
-      ended = true; // if next throws
+      ended = true; // in case next throws
       const step = await new Promise<IteratorResult<unknown> | undefined>((resolve, reject) => {
         stopWaiting = () => resolve(undefined);
         Promise.resolve(iterator.next()).then(resolve, reject);
@@ -149,7 +149,7 @@ async function* untilLeft(stream: Stream, signal: AbortSignal): AsyncGenerator<u
   }
 }
 
-/** Ends an iterator nobody reads any more; what it throws while it cleans up concerns nobody. */
+/** Ends an iterator that is not read any more. Errors of its clean-up are ignored. */
 async function leave(iterator: StreamIterator): Promise<void> {
   try {
     await iterator.return?.();

@@ -3,12 +3,15 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Definition, findDefinition } from "../program/definition.ts";
 
-/** Why a program does not start, for the person who wrote it; shown without a stack of ours. */
+/** Why a program does not start, for its author; shown without a stack. */
 export class StartError extends Error {
   override readonly name = "StartError";
 }
 
-/** The definition that the module at `path` (relative to the working folder) exports. Fails with a `StartError`. */
+/**
+ * The definition that the module at `path` (relative to the working folder) exports. Fails with a
+ * `StartError`.
+ */
 export async function loadDefinition(path: string, exportName: string): Promise<Definition> {
   const file = resolve(path);
   if (!existsSync(file)) throw new StartError(`no such module: ${file}`);
@@ -25,7 +28,7 @@ async function importModule(file: string): Promise<Record<string, unknown>> {
   }
 }
 
-/** What to do about it, where that is known. */
+/** What to do about an import error, if known. */
 function remedy(cause: unknown, file: string): string {
   const { code } = (cause ?? {}) as { code?: unknown };
   if (code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
@@ -37,7 +40,7 @@ function remedy(cause: unknown, file: string): string {
   return "";
 }
 
-/** An error with its stack as Node shows it; a syntax error's stack begins with the place. */
+/** An error with its stack. The stack of a syntax error begins with its location. */
 export function textOf(cause: unknown): string {
   return cause instanceof Error ? (cause.stack ?? String(cause)) : String(cause);
 }

@@ -2,23 +2,31 @@ import { refusal } from "../core/errors.ts";
 import type { Interceptor } from "../rpc/server.ts";
 import type { CallContext } from "../rpc/service.ts";
 
-/** The trailer of a call that was refused before it began, so that it is safe to send it elsewhere. */
+/**
+ * The trailer of a call that was refused before it began: it is safe to send it to another replica.
+ */
 export const refusedTrailer = "drover-refused";
 
-/** When a refused caller is to try again: a request's end makes room; a replica that drains is replaced. */
+/**
+ * How long a refused caller should wait: a busy replica soon ends a request, a draining one is
+ * replaced.
+ */
 const retryBusyMs = 100;
 const retryDrainingMs = 1_000;
 
-/** Counts of a replica's requests. */
-export interface LoadReport {
+/** The counts of a replica's requests. */
+export interface RequestCounts {
   readonly ongoing: number;
   /** Ended with status OK. */
   readonly completed: number;
-  /** Ended with another status; refused ones never began and do not count. */
+  /** Ended with another status. Refused requests never began and do not count. */
   readonly failed: number;
 }
 
-/** Counts a replica's requests from acceptance to end, streams included, and refuses those above the bound or while it drains. */
+/**
+ * Counts a replica's requests and streams from acceptance to end. Refuses requests above the bound
+ * and while the replica drains.
+ */
 export class Load {
   #ongoingMax: number;
   readonly #counts: (context: CallContext) => boolean;
@@ -28,7 +36,9 @@ export class Load {
   #draining = false;
   #whenIdle: (() => void)[] = [];
 
-  /** `counts` tells the calls that are requests from those that are not, such as health checks. */
+  /**
+   * `counts` returns whether a call is a request; others, such as health checks, are not counted.
+   */
   constructor(ongoingMax: number, counts: (context: CallContext) => boolean) {
     this.#ongoingMax = ongoingMax;
     this.#counts = counts;
@@ -40,7 +50,7 @@ export class Load {
     this.#ongoing++;
     try {
       await next();
-      // Whatever the program made of it, a caller that left got no OK.
+      // A caller that left got no OK, whatever the program returned.
       if (context.signal.aborted) this.#failed++;
       else this.#completed++;
     } catch (cause) {
@@ -52,7 +62,7 @@ export class Load {
     }
   };
 
-  report(): LoadReport {
+  report(): RequestCounts {
     return { ongoing: this.#ongoing, completed: this.#completed, failed: this.#failed };
   }
 
@@ -60,17 +70,17 @@ export class Load {
     return this.#draining;
   }
 
-  /** Refuses requests above this many at a time from now on; those in work go on, whatever their number. */
+  /** Sets the bound on requests at a time. Ongoing requests go on, also above the bound. */
   limit(ongoingMax: number): void {
     this.#ongoingMax = ongoingMax;
   }
 
-  /** Takes no request from now on; there is no way back. */
+  /** Refuses all requests from now on, for ever. */
   drain(): void {
     this.#draining = true;
   }
 
-  /** Resolves when nothing is ongoing. */
+  /** Resolves when no request is ongoing. */
   idle(): Promise<void> {
     if (this.#ongoing === 0) return Promise.resolve();
     return new Promise((resolve) => this.#whenIdle.push(resolve));

@@ -1,12 +1,13 @@
-// Loaded before a program whose deployment names npm packages (`node --import`): what the program itself imports is looked for among
-// those first. What a package imports is its own matter.
+// Loaded before a program whose deployment names npm packages (`node --import`). Imports of the
+// program's own files are resolved among those packages first; imports of packages are resolved as
+// usual.
 import * as nodeModule from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const folder = process.env.DROVER_NPM_ENVIRONMENT;
 
-/** Older Nodes, which a program may start by itself, have none: there NODE_PATH is all that helps. */
+/** Missing in older versions of Node, which a program may start; there only NODE_PATH works. */
 const { registerHooks } = nodeModule;
 
 if (folder !== undefined && registerHooks !== undefined) {
@@ -15,7 +16,7 @@ if (folder !== undefined && registerHooks !== undefined) {
     resolve(specifier, context, next) {
       const ofProgram = context.parentURL !== undefined && !context.parentURL.includes("/node_modules/");
       if (!ofProgram || !isPackage(specifier)) return next(specifier, context);
-      const own = { ...context }; // Node writes what it is given here into the context itself
+      const own = { ...context }; // a copy, because Node writes the fields passed to `next` into the context
       try {
         return next(specifier, { ...own, parentURL });
       } catch {
@@ -25,7 +26,7 @@ if (folder !== undefined && registerHooks !== undefined) {
   });
 }
 
-/** Whether it names a package, and not a file, a URL, an import of the program's own or a part of Node. */
+/** Whether the specifier names a package, not a file, a URL, a `#` import or a module of Node. */
 function isPackage(specifier: string): boolean {
   return /^[^./#]/.test(specifier) && !/^[a-z][a-z0-9+.-]+:/.test(specifier) && !nodeModule.isBuiltin(specifier);
 }

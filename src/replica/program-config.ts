@@ -1,43 +1,47 @@
 import { refusal, StatusError } from "../core/errors.ts";
 import { type Json, sameJson } from "../core/json.ts";
 import type { Load } from "./load.ts";
-import type { Program } from "./program.ts";
+import type { HostedProgram } from "./program.ts";
 import { statusOf } from "./program-errors.ts";
 import type { ReplicaLog } from "./stderr-log.ts";
 import { passedThrough } from "./user-config-schema.ts";
 
-/** Changes that may wait for the one in work; only a controller that lost count sends more. */
+/** How many changes may wait for the current one; only a faulty controller sends more. */
 const waitingMax = 16;
 
-/** What a replica is to serve by. */
+/** A config change as a replica gets it. */
 export interface Change {
   readonly generation: bigint;
-  /** Undefined: the deployment has none. */
+  /** Undefined: the deployment has no `user_config`. */
   readonly userConfig: Json | undefined;
-  /** Requests at a time; undefined: as before. */
+  /** Bound on requests at a time; undefined: unchanged. */
   readonly ongoingMax: number | undefined;
 }
 
 /**
- * The `user_config` a program serves by, and the bound on its requests that goes with it.
+ * The `user_config` that a program serves with, and the bound on its requests that comes with it.
  *
- * Changes are made one at a time, in the order they came, checks among them: a program's hooks never run beside each other, and a
- * check that passes while `reconfigure` hangs would promise what the replica cannot keep. Each gives the generation served by when it
- * ends. `allowed` is asked when its turn has come, and again before the program takes anything.
+ * Changes, and checks of changes, run one at a time in the order of their calls: hooks of a program
+ * never run concurrently, and a check must not pass while `reconfigure` hangs. Each returns the
+ * generation in use when it ends. `allowed` is called when the turn of the change has come, and
+ * again before the program takes the config; if it throws, the change fails.
  */
-export class Config {
-  readonly #program: Pick<Program, "hooks" | "userConfigSchema">;
+export class ProgramConfig {
+  readonly #program: Pick<HostedProgram, "hooks" | "userConfigSchema">;
   readonly #load: Pick<Load, "limit">;
   readonly #log: Pick<ReplicaLog, "warn">;
   #generation = 0n;
-  /** What the program took last; undefined: nothing so far. */
+  /** The config that the program took last; undefined: none yet. */
   #taken: Json | undefined;
-  /** Whether a `reconfigure` began and did not end well: what the program serves by may then be neither the one config nor the other. */
+  /**
+   * Whether the last `reconfigure` failed: the program may then serve with a mix of the old and the
+   * new config.
+   */
   #torn = false;
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  constructor(program: Pick<Program, "hooks" | "userConfigSchema">, load: Pick<Load, "limit">, log: Pick<ReplicaLog, "warn">) {
+  constructor(program: Pick<HostedProgram, "hooks" | "userConfigSchema">, load: Pick<Load, "limit">, log: Pick<ReplicaLog, "warn">) {
     this.#program = program;
     this.#load = load;
     this.#log = log;
@@ -48,21 +52,27 @@ export class Config {
     return this.#generation;
   }
 
-  /** Fails if the program would refuse the config; changes nothing. */
+  /**
+   * Checks the config with the program, which changes nothing. Fails if the program would refuse
+   * it.
+   */
   prepare({ userConfig }: Change, allowed: () => void): Promise<bigint> {
     return this.#inTurn(allowed, async () => {
       if (userConfig !== undefined && !this.#servesBy(userConfig)) await this.#validated(userConfig);
     });
   }
 
-  /** Serves by the change, if it is newer than what is in use. Without a config the program keeps what it has. */
+  /**
+   * Makes the change if it is newer than the one in use. Without a config, the program keeps the
+   * one it has.
+   */
   apply(change: Change, allowed: () => void): Promise<bigint> {
     return this.#inTurn(allowed, async () => {
       if (change.generation > this.#generation) await this.#become(change, allowed);
     });
   }
 
-  /** Serves by the change, newer or older, unless it is in use for certain. */
+  /** Makes the change, newer or older, unless it is certainly in use. */
   revert(change: Change, allowed: () => void): Promise<bigint> {
     return this.#inTurn(allowed, async () => {
       if (change.generation === this.#generation && !this.#torn) return;
@@ -94,7 +104,7 @@ export class Config {
     if (ongoingMax !== undefined) this.#load.limit(ongoingMax);
   }
 
-  /** Where only the bound changes, the program is left alone. */
+  /** Whether the program has this config already: if only the bound changes, no hook is called. */
   #servesBy(userConfig: Json): boolean {
     return !this.#torn && sameJson(userConfig, this.#taken);
   }
@@ -108,26 +118,33 @@ export class Config {
     this.#taken = userConfig;
   }
 
-  /** The value that the program gets, if it and its schema have nothing against it. */
+  /**
+   * The value for the program, from its schema if it has one. Fails if the schema or the program
+   * refuses the config.
+   */
   async #validated(userConfig: Json): Promise<unknown> {
     const { hooks, userConfigSchema } = this.#program;
     if (!hooks.reconfigure) {
       const remedy = "add a method reconfigure(userConfig) to its class, or remove user_config from its spec";
       throw refusal("RECONFIGURE_REFUSED", `the program takes no user_config: ${remedy}`);
     }
-    // A copy, because a program may change what it is given, and later changes are compared with this one.
-    const given = structuredClone(userConfig);
+    // A copy, because a program may modify its argument, and later changes are compared with the
+    // original.
+    const copy = structuredClone(userConfig);
     return this.#answered(async () => {
-      const value = userConfigSchema ? await passedThrough(userConfigSchema, given) : given;
+      const value = userConfigSchema ? await passedThrough(userConfigSchema, copy) : copy;
       await hooks.validateConfig?.(value);
       return value;
     });
   }
 
-  /** What the program answers; what it throws is a refusal, with its message. What looks like a slip goes to the log, with its place. */
-  async #answered<T>(ask: () => T): Promise<Awaited<T>> {
+  /**
+   * Calls the program. An error that it throws becomes a refusal with the same message. An error
+   * that looks like a bug goes to the log too, with its stack.
+   */
+  async #answered<T>(call: () => T): Promise<Awaited<T>> {
     try {
-      return await ask();
+      return await call();
     } catch (cause) {
       const status = statusOf(cause);
       if (status?.code === "INVALID_ARGUMENT") throw status;

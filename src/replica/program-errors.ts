@@ -4,12 +4,12 @@ import type { Interceptor } from "../rpc/server.ts";
 import type { CallContext } from "../rpc/service.ts";
 import type { ReplicaLog } from "./stderr-log.ts";
 
-/** What a caller is told of an error that the program did not mean for it. */
+/** The message to the caller for an error that the program did not mean for callers. */
 const fixedText = "the program failed; the cause is in the replica's log";
 
 /**
- * Lets a program's own statuses through and gives every other error a fixed text; the cause goes to the log, under the
- * request id that the caller gets too.
+ * Passes on a program's own statuses and replaces every other error by a fixed text. The cause goes
+ * to the log, with the request id that the caller gets too.
  */
 export function programErrors(log: ReplicaLog, random: Random, isProgram: (context: CallContext) => boolean): Interceptor {
   return async (context, next) => {
@@ -22,7 +22,10 @@ export function programErrors(log: ReplicaLog, random: Random, isProgram: (conte
   };
 }
 
-/** The status that an error is, also when it was made by another copy of this package, which the program may have installed. */
+/**
+ * The error as a `StatusError`, also if another copy of this package made it, which the program may
+ * have installed.
+ */
 export function statusOf(cause: unknown): StatusError | undefined {
   if (cause instanceof StatusError) return cause;
   if (!(cause instanceof Error) || cause.name !== "StatusError") return undefined;
@@ -31,7 +34,7 @@ export function statusOf(cause: unknown): StatusError | undefined {
   return new StatusError(code, cause.message, { ...facts, ...(reason && { reason }) });
 }
 
-/** What a program throws when its signal aborts is no error of its own. */
+/** An error after the caller left is not the program's: returns the reason of the signal. */
 function endOf({ signal }: CallContext): StatusError | undefined {
   if (!signal.aborted) return undefined;
   return statusOf(signal.reason) ?? refusal("CANCELLED", "the caller left");

@@ -2,13 +2,13 @@ import type { Json, JsonObject } from "../core/json.ts";
 import { type Definition, isClass, type StandardSchemaV1 } from "../program/definition.ts";
 import type { Implementation } from "../rpc/service.ts";
 
-/** What a program's method may know of its request; given to it after the argument. */
+/** The context of a request: the second argument of a program's method. */
 export interface RequestContext {
   /** Aborts when the caller leaves or the deadline passes. */
   readonly signal: AbortSignal;
   /** When the caller stops waiting, milliseconds since 1970; undefined: never. */
   readonly deadlineMs: number | undefined;
-  /** What the caller sent beside the argument; names in lower case. */
+  /** The metadata that the caller sent; names in lower case. */
   readonly metadata: { get(name: string): string | undefined };
   readonly replicaId: string;
   readonly deployment: string;
@@ -18,27 +18,34 @@ export interface RequestContext {
 /** A method that `Invoke` can call. */
 export type ProgramMethod = (input: Json | Uint8Array, context: RequestContext) => unknown;
 
-/** What Drover calls on a program that has it. `UserConfig` is JSON, or what the deployment's `userConfigSchema` gives. */
+/**
+ * Optional methods of a program that Drover calls. `UserConfig` is JSON, or the output type of the
+ * deployment's `userConfigSchema`.
+ */
 export interface ProgramHooks<UserConfig = Json> {
   /**
-   * Takes a `user_config`: before the first request and whenever it changes, while requests go on. If it throws, the replica counts as
-   * serving by the config it had: assign last, in one step, after all that may throw. It is never called again before it has ended,
-   * and may be given again the config that is in use.
+   * Takes a `user_config`, before the first request and at every change, while requests go on. If
+   * it throws, the replica counts as serving with the previous config: so assign last, in one step,
+   * after everything that may throw. Calls never overlap. It may be called again with the config
+   * that is in use.
    */
   reconfigure?(userConfig: UserConfig): unknown;
-  /** Throws if `reconfigure` would refuse this; changes nothing. Never called while `reconfigure` works. */
+  /**
+   * Throws if `reconfigure` would refuse this config. Must change nothing. Never called while
+   * `reconfigure` runs.
+   */
   validateConfig?(userConfig: UserConfig): unknown;
-  /** Throws or gives false: the replica is not healthy. */
+  /** The replica is unhealthy if this throws or returns false. */
   checkHealth?(): unknown;
-  /** Gives back what the program holds; the replica ends afterwards. */
+  /** Releases the program's resources; the replica ends afterwards. */
   close?(): unknown;
 }
 
-/** A program made and ready to serve. */
-export interface Program {
+/** A program that is constructed and ready to serve. */
+export interface HostedProgram {
   readonly methods: ReadonlyMap<string, ProgramMethod>;
   readonly hooks: ProgramHooks<unknown>;
-  /** What a `user_config` goes through before the hooks get it. */
+  /** Validates a `user_config` before the hooks get it. */
   readonly userConfigSchema: StandardSchemaV1 | undefined;
   /** Its own gRPC services. */
   readonly implementations: readonly Implementation[];
@@ -46,8 +53,11 @@ export interface Program {
 
 const hookNames = ["reconfigure", "validateConfig", "checkHealth", "close"] as const;
 
-/** Makes the program: a class by its static `create(initArgs)` or its constructor; a function is one already. Throws what the program throws. */
-export async function createProgram(definition: Definition, initArgs: JsonObject): Promise<Program> {
+/**
+ * Makes the program of a definition. A class is constructed by its static `create(initArgs)`, if it
+ * has one, else by its constructor. Throws what the program throws.
+ */
+export async function createProgram(definition: Definition, initArgs: JsonObject): Promise<HostedProgram> {
   const { target, services, userConfigSchema } = definition;
   const instance = isClass(target) ? await construct(target, initArgs) : (target as ProgramMethod);
   const implementations = (services?.(instance as never) ?? []) as readonly Implementation[];
@@ -65,7 +75,7 @@ async function construct(target: new (initArgs: JsonObject) => object, initArgs:
   const { create } = target as { create?: unknown };
   const instance: unknown = typeof create === "function" ? await create.call(target, initArgs) : new target(initArgs);
   if (typeof instance !== "object" || instance === null)
-    throw new TypeError(`${target.name}.create must give the instance, not ${instance}`);
+    throw new TypeError(`${target.name}.create must return the instance, not ${instance}`);
   return instance;
 }
 
@@ -77,7 +87,10 @@ function methodsOfFunction(call: ProgramMethod): ReadonlyMap<string, ProgramMeth
   ]);
 }
 
-/** The instance's public methods: its own and inherited ones, but for the constructor, the hooks and names that begin with `_`. */
+/**
+ * The instance's public methods, own and inherited, without the constructor, the hooks and names
+ * that begin with `_`.
+ */
 function methodsOf(instance: object): ReadonlyMap<string, ProgramMethod> {
   const methods = new Map<string, ProgramMethod>();
   for (let holder: object | null = instance; holder && holder !== Object.prototype; holder = Object.getPrototypeOf(holder)) {

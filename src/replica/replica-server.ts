@@ -3,43 +3,49 @@ import type { Clock, Random } from "../clock/clock.ts";
 import { descriptorsOf, reflection } from "../rpc/reflection.ts";
 import { RpcServer, type RpcServerOptions } from "../rpc/server.ts";
 import type { CallContext } from "../rpc/service.ts";
-import { Config } from "./config.ts";
 import { Control } from "./control.ts";
 import { ReplicaHealth } from "./health.ts";
 import { type Identity, invokeService } from "./invoke.ts";
 import { Load } from "./load.ts";
-import type { Program } from "./program.ts";
+import type { HostedProgram } from "./program.ts";
+import { ProgramConfig } from "./program-config.ts";
 import { programErrors } from "./program-errors.ts";
 import { idleWithin, replicaService } from "./replica-service.ts";
 import type { ReplicaLog } from "./stderr-log.ts";
 
-/** How long `close` of the program may take: with the grace before it, less than the 5 s after which a replica is killed. */
+/**
+ * How long the program's `close` may take. With the grace before it, less than the 5 s until a
+ * replica is killed.
+ */
 const programCloseMs = 3_000;
 
-/** All that a replica is besides its program. */
+/** All parts of a replica besides its program. */
 export interface ReplicaOptions {
   readonly identity: Identity;
-  /** Refuses requests above this many at a time. */
+  /** Bound on requests at a time; more are refused. */
   readonly maxOngoingRequests: number;
-  /** What control calls must prove; empty: nothing. */
-  readonly token: string;
+  /** The token that control calls must carry; undefined: none. */
+  readonly token: string | undefined;
   readonly log: ReplicaLog;
   readonly clock: Clock;
   readonly random: Random;
 }
 
-/** For requests that are still in work when it ends. */
+/** The message to callers whose requests are still ongoing when the replica ends. */
 const stoppedText = "the replica was stopped before the request ended: it may go on for graceful_shutdown_timeout at most";
 
-/** A program served: `ReplicaService`, `InvokeService`, its own services, health and reflection. */
+/**
+ * Serves a program: `ReplicaService`, `InvokeService`, the program's own services, health and
+ * reflection.
+ */
 export class ReplicaServer {
-  readonly #program: Program;
+  readonly #program: HostedProgram;
   readonly #options: ReplicaOptions;
   readonly #load: Load;
   readonly #health: ReplicaHealth;
   readonly #server: RpcServer;
 
-  constructor(program: Program, options: ReplicaOptions) {
+  constructor(program: HostedProgram, options: ReplicaOptions) {
     const { identity, token, log, clock, random } = options;
     this.#program = program;
     this.#options = options;
@@ -48,24 +54,27 @@ export class ReplicaServer {
     const isRequest = requestsOf(requestNames);
     this.#load = new Load(options.maxOngoingRequests, isRequest);
     this.#health = new ReplicaHealth(program.hooks.checkHealth, [ReplicaService.typeName, ...requestNames], log);
-    const config = new Config(program, this.#load, log);
+    const config = new ProgramConfig(program, this.#load, log);
     const parts = { services: requestNames, identity, load: this.#load, config, control: new Control(token), clock };
     const implementations = [replicaService(parts), this.#health.implementation, ...requestServices];
     this.#server = new RpcServer({
       implementations: [...implementations, ...reflection(descriptorsOf(implementations.map(({ service }) => service)))],
       interceptors: [this.#load.interceptor, programErrors(log, random, isRequest)],
       closingText: stoppedText,
-      log: log as unknown as RpcServerOptions["log"], // of whose many forms a server uses one
+      log: log as unknown as RpcServerOptions["log"], // a server calls only the methods of ReplicaLog
       clock,
     });
   }
 
-  /** Gives the address it listens at, with the port that was free where 0 was asked for. */
+  /** Returns the address that it listens at, with the actual port if port 0 was given. */
   listen(address: string): Promise<string> {
     return this.#server.listen(address);
   }
 
-  /** Takes no more requests, waits up to `graceMs` for those in work (not at all after a `Drain`), then closes the program. */
+  /**
+   * Refuses new requests, waits up to `graceMs` for ongoing ones (not after a `Drain`), then closes
+   * the program.
+   */
   async close(graceMs: number): Promise<void> {
     const { clock } = this.#options;
     const wasDraining = this.#load.draining;
@@ -87,7 +96,10 @@ export class ReplicaServer {
   }
 }
 
-/** Calls of these services are requests; the rest is control, health and reflection. */
+/**
+ * Whether a call is a request: only calls of these services are, not control, health and
+ * reflection.
+ */
 function requestsOf(services: readonly string[]): (context: CallContext) => boolean {
   const names = new Set(services);
   return ({ method }) => names.has(method.parent.typeName);

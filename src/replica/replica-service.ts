@@ -4,21 +4,21 @@ import type { Clock } from "../clock/clock.ts";
 import { type FieldViolation, invalid, refusal } from "../core/errors.ts";
 import { valueToJson } from "../rpc/json-value.ts";
 import { type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
-import type { Config } from "./config.ts";
 import type { Control } from "./control.ts";
 import type { Identity } from "./invoke.ts";
 import type { Load } from "./load.ts";
+import type { ProgramConfig } from "./program-config.ts";
 
 const intervalMinMs = 50;
 const intervalMaxMs = 60_000;
 const intervalDefaultMs = 1_000;
 const graceMaxMs = 3_600_000;
 
-/** What `ReplicaService` is made of. */
+/** The parts of a replica that `ReplicaService` uses. */
 export interface ReplicaParts {
   readonly identity: Identity;
   readonly load: Load;
-  readonly config: Config;
+  readonly config: ProgramConfig;
   readonly control: Control;
   /** The full names of the services that take requests. */
   readonly services: readonly string[];
@@ -27,7 +27,7 @@ export interface ReplicaParts {
 
 type Handlers = ServiceHandlers<typeof ReplicaService>;
 
-/** `ReplicaService`: how a controller controls this replica. */
+/** `ReplicaService`: a controller observes and controls this replica by it. */
 export function replicaService(parts: ReplicaParts): Implementation {
   const { identity } = parts;
   return implement(ReplicaService, {
@@ -68,7 +68,7 @@ function reconfigureHandler({ config, control }: ReplicaParts): Handlers["reconf
 
 function violationsOf({ phase, configGeneration, maxOngoingRequests }: ReconfigureRequest): readonly FieldViolation[] {
   const violations: FieldViolation[] = [];
-  // A phase of a later version of the proto.
+  // A later version of the proto may have other phases.
   if (!stepOfPhase[phase]) violations.push({ field: "phase", description: `this replica knows no phase ${phase}` });
   if (configGeneration < 1n) violations.push({ field: "config_generation", description: `must be 1 or more, not ${configGeneration}` });
   if (maxOngoingRequests !== undefined && maxOngoingRequests < 1) {
@@ -103,7 +103,7 @@ function drainHandler({ load, control, clock }: ReplicaParts): Handlers["drain"]
   };
 }
 
-/** Waits until nothing is ongoing, but no longer than `graceMs` nor than the signal allows. */
+/** Waits until no request is ongoing, for at most `graceMs`, or until the signal aborts. */
 export async function idleWithin(load: Load, graceMs: number, clock: Clock, signal?: AbortSignal): Promise<void> {
   const idle = new AbortController();
   const either = signal ? AbortSignal.any([signal, idle.signal]) : idle.signal;

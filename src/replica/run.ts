@@ -5,20 +5,23 @@ import type { DeployOptions } from "./deploy.ts";
 export interface RunOptions extends DeployOptions {
   /** The module that exports the definition, as a URL: `import.meta.url`. */
   readonly module: string;
-  /** The export that is the definition; unset: `default`, or else the only one. */
+  /**
+   * The name of the export that is the definition. Default: `default`, else the only definition.
+   */
   readonly exportName?: string;
 }
 
 /**
- * Deploys what this module exports, like `drover run`, and gives the deployment's name when all its replicas serve. Where the
- * module is imported to be deployed or to serve, by `drover run` or in a replica, it does nothing. Fails with a `StatusError`: what the API answers, or
- * FAILED_PRECONDITION with the cause when the replicas do not start.
+ * Deploys the definition that this module exports, like `drover run`. Returns the deployment's name
+ * when all its replicas serve. Does nothing while `drover run` or a replica imports the module.
+ * Fails with a `StatusError`: the error of the API, or FAILED_PRECONDITION with the cause if the
+ * replicas do not start.
  */
 export async function run(definition: Definition, options: RunOptions): Promise<string> {
   const path = options.module.startsWith("file:") ? fileURLToPath(options.module) : options.module;
   const spec = specJson(definition, { path, exportName: options.exportName ?? "" });
   if (!(importFlag in globalThis)) {
-    // Only here: a replica shall not pay for what it never uses.
+    // Imported only here, so that a replica does not pay for it.
     const { deploy } = await import("./deploy.ts");
     await deploy(spec, path, options);
   }

@@ -1,6 +1,9 @@
 import type { Clock } from "../clock/clock.ts";
 
-/** What a replica logs with: the methods of the house's log that a server needs, without the library, which costs 30 ms at start. */
+/**
+ * The log of a replica: the methods of `Log` that a server needs, without its library, which takes
+ * 30 ms to load.
+ */
 export interface ReplicaLog {
   error(facts: object, message: string): void;
   warn(facts: object, message: string): void;
@@ -8,7 +11,10 @@ export interface ReplicaLog {
   debug(facts: object, message: string): void;
 }
 
-/** Writes warnings and errors as JSON lines, in the form of the controller's log; the levels below are left out. */
+/**
+ * Writes warnings and errors as JSON lines, in the form of the controller's log. Lower levels are
+ * dropped.
+ */
 export function createReplicaLog(write: (line: string) => void, clock: Clock): ReplicaLog {
   const line = (level: number) => (facts: object, message: string) => {
     write(`${JSON.stringify({ level, time: clock.nowMs(), ...facts, msg: message }, plain)}\n`);
@@ -17,7 +23,9 @@ export function createReplicaLog(write: (line: string) => void, clock: Clock): R
   return { error: line(50), warn: line(40), info: nothing, debug: nothing };
 }
 
-/** Errors have no enumerable members of their own, and a BigInt has no JSON. */
+/**
+ * A replacer for JSON: the members of an Error are not enumerable, and a BigInt has no JSON form.
+ */
 function plain(_name: string, value: unknown): unknown {
   if (value instanceof Error) return { type: value.name, message: value.message, stack: value.stack, cause: value.cause };
   return typeof value === "bigint" ? String(value) : value;

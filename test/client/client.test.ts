@@ -68,7 +68,7 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 describe("a client", () => {
   test("calls replicas directly: methods, streams and the program's own services", async () => {
     const { controller, echo } = await connected();
-    controller.tell("echo", { addresses: [(await named("one")).address] });
+    controller.report("echo", { addresses: [(await named("one")).address] });
     expect(await echo.invoke("name")).toBe("one");
     expect(await echo.invoke("echo", { a: [1, null] })).toEqual({ a: [1, null] });
     expect(new Uint8Array((await echo.invoke("echo", new Uint8Array([1, 255]))) as Uint8Array)).toEqual(new Uint8Array([1, 255]));
@@ -81,7 +81,7 @@ describe("a client", () => {
 
   test("passes a program's own failure on, and does not send the request again", async () => {
     const { controller, echo } = await connected();
-    controller.tell("echo", { addresses: [(await named("one")).address] });
+    controller.report("echo", { addresses: [(await named("one")).address] });
     expect(await failure(echo.invoke("none"))).toMatchObject({ code: "NOT_FOUND", reason: "METHOD_NOT_FOUND" });
     expect(await failure(collect(echo.stream("none")))).toMatchObject({ reason: "METHOD_NOT_FOUND" });
   });
@@ -94,9 +94,9 @@ describe("a client", () => {
   test("fails at once for a deployment that is not there, and finds it once it is", async () => {
     const { controller, echo } = await connected();
     expect(await failure(echo.invoke("name"))).toMatchObject({ code: "NOT_FOUND", reason: "DEPLOYMENT_NOT_FOUND" });
-    controller.tell("echo", { addresses: [(await named("one")).address] });
+    controller.report("echo", { addresses: [(await named("one")).address] });
     await eventually(async () => (await echo.invoke("name").catch(() => "")) === "one");
-    controller.tell("echo", undefined);
+    controller.report("echo", undefined);
     await eventually(async () => (await echo.invoke("name").catch((error) => error.reason)) === "DEPLOYMENT_NOT_FOUND");
   });
 
@@ -116,7 +116,7 @@ describe("a client", () => {
     });
     const echo = connection.deployment("echo");
     expect((await failure(echo.invoke("name"))).code).toBe("UNAVAILABLE");
-    controller.tell("echo", { addresses: [(await named("one")).address] });
+    controller.report("echo", { addresses: [(await named("one")).address] });
     await controller.listen(api);
     await eventually(async () => (await echo.invoke("name").catch(() => "")) === "one");
   });
@@ -125,16 +125,16 @@ describe("a client", () => {
 describe("a request", () => {
   test("waits for a replica, within its deadline", async () => {
     const { controller, echo } = await connected();
-    controller.tell("echo", { addresses: [] });
+    controller.report("echo", { addresses: [] });
     expect(await failure(echo.invoke("name", null, { deadlineMs: 20 }))).toMatchObject({ reason: "QUEUE_DEADLINE" });
     const call = echo.invoke("name", null, seconds);
-    controller.tell("echo", { addresses: [(await named("one")).address] });
+    controller.report("echo", { addresses: [(await named("one")).address] });
     expect(await call).toBe("one");
   });
 
   test("that waits is left by a caller who leaves", async () => {
     const { controller, echo } = await connected();
-    controller.tell("echo", { addresses: [] });
+    controller.report("echo", { addresses: [] });
     const leave = new AbortController();
     const calls = [echo.invoke("name", null, { signal: leave.signal }), collect(echo.stream("names", null, { signal: leave.signal }))];
     leave.abort();
@@ -144,7 +144,7 @@ describe("a request", () => {
   test.each(["unary", "stream", "own service"])("refused by a draining replica goes to another (%s)", async (kind) => {
     const { controller, echo } = await connected();
     const [one, two] = [await named("one"), await named("two")];
-    controller.tell("echo", { addresses: [one.address, two.address] });
+    controller.report("echo", { addresses: [one.address, two.address] });
     await one.replica.drain({});
     const call = {
       unary: () => echo.invoke("name"),
@@ -157,7 +157,7 @@ describe("a request", () => {
   test("above the replicas' bounds goes to the one with a place, or waits for one", async () => {
     const { controller, echo } = await connected();
     const [one, two] = [await named("one", 1), await named("two", 1)];
-    controller.tell("echo", { addresses: [one.address, two.address], maxOngoingRequests: 1 });
+    controller.report("echo", { addresses: [one.address, two.address], maxOngoingRequests: 1 });
     const calls = [echo.invoke("hold", null, seconds), echo.invoke("hold", null, seconds)];
     await Promise.all([one.held, two.held]);
     const third = echo.invoke("name", null, seconds);
@@ -170,7 +170,7 @@ describe("a request", () => {
   test("refused by a replica that others keep busy goes to another", async () => {
     const { controller, echo } = await connected();
     const [one, two] = [await named("one", 1), await named("two", 100)];
-    controller.tell("echo", { addresses: [one.address, two.address], maxOngoingRequests: 100 });
+    controller.report("echo", { addresses: [one.address, two.address], maxOngoingRequests: 100 });
     const other = one.invoke("hold");
     await one.held;
     const answers = await Promise.all(Array.from({ length: 20 }, () => echo.invoke("name", null, seconds)));
@@ -183,7 +183,7 @@ describe("a request", () => {
     const { controller, echo } = await connected();
     const two = await named("two");
     const nobody = `unix:${join(await temporaryFolder(), "nobody.sock")}`;
-    controller.tell("echo", { addresses: [two.address, nobody] });
+    controller.report("echo", { addresses: [two.address, nobody] });
     expect(await collect(echo.stream("names", null, seconds))).toEqual(["two", "two", "two"]);
     expect(await echo.invoke("name", null, seconds)).toBe("two");
   });
@@ -191,10 +191,10 @@ describe("a request", () => {
   test("in work at a replica that left the deployment is finished", async () => {
     const { controller, echo } = await connected();
     const [one, two] = [await named("one"), await named("two")];
-    controller.tell("echo", { addresses: [one.address] });
+    controller.report("echo", { addresses: [one.address] });
     const held = echo.invoke("hold", null, seconds);
     await one.held;
-    controller.tell("echo", { addresses: [two.address] });
+    controller.report("echo", { addresses: [two.address] });
     await eventually(async () => (await echo.invoke("name", null, seconds)) === "two");
     one.go();
     expect(await held).toBe("one");
@@ -202,7 +202,7 @@ describe("a request", () => {
 
   test("after close fails", async () => {
     const { controller, connection, echo } = await connected();
-    controller.tell("echo", { addresses: [(await named("one")).address] });
+    controller.report("echo", { addresses: [(await named("one")).address] });
     await echo.invoke("name");
     await connection.close();
     expect((await failure(echo.invoke("name"))).reason).toBe("SHUTTING_DOWN");

@@ -7,14 +7,14 @@ import { silentLog } from "../../src/log/log.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { implement, type ServiceHandlers } from "../../src/rpc/service.ts";
 
-interface Told {
+interface FakeDeployment {
   readonly addresses: readonly string[];
   readonly maxOngoingRequests?: number;
 }
 
-/** A controller that tells of deployments what the test says, by the two calls that a client needs. */
+/** A controller that reports what the test sets, with the two calls that a client needs. */
 export class FakeController {
-  readonly #told = new Map<string, Told>();
+  readonly #deployments = new Map<string, FakeDeployment>();
   readonly #changed = new Set<() => void>();
   readonly #server: RpcServer;
   watches = 0;
@@ -35,10 +35,10 @@ export class FakeController {
     return this.#server.listen(address);
   }
 
-  /** Says which replicas a deployment has; undefined: it is gone. */
-  tell(name: string, told: Told | undefined): void {
-    if (told) this.#told.set(name, told);
-    else this.#told.delete(name);
+  /** Sets which replicas a deployment has; undefined: it is deleted. */
+  report(name: string, deployment: FakeDeployment | undefined): void {
+    if (deployment) this.#deployments.set(name, deployment);
+    else this.#deployments.delete(name);
     for (const wake of [...this.#changed]) wake();
   }
 
@@ -47,7 +47,7 @@ export class FakeController {
   }
 
   #replicasOf(deployment: string) {
-    const addresses = this.#told.get(deployment)?.addresses ?? [];
+    const addresses = this.#deployments.get(deployment)?.addresses ?? [];
     const running = addresses.map((address) => ({ deployment, replicaId: address, address, state: ReplicaState.RUNNING }));
     return [...running, { deployment, replicaId: "starting", address: "unix:/nowhere", state: ReplicaState.STARTING }];
   }
@@ -63,8 +63,8 @@ export class FakeController {
         this.#changed.add(wake);
         signal.addEventListener("abort", wake);
       });
-      const told = this.#told.get(name);
-      if (told) yield { event: { case: "deploymentUpdated", value: { spec: { name, ...told } } } };
+      const deployment = this.#deployments.get(name);
+      if (deployment) yield { event: { case: "deploymentUpdated", value: { spec: { name, ...deployment } } } };
       else if (!first) yield { event: { case: "deploymentDeleted", value: name } };
       if (first) yield { event: { case: "synced", value: {} } };
       await changed;

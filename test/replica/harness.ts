@@ -29,7 +29,7 @@ export interface ServeOptions {
 }
 
 /** Serves a definition in this process, on a unix socket of its own, until the test ends. */
-export async function serve(definition: Definition, { initArgs = {}, maxOngoingRequests = 100, token = "" }: ServeOptions = {}) {
+export async function serve(definition: Definition, { initArgs = {}, maxOngoingRequests = 100, token }: ServeOptions = {}) {
   const logged: { requestId?: string; err?: { message: string; stack: string } }[] = [];
   const server = new ReplicaServer(await createProgram(definition, initArgs), {
     identity: { replicaId: "echo-1", deployment: "echo", revision: 7 },

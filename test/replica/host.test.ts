@@ -87,7 +87,7 @@ describe("a program that cannot start ends with code 1 and says why", () => {
       "export default class { constructor() { throw new Error('no GPU') } }",
       /could not be constructed: Error: no GPU\n.*program\.ts:1/s,
     ],
-    "create gives nothing": ["export default class P { static create() {} }", /P\.create must give the instance, not undefined/],
+    "create returns nothing": ["export default class P { static create() {} }", /P\.create must return the instance, not undefined/],
     "waits for ever with nothing left to do": [
       "await new Promise(() => {}); export default () => 1",
       /waits for something that can never happen/,
@@ -119,8 +119,8 @@ describe("a program that serves", () => {
       #name: string
       greet() { return "I am " + this.#name }
       folder() { return process.cwd() }
-      crash() { setTimeout(() => { throw new Error("nobody catches this") }) }
-      reject() { Promise.reject(new Error("nobody looks")); return "on" }
+      crash() { setTimeout(() => { throw new Error("uncaught") }) }
+      reject() { Promise.reject(new Error("unhandled")); return "on" }
       hold() { console.log("held"); return new Promise(() => {}) }
       async close() { console.log("closing"); await null; console.log("closed") }
     }
@@ -129,7 +129,7 @@ describe("a program that serves", () => {
   `;
   const env = { DROVER_INIT_ARGS: '{"name":"Joe"}', DROVER_TOKEN: "t", DROVER_MAX_ONGOING_REQUESTS: "1" };
 
-  test("is told by its environment, and does not deploy itself again", async () => {
+  test("is configured by its environment, and does not deploy itself again", async () => {
     const { invoke, folder, channel } = await serving(program, { env });
     expect(await invoke("greet")).toBe("I am Joe");
     expect(await invoke("folder")).toBe(folder);
@@ -139,7 +139,7 @@ describe("a program that serves", () => {
     expect(await channel.client(Health).check({})).toMatchObject({ status: Status.SERVING });
   });
 
-  test("refuses more requests than it was told", async () => {
+  test("refuses more requests than max_ongoing_requests", async () => {
     const { invoke, printed } = await serving(program, { env });
     invoke("hold").catch(() => {});
     await printed("held");
@@ -171,22 +171,22 @@ describe("a program that serves", () => {
     expect(await invoke("greet")).toBe("I am Joe");
   });
 
-  test("survives a rejection nobody looked at, and logs it", async () => {
+  test("survives an unhandled rejection, and logs it", async () => {
     const { kill, ended, invoke } = await serving(program, { env });
     expect(await invoke("reject")).toBe("on");
     expect(await invoke("greet")).toBe("I am Joe");
     kill("SIGTERM");
     const { exit, stderr } = await ended;
     expect(exit).toBe(0);
-    expect(JSON.parse(stderr)).toMatchObject({ level: 50, err: { message: "nobody looks" } });
+    expect(JSON.parse(stderr)).toMatchObject({ level: 50, err: { message: "unhandled" } });
   });
 
-  test("ends with 1 by an error nobody caught, and logs it", async () => {
+  test("ends with exit code 1 after an uncaught error, and logs it", async () => {
     const { ended, invoke } = await serving(program, { env });
     await Promise.allSettled([invoke("crash")]);
     const { exit, stderr } = await ended;
     expect(exit).toBe(1);
-    expect(JSON.parse(stderr)).toMatchObject({ level: 50, err: { message: "nobody catches this" } });
+    expect(JSON.parse(stderr)).toMatchObject({ level: 50, err: { message: "uncaught" } });
   });
 
   test("may be a plain function in plain JavaScript, CommonJS too", async () => {

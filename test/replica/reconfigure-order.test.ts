@@ -3,21 +3,21 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ReconfigurePhase } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import type { StatusError } from "../../src/core/errors.ts";
-import { Config } from "../../src/replica/config.ts";
 import type { Json, RequestContext } from "../../src/replica/index.ts";
 import { deployment } from "../../src/replica/index.ts";
+import { ProgramConfig } from "../../src/replica/program-config.ts";
 import { change, failure, gate, serve, steps } from "./harness.ts";
 
 /** Served: a program whose hooks say when they begin and end, and wait to be let go where a test says so. */
 async function slow() {
-  const told: string[] = [];
+  const calls: string[] = [];
   const begun = new Map<string, () => void>();
   const held = new Map<string, Promise<void>>();
   const work = async (what: string) => {
-    told.push(`${what} begins`);
+    calls.push(`${what} begins`);
     begun.get(what)?.();
     await held.get(what);
-    told.push(`${what} ends`);
+    calls.push(`${what} ends`);
   };
   /** Holds that piece of work: resolves `began` when it begins, and lets it go on with `go`. */
   const hold = (what: string) => {
@@ -49,25 +49,25 @@ async function slow() {
     }
   }
   const served = await serve(deployment(Program));
-  return { ...served, ...steps(served), told, hold, left: left.promise };
+  return { ...served, ...steps(served), calls, hold, left: left.promise };
 }
 
 const whole = (...works: string[]) => works.flatMap((work) => [`${work} begins`, `${work} ends`]);
 
 describe("changes", () => {
   test("are made one at a time, in the order they came, checks among them", async () => {
-    const { prepare, apply, revert, replica, told, hold } = await slow();
+    const { prepare, apply, revert, replica, calls, hold } = await slow();
     await apply(1, "a");
-    told.length = 0;
+    calls.length = 0;
     const { began, go } = hold("take b");
     const first = apply(2, "b");
     await began;
     const rest = [prepare(3, "c"), revert(1, "a"), apply(4, "d"), prepare(5, "e")];
     await replica.getInfo({}); // the same connection: all have arrived
-    expect(told).toEqual([...whole("check b"), "take b begins"]);
+    expect(calls).toEqual([...whole("check b"), "take b begins"]);
     go();
     expect(await Promise.all([first, ...rest])).toEqual([2, 2, 1, 4, 4]);
-    expect(told).toEqual(whole("check b", "take b", "check c", "check a", "take a", "check d", "take d", "check e"));
+    expect(calls).toEqual(whole("check b", "take b", "check c", "check a", "take a", "check d", "take d", "check e"));
   });
 
   test("that fail do not stop those behind them", async () => {
@@ -81,7 +81,7 @@ describe("changes", () => {
         },
       },
     };
-    const config = new Config(program, { limit() {} }, { warn() {} });
+    const config = new ProgramConfig(program, { limit() {} }, { warn() {} });
     const step = (generation: bigint, userConfig: Json) => config.apply({ generation, userConfig, ongoingMax: undefined }, () => {});
     const results = await Promise.allSettled([step(1n, "late"), step(2n, "b"), step(3n, "late"), step(3n, "c")]);
     expect(results.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "rejected", "fulfilled"]);
@@ -105,7 +105,7 @@ describe("changes", () => {
     ["their turn", "take a"],
     ["they were checked", "check b"],
   ])("of a caller that left before %s are not made", async (_when, held) => {
-    const { apply, prepare, invoke, replica, told, hold, left } = await slow();
+    const { apply, prepare, invoke, replica, calls, hold, left } = await slow();
     const [working, asking] = [hold(held), hold("untilLeft")];
     asking.go();
     const first = apply(1, "a");
@@ -123,13 +123,13 @@ describe("changes", () => {
     working.go();
     await first;
     expect(await prepare(2, "c")).toBe(1); // its turn comes after the second's
-    expect(told).not.toContain("take b begins");
+    expect(calls).not.toContain("take b begins");
   });
 
   test.each([ReconfigurePhase.PREPARE, ReconfigurePhase.APPLY, ReconfigurePhase.REVERT])(
     "of a leader that was replaced before their turn are not made (phase %i)",
     async (phase) => {
-      const { apply, replica, told, hold } = await slow();
+      const { apply, replica, calls, hold } = await slow();
       const { began, go } = hold("take a");
       const first = apply(1, "a");
       await began;
@@ -138,14 +138,14 @@ describe("changes", () => {
       go();
       expect(await first).toBe(1);
       expect(await second).toMatchObject({ code: "FAILED_PRECONDITION", reason: "STALE_EPOCH" });
-      expect(told).toEqual(whole("check a", "take a"));
+      expect(calls).toEqual(whole("check a", "take a"));
     },
   );
 
   test.each([ReconfigurePhase.APPLY, ReconfigurePhase.REVERT])(
     "of a leader that was replaced while they were checked are not made (phase %i)",
     async (phase) => {
-      const { apply, replica, told, hold } = await slow();
+      const { apply, replica, calls, hold } = await slow();
       await apply(1, "a");
       const { began, go } = hold("check b");
       const second = failure(replica.reconfigure(change(2, "b", { phase })));
@@ -153,7 +153,7 @@ describe("changes", () => {
       await replica.drain({ epoch: 9n });
       go();
       expect(await second).toMatchObject({ reason: "STALE_EPOCH" });
-      expect(told).not.toContain("take b begins");
+      expect(calls).not.toContain("take b begins");
       expect(await replica.getInfo({})).toMatchObject({ configGeneration: 1n });
     },
   );
@@ -214,7 +214,7 @@ test("any order of changes leaves a replica at what the last successful one says
           if (userConfig === "late") throw new Error("too late for that");
         },
       };
-      const config = new Config({ hooks, userConfigSchema: undefined }, { limit: (given) => (bound = given) }, { warn() {} });
+      const config = new ProgramConfig({ hooks, userConfigSchema: undefined }, { limit: (given) => (bound = given) }, { warn() {} });
       for (const { step, ...change } of changes) {
         const before = { generation: config.generation, serves, bound };
         const after = () => ({ generation: config.generation, serves, bound });

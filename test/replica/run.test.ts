@@ -18,8 +18,8 @@ import { failure, temporaryFolder } from "./harness.ts";
 const { HEALTHY, UPDATING, DEPLOY_FAILED } = DeploymentState;
 type Status = [state: DeploymentState, observedGeneration: number, message?: string];
 
-/** A controller that deploys at generation 2 and then tells of these states. */
-async function controllerTelling(...told: (Status | "deleted")[]) {
+/** A controller that deploys at generation 2 and then reports these states. */
+async function controllerReporting(...statuses: (Status | "deleted")[]) {
   const specs: DeploymentSpec[] = [];
   const handlers: Pick<ServiceHandlers<typeof ControllerService>, "deploy" | "watchDeployments"> = {
     deploy: ({ spec }) => {
@@ -27,7 +27,7 @@ async function controllerTelling(...told: (Status | "deleted")[]) {
       return { deployment: { spec, status: { generation: 2n } } };
     },
     async *watchDeployments({ names: [name = ""] }): AsyncGenerator<MessageInitShape<typeof WatchDeploymentsResponseSchema>> {
-      for (const status of told) {
+      for (const status of statuses) {
         if (status === "deleted") yield { event: { case: "deploymentDeleted", value: name } };
         else {
           const [state, observed, message] = status;
@@ -54,7 +54,7 @@ class Echo {}
 
 describe("run", () => {
   test("deploys the module, under a digest of it, and ends when all is healthy at that generation", async () => {
-    const { api, module, path, specs } = await controllerTelling([HEALTHY, 1], [UPDATING, 2], [HEALTHY, 2], [DEPLOY_FAILED, 2]);
+    const { api, module, path, specs } = await controllerReporting([HEALTHY, 1], [UPDATING, 2], [HEALTHY, 2], [DEPLOY_FAILED, 2]);
     expect(await run(deployment(Echo, { numReplicas: 2, runtimeEnv: { workingDir: "data" } }), { module, api })).toBe("echo");
     expect(specs).toMatchObject([
       {
@@ -68,17 +68,17 @@ describe("run", () => {
   });
 
   test("leaves a version that is given as it is", async () => {
-    const { api, module, specs } = await controllerTelling([HEALTHY, 2]);
+    const { api, module, specs } = await controllerReporting([HEALTHY, 2]);
     await run(deployment(Echo).options({ version: "7" }), { module, api, exportName: "Named" });
     expect(specs).toMatchObject([{ version: "7", program: { kind: { value: { exportName: "Named" } } } }]);
   });
 
   test("fails with the cause when the replicas do not start, or the deployment goes", async () => {
-    const failed = await controllerTelling([DEPLOY_FAILED, 1, "old"], [DEPLOY_FAILED, 2, "no GPU"]);
+    const failed = await controllerReporting([DEPLOY_FAILED, 1, "old"], [DEPLOY_FAILED, 2, "no GPU"]);
     expect(await failure(run(deployment(Echo), failed))).toMatchObject({ code: "FAILED_PRECONDITION", message: "no GPU" });
-    const deleted = await controllerTelling([UPDATING, 2], "deleted");
+    const deleted = await controllerReporting([UPDATING, 2], "deleted");
     expect(await failure(run(deployment(Echo), deleted))).toMatchObject({ code: "ABORTED" });
-    const ended = await controllerTelling([UPDATING, 2]);
+    const ended = await controllerReporting([UPDATING, 2]);
     expect(await failure(run(deployment(Echo), ended))).toMatchObject({ code: "UNAVAILABLE" });
   });
 });

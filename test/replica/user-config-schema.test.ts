@@ -13,18 +13,18 @@ function schema(validate: Validate): StandardSchemaV1 {
 
 /** Served: a program with that schema, which tells what its hooks are given. */
 async function servedWith(validate: Validate) {
-  const told: unknown[][] = [];
+  const calls: unknown[][] = [];
   class Program {
     validateConfig(userConfig: unknown) {
-      told.push(["validateConfig", userConfig]);
+      calls.push(["validateConfig", userConfig]);
       if (userConfig instanceof Date && userConfig.getTime() < 0) throw new Error("before 1970");
     }
     reconfigure(userConfig: unknown) {
-      told.push(["reconfigure", userConfig]);
+      calls.push(["reconfigure", userConfig]);
     }
   }
   const definition = deployment(Program, { userConfigSchema: schema(validate) });
-  return { ...(await serve(definition)), told, definition };
+  return { ...(await serve(definition)), calls, definition };
 }
 
 const toDate: Validate = (value) => ({ value: new Date(value as number) });
@@ -35,11 +35,11 @@ describe("a user_config's schema", () => {
     ["at once", toDate],
     ["later", async (value: unknown) => toDate(value)],
   ])("gives %s what validateConfig and then reconfigure get", async (_when, validate) => {
-    const { replica, told } = await servedWith(validate);
+    const { replica, calls } = await servedWith(validate);
     await replica.reconfigure(change(1, 5, prepare));
-    expect(told).toEqual([["validateConfig", new Date(5)]]);
+    expect(calls).toEqual([["validateConfig", new Date(5)]]);
     await replica.reconfigure(change(1, 5));
-    expect(told.slice(1)).toEqual([
+    expect(calls.slice(1)).toEqual([
       ["validateConfig", new Date(5)],
       ["reconfigure", new Date(5)],
     ]);
@@ -49,7 +49,7 @@ describe("a user_config's schema", () => {
   test.each([ReconfigurePhase.PREPARE, ReconfigurePhase.APPLY, ReconfigurePhase.REVERT])(
     "refuses in phase %i with every issue, its path and its message, and asks no hook",
     async (phase) => {
-      const { replica, told } = await servedWith(() => ({
+      const { replica, calls } = await servedWith(() => ({
         issues: [
           { message: "must be a number", path: ["limits", { key: "items" }, 0, "max"] },
           { message: "unknown", path: [] },
@@ -62,7 +62,7 @@ describe("a user_config's schema", () => {
         { field: "user_config.limits.items[0].max", description: "must be a number" },
         { field: "user_config", description: "unknown" },
       ]);
-      expect(told).toEqual([]);
+      expect(calls).toEqual([]);
       expect(await replica.getInfo({})).toMatchObject({ configGeneration: 0n });
     },
   );
@@ -86,10 +86,10 @@ describe("a user_config's schema", () => {
     ["throws", () => Promise.reject(new Error("the list of models is away"))],
     ["throws at once", () => fail("the list of models is away")],
   ])("that %s refuses with its message", async (_how, validate) => {
-    const { replica, told } = await servedWith(validate);
+    const { replica, calls } = await servedWith(validate);
     const refused = { code: "FAILED_PRECONDITION", reason: "RECONFIGURE_REFUSED", message: "the list of models is away" };
     expect(await failure(replica.reconfigure(change(1, {})))).toMatchObject(refused);
-    expect(told).toEqual([]);
+    expect(calls).toEqual([]);
   });
 
   test("does not see the absence of a config, nor one that is in use", async () => {
