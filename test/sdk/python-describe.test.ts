@@ -188,8 +188,8 @@ test("the types of the options are those of the proto", async () => {
 
 const { HEALTHY, UPDATING, DEPLOY_FAILED } = DeploymentState;
 
-/** A controller that deploys at generation 2 and then tells of these states, and a gateway that repeats what it is given. */
-async function controllerTelling(...told: ([DeploymentState, number, string?] | "deleted")[]) {
+/** A controller that deploys at generation 2 and then reports these states, and a gateway that echoes its requests. */
+async function controllerReporting(...statuses: ([DeploymentState, number, string?] | "deleted")[]) {
   const specs: DeploymentSpec[] = [];
   const handlers: Pick<ServiceHandlers<typeof ControllerService>, "deploy" | "watchDeployments"> = {
     deploy: ({ spec }) => {
@@ -197,7 +197,7 @@ async function controllerTelling(...told: ([DeploymentState, number, string?] | 
       return { deployment: { status: { generation: 2n } } };
     },
     async *watchDeployments({ names: [name = ""] }) {
-      for (const status of told) {
+      for (const status of statuses) {
         if (status === "deleted") yield { event: { case: "deploymentDeleted" as const, value: name } };
         else {
           const [state, observed, message = ""] = status;
@@ -238,7 +238,7 @@ const selfDeploying = `
 
 describe("run", () => {
   test("deploys the file, under the digest that the command line gives it, and ends when all is healthy at that generation", async () => {
-    const { address, specs } = await controllerTelling([HEALTHY, 1], [UPDATING, 2], [HEALTHY, 2], [DEPLOY_FAILED, 2]);
+    const { address, specs } = await controllerReporting([HEALTHY, 1], [UPDATING, 2], [HEALTHY, 2], [DEPLOY_FAILED, 2]);
     const files = { "app.py": `    import neighbour\n${selfDeploying}`, "neighbour.py": "colour = 'ü'" };
     const { folder, stdout, stderr } = await runIn(files, "app", [], { DROVER_API: address });
     expect(stdout, stderr).toBe("echo\n");
@@ -259,20 +259,20 @@ describe("run", () => {
   });
 
   test("fails with the cause when the replicas do not start, or the deployment goes, or there is no controller", async () => {
-    const tell = async (...told: Parameters<typeof controllerTelling>) => {
-      const { address } = await controllerTelling(...told);
+    const tell = async (...statuses: Parameters<typeof controllerReporting>) => {
+      const { address } = await controllerReporting(...statuses);
       return (await runIn({ "app.py": selfDeploying }, "app", [], { DROVER_API: address })).stdout;
     };
     expect(await tell([DEPLOY_FAILED, 1, "old"], [DEPLOY_FAILED, 2, "no GPU"])).toBe("FAILED_PRECONDITION: no GPU\n");
     expect(await tell([UPDATING, 2], "deleted")).toBe('ABORTED: deployment "echo" was deleted\n');
-    expect(await tell([UPDATING, 2])).toBe("UNAVAILABLE: the controller stopped telling about the deployment\n");
+    expect(await tell([UPDATING, 2])).toBe("UNAVAILABLE: the watch of the deployment ended before it was healthy\n");
     const nobody = await runIn({ "app.py": selfDeploying }, "app", [], { DROVER_API: "unix:/no/such/api.sock" });
     expect(nobody.stdout).toMatch(/^UNAVAILABLE: /);
   });
 });
 
 test("a client calls methods through the gateway, and fails with a StatusError", async () => {
-  const { address } = await controllerTelling();
+  const { address } = await controllerReporting();
   const check = `
     import drover
     with drover.get("echo") as echo:

@@ -13,7 +13,7 @@ describe("a program that cannot start ends with code 1 and says why", () => {
   const cases: Record<string, [string, RegExp, StartOptions?]> = {
     "no such file": ["", /^no such file: \/.*\/missing\.py\n$/, { args: ["missing.py"], write: false }],
     "no file given": ["", /^usage: python3 -m drover\.replica FILE/, { args: [], write: false }],
-    "no Python file": ["", /cannot be imported: it is no Python file/, { file: "program.txt" }],
+    "no Python file": ["", /cannot be imported: its name must end in \.py/, { file: "program.txt" }],
     "raises on import": [
       "raise RuntimeError('no model here')",
       /cannot be imported: Traceback [^\n]*\n +File "[^"]*program\.py", line 2, in <module>\n.*RuntimeError: no model here\n$/s,
@@ -47,7 +47,7 @@ describe("a program that cannot start ends with code 1 and says why", () => {
     ],
     "services are none": [
       "@drover.deployment(services=lambda f: [1])\ndef f(): return 1",
-      /services: must give functions that take a server, not int/,
+      /services: must return functions that take a server, not int/,
     ],
     "services cannot be made": [
       "@drover.deployment(services=lambda f: [lambda server: server.no_such_thing()])\ndef f(): return 1",

@@ -20,12 +20,13 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-#: What the generated code asks for. gRPC's generated code tells by itself where gRPC is too old.
+#: The oldest protobuf that the generated code works with. gRPC's generated code checks gRPC's
+#: version itself.
 _PROTOBUF_LEAST = (6, 31, 1)
 
 
 def _check_packages() -> None:
-    """Raises an `ImportError` where a package that the SDK needs is missing or too old."""
+    """Raises an `ImportError` if a package that the SDK needs is missing or too old."""
     protobuf = importlib.import_module("google.protobuf")
     if importlib.util.find_spec("grpc") is None:
         raise ModuleNotFoundError("No module named 'grpc'")
@@ -39,12 +40,13 @@ try:
     _check_packages()
 except ModuleNotFoundError as error:
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    # A replica's own environment is made of packages that its deployment names, and sees those of the controller's Python.
+    # A replica's environment has the packages that its deployment names, and sees those of the
+    # controller's Python.
     python = "python3" if "DROVER_REPLICA_ID" in os.environ else sys.executable
     where = ", in the environment where the controller is started" if "DROVER_REPLICA_ID" in os.environ else ""
     raise ImportError(f"{error}; what the Python SDK needs is installed by: {python} -m pip install {folder}{where}") from None
 
-from .definition import Deployment, deployment  # noqa: E402 (first what it needs)
+from .definition import Deployment, deployment  # noqa: E402 (after the check)
 
 if TYPE_CHECKING:
     from .client import DeploymentClient, get
@@ -67,7 +69,7 @@ __all__ = [
     "run",
 ]
 
-#: Imported when first used: a replica shall not pay for what it never uses.
+#: Imported when first used, so that a replica does not pay for what it never uses.
 _LATER = {
     "DeploymentClient": ".client",
     "DeploymentOptions": ".deployment_options",

@@ -6,5 +6,6 @@ import grpc
 
 
 def open_channel(address: str) -> grpc.Channel:
-    """To `host:port` or `unix:/path`, made when first needed and again when lost, past any proxy for the web."""
+    """A channel to `host:port` or `unix:/path`. It connects when first used, reconnects by itself,
+    and uses no HTTP proxy."""
     return grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)])

@@ -15,13 +15,13 @@ from .channel import open_channel
 from .json_value import Json, json_to_value, value_to_json
 from .status_wire import decode_status
 
-#: What a method takes and gives: any JSON value, or bytes.
+#: What a method takes and returns: any JSON value, or bytes.
 Payload = Union[Json, bytes]
 
 
 class DeploymentClient:
-    """Calls one deployment's methods; made by `drover.get`. May be used from many threads. Every failure of a call is a
-    `StatusError`."""
+    """Calls the methods of one deployment; made by `drover.get`. Safe to use from many threads.
+    Every failed call raises a `StatusError`."""
 
     def __init__(self, name: str, channel: grpc.Channel) -> None:
         self.name = name
@@ -36,11 +36,13 @@ class DeploymentClient:
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> Payload:
-        """Calls a method and gives its result; empty: `call`, which is what a function has.
+        """Calls a method and returns its result.
 
         Args:
+            method: the method's name; empty: `call`, which is the method of a function.
             input: any JSON value, or bytes.
-            timeout: seconds until DEADLINE_EXCEEDED, the wait in the queue included; None: no bound.
+            timeout: seconds until DEADLINE_EXCEEDED, including the wait in the queue; None: no
+                bound.
             metadata: headers to send: names in lower case, values ASCII.
         """
         request = self._request(pb.InvokeRequest(), method, input)
@@ -57,7 +59,8 @@ class DeploymentClient:
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> Iterator[Payload]:
-        """As `invoke`, for a method that gives a stream of results. Leaving the loop early cancels the call."""
+        """As `invoke`, for a method that returns a stream of results. Leaving the loop early
+        cancels the call."""
         request = self._request(pb.InvokeServerStreamRequest(), method, input)
         call = self._stub.InvokeServerStream(request, timeout=timeout, metadata=_headers(metadata))
         try:
@@ -69,7 +72,7 @@ class DeploymentClient:
             call.cancel()
 
     def close(self) -> None:
-        """Closes the connection; calls in work fail."""
+        """Closes the connection; ongoing calls fail."""
         self._channel.close()
 
     def __enter__(self) -> DeploymentClient:
@@ -89,10 +92,10 @@ class DeploymentClient:
 
 
 def get(name: str, *, gateway: str | None = None) -> DeploymentClient:
-    """A client of the deployment of that name.
+    """Returns a client of the deployment with this name.
 
     Args:
-        gateway: `host:port`; None: the environment variable `DROVER_GATEWAY`, or else 127.0.0.1:9000.
+        gateway: `host:port`; None: the environment variable `DROVER_GATEWAY`, else 127.0.0.1:9000.
     """
     return DeploymentClient(name, open_channel(gateway or os.environ.get("DROVER_GATEWAY") or "127.0.0.1:9000"))
 

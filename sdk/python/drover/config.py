@@ -1,4 +1,4 @@
-"""The `user_config` a program serves by."""
+"""The `user_config` that a program serves with."""
 
 from __future__ import annotations
 
@@ -13,40 +13,43 @@ from .load import Load
 from .program import Program
 from .program_errors import status_of, write_error
 
-#: Changes that may wait for the one in work; only a controller that lost count sends more.
+#: How many changes may wait for the current one; only a faulty controller sends more.
 WAITING_MAX = 16
 
 Allowed = Callable[[], None]
 
 
 class Change(NamedTuple):
-    """What a replica is to serve by."""
+    """A config change as a replica gets it."""
 
     generation: int
-    #: Whether the deployment has a config: None is one too.
+    #: Whether the deployment has a config, which may be None.
     has_config: bool
     user_config: Json
-    #: Requests at a time; None: as before.
+    #: Bound on requests at a time; None: unchanged.
     ongoing_max: int | None
 
 
 class Config:
-    """The `user_config` a program serves by, and the bound on its requests that goes with it.
+    """The `user_config` that a program serves with, and the bound on its requests that comes with
+    it.
 
-    Changes are made one at a time, in the order they came, checks among them: a program's hooks never run beside each
-    other, and a check that passes while `reconfigure` hangs would promise what the replica cannot keep. Each gives the
-    generation served by when it ends. `allowed` is asked when its turn has come, and again before the program takes
-    anything. A change goes on to its end although its caller left.
+    Changes, and checks of changes, run one at a time in the order of their calls: hooks of a
+    program never run concurrently, and a check must not pass while `reconfigure` hangs. Each
+    returns the generation in use when it ends. `allowed` is called when the turn of the change has
+    come, and again before the program takes the config; if it raises, the change fails. A change
+    that has begun goes on to its end if its caller leaves.
     """
 
     def __init__(self, program: Program, load: Load) -> None:
         self._program = program
         self._load = load
         self._generation = 0
-        #: What the program took last, as text that is equal for equal configs; None: nothing so far.
+        #: The config that the program took last, as text that is equal for equal configs; None:
+        #: none yet.
         self._taken: str | None = None
-        #: Whether a `reconfigure` began and did not end well: what the program serves by may then be neither the one
-        #: config nor the other.
+        #: Whether the last `reconfigure` failed: the program may then serve with a mix of the old
+        #: and the new config.
         self._torn = False
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -58,7 +61,8 @@ class Config:
         return self._generation
 
     async def prepare(self, change: Change, allowed: Allowed) -> int:
-        """Fails if the program would refuse the config; changes nothing."""
+        """Checks the config with the program, which changes nothing. Fails if the program would
+        refuse it."""
 
         async def step() -> None:
             if change.has_config and not self._serves_by(change):
@@ -67,7 +71,8 @@ class Config:
         return await self._in_turn(allowed, step)
 
     async def apply(self, change: Change, allowed: Allowed) -> int:
-        """Serves by the change, if it is newer than what is in use. Without a config the program keeps what it has."""
+        """Makes the change if it is newer than the one in use. Without a config, the program keeps
+        the one it has."""
 
         async def step() -> None:
             if change.generation > self._generation:
@@ -76,7 +81,7 @@ class Config:
         return await self._in_turn(allowed, step)
 
     async def revert(self, change: Change, allowed: Allowed) -> int:
-        """Serves by the change, newer or older, unless it is in use for certain."""
+        """Makes the change, newer or older, unless it is certainly in use."""
 
         async def step() -> None:
             if change.generation == self._generation and not self._torn:
@@ -99,7 +104,7 @@ class Config:
                 await step()
                 return self._generation
 
-        # A task of its own: a caller that leaves cancels its call, but a hook that was begun must not be torn.
+        # A separate task: a caller that leaves cancels its call, but must not interrupt a hook.
         task = asyncio.get_running_loop().create_task(turn())
         self._at_work.add(task)
         task.add_done_callback(self._ended)
@@ -109,7 +114,7 @@ class Config:
     def _ended(self, task: asyncio.Task[int]) -> None:
         self._at_work.discard(task)
         if not task.cancelled():
-            task.exception()  # looked at: its caller may have left
+            task.exception()  # marks it as retrieved: the caller may have left
 
     async def _become(self, change: Change, allowed: Allowed) -> None:
         if not change.has_config:
@@ -122,11 +127,12 @@ class Config:
             self._load.limit(change.ongoing_max)
 
     def _serves_by(self, change: Change) -> bool:
-        """Where only the bound changes, the program is left alone."""
+        """Whether the program has this config already: if only the bound changes, no hook is
+        called."""
         return not self._torn and self._taken == _text_of(change.user_config)
 
     async def _take(self, change: Change, allowed: Allowed) -> None:
-        taken = _text_of(change.user_config)  # before the program may change what it is given
+        taken = _text_of(change.user_config)  # before the program can modify its argument
         value = await self._validated(change)
         allowed()
         self._torn = True
@@ -135,7 +141,8 @@ class Config:
         self._taken = taken
 
     async def _validated(self, change: Change) -> object:
-        """The value that the program gets, if it and its schema have nothing against it."""
+        """The value for the program, from its schema if it has one. Fails if the schema or the
+        program refuses the config."""
         hooks = self._program.hooks
         if hooks.reconfigure is None:
             remedy = "add a method reconfigure(self, user_config) to its class, or remove user_config from its spec"
@@ -152,7 +159,8 @@ def _text_of(user_config: Json) -> str:
 
 
 async def _answered(hook: Callable[[object], Awaitable[object]] | None, value: object) -> object:
-    """What the program answers; what it raises is a refusal, and goes to the log unless it was meant for who gave the config."""
+    """Calls the program. An error that it raises becomes a refusal. It also goes to the log, unless
+    it is a `ValueError` or a status, which are meant for the author of the config."""
     if hook is None:
         return None
     try:
@@ -167,7 +175,8 @@ async def _answered(hook: Callable[[object], Awaitable[object]] | None, value: o
 
 
 def _why(error: BaseException) -> str:
-    """A `ValueError` is for who gave the config; the text of another, such as `'threshold'` of a `KeyError`, says too little."""
+    """The text of an error. Its type is added unless it is a `ValueError`: `'threshold'` of a
+    `KeyError` says too little."""
     text = str(error)
     if not text:
         return type(error).__name__

@@ -1,4 +1,4 @@
-"""Deployments as code: a class or a function with options."""
+"""Deployments defined in code: a class or a function with options."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 
-#: What is said in code only, and is no part of a spec.
+#: Options that exist in code only and are no part of a spec.
 IN_CODE = ("services", "user_config_schema")
 
 
 class Deployment(Generic[Target]):
     """A class or a function with the options of its deployment; made by `drover.deployment`.
 
-    Calling it calls the function or constructs the class, as if it were not decorated. A class made from it by
-    inheritance is a plain class again.
+    Calling it calls the function or constructs the class, as if it were not decorated. A class that
+    inherits from it is a plain class.
     """
 
     def __init__(self, target: Target, options: Mapping[str, Any]) -> None:
@@ -42,15 +42,16 @@ class Deployment(Generic[Target]):
         functools.update_wrapper(self, target, updated=())
 
     def options(self, **overrides: Unpack[DeploymentOptions]) -> Deployment[Target]:
-        """A copy with some options replaced; None takes one away. Raises TypeError as `deployment` does."""
+        """A copy with some options replaced; None removes one. Raises TypeError as `deployment`
+        does."""
         return Deployment(self.target, {**self._options, **overrides})
 
     def spec_json(self, export_name: str, file: str) -> dict[str, Json]:
-        """The spec as proto JSON with the proto's names of fields, but without its program."""
+        """The spec as proto JSON with proto field names, without its program."""
         return {"name": self._default_name(export_name, file), **self._json}
 
     def _default_name(self, export_name: str, file: str) -> str:
-        """The class's or function's name; where it has none, the export's, else the file's."""
+        """The name of the class or function; if it has none, the export's, else the file's."""
         stem = os.path.splitext(os.path.basename(file))[0]
         names = (self.target.__name__, export_name, stem)
         return kebab(next((name for name in names if name not in ("", "<lambda>")), ""))
@@ -74,15 +75,17 @@ def deployment(**options: Unpack[DeploymentOptions]) -> Callable[[Target], Deplo
 
 
 def deployment(target: Any = None, /, **options: Any) -> Any:
-    """Makes a deployment of a class or a function, as a decorator with or without options.
+    """Defines a deployment of a class or a function, as a decorator with or without options.
 
-    A class is constructed with `init_args` as keyword arguments. Its public methods can be called by `Invoke`, a function
-    as `call` and by its own name: with one argument, any JSON value or bytes, and, where there is a second parameter
-    named `context`, a `RequestContext`. Methods that are not async run in threads. Generators are streams. The hooks
-    `reconfigure(user_config)`, `validate_config(user_config)`, `check_health()` and `close()` are called if they are there.
+    A class is constructed with `init_args` as keyword arguments. `Invoke` can call its public
+    methods; a function is called as `call` and by its own name. The first argument is any JSON
+    value or bytes. A second parameter named `context` gets a `RequestContext`. Methods that are not
+    async run in threads. Generators return streams. The hooks `reconfigure(user_config)`,
+    `validate_config(user_config)`, `check_health()` and `close()` are optional.
 
     Raises:
-        TypeError: names the first option that is unknown or of the wrong type. Ranges are checked when it is deployed.
+        TypeError: names the first option that is unknown or has the wrong type. Ranges are checked
+            when it is deployed.
     """
     if target is not None:
         return Deployment(target, options)
@@ -90,12 +93,12 @@ def deployment(target: Any = None, /, **options: Any) -> Any:
     def decorate(decorated: Any) -> Any:
         return Deployment(decorated, options)
 
-    Deployment(_anything, options)  # wrong options are found where they are written
+    Deployment(_anything, options)  # reports wrong options at the line of the decorator
     return decorate
 
 
 def _anything() -> None:
-    """Stands for what is going to be decorated."""
+    """A stand-in for the class or function that will be decorated."""
 
 
 def _check_in_code(target: object, services: object, schema: object) -> None:
@@ -115,8 +118,9 @@ def _check_in_code(target: object, services: object, schema: object) -> None:
 
 
 def find_deployment(module: ModuleType, name: str) -> tuple[Deployment[Any], str]:
-    """The deployment that a module has by that name; empty: the only one it has, or the only one made of what it
-    defines itself. A plain class or function counts too where it is named. Raises LookupError."""
+    """Finds the deployment with this name in a module. Empty: the only one whose class or function
+    the module defines, or the only one at all. A plain class or function is found by its name too.
+    Raises LookupError."""
     members = {key: value for key, value in vars(module).items() if not key.startswith("_")}
     found = {key: value for key, value in members.items() if isinstance(value, Deployment)}
     if name:
@@ -148,7 +152,7 @@ def _listed(module: ModuleType, members: Mapping[str, Any], found: Mapping[str, 
 
 
 def kebab(name: str) -> str:
-    """`HTTPServer2` is `http-server2`: the same rule for every SDK."""
+    """In kebab-case: `HTTPServer2` becomes `http-server2`. The same rule as in every SDK."""
     name = re.sub(r"([a-z0-9])([A-Z])", r"\1-\2", name)
     name = re.sub(r"([A-Z])([A-Z][a-z])", r"\1-\2", name).lower()
     return re.sub(r"^[^a-z]+|-+$", "", re.sub(r"[^a-z0-9]+", "-", name))

@@ -1,4 +1,4 @@
-"""Deploys a spec and waits until its replicas serve."""
+"""Deploys a spec and waits until the deployment is healthy."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from .status_wire import decode_status
 
 #: How long the API may take to answer `Deploy`, in seconds.
 DEPLOY = 30.0
-#: Tries of one `Deploy`, and the wait between them, in seconds.
+#: Attempts of one `Deploy`, and the wait between them, in seconds.
 TRIES = 3
 RETRY = 0.5
 
 
 def deploy(spec: Mapping[str, Json], file: str, export: str, api: str | None, timeout: float | None) -> None:
-    """Deploys `spec`, whose program is the deployment `export` in `file`, and waits until its replicas serve."""
+    """Deploys `spec`, whose program is the deployment `export` in `file`, and waits until the
+    deployment is healthy."""
     message = spec_message(spec, os.path.abspath(file), export)
     until = None if timeout is None else time.monotonic() + timeout
     with open_channel(api or os.environ.get("DROVER_API") or "127.0.0.1:9001") as channel:
@@ -45,7 +46,8 @@ def deploy(spec: Mapping[str, Json], file: str, export: str, api: str | None, ti
 
 
 def _deploy_once(controller: pb_grpc.ControllerServiceStub, spec: deployment_pb2.DeploymentSpec) -> pb.DeployResponse:
-    """Where the answer is lost with the connection, calls again: by the request id, all the calls have one effect."""
+    """Calls again if the answer is lost with the connection. With the same request id, all the
+    calls have one effect."""
     request = pb.DeployRequest(spec=spec, request_id=uuid.uuid4().hex)
     for left in reversed(range(TRIES)):
         try:
@@ -69,15 +71,15 @@ def _until_healthy(events: Any, name: str, generation: int) -> None:
             return
         if status.state == deployment_pb2.DEPLOYMENT_STATE_DEPLOY_FAILED:
             raise StatusError("FAILED_PRECONDITION", status.message)
-    raise StatusError("UNAVAILABLE", "the controller stopped telling about the deployment")
+    raise StatusError("UNAVAILABLE", "the watch of the deployment ended before it was healthy")
 
 
 def spec_message(spec: Mapping[str, Json], file: str, export: str) -> deployment_pb2.DeploymentSpec:
-    """As `drover run` makes it, so that either finds what the other deployed unchanged."""
+    """The spec as `drover run` makes it, so that either finds the other's deployment unchanged."""
     folder = os.path.dirname(file)
     given = spec.get("runtime_env")
     environment: dict[str, Json] = dict(given) if isinstance(given, dict) else {}
-    # The controller may run in any folder: what is relative here is relative to the file.
+    # The controller may run in any folder, so a relative working folder is relative to the file.
     environment["working_dir"] = os.path.normpath(os.path.join(folder, str(environment.get("working_dir") or ".")))
     argv: list[Json] = ["python3", "-m", "drover.replica", file, export]
     whole = {**spec, "runtime_env": environment, "program": {"command": {"argv": argv}}}
@@ -88,8 +90,8 @@ def spec_message(spec: Mapping[str, Json], file: str, export: str) -> deployment
 
 
 def program_digest(file: str, argv: list[str], environment: Mapping[str, Json]) -> str:
-    """16 hex digits that change with the file, with what it imports from its own folder, and with what it is run with; the command
-    line's are the same."""
+    """16 hex digits that change with the file, its imports from its own folder, its command line
+    and its environment. The CLI computes the same digest."""
     fields = deployment_pb2.RuntimeEnv.DESCRIPTOR.fields
     named = {field.json_name: environment[field.name] for field in fields if environment.get(field.name)}
     text = json.dumps(named, separators=(",", ":"), ensure_ascii=False)

@@ -1,7 +1,8 @@
-"""The types of what a program says of its deployment in code.
+"""The types of a deployment's options in code.
 
-Names are those of `DeploymentSpec`; `proto/drover/v1/deployment.proto` is the manual of every option, its range and its
-default. `spec.py` reads the options by the proto itself; a test holds these types equal to it.
+The names are those of `DeploymentSpec`; `proto/drover/v1/deployment.proto` documents every option,
+its range and its default. `spec.py` reads the options by the proto itself; a test compares these
+types with it.
 """
 
 from __future__ import annotations
@@ -15,25 +16,26 @@ from .json_value import Json
 #: A time: `"20s"`, `"1.5s"`, a number of seconds, or a `timedelta`.
 Duration = Union[str, float, timedelta]
 
-#: What registers one gRPC service at a server, such as `lambda server: add_GreeterServicer_to_server(greeter, server)`.
+#: Registers one gRPC service at a server, such as
+#: `lambda server: add_GreeterServicer_to_server(greeter, server)`.
 AddService = Callable[[Any], object]
 
 
 class Resources(TypedDict, total=False):
-    """What each replica takes of the machine, in thousandths at the finest."""
+    """The resources of each replica; the finest step is 1/1000."""
 
     #: 0 to 10,000; unset: 1.
     num_cpus: float
-    #: Below 1: a share of one GPU; from 1 on a whole number. Unset: 0.
+    #: Below 1: a share of one GPU; else a whole number. Unset: 0.
     num_gpus: float
-    #: Bytes; unset: 0, none accounted.
+    #: Bytes; unset: 0, which neither reserves nor bounds memory.
     memory_bytes: int
-    #: Amounts of resources of your own names.
+    #: Amounts of custom resources, by name.
     custom: Mapping[str, float]
 
 
 class RuntimeEnv(TypedDict, total=False):
-    """Where and with which environment the program runs."""
+    """The working folder, variables and packages of the program."""
 
     #: The folder to run in; relative to the program's file.
     working_dir: str
@@ -44,7 +46,7 @@ class RuntimeEnv(TypedDict, total=False):
 
 
 class Burst(TypedDict, total=False):
-    """How a sudden load is met."""
+    """How the number of replicas follows a sudden load."""
 
     window: Duration
     threshold: float
@@ -52,7 +54,7 @@ class Burst(TypedDict, total=False):
 
 
 class ScheduledMinimum(TypedDict, total=False):
-    """A minimum that holds for a while, again and again."""
+    """A minimum of replicas that holds at recurring times."""
 
     cron: str
     time_zone: str
@@ -80,7 +82,7 @@ class AutoscalingConfig(TypedDict, total=False):
 
 
 class Rollout(TypedDict, total=False):
-    """How replicas are replaced by ones of a new revision."""
+    """How replicas are replaced by replicas of a new revision."""
 
     max_unavailable_percent: int
     max_surge_percent: int
@@ -92,7 +94,7 @@ class Rollout(TypedDict, total=False):
 
 
 class HealthCheck(TypedDict, total=False):
-    """How replicas are found to be healthy."""
+    """How the health of replicas is checked."""
 
     period: Duration
     timeout: Duration
@@ -100,23 +102,26 @@ class HealthCheck(TypedDict, total=False):
 
 
 class DeploymentOptions(TypedDict, total=False):
-    """A `DeploymentSpec` without the program, and what is said in code only."""
+    """A `DeploymentSpec` without the program, and the options that exist in code only."""
 
     #: Unset: the name of the class or function, in kebab-case.
     name: str
     version: str
-    #: Given to the constructor as keyword arguments.
+    #: Keyword arguments of the constructor.
     init_args: Mapping[str, Any]
     runtime_env: RuntimeEnv
     #: 0 to 10,000; unset: 1. Excludes `autoscaling_config`.
     num_replicas: int
     autoscaling_config: AutoscalingConfig
     resources: Resources
-    #: Requests that one replica works on at a time: 1 to 100,000; unset: 5. Methods that are not async run in as many threads.
+    #: Requests that one replica works on at a time: 1 to 100,000; unset: 5. As many threads run
+    #: methods that are not async.
     max_ongoing_requests: int
-    #: Requests that may wait at a gateway while all replicas are full: 0 to 1,000,000; unset: no bound.
+    #: Requests that may wait at a gateway while all replicas are full: 0 to 1,000,000; unset: no
+    #: bound.
     max_queued_requests: int
-    #: Given to the program's `reconfigure`: any JSON value but None, which is the same as to leave it out.
+    #: The argument of the program's `reconfigure`: any JSON value but None, which is the same as
+    #: unset.
     user_config: Json
     health_check: HealthCheck
     graceful_shutdown_timeout: Duration
@@ -124,8 +129,9 @@ class DeploymentOptions(TypedDict, total=False):
     request_timeout: Duration
     labels: Mapping[str, str]
     rollout: Rollout
-    #: Gives what registers the program's own gRPC services, for an instance. In code only.
+    #: Returns functions that register the program's own gRPC services, for an instance. In code
+    #: only.
     services: Callable[[Any], Iterable[AddService]]
-    #: A pydantic model or `TypeAdapter`, or a function: a `user_config` it raises at is refused, and `validate_config`
-    #: and `reconfigure` get what it gives. In code only, and for classes only.
+    #: A pydantic model or `TypeAdapter`, or a function. If it raises, the `user_config` is refused;
+    #: `validate_config` and `reconfigure` get its result. In code only, and for classes only.
     user_config_schema: Any

@@ -1,8 +1,9 @@
-"""Tells what a file deploys: `python3 -m drover.describe FILE [NAME]` prints one JSON object.
+"""Describes the deployment in a file: `python3 -m drover.describe FILE [NAME]` prints one JSON
+object.
 
-`spec` is the `DeploymentSpec` as proto JSON with the proto's names of fields, without its program; `export` is the name of
-the deployment in the file; `files` are the file and what it imports from its own folder. Where there is no deployment the
-reason goes to standard error, and the exit code is 1.
+`spec` is the `DeploymentSpec` as proto JSON with proto field names, without its program; `export`
+is the name of the deployment in the file; `files` are the file and its imports from its own folder.
+If there is no deployment, the reason goes to standard error, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from .program_files import files_of
 
 
 def main() -> int:
-    # Standard output is the answer's: what the file prints while it is imported goes elsewhere, also what C code prints.
+    # Standard output is only for the answer: output of the file while it is imported, of C code
+    # too, goes to standard error.
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # in its place among the errors
+        sys.stdout.reconfigure(line_buffering=True)  # keeps the order of output and errors
     if len(sys.argv) not in (2, 3):
         sys.stderr.write("usage: python3 -m drover.describe FILE [NAME]\n")
         return 1
@@ -41,4 +43,4 @@ if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # whatever threads the file has begun
+    os._exit(code)  # does not wait for threads that the file started

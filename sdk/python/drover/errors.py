@@ -1,11 +1,11 @@
-"""Errors that a caller is meant to see, and the reasons that Drover gives for its own."""
+"""Errors that a caller is meant to see, and the reasons of Drover's own errors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-#: The gRPC status codes that carry a failure, and their numbers on the wire.
+#: The gRPC status codes of failures, and their numbers on the wire.
 CODES: Mapping[str, int] = {
     "CANCELLED": 1,
     "UNKNOWN": 2,
@@ -25,7 +25,7 @@ CODES: Mapping[str, int] = {
     "UNAUTHENTICATED": 16,
 }
 
-#: What the reasons that a replica gives mean to a caller; names of the proto enum `ErrorReason`.
+#: The code of each reason that a replica fails with; names of the proto enum `ErrorReason`.
 CODE_OF_REASON: Mapping[str, str] = {
     "INVALID_FIELD": "INVALID_ARGUMENT",
     "MESSAGE_TOO_LARGE": "INVALID_ARGUMENT",
@@ -55,17 +55,18 @@ class FieldViolation(NamedTuple):
 class StatusError(Exception):
     """A gRPC status that a caller is meant to see.
 
-    Raise it in a method to answer with that status; anything else that is raised reaches the caller as `INTERNAL` with a
-    fixed text. Calls of Drover's clients fail with it.
+    Raise it in a method to answer with this status. Any other exception reaches the caller as
+    `INTERNAL` with a fixed text. Calls of Drover's clients fail with it.
 
     Args:
         code: a name of `CODES`, such as `"NOT_FOUND"`, or a `grpc.StatusCode` other than `OK`.
-        message: what the caller is told.
-        reason: why, finer than the code; only Drover sets it.
+        message: the text for the caller.
+        reason: the cause, finer than the code; only Drover sets it.
         violations: the wrong fields of the request.
-        retry_after: where waiting helps, after how many seconds to try again.
+        retry_after: after how many seconds to try again; None: waiting does not help.
         metadata: names and values for machines.
-        details: typed messages of the status, each a `google.protobuf.Any`, such as a `drover.v1.ReconfigureFailure`.
+        details: typed messages of the status, each a `google.protobuf.Any`, such as a
+            `drover.v1.ReconfigureFailure`.
 
     Raises:
         ValueError: there is no such code.
@@ -99,7 +100,7 @@ class StatusError(Exception):
 
 
 def refusal(reason: str, message: str, *, retry_after: float | None = None, metadata: Mapping[str, str] | None = None) -> StatusError:
-    """The error for `reason`, its code from the table."""
+    """The error for `reason`, with its code from the table."""
     return StatusError(CODE_OF_REASON[reason], message, reason=reason, retry_after=retry_after, metadata=metadata)
 
 

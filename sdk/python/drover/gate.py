@@ -1,4 +1,4 @@
-"""What stands around every call of a replica."""
+"""The wrapper of every call of a replica: counting, errors and shutdown."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from .status_wire import Trailers, encode_status
 
 T = TypeVar("T")
 
-#: When a caller that a replica refused at its end is to try again, in seconds: at the one that takes its place.
+#: How long a caller that was refused by an ending replica should wait, in seconds, until another
+#: replica takes its place.
 RETRY_ELSEWHERE = 1.0
-#: For requests that are still in work when a replica ends.
+#: The message to callers whose requests are still ongoing when the replica ends.
 STOPPED_TEXT = "the replica was stopped before the request ended: it may go on for graceful_shutdown_timeout at most"
 
 
 class Ending(Exception):
-    """How a call is to end."""
+    """The status and trailers that a call ends with."""
 
     def __init__(self, status: StatusError, trailers: Trailers = ()) -> None:
         super().__init__(status.message)
@@ -31,13 +32,13 @@ class Ending(Exception):
         self.trailers = trailers
 
     def arguments(self) -> tuple[grpc.StatusCode, str, Trailers]:
-        """Those of a context's `abort`."""
+        """The arguments for a context's `abort`."""
         code, message, details = encode_status(self.status)
         return code, message, (*self.trailers, *details)
 
 
 class Gate:
-    """Counts requests, turns errors into statuses, and ends what is open when the replica ends."""
+    """Counts requests, turns errors into statuses, and ends open calls when the replica ends."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
@@ -45,7 +46,8 @@ class Gate:
         self._open: dict[asyncio.Task[Any], grpc.aio.ServicerContext] = {}
 
     async def run(self, context: Any, method: str, counts: bool, work: Callable[[], Awaitable[T]]) -> T:
-        """The answer of `work`; where it fails the call is ended with a status. `counts`: whether it is a request."""
+        """Returns the answer of `work`; if it fails, ends the call with a status. `counts`: whether
+        the call is a request."""
         task = asyncio.current_task()
         assert task is not None
         call = _Call(task)
@@ -55,7 +57,7 @@ class Gate:
             self._open[task] = context
             try:
                 answer = await call.run(work)
-                # Whatever the program made of it, a caller that left got no OK.
+                # A caller that left got no OK, whatever the program returned.
                 ok = is_ok(context) and not call.left
                 return answer
             finally:
@@ -63,11 +65,11 @@ class Gate:
                 if counts:
                     self._load.end(ok)
         except grpc.aio.AbortError:
-            raise  # ended already
+            raise  # the call has ended already
         except BaseException as error:  # a method neither ends the process nor leaves its caller waiting
             if isinstance(error, GeneratorExit) and not _is_current(task):
-                raise  # of Python itself, which closes what nobody runs any more
-            # Nobody waits for an answer any more: what a program makes of that is no error of its own.
+                raise  # Python closes a coroutine that does not run any more
+            # The caller does not wait any more: an error of the program after that is not its own.
             if call.left or (self._closing and context.done()):
                 if not context.done():
                     await _end_cancelled(context, error)
@@ -87,18 +89,20 @@ class Gate:
             raise Ending(refused.status, ((REFUSED_TRAILER, refused.trailer),)) from None
 
     async def close(self) -> None:
-        """Answers whatever is open with SHUTTING_DOWN, whatever its handler does, and lets nothing in any more."""
+        """Ends all open calls with SHUTTING_DOWN, whatever their handlers do, and refuses new
+        ones."""
         self._closing = True
         for task, context in list(self._open.items()):
             try:
                 await context.abort(*Ending(_shutting_down()).arguments())
             except Exception:
-                pass  # which abort always raises
+                pass  # abort always raises
             task.cancel()
 
 
 class _Call:
-    """Knows whether a call's task was cancelled, which gRPC does when its caller leaves, whatever became of that."""
+    """Records whether a call's task was cancelled, as gRPC does when the caller leaves, also if the
+    program catches it."""
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self._task = task
@@ -113,7 +117,8 @@ class _Call:
     async def run(self, work: Callable[[], Awaitable[T]]) -> T:
         if sys.version_info >= (3, 11):
             return await work()
-        # An older task does not tell: a second one does the work, and this one is told.
+        # A task of older Python does not record it: so a second task does the work, and this one
+        # gets the cancellation.
         second = asyncio.ensure_future(_without_exit(work))
         while not second.done():
             try:
@@ -127,7 +132,7 @@ class _Call:
 async def _without_exit(work: Callable[[], Awaitable[T]]) -> T:
     try:
         return await work()
-    except (SystemExit, KeyboardInterrupt) as error:  # which no task lets its loop survive
+    except (SystemExit, KeyboardInterrupt) as error:  # would end the event loop
         raise RuntimeError(f"the program raised {type(error).__name__}") from error
 
 
@@ -139,7 +144,8 @@ def _is_current(task: asyncio.Task[Any]) -> bool:
 
 
 async def _end_cancelled(context: Any, error: BaseException) -> None:
-    """For a caller that is still there: not only gRPC cancels a call's task, a program may cancel its own."""
+    """Ends the call for a caller that is still there: the program itself cancelled the task of the
+    request."""
     status = status_of(error) or StatusError("CANCELLED", "the program cancelled the task of the request")
     try:
         await context.abort(*Ending(status).arguments())
@@ -150,16 +156,16 @@ async def _end_cancelled(context: Any, error: BaseException) -> None:
 
 
 def is_ok(context: Any) -> bool:
-    """Whether the handler left the status at OK; it may set another without raising."""
+    """Whether the handler left the status at OK; it may set another one without raising."""
     code = context.code()
     return code in (None, 0, grpc.StatusCode.OK)
 
 
 def ending_of(error: BaseException, method: str, context: Any) -> Ending:
-    """What the caller is told of an error: the program's own statuses, and of anything else that it failed."""
+    """The ending for an error: a status of the program's own, else a fixed text."""
     if isinstance(error, Ending):
         return error
-    if not is_ok(context):  # the program has said it in gRPC's own way
+    if not is_ok(context):  # the program has set a status at the context
         return Ending(StatusError(_code_of(context.code()), context.details() or ""))
     request_id = next((value for key, value in context.invocation_metadata() if key == REQUEST_ID_KEY), None)
     return Ending(status_of(error) or unknown_error(error, method, request_id))

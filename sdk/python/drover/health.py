@@ -1,4 +1,5 @@
-"""`grpc.health.v1.Health` of a replica: each `Check` asks the program, and calls at the same time share one answer."""
+"""`grpc.health.v1.Health` of a replica. Each `Check` calls the program's hook; concurrent calls
+share one answer."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from .program import Hook
 from .program_errors import write_error
 from .service import server_stream, service, unary
 
-#: How long watchers may take at the end to read that nothing serves any more, in seconds.
+#: How long watchers may take to read the last status, NOT_SERVING, in seconds.
 LAST_WORD = 0.2
 
 NAME = pb.DESCRIPTOR.services_by_name["Health"].full_name
@@ -24,7 +25,7 @@ NAME = pb.DESCRIPTOR.services_by_name["Health"].full_name
 class ReplicaHealth:
     def __init__(self, check_health: Hook | None, services: Sequence[str]) -> None:
         self._check_health = check_health
-        #: The empty name stands for the whole replica.
+        #: The empty name is the whole replica.
         self._services = ("", *services)
         self._serving = True
         self._closed = False
@@ -43,9 +44,9 @@ class ReplicaHealth:
         return service(NAME, methods)
 
     async def close(self) -> None:
-        """From now on nothing serves, and watches end once they have said so."""
+        """Reports from now on that nothing serves, and ends all watches after that."""
         self._closed = True
-        await self._tell()
+        await self._notify()
         if self._watchers:
             await asyncio.wait(self._watchers, timeout=LAST_WORD)
 
@@ -70,13 +71,13 @@ class ReplicaHealth:
         assert task is not None
         self._watchers.add(task)
         task.add_done_callback(self._watchers.discard)
-        told = None
+        sent = None
         while True:
             status = self._status_of(request.service)
-            if status != told:
-                told = status
+            if status != sent:
+                sent = status
                 await context.write(pb.HealthCheckResponse(status=status).SerializeToString())
-                continue  # something may have changed while the caller was slow to read
+                continue  # the status may have changed while the caller was slow to read
             if self._closed:
                 return
             async with self._changed:
@@ -87,7 +88,7 @@ class ReplicaHealth:
             return
         if self._asking is None:
             self._asking = asyncio.get_running_loop().create_task(self._ask(self._check_health))
-        # Whoever leaves takes the answer from nobody else.
+        # A caller that leaves must not cancel the check of the others.
         await asyncio.shield(self._asking)
 
     async def _ask(self, check_health: Hook) -> None:
@@ -98,8 +99,8 @@ class ReplicaHealth:
             self._serving = False
         finally:
             self._asking = None
-        await self._tell()
+        await self._notify()
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()

@@ -34,7 +34,7 @@ def invoke_service(invoker: Invoker, gate: Gate) -> grpc.GenericRpcHandler:
 
 
 class Invoker:
-    """The handlers that call a program's methods. A request names this replica's deployment, or none."""
+    """The handlers of `InvokeService`. A request names this replica's deployment, or none."""
 
     def __init__(self, program: Program, identity: Identity, threads: Threads) -> None:
         self._program = program
@@ -46,7 +46,7 @@ class Invoker:
         method = request.method or "call"
         if is_stream(result):
             await self._leave(result)
-            text = f'"{method}" gives a stream of results: call it with InvokeServerStream (drover invoke --stream)'
+            text = f'"{method}" returns a stream of results: call it with InvokeServerStream (drover invoke --stream)'
             raise invalid([FieldViolation("method", text)])
         response = pb.InvokeResponse()
         _write_output(response, result, method)
@@ -72,7 +72,7 @@ class Invoker:
                 async for item in iterator:
                     await write(item)
             finally:
-                own.cancelled.set()  # nothing more is wanted
+                own.cancelled.set()  # the caller wants no more items
                 await self._leave(iterator)
         else:
             try:
@@ -108,7 +108,7 @@ class Invoker:
         return RequestContext(self._identity, deadline, metadata_of(context))
 
     async def _leave(self, stream: Any) -> None:
-        """Ends an iterator nobody reads any more. What it raises while it cleans up concerns nobody."""
+        """Ends an iterator that is not read any more. Errors of its clean-up are ignored."""
         try:
             if hasattr(stream, "aclose"):
                 await stream.aclose()
@@ -119,7 +119,8 @@ class Invoker:
 
 
 def is_stream(result: object) -> bool:
-    """Whether a result is several: what can be iterated asynchronously, and iterators such as generators; not lists."""
+    """Whether a result is a stream: an asynchronous iterable, or an iterator such as a generator;
+    not a list."""
     return hasattr(result, "__aiter__") or (hasattr(result, "__next__") and hasattr(result, "__iter__"))
 
 

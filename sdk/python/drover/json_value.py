@@ -1,4 +1,4 @@
-"""JSON values as Python has them, and as `google.protobuf.Value` carries them."""
+"""JSON values in Python and in `google.protobuf.Value`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from google.protobuf import struct_pb2
 #: Any JSON value.
 Json = Union[None, bool, int, float, str, "list[Json]", "dict[str, Json]"]
 
-#: Levels of JSON within JSON: protobuf readers commonly stop at 100 nested messages, and a level takes three.
+#: Nested levels of JSON: protobuf readers commonly stop at 100 nested messages, and a level takes
+#: three.
 LEVELS_MAX = 32
 
-#: Whole numbers up to here are the same in Python and in JSON, whose numbers are floats.
+#: Whole numbers up to here are exact in JSON, whose numbers are floats.
 EXACT_MAX = 2**53
 
 
 class NotJson(TypeError):
-    """Something that has no form in JSON; `path` says where in the value it is."""
+    """A value that has no form in JSON; `path` is its place in the whole value."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)
@@ -29,7 +30,7 @@ class NotJson(TypeError):
 
 
 def value_to_json(value: struct_pb2.Value) -> Json:
-    """The JSON value that a message holds; an empty message is None. Whole numbers are ints."""
+    """The JSON value in a message; an empty message is None. Whole numbers are ints."""
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         return str(value.string_value)
@@ -46,7 +47,7 @@ def value_to_json(value: struct_pb2.Value) -> Json:
 
 
 def json_to_value(json: object, value: struct_pb2.Value) -> None:
-    """Writes what `plain` makes of `json` into `value`. Raises `NotJson`."""
+    """Writes `plain(json)` into `value`. Raises `NotJson`."""
     _write(plain(json), value)
 
 
@@ -60,7 +61,7 @@ def _write(json: Json, value: struct_pb2.Value) -> None:
     elif isinstance(json, (int, float)):
         value.number_value = json
     elif isinstance(json, dict):
-        fields = value.struct_value.fields  # reading it also makes it, where it stays empty
+        fields = value.struct_value.fields
         value.struct_value.SetInParent()
         for name, member in json.items():
             _write(member, fields[name])
@@ -74,9 +75,10 @@ def _write(json: Json, value: struct_pb2.Value) -> None:
 def plain(json: object, level: int = 0) -> Json:
     """A copy made of Python's own JSON types.
 
-    Tuples become lists; dataclasses, and objects with `model_dump` (pydantic), objects; arrays and scalars with `tolist`
-    (numpy, torch) what that gives; dates and times text as in ISO 8601. Raises `NotJson` where JSON would lose something:
-    NaN, ints beyond 2^53, sets, bytes, keys that are not text.
+    Tuples become lists. Dataclasses and objects with `model_dump` (pydantic) become dicts. Arrays
+    and scalars with `tolist` (numpy, torch) become the result of that. Dates and times become ISO
+    8601 text. Raises `NotJson` if JSON would lose something: NaN, ints beyond 2^53, sets, bytes,
+    keys that are not text.
     """
     if json is None or isinstance(json, (bool, str)):
         return _text(json) if isinstance(json, str) else json

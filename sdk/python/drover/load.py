@@ -1,4 +1,4 @@
-"""What a replica has to do, and the guard against more."""
+"""Counts and bounds a replica's requests."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import NamedTuple
 
 from .errors import StatusError, refusal
 
-#: The trailer of a call that was refused before it began, so that it is safe to send it elsewhere.
+#: The trailer of a call that was refused before it began: it is safe to send it to another replica.
 REFUSED_TRAILER = "drover-refused"
 
-# When a refused caller is to try again, in seconds: a request's end makes room; a replica that drains is replaced.
+# How long a refused caller should wait, in seconds: a busy replica soon ends a request, a draining
+# one is replaced.
 RETRY_BUSY = 0.1
 RETRY_DRAINING = 1.0
 
 
 class Refused(Exception):
-    """A request that was not begun: the error, and the value of the trailer."""
+    """A request was refused before it began: the error, and the value of the trailer."""
 
     def __init__(self, status: StatusError, trailer: str) -> None:
         super().__init__(trailer)
@@ -26,18 +27,18 @@ class Refused(Exception):
 
 
 class LoadReport(NamedTuple):
-    """Counts of a replica's requests."""
+    """The counts of a replica's requests."""
 
     ongoing: int
     #: Ended with status OK.
     completed: int
-    #: Ended with another status; refused ones never began and do not count.
+    #: Ended with another status. Refused requests never began and do not count.
     failed: int
 
 
 class Load:
-    """Counts a replica's requests from acceptance to end, streams included, and refuses those above the bound or while
-    it drains. May be used from any thread, but for `idle`."""
+    """Counts a replica's requests and streams from acceptance to end. Refuses requests above the
+    bound and while the replica drains. Safe to use from any thread, except `idle`."""
 
     def __init__(self, ongoing_max: int) -> None:
         self._lock = threading.Lock()
@@ -81,17 +82,17 @@ class Load:
         return self._draining
 
     def limit(self, ongoing_max: int) -> None:
-        """Refuses requests above this many at a time from now on; those in work go on, whatever their number."""
+        """Sets the bound on requests at a time. Ongoing requests go on, also above the bound."""
         with self._lock:
             self._ongoing_max = ongoing_max
 
     def drain(self) -> None:
-        """Takes no request from now on; there is no way back."""
+        """Refuses all requests from now on, for ever."""
         with self._lock:
             self._draining = True
 
     async def idle(self, within: float) -> None:
-        """Waits until nothing is ongoing, but no longer than `within` seconds."""
+        """Waits until no request is ongoing, for at most `within` seconds."""
         event = asyncio.Event()
         with self._lock:
             if self._ongoing == 0:

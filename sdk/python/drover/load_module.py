@@ -11,16 +11,17 @@ from typing import Any
 from .definition import Deployment, find_deployment
 from .tracebacks import traceback_text
 
-#: Set while a file is imported to be deployed or to serve, so that its own `drover.run(...)` does not deploy it in turn.
+#: True while a file is imported to be deployed or to serve, so that its own `drover.run(...)` does
+#: nothing.
 importing = False
 
 
 class StartError(Exception):
-    """Why a program does not start, for the person who wrote it; shown without a traceback of ours."""
+    """Why a program does not start, for its author; shown without a traceback."""
 
 
 def load_deployment(path: str, name: str) -> tuple[Deployment[Any], str]:
-    """The deployment in the file at `path` (relative to the working folder), and the name it has there."""
+    """The deployment in the file at `path` (relative to the working folder), and its name there."""
     file = os.path.abspath(path)
     if not os.path.isfile(file):
         raise StartError(f"no such file: {file}")
@@ -37,15 +38,15 @@ def _import(file: str) -> ModuleType:
     sys.path.insert(0, os.path.dirname(file))
     name = os.path.splitext(os.path.basename(file))[0]
     if name in sys.modules or name in sys.stdlib_module_names:
-        name = "__drover_program__"  # or it would take another's place
+        name = "__drover_program__"  # must not replace another module
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise StartError(f"{file} cannot be imported: it is no Python file, or has no name that ends in .py")
+        raise StartError(f"{file} cannot be imported: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException as error:  # also what `exit()` raises
+    except BaseException as error:  # also the SystemExit of `exit()`
         if isinstance(error, KeyboardInterrupt):
             raise
         raise StartError(f"{file} cannot be imported: {traceback_text(error)}") from None

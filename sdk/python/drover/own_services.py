@@ -1,4 +1,4 @@
-"""The program's own gRPC services: generated servicers, async or not, whose calls are requests like any other."""
+"""The program's own gRPC services: generated servicers, async or not. Their calls are requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Call = Callable[[Any, Any], Any]
 
 
 class OwnServices:
-    """Stands for a server where a program registers its services."""
+    """Takes the place of a server when a program registers its services."""
 
     def __init__(self, adders: Sequence[Callable[[Any], object]]) -> None:
         self._handlers: list[grpc.GenericRpcHandler] = []
@@ -24,15 +24,15 @@ class OwnServices:
             add(self)
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
-        """What generated code calls."""
+        """Called by generated code."""
         self._handlers.extend(handlers)
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: object) -> None:
-        """What newer generated code calls too, with the same handlers."""
+        """Called by newer generated code too, with the same handlers."""
 
     @property
     def names(self) -> list[str]:
-        """The full names of the services. Raises ValueError where one is registered twice."""
+        """The full names of the services. Raises ValueError if one is registered twice."""
         names = [handler.service_name() for handler in self._handlers]
         for name in names:
             if names.count(name) > 1:
@@ -44,7 +44,7 @@ class OwnServices:
 
 
 class _Counted(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """The same service, with its calls counted and refused as the load has it."""
+    """Wraps a service: its calls are counted, and refused above the bound."""
 
     def __init__(self, inner: grpc.GenericRpcHandler, gate: Gate, threads: Threads) -> None:
         self._inner = inner
@@ -57,7 +57,7 @@ class _Counted(grpc.GenericRpcHandler):  # type: ignore[misc]
         if method not in self._known:
             handler = self._inner.service(details)
             if handler is None:
-                return None  # not kept: names that do not exist have no bound
+                return None  # not cached: the number of unknown names has no bound
             self._known[method] = self._counted(handler, method.removeprefix("/"))
         return self._known[method]
 
@@ -103,7 +103,7 @@ def _is_async(call: Call) -> bool:
 
 
 def _at_once(call: Call, streams: bool, threads: Threads) -> Call:
-    """A handler that is not async, as one that is."""
+    """An async handler that runs a handler which is not async in a thread."""
 
     async def serve(request: Any, context: Any) -> Any:
         own = ThreadContext(context)
@@ -114,7 +114,8 @@ def _at_once(call: Call, streams: bool, threads: Threads) -> Call:
 
 
 def _stepwise(call: Call, streams: bool, threads: Threads) -> Call:
-    """The same for one that gives answers: each is made in a thread when the one before was sent."""
+    """The same for a streaming handler: a thread makes each answer when the previous one was
+    sent."""
 
     async def serve(request: Any, context: Any) -> Any:
         own = ThreadContext(context)

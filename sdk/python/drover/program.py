@@ -1,4 +1,4 @@
-"""A program made and ready to serve: the instance of a class, or a function."""
+"""A program that is constructed and ready to serve: the instance of a class, or a function."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .threads import Threads
 if TYPE_CHECKING:
     from .definition import Deployment
 
-#: What Drover calls on a program that has it; `Invoke` does not.
+#: Optional methods that Drover calls; `Invoke` does not call them.
 HOOKS = ("reconfigure", "validate_config", "check_health", "close")
 
 Hook = Callable[..., Awaitable[object]]
@@ -24,14 +24,15 @@ class Method:
     """A method that `Invoke` can call."""
 
     call: Callable[..., object]
-    #: Runs on the event loop; others in a thread.
+    #: An async method runs on the event loop, others in a thread.
     is_async: bool
-    #: Whether it has a parameter for the argument, and for the context: by its place, or as the keyword `context`.
+    #: Whether it has a parameter for the argument, and how it takes the context: by `place`, by
+    #: `keyword`, or not ("").
     takes_input: bool
     takes_context: str
 
     def bound_call(self, given: object, context: object) -> Callable[[], object]:
-        """The call with what it takes of the two."""
+        """The call with the argument and the context, as far as the method takes them."""
         args: list[object] = [given] if self.takes_input else []
         if self.takes_context == "place":
             args.append(context)
@@ -41,7 +42,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Hooks:
-    """A program's hooks as async functions, each None where it has none."""
+    """A program's hooks as async functions; None if the program does not have the hook."""
 
     reconfigure: Hook | None = None
     validate_config: Hook | None = None
@@ -53,15 +54,15 @@ class Hooks:
 class Program:
     methods: Mapping[str, Method]
     hooks: Hooks = field(default_factory=Hooks)
-    #: What a `user_config` goes through before the hooks get it.
+    #: Validates a `user_config` before the hooks get it.
     schema: Hook | None = None
-    #: Each registers one of the program's own gRPC services at the server it is given.
+    #: Each registers one of the program's own gRPC services at the server that it gets.
     services: tuple[Callable[[Any], object], ...] = ()
 
 
 async def create_program(deployment: Deployment[Any], init_args: Mapping[str, Json], threads: Threads) -> Program:
-    """Makes the program: a class by its classmethod `create`, where it has one, or its constructor; a function is one
-    already. Raises what the program raises."""
+    """Makes the program of a deployment. A class is constructed by its classmethod `create`, if it
+    has one, else by its constructor. Raises what the program raises."""
     target: Any = deployment.target
     if inspect.isclass(target):
         factory = getattr(target, "create", None) if _has_factory(target) else target
@@ -69,7 +70,7 @@ async def create_program(deployment: Deployment[Any], init_args: Mapping[str, Js
         if inspect.isawaitable(instance):
             instance = await instance
         if instance is None:
-            raise TypeError(f"{target.__name__}.create must give the instance, not None")
+            raise TypeError(f"{target.__name__}.create must return the instance, not None")
         methods = _methods_of(instance)
         hooks = Hooks(**{name: _hook(getattr(instance, name, None), threads) for name in HOOKS})
     else:
@@ -79,7 +80,7 @@ async def create_program(deployment: Deployment[Any], init_args: Mapping[str, Js
     own = tuple(services(instance)) if services is not None else ()
     for add in own:
         if not callable(add):
-            raise TypeError(f"services: must give functions that take a server, not {type(add).__name__}")
+            raise TypeError(f"services: must return functions that take a server, not {type(add).__name__}")
     return Program(methods, hooks, _schema(deployment.user_config_schema, threads), own)
 
 
@@ -88,10 +89,11 @@ def _has_factory(target: type) -> bool:
 
 
 def _methods_of(instance: object) -> Mapping[str, Method]:
-    """The instance's public methods, its own and inherited ones, but for the hooks and names that begin with `_`.
+    """The instance's public methods, own and inherited, without the hooks and names that begin with
+    `_`.
 
-    What an instance holds counts only if it is a plain function: a model that can be called is no method. `__call__` is the
-    method `call`, where there is no other.
+    An attribute of the instance counts only if it is a plain function: a callable model is no
+    method. `__call__` is the method `call`, unless there is another one.
     """
     methods: dict[str, Method] = {}
     factory = {"create"} if _has_factory(type(instance)) else set()
@@ -111,7 +113,7 @@ def _methods_of(instance: object) -> Mapping[str, Method]:
 def _is_method(static: object) -> bool:
     if isinstance(static, (staticmethod, classmethod)):
         return True
-    # A property is no method, whatever it gives.
+    # A property is no method, whatever it returns.
     return callable(static) and not inspect.isclass(static)
 
 
@@ -119,7 +121,7 @@ def _method(call: Callable[..., object]) -> Method:
     is_async = inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call)
     try:
         parameters = list(inspect.signature(call).parameters.values())
-    except (TypeError, ValueError):  # some written in C do not tell
+    except (TypeError, ValueError):  # some functions written in C have no signature
         return Method(call, is_async, True, "")
     by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     takes_rest = any(p.kind is p.VAR_POSITIONAL for p in parameters)
@@ -132,7 +134,8 @@ def _method(call: Callable[..., object]) -> Method:
 
 
 def _hook(call: object, threads: Threads) -> Hook | None:
-    """As an async function: one that is not runs in a thread, so that requests go on meanwhile."""
+    """The hook as an async function. A hook that is not async runs in a thread, so that requests go
+    on."""
     if not callable(call):
         return None
     if inspect.iscoroutinefunction(call):

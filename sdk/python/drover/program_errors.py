@@ -1,4 +1,4 @@
-"""What callers see of the errors of a program."""
+"""How errors of a program reach its callers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from .errors import StatusError, refusal
 from .status_wire import decode_status
 from .tracebacks import traceback_text
 
-#: What a caller is told of an error that the program did not mean for it.
+#: The message to the caller for an error that the program did not mean for callers.
 FIXED_TEXT = "the program failed; the cause is in the replica's log"
 
 REQUEST_ID_KEY = "x-request-id"
 
 
 def status_of(error: BaseException) -> StatusError | None:
-    """The status that an error is: a `StatusError`, or what a gRPC call of the program's own failed with."""
+    """The error as a status: a `StatusError`, or the failure of a gRPC call that the program made;
+    None: neither."""
     if isinstance(error, StatusError):
         return error
     if isinstance(error, grpc.RpcError) and callable(getattr(error, "code", None)):
@@ -26,7 +27,8 @@ def status_of(error: BaseException) -> StatusError | None:
 
 
 def unknown_error(error: BaseException, method: str, request_id: str | None) -> StatusError:
-    """Tells the log the cause, under the request id that the caller gets too."""
+    """Writes the cause to the log, with the request id that the caller gets too. Returns the status
+    for the caller."""
     if request_id is None:
         import random
 
@@ -37,6 +39,6 @@ def unknown_error(error: BaseException, method: str, request_id: str | None) -> 
 
 
 def write_error(what: str, error: BaseException) -> None:
-    """In one piece, so that threads do not mix their lines."""
+    """Writes it in one piece, so that threads do not mix their lines."""
     sys.stderr.write(f"{what}: {traceback_text(error)}\n")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What belongs to a program, so that a change of it is noticed."""
+"""The files of a program, so that a change of one is detected."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 
 
 def files_of(file: str) -> list[str]:
-    """The program's own files: those of imported modules that lie beside `file` or below, but for installed packages."""
+    """The program's own files: `file` and the imported modules in its folder or below, without
+    installed packages."""
     folder = os.path.dirname(file) + os.sep
     sdk = os.path.dirname(os.path.abspath(__file__)) + os.sep
     imported = (getattr(module, "__file__", None) for module in list(sys.modules.values()))

@@ -1,4 +1,4 @@
-"""Server reflection, v1 and v1alpha, of the services given. It costs nothing until somebody asks."""
+"""Server reflection, v1 and v1alpha. It costs nothing until the first call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import grpc
 
 from .service import service
 
-#: The two versions differ in nothing but their package.
+#: The two versions differ only in their package.
 NAMES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 
 

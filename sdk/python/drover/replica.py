@@ -1,4 +1,5 @@
-"""Runs a program as a replica: `python3 -m drover.replica FILE [NAME]`, with the environment variables of the contract."""
+"""Runs a program as a replica: `python3 -m drover.replica FILE [NAME]`, with the environment
+variables of the contract."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import sys
 from io import TextIOWrapper
 from typing import NamedTuple, NoReturn
 
-# gRPC's core prints errors that it also gives to us; it reads this when it is imported.
+# gRPC's core also prints the errors that it returns, unless this is set when it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from .json_value import Json
@@ -22,12 +23,12 @@ from .request_context import Identity
 from .threads import Threads
 from .tracebacks import traceback_text
 
-#: How long requests in work may go on after a SIGTERM that no `Drain` preceded, in seconds.
+#: How long ongoing requests may go on after a SIGTERM without a `Drain` before it, in seconds.
 TERMINATE_GRACE = 1.0
 
 
 class Environment(NamedTuple):
-    """What the controller tells a replica."""
+    """What a replica reads from its environment variables."""
 
     address: str
     options: ReplicaOptions
@@ -35,7 +36,7 @@ class Environment(NamedTuple):
 
 
 async def serve(argv: list[str]) -> None:
-    """Serves until SIGTERM. Raises `StartError` where it cannot begin to."""
+    """Serves until SIGTERM. Raises `StartError` if it cannot start."""
     if not argv or len(argv) > 2:
         raise StartError("usage: python3 -m drover.replica FILE [NAME]")
     environment = read_environment(os.environ)
@@ -54,7 +55,7 @@ async def serve(argv: list[str]) -> None:
     try:
         await server.listen(environment.address)
     except OSError as error:
-        raise StartError(str(error)) from None  # which names the address
+        raise StartError(str(error)) from None  # the message names the address
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
     await terminated.wait()
     await server.close(TERMINATE_GRACE)
@@ -92,11 +93,11 @@ def _init_args(text: str | None) -> dict[str, Json]:
 
 
 def main() -> NoReturn:
-    # The terminal's Ctrl-C is for the controller, which stops its replicas in order.
+    # Ctrl-C in a terminal reaches replicas too, but the controller stops them in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(line_buffering=True)  # or what a program prints would be seen when it has ended
+            stream.reconfigure(line_buffering=True)  # else the output would be visible only when the program has ended
     code = 1
 
     async def run() -> None:
@@ -107,7 +108,7 @@ def main() -> NoReturn:
         except StartError as error:
             sys.stderr.write(f"{error}\n")
         finally:
-            # At once: a thread that works on would be waited for, and the tasks of a loop that ends too.
+            # Exits at once: a normal exit would wait for threads and for the tasks of the loop.
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)

@@ -1,4 +1,4 @@
-"""All that a replica is besides its program."""
+"""The server of a replica: everything besides its program."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ from .request_context import Identity
 from .service import EXCESS_BYTES_MAX, MESSAGE_BYTES_MAX
 from .threads import Threads
 
-#: How long `close` of the program may take, in seconds: with the grace before it, less than the 5 s after which a
-#: replica is killed.
+#: How long the program's `close` may take, in seconds. With the grace before it, less than the 5 s
+#: until a replica is killed.
 PROGRAM_CLOSE = 3.0
-#: How long answers may take to reach slow callers at the end, before their connections are cut.
+#: How long the last answers may take to reach slow callers before their connections are closed, in
+#: seconds.
 FLUSH = 0.5
 #: The longest path a unix socket can have, in bytes (Linux: 108 with the final zero).
 SOCKET_PATH_BYTES_MAX = 107
@@ -40,14 +41,15 @@ SOCKET_PATH_BYTES_MAX = 107
 
 class ReplicaOptions(NamedTuple):
     identity: Identity
-    #: Refuses requests above this many at a time.
+    #: Bound on requests at a time; more are refused.
     max_ongoing_requests: int
-    #: What control calls must prove; empty: nothing.
+    #: The token that control calls must carry; empty: none.
     token: str
 
 
 class ReplicaServer:
-    """A program served: `ReplicaService`, `InvokeService`, its own services, health and reflection."""
+    """Serves a program: `ReplicaService`, `InvokeService`, the program's own services, health and
+    reflection."""
 
     def __init__(self, program: Program, options: ReplicaOptions, threads: Threads) -> None:
         self._program = program
@@ -74,7 +76,7 @@ class ReplicaServer:
             options=[
                 ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX + EXCESS_BYTES_MAX),
                 ("grpc.max_send_message_length", -1),
-                ("grpc.so_reuseport", 0),  # or a second process could take half of the requests without a word
+                ("grpc.so_reuseport", 0),  # else a second process could silently take half of the requests
             ],
         )
         invoker = Invoker(program, options.identity, threads)
@@ -86,7 +88,8 @@ class ReplicaServer:
         self._socket: str | None = None
 
     async def listen(self, address: str) -> None:
-        """Serves at `host:port` or `unix:/path`. Raises OSError, with a text that a person can act on."""
+        """Serves at `host:port` or `unix:/path`. Raises OSError, with a text that a person can act
+        on."""
         path = address.removeprefix("unix:").removeprefix("//") if address.startswith("unix:") else None
         if path is not None:
             _clear(address, path)
@@ -100,8 +103,8 @@ class ReplicaServer:
         await self._server.start()
 
     async def close(self, grace: float) -> None:
-        """Takes no more requests, waits up to `grace` seconds for those in work (not at all after a `Drain`), then
-        closes the program."""
+        """Refuses new requests, waits up to `grace` seconds for ongoing ones (not after a `Drain`),
+        then closes the program."""
         was_draining = self._load.draining
         self._load.drain()
         if not was_draining:
@@ -111,7 +114,7 @@ class ReplicaServer:
         try:
             await asyncio.wait_for(self._server.stop(FLUSH), 2 * FLUSH)
         except asyncio.TimeoutError:
-            pass  # what still runs ends with the process
+            pass  # handlers that still run end with the process
         if self._socket is not None and os.path.exists(self._socket):
             os.unlink(self._socket)
         await self._close_program()
@@ -128,7 +131,8 @@ class ReplicaServer:
 
 
 def _clear(address: str, path: str) -> None:
-    """Makes way: removes a socket file that nobody listens at any more."""
+    """Removes a socket file that no process listens at any more. Raises OSError if the path cannot
+    be used."""
     if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
         raise OSError(f"cannot listen at {address}: a socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes")
     try:
@@ -147,6 +151,6 @@ def _clear(address: str, path: str) -> None:
 
 
 def _why(path: str | None) -> str:
-    """gRPC does not tell."""
+    """Why gRPC could not listen, which its error does not say; empty: unknown."""
     folder = os.path.dirname(path) if path else ""
     return f"there is no folder {folder}" if folder and not os.path.isdir(folder) else ""

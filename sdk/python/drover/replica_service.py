@@ -1,4 +1,4 @@
-"""`drover.replica.v1.ReplicaService`: how a controller controls this replica."""
+"""`drover.replica.v1.ReplicaService`: a controller observes and controls this replica by it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _STEPS = {
 
 @dataclass(frozen=True)
 class ReplicaParts:
-    """What `ReplicaService` is made of."""
+    """The parts of a replica that `ReplicaService` uses."""
 
     identity: Identity
     #: The full names of the services that take requests.
@@ -77,7 +77,7 @@ class _Handlers:
         violations = _violations_of(request)
         if violations:
             raise invalid(violations)
-        # A caller that leaves cancels this task, and its change must know that when its turn comes.
+        # If the caller leaves, this task is cancelled; the change checks that when its turn comes.
         left = asyncio.Event()
 
         def allowed() -> None:
@@ -123,7 +123,7 @@ class _Handlers:
 
 def _violations_of(request: pb.ReconfigureRequest) -> list[FieldViolation]:
     violations = []
-    if request.phase not in _STEPS:  # a phase of a later version of the proto
+    if request.phase not in _STEPS:  # a later version of the proto may have other phases
         violations.append(FieldViolation("phase", f"this replica knows no phase {request.phase}"))
     if request.config_generation < 1:
         description = f"must be 1 or more, not {request.config_generation}"

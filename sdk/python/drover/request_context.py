@@ -1,4 +1,4 @@
-"""What a program's method may know of its request."""
+"""The context of a request, for a program's method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Identity(NamedTuple):
-    """Who a replica is."""
+    """The replica's place in the cluster, for contexts and `GetInfo`."""
 
     replica_id: str
     deployment: str
@@ -16,20 +16,22 @@ class Identity(NamedTuple):
 
 
 class RequestContext:
-    """Given to a method that has a second parameter, `context`."""
+    """The argument for a method's second parameter, `context`."""
 
     def __init__(self, identity: Identity, deadline: float | None, metadata: Mapping[str, str | bytes]) -> None:
-        #: When the caller stops waiting, in seconds since 1970 as `time.time()` tells them; None: never.
+        #: When the caller stops waiting, in seconds since 1970 as in `time.time()`; None: never.
         self.deadline = deadline
-        #: What the caller sent beside the argument: names in lower case, to text, or to bytes where a name ends in `-bin`.
+        #: The metadata that the caller sent. Names are in lower case; values are text, or bytes if
+        #: the name ends in `-bin`.
         self.metadata = metadata
-        #: Is set when the caller has left or its deadline has passed. An async method is also cancelled then, as any
-        #: task is; a method in a thread should look, or wait at this event, where it works for long.
+        #: Set when the caller has left or its deadline has passed. The task of an async method is
+        #: also cancelled then; a method in a thread that runs for long should check this event, or
+        #: wait for it.
         self.cancelled = threading.Event()
         self._identity = identity
 
     def is_cancelled(self) -> bool:
-        """Whether nobody waits for the answer any more."""
+        """Whether the caller does not wait for the answer any more."""
         return self.cancelled.is_set()
 
     @property
@@ -43,5 +45,5 @@ class RequestContext:
 
     @property
     def revision(self) -> int:
-        """The revision of the program, 1 or more; 0 where no controller has started it."""
+        """The revision of the program, 1 or more; 0 if no controller started it."""
         return self._identity.revision

@@ -1,4 +1,4 @@
-"""Deploys what a file defines, from the file itself."""
+"""Deploys the deployment of a file, from the file itself."""
 
 from __future__ import annotations
 
@@ -10,31 +10,33 @@ from .definition import Deployment
 
 
 def run(deployment: Deployment[Any], *, api: str | None = None, timeout: float | None = None) -> str:
-    """Deploys a deployment that a file has under a name, like `drover run FILE`, and gives the deployment's name when all
-    its replicas serve. Where the file is imported to be deployed or to serve, by `drover run` or in a replica, it does
-    nothing but give the name.
+    """Deploys a deployment that a file defines, like `drover run FILE`. Returns the deployment's
+    name when all its replicas serve. While `drover run` or a replica imports the file, it only
+    returns the name.
 
     Args:
-        deployment: what the file defines, or a copy of it with other options.
-        api: the controller's API, `host:port`; None: the environment variable `DROVER_API`, or else 127.0.0.1:9001.
-        timeout: how long to wait until all replicas serve, in seconds; None: for ever. The deployment goes on.
+        deployment: the deployment in the file, or a copy of it with other options.
+        api: the controller's API, `host:port`; None: the environment variable `DROVER_API`, else
+            127.0.0.1:9001.
+        timeout: how long to wait until all replicas serve, in seconds; None: for ever. The
+            deployment goes on.
 
     Raises:
-        StatusError: what the API answers; FAILED_PRECONDITION with the cause where the replicas do not start;
-            DEADLINE_EXCEEDED when `timeout` has passed.
+        StatusError: the error of the API; FAILED_PRECONDITION with the cause if the replicas do not
+            start; DEADLINE_EXCEEDED when `timeout` has passed.
         ValueError: the deployment is in no file, or has no name there.
     """
     file, export = place_of(deployment)
     spec = deployment.spec_json(export, file)
     if not load_module.importing:
-        from .deploy import deploy  # only here: a replica shall not pay for what it never uses
+        from .deploy import deploy  # imported only here, so that a replica does not pay for it
 
         deploy(spec, file, export, api, timeout)
     return str(spec["name"])
 
 
 def place_of(deployment: Deployment[Any]) -> tuple[str, str]:
-    """The file that defines it, and its name there."""
+    """The file that defines the deployment, and its name there."""
     module = sys.modules.get(deployment.target.__module__)
     file = getattr(module, "__file__", None)
     if module is None or file is None:

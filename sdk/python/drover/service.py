@@ -1,4 +1,5 @@
-"""Services of the replica itself: methods over messages, registered by hand so that wrong bytes are answered with details."""
+"""The replica's own services. Their methods are registered by hand, so that malformed messages are
+refused with details."""
 
 from __future__ import annotations
 
@@ -11,9 +12,10 @@ from google.protobuf.message import DecodeError, Message
 from .errors import FieldViolation, invalid, refusal
 from .gate import Gate
 
-#: The largest request message taken: 4 MiB.
+#: The largest request message: 4 MiB.
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
-#: How far above that a message is still read, so that it is refused with details: to larger ones gRPC answers by itself.
+#: A message is read up to this much above the bound, so that it is refused with details; gRPC
+#: itself refuses larger ones.
 EXCESS_BYTES_MAX = 4 * 1024 * 1024
 
 Unary = Callable[[Any, Any], Awaitable[Message]]
@@ -21,7 +23,7 @@ Stream = Callable[[Any, Any], Awaitable[None]]
 
 
 def unary(gate: Gate, method: str, request: type[Message], handle: Unary, counts: bool = False) -> grpc.RpcMethodHandler:
-    """A method that answers with one message."""
+    """A method that returns one message."""
 
     async def serve(raw: bytes, context: Any) -> bytes:
         async def work() -> bytes:
@@ -46,7 +48,7 @@ def service(name: str, methods: Mapping[str, grpc.RpcMethodHandler]) -> grpc.Gen
 
 
 def decode(message: type[Message], raw: bytes) -> Message:
-    """Bytes as a message; raises the status that tells what is wrong with them."""
+    """Bytes as a message; raises a status that says what is wrong with them."""
     if len(raw) > MESSAGE_BYTES_MAX:
         text = f"the message has {len(raw)} bytes, and at most {MESSAGE_BYTES_MAX} are read"
         raise refusal("MESSAGE_TOO_LARGE", text)
@@ -57,7 +59,7 @@ def decode(message: type[Message], raw: bytes) -> Message:
 
 
 def metadata_of(context: Any) -> dict[str, str | bytes]:
-    """What the caller sent, the first of each name."""
+    """The caller's metadata, with the first value of each name."""
     metadata: dict[str, str | bytes] = {}
     for key, value in context.invocation_metadata() or ():
         metadata.setdefault(key, value)

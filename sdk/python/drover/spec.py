@@ -1,4 +1,5 @@
-"""Reads the options of a deployment, by the proto of `DeploymentSpec`, so that there is one list of them."""
+"""Reads the options of a deployment by the descriptor of `DeploymentSpec`, so that there is only
+one list of them."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from ._gen.drover.v1.deployment_pb2 import DeploymentSpec
 from .json_value import Json, NotJson, plain
 
-#: Of the spec, but not for the program to say: what runs it, does.
+#: Fields of the spec that are no options: the deploying side sets them.
 NOT_OPTIONS = ("program",)
 
 _SCALARS: dict[int, tuple[str, tuple[type, ...]]] = {
@@ -26,9 +27,10 @@ _SCALARS: dict[int, tuple[str, tuple[type, ...]]] = {
 
 
 def options_json(options: Mapping[str, Any]) -> dict[str, Json]:
-    """The options as proto JSON of a `DeploymentSpec`, with the proto's names of fields; what is None is left out.
+    """The options as proto JSON of a `DeploymentSpec`, with proto field names; None is left out.
 
-    Raises a TypeError that names the first option that is unknown or of the wrong type. Ranges are the API's to check.
+    Raises a TypeError that names the first option that is unknown or has the wrong type. The API
+    checks ranges.
     """
     return _read_message(options, DeploymentSpec.DESCRIPTOR, "")
 
@@ -98,7 +100,8 @@ def _read_scalar(value: object, field: FieldDescriptor, option: str) -> Json:
 
 
 def _read_enum(value: object, enum: EnumDescriptor, option: str) -> str:
-    """By its name in the proto without the prefix, which is the name of the value 0 without `UNSPECIFIED`."""
+    """Reads a value by its proto name without the prefix, which is the name of value 0 without
+    `UNSPECIFIED`."""
     names: list[str] = [one.name for one in enum.values]
     prefix = names[0].removesuffix("UNSPECIFIED")
     if isinstance(value, str) and value != "UNSPECIFIED" and prefix + value in names:

@@ -1,4 +1,4 @@
-"""Statuses as they travel: code, message, and details in the trailer `grpc-status-details-bin`."""
+"""Statuses on the wire: code, message, and details in the trailer `grpc-status-details-bin`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from .errors import CODES, FieldViolation, StatusError
 DETAILS_KEY = "grpc-status-details-bin"
 DOMAIN = "drover"
 
-# Some clients drop trailers above 8 KiB. The message travels twice: percent-encoded, and in the details, which grow by
-# a third in base64.
+# Some clients drop trailers above 8 KiB. The message is sent twice: percent-encoded, and in the
+# details, which grow by a third in base64.
 MESSAGE_BYTES_MAX = 1536
 VIOLATION_BYTES_MAX = 2304
 METADATA_BYTES_MAX = 768
-#: The most bytes of all typed details of an error together. A detail that exceeds them is left out.
+#: Bound on the bytes of all typed details together. Details beyond it are left out.
 DETAIL_BYTES_MAX = 2048
 
 Trailers = Sequence[tuple[str, "str | bytes"]]
 
 
 def encode_status(error: StatusError) -> tuple[grpc.StatusCode, str, Trailers]:
-    """What a call is ended with. What would not fit in 8 KiB of trailers is shortened, and said to be."""
+    """The code, message and trailers that end a call. Parts that do not fit in 8 KiB of trailers
+    are shortened visibly."""
     message = shorten(error.message, MESSAGE_BYTES_MAX)
     details = _details_of(error)
     trailers: Trailers = ()
@@ -52,7 +53,8 @@ def _details_of(error: StatusError) -> list[Any]:
         messages.append(error_details_pb2.ErrorInfo(domain=DOMAIN, reason=error.reason, metadata=metadata))
     if error.violations:
         violation = error_details_pb2.BadRequest.FieldViolation
-        # What the metadata leaves is for the typed details first.
+        # Typed details take the bytes that metadata leaves; beyond those, they take from the
+        # violations.
         left = METADATA_BYTES_MAX - sum(_encoded_bytes(name) + _encoded_bytes(value) for name, value in metadata.items())
         left = VIOLATION_BYTES_MAX + min(0, left - sum(_detail_bytes(detail) for detail in typed))
         fields = [violation(field=field, description=text) for field, text in _fit_violations(error.violations, left)]
@@ -84,7 +86,8 @@ def _detail_bytes(detail: Any) -> int:
 
 
 def decode_status(error: grpc.RpcError) -> StatusError:
-    """The error a server answered. The status of a foreign server keeps its code and message, and has no reason."""
+    """The error that a server answered. A status of another kind of server keeps its code and
+    message, without a reason."""
     code = error.code()
     facts: dict[str, Any] = {}
     for key, value in error.trailing_metadata() or ():
@@ -112,12 +115,13 @@ def _read_details(data: bytes) -> dict[str, Any]:
             elif not detail.type_url.startswith("type.googleapis.com/google.rpc."):
                 facts.setdefault("details", []).append(detail)
     except DecodeError:
-        pass  # what some server put there is no google.rpc.Status: code and message still hold
+        pass  # not a google.rpc.Status: code and message still hold
     return facts
 
 
 def shorten(text: str, bytes_max: int) -> str:
-    """Cuts to what percent-encodes to at most `bytes_max` bytes; lone surrogates are replaced, as they have no encoding."""
+    """Shortens to at most `bytes_max` percent-encoded bytes. Replaces lone surrogates, which have
+    no encoding."""
     whole = text[: bytes_max + 1].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if len(text) <= bytes_max and _encoded_bytes(whole) <= bytes_max:
         return whole

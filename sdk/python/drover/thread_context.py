@@ -1,4 +1,5 @@
-"""What a servicer that is not async is given: gRPC's own objects belong to the event loop, and it runs in a thread."""
+"""Arguments for servicers that are not async: they run in threads, but gRPC's objects belong to the
+event loop."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from .gate import Ending
 
 
 class ThreadContext:
-    """A `grpc.ServicerContext` for a thread, made of one for the event loop."""
+    """A `grpc.ServicerContext` for a thread, around a context of the event loop."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -20,7 +21,7 @@ class ThreadContext:
         self._left = threading.Event()
 
     def leave(self) -> None:
-        """The caller has left."""
+        """Called when the caller has left."""
         self._left.set()
 
     def is_active(self) -> bool:
@@ -36,17 +37,17 @@ class ThreadContext:
         asyncio.run_coroutine_threadsafe(self._inner.send_initial_metadata(initial_metadata), self._loop).result()
 
     def add_callback(self, callback: Callable[[], None]) -> bool:
-        """Called when the call has ended; whether it has not yet."""
+        """Calls `callback` when the call has ended. Returns False if it has ended already."""
         self._loop.call_soon_threadsafe(self._inner.add_done_callback, lambda _: callback())
         return self.is_active()
 
     def __getattr__(self, name: str) -> Any:
-        """The rest only reads, or notes what is sent at the end."""
+        """All other methods are safe in a thread: they read, or set what is sent at the end."""
         return getattr(self._inner, name)
 
 
 class ThreadRequests:
-    """A call's stream of requests, as a thread reads it."""
+    """A call's stream of requests, for a thread."""
 
     def __init__(self, requests: Any) -> None:
         self._requests = requests.__aiter__()

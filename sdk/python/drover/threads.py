@@ -1,4 +1,4 @@
-"""Where a program's functions run that are not async."""
+"""Runs a program's functions that are not async."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-#: What a thread's `next` gives at the end: StopIteration cannot leave it.
+#: The result of a thread's `next` at the end, because a future cannot carry StopIteration.
 END: Any = object()
 
-#: Threads are made when one is wanted and none is idle. `max_ongoing_requests`, of which this is the upper bound, bounds
-#: them: it may change while the replica runs, which a pool's size cannot.
+#: A thread is made when one is needed and none is idle. The real bound is `max_ongoing_requests`,
+#: which may change while the replica runs, unlike a pool's size; this is its upper bound.
 THREADS_MAX = 100_000
 
 
 class Threads:
-    """Runs functions in threads; each in the context variables of who asks."""
+    """Runs functions in threads, with the context variables of the caller."""
 
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="drover")
 
     async def run(self, work: Callable[[], T], on_cancel: Callable[[], None] | None = None) -> T:
-        """What `work` gives. A thread cannot be stopped: if the caller is cancelled meanwhile, `on_cancel` is called at
-        once, and the cancellation goes on when the thread has ended."""
+        """Returns the result of `work`. A thread cannot be stopped: if the caller is cancelled,
+        `on_cancel` is called at once, and the cancellation goes on when the thread has ended."""
         context = contextvars.copy_context()
         future = asyncio.get_running_loop().run_in_executor(self.pool, context.run, _guarded, work)
         cancelled: asyncio.CancelledError | None = None
@@ -38,7 +38,7 @@ class Threads:
                     on_cancel()
                 cancelled = error
         if cancelled is not None:
-            future.exception()  # looked at: nobody waits for it any more
+            future.exception()  # marks it as retrieved: the caller does not wait any more
             raise cancelled
         return future.result()
 
@@ -46,5 +46,5 @@ class Threads:
 def _guarded(work: Callable[[], T]) -> T:
     try:
         return work()
-    except StopIteration as error:  # which no future can carry
+    except StopIteration as error:  # a future cannot carry it
         raise RuntimeError("the program raised StopIteration") from error

@@ -1,16 +1,17 @@
-"""Tracebacks as the author of a program wants them: their own code's."""
+"""Tracebacks for the author of a program, with frames of the program only."""
 
 from __future__ import annotations
 
 import os
 
 _own = os.path.dirname(os.path.abspath(__file__)) + os.sep
-#: What Drover runs programs with.
+#: The parts of Python's library that Drover runs programs with.
 _machinery = (os.sep + "asyncio" + os.sep, os.sep + "concurrent" + os.sep + "futures" + os.sep)
 
 
 def traceback_text(error: BaseException) -> str:
-    """The error and its causes with their tracebacks, without the frames of Drover and of what it runs programs with."""
+    """The error and its causes with their tracebacks, without the frames of Drover and of the
+    machinery around the program."""
     import traceback
 
     whole = traceback.TracebackException.from_exception(error)

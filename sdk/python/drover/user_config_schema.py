@@ -1,4 +1,4 @@
-"""What a `user_config` must satisfy, said by a schema."""
+"""Validates a `user_config` with the program's schema."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .errors import FieldViolation, invalid
 
 
 def passed_through(schema: Any, user_config: object) -> object:
-    """What the schema makes of a `user_config`; raises INVALID_FIELD with everything that is wrong with it.
+    """The schema's output for a `user_config`; raises INVALID_FIELD with every issue.
 
-    A schema is a class with `model_validate` (a pydantic model), an object with `validate_python` (a pydantic
-    `TypeAdapter`), or a function.
+    A schema is a class with `model_validate` (a pydantic model), an object with `validate_python`
+    (a pydantic `TypeAdapter`), or a function.
     """
     validate = getattr(schema, "model_validate", None) or getattr(schema, "validate_python", None) or schema
     try:
@@ -31,7 +31,8 @@ def _violation_of(issue: Any) -> FieldViolation:
 
 
 def path_text(path: Iterable[object]) -> str:
-    """As in the paths of other fields: `.name`, `[0]`, and in quotes what is not a plain name."""
+    """In the form of other field paths: `.name`, `[0]`, and `["a b"]` for a name that is not an
+    identifier."""
     text = ""
     for step in path:
         if isinstance(step, int):
