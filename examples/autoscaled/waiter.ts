@@ -1,4 +1,4 @@
-// A program that waits for something else most of the time, as one does that asks a database; with as many replicas as its load needs.
+// A program that mostly waits, as for a database, with as many replicas as its load needs.
 import { setTimeout as wait } from "node:timers/promises";
 import { deployment } from "drover";
 
@@ -14,10 +14,10 @@ export default deployment(Waiter, {
   resources: { numCpus: 0.1 },
   maxOngoingRequests: 8,
   autoscalingConfig: {
-    minReplicas: 0, // none while there are no requests: the next one starts the first
+    minReplicas: 0, // no replica without requests: the next request starts the first replica
     maxReplicas: 5,
-    targetOngoingRequests: 4, // requests in work and waiting that one replica is to have
-    upscaleDelay: "2s", // more were needed for so long; a burst does not wait
+    targetOngoingRequests: 4, // wanted load of a replica: requests in work and waiting
+    upscaleDelay: "2s", // how long more replicas must be needed; a burst does not wait
     downscaleDelay: "4s",
     lookBackPeriod: "2s",
   },

@@ -1,4 +1,4 @@
-// A function deployment: one method, `call`, and its own name `echo`.
+// A deployment of a function. Its method is called `call`, and also `echo`, by its own name.
 import { deployment } from "drover";
 
 export default deployment(

@@ -1,7 +1,8 @@
-// A replica in Go: a plain gRPC server that knows nothing of Drover but an address and a signal. It serves no
-// drover.replica.v1.ReplicaService, so the gateway counts its load, and a user_config cannot be given to it.
+// A replica in Go: a plain gRPC server that needs only an address and a signal from Drover. It does
+// not serve drover.replica.v1.ReplicaService, so the gateway counts its load, and it cannot take a
+// user_config.
 //
-// Whether it keeps what Drover expects of a replica:
+// Check the contract of replicas with:
 //
 //	go build -o dist/ . && drover conformance -- dist/go-greeter
 package main
@@ -30,7 +31,7 @@ import (
 const (
 	// Between two greetings of GreetRepeatedly.
 	pause = 100 * time.Millisecond
-	// After SIGTERM a replica is killed within 5 s: what is in work then ends a little sooner, with a status.
+	// A replica is killed 5 s after SIGTERM. Ongoing requests end a little earlier, with a status.
 	stopAfter  = 4 * time.Second
 	timesLimit = 1000
 )
@@ -58,7 +59,7 @@ func (greeter) GreetRepeatedly(
 		if err := stream.Send(&greeterv1.GreetRepeatedlyResponse{Greeting: greeting}); err != nil {
 			return err
 		}
-		// The context ends when the caller leaves: who goes on without it keeps a place that another could have.
+		// The context ends when the caller leaves; stop then, to free the place for another request.
 		select {
 		case <-stream.Context().Done():
 			return status.FromContextError(stream.Context().Err()).Err()
@@ -68,7 +69,7 @@ func (greeter) GreetRepeatedly(
 	return nil
 }
 
-// listen listens where Drover says: at `unix:/path`, or at `host:port`.
+// listen listens at Drover's address, `unix:/path` or `host:port`.
 func listen(address string) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		return net.Listen("unix", path)
@@ -79,14 +80,15 @@ func listen(address string) (net.Listener, error) {
 func main() {
 	listener, err := listen(os.Getenv("DROVER_LISTEN"))
 	if err != nil {
-		log.Fatalf("cannot listen at DROVER_LISTEN: %v", err) // the last lines of standard error are shown by `drover status`
+		log.Fatalf("cannot listen at DROVER_LISTEN: %v", err) // `drover status` shows the last lines of standard error
 	}
 	server := grpc.NewServer()
 	greeterv1.RegisterGreeterServiceServer(server, greeter{})
-	// A replica gets requests once its health is SERVING. A program that must load something first says so when it has.
+	// A replica gets requests once its health is SERVING. A program that must load something sets it
+	// after that.
 	replicaHealth := health.NewServer()
 	healthv1.RegisterHealthServer(server, replicaHealth)
-	// By reflection the gateway learns that this deployment serves greeter.v1.GreeterService.
+	// The gateway uses reflection to find that this deployment serves greeter.v1.GreeterService.
 	reflection.Register(server)
 
 	terminated := make(chan os.Signal, 1)
@@ -95,7 +97,7 @@ func main() {
 	go func() {
 		<-terminated
 		replicaHealth.Shutdown()
-		// Drover sends no more requests by now; those in work may end.
+		// Drover sends no more requests now; ongoing requests may end.
 		timer := time.AfterFunc(stopAfter, server.Stop)
 		defer timer.Stop()
 		server.GracefulStop()
@@ -104,5 +106,5 @@ func main() {
 	if err := server.Serve(listener); err != nil {
 		log.Fatalf("cannot serve: %v", err)
 	}
-	<-stopped // Serve returns as soon as the server stops to accept
+	<-stopped // Serve returns as soon as the server stops accepting
 }

@@ -1,4 +1,5 @@
-// A typed client of the greeter, through the gateway: a call names a service, and the gateway finds who serves it.
+// A typed client of the greeter, through the gateway. The gateway finds the deployment that serves
+// the called service.
 //   node examples/greeter/client.ts 127.0.0.1:9000 Ada
 import { Channel } from "drover/client";
 import { GreeterService } from "./gen/greeter/v1/greeter_pb.ts";

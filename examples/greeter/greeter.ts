@@ -1,4 +1,4 @@
-// A program with a gRPC service of its own, generated from proto/greeter/v1/greeter.proto.
+// A program with its own gRPC service, generated from proto/greeter/v1/greeter.proto.
 import { deployment, implement, StatusError } from "drover";
 import { GreeterService } from "./gen/greeter/v1/greeter_pb.ts";
 

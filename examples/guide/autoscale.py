@@ -1,6 +1,7 @@
-# Scaling with the load: Drover keeps the requests in work and waiting near `target_ongoing_requests` a replica, within the bounds.
+# Scaling with the load: Drover keeps the load of each replica, requests in work and waiting, near
+# `target_ongoing_requests`, within the bounds.
 #   drover run autoscale.py
-#   drover explain sleeper        what was decided, from which numbers
+#   drover explain sleeper        the decisions, and the numbers behind them
 import asyncio
 
 import drover
@@ -14,8 +15,8 @@ import drover
         "min_replicas": 1,
         "max_replicas": 5,
         "target_ongoing_requests": 2,
-        "upscale_delay": "2s",  # how long more replicas must have been wanted
-        "downscale_delay": "10s",  # how long fewer must have been enough
+        "upscale_delay": "2s",  # how long more replicas must be needed
+        "downscale_delay": "10s",  # how long fewer replicas must be enough
         "look_back_period": "2s",
     },
 )

@@ -1,6 +1,7 @@
-// Scaling with the load: Drover keeps the requests in work and waiting near `targetOngoingRequests` a replica, within the bounds.
+// Scaling with the load: Drover keeps the load of each replica, requests in work and waiting, near
+// `targetOngoingRequests`, within the bounds.
 //   drover run autoscale.ts
-//   drover explain sleeper        what was decided, from which numbers
+//   drover explain sleeper        the decisions, and the numbers behind them
 import { setTimeout as sleep } from "node:timers/promises";
 import { deployment } from "drover";
 
@@ -19,8 +20,8 @@ export default deployment(Sleeper, {
     minReplicas: 1,
     maxReplicas: 5,
     targetOngoingRequests: 2,
-    upscaleDelay: "2s", // how long more replicas must have been wanted
-    downscaleDelay: "10s", // how long fewer must have been enough
+    upscaleDelay: "2s", // how long more replicas must be needed
+    downscaleDelay: "10s", // how long fewer replicas must be enough
     lookBackPeriod: "2s",
   },
 });

@@ -1,6 +1,6 @@
-# Sharing a GPU: two deployments that take half of one each are put on the same, and see no other. Drover counts the halves; how much of
-# the GPU's memory a program takes is the program's to keep to. On a machine without GPUs, `drover start --num-gpus 1` counts one all the
-# same.
+# Sharing a GPU: two deployments that each take half a GPU are placed on the same GPU, and see no
+# other. Drover counts the halves; each program must bound its use of the GPU's memory itself. On a
+# machine without GPUs, `drover start --num-gpus 1` pretends that there is one.
 #   drover run half_gpus.py:first_half
 #   drover run half_gpus.py:second_half
 import os

@@ -1,5 +1,5 @@
-# Scaling by hand: change the number and run this again, or say it on the command line. Replicas that run go on running; those that
-# are one too many finish their requests first.
+# Scaling by hand: change the number and run this again, or use the command line. Other replicas go
+# on; replicas that are removed finish their requests first.
 #   drover run scale.py
 #   drover scale square 3
 import drover

@@ -1,5 +1,6 @@
-# The threads of a replica's libraries: Drover sets OMP_NUM_THREADS to the whole CPUs a replica holds, at least 1, so that replicas do not
-# crowd each other out. A program that knows better sets it itself, before it loads what reads it.
+# The threads of a replica's libraries: Drover sets OMP_NUM_THREADS to the replica's whole CPUs, at
+# least 1, so that replicas do not compete for cores. A program can set it itself, before it loads
+# the library that reads it.
 #   drover run threads.py
 import os
 
@@ -10,7 +11,7 @@ import drover
 class Threads:
     def __init__(self, threads: int) -> None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
-        # Here, not at the top of the file, the program would import its library.
+        # Import the library here, not at the top of the file.
 
     def count(self) -> dict[str, int]:
         return {"threads": int(os.environ["OMP_NUM_THREADS"])}

@@ -1,4 +1,5 @@
-# A program that is slow to start and quick to change: it tells rare values from common ones, by a threshold that is its config.
+# A program that is slow to start and fast to reconfigure: it classifies values as rare or common,
+# with a threshold in its config.
 # The same in TypeScript is ../threshold/threshold.ts.
 #   drover run threshold.py
 #   drover reconfigure threshold '{"threshold": 0.05}'
@@ -10,29 +11,30 @@ from typing import Any
 
 import drover
 
-# Values to compare with: the more, the finer the answers, and the longer the start.
+# The number of values to compare with. More values make the answers finer and the start longer.
 SAMPLE_COUNT = 100_000
 
 
 @drover.deployment(version="1", num_replicas=2, resources={"num_cpus": 0.1}, user_config={"threshold": 0.01})
 class Threshold:
     def __init__(self) -> None:
-        # Drawing and sorting it is most of a replica's start. A new threshold needs none of it, so no replica has to start again.
+        # Most of a replica's start. A new threshold does not need it again, so no replica restarts.
         self._distances = distances_from_mean()
         self._threshold = 0.0
 
     def validate_config(self, user_config: Any) -> None:
-        """Asked of every replica before any is changed: if one raises, none is."""
+        """Called on every replica before any is changed: if it raises on one, none is changed."""
         threshold = user_config.get("threshold") if isinstance(user_config, dict) else None
         if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
             raise ValueError(f"threshold must be a number from 0 to 1, not {threshold}")
 
     def reconfigure(self, user_config: dict[str, float]) -> None:
-        """Called before the first request and at each change, while requests go on: one assignment, so none sees half a change."""
+        """Called before the first request and at each change, while requests go on. It is one
+        assignment, so no request sees half a change."""
         self._threshold = user_config["threshold"]
 
     def classify(self, request: dict[str, Any]) -> dict[str, Any]:
-        # Read once: a request is answered by one config from beginning to end.
+        # Read once, so that one request uses one config.
         threshold = self._threshold
         value = request.get("value")
         if not isinstance(value, (int, float)):
@@ -40,13 +42,13 @@ class Threshold:
         return {"label": "rare" if self._share_beyond(value) < threshold else "common", "threshold": threshold}
 
     def _share_beyond(self, value: float) -> float:
-        """Which share of all values is further from the mean than this one: 1 at the mean, 0.05 at about ±2."""
+        """The share of all values further from the mean: 1 at the mean, 0.05 at about ±2."""
         return 1 - bisect.bisect_right(self._distances, abs(value)) / SAMPLE_COUNT
 
 
 def distances_from_mean() -> array[float]:
-    """How far values of a normal distribution (mean 0, deviation 1) lie from their mean, sorted. A value is the sum of twelve even
-    draws, less 6; the draws are always the same, so that all replicas answer alike."""
+    """Distances from the mean of values with a normal distribution (mean 0, deviation 1), sorted. A
+    value is the sum of twelve uniform draws, less 6. All replicas draw the same values."""
     state = 1
     distances = []
     for _ in range(SAMPLE_COUNT):

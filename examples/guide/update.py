@@ -1,12 +1,13 @@
-# Updating: what a replica is started with (the version, the arguments, the program) is a revision. Change one of them and run this
-# again: new replicas start first, old ones finish their requests, and no request fails. Run it again unchanged, and nothing happens.
+# Updating: a revision is what replicas are started with: the version, the arguments and the
+# program. Change one of them and run this again: new replicas start first, old ones finish their
+# requests, and no request fails. Run it again unchanged, and nothing happens.
 #   drover run update.py
 #   drover run update.py --init-args '{"greeting": "Good morning"}'
 import drover
 
 
 @drover.deployment(
-    version="1",  # a name of your own; without one the command line makes it from this file
+    version="1",  # any name; if unset, the command line computes one from this file
     init_args={"greeting": "Hello"},
     num_replicas=2,
     resources={"num_cpus": 0.1},

@@ -1,5 +1,6 @@
-// Updating: what a replica is started with (the version, the arguments, the program) is a revision. Change one of them and run this again:
-// new replicas start first, old ones finish their requests, and no request fails. Run it again unchanged, and nothing happens.
+// Updating: a revision is what replicas are started with: the version, the arguments and the
+// program. Change one of them and run this again: new replicas start first, old ones finish their
+// requests, and no request fails. Run it again unchanged, and nothing happens.
 //   drover run update.ts
 //   drover run update.ts --init-args '{"greeting": "Good morning"}'
 import { deployment } from "drover";
@@ -17,7 +18,7 @@ class Greeting {
 }
 
 export default deployment(Greeting, {
-  version: "1", // a name of your own; without one the command line makes it from this file
+  version: "1", // any name; if unset, the command line computes one from this file
   initArgs: { greeting: "Hello" },
   numReplicas: 2,
   resources: { numCpus: 0.1 },

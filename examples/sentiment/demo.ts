@@ -1,4 +1,5 @@
-// `npm run demo`: the main job on real input, from nothing to a clean end. Everything it prints is read from the system.
+// `npm run demo`: the main use on real input, from the start to a clean end. All figures that it
+// prints are measured.
 //   npm run demo -- --file TEXT     another text than the README
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -23,7 +24,7 @@ const title = (text: string) => console.log(`\n${bold(text)}`);
 const count = (number: number) => number.toLocaleString("en");
 const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
 
-/** The sentences of a text, without the marks that Markdown puts around them. */
+/** The sentences of a text, without Markdown's markup. */
 function sentencesOf(text: string): readonly string[] {
   const prose = text.replace(/```[\s\S]*?```/g, "").replace(/[#>*_`|[\]]/g, " ");
   const sentences = [...new Intl.Segmenter("en", { granularity: "sentence" }).segment(prose)].map(({ segment }) =>
@@ -32,7 +33,10 @@ function sentencesOf(text: string): readonly string[] {
   return sentences.filter((sentence) => /[a-z]{3}/i.test(sentence));
 }
 
-/** Runs the CLI as a user would, and shows what it prints. Fails if it does not end with the exit code expected. */
+/**
+ * Runs the CLI as a user does, and shows its output. Fails if the exit code is not the expected
+ * one.
+ */
 async function drover(args: readonly string[], expected = 0): Promise<void> {
   say(`$ drover ${args.join(" ").replace(`${root}/`, "")}`);
   const child = spawn(process.execPath, [join(root, "dist/src/main.js"), ...args], { stdio: ["ignore", "pipe", "pipe"] });
@@ -45,7 +49,7 @@ async function drover(args: readonly string[], expected = 0): Promise<void> {
 
 interface Load {
   readonly milliseconds: number;
-  /** Of each request that was answered. */
+  /** The latency of each answered request. */
   readonly latenciesMs: readonly number[];
   readonly retries: number;
   readonly lost: number;
@@ -53,7 +57,10 @@ interface Load {
   readonly answers: readonly { readonly sentence: string; readonly label: string; readonly score: number }[];
 }
 
-/** Classifies sentences from many clients at once, each sending its next request when it has its answer, until `more` says no. */
+/**
+ * Classifies sentences from many clients at once, until `more` returns false. Each sends its next
+ * request after the answer.
+ */
 async function classify(
   channel: Channel,
   sentences: readonly string[],
@@ -91,7 +98,7 @@ async function classify(
           load.byReplica.set(replica, (load.byReplica.get(replica) ?? 0) + 1);
           break;
         } catch (error) {
-          // To classify twice does no harm, so a client may retry what was lost on the way.
+          // Classifying twice does no harm, so a client may retry a lost request.
           if (error instanceof StatusError && error.code === "UNAVAILABLE" && tries < 5) load.retries++;
           else {
             if (load.lost++ < 3) say(`lost: ${error instanceof Error ? error.message : String(error)}`);
@@ -115,7 +122,7 @@ function showLoad({ latenciesMs, milliseconds, byReplica }: Load): void {
   for (const [replica, served] of [...byReplica].sort()) say(`${replica.padEnd(20)} ${count(served).padStart(8)}`);
 }
 
-/** For a load that nothing may be lost of, not even for a retry. */
+/** Fails if a request was lost, even if its retry succeeded. */
 function showLost({ latenciesMs, retries, lost }: Load): void {
   say(`${count(latenciesMs.length)} answered, ${count(retries)} retried by their client, ${count(lost)} lost`);
   if (retries > 0 || lost > 0) throw new Error("requests failed");
@@ -136,7 +143,7 @@ async function main(): Promise<void> {
   const readyFile = join(dataDir, "ready.json");
   let controller: ChildProcess | undefined;
   try {
-    title("Drover starts: controller, gateway and a Redis of its own, on free ports");
+    title("Drover starts: controller, gateway and a private Redis, on free ports");
     const any = "127.0.0.1:0";
     controller = spawn(
       process.execPath,
@@ -224,7 +231,7 @@ async function main(): Promise<void> {
     if (kill.lost > 0) throw new Error("requests were lost");
     await drover(["replicas", "sentiment"]);
 
-    title("Another threshold for all four, in the middle of the load: nobody restarts, nobody waits");
+    title("Another threshold for all four, in the middle of the load: no restart, no pause");
     const pids = async () =>
       (await running())
         .map(({ pid }) => pid)
@@ -257,7 +264,7 @@ async function main(): Promise<void> {
     await updating;
     showLost(update);
 
-    title("A revision that does not start, in the middle of the load: it is given up, and the old one stays");
+    title("A revision that does not start, in the middle of the load: it fails, and the old one stays");
     let failed = false;
     const failing = drover(["run", program, "--init-args", '{"language": "xx"}', "--replicas", "4"], 1).finally(() => {
       failed = true;

@@ -4,7 +4,7 @@ import model from "wink-eng-lite-web-model";
 import winkNLP from "wink-nlp";
 
 class Sentiment {
-  // Loading the model takes most of a replica's start; every request then uses the loaded one.
+  // Loading the model takes most of a replica's start; all requests share it.
   readonly #nlp = winkNLP(model);
   #threshold = 0.1;
 

@@ -1,9 +1,12 @@
-// A program that is slow to start and quick to change: it tells rare values from common ones, by a threshold that is its config.
+// A program that is slow to start and fast to reconfigure: it classifies values as rare or common,
+// with a threshold in its config.
 //   drover run threshold.ts
 //   drover reconfigure threshold '{"threshold": 0.05}'
 import { deployment, StatusError } from "drover";
 
-/** Values to compare with: the more, the finer the answers, and the longer the start. */
+/**
+ * The number of values to compare with. More values make the answers finer and the start longer.
+ */
 const sampleCount = 2_000_000;
 
 interface UserConfig {
@@ -12,30 +15,33 @@ interface UserConfig {
 }
 
 class Threshold {
-  // Drawing and sorting it is most of a replica's start. A new threshold needs none of it, so no replica has to start again.
+  // Most of a replica's start. A new threshold does not need it again, so no replica restarts.
   readonly #distances = distancesFromMean();
   #threshold = 0;
 
-  /** Asked of every replica before any is changed: if one throws, none is. */
+  /** Called on every replica before any is changed: if it throws on one, none is changed. */
   validateConfig(config: Partial<UserConfig> | null): void {
     const threshold: unknown = config?.threshold;
     if (typeof threshold !== "number" || !(threshold >= 0 && threshold <= 1))
       throw new Error(`threshold must be a number from 0 to 1, not ${JSON.stringify(threshold) ?? "missing"}`);
   }
 
-  /** Called before the first request and at each change, while requests go on: one assignment, so none sees half a change. */
+  /**
+   * Called before the first request and at each change, while requests go on. It is one assignment,
+   * so no request sees half a change.
+   */
   reconfigure({ threshold }: UserConfig): void {
     this.#threshold = threshold;
   }
 
   classify({ value }: { value: number }): { label: "rare" | "common"; threshold: number } {
-    // Read once: a request is answered by one config from beginning to end.
+    // Read once, so that one request uses one config.
     const threshold = this.#threshold;
     if (!Number.isFinite(value)) throw new StatusError("INVALID_ARGUMENT", "value: must be a number");
     return { label: this.#shareBeyond(value) < threshold ? "rare" : "common", threshold };
   }
 
-  /** Which share of all values is further from the mean than this one: 1 at the mean, 0.05 at about ±2. */
+  /** The share of all values that are further from the mean: 1 at the mean, 0.05 at about ±2. */
   #shareBeyond(value: number): number {
     const distance = Math.abs(value);
     let [from, to] = [0, sampleCount];
@@ -49,8 +55,8 @@ class Threshold {
 }
 
 /**
- * How far values of a normal distribution (mean 0, deviation 1) lie from their mean, sorted. A value is the sum of twelve even draws,
- * less 6; the draws are always the same, so that all replicas answer alike.
+ * Distances from the mean of values with a normal distribution (mean 0, deviation 1), sorted. A
+ * value is the sum of twelve uniform draws, less 6. All replicas draw the same values.
  */
 function distancesFromMean(): Float64Array {
   let state = 1;
