@@ -1,4 +1,5 @@
-// Writes the sentences of the conformance check into docs/replica-contract.md, between its two marks. The prose around them is written by hand.
+// Writes the sentences of the conformance check into docs/replica-contract.md, between its two
+// marks. The prose around them is written by hand.
 //   node scripts/generate-contract.mjs [--out FILE]     --out: writes the whole document there instead
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

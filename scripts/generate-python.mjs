@@ -1,4 +1,5 @@
-// Writes sdk/python/drover/_gen from proto/, without the validation rules: the SDK shall not need their runtime.
+// Writes sdk/python/drover/_gen from proto/, without the validation rules, so that the SDK does not
+// need their runtime.
 //   node scripts/generate-python.mjs [--out FOLDER] [--python PATH]
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -15,7 +16,9 @@ const python = values.python ?? (await findPython());
 const env = { ...process.env, PATH: `${join(root, "node_modules/.bin")}${delimiter}${process.env.PATH ?? ""}` };
 /** The proto packages of the SDK. */
 const protoFolders = ["drover/replica/v1", "drover/v1"];
-/** In the package `drover`, where Python cannot look for the proto package of the same name. */
+/**
+ * The Python package of the generated code: the proto package `drover` cannot have the SDK's name.
+ */
 const pythonPackage = "drover._gen";
 
 const scratch = mkdtempSync(join(tmpdir(), "drover-generate-python-"));
@@ -47,7 +50,7 @@ try {
   rmSync(scratch, { recursive: true, force: true });
 }
 
-/** All our protos and what they import, but for buf/validate and the options it defines. */
+/** All our protos and their imports, without buf/validate and its options. */
 function strippedDescriptors() {
   const whole = execFileSync("buf", ["build", "-o", "-"], { cwd: root, env, maxBuffer: 1 << 28 });
   const set = fromBinary(FileDescriptorSetSchema, whole);
@@ -59,7 +62,7 @@ function strippedDescriptors() {
   return set;
 }
 
-/** Extensions of options are unknown fields to this reader. */
+/** This reader sees extensions of options as unknown fields. */
 function stripOptions(descriptor) {
   for (const value of Object.values(descriptor)) {
     for (const part of Array.isArray(value) ? value : [value]) if (part?.$typeName?.startsWith("google.protobuf.")) stripOptions(part);

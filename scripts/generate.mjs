@@ -1,5 +1,6 @@
-// Writes proto/buf/validate/validate.proto, which ours import, then gen/ from proto/, and the examples' gen/ from theirs. With `--out DIR`
-// everything is written under that folder instead, and the checkout stays as it is.
+// Writes proto/buf/validate/validate.proto, which our protos import, then gen/ from proto/, and the
+// gen/ of each example from its protos. With `--out DIR` everything is written under that folder
+// instead, and the checkout does not change.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,4 +1,5 @@
-// Prints the structure of a proto2 file from its descriptor: names, numbers and types, no options of fields and no comments.
+// Prints the structure of a proto2 file from its descriptor: names, numbers and types, no options
+// of fields and no comments.
 
 const scalars = {
   1: "double",
@@ -20,7 +21,7 @@ const scalars = {
 const labels = { 1: "optional", 2: "required", 3: "repeated" };
 const extensionMax = 536_870_911;
 
-/** The text of a .proto file, to be formatted. `comment`: what stands above the syntax. */
+/** The text of a .proto file, before formatting. `comment` is put above the syntax. */
 export function printProto(file, comment) {
   const { goPackage, javaPackage, javaOuterClassname, javaMultipleFiles } = file.options;
   return [
@@ -52,7 +53,10 @@ function printMessage(message) {
   return `\nmessage ${message.name} {\n${[...fields, ...oneofs, ...ranges, ...nested, ...message.enumType.map(printEnum)].join("\n")}\n}`;
 }
 
-/** The index of a field's oneof. A field without a oneof has index 0, too, but only by its prototype. */
+/**
+ * The index of a field's oneof; undefined: none. A field without a oneof inherits index 0 from its
+ * prototype.
+ */
 const oneofOf = (message, field) => (Object.hasOwn(field, "oneofIndex") && message.oneofDecl.length > 0 ? field.oneofIndex : undefined);
 
 function printMap(message, field) {

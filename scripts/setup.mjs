@@ -1,6 +1,7 @@
-// Finds and installs what a clone needs before it can run: npm packages, redis-server, and dist/ built from src/.
-// Says what it does; does and says nothing where nothing is missing. Runs on any Node from 18 on, with nothing installed.
-//   node scripts/setup.mjs [--quiet]     --quiet: what is run prints only if it fails
+// Installs what a clone needs to run: npm packages, redis-server, and dist/ built from src/. Prints
+// each step that it does; does nothing if nothing is missing. Runs on any Node from 18 on, with
+// nothing installed.
+//   node scripts/setup.mjs [--quiet]     --quiet: print the output of a command only if it fails
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -14,8 +15,8 @@ const quiet = process.argv.includes("--quiet");
 const nodeMajorMin = 22;
 const redisMajorMin = 7;
 const lockWaitMs = 200;
-const lockOwnerMs = 5_000; // a lock whose owner is not written by then has none
-const lockMaxMs = 1_800_000; // nothing takes that long: its pid is now another process's
+const lockOwnerMs = 5_000; // a lock without a written owner after this time has none
+const lockMaxMs = 1_800_000; // a set-up never takes this long: the pid belongs to another process now
 
 const redisRemedies =
   `  Install Redis ${redisMajorMin} or later by hand (https://redis.io/docs/latest/operate/oss_and_stack/install/) so that redis-server is on PATH,\n` +
@@ -25,7 +26,10 @@ const redisRemedies =
 const bin = join(root, "node_modules", ".bin");
 const built = join("dist", ".built");
 
-/** Each step tells why it is needed (empty: it is not), and does it. In this order: a step may need the ones before it. */
+/**
+ * Each step returns why it is needed (empty: it is not), and does it. The order matters: a step may
+ * need the earlier ones.
+ */
 const steps = [
   { why: packagesMissing, act: installPackages },
   { why: redisMissing, act: installRedis },
@@ -52,7 +56,7 @@ function runStep({ why, act }) {
 
 // npm packages
 
-/** Compares what npm says it has installed with what package-lock.json asks for. */
+/** Compares the packages that npm recorded as installed with package-lock.json. */
 function packagesMissing() {
   const installed = readJson(join("node_modules", ".package-lock.json"))?.packages;
   if (!installed) return "npm packages are not installed";
@@ -101,7 +105,8 @@ function installRedis(reason) {
 
 function installRedisWithApt(reason) {
   const asRoot = rootPrefix(reason);
-  // RUNLEVEL=1: packages start no service where there is no systemd; where there is, it is stopped below.
+  // RUNLEVEL=1: without systemd, packages start no service. With systemd, the service is stopped
+  // below.
   const environment = ["env", "RUNLEVEL=1", "DEBIAN_FRONTEND=noninteractive"];
   const apt = (...args) => [...asRoot, ...environment, "apt-get", "-o", "DPkg::Lock::Timeout=300", ...args];
   const install = apt("install", "-y", "--no-install-recommends", "redis-server");
@@ -118,7 +123,7 @@ function installRedisWithApt(reason) {
   run([...asRoot, "systemctl", "disable", "--now", "redis-server.service"], "the service redis-server could not be stopped");
 }
 
-/** What to put before a command that only root may run. */
+/** The prefix of a command that only root may run. */
 function rootPrefix(reason) {
   if (process.getuid?.() === 0) return [];
   if (onPath("sudo")) {
@@ -137,12 +142,12 @@ function buildMissing() {
 
 function build(reason) {
   say(`${reason}: node scripts/build.mjs`);
-  const state = sourceState(); // of before: what changes meanwhile is built the next time
+  const state = sourceState(); // taken before the build: changes during it are built the next time
   run(["node", join("scripts", "build.mjs")], "the build failed");
   writeFileSync(built, state);
 }
 
-/** Changes with any file that dist/ is made from. */
+/** A digest that changes with any file that dist/ is built from. */
 function sourceState() {
   const hash = createHash("sha256");
   for (const path of ["package.json", "tsconfig.json", join("scripts", "build.mjs"), "gen", "src"]) addState(hash, path);
@@ -163,7 +168,10 @@ function addState(hash, path) {
 
 // running programs
 
-/** Runs a program with ours first on PATH. Fails with `problem`; its own output comes first. */
+/**
+ * Runs a program with our programs first on PATH. Fails with `problem`, after the program's own
+ * output.
+ */
 function run(command, problem) {
   if (!tryRun(command)) throw new Problem(problem);
 }
@@ -181,7 +189,7 @@ function tryRun([program, ...args]) {
   return status === 0;
 }
 
-/** What a program prints; empty: it cannot be run. */
+/** The output of a program; empty: it cannot be run. */
 function output(program, args) {
   const { status, stdout } = spawnSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], timeout: 10_000 });
   return status === 0 ? stdout : "";
@@ -204,19 +212,22 @@ function onPath(program) {
 
 // one at a time
 
-/** Waits for a set-up of this clone that is under way, then runs `work`. A lock whose owner has died is taken over. */
+/**
+ * Waits for another running set-up of this clone, then runs `work`. Takes over a lock whose owner
+ * has died.
+ */
 function underLock(work) {
   const lock = join(tmpdir(), `drover-setup-${createHash("sha256").update(root).digest("hex").slice(0, 16)}`);
   const owner = join(lock, "pid");
-  let told = false;
+  let announced = false;
   while (!tryLock(lock)) {
     const pid = ownerOf(lock, owner);
     if (pid === undefined) {
       rmSync(lock, { recursive: true, force: true });
       continue;
     }
-    if (!told) say(`another set-up of this clone is running (pid ${pid}): waiting for it`);
-    told = true;
+    if (!announced) say(`another set-up of this clone is running (pid ${pid}): waiting for it`);
+    announced = true;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, lockWaitMs);
   }
   try {
@@ -237,7 +248,7 @@ function tryLock(lock) {
   }
 }
 
-/** Who holds the lock; undefined: nobody who lives. */
+/** The process that has the lock; undefined: none, or it has died. */
 function ownerOf(lock, owner) {
   try {
     const ageMs = Date.now() - statSync(lock).mtimeMs;
@@ -247,7 +258,7 @@ function ownerOf(lock, owner) {
     process.kill(Number(pid), 0);
     return pid;
   } catch {
-    return undefined; // it has died, or given the lock back just now
+    return undefined; // it has died, or has just released the lock
   }
 }
 
