@@ -8,7 +8,7 @@ const root = resolve(import.meta.dirname, "..");
 /** The folder `proto` of the npm package, packed and unpacked in a new folder in `folder`. */
 export async function packedProtos(folder: string): Promise<string> {
   const at = await mkdtemp(join(folder, "packed-"));
-  // Without scripts: what is built is not looked at.
+  // Without scripts: built files do not matter.
   const argv = ["pack", "--ignore-scripts", "--silent", "--pack-destination", at];
   const { stdout } = await promisify(execFile)("npm", argv, { cwd: root });
   await promisify(execFile)("tar", ["-xzf", join(at, stdout.trim()), "-C", at, "package/proto"]);

@@ -41,7 +41,7 @@ const compositionRooms = ["controller"];
 
 const isCompositionRoot = (path: string): boolean => compositionRoot.includes(path) || compositionRooms.includes(roomOf(path) ?? "");
 
-/** What core may import beside itself: functions of their arguments alone. */
+/** What core may import besides itself: functions of their arguments alone. */
 const pureModules = ["node:crypto", "node:path"];
 
 const fileLinesMax = 400;
@@ -82,7 +82,10 @@ function enginesMeet(path: string, target: string): boolean {
   return other !== undefined && other !== engineOf(path);
 }
 
-/** Circles of files, types included, each named once by its files in order. `files` are all of the repository. */
+/**
+ * Circles of files, types included, each named once by its files in order. `files` are all of the
+ * repository.
+ */
 export function circles(files: readonly SourceFile[]): readonly string[] {
   const sources = new Map(files.filter(({ path }) => isSource(path)).map(({ path, text }) => [path, text]));
   const targets = new Map([...sources].map(([path, text]) => [path, localImports(path, text).filter((target) => sources.has(target))]));
@@ -133,7 +136,10 @@ export function processesAreStartedByEngine({ path, text }: SourceFile): readonl
     .map((specifier) => `imports ${specifier}: only engine starts processes, and store its redis-server`);
 }
 
-/** A call decides; bytes and connections are `gateway/wire/`'s, and only the gateway's assembly knows which wire there is. */
+/**
+ * A call decides; bytes and connections are `gateway/wire/`'s, and only the gateway's assembly
+ * knows which wire there is.
+ */
 export function connectionsStayInTheWire({ path, text }: SourceFile): readonly string[] {
   if (!isSource(path) || !path.startsWith("src/gateway/") || path.startsWith("src/gateway/wire/")) return [];
   return importsOf(text)

@@ -56,7 +56,7 @@ test("where one deployment is being deleted, none is written", async () => {
   expect(await all()).toEqual(["-b@2"]);
 });
 
-test("every wrong field of every spec is named at once, whoever finds it, and nothing is written", async () => {
+test("every wrong field of every spec is named in one answer, and nothing is written", async () => {
   const notJson = { kind: { case: "numberValue" as const, value: Number.NaN } };
   const refused = controller().apply({
     specs: [
@@ -92,7 +92,7 @@ test("no specs, and more than 500, are refused", async () => {
   expect(results).toHaveLength(500);
 });
 
-test("prune deletes what is not among the specs, and tells no name twice", async () => {
+test("prune deletes what is not among the specs, and reports each name once", async () => {
   await controller().apply({ specs: ["d", "c", "b", "a"].map((name) => specOf(name)) });
   await controller().deleteDeployment({ name: "c" });
   expect((await controller().apply({ specs: [specOf("b")], prune: true })).pruned).toEqual(["a", "d"]);
@@ -100,7 +100,7 @@ test("prune deletes what is not among the specs, and tells no name twice", async
   expect((await controller().apply({ specs: [specOf("b")], prune: true })).pruned).toEqual([]);
 });
 
-test("validate_only tells what would be, pruned ones too, and does nothing", async () => {
+test("validate_only reports what would change, pruned deployments too, and changes nothing", async () => {
   await controller().apply({ specs: [specOf("a"), specOf("b")] });
   const position = await opened.store.position();
   const { results, pruned } = await controller().apply({
@@ -141,7 +141,7 @@ test("of changes by many at once, each is whole or was refused", async () => {
   expect(new Set(deployments.map(({ spec }) => spec?.version)).size).toBe(1);
 });
 
-test("while the store is away nothing is applied, and the caller is told to wait", async () => {
+test("while the store is away nothing is applied, and the error has a retry delay", async () => {
   opened.store.setFault("unavailable");
   const refused = controller().apply({ specs: [specOf("a")], prune: true });
   await expect(refused).rejects.toMatchObject({ code: "UNAVAILABLE", reason: "STORE_UNAVAILABLE" });

@@ -17,7 +17,7 @@ afterEach(() => opened.close());
 
 const controller = () => opened.controller;
 
-/** Collects a watch until `enough` says so; calls `onSynced` when all that was has been told. */
+/** Collects a watch until `enough` says so; calls `onSynced` at the event synced. */
 async function watch(
   request: { names?: string[]; resumePosition?: bigint },
   enough: (events: readonly WatchDeploymentsResponse[]) => boolean,
@@ -40,7 +40,7 @@ async function watch(
   });
 }
 
-test("a watch tells what is, then synced, then each change with its position", async () => {
+test("a watch reports the current state, then synced, then each change with its position", async () => {
   await controller().deploy({ spec: specOf("a") });
   await controller().deploy({ spec: specOf("b") });
   const events = await watch(
@@ -56,7 +56,7 @@ test("a watch tells what is, then synced, then each change with its position", a
   expect(events.slice(-2)).toEqual(["7 a@2", "8 b@2"]);
 });
 
-test("a watch resumes after a position without a gap, and is told to start again where it cannot", async () => {
+test("a watch resumes after a position without a gap, and fails with the reason to start again where it cannot", async () => {
   await controller().deploy({ spec: specOf("a") });
   await controller().scale({ name: "a", numReplicas: 2 });
   await controller().scale({ name: "a", numReplicas: 3 });
@@ -66,7 +66,7 @@ test("a watch resumes after a position without a gap, and is told to start again
   await expect(watch({ resumePosition: 99n }, synced)).rejects.toMatchObject({ code: "ABORTED", reason: "WATCH_EXPIRED" });
 });
 
-test("no event before synced has a position, so that nobody resumes where some are missing", async () => {
+test("no event before synced has a position, so that no watch resumes where events are missing", async () => {
   const names = Array.from({ length: 10 }, (_, index) => `d${index}`);
   await controller().apply({ specs: names.map((name) => specOf(name)) });
   const events = await watch({}, (seen) => seen.at(-1)?.event.case === "synced");
@@ -87,7 +87,7 @@ test("a watch resumes at position 0 too, when nothing was ever written", async (
   expect(events.map((event) => event.split(" ")[1])).toEqual(["a@1", "synced"]);
 });
 
-test("a watch of one name is not told of others", async () => {
+test("a watch of one name reports no other deployment", async () => {
   const events = await watch(
     { names: ["b"] },
     (seen) => seen.length === 2,
@@ -116,7 +116,7 @@ test("of a hundred retries of one request at the same time, one has an effect, a
   expect((await controller().getDeployment({ name: "a" })).deployment?.status?.generation).toBe(1n);
 });
 
-test("of two who expect the same generation, one wins", async () => {
+test("of two writes that expect the same generation, one wins", async () => {
   await controller().deploy({ spec: specOf("a") });
   const both = await Promise.allSettled(
     [1, 2].map((numReplicas) => controller().deploy({ spec: specOf("a", { numReplicas: numReplicas + 5 }), expectedGeneration: 1n })),
@@ -172,7 +172,7 @@ test("JSON comes back as it was given; what is not JSON is refused with its fiel
   });
 });
 
-test("validate_only tells what each field's change costs, and does nothing", async () => {
+test("validate_only reports what each field's change costs, and changes nothing", async () => {
   const first = await controller().deploy({ spec: specOf("a"), validateOnly: true });
   expect(first).toMatchObject({ effect: Effect.ROLLOUT, changes: [] });
   await controller().deploy({ spec: specOf("a", { labels: { team: "x" }, runtimeEnv: { envVars: { A: "1" } } }) });

@@ -1,4 +1,5 @@
-// Goal: the wire loses no fact. Method: a sample of each kind of each union of core, as proto JSON; each kind of the proto is met.
+// Goal: the wire loses no fact. Method: a sample of each kind of each union of core, as proto JSON;
+// each kind of the proto is met.
 import { create, type DescEnum, type DescMessage, type MessageInitShape, toJson } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { ReplicaSchema } from "../../gen/drover/v1/deployment_pb.ts";
@@ -379,7 +380,7 @@ function wireForms(samples: readonly (readonly [unknown, object])[]): readonly o
   return samples.map(([, json]) => json);
 }
 
-test("a replica tells why it waits, goes or failed, and how it ended; one that failed by ending has its end too", () => {
+test("a replica has the reason why it waits, goes or failed, and how it ended; a failure by ending has the ending too", () => {
   const record: ReplicaRecord = {
     id: "a-1",
     deployment: "a",

@@ -22,7 +22,7 @@ const refused = (replicaId: string, message: string, violations = 0): ReplicaOut
   },
 });
 
-test("replicas that did not take the config come first; why they did not, and could not go back, is told", () => {
+test("replicas that did not take the config come first; each has the reason why it did not, and why it could not go back", () => {
   const { failure } = failureOf([
     { replicaId: "a-1", outcome: "ACCEPTED" },
     { ...refused("a-2", "no"), outcome: "REPLACED", revertProblem: { kind: "late", withinMs: 30_000 } },
@@ -45,7 +45,7 @@ test.each([
   [40, "x".repeat(10_000), 0],
   [40, "\u{1f411}".repeat(10_000), 3],
   [3, "no", 1_000],
-])("of %i replicas as many are told as fit, and how many are not", (count, message, violations) => {
+])("of %i replicas as many are listed as fit, and the rest is counted", (count, message, violations) => {
   const { bytes, failure } = failureOf(Array.from({ length: count }, (_, index) => refused(`a-${index}`, message, violations)));
   expect(bytes).toBeLessThanOrEqual(detailBytesMax - "type.googleapis.com/".length);
   expect(failure.replicas.length).toBeGreaterThan(1);

@@ -50,7 +50,7 @@ async function watch(most: number, onNumber: (number: number) => unknown = () =>
   return seen;
 }
 
-test("a decision is told as it was made", async () => {
+test("a decision is returned as it was made", async () => {
   await decide("a", 1);
   const { decisions } = await controller().listDecisions({ name: "a" });
   expect(decisions).toMatchObject([
@@ -79,7 +79,7 @@ test("decisions are listed the newest first, page by page, and new ones do not s
   await expect(list(1_001)).rejects.toMatchObject({ facts: { violations: [{ field: "page_size" }] } });
 });
 
-test("a watch tells the decisions kept, the oldest first, and then each as it is made, of this deployment only", async () => {
+test("a watch reports the kept decisions, the oldest first, and then each new one, of this deployment only", async () => {
   await controller().deploy({ spec: specOf("b") });
   await decide("b", 1, 2);
   await decide("a", 9, 10);
@@ -91,7 +91,7 @@ test("a watch tells the decisions kept, the oldest first, and then each as it is
   expect(await watch(4, more)).toEqual([9, 10, 11, 12]);
 });
 
-test("a watch tells all that was decided and then ends when the deployment is gone", async () => {
+test("a watch reports all decisions and ends when the deployment is gone", async () => {
   await decide("a", 1);
   const end = async (number: number) => {
     if (number !== 1) return;
@@ -125,7 +125,7 @@ test("a watch ends with UNAVAILABLE when the controller stops", async () => {
   await expect(watch(2)).rejects.toMatchObject({ reason: "SHUTTING_DOWN" });
 });
 
-test("a watch is told to start again when changes were lost", async () => {
+test("a watch that lost changes fails with the reason to start again", async () => {
   await decide("a", 1);
   const back = opened.store.snapshot();
   await decide("a", 2);

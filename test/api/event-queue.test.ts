@@ -50,7 +50,7 @@ test("an end is at once, and the first error given stays", async () => {
   await expect(reading).rejects.toThrow("first");
 });
 
-test("a reader too far behind is told so, and no queue grows without bound", async () => {
+test("a reader too far behind gets an error, and no queue grows without bound", async () => {
   const queue = new EventQueue<number>(tooSlow);
   for (let event = 1; event <= 5_002; event++) queue.push(event);
   await expect(all(queue)).rejects.toThrow("too slow at 5001");

@@ -1,4 +1,5 @@
-// KEDA's external scaler over a store in memory and real gRPC: what replicas report and what waits is set by hand.
+// KEDA's external scaler over a store in memory and real gRPC: what replicas report and what waits
+// is set by hand.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -142,7 +143,7 @@ describe("a deployment is active", () => {
     expect(await scaler.isActive(ofA)).toMatchObject({ result });
   });
 
-  test("is streamed at once and at each change, looked for each second", async () => {
+  test("is streamed at once and at each change, with one check a second", async () => {
     await opened.controller.deploy({ spec: autoscaled(0) });
     const seen: boolean[] = [];
     for await (const { result } of scaler.streamIsActive(ofA)) {
@@ -220,7 +221,7 @@ describe("every call", () => {
   });
 });
 
-test("the service has KEDA's name, and reflection tells it", async () => {
+test("the service has KEDA's name, and reflection lists it", async () => {
   const source = await readDescriptors(channel, new AbortController().signal);
   expect(await source.services()).toContain("externalscaler.ExternalScaler");
   expect(ExternalScaler.methods.map(({ name }) => name)).toEqual(["IsActive", "StreamIsActive", "GetMetricSpec", "GetMetrics"]);

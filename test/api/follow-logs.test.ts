@@ -118,7 +118,7 @@ test("a change that comes while a stream is just ending is not missed", async ()
   await lines.end();
 });
 
-test("a replica that is written down before anybody follows, and started later, is followed", async () => {
+test("a replica that is recorded before a follower comes, and started later, is followed", async () => {
   const source = new Source();
   source.change("a");
   const lines = source.follow();
@@ -131,7 +131,7 @@ test("a replica that is written down before anybody follows, and started later, 
   await lines.end();
 });
 
-test("a silent replica that is forgotten while its record stays is looked for once a change, and when it has ended no more", async () => {
+test("a silent replica that is forgotten while its record stays is searched for once a change, and not any more when it has ended", async () => {
   const { source, lines } = await followed();
   source.start("b");
   source.change("b");

@@ -1,5 +1,6 @@
-// Goal: every call that writes has one effect for each request id, and writes only what it was meant to write.
-// Method: real gRPC over a store in memory; a second API over the same store stands for a controller that was started again.
+// Goal: every call that writes has one effect for each request id, and writes only what it was
+// meant to write. Method: real gRPC over a store in memory; a second API over the same store stands
+// for a controller that was started again.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { Client } from "../../src/rpc/service.ts";
@@ -29,7 +30,7 @@ interface Common {
   readonly uid?: string;
 }
 
-/** Each write of one deployment, with one that differs in content. */
+/** Each write of one deployment, with another write of different content. */
 const writes = {
   deploy: (api: Controller, common: Common, other: boolean) => api.deploy({ spec: specOf("a", { version: other ? "9" : "3" }), ...common }),
   scale: (api: Controller, common: Common, other: boolean) => api.scale({ name: "a", numReplicas: other ? 9 : 3, ...common }),

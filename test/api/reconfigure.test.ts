@@ -1,4 +1,5 @@
-// Changes of config over a store in memory and real gRPC. The loop that makes them is the real one; what replicas answer it, the test says.
+// Changes of config over a store in memory and real gRPC. The loop that makes them is the real one;
+// what replicas answer it, the test says.
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Effect, ReconfigureFailureSchema, ReconfigureOutcome } from "../../gen/drover/v1/controller_service_pb.ts";
 import { ConfigProblemKind } from "../../gen/drover/v1/facts_pb.ts";
@@ -152,7 +153,7 @@ test("a Deploy of another config alone does the same, and says so", async () => 
   expect(bounds).toMatchObject({ effect: Effect.RECONFIGURE, deployment: { status: { configGeneration: 3n } } });
 });
 
-test("a config that a replica refuses changes nothing: the caller is told by whom, why, and of which fields", async () => {
+test("a config that a replica refuses changes nothing, and the error has the replica, the reason and the fields", async () => {
   await deployed();
   await loop.run();
   const refusedBy = (replicaId: string) => ({ replicaId, outcome: REFUSED, problem: { kind: ConfigProblemKind.REFUSED, violations } });
@@ -197,7 +198,7 @@ test("with no replica that runs a config is committed at once", async () => {
   expect(await controller().reconfigure({ name: "a", userConfig: bad })).toMatchObject({ configGeneration: 2n, replicas: [] });
 });
 
-test("a config that is in use is answered at once, whoever makes changes or nobody", async () => {
+test("a config that is in use is answered at once, with a leader or without", async () => {
   await deployed();
   const position = await opened.store.position();
   const same = await controller().reconfigure({ name: "a", userConfig: jsonToValue({ model: "blue" }) });
@@ -221,7 +222,7 @@ test("a request that is sent again has its first answer", async () => {
   expect(answer.effect).toBe(Effect.RECONFIGURE);
 });
 
-test("a request that was refused is refused again in the same words, and no replica is asked anew", async () => {
+test("a request that was refused is refused again with the same error, and no replica is called again", async () => {
   await deployed();
   await loop.run();
   const refusals = async (act: () => Promise<unknown>) => {
@@ -267,7 +268,7 @@ test("one whose caller left gets its first answer when it is sent again, whateve
   expect(await inUse()).toMatchObject({ generation: 3, config: { model: "blue" } });
 });
 
-test("one that is sent again, after the controller that had it stopped before the end, has that end as its answer", async () => {
+test("a request that is sent again, after its controller stopped before the end, is answered with that end", async () => {
   await deployed("a");
   await deployed("b");
   const deploy = { spec: specOf("a", { userConfig: red }), requestId: "deploy" };
@@ -287,7 +288,7 @@ test("one that is sent again, after the controller that had it stopped before th
   for (const name of ["a", "b"]) expect(await inUse(name)).toMatchObject({ generation: 2, newestConfigGeneration: 2 });
 });
 
-test("a request whose end nobody kept before another change took its place is still answered, and has no second effect", async () => {
+test("a request whose end was not kept before another change took its place is still answered, and has no second effect", async () => {
   await deployed();
   await loop.run();
   const taken = { name: "a", userConfig: red, requestId: "taken" };
@@ -314,7 +315,7 @@ test("a request whose end nobody kept before another change took its place is st
   expect(await inUse()).toMatchObject({ config: { model: "blue" }, generation: 3 });
 });
 
-test("an id that was used for another request is refused, also while that one's change is in work, and of one that was refused", async () => {
+test("an id that was used for another request is refused, also while the change of that request is in work, and if that request was refused", async () => {
   await deployed();
   await loop.run();
   const reused = { code: "INVALID_ARGUMENT", reason: "REQUEST_ID_REUSED" };
@@ -338,7 +339,7 @@ test("an id that was used for another request is refused, also while that one's 
   expect(await inUse()).toMatchObject({ config: { model: "blue" } });
 });
 
-test("one that only asks has every replica asked, and changes nothing", async () => {
+test("a dry run asks every replica, and changes nothing", async () => {
   await deployed();
   await loop.run();
   const asked = await controller().reconfigure({ name: "a", userConfig: red, validateOnly: true });
@@ -399,7 +400,7 @@ test("a second change, and a Scale, wait for the end of the one in work", async 
   expect(await inUse()).toMatchObject({ config: { model: "blue" }, generation: 4, configGeneration: 3, changing: undefined });
 });
 
-test("Delete does not wait for a change: it ends the change, and who asked for it is told", async () => {
+test("Delete does not wait for a change: it ends the change, and the caller of the change gets an error", async () => {
   await deployed();
   await loop.run();
   loop.hold();
@@ -411,7 +412,8 @@ test("Delete does not wait for a change: it ends the change, and who asked for i
   await inWork();
   await controller().deleteDeployment({ name: "a" });
   expect((await recordOf(opened.store, "a")).deletingSinceMs).toBeGreaterThan(0);
-  // As the reconcile loop does with what is deleted: its replicas are taken away, and nothing is wanted of them any more.
+  // As the reconcile loop does with what is deleted: its replicas are taken away, and nothing is
+  // wanted of them any more.
   for (const { key, version, value } of [...opened.mirror.replicas().values()])
     await opened.store.commit([{ put: "replica", key, version, value: { ...value, state: "DRAINING" } }]);
   await refused;
@@ -439,7 +441,7 @@ test("of an Apply of which one config is refused, nothing is written", async () 
   for (const name of ["a", "b"]) expect(await inUse(name)).toMatchObject({ config: { model: "red" }, configGeneration: 2 });
 });
 
-test("the last twenty configs are kept, the newest first, with who asked for each", async () => {
+test("the last twenty configs are kept, the newest first, each with its author", async () => {
   await deployed("a", 1);
   await loop.run();
   for (let number = 2; number <= 23; number++)

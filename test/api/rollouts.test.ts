@@ -1,4 +1,5 @@
-// Revisions, rollbacks and pauses over a store in memory and real gRPC; what replicas do is played by records.
+// Revisions, rollbacks and pauses over a store in memory and real gRPC; what replicas do is played
+// by records.
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { erase, noteHealthy, type OpenedApi, openApi, recordOf, specOf } from "./opened-api.ts";
 
@@ -36,7 +37,7 @@ test("a rollback brings back what replicas are started with, under its old numbe
   expect(next.deployment?.status?.revision).toBe(3n);
 });
 
-test("a rollback needs a revision that is kept, and without a name one that was healthy", async () => {
+test("a rollback needs a kept revision; without a name, a kept revision that was healthy", async () => {
   await controller().deploy({ spec: specOf("a", { version: "1" }) });
   await controller().deploy({ spec: specOf("a", { version: "2" }) });
   await expect(controller().rollback({ name: "a" })).rejects.toMatchObject({ code: "FAILED_PRECONDITION", reason: "NO_HEALTHY_REVISION" });

@@ -70,7 +70,7 @@ describe("an autoscaling config", () => {
     );
   });
 
-  test("with several faults is told all of them at once", async () => {
+  test("with several faults gets all of them in one error", async () => {
     const autoscalingConfig = { targetOngoingRequests: 0, schedules: [{ ...schedule, cron: "x", timeZone: "y" }] };
     const refused = await controller()
       .deploy({ spec: specOf("a", { autoscalingConfig }) })
@@ -156,7 +156,7 @@ describe("a deployment that follows its load", () => {
 });
 
 describe("a simulation", () => {
-  test("runs the autoscaler over the trace and tells each change and why", async () => {
+  test("runs the autoscaler over the trace and returns each change with its reason", async () => {
     const { points, replicaHours, shortOfCapacity, changes } = await controller().simulateAutoscaling({
       autoscalingConfig: { maxReplicas: 50, targetOngoingRequests: 10, burst: { disabled: true } },
       samples: [sampleAt(0, 0), sampleAt(60, 200), sampleAt(240, 200)],

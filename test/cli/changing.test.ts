@@ -81,7 +81,7 @@ test("on a terminal the progress is one line, rewritten, and gone at the end", a
   expect(stderr).toBe(`a  UPSCALING  0/2 running\n${up}a  UPSCALING  1/2 running\n${up}`);
 });
 
-test("on a terminal what has been told is not shown again beside what goes on", async () => {
+test("on a terminal printed lines are not repeated in the line of the progress", async () => {
   const run = await serve({
     apply: applying(),
     watchDeployments: watching(
@@ -174,7 +174,7 @@ test("Ctrl-C in a wait ends with 130 and says that the deployment goes on", asyn
   expect(ended).toMatchObject({ exitCode: 130, stderr: expect.stringContaining("error: interrupted: a goes on without you") });
 });
 
-test("a watch that expired is begun anew", async () => {
+test("a watch that expired is opened again", async () => {
   let watches = 0;
   const run = await serve({
     apply: applying(),
@@ -202,7 +202,7 @@ test("a controller that stops during the wait is said, and that the deployment g
   expect(stderr).toContain("a goes on without you");
 });
 
-test("several specs are deployed in one call, all or none; what is wrong is told by file and line", async () => {
+test("several specs are deployed in one call, all or none; errors have file and line", async () => {
   const asked: string[] = [];
   const accepting = await serve({ apply: applying(asked) });
   const cwd = await folder(files);
@@ -267,7 +267,7 @@ test("a dry run changes nothing and shows what would be as a diff, or as JSON", 
   });
 });
 
-test("what is pruned is told, and waited for until it is gone", async () => {
+test("pruned deployments are printed, and waited for until they are gone", async () => {
   const run = await serve({
     apply: (request, context) => ({ ...(applying()(request, context) as object), pruned: request.prune ? ["b"] : [] }),
     watchDeployments: watching(
@@ -310,7 +310,7 @@ test("a wrong file deploys nothing", async () => {
   expect(asked).toEqual([]);
 });
 
-test("what follows its load is not scaled, and how it does is told", async () => {
+test("a deployment that follows its load is not scaled, and the error names the commands to use", async () => {
   const run = await serve({
     scale: () => {
       throw refusal("AUTOSCALED", "it follows its load", { metadata: { deployment: "a" } });

@@ -20,7 +20,7 @@ function decisionOf(number: number, more: MessageInitShape<typeof DecisionSchema
   });
 }
 
-/** Of which decision a line tells. */
+/** The decision that a line is about. */
 const numberIn = ([, number]: RegExpMatchArray) => Number(number);
 
 const getDeployment: ControllerHandlers["getDeployment"] = () => ({ deployment: deploymentOf("a") });
@@ -77,7 +77,7 @@ test("explain says how a deployment is, then each decision with its rules and wh
   });
 });
 
-test("what the autoscaler decided is told by each rule's value, the one that bound in colour", async () => {
+test("a decision of the autoscaler is printed with each rule's value, the one that bound in colour", async () => {
   const config = { ...defaultAutoscaling, maxReplicas: 5, targetOngoingRequests: 10 };
   const seen = { ongoing: 60, queued: 20, running: 2, target: 2, scheduledMin: 0, startupMs: 0 };
   const { state } = decide(config, seen, firstAutoscaleState(config, nowMs - 7_000), nowMs - 7_000);
@@ -123,7 +123,7 @@ test("as JSON the decisions are a list by proto field names, also an empty one",
   expect(await empty(["explain", "a"])).toEqual({ exitCode: 0, stdout: "a is HEALTHY: 2 of 2 running\n", stderr: "no decisions yet\n" });
 });
 
-test("followed decisions come once each, also when the watch begins anew, until the deployment is gone", async () => {
+test("followed decisions come once each, also when the watch is opened again, until the deployment is gone", async () => {
   let watches = 0;
   const run = await serve({
     getDeployment,

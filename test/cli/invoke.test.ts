@@ -69,7 +69,7 @@ test("a call that takes longer than --timeout fails", async () => {
   });
 });
 
-test("a status that the program gives is shown as it is, also UNAVAILABLE", async () => {
+test("a status of the program is printed unchanged, also UNAVAILABLE", async () => {
   const run = await serve({}, { invoke: () => Promise.reject(new StatusError("UNAVAILABLE", "the model is being loaded")) });
   expect(await run(["invoke", "a"])).toEqual({ exitCode: 1, stdout: "", stderr: "error: UNAVAILABLE: the model is being loaded\n" });
 });

@@ -131,7 +131,7 @@ test("replicas leaves out the stopped, unless all are asked for", async () => {
   expect(shown.map(({ replica_id }) => replica_id)).toEqual(["a-1", "a-3"]);
 });
 
-test("cluster shows capacity, what is free, who leads, and who waits", async () => {
+test("cluster shows the capacity, free resources, the leader, and the replicas that wait", async () => {
   const run = await serve({
     getCluster: () => ({
       capacity: { numCpus: 4, numGpus: 1, memoryBytes: BigInt(8 * 2 ** 30) },

@@ -56,7 +56,7 @@ const refusing = (): never => {
   );
 };
 
-test("reconfigure gives a config to all replicas, tells what each made of it, and which generation is in use", async () => {
+test("reconfigure gives a config to all replicas, and prints the result of each, and the generation in use", async () => {
   const asked: unknown[] = [];
   const run = await serve({ reconfigure: accepting(asked) });
   expect(await run(["reconfigure", "a", '{"threshold": 0.2}'])).toEqual({
@@ -233,7 +233,7 @@ test("Ctrl-C ends with 130 and says that the change may go on", async () => {
   });
 });
 
-test("configs are listed with who gave them, long ones cut to a line", async () => {
+test("configs are listed with their authors, long configs cut to a line", async () => {
   const long = { words: { kind: { case: "stringValue" as const, value: `${"🐑".repeat(60)}\n` } } };
   const run = await serve({
     listConfigs: ({ name }) => ({
@@ -276,7 +276,7 @@ test("configs of what is not there fails", async () => {
   expect(await run(["configs", "x"])).toMatchObject({ exitCode: 1, stdout: "", stderr: expect.stringContaining('no deployment "x"') });
 });
 
-test("every command that changes something tells the controller who asks", async () => {
+test("every command that changes something sends its author", async () => {
   const authors: unknown[] = [];
   const noting = (_: unknown, { metadata }: Parameters<Reconfigure>[1]) => {
     authors.push(metadata.get("drover-author")[0]);
@@ -313,7 +313,7 @@ test("an author is printable ASCII, whatever the system's names", () => {
 
 const app = "name: a\nversion: b\nprogram: { module: { path: a.ts } }\nuser_config:\n  threshold: 2\n";
 
-test("a deploy that changes only the config is told apart from a rollout, and may wait for its answer as long as for a rollout", async () => {
+test("a deploy that changes only the config differs from a rollout, and may wait for its answer as long as for a rollout", async () => {
   const deadlines: number[] = [];
   const run = await serve({
     apply: (_, { deadlineMs = 0 }) => {

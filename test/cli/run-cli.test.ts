@@ -8,7 +8,7 @@ const commands = [
   ...["revisions", "rollback", "pause", "resume", "delete", "cluster"],
 ];
 
-test("help is done, tells what each command is for and has an example of it", async () => {
+test("help succeeds, says what each command does and has an example of it", async () => {
   const help = await drover(["--help"]);
   expect(help).toMatchObject({ exitCode: 0, stderr: "" });
   for (const command of commands) {
@@ -52,7 +52,7 @@ test("no command at all is wrong usage and shows the help", async () => {
   expect(await drover([])).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("Commands:") });
 });
 
-test("start gives the whole config, wherever the global flags stand", async () => {
+test("start passes the whole config, wherever the global flags are", async () => {
   const given: Config[] = [];
   const start = (config: Config) => {
     given.push(config);
@@ -92,7 +92,7 @@ test("start's own exit code is the CLI's", async () => {
 });
 
 test("where no controller answers, the remedy is shown with the address tried", async () => {
-  // Port 1 is nobody's.
+  // Nothing listens at port 1.
   for (const options of [{ env: { DROVER_API: "127.0.0.1:1" } }, {}]) {
     const run = await drover(["list", ...("env" in options ? [] : ["--api", "127.0.0.1:1"])], options);
     expect(run).toMatchObject({ exitCode: 1, stdout: "" });

@@ -136,7 +136,7 @@ test.each([
   expect(stderr).toContain(`error: ${problem}`);
 });
 
-test("what the controller refuses is told by its place in the file", async () => {
+test("a refusal of the controller is printed with its place in the file", async () => {
   const run = await serve({
     simulateAutoscaling: () => {
       throw invalid([

@@ -69,7 +69,7 @@ test("camelCase names and JSON null are proto JSON and accepted", () => {
   expect(specs[0]?.spec.numReplicas).toBeUndefined();
 });
 
-test("an unknown field is named with its file, line and path, and the one that was meant", () => {
+test("an unknown field is named with its file, line and path, and the field that was probably meant", () => {
   expect(problemsOf("name: a\nprogram:\n  module:\n    path: x\nnum_replica: 2\n")).toEqual([
     "app.yaml:5: spec.num_replica: no such field; did you mean num_replicas?",
   ]);
@@ -117,7 +117,7 @@ test("all wrong types are reported at once, each with its line", () => {
   ]);
 });
 
-test("an enum is read by its short name in any case, or by its full one; a wrong one is told with those there are", () => {
+test("an enum is read by its short name in any case, or by its full one; a wrong value is refused with the list of values", () => {
   const strategyOf = (text: string) => {
     const { specs, problems } = parseSpecs("app.yaml", `name: a\nrollout: { strategy: ${text}, auto_rollback: false }`);
     return problems[0] ?? specs[0]?.spec.rollout;

@@ -52,12 +52,12 @@ test.each([
   expect(() => read(text)).toThrow(expect.objectContaining({ lines: [problem] }));
 });
 
-test("the first ten problems are told, and how many more there are", () => {
+test("the first ten problems are listed, and the rest is counted", () => {
   const text = Array.from({ length: 25 }, (_, line) => `${line},x`).join("\n");
   expect(() => read(text)).toThrow(expect.objectContaining({ lines: expect.objectContaining({ length: 11, 10: "and 15 more" }) }));
 });
 
-test("columns are asked for by name or number; one that is not there is refused", () => {
+test("columns are chosen by name or number; a missing column is refused", () => {
   const text = "TIMESTAMP,ContextTokens,GeneratedTokens\n2026-01-01 00:00:01,374,44\n";
   const row = [[1_767_225_601_000, 44]];
   expect(read(text, { ...arrivals, time: "TIMESTAMP", value: "GeneratedTokens" })).toEqual(row);

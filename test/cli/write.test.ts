@@ -6,7 +6,7 @@ interface Asked {
   readonly requestId: string;
 }
 
-/** Every write; `answer` gets each request, and gives the deployment. */
+/** Every write; `answer` gets each request, and returns the deployment. */
 function answering(answer: (request: Asked) => object): ControllerHandlers {
   const one = (request: Asked) => answer(request);
   return {

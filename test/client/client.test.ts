@@ -132,7 +132,7 @@ describe("a request", () => {
     expect(await call).toBe("one");
   });
 
-  test("that waits is left by a caller who leaves", async () => {
+  test("that waits ends when its caller leaves", async () => {
     const { controller, echo } = await connected();
     controller.report("echo", { addresses: [] });
     const leave = new AbortController();
@@ -179,7 +179,7 @@ describe("a request", () => {
     await other;
   });
 
-  test("never sent, because nobody listens there, goes to another", async () => {
+  test("never sent, because nothing listens there, goes to another", async () => {
     const { controller, echo } = await connected();
     const two = await named("two");
     const nobody = `unix:${join(await temporaryFolder(), "nobody.sock")}`;

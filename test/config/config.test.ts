@@ -103,7 +103,7 @@ test("an empty variable is as good as none", () => {
   expect(configOf({}, { DROVER_API: "", DROVER_REDIS_URL: "", DROVER_REDIS_SERVER: "" })).toEqual(configOf({}));
 });
 
-test("a redis-server without a slash is looked for on PATH", () => {
+test("a redis-server without a slash is searched for on PATH", () => {
   expect(configOf({}, { DROVER_REDIS_SERVER: "redis-server-7" }).redisServer).toBe("redis-server-7");
 });
 

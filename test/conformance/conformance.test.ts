@@ -1,6 +1,7 @@
-// Goal: `drover conformance` tells a replica that keeps the contract from one that does not, and says which sentence it breaks.
-// Method: a program with everything passes; a replica written by hand gets one fault at a time, and breaks the sentences of that fault
-// and no other. Every sentence is broken by some fault.
+// Goal: `drover conformance` finds whether a replica keeps the contract, and which sentences it
+// breaks. Method: a program with everything passes; a replica written by hand gets one fault at a
+// time, and breaks the sentences of that fault and no other. Every sentence is broken by some
+// fault.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -67,7 +68,7 @@ const methods = ["--method", "tell", "--slow-method", "work", "--slow-input", "1
 const configs = ["--user-config", '"good"', "--bad-user-config", '"bad"'];
 const means = [...methods, ...configs];
 
-/** What `run` gives, told how to reach a replica in this process, on a socket of its own. */
+/** Runs the check against a replica in this process, on its own socket. */
 async function served<T>(fault: string, run: (argv: readonly string[]) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "drover-faulty-"));
   const identity = { replicaId: "faulty-1", deployment: "faulty", revision: 3, ongoingMax: 2, token: "secret" };
@@ -235,7 +236,7 @@ test("a slow method that is quick holds nothing, and is said to", async () => {
   expect(report.counts).toMatchObject({ fails: 0 });
 });
 
-test("a program that does not start is told by its last lines, and one that is not there by its name", async () => {
+test("a program that does not start is reported with its last lines, and a missing program with its name", async () => {
   const words = await conformance(["--", process.execPath, here("faulty-program.ts"), "does not listen"]);
   expect(words).toMatchObject({ exitCode: 1, stderr: "" });
   expect(words.stdout).toMatch(

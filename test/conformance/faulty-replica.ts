@@ -1,4 +1,5 @@
-// A replica written by hand, on nothing but the project's gRPC server, that keeps the contract but for the one fault it is told to have.
+// A replica written by hand on the project's gRPC server. It keeps the contract, except for the
+// fault that it is started with.
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { GreeterService } from "../../examples/greeter/gen/greeter/v1/greeter_pb.ts";
 import { ReconfigurePhase, type ReconfigureRequest, ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";

@@ -1,6 +1,6 @@
-// Goal: whatever engine runs the replicas, the loops find the same facts.
-// Method: one suite, run on the engine of this machine with real processes, on its simulated twin, whoever of core and the engine places,
-// and on the engine of the benchmarks.
+// Goal: whatever engine runs the replicas, the loops find the same facts. Method: one suite, run on
+// the engine of this machine with real processes, on its simulated twin, whoever of core and the
+// engine places, and on the engine of the benchmarks.
 import { describe, expect, onTestFinished, test } from "vitest";
 import { CrowdedEngine, crowdProgram } from "../../bench/crowded-engine.ts";
 import { realClock } from "../../src/clock/real.ts";
@@ -78,7 +78,7 @@ describe.each(engines)("an engine %s", (_, open) => {
     else expect(complete).toBe("all");
   });
 
-  test("has a replica in every list from its start on, as it was asked for, and tells where it runs and listens", async () => {
+  test("lists a replica from its start on, as it was assigned, with its node and address", async () => {
     const { engine, runs } = await open();
     const asked = assignment("r1", runs, { deployment: "echo", uid: "uid-9", revision: 4, token: "secret", gpuIndexes: [1] });
     await engine.start(asked);
@@ -98,7 +98,7 @@ describe.each(engines)("an engine %s", (_, open) => {
     if (room.kind === "ledger") expect(placed.node).toBe(room.node);
   });
 
-  test("gives each replica an address of its own, which it keeps, as its node, until it is forgotten", async () => {
+  test("gives each replica its own address; address and node stay until it is forgotten", async () => {
     const { engine, runs } = await open();
     for (const id of ["r1", "r2", "r3"]) await engine.start(assignment(id, runs));
     const placed = await Promise.all(["r1", "r2", "r3"].map((id) => inState(engine, id, "alive")));
@@ -125,7 +125,7 @@ describe.each(engines)("an engine %s", (_, open) => {
     await inState(engine, "r1", "alive");
   });
 
-  test.each(["terminate", "kill"] as const)("ends a replica, and only that, on %s, and tells so once", async (how) => {
+  test.each(["terminate", "kill"] as const)("ends one replica on %s, no other, and calls the listener once", async (how) => {
     const { engine, runs } = await open();
     for (const id of ["r1", "r2"]) await engine.start(assignment(id, runs));
     for (const id of ["r1", "r2"]) await inState(engine, id, "alive");
@@ -167,7 +167,7 @@ describe.each(engines)("an engine %s", (_, open) => {
     await inState(engine, "r1", "alive");
   });
 
-  test("takes a replica that it does not know for one that has ended and was forgotten", async () => {
+  test("treats an unknown replica like one that has ended and was forgotten", async () => {
     const { engine } = await open();
     await engine.stop("nobody", "terminate");
     await engine.stop("nobody", "kill");
@@ -178,7 +178,7 @@ describe.each(engines)("an engine %s", (_, open) => {
     expect(lines).toEqual([]);
   });
 
-  test("gives lists that stay as they are, whatever comes after", async () => {
+  test("returns lists that do not change later", async () => {
     const { engine, runs } = await open();
     await engine.start(assignment("r1", runs));
     await inState(engine, "r1", "alive");
@@ -233,7 +233,7 @@ test("an engine that places takes back a replica that waits", async () => {
   expect((await engine.list()).replicas).toEqual([]);
 });
 
-test("an engine tells neither of a replica on a node that it does not see, nor that its list has all of that node", async () => {
+test("an engine lists no replica of a node that it does not see, and does not call that node complete", async () => {
   const { engine, runs } = await simulated(nodes);
   if (!(engine instanceof SimulatedEngine)) throw new Error("only the simulated engine hides nodes");
   for (const id of ["r1", "r2", "r3"]) await engine.start(assignment(id, runs));

@@ -1,5 +1,6 @@
-// Goal: every wire of the gateway keeps what `gateway/sides.ts` promises, so that a call can rely on it whatever moves its bytes.
-// Method: the caller's side of one wire and the replica's side of another face each other on a real connection.
+// Goal: every wire of the gateway keeps what `gateway/sides.ts` promises, so that a call can rely
+// on it whatever moves its bytes. Method: the caller's side of one wire and the replica's side of
+// another face each other on a real connection.
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
@@ -124,7 +125,7 @@ interface Pair extends AsyncDisposable {
 
 /** A line between two addresses that can be cut. */
 interface BreakableLine extends AsyncDisposable {
-  /** Starts to pass on bytes; gives the address to connect to. */
+  /** Starts to pass on bytes; returns the address to connect to. */
   to(address: string): string;
   break(): void;
 }
@@ -202,7 +203,10 @@ async function still(count: () => number): Promise<number> {
   return before;
 }
 
-/** Writes, each time that `ready` grows, until it grows no more because windows and buffers are full; gives the number of chunks. */
+/**
+ * Writes, each time that `ready` grows, until it grows no more because windows and buffers are
+ * full; returns the number of chunks.
+ */
 async function writeUntilStuck(write: (data: Buffer) => boolean, ready: () => number): Promise<number> {
   let written = 0;
   while (written < chunksMany) {

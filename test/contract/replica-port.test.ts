@@ -1,5 +1,6 @@
-// Goal: the simulated port tells the loops of a replica what the links would tell of it.
-// Method: one suite, run on the links, with replicas served on sockets, and on their twin, over replicas of a simulated engine.
+// Goal: the simulated port reports to the loops what the links would report. Method: one suite, run
+// on the links, with replicas served on sockets, and on their twin, over replicas of a simulated
+// engine.
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
@@ -44,7 +45,7 @@ interface Subject {
   end(): Promise<void>;
   /** From now on it refuses each config that it is to serve by. */
   refuse(): void;
-  /** A request by no gateway; gives what ends it. */
+  /** A request without a gateway; returns what ends it. */
   work(): Promise<() => Promise<void>>;
   /** The generation of the config it serves by. */
   generation(): Promise<number>;
@@ -187,7 +188,9 @@ describe.each(ports)("%s", (_, open) => {
     const { port, address } = subject;
     const connect = (state: ReplicaState) => port.connect([{ replica: replica(state, address), deployment: record }]);
     const contact = () => port.contact(id);
-    /** Meets the replica as it is in this state, again and again as the records are looked at, until it is so. */
+    /**
+     * Connects to the replica in this state, again and again as the loops do, until `reached` holds.
+     */
     const metUntil = (state: ReplicaState, reached: (contact: ReplicaContact) => boolean) =>
       until(() => {
         connect(state);
@@ -196,7 +199,7 @@ describe.each(ports)("%s", (_, open) => {
     return { ...subject, wishes, connect, contact, metUntil };
   }
 
-  test("knows nothing of a replica that it was not told of", async () => {
+  test("knows nothing of a replica that it was never connected to", async () => {
     const { contact } = await opened();
     expect(contact()).toEqual(noContact);
   });
@@ -220,7 +223,7 @@ describe.each(ports)("%s", (_, open) => {
     expect(contact().contactSinceMs).toBe(contactSinceMs);
   });
 
-  test("tells of a replica that starts as ready once it has the committed config, and wakes those who wait for that", async () => {
+  test("reports a starting replica as ready once it has the committed config, and wakes the loops", async () => {
     const { port, serve, metUntil, contact, generation } = await opened();
     const changed = new Set<string>();
     port.onChange((name) => changed.add(name));
@@ -231,7 +234,7 @@ describe.each(ports)("%s", (_, open) => {
     expect([...changed]).toEqual(["app"]);
   });
 
-  test("gives a replica that starts no config while another controller leads, and so does not tell of it as ready", async () => {
+  test("gives a starting replica no config while another controller leads, and does not report it as ready", async () => {
     const { wishes, serve, metUntil, contact, generation } = await opened();
     wishes.epoch = undefined;
     await serve();
@@ -243,7 +246,7 @@ describe.each(ports)("%s", (_, open) => {
     expect(await generation()).toBe(1);
   });
 
-  test("takes a replica that another controller's records call RUNNING for one that has its config, also if it met it before", async () => {
+  test("assumes that a replica recorded as RUNNING by another controller has its config, also if it was connected before", async () => {
     const { wishes, serve, metUntil, contact } = await opened();
     wishes.epoch = undefined;
     await serve();
@@ -252,7 +255,7 @@ describe.each(ports)("%s", (_, open) => {
     expect(contact().routable).toBe(true);
   });
 
-  test("tells of a replica that refuses the committed config as refused, and sends it no requests", async () => {
+  test("reports a replica that refuses the committed config as refused, and sends it no requests", async () => {
     const { serve, refuse, metUntil, contact, generation } = await opened();
     refuse();
     await serve();
@@ -271,7 +274,7 @@ describe.each(ports)("%s", (_, open) => {
     expect(contact()).toMatchObject({ answer: "ready", routable: true });
   });
 
-  test("leaves a replica alone whose config is being changed, and gives it each step when it is told to", async () => {
+  test("sends nothing by itself to a replica whose config is being changed, and makes each step when called", async () => {
     const { port, wishes, serve, metUntil, contact, generation } = await opened();
     await serve();
     await metUntil("STARTING", ({ answer }) => answer === "ready");
@@ -287,7 +290,7 @@ describe.each(ports)("%s", (_, open) => {
     expect(contact()).toMatchObject({ configGeneration: 1, routable: true });
   });
 
-  test("tells that a replica refused a step, and the replica serves on by what it had", async () => {
+  test("reports that a replica refused a step, and the replica goes on with its config", async () => {
     const { port, wishes, serve, refuse, metUntil, contact, generation } = await opened();
     await serve();
     await metUntil("STARTING", ({ answer }) => answer === "ready");
@@ -299,7 +302,7 @@ describe.each(ports)("%s", (_, open) => {
     expect(contact()).toMatchObject({ answer: "ready", routable: true, configGeneration: 1 });
   });
 
-  test("tells that a replica which does not serve is silent, once its time is over, and gives up sooner where nobody wants to know", async () => {
+  test("reports a replica that does not serve as silent after its timeout, and gives up sooner if the call is aborted", async () => {
     const { port, connect } = await opened();
     const beganMs = realClock.nowMs();
     expect(await port.giveConfig(id, order("PREPARE", 2, "green", 50), never)).toMatchObject({ replicaId: id, kind: "silent" });
@@ -312,7 +315,7 @@ describe.each(ports)("%s", (_, open) => {
     expect(await told).toEqual({ replicaId: id, kind: "gone" });
   });
 
-  test("tells of the requests in work at a replica, and calls those who follow them", async () => {
+  test("reports the ongoing requests of a replica, and calls the listeners", async () => {
     const { port, serve, work, metUntil, contact } = await opened();
     const reports: (readonly [string, number])[] = [];
     port.onReport((replicaId, ongoing) => reports.push([replicaId, ongoing]));
@@ -337,7 +340,7 @@ describe.each(ports)("%s", (_, open) => {
     expect(contact().answer).toBe("ready");
   });
 
-  test("tells that a replica has drained once nothing is in work there, and not before", async () => {
+  test("reports that a replica has drained once no request is ongoing, and not before", async () => {
     const { serve, work, metUntil, contact } = await opened();
     await serve();
     await metUntil("STARTING", ({ answer }) => answer === "ready");
@@ -360,7 +363,7 @@ describe.each(ports)("%s", (_, open) => {
     await metUntil("DRAINING", ({ drained }) => drained);
   });
 
-  test("knows nothing any more of a replica that it is to leave, and begins anew when it meets it again", async () => {
+  test("forgets a replica that it disconnects from, and starts from nothing when it connects again", async () => {
     const { port, serve, metUntil, contact } = await opened();
     await serve();
     await metUntil("STARTING", ({ answer }) => answer === "ready");

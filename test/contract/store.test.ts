@@ -1,5 +1,5 @@
-// Goal: the store in Redis and its twin in memory give the same answers to the same calls.
-// Method: one suite run on both; then random sequences of calls on both at once, compared answer by answer.
+// Goal: the store in Redis and its twin in memory give the same answers to the same calls. Method:
+// one suite run on both; then random sequences of calls on both at once, compared answer by answer.
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -186,7 +186,7 @@ describe.each([
     expect(await changesSince(store, 500)).toEqual([]);
   });
 
-  test("who is ahead of the store is told that it went back", async () => {
+  test("a reader that is ahead of the store learns that the store went back", async () => {
     await store.commit([put("a", 0)]);
     expect(await store.changes(5, 60_000, never)).toEqual({ kind: "lost", position: 1, rewound: true });
   });
@@ -235,7 +235,7 @@ describe.each([
     expect(await store.position()).toBe(1);
   });
 
-  test("a kept answer gives way to the one that replaces it, and to no other", async () => {
+  test("a kept answer is replaced only by its successor", async () => {
     const request = { id: "r1", fingerprint: "f", answer: "begun" };
     await store.commit([put("a", 0)], { request });
     const ended = { ...request, answer: "ended", replaces: "begun" };
@@ -323,7 +323,7 @@ describe.each([
     expect((await store.commit([put("b", 0)])).kind).toBe("committed");
   });
 
-  test("a fenced write is told so before a conflict, a replay before both", async () => {
+  test("a fenced write is reported before a conflict, a replay before both", async () => {
     const request = { id: "r1", fingerprint: "f", answer: "done" };
     await store.commit([put("a", 0)], { request });
     expect((await store.commit([put("a", 0)], { epoch: 1 })).kind).toBe("fenced");
@@ -373,7 +373,7 @@ describe.each([
     expect(await store.list("deployment", { after: "k999", limit: 1 })).toMatchObject({ more: false, entries: [] });
   });
 
-  test("a closed store fails every call, also one that waits", async () => {
+  test("a closed store fails every call, also a waiting one", async () => {
     const waiting = store.changes(0, 3_600_000, never);
     const failed = expect(waiting).rejects.toMatchObject({ reason: "STORE_UNAVAILABLE" });
     await store.position();
@@ -426,7 +426,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("acquire" as const, "release" as const), holder: fc.constantFrom("x", "y") }) },
 );
 
-/** Runs the steps; epochs differ from store to store, so they are told by their number in order. */
+/** Runs the steps; epochs differ between stores, so they are numbered in order. */
 async function play(store: Store, steps: readonly Step[]): Promise<readonly unknown[]> {
   const epochs: number[] = [0];
   const ordinal = (epoch: number) => (epochs.includes(epoch) ? epochs.indexOf(epoch) : epochs.push(epoch) - 1);

@@ -101,7 +101,7 @@ describe("the steps", () => {
     expect(afterCalls(asked, [done("a"), refused("b")])).toMatchObject({ step: "REFUSED" });
   });
 
-  test("one that refuses when asked ends the change with nothing to go back from", () => {
+  test("a replica that refuses in PREPARE ends the change, and none has to go back", () => {
     const end = afterCalls(begun, [done("a"), refused("b")]);
     expect(end.step).toBe("REFUSED");
     expect(outcomes(end)).toEqual([
@@ -110,7 +110,7 @@ describe("the steps", () => {
     ]);
   });
 
-  test("one that refuses when it is to serve by it sends all back, itself too", () => {
+  test("a replica that refuses in APPLY makes all go back, itself too", () => {
     const reverting = through(begun, [done("a"), done("b")], [refused("a")]);
     expect(reverting.step).toBe("REVERT");
     const end = afterCalls(reverting, [done("a"), done("b")]);
@@ -167,7 +167,7 @@ describe("the steps", () => {
     expect(through(once, []).step).toBe("REVERT");
   });
 
-  test("one that is gone, or is being taken away, has no part in it", () => {
+  test("a replica that is gone, or is being removed, has no part in it", () => {
     expect(afterCalls(at("APPLY_REST"), [done("a"), gone("b")])).toMatchObject({ step: "COMMITTED", replicas: [{ replicaId: "a" }] });
     expect(afterCalls(at("APPLY_ONE"), [gone("a")]).step).toBe("APPLY_REST");
     expect(afterCalls(at("REVERT"), [gone("a")]).step).toBe("REFUSED");
@@ -181,13 +181,13 @@ describe("the steps", () => {
     expect(configSteps.filter((step) => isOver(at(step)))).toEqual(["COMMITTED", "PREPARED", "REFUSED"]);
   });
 
-  test("one that is given up is over, and refused", () => {
+  test("a change that is given up is over, and refused", () => {
     for (const step of ["PREPARE", "APPLY_ONE", "APPLY_REST", "REVERT"] as const) expect(givenUp(at(step)).step).toBe("REFUSED");
   });
 });
 
-describe("who is replaced", () => {
-  test("a replica that does not answer in time, whatever it was told", () => {
+describe("a change replaces", () => {
+  test("a replica that does not answer in time, in any phase", () => {
     expect(toReplace(afterCalls(begun, [done("a"), silent("b")]))).toMatchObject([{ replicaId: "b", problem: late }]);
     const reverting = through(begun, [done("a"), done("b")], [done("a")], [done("a"), silent("b")]);
     expect(toReplace(reverting)).toEqual([]);
@@ -204,7 +204,7 @@ describe("who is replaced", () => {
     ]);
   });
 
-  test("not one that refused, if it is back, nor one that did not answer and then went back", () => {
+  test("no replica that refused and went back, and none that did not answer and then went back", () => {
     const reverting = at("REVERT", [outcome("a", "REFUSED", noSuchModel), outcome("b", "REPLACED", late)]);
     const end = afterCalls(reverting, [done("a"), done("b")]);
     expect(outcomes(end)).toEqual([
@@ -216,7 +216,7 @@ describe("who is replaced", () => {
 });
 
 describe("why it was refused", () => {
-  test("is known of a replica that did not answer and then went back, and of one that refused and then ended", () => {
+  test("is known of a replica that did not answer and then went back, and of a replica that refused and then ended", () => {
     const mute = through(at("APPLY_ONE"), [silent("a")], [done("a")]);
     expect(problems(mute)).toEqual([["a", late]]);
     const ended = through(begun, [done("a"), done("b")], [refused("a")], [gone("a"), done("b")]);
@@ -242,16 +242,19 @@ describe("the config that is committed", () => {
     expect(committedConfig(deployment, 1, () => ({ ...old, uid: "before" }))).toBeUndefined();
   });
 
-  test("tells no user_config from one that is null", () => {
+  test("distinguishes no user_config from null", () => {
     expect(configOf(spec, 1)).not.toHaveProperty("userConfig");
     expect(configOf({ ...spec, userConfig: null }, 1)).toMatchObject({ userConfig: null });
   });
 });
 
-/** What a replica serves by: one of the two configs, or what nobody knows. */
+/** What a replica serves with: one of the two configs, or unknown. */
 type Held = "old" | "new" | "unknown";
 
-/** What a call makes of what a replica serves by. A refusal may come half-way; one that is silent may have done it all the same. */
+/**
+ * The effect of a call on the config of a replica. A refusal may come half-way; a silent replica
+ * may have made the change.
+ */
 function heldAfter(held: Held, phase: "PREPARE" | "APPLY" | "REVERT", kind: CallResult["kind"]): Held {
   if (phase === "PREPARE" || kind === "gone") return held;
   return kind === "done" ? (phase === "APPLY" ? "new" : "old") : "unknown";

@@ -161,7 +161,7 @@ describe("a deployment", () => {
     expect(words([{ type: "CONFIG_CHANGING", reason: "RECONFIGURE", sinceMs: 0 }], { state: "HEALTHY" })).toContain("another config");
   });
 
-  test("tells how many run, then each condition", () => {
+  test("says how many run, then each condition", () => {
     expect(words([{ type: "STARTING", reason: "LAUNCHED", sinceMs: 0, replicaId: "app-1", more: 2, wait: undefined }])).toBe(
       "2 of 3 running, 1 of them of revision 1; starting app-1 and 2 more",
     );
@@ -178,7 +178,7 @@ describe("a deployment", () => {
     expect(words([{ ...condition, reason: "WAITING" }], { updated: 2 })).toMatch(/^2 of 3 running; app-1 waits/);
   });
 
-  test("that fails tells the last failure, how often it failed, and what was gone back to", () => {
+  test("that fails says the last failure, how often it failed, and the revision that was gone back to", () => {
     const failing = { type: "STARTS_FAILING", reason: "BACKOFF", sinceMs: 0, retryAtMs: 1, last } as const;
     expect(words([{ ...failing, failedStarts: 3 }], { updated: 2 })).toBe(
       "2 of 3 running; last failure (3 failed starts in a row): app-1 ended before it served (exit code 1)\nno model",
@@ -189,7 +189,7 @@ describe("a deployment", () => {
     );
   });
 
-  test("that is being deleted tells how many replicas are left", () => {
+  test("that is being deleted says how many replicas are left", () => {
     const deleting = (replicasLeft: number) => words([{ type: "DELETING", reason: "REQUESTED", sinceMs: 0, replicasLeft }]);
     expect([deleting(1), deleting(2)]).toEqual(["1 replica finishes its requests", "2 replicas finish their requests"]);
   });
@@ -225,7 +225,7 @@ describe("a config that was refused", () => {
     replicas,
   });
 
-  test("tells of a replica why it refused, and why it cannot go back", () => {
+  test("says why a replica refused, and why it cannot go back", () => {
     expect(outcomeInWords({})).toBe("");
     expect(outcomeInWords({ problem: refused("no"), revertProblem: late })).toBe("no; then: it did not answer within 30 s");
     expect(outcomeInWords({ problem: late, revertProblem: late })).toBe("it did not answer within 30 s");
@@ -259,7 +259,7 @@ describe("a config that was refused", () => {
     expect(refusalInWords(change(many.slice(0, 1)))).toMatch(/^the replica refused it/);
   });
 
-  test("where no replica refused, tells that the deployment went on", () => {
+  test("says that the deployment went on, if no replica refused", () => {
     expect(refusalInWords(change([{ replicaId: "a", outcome: "APPLIED" }]))).toContain("was changed or deleted in the meantime");
   });
 });

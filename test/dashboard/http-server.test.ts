@@ -13,7 +13,7 @@ type Controller = Pick<ServiceHandlers<typeof ControllerService>, "listDeploymen
 
 const none: Controller = { listDeployments: () => ({}), listReplicas: () => ({}) };
 
-/** An HTTP server before a controller API that answers as told; gives its URL. */
+/** An HTTP server in front of a controller API with the given answers; returns its URL. */
 async function serve(status: () => ServingStatus, controller: Controller = none): Promise<string> {
   const unimplemented = () => {
     throw new StatusError("UNIMPLEMENTED", "not in this test");

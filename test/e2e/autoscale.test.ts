@@ -1,5 +1,5 @@
-// Goal: replicas follow a real load. Method: real processes with short windows, clients that never retry; every step is waited for, and no
-// request may fail.
+// Goal: replicas follow a real load. Method: real processes with short windows, clients that never
+// retry; every step is waited for, and no request may fail.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DecisionSource } from "../../gen/drover/v1/controller_service_pb.ts";
 import { Drover, until } from "./drover.ts";
@@ -91,7 +91,7 @@ test("replicas follow the load: from zero at once, up in steps, down, to zero an
   expect(explained.stdout).toContain("requests wait and no replica is wanted");
 });
 
-test("a request that waits for a first replica is told how long, in a trailer", async () => {
+test("a request that waited for a first replica has the time in a trailer", async () => {
   await drover.deploy("cold", { numReplicas: undefined, autoscalingConfig: short });
   let cold: unknown;
   const onTrailers = (metadata: { get(name: string): unknown[] }) => (cold = metadata.get("drover-cold-start")[0]);
@@ -140,7 +140,7 @@ test("a controller that is killed and started again in the middle of load takes 
   await first.end("SIGKILL");
   const second = await Drover.start([], first.dataDir);
   try {
-    // Adopted, before anything may be decided: the windows begin anew.
+    // Adopted, before any decision: the windows start again.
     await until("it has adopted them", async () => (await second.running("kept")).length === 4);
     expect((await second.running("kept")).map(({ pid }) => pid).sort()).toEqual(pids);
     const { decisions } = await second.controller.listDecisions({ name: "kept" });

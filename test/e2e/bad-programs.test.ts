@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => drover.close());
 
-/** Deploys a program that will not start; gives its status once a start has failed. */
+/** Deploys a program that does not start; returns its status once a start has failed. */
 async function failedStatus(name: string, spec: Record<string, unknown>): Promise<DeploymentStatus> {
   await drover.controller.deploy({ spec: { name, version: "1", resources: { numCpus: 0.01 }, ...spec } });
   return until(`the failure of ${name} is told`, async () => {

@@ -1,5 +1,6 @@
-// Goal: docs/clients.md is so. From the protos of the npm package, its commands generate a client in each language, and the client that it
-// shows lists the deployments of a running controller and calls one through the gateway. Without the language's tools it is left out.
+// Goal: docs/clients.md is so. From the protos of the npm package, its commands generate a client
+// in each language, and the client that it shows lists the deployments of a running controller and
+// calls one through the gateway. Without the language's tools it is left out.
 import { execFile } from "node:child_process";
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -39,7 +40,10 @@ async function block(heading: string, kind: string): Promise<string> {
   return found;
 }
 
-/** Does what the docs say in a folder with the npm package's protos, and gives what the client prints. */
+/**
+ * Does what the docs say in a folder with the npm package's protos, and returns the client's
+ * output.
+ */
 async function printed(heading: string, kind: string, file: string): Promise<readonly string[]> {
   const at = join(folder, kind);
   await mkdir(join(at, "bin"), { recursive: true });

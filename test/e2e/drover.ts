@@ -14,11 +14,11 @@ export const root = resolve(import.meta.dirname, "../..");
 export const mainPath = join(root, "dist/src/main.js");
 export const fixturePath = (name: string) => join(import.meta.dirname, "fixtures", name);
 
-/** Where a test waits for something to become so, it asks this often, and gives up after the second. */
+/** How often a test polls for a fact, and when it gives up. */
 const askMs = 20;
 const giveUpMs = 60_000;
 
-/** Waits until `ask` gives something other than undefined and false. */
+/** Waits until `ask` returns something other than undefined and false. */
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined | false> | T | undefined | false,
@@ -147,7 +147,7 @@ export class Drover {
     return replicas.filter(({ state }) => state === ReplicaState.RUNNING);
   }
 
-  /** Tells it to end, or kills it; gives what it printed. */
+  /** Terminates or kills it; returns its output. */
   async end(signal: NodeJS.Signals = "SIGTERM"): Promise<Finished> {
     this.#api.close();
     this.#gateway.close();

@@ -1,5 +1,5 @@
-// Packages of a deployment's own, from the real registries by the real tools. npm stands behind a script that counts its runs and, where a
-// test wants it, waits.
+// Packages of a deployment's own, from the real registries by the real tools. npm stands behind a
+// script that counts its runs and, where a test wants it, waits.
 import { execFileSync } from "node:child_process";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -97,7 +97,7 @@ test("a controller that ends while packages are installed leaves no failed start
   expect(replicas.filter(({ state }) => state === ReplicaState.FAILED)).toEqual([]);
 });
 
-test("packages that cannot be had are a failed start, told in the tool's own words", async () => {
+test("packages that cannot be installed are a failed start, with the tool's own words", async () => {
   const rollout = { maxStartFailures: 1 };
   await deploy("absent", ["is-number@77.0.0"], { rollout });
   const { status } = await drover.settled("absent");
@@ -236,7 +236,9 @@ for (const tool of ["pip", "uv"] as const) {
   });
 }
 
-/** A controller on whose PATH the tests' Python is, and `uv` beside it or one that does not run. */
+/**
+ * A controller with the tests' Python on its PATH, and with `uv`, or with a `uv` that does not run.
+ */
 async function startPythons(tool: "pip" | "uv"): Promise<Drover> {
   const broken = join(folder, "no-uv");
   await mkdir(broken, { recursive: true });

@@ -21,7 +21,7 @@ afterEach(async () => {
   for (const drover of opened.splice(0)) await drover.close();
 });
 
-/** Sends requests from several clients until told to stop; counts how they ended. */
+/** Sends requests from several clients until stopped; counts how they ended. */
 function load(drover: Drover, name: string) {
   const ended = new Map<string, number>();
   let going = true;
@@ -121,12 +121,13 @@ test("a controller that cannot start leaves the replicas of the one before as th
   await second.end();
 });
 
-test("a request at a draining replica ends well though the controller is killed and started again meanwhile", async () => {
+test("a request at a draining replica succeeds although the controller is killed and started again", async () => {
   const first = await start();
   await first.deploy("drained", { gracefulShutdownTimeout: { seconds: 60n } });
   const [replica] = await first.running("drained");
   const channel = new Channel(replica?.address ?? "");
-  // Longer than from one load report to the next: what does not come by the gateway is not seen sooner.
+  // Longer than from one load report to the next: what does not come by the gateway is not seen
+  // sooner.
   const input = { case: "json" as const, value: jsonToValue(25_000) };
   const answer = channel.client(InvokeService).invoke({ method: "sleep", input });
   await until("the request is in work", async () => (await first.running("drained")).some(({ ongoingRequests }) => ongoingRequests === 1n));
@@ -140,7 +141,7 @@ test("a request at a draining replica ends well though the controller is killed 
   await second.end();
 });
 
-test("a controller that ends normally stops its replicas and its Redis, unless told to keep the replicas", async () => {
+test("a controller that ends normally stops its replicas and its Redis, unless it is to keep the replicas", async () => {
   const first = await start(["--keep-replicas"]);
   await first.deploy("kept", { numReplicas: 2 });
   const kept = await first.running("kept");
@@ -158,7 +159,7 @@ test("a controller that ends normally stops its replicas and its Redis, unless t
 
 const healthCheck = { period: { nanos: 100_000_000 }, timeout: { nanos: 300_000_000 }, failureThreshold: 3 };
 
-test("a replica that says it is ill, and one that says nothing at all, are replaced", async () => {
+test("a replica that reports itself unhealthy, and one that does not answer, are replaced", async () => {
   const drover = await start();
   await drover.deploy("ill", { numReplicas: 2, healthCheck, gracefulShutdownTimeout: { seconds: 1n } });
   const ill = await drover.invoke("ill", "fallIll", null);

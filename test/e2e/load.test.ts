@@ -1,4 +1,5 @@
-// Load that does not come by the gateway: direct callers keep a replica busy, and everybody who counts load must know.
+// Load that does not come through the gateway: direct callers keep a replica busy, and every count
+// of load must include them.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { ExternalScaler } from "../../gen/externalscaler/externalscaler_pb.ts";
@@ -35,7 +36,7 @@ async function direct(address: string, count: number, signal: AbortSignal): Prom
 const ongoingOf = async (id: string) =>
   Number((await drover.running("app")).find(({ replicaId }) => replicaId === id)?.ongoingRequests ?? 0n);
 
-test("where direct callers keep one of two replicas busy, the gateway gives its requests to the other, and all who count load agree", async () => {
+test("where direct callers keep one of two replicas busy, the gateway sends its requests to the other, and all counts of load agree", async () => {
   await drover.deploy("app", { numReplicas: 2, maxOngoingRequests: 100 });
   const [busy, idle] = await drover.running("app");
   if (busy === undefined || idle === undefined) throw new Error("two replicas run");

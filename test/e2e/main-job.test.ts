@@ -102,7 +102,7 @@ test("a watch sees a deployment come, change and go, in order", async () => {
 });
 
 describe("a deployment's spec", () => {
-  test("a request_id gives the first answer again, and belongs to one request", async () => {
+  test("a request_id returns the first answer again, and belongs to one request", async () => {
     const spec = { name: "once", program: { kind: { case: "command" as const, value: { argv: ["sleep", "60"] } } }, numReplicas: 0 };
     const first = await drover.controller.deploy({ spec, requestId: "r1" });
     const again = await drover.controller.deploy({ spec, requestId: "r1" });
@@ -195,10 +195,11 @@ describe("requests", () => {
     expect(await drover.invoke("left", "sleep", 1, { deadlineMs: 10_000 })).toBe(Number(replica?.pid));
   });
 
-  test("a deadline ends a request, also one that waits for a replica", async () => {
+  test("a deadline ends a request, also a waiting one", async () => {
     await drover.deploy("slow", { maxOngoingRequests: 1 });
     const [replica] = await drover.running("slow");
-    // Only told to the gateway: a client that watches the deadline too answers itself at the same moment, and knows no reason.
+    // Only the gateway knows the deadline: a client that watches it too would fail by itself at the
+    // same moment, without a reason.
     const within = (timeout: string) =>
       drover.invoke("slow", "sleep", 60_000, { metadata: { "grpc-timeout": timeout } }).catch((error: unknown) => error);
     const working = within("5S");

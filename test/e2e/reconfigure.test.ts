@@ -1,6 +1,8 @@
-// Goal: a config reaches all running replicas or none, whatever happens meanwhile, and no caller notices. Method: the program says by which
-// config it serves; after each answer every replica is asked directly. Where something is to happen in the middle of a change, the program
-// waits in `reconfigure` at a gate (a folder), notes there that it waits, and is let through by the test.
+// Goal: a config reaches all running replicas or none, whatever happens during the change, and no
+// caller notices. Method: the program says by which config it serves; after each answer every
+// replica is asked directly. Where something is to happen in the middle of a change, the program
+// waits in `reconfigure` at a gate (a folder), notes there that it waits, and is let through by the
+// test.
 import { mkdtemp, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
@@ -76,7 +78,9 @@ async function numbersOf(drover: Drover, name: string): Promise<readonly unknown
   );
 }
 
-/** All running replicas, of which there are as many, serve by this config, and the API says so too. */
+/**
+ * All running replicas, of which there are as many, serve by this config, and the API says so too.
+ */
 async function expectAll(drover: Drover, name: string, count: number, number: number, generation: bigint): Promise<void> {
   expect(await numbersOf(drover, name)).toEqual(Array(count).fill(number));
   expect((await drover.running(name)).map(({ configGeneration }) => configGeneration)).toEqual(Array(count).fill(generation));
@@ -99,7 +103,7 @@ async function waitingAt(gate: string, count: number): Promise<readonly string[]
   });
 }
 
-/** By their names; "all": whoever comes. */
+/** By their names; "all": every replica. */
 async function letThrough(gate: string, names: readonly string[]): Promise<void> {
   for (const name of names) await writeFile(join(gate, name), "");
 }
@@ -115,7 +119,10 @@ function problemOf(error: unknown, replicaId?: string): ConfigProblem | undefine
 /** The answer, or the error. */
 const outcomeOf = <T>(answer: Promise<T>): Promise<T> => answer.catch((error: T) => error);
 
-/** Calls, one after the other, by each of several clients that never try again, until closed. Moments are of `performance.now`. */
+/**
+ * Calls, one after the other, by each of several clients that never try again, until closed.
+ * Moments are of `performance.now`.
+ */
 class Load {
   readonly calls: { readonly beganMs: number; readonly endedMs: number; readonly answer: unknown }[] = [];
   readonly #clients: readonly Promise<void>[];
@@ -144,7 +151,7 @@ class Load {
   }
 }
 
-test("fifty changes under load fail no request and restart no replica, and after each answer all replicas serve by the config it tells", async () => {
+test("fifty changes under load fail no request and restart no replica, and after each answer all replicas serve with the config of the answer", async () => {
   const drover = await start();
   await deployed(drover, "live", { numReplicas: 8, maxOngoingRequests: 20 });
   const pids = await pidsOf(drover, "live");
@@ -291,7 +298,7 @@ test("changes at the same time are made one after the other: all end at the conf
   expect(await pidsOf(drover, "raced")).toEqual(pids);
 });
 
-test("a replica killed during a change does not fail it, and who starts meanwhile serves by what is committed", async () => {
+test("a replica killed during a change does not fail it, and a replica that starts during it serves with the committed config", async () => {
   const drover = await start();
   await deployed(drover, "moving");
   const before = await drover.running("moving");
@@ -336,7 +343,7 @@ test.each([
   expect((await drover.running("fatal")).filter(({ pid }) => before.has(pid)).length).toBeGreaterThanOrEqual(survivors);
 });
 
-test("a config by which replicas answer nobody any more, and are replaced for that, is refused", async () => {
+test("a config with which replicas do not answer any more, and are replaced, is refused", async () => {
   const drover = await start();
   const second = { seconds: 1n };
   const brief = { healthCheck: { period: second, timeout: second, failureThreshold: 3 }, gracefulShutdownTimeout: second };

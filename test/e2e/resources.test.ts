@@ -15,7 +15,7 @@ const program = { kind: { case: "module" as const, value: { path: fixturePath("p
 const deploy = (name: string, resources: object, numReplicas = 1) =>
   drover.controller.deploy({ spec: { name, version: "1", program, numReplicas, resources: { numCpus: 0.01, ...resources } } });
 
-test("a resource that the operator named is given out, and who holds what and who waits for what is told", async () => {
+test("a resource that the operator named is given out, and holders and waiting replicas are shown", async () => {
   await deploy("licensed", { custom: { licence: 0.5 } }, 3);
   await drover.settled("licensed");
   await deploy("hungry", { custom: { licence: 1, slot: 0.25 } });
@@ -38,7 +38,7 @@ test("a resource that the operator named is given out, and who holds what and wh
   await Promise.all(["licensed", "hungry"].map((name) => drover.controller.deleteDeployment({ name })));
 });
 
-test("a resource that nobody has is waited for, and it is said that it can never start here", async () => {
+test("a replica that needs an unknown resource waits, with the reason that it can never start here", async () => {
   await deploy("dreamer", { custom: { unicorn: 1 } });
   const { pendingReason, message } = await until("it is told", async () => {
     const { replicas } = await drover.controller.listReplicas({ deployment: "dreamer" });
@@ -53,7 +53,7 @@ test("a resource that nobody has is waited for, and it is said that it can never
   expect(message).toContain("--resource unicorn=AMOUNT");
 });
 
-test("halves of a GPU are put on one, so that the other is whole for who wants it whole", async () => {
+test("halves of a GPU are put on one, so that the other stays whole for a replica that needs it whole", async () => {
   for (const name of ["half-one", "half-two"]) await deploy(name, { numGpus: 0.5 });
   await deploy("whole", { numGpus: 1 });
   const gpus = await Promise.all(

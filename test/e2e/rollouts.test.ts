@@ -1,6 +1,8 @@
-// Goal: a rollout does what its policy says, with real processes and a real Redis; above all when it cannot go on. Method: what is counted
-// or told by the controller itself (replicas, WatchDeployments, decisions) is compared with what was there before; where nothing may
-// happen, another deployment is rolled out meanwhile, and with it the controller has looked at everything many times.
+// Goal: a rollout does what its policy says, with real processes and a real Redis; above all when
+// it cannot go on. Method: what is counted or told by the controller itself (replicas,
+// WatchDeployments, decisions) is compared with what was there before; where nothing may happen,
+// another deployment is rolled out meanwhile, and with it the controller has looked at everything
+// many times.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
@@ -56,13 +58,16 @@ async function decisionsOf({ controller }: Drover, name: string) {
   return (await controller.listDecisions({ name, pageSize: 1_000 })).decisions;
 }
 
-/** Has another deployment made, changed and made anew: the controller looks at all of them each time that anything moves. */
+/**
+ * Makes, changes and remakes another deployment: the controller plans all deployments at each
+ * change.
+ */
 async function lookMeanwhile(drover: Drover): Promise<void> {
   for (const version of ["1", "2"])
     expect(await drover.deploy("meanwhile", { version })).toMatchObject({ status: { state: State.HEALTHY } });
 }
 
-/** All that WatchDeployments tells of one deployment, from now on. */
+/** All that WatchDeployments reports of one deployment, from now on. */
 async function watch({ controller }: Drover, name: string) {
   const told: DeploymentStatus[] = [];
   const leave = new AbortController();
@@ -95,7 +100,7 @@ function steps<T>(values: readonly T[]): readonly T[] {
   return values.filter((value, index) => value !== values[index - 1]);
 }
 
-test("a revision that does not start goes back by itself to the one that was healthy, whose replicas never noticed", async () => {
+test("a revision that does not start goes back by itself to the healthy revision, whose replicas are not affected", async () => {
   const drover = await start();
   const good = await specFile(drover, "good.json", { name: "back", version: "good", program: module("program.ts"), num_replicas: 2 });
   const bad = await specFile(drover, "bad.json", { name: "back", version: "bad", program: module("prints.ts"), num_replicas: 2 });
@@ -124,7 +129,10 @@ test("a revision that does not start goes back by itself to the one that was hea
   expect(await pidsOf(drover, "back")).toEqual(pids);
 });
 
-/** Its first start fails; those after it wait until somebody writes into the FIFO that it made, then fail. Each is noted. */
+/**
+ * Its first start fails; later starts wait until the test writes into its FIFO, then fail. Each is
+ * noted.
+ */
 const failsWhenTold = (folder: string) =>
   `echo started >>${folder}/starts; mkfifo ${folder}/gate 2>/dev/null || read -r told <${folder}/gate; echo broken on start >&2; exit 3`;
 
@@ -196,7 +204,7 @@ test("a paused rollout replaces nothing, starts what is missing as it was, and g
   expect((await drover.running("paused")).map(({ revision }) => revision)).toEqual([2n, 2n]);
 });
 
-test("where resources are short, AUTO updates one by one, and AVAILABILITY waits, says so, and goes on when it is told AUTO", async () => {
+test("where resources are short, AUTO updates one by one, and AVAILABILITY waits, with the reason, and goes on when the strategy becomes AUTO", async () => {
   const drover = await start(["--num-cpus", "2", "--num-gpus", "2"]);
   const spec = (version: string, strategy: Strategy) => ({
     name: "scarce",
@@ -301,7 +309,7 @@ test("Apply takes all specs or none, and with prune deletes the others, also for
   await until("the other one is gone", async () => (await names()).join() === "three 1,two 1");
 });
 
-test("a rollback is decided once, with its cause, and told by `drover explain`; while nothing changes nothing is decided", async () => {
+test("a rollback is decided once, with its cause, and shown by `drover explain`; without changes there are no decisions", async () => {
   const drover = await start();
   await drover.deploy("told", { rollout });
   const failed = await drover.deploy("told", { version: "2", rollout }, "exits.ts");

@@ -1,6 +1,8 @@
-// Goal: what changes a deployment costs its callers nothing. Method: callers that never try again call through the gateway all the time;
-// beside them the API is asked again and again which replicas get requests. Every failure, and every answer that contradicts what the API
-// said, is told. A contradiction is one for certain: moments are compared only where the earlier one was over before the later one began.
+// Goal: what changes a deployment costs its callers nothing. Method: callers that never try again
+// call through the gateway all the time; beside them the API is asked again and again which
+// replicas get requests. Every failure, and every answer that contradicts what the API said, is
+// told. A contradiction is one for certain: moments are compared only where the earlier one was
+// over before the later one began.
 import { afterEach, expect, test } from "vitest";
 import { GreeterService } from "../../examples/greeter/gen/greeter/v1/greeter_pb.ts";
 import { type Replica, ReplicaState, ReplicaStateSchema } from "../../gen/drover/v1/deployment_pb.ts";
@@ -30,7 +32,7 @@ afterEach(async () => {
   for (const thing of opened.splice(0).reverse()) await thing.close();
 });
 
-/** What the program says of who answered. */
+/** The replica that answered, in the program's answer. */
 interface Told {
   readonly replica: string;
   readonly version: string;
@@ -49,7 +51,9 @@ interface Call {
   readonly told: Told | undefined;
 }
 
-/** Calls one after the other, by each of several clients, until told to stop; never the same call twice. */
+/**
+ * Calls one after the other, by each of several clients, until stopped; never the same call twice.
+ */
 class Load {
   readonly calls: Call[] = [];
   readonly #clients: readonly Promise<void>[];
@@ -143,10 +147,13 @@ class Sights {
     this.#deployment = deployment;
     const lifeMs = 600_000;
     this.#ended = until("nobody wants to know any more", () => this.#look().then(() => !this.#going), lifeMs);
-    this.#ended.catch(() => {}); // told by `close`
+    this.#ended.catch(() => {}); // reported by `close`
   }
 
-  /** Looks a last time, so that every replica that ever answered has been seen. Fails if the API failed at any time. */
+  /**
+   * Looks a last time, so that every replica that ever answered has been seen. Fails if the API
+   * failed at any time.
+   */
   async close(): Promise<void> {
     if (!this.#going) return;
     this.#going = false;
@@ -177,7 +184,10 @@ interface Step {
   readonly settledMs: number;
 }
 
-/** What is against the law in a call: it failed, or its answer is of one that got no requests at any moment of the call. */
+/**
+ * How a call breaks the law: it failed, or a replica answered that was not routable at any moment
+ * of the call.
+ */
 function faultOf({ failure, replica, told, beganMs, endedMs }: Call, sights: Sights): string {
   if (failure !== "") return failure;
   if (told?.replica !== replica) return `the gateway says ${replica} answered, the program says ${told?.replica}`;
@@ -190,7 +200,10 @@ function faultOf({ failure, replica, told, beganMs, endedMs }: Call, sights: Sig
   return "";
 }
 
-/** What is against the law in the version that answered: the old one before the rollout and after the rollback, the new one between them, any during them. */
+/**
+ * What is against the law in the version that answered: the old one before the rollout and after
+ * the rollback, the new one between them, any during them.
+ */
 function wrongVersion({ told, beganMs, endedMs }: Call, rollout: Step, rollback: Step): string {
   const old = endedMs < rollout.askedMs || beganMs > rollback.settledMs;
   const fresh = beganMs > rollout.settledMs && endedMs < rollback.askedMs;
@@ -253,7 +266,8 @@ test("a rollout, scaling down and up, a rollback and the end of another deployme
     return fault === "" ? [] : `${fault} [${momentOf(call, steps)}]`;
   });
   expect(faults.length, `${faults.length} of ${calls.length} calls:\n${faults.join("\n")}`).toBe(0);
-  // That the law was put to the test: 10 of the first revision, 10 of the second and 7 more, 10 of the first again; all but the last went.
+  // That the law was put to the test: 10 of the first revision, 10 of the second and 7 more, 10 of
+  // the first again; all but the last went.
   expect(new Set(calls.map(({ replica }) => replica)).size).toBeGreaterThanOrEqual(37);
   expect([...sights.of.values()].filter(({ noMoreMs }) => noMoreMs >= 0).length).toBeGreaterThanOrEqual(27);
 });
@@ -306,7 +320,7 @@ test("a stream outlives the drain of its replica: a rollout lets it come to its 
     expect(items.map(({ item }) => item)).toEqual(whole);
     expect(new Set(items.map((item) => `${item.replica} of version ${item.version}`))).toEqual(new Set([`${replica} of version 1`]));
   }
-  // Items made after the API had told that their replica drains.
+  // Items made after the API had reported that their replica drains.
   const late = streams.map(({ replica, items }) => {
     const drainingMs = sights.of.get(replica)?.drainingMs ?? -1;
     return drainingMs < 0 ? 0 : items.filter(({ atMs }) => atMs > drainingMs).length;

@@ -50,7 +50,7 @@ function setUp() {
 }
 
 describe("dispatcher", () => {
-  test("those who wait are served in the order they came", () => {
+  test("waiting requests are served in the order in which they came", () => {
     const { routes, dispatcher, log, enter } = setUp();
     routes.set("d", [endpoint("r1")], { maxOngoingRequests: 1 });
     const requests = ["a", "b", "c", "d"].map((name) => enter(name));
@@ -60,7 +60,7 @@ describe("dispatcher", () => {
     expect(dispatcher.ongoing("r1")).toBe(0);
   });
 
-  test("a newcomer does not pass those who wait", () => {
+  test("a new request does not pass waiting ones", () => {
     const { routes, dispatcher, log, enter } = setUp();
     routes.set("d", [endpoint("r1")], { maxOngoingRequests: 1 });
     const a = enter("a");
@@ -71,7 +71,7 @@ describe("dispatcher", () => {
     expect(log).toEqual(["a", "b", "c"]);
   });
 
-  test("one that leaves the queue is not served, and its wait counts no more", () => {
+  test("a request that leaves the queue is not served, and its wait does not count any more", () => {
     const { routes, dispatcher, log, enter } = setUp();
     routes.set("d", [endpoint("r1")], { maxOngoingRequests: 1, maxQueuedRequests: 2 });
     const a = enter("a");
@@ -95,7 +95,7 @@ describe("dispatcher", () => {
     expect(error?.facts.retryAfterMs).toBeLessThanOrEqual(1_000);
   });
 
-  test("a higher bound, and a new replica, serve those who wait at once", () => {
+  test("a higher bound, and a new replica, serve waiting requests at once", () => {
     const { routes, dispatcher, log, enter } = setUp();
     routes.set("d", [endpoint("r1")], { maxOngoingRequests: 1 });
     for (const name of ["a", "b", "c", "d"]) enter(name);
@@ -123,7 +123,7 @@ describe("dispatcher", () => {
     expect(clock.pending).toBe(0);
   });
 
-  test("where no replica is to be expected nobody waits for one, unless one is started for who waits", () => {
+  test("where no replica is expected no request waits, unless a replica is started for waiting requests", () => {
     const { routes, clock, enter } = setUp();
     routes.set("d", []);
     const early = enter("early");
@@ -169,7 +169,7 @@ describe("dispatcher", () => {
     expect(enter("c").error?.reason).toBe("DEPLOYMENT_NOT_FOUND");
   });
 
-  test("a request given back goes to another replica, before all who came later", () => {
+  test("a request given back goes to another replica, before all later requests", () => {
     const { routes, dispatcher, log, enter } = setUp();
     routes.set("d", [endpoint("r1"), endpoint("r2")], { maxOngoingRequests: 1 });
     const a = enter("a");
@@ -214,7 +214,7 @@ describe("dispatcher", () => {
     expect(log).toEqual(["a", "b", "b"]);
   });
 
-  test("one that ends while its replica rests makes room for all who were given back", () => {
+  test("a request that ends while its replica rests makes room for all requests that were given back", () => {
     const { routes, clock, dispatcher, enter } = setUp();
     routes.set("d", [endpoint("r1")], { maxOngoingRequests: 5 });
     const requests = ["a", "b", "c", "d", "e"].map((name) => enter(name));
@@ -256,7 +256,7 @@ describe("dispatcher", () => {
     expect(dispatcher.ongoing("r1")).toBe(0);
   });
 
-  test("replicas that cannot be reached are as good as none: nobody waits longer than the bound", () => {
+  test("unreachable replicas count as none: no request waits longer than the bound", () => {
     const { routes, clock, dispatcher, enter } = setUp();
     routes.set("d", [endpoint("r1")], { maxOngoingRequests: 1 });
     const requests = Array.from({ length: 5 }, (_, index) => enter(String(index)));
@@ -285,7 +285,7 @@ describe("dispatcher", () => {
     expect(b.place).toBe(a.place);
   });
 
-  test("one that gives its place back while it is being granted does not pile up calls", () => {
+  test("a request that gives its place back while it is being granted does not pile up calls", () => {
     const { routes, dispatcher, enter } = setUp();
     routes.set("d", [endpoint("r1")], { maxOngoingRequests: 1 });
     const first = enter("first");
@@ -304,7 +304,7 @@ describe("dispatcher", () => {
     expect(dispatcher.ongoing("r1")).toBe(0);
   });
 
-  test("closing denies those who wait and those who come", () => {
+  test("closing denies waiting and new requests", () => {
     const { routes, clock, dispatcher, enter } = setUp();
     routes.set("d", [endpoint("r1")], { maxOngoingRequests: 1 });
     enter("a");
@@ -316,7 +316,7 @@ describe("dispatcher", () => {
     expect(clock.pending).toBe(0);
   });
 
-  test("whatever happens, no replica has more than its bound and nobody waits beside a free place", () => {
+  test("whatever happens, no replica has more than its bound, and no request waits while a place is free", () => {
     const deed = fc.oneof(
       { arbitrary: fc.constant({ kind: "enter" as const }), weight: 3 },
       fc.record({ kind: fc.constantFrom("release" as const, "busy" as const, "away" as const, "leave" as const), which: fc.nat(50) }),

@@ -49,7 +49,7 @@ describe("routing", () => {
 });
 
 describe("the gateway's own services", () => {
-  test("health tells that it serves", async () => {
+  test("health reports that it serves", async () => {
     await using at = await house();
     const channel = new Channel(at.address);
     const response = await channel.client(Health).check(create(HealthCheckRequestSchema));
@@ -93,7 +93,7 @@ describe("the gateway's own services", () => {
 });
 
 describe("closing", () => {
-  test("requests in work end, those that wait are told, new ones are refused", async () => {
+  test("requests in work end, waiting requests get an error, new ones are refused", async () => {
     const at = await house();
     const held: ServerHttp2Stream[] = [];
     await using replica = await rawReplica((stream) => held.push(stream));
@@ -117,7 +117,7 @@ describe("closing", () => {
     await until(() => replica.sessions.size === 0);
   });
 
-  test("after the grace period what is still in work is told too", async () => {
+  test("after the grace period requests in work get an error too", async () => {
     const clock = new HandClock();
     const at = await house(clock);
     const held: ServerHttp2Stream[] = [];
@@ -132,7 +132,7 @@ describe("closing", () => {
     await closing;
   });
 
-  test("those who watch its health or hold its reflection open do not hold it up", async () => {
+  test("open watches of health and open reflection calls do not delay the close", async () => {
     const clock = new HandClock();
     const at = await house(clock);
     const watch = at.caller.open("/grpc.health.v1.Health/Watch");

@@ -82,7 +82,7 @@ export function endpoint(replicaId: string, address = `unix:/${replicaId}`, more
   return { replicaId, address, invocable: true, ...more };
 }
 
-/** A clock that goes on only when told to. */
+/** A clock that the test advances. */
 export class HandClock implements Clock {
   #nowMs = 1_000_000;
   readonly #timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
@@ -305,7 +305,7 @@ export async function house(clock: Clock = realClock, more: Pick<GatewayOptions,
   return { routes, gateway, address, caller, [Symbol.asyncDispose]: close };
 }
 
-/** Resolves when `holds` does: after each turn of the event loop it looks again. */
+/** Resolves when `holds` does: it checks after each turn of the event loop. */
 export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setImmediate(resolve));
 }

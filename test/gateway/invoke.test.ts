@@ -92,7 +92,7 @@ test("the metadata key may name the deployment too, but not another", async () =
   expect(got).toMatchObject({ status: 3, reason: "INVALID_FIELD", fields: ["deployment"] });
 });
 
-test("an invoke without a deployment, or without a message, is told which field is missing", async () => {
+test("an invoke without a deployment, or without a message, fails with the missing field", async () => {
   await using at = await house();
   const wanted = { status: 3, reason: "INVALID_FIELD", fields: ["deployment"] };
   expect(await at.caller.call(invoke, {}, frame(message("")))).toMatchObject(wanted);

@@ -34,7 +34,7 @@ describe("places and the queue", () => {
     await Promise.all(replicas.map((replica) => replica.close()));
   });
 
-  test("of 1,000 at one place and a queue of 10, 11 are in the house and every other one is told to come back", async () => {
+  test("of 1,000 at one place and a queue of 10, 11 are admitted and every other one is refused with a retry delay", async () => {
     await using at = await house();
     const held: ServerHttp2Stream[] = [];
     await using replica = await rawReplica((stream) => held.push(stream));
@@ -85,7 +85,7 @@ describe("places and the queue", () => {
     expect((await waiting).status).toBe(0);
   });
 
-  test("a deployment that goes away answers those who wait NOT_FOUND", async () => {
+  test("when a deployment goes away, waiting requests end with NOT_FOUND", async () => {
     await using at = await house();
     at.routes.set("d", []);
     const waiting = at.caller.call(path);
@@ -96,7 +96,7 @@ describe("places and the queue", () => {
 });
 
 describe("deadlines", () => {
-  test("one that passes in the queue ends the call there", async () => {
+  test("a deadline that passes in the queue ends the call there", async () => {
     const clock = new HandClock();
     await using at = await house(clock);
     await using replica = await rawReplica(() => {});
@@ -113,7 +113,7 @@ describe("deadlines", () => {
     first.destroy();
   });
 
-  test("one that passes in work ends it there too, and frees the place", async () => {
+  test("a deadline that passes in work ends the call there too, and frees the place", async () => {
     const clock = new HandClock();
     await using at = await house(clock);
     const cancelled = deferred<number | undefined>();
@@ -127,7 +127,7 @@ describe("deadlines", () => {
     expect(at.gateway.ongoing("r")).toBe(0);
   });
 
-  test("one that passes in the middle of an answer ends it with that status", async () => {
+  test("a deadline that passes in the middle of an answer ends the answer with that status", async () => {
     const clock = new HandClock();
     await using at = await house(clock);
     await using replica = await rawReplica((stream) => {
@@ -201,7 +201,7 @@ describe("callers that leave", () => {
     expect([(await first).status, (await third).status, replica.calls]).toEqual([0, 0, 2]);
   });
 
-  test("in work: the replica is told, and the place is for the next", async () => {
+  test("in work: the replica's call is reset, and the place is free for the next", async () => {
     await using at = await house();
     const held: ServerHttp2Stream[] = [];
     const code = deferred<number | undefined>();

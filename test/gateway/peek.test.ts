@@ -53,7 +53,7 @@ describe("peek", () => {
   test.each([
     ["gzip", gzipSync],
     ["deflate", deflateSync],
-  ])("a message compressed by %s is unpacked to look", async (encoding, pack) => {
+  ])("a message compressed by %s is unpacked to read it", async (encoding, pack) => {
     const packed = frame(pack(request("packed", randomBytes(300_000))), true);
     expect(await peek([packed], encoding)).toBe("packed");
     expect(await peek(pieces(packed), encoding)).toBe("packed");
@@ -91,7 +91,7 @@ describe("peek", () => {
     expect(result.facts.violations?.map(({ field }) => field)).toEqual(["deployment"]);
   });
 
-  test("an encoding that is not known, and one that does not hold, are said to be", async () => {
+  test("an unknown encoding, and an encoding that does not match the bytes, are refused", async () => {
     expect(await peek([frame("x", true)], "snappy")).toMatchObject({ code: "INVALID_ARGUMENT" });
     expect(await peek([frame("x", true)])).toMatchObject({ code: "INVALID_ARGUMENT" });
     expect(await peek([frame("not gzip", true)], "gzip")).toMatchObject({ code: "INVALID_ARGUMENT" });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Queue, type Ticket } from "../../src/gateway/queue.ts";
 
-test("a queue serves by turn, first in first out, whoever leaves or comes back in between", () => {
+test("a queue is first in first out, also when requests leave or come back in between", () => {
   const deeds = fc.array(fc.oneof(fc.constant("put"), fc.constant("shift"), fc.constant("back"), fc.nat(20)), { maxLength: 200 });
   fc.assert(
     fc.property(deeds, (all) => {

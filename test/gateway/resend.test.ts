@@ -71,7 +71,7 @@ describe("a request that had no effect is sent elsewhere", () => {
     expect(replica.calls).toBe(2);
   });
 
-  test.each([0, 2])("a stream behind the last one that a GOAWAY (code %i) says was looked at", async (code) => {
+  test.each([0, 2])("a stream behind the last one that a GOAWAY (code %i) names as processed", async (code) => {
     await using at = await house();
     const held: ServerHttp2Stream[] = [];
     await using replica = await rawReplica((stream) => {
@@ -89,7 +89,7 @@ describe("a request that had no effect is sent elsewhere", () => {
     expect(replica.calls).toBe(3);
   });
 
-  test("a replica that cannot be reached: no socket, or nobody at the port", async () => {
+  test("a replica that cannot be reached: no socket, or nothing at the port", async () => {
     await using at = await house();
     const gone = await rawReplica(() => {});
     await gone.close();
@@ -132,7 +132,7 @@ describe("a request that had no effect is sent elsewhere", () => {
     expect(fickle.calls).toBe(3);
   });
 
-  test("one that is longer than a message may be is not sent again: the caller is told that it is safe to", async () => {
+  test("one that is longer than a message may be is not sent again: the error says that it is safe to send it again", async () => {
     await using at = await house();
     await using refusing = await rawReplica((stream) => {
       stream.resume();

@@ -1,5 +1,6 @@
-// Configs of replicas that are really served, on unix sockets of this process, by the real links and the loop that makes changes, over a
-// store in memory. What the reconcile loop does with records is done by hand.
+// Configs of replicas that are really served, on unix sockets of this process, by the real links
+// and the loop that makes changes, over a store in memory. What the reconcile loop does with
+// records is done by hand.
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
@@ -36,7 +37,9 @@ class Taker {
   held: Promise<void> = Promise.resolve();
 }
 
-/** A replica served in this process, with a channel of its own that proves itself as a leader does. */
+/**
+ * A replica served in this process, with a channel of its own that proves itself as a leader does.
+ */
 class Served {
   readonly record: ReplicaRecord;
   readonly taker: Taker;
@@ -124,7 +127,10 @@ class World {
     });
   }
 
-  /** Replicas r0, r1 and so on in this state; the deployment's config is committed under this generation. */
+  /**
+   * Replicas r0, r1 and so on in this state; the deployment's config is committed under this
+   * generation.
+   */
   static async open(state: ReplicaState, committed: ReplicaConfig, replicas = 1): Promise<World> {
     const store = new MemoryStore({ clock: realClock });
     const served = await Promise.all(Array.from({ length: replicas }, (_, index) => Served.open(`${name}-r${index}`, state)));
@@ -244,7 +250,7 @@ test("a replica that starts has the committed config before it counts", async ()
   expect(world.only.taker.taken).toEqual(["blue"]);
 });
 
-test("a replica that starts and refuses the committed config is told as refused, with its reason", async () => {
+test("a replica that starts and refuses the committed config is reported as refused, with its reason", async () => {
   for (const [when, reason] of [
     ["asked", "no such model"],
     ["taken", "out of memory"],
@@ -258,7 +264,7 @@ test("a replica that starts and refuses the committed config is told as refused,
   }
 });
 
-test("a replica that runs at another generation, older or newer, is brought to the committed config by who meets it", async () => {
+test("a replica that runs at another generation, older or newer, is brought to the committed config by the link that connects", async () => {
   for (const found of [1, 3]) {
     const world = await World.open("RUNNING", committed(2, "blue"));
     await world.only.give(found, "red", world.epoch);
@@ -298,7 +304,7 @@ test("a replica that is at the committed config for certain is not given it agai
   expect(world.only.taker.taken).toEqual(["blue"]);
 });
 
-test("a running replica that cannot be brought back is told as refused", async () => {
+test("a running replica that cannot be brought back is reported as refused", async () => {
   const world = await World.open("RUNNING", committed(2, "blue"));
   await world.only.give(1, "red", world.epoch);
   world.only.taker.refuses = refusesTo("taken", "blue");
@@ -307,7 +313,7 @@ test("a running replica that cannot be brought back is told as refused", async (
   expect(world.contact().failure).toMatchObject({ kind: "configRefused", problem: { kind: "refused", message: "out of memory" } });
 });
 
-test("max_ongoing_requests reaches a replica that starts, and with a change one that runs", async () => {
+test("max_ongoing_requests reaches a starting replica, and with a change a running one", async () => {
   const world = await World.open("STARTING", committed(1, "blue", 1));
   world.connect();
   await until(() => world.contact().answer === "ready");

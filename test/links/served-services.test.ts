@@ -1,5 +1,6 @@
-// What a link learns of a replica's services. Being controlled and being invoked are two facts: a replica may serve either service,
-// both or neither, and tells it by GetInfo, or else by reflection.
+// What a link learns of a replica's services. Being controlled and being invoked are two facts: a
+// replica may serve either service, both or neither, and lists them in GetInfo, or else by
+// reflection.
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { GreeterService } from "../../examples/greeter/gen/greeter/v1/greeter_pb.ts";
@@ -34,7 +35,7 @@ const control = (...services: string[]) =>
     drain: () => ({}),
   });
 
-/** What a link learns of a replica that serves these, beside health. */
+/** What a link learns of a replica that serves these besides health. */
 async function learnt(implementations: readonly Implementation[], { reflected = true } = {}) {
   const shown = reflected ? reflection(descriptorsOf(implementations.map(({ service }) => service))) : [];
   const health = new HealthService();
@@ -95,7 +96,7 @@ test("a replica that serves only ReplicaService is controlled, and no Invoke goe
   expect(await learnt(all)).toEqual({ controllable: true, invocable: false, services: [GreeterService.typeName] });
 });
 
-test("a replica that serves only InvokeService tells it by reflection", async () => {
+test("a replica that serves only InvokeService is found by reflection", async () => {
   expect(await learnt([greeter, invoke])).toEqual({ controllable: false, invocable: true, services: [GreeterService.typeName] });
 });
 

@@ -55,7 +55,7 @@ beforeEach(async () => {
 });
 afterEach(() => cluster.close());
 
-/** Seconds, each with a look of both loops. */
+/** Seconds, each with a tick of both loops. */
 async function ticks(count: number): Promise<void> {
   for (let tick = 0; tick < count; tick++) {
     await cluster.tick(1_000);
@@ -72,7 +72,7 @@ async function load(ongoing: number): Promise<void> {
   for (const { id } of await cluster.replicas("RUNNING")) cluster.port.behave(id, { ongoing });
 }
 
-test("a new deployment has its initial replicas, and the number follows the load with the decision beside it", async () => {
+test("a new deployment has its initial replicas, and the number follows the load, with a stored decision", async () => {
   expect(target()).toBe(2);
   await load(4);
   await ticks(10);
@@ -81,7 +81,7 @@ test("a new deployment has its initial replicas, and the number follows the load
   expect((await cluster.replicas("RUNNING")).length).toBe(4);
 });
 
-test("where a replica is silent, none is taken away, and that is told once", async () => {
+test("while a replica is silent, none is removed, and that is recorded once", async () => {
   const [first] = await cluster.replicas("RUNNING");
   cluster.port.behave(first?.id ?? "", { silent: true });
   await ticks(30);
@@ -99,7 +99,7 @@ test("a report that is older than three intervals counts for nothing", async () 
   expect(target()).toBe(2);
 });
 
-test("who does not lead writes nothing, and who takes the lead begins its windows anew", async () => {
+test("a loop that does not lead writes nothing, and a new leader starts its windows again", async () => {
   epoch = undefined;
   const { position } = cluster.mirror;
   await loop.tick();
@@ -111,7 +111,7 @@ test("who does not lead writes nothing, and who takes the lead begins its window
   expect(target()).toBe(0);
 });
 
-test("from zero the first request that waits starts one at once, without waiting for the next look", async () => {
+test("from zero the first request that waits starts a replica at once, without waiting for the next tick", async () => {
   await ticks(14);
   expect(target()).toBe(0);
   queued = 1;
@@ -129,7 +129,7 @@ test("a schedule that holds raises the fewest ahead of the load", async () => {
   expect(decisions().at(-1)).toMatchObject({ bound: "min_replicas", summary: expect.stringContaining("a schedule holds") });
 });
 
-test("a write that somebody else was faster than is left to the next look", async () => {
+test("a write that conflicts with a faster one is left to the next tick", async () => {
   await load(4);
   await ticks(2);
   const entry = await cluster.store.get("deployment", "app");

@@ -27,7 +27,7 @@ async function only(cluster: SimulatedCluster, state: ReplicaRecord["state"]): P
   return found[0] as ReplicaRecord;
 }
 
-test("core places by its ledger: the node is in the record before the start, the address once the engine has told it", async () => {
+test("core places by its ledger: the node is in the record before the start, the address once the engine reports it", async () => {
   const cluster = await opened();
   const room = cluster.engine.room();
   const started: (ReplicaRecord | undefined)[] = [];
@@ -86,7 +86,7 @@ test("a replica on a node of another engine is neither failed nor killed, takes 
   expect(running).toContainEqual(elsewhere);
   expect(await cluster.replicas("FAILED")).toEqual([]);
   expect(cluster.engine.find(elsewhere.id)).toBeUndefined();
-  // It ends only when somebody who sees it ends it.
+  // It ends only when an engine that sees it stops it.
   await cluster.deploy("app", 0);
   await ticks(cluster, 100);
   expect(await cluster.replicas("DRAINING")).toMatchObject([{ id: elsewhere.id }]);

@@ -80,7 +80,7 @@ test("a write under a lost lease is refused, and no deed follows it", async () =
   expect(await processes()).toEqual([]);
 });
 
-test("who takes the lead acts only once it knows what was written before", async () => {
+test("a new leader acts only once it knows what was written before", async () => {
   const clock = new HandClock();
   const store = new MemoryStore({ clock });
   const known = Promise.withResolvers<void>();
@@ -129,7 +129,7 @@ test("only one of two keepers leads; when it ends the other takes over under a h
   await second.done;
 });
 
-test("a leader that cannot renew stops acting before anybody else may", async () => {
+test("a leader that cannot renew stops acting before another one may lead", async () => {
   const clock = new HandClock();
   const store = new MemoryStore({ clock });
   const end = new AbortController();
@@ -156,7 +156,7 @@ test("a replica that is ready does not run before the change of config that is b
   expect(await ids()).toHaveLength(1);
 });
 
-test("a replica does not begin to run over a change of config that began since the look", async () => {
+test("a replica does not begin to run over a config change that began since the tick's observation", async () => {
   await cluster.deploy("app", 1);
   await untilReady();
   const commit = cluster.store.commit.bind(cluster.store);
@@ -177,7 +177,9 @@ test("a replica does not begin to run over a change of config that began since t
   expect(await cluster.replicas("STARTING")).toHaveLength(1);
 });
 
-/** Its only replica starts, serves, and is at the committed config, which no look has seen yet. */
+/**
+ * Its only replica starts, serves, and has the committed config, which no tick has observed yet.
+ */
 async function untilReady(): Promise<void> {
   await until(async () => {
     await cluster.tick(0);
@@ -193,7 +195,7 @@ async function untilReady(): Promise<void> {
   expect(cluster.port.contact(id).answer).toBe("ready");
 }
 
-/** Begins a change of config, which nobody makes. */
+/** Begins a config change that no controller makes. */
 const begin = () => change((record) => changing(record, "change"));
 
 async function change(to: (record: DeploymentRecord) => DeploymentRecord): Promise<void> {

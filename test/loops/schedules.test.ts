@@ -25,7 +25,7 @@ test("of several that hold the highest counts, and an empty zone is UTC", () => 
   expect(minimumAt([], 0)).toBe(0);
 });
 
-test("whoever looks each second sees the same as one who looks once", () => {
+test("a check each second sees the same as a single check", () => {
   const odd = { cron: "*/25 * * * * *", timeZone: "", minReplicas: 4, durationMs: 7_000 };
   const halfPast = { cron: "30 * * * *", timeZone: "", minReplicas: 9, durationMs: 90_500 };
   const read = openSchedules();

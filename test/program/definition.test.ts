@@ -210,7 +210,7 @@ describe("a module's definition", () => {
   });
 });
 
-test("classes, also compiled ones, are told from functions", () => {
+test("classes, also compiled ones, are distinguished from functions", () => {
   function Compiled() {}
   Compiled.prototype.greet = () => "hello";
   expect(isClass(SentimentV2)).toBe(true);

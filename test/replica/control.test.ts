@@ -63,7 +63,7 @@ describe("a replica", () => {
   });
   const served = deployment(Plain, { services: () => [own] });
 
-  test("tells who it is and which of its services take requests", async () => {
+  test("reports its identity and which of its services take requests", async () => {
     const { replica } = await serve(served);
     expect(await replica.getInfo({})).toMatchObject({
       replicaId: "echo-1",

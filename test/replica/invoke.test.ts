@@ -79,7 +79,7 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 }
 
 describe("Invoke", () => {
-  test("gives any JSON value to the program and back", async () => {
+  test("passes any JSON value to the program and back", async () => {
     const { invoke } = await serve(definition);
     await fc.assert(
       fc.asyncProperty(fc.jsonValue(), async (json) => {
@@ -88,7 +88,7 @@ describe("Invoke", () => {
     );
   });
 
-  test("gives bytes as they are", async () => {
+  test("passes bytes unchanged", async () => {
     const { invoke } = await serve(definition);
     const bytes = new Uint8Array([0, 255, 128]);
     expect(new Uint8Array((await invoke("echo", bytes)) as Uint8Array)).toEqual(bytes);
@@ -126,7 +126,7 @@ describe("Invoke", () => {
     expect(await invoke("")).toBe("X");
   });
 
-  test("tells the program who calls and who it is", async () => {
+  test("passes the caller's context and the replica's identity to the program", async () => {
     const { invoke } = await serve(definition);
     expect(await invoke("context", null, { deadlineMs: 60_000, metadata: { "x-caller": "me" } })).toEqual({
       deadline: "number",
@@ -201,7 +201,7 @@ describe("Invoke", () => {
 });
 
 describe("InvokeServerStream", () => {
-  test("gives what generators and iterables give, and any other result as a stream of one", async () => {
+  test("streams the items of generators and iterables, and any other result as a single item", async () => {
     const { stream } = await serve(definition);
     expect(await collect(stream("count", 3))).toEqual([1, 2, 3]);
     expect(await collect(stream("count", 0))).toEqual([]);
@@ -211,7 +211,7 @@ describe("InvokeServerStream", () => {
     expect(await collect(stream("echo", "abc"))).toEqual(["abc"]);
   });
 
-  test("gives what came before a failure, then the failure", async () => {
+  test("streams the items before a failure, then the failure", async () => {
     const { stream } = await serve(definition);
     const got: unknown[] = [];
     const error = await failure(
@@ -240,7 +240,7 @@ describe("InvokeServerStream", () => {
     await ended.promise;
   });
 
-  test("tells an iterator at once when the caller leaves, also one that looks at no signal", async () => {
+  test("ends an iterator at once when the caller leaves, also if it checks no signal", async () => {
     const left = gate();
     const never = {
       [Symbol.asyncIterator]: () => ({

@@ -1,4 +1,5 @@
-// The bound on requests that a change of user_config carries: seen by how many of a burst the replica admits.
+// The bound on requests that a change of user_config carries: seen by how many of a burst the
+// replica admits.
 import { describe, expect, test } from "vitest";
 import { ReconfigurePhase } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import type { Json } from "../../src/replica/index.ts";
@@ -7,7 +8,9 @@ import { change, failure, gate, serve, steps } from "./harness.ts";
 
 const burst = 6;
 
-/** Served with a bound of 2: a program whose requests wait to be let go; `Config` adds the hooks. */
+/**
+ * Served with a bound of 2: a program whose requests wait to be let go; `Config` adds the hooks.
+ */
 async function holding(Config: new () => object = class {}) {
   let began = Array.from({ length: burst }, () => gate());
   let go = gate();
@@ -18,7 +21,10 @@ async function holding(Config: new () => object = class {}) {
     }
   }
   const served = await serve(deployment(Program), { maxOngoingRequests: 2 });
-  /** Sends as many requests as there are, at once; gives how many of them began, and what ends those. */
+  /**
+   * Sends as many requests as there are, at once; returns how many of them began, and what ends
+   * those.
+   */
   const send = async () => {
     began = began.map(() => gate());
     const calls = began.map((_, n) => served.invoke("hold", n));

@@ -8,7 +8,10 @@ import { deployment } from "../../src/replica/index.ts";
 import { ProgramConfig } from "../../src/replica/program-config.ts";
 import { change, failure, gate, serve, steps } from "./harness.ts";
 
-/** Served: a program whose hooks say when they begin and end, and wait to be let go where a test says so. */
+/**
+ * Served: a program whose hooks say when they begin and end, and wait to be let go where a test
+ * says so.
+ */
 async function slow() {
   const calls: string[] = [];
   const begun = new Map<string, () => void>();
@@ -160,7 +163,7 @@ describe("changes", () => {
 });
 
 describe("requests", () => {
-  test("are answered while a change is in work, by the config in use; one that began under the old config ends under it", async () => {
+  test("are answered during a change, with the config in use; a request that began under the old config ends under it", async () => {
     const { apply, invoke, hold } = await slow();
     await apply(1, "a");
     const request = hold("request under a");
@@ -178,7 +181,7 @@ describe("requests", () => {
     expect(await early).toBe("a");
   });
 
-  test("outlast a change that nobody lets them wait for", async () => {
+  test("go on across a change, which does not wait for them", async () => {
     const { apply, invoke, hold } = await slow();
     await apply(1, "a");
     const request = hold("request under a");
@@ -191,8 +194,9 @@ describe("requests", () => {
 });
 
 /**
- * Whatever changes came before, and however they failed: a step that succeeds leaves the program, the generation and the bound where
- * it says. The program here is the worst that is allowed: it throws after it has assigned.
+ * Whatever changes came before, and however they failed: a step that succeeds leaves the program,
+ * the generation and the bound where it says. The program here is the worst that is allowed: it
+ * throws after it has assigned.
  */
 test("any order of changes leaves a replica at what the last successful one says", async () => {
   const step = fc.record({

@@ -7,7 +7,10 @@ import { change, failure, serve, steps } from "./harness.ts";
 const { PREPARE, APPLY, REVERT, UNSPECIFIED } = ReconfigurePhase;
 const refused = { code: "FAILED_PRECONDITION", reason: "RECONFIGURE_REFUSED" };
 
-/** Served: a program that tells what its hooks are given, and refuses by name: "bad" and "invalid" when checked, "late" when taken. */
+/**
+ * Serves a program that records the arguments of its hooks, and refuses by name: "bad" and
+ * "invalid" when checked, "late" when taken.
+ */
 async function configurable() {
   const taken: Json[] = [];
   const checked: Json[] = [];

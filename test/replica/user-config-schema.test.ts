@@ -11,7 +11,7 @@ function schema(validate: Validate): StandardSchemaV1 {
   return { "~standard": { version: 1, vendor: "test", validate } };
 }
 
-/** Served: a program with that schema, which tells what its hooks are given. */
+/** Serves a program with that schema, which records the arguments of its hooks. */
 async function servedWith(validate: Validate) {
   const calls: unknown[][] = [];
   class Program {
@@ -34,7 +34,7 @@ describe("a user_config's schema", () => {
   test.each([
     ["at once", toDate],
     ["later", async (value: unknown) => toDate(value)],
-  ])("gives %s what validateConfig and then reconfigure get", async (_when, validate) => {
+  ])("that validates %s passes its result to validateConfig and then to reconfigure", async (_when, validate) => {
     const { replica, calls } = await servedWith(validate);
     await replica.reconfigure(change(1, 5, prepare));
     expect(calls).toEqual([["validateConfig", new Date(5)]]);

@@ -26,7 +26,7 @@ test("the proto's comment on a reason begins with the code it has here", async (
   for (const [reason, code] of Object.entries(codeOfReason)) expect(comments.get(reason), reason).toMatch(new RegExp(`^// ${code}: `));
 });
 
-test("codes have the numbers gRPC gives them, and back", () => {
+test("codes have gRPC's numbers, in both directions", () => {
   for (const [name, number] of Object.entries(codeNumber)) {
     expect(grpcStatus[name as Code]).toBe(number);
     expect(codeName(number)).toBe(name);
@@ -79,7 +79,7 @@ test("a status without reason and facts carries no details", () => {
 });
 
 test.each([new Error("a secret"), "a secret", undefined, null, { code: 5, details: "a secret" }])(
-  "an unexpected %s tells nothing",
+  "an unexpected %s reveals nothing",
   (thrown) => {
     const { code, message, known } = encodeStatus(thrown);
     expect({ code, message, known }).toEqual({ code: 13, message: "internal error; the log has the cause", known: false });

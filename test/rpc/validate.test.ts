@@ -32,7 +32,7 @@ test("a right request passes", () => {
 });
 
 test.each(["", "A", "-a", "a-", "a_b", "1a", "a".repeat(64), "ä", "a b", "a\n"])(
-  "the name %j is refused, and what it may be is told",
+  "the name %j is refused, with the rule for names",
   (name) => {
     const rule = "must be a lower-case letter, then up to 62 lower-case letters, digits and hyphens, the last not a hyphen";
     const shown = name.length > 60 ? `${name.slice(0, 59)}…` : name;
@@ -102,7 +102,7 @@ test("durations are shown in seconds, lists by their length, items by their inde
   expect(text?.length).toBeLessThan(150);
 });
 
-test("all violations are told at once, also beside ones that broke a formula before", () => {
+test("all violations are in one error, also next to violations that broke a formula before", () => {
   const wrong = wrongIn({
     name: "A",
     numReplicas: -1,

@@ -1,4 +1,5 @@
-// What a program in Python says of its deployment: as `drover run app.py` asks it, and as the program deploys itself.
+// What a program in Python says of its deployment: as `drover run app.py` asks it, and as the
+// program deploys itself.
 import { readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -33,7 +34,7 @@ async function described(source: string, ...args: readonly string[]) {
 }
 
 describe("describe", () => {
-  test("gives every option as proto JSON of a spec, with the proto's names", async () => {
+  test("prints every option as proto JSON of a spec, with the proto's names", async () => {
     const source = `
       import datetime, os
       print("noise")
@@ -188,7 +189,10 @@ test("the types of the options are those of the proto", async () => {
 
 const { HEALTHY, UPDATING, DEPLOY_FAILED } = DeploymentState;
 
-/** A controller that deploys at generation 2 and then reports these states, and a gateway that echoes its requests. */
+/**
+ * A controller that deploys at generation 2 and then reports these states, and a gateway that
+ * echoes its requests.
+ */
 async function controllerReporting(...statuses: ([DeploymentState, number, string?] | "deleted")[]) {
   const specs: DeploymentSpec[] = [];
   const handlers: Pick<ServiceHandlers<typeof ControllerService>, "deploy" | "watchDeployments"> = {

@@ -1,4 +1,5 @@
-// An error with every detail, from a server in TypeScript to a client in Python, and from there to its own callers.
+// An error with every detail, from a server in TypeScript to a client in Python, and from there to
+// its own callers.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
@@ -38,7 +39,7 @@ const client = `
   print("good")
 `;
 
-test("a client in Python reads every detail of an error, and gives them on; what does not fit is left out", async () => {
+test("a client in Python reads every detail of an error, and passes them on; details that do not fit are left out", async () => {
   await using wire = await serve([wireService().implementation]);
   const folder = await temporaryFolder();
   await writeFile(join(folder, "client.py"), dedent(client));

@@ -1,4 +1,5 @@
-// Programs in Python, served by the SDK's host as real processes, each on a unix socket in a folder of its own.
+// Programs in Python, served by the SDK's host as real processes, each on a unix socket in a folder
+// of its own.
 import { type ChildProcessWithoutNullStreams, execFile, spawn } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -137,7 +138,7 @@ export async function greeterFiles(): Promise<Readonly<Record<string, string>>> 
   }
 }
 
-/** All that a stream gives. */
+/** All items of a stream. */
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of items) all.push(item);

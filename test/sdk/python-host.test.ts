@@ -1,4 +1,5 @@
-// The host as a process: how it starts, ends and fails (test/replica/host.test.ts), for programs in Python.
+// The host as a process: how it starts, ends and fails (test/replica/host.test.ts), for programs in
+// Python.
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -92,7 +93,7 @@ describe("a program that serves", () => {
   const env = { DROVER_INIT_ARGS: '{"name":"Joe"}', DROVER_TOKEN: "t", DROVER_MAX_ONGOING_REQUESTS: "1" };
   const serving = () => serve(program, { env, file: "app/program.py", files: { "app/neighbour.py": "mark = '!'" } });
 
-  test("is told by its environment, imports what lies beside its file, and does not deploy itself again", async () => {
+  test("is configured by its environment, imports modules of its folder, and does not deploy itself again", async () => {
     const { invoke, folder, channel, printed } = await serving();
     await printed("named\n");
     expect(await invoke("greet")).toBe("I am Joe!");
@@ -190,7 +191,7 @@ describe("health", () => {
     expect((await ended).stderr).toMatch(/^check_health failed: Traceback.*program\.py.*ZeroDivisionError/s);
   });
 
-  test("asks the program once for checks at the same time, and answers other calls meanwhile", async () => {
+  test("calls the hook once for concurrent checks, and answers other calls during that", async () => {
     const { channel, replica, invoke, printed } = await serve(program, { args: ["program.py", "Slow"] });
     const health = channel.client(Health);
     const checks = [health.check({}), health.check({}), health.check({})];
@@ -201,7 +202,7 @@ describe("health", () => {
     expect(await invoke("count")).toBe(1);
   });
 
-  test("is told to whoever watches, and ends with the replica", async () => {
+  test("is sent to watchers, and ends with the replica", async () => {
     const { channel, kill, replica } = await serve(program, { args: ["program.py", "Slow"] });
     const seen: Status[] = [];
     const watching = (async () => {

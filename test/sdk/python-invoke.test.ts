@@ -1,4 +1,5 @@
-// What src/replica holds for programs in TypeScript (test/replica/invoke.test.ts), held for programs in Python.
+// What src/replica holds for programs in TypeScript (test/replica/invoke.test.ts), held for
+// programs in Python.
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { failure } from "../replica/harness.ts";
@@ -78,7 +79,7 @@ const program = `
 `;
 
 describe("Invoke", () => {
-  test("gives any JSON value to the program and back", async () => {
+  test("passes any JSON value to the program and back", async () => {
     const { invoke } = await serve(program);
     await fc.assert(
       fc.asyncProperty(fc.jsonValue({ maxDepth: 4 }), async (json) => {
@@ -89,7 +90,7 @@ describe("Invoke", () => {
     );
   });
 
-  test("gives bytes as they are, and whole numbers as ints", async () => {
+  test("passes bytes unchanged, and whole numbers as ints", async () => {
     const { invoke } = await serve(program);
     const bytes = new Uint8Array([0, 255, 128]);
     expect(new Uint8Array((await invoke("echo", bytes)) as Uint8Array)).toEqual(bytes);
@@ -110,7 +111,7 @@ describe("Invoke", () => {
     expect(await invoke("scaled", 4)).toBe(8);
   });
 
-  test("tells the program who calls and who it is", async () => {
+  test("passes the caller's context and the replica's identity to the program", async () => {
     const { invoke } = await serve(program);
     expect(await invoke("context", null, { deadlineMs: 60_000, metadata: { "x-caller": "me" } })).toEqual({
       ...{ deadline: "float", caller: "me", replica_id: "echo-1", deployment: "echo", revision: 7, cancelled: false },
@@ -219,7 +220,7 @@ describe("Invoke", () => {
 });
 
 describe("InvokeServerStream", () => {
-  test("gives what generators and iterators give, and any other result as a stream of one", async () => {
+  test("streams the items of generators and iterators, and any other result as a single item", async () => {
     const { stream } = await serve(program);
     expect(await collect(stream("count", 3))).toEqual([1, 2, 3]);
     expect(await collect(stream("count", 0))).toEqual([]);
@@ -229,7 +230,7 @@ describe("InvokeServerStream", () => {
     expect(await collect(stream("echo", "abc"))).toEqual(["abc"]);
   });
 
-  test("gives what came before a failure, then the failure", async () => {
+  test("streams the items before a failure, then the failure", async () => {
     const { stream } = await serve(program);
     const got: unknown[] = [];
     const reading = (async () => {

@@ -1,5 +1,5 @@
-// Counting, refusing, draining and leaving (test/replica/load.test.ts), for programs in Python: async methods, methods in threads, and
-// the program's own services of both kinds.
+// Counting, refusing, draining and leaving (test/replica/load.test.ts), for programs in Python:
+// async methods, methods in threads, and the program's own services of both kinds.
 import type { Metadata } from "@grpc/grpc-js";
 import { describe, expect } from "vitest";
 import { GreeterService } from "../../examples/greeter/gen/greeter/v1/greeter_pb.ts";
@@ -158,7 +158,7 @@ describe.each(kinds)("a replica's load, of %s methods,", (name, suffix) => {
     await it.printed("left");
     await until(it, { ongoing: 0, completed: 0, failed: 1 });
     it.kill("SIGTERM");
-    expect((await it.ended).stderr).toBe(""); // what is raised for nobody is no failure of the program
+    expect((await it.ended).stderr).toBe(""); // an exception without a caller is no failure of the program
   });
 
   test("is freed when a deadline passes", async () => {
@@ -224,7 +224,7 @@ describe("a draining replica", () => {
 });
 
 describe("a program's own services", () => {
-  test("are told by GetInfo, by health and by reflection, with their files", async () => {
+  test("are listed by GetInfo, by health and by reflection, with their files", async () => {
     const it = await served("Async");
     expect(await it.replica.getInfo({})).toMatchObject({
       ...{ replicaId: "echo-1", deployment: "echo", revision: 7n, configGeneration: 0n },

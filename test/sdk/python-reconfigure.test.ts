@@ -1,4 +1,5 @@
-// user_config in a program in Python, by the rules of test/replica/reconfigure*.test.ts: async hooks, and hooks in threads.
+// user_config in a program in Python, by the rules of test/replica/reconfigure*.test.ts: async
+// hooks, and hooks in threads.
 import { describe, expect } from "vitest";
 import { ReconfigurePhase } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import { change, failure, steps } from "../replica/harness.ts";
@@ -7,7 +8,10 @@ import { serve, pythonTest as test } from "./python-harness.ts";
 const { PREPARE, APPLY, REVERT } = ReconfigurePhase;
 const refused = { code: "FAILED_PRECONDITION", reason: "RECONFIGURE_REFUSED" };
 
-/** Tells what its hooks are given, refuses by name ("bad", "invalid" when checked, "late" when taken), and holds what it is told to. */
+/**
+ * Records the arguments of its hooks, refuses by name ("bad", "invalid" when checked, "late" when
+ * taken), and holds calls on request.
+ */
 const program = `
   import asyncio, copy, json, threading
 
@@ -242,7 +246,7 @@ describe("a control call", () => {
   });
 });
 
-test("a schema refuses field by field, and the hooks get what it gives", async () => {
+test("a schema refuses field by field, and the hooks get its output", async () => {
   const source = `
     class Wrong(Exception):
         def errors(self): return [{"loc": ("limits", 0, "max-items"), "msg": "must be a number"}, {"loc": (), "msg": "unknown"}]

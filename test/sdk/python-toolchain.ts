@@ -1,4 +1,5 @@
-// A Python to run the SDK with: its dependencies in a virtual environment of the checkout's own, made once and kept.
+// A Python to run the SDK with: its dependencies in a virtual environment of the checkout's own,
+// made once and kept.
 import { execFile } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -9,7 +10,10 @@ import { promisify } from "node:util";
 const root = resolve(import.meta.dirname, "../..");
 const requirementsPath = join(root, "sdk/python/requirements-dev.txt");
 
-/** Installing takes seconds with a near mirror; a package without a binary would be compiled, which is not waited for. */
+/**
+ * Installing takes seconds with a near mirror; a package without a binary would be compiled, which
+ * is not waited for.
+ */
 const installMs = 300_000;
 
 /** The interpreter, or why there is none. */
@@ -17,13 +21,18 @@ export type PythonToolchain = { readonly python: string } | { readonly missing: 
 
 let found: Promise<PythonToolchain> | undefined;
 
-/** Finds Python 3.10 or newer and makes the environment where it is not there yet. Never rejects. */
+/**
+ * Finds Python 3.10 or newer and makes the environment where it is not there yet. Never rejects.
+ */
 export function pythonToolchain(): Promise<PythonToolchain> {
   found ??= make().catch((error: unknown) => ({ missing: firstLines(error) }));
   return found;
 }
 
-/** Whether a toolchain that is missing is a failure: where everything is to be checked, a test left out would go unnoticed. */
+/**
+ * Whether a toolchain that is missing is a failure: where everything is to be checked, a test left
+ * out would go unnoticed.
+ */
 export const toolchainsRequired = process.env.DROVER_TOOLCHAINS === "required";
 
 async function make(): Promise<PythonToolchain> {
@@ -45,7 +54,10 @@ async function findPython(): Promise<string | undefined> {
   return undefined;
 }
 
-/** Built aside and moved into place, so that what is there is whole, whoever else does the same at the same time. */
+/**
+ * Built in another folder and moved into place, so that the environment is complete, also if
+ * another process does the same.
+ */
 async function install(python: string, cache: string, place: string): Promise<void> {
   const aside = join(cache, `.new-${randomUUID()}`);
   await mkdir(cache, { recursive: true });
@@ -54,7 +66,7 @@ async function install(python: string, cache: string, place: string): Promise<vo
     const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "-r", requirementsPath];
     await promisify(execFile)(join(aside, "bin/python3"), pip, { timeout: installMs });
     await rename(aside, place).catch((error: unknown) => {
-      if (!existsSync(place)) throw error; // somebody else was first
+      if (!existsSync(place)) throw error; // another process was first
     });
   } finally {
     await rm(aside, { recursive: true, force: true });

@@ -16,7 +16,10 @@ export class Ledger {
   /** Every deployment as it was, in the order of time. */
   readonly #past = new Map<string, { readonly position: number; readonly record: DeploymentRecord | undefined }[]>();
 
-  /** `lookPosition`: when who wrote began to look; what was wanted since may be what it went by. */
+  /**
+   * `lookPosition`: where the writer's tick began; any target since then may be the one that it
+   * used.
+   */
   apply(writes: readonly Write[], lookPosition = this.position): void {
     for (const write of writes) {
       this.position += 1;
@@ -45,7 +48,10 @@ export class Ledger {
     return [...this.replicas.values()].filter((replica) => replica.deployment === deployment);
   }
 
-  /** The deployment as it was at a position, and as it has been since: who looked then may go by any of them. */
+  /**
+   * The deployment as it was at a position, and as it has been since: a tick that began there may
+   * use any of them.
+   */
   since(name: string, position: number): readonly (DeploymentRecord | undefined)[] {
     const past = this.#past.get(name) ?? [];
     const first = past.findLastIndex((entry) => entry.position <= position);

@@ -20,17 +20,20 @@ const sizes: readonly Resources[] = [
   { cpuMilli: 100, gpuMilli: 1_000, memoryBytes: 0 },
 ];
 
-/** A schedule that begins 40 s after the simulated clock starts, and ends within the history: later it would go on changing what should settle. */
+/**
+ * A schedule that begins 40 s after the simulated clock starts, and ends within the history: later it
+ * would go on changing what should settle.
+ */
 const earlyMinute = { cron: "14 22 14 11 *", timeZone: "", durationMs: 15_000 };
 
-/** What somebody asked for; asked again, under the same id, until it is answered. */
+/** A request of an operator; repeated with the same id until it is answered. */
 interface Wish {
   readonly name: string;
   readonly requestId: string;
   readonly change: (before: DeploymentRecord | undefined) => DeploymentRecord | undefined;
 }
 
-/** People who deploy, scale, change and delete; all by the dice. */
+/** Operators that deploy, scale, change and delete at random. */
 export class Operators {
   readonly #world: SimulatedWorld;
   readonly #store: WatchedStore;
@@ -179,7 +182,9 @@ export class Operators {
     });
   }
 
-  /** A change of a deployment that is there, not being deleted, and not being given another config. */
+  /**
+   * A change of a deployment that is there, not being deleted, and not being given another config.
+   */
   #unlessGoing(change: (before: DeploymentRecord) => DeploymentRecord): Wish["change"] {
     return (before) =>
       before === undefined || before.deletingSinceMs !== undefined || before.changing !== undefined ? before : change(before);

@@ -1,5 +1,6 @@
-// Goal: each invariant of the simulator can fail. Method: the rule is broken on purpose, by something false between a controller
-// and what it stands on, and within a few histories that invariant, and no other before it, must raise the alarm.
+// Goal: each invariant of the simulator can fail. Method: the rule is broken on purpose, by
+// something false between a controller and what it stands on, and within a few histories that
+// invariant, and no other before it, must raise the alarm.
 import { expect, test } from "vitest";
 import type { CallResult, ConfigPhase } from "../../src/core/config-change.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
@@ -88,7 +89,10 @@ function blindTo(blind: (deployment: DeploymentRecord) => DeploymentRecord): Sab
 
 const ignoresPauses = blindTo(({ pausedSinceMs, ...going }) => going);
 
-/** Also the first starts of a third revision fail, and of one that is gone back to, so that rollbacks happen, and fail. */
+/**
+ * Also the first starts of a third revision fail, and of one that is gone back to, so that
+ * rollbacks happen, and fail.
+ */
 const rollsRollbacksBack = (): Sabotage => {
   const newest = new Map<string, number>();
   const failed = new Map<string, number>();
@@ -163,7 +167,7 @@ const losesAChange: Sabotage = {
       changes: async (after: number, waitMs: number, signal: AbortSignal) => {
         const batch = await store.changes(after, waitMs, signal);
         if (batch.kind !== "changes") return batch;
-        // Not the last one: who asks for what never comes asks for ever, in no time.
+        // Keep the last change: without it a follower would ask for ever, without a pause.
         const last = batch.changes.at(-1);
         return { ...batch, changes: batch.changes.filter((change) => change === last || change.position % 10 !== 0) };
       },
@@ -197,7 +201,7 @@ const leavesOut = (phase: ConfigPhase): Sabotage => ({
     }),
 });
 
-/** Takes every replica that answers for one that has its config. */
+/** Treats every replica that answers as one that has its config. */
 const trustsThatTheyAreConfigured: Sabotage = {
   port: (port) => but(port, { contact: (replicaId: string) => ({ ...port.contact(replicaId), controllable: false }) }),
 };

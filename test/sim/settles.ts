@@ -7,7 +7,9 @@ import type { Verdict } from "./invariants/facts.ts";
 import type { Operators } from "./operators.ts";
 import type { SimulatedWorld } from "./simulated-world.ts";
 
-/** How long everything may take to come to rest once nobody asks for anything and nothing goes wrong. */
+/**
+ * How long everything may take to come to rest without requests of operators and without faults.
+ */
 export const settleMaxMs = 400_000;
 /** How long nothing may be written, so that it counts as rest. */
 const restMs = 16_000;
@@ -15,13 +17,14 @@ const restMs = 16_000;
 const calmAfterMs = 40_000;
 
 /**
- * I10. With no new input it settles: every deployment has what was wanted, and nothing more is written; or it has not, says why,
- * and that is true: its program is bad, or there is no room.
+ * I10. With no new input it settles: every deployment has what was wanted, and nothing more is
+ * written; or it has not, says why, and that is true: its program is bad, or there is no room.
  */
 export async function settles(world: SimulatedWorld, operators: Operators): Promise<Verdict> {
   const { clock, witness } = world;
   const untilMs = clock.nowMs() + settleMaxMs;
-  // Requests in work end by then, and with them the load: from then on nothing asks for more replicas.
+  // Requests in work end by then, and with them the load: from then on nothing asks for more
+  // replicas.
   const calmFromMs = clock.nowMs() + calmAfterMs;
   let trouble = "";
   while (clock.nowMs() < untilMs && witness.alarm === undefined) {
@@ -40,7 +43,9 @@ export async function settles(world: SimulatedWorld, operators: Operators): Prom
   return { invariant: "I10", text: `not settled after ${settleMaxMs / 1000} s: ${trouble}` };
 }
 
-/** What is wrong with a deployment, or whether it does not have what was wanted for a good reason. */
+/**
+ * What is wrong with a deployment, or whether it does not have what was wanted for a good reason.
+ */
 function stateOf(world: SimulatedWorld, name: string): { readonly wrong?: string; readonly excused: boolean } {
   const { ledger } = world.witness;
   const deployment = ledger.deployments.get(name);

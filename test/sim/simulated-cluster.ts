@@ -30,7 +30,10 @@ class CountingRandom implements Random {
   }
 }
 
-/** What decides, as it ships, over a store in memory and replicas that only seem to run. Time passes when it is told to, and a tick is asked for. */
+/**
+ * What decides, as it ships, over a store in memory and replicas that only seem to run. The test
+ * advances the time and asks for ticks.
+ */
 export class SimulatedCluster {
   readonly clock: HandClock;
   readonly store: MemoryStore;
@@ -56,7 +59,9 @@ export class SimulatedCluster {
     });
   }
 
-  /** `slots`: how many replicas each node takes, where the engine places them; unset: core places. */
+  /**
+   * `slots`: how many replicas each node takes, where the engine places them; unset: core places.
+   */
   static async open(slots?: ReadonlyMap<string, number>): Promise<SimulatedCluster> {
     const clock = new HandClock();
     const store = new MemoryStore({ clock });
@@ -66,7 +71,9 @@ export class SimulatedCluster {
     return new SimulatedCluster(clock, store, mirror, lease.epoch, slots);
   }
 
-  /** Asks for a deployment, or changes how many replicas it wants, and the revision of its program. */
+  /**
+   * Asks for a deployment, or changes how many replicas it wants, and the revision of its program.
+   */
   async deploy(name: string, numReplicas: number, revision = 1): Promise<void> {
     const known = await this.store.get("deployment", name);
     const nowMs = this.clock.nowMs();
@@ -88,7 +95,10 @@ export class SimulatedCluster {
     if (kind !== "committed") throw new Error(`the deployment was not written: ${kind}`);
   }
 
-  /** Lets time pass, then the links and the reconcile loop run once. What takes replicas no time is done in between. */
+  /**
+   * Lets time pass, then the links and the reconcile loop run once. What takes replicas no time is
+   * done in between.
+   */
   async tick(ms: number): Promise<void> {
     this.clock.pass(ms);
     await this.mirror.catchUp();

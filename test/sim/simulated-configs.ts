@@ -16,7 +16,10 @@ const none: Held = { generation: 0, json: "", dirty: false, epoch: 0 };
 
 export type Taking = "taken" | "refused" | "stale";
 
-/** The configs that replicas serve by, whoever gave them: each by the rules of `ReplicaService.Reconfigure`. */
+/**
+ * The configs that replicas serve with, from any caller: each by the rules of
+ * `ReplicaService.Reconfigure`.
+ */
 export class SimulatedConfigs {
   readonly #held = new Map<string, Held>();
 

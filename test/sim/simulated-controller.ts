@@ -22,11 +22,14 @@ const introductionMs = 120;
 const drainMs = 10_000;
 const drainPollMs = 100;
 
-/** Ways to break the rules on purpose: each puts something false between a controller and what it stands on. */
+/**
+ * Ways to break the rules on purpose: each puts something false between a controller and what it
+ * stands on.
+ */
 export interface Sabotage {
   /** Between a controller and the store. */
   readonly store?: (store: Store) => Store;
-  /** Below everybody: the store itself is wrong. */
+  /** Below all others: the store itself is wrong. */
   readonly kept?: (store: Store) => Store;
   readonly engine?: (engine: Engine) => Engine;
   readonly port?: (port: LiveReplicaPort) => LiveReplicaPort;
@@ -49,13 +52,13 @@ export interface ControllerOptions {
   readonly keepReplicas: boolean;
   /** What becomes of a call that gives a replica a config. */
   readonly configFate: (replicaId: string, phase: ConfigPhase) => ConfigCall;
-  /** Called before a replica is told anything for a change of its deployment's config. */
+  /** Called before each call of a config change to a replica. */
   readonly amidChange: (controllerId: string, deployment: string) => void;
 }
 
 /**
- * A controller without its API and sockets: what decides and where requests go is assembled as it ships, over a machine, replicas and a
- * store that are simulated.
+ * A controller without its API and sockets: what decides and where requests go is assembled as it
+ * ships, over a machine, replicas and a store that are simulated.
  */
 export class SimulatedController {
   readonly id: string;
@@ -164,7 +167,10 @@ export class SimulatedController {
     this.#port.learn(replicaId);
   }
 
-  /** Ends as it should: requests end first, then replicas, if they are not to be kept, then the lease. */
+  /**
+   * Ends as it should: requests end first, then replicas, if they are not to be kept, then the
+   * lease.
+   */
   async stop(): Promise<void> {
     this.#dispatcher.close();
     for (let waitedMs = 0; waitedMs < drainMs && this.#given() > 0 && this.line.alive; waitedMs += drainPollMs)

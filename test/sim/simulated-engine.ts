@@ -5,7 +5,10 @@ import type { Coverage, Room } from "../../src/core/placement/room.ts";
 import type { Capacity } from "../../src/core/resources.ts";
 import type { Assignment, Engine, EngineReplica, Listing } from "../../src/engine/engine.ts";
 
-/** What becomes of a process that is started; times in milliseconds, infinite where it never happens. */
+/**
+ * What becomes of a process that is started; times in milliseconds, infinite where it never
+ * happens.
+ */
 export interface Fate {
   /** Why it cannot be started at all; empty: it can. */
   readonly launchError: string;
@@ -31,9 +34,14 @@ const well: Fate = {
 export interface SimulatedEngineOptions {
   readonly clock: Clock;
   readonly capacity: Capacity;
-  /** What differs from a process that serves 100 ms after its start and ends 10 ms after SIGTERM. */
+  /**
+   * What differs from a process that serves 100 ms after its start and ends 10 ms after SIGTERM.
+   */
   readonly fate?: (assignment: Assignment) => Partial<Fate>;
-  /** How many replicas each of its nodes takes, where it places them itself; unset: core does, and there is one node. */
+  /**
+   * How many replicas each of its nodes takes, where it places them itself; unset: core does, and
+   * there is one node.
+   */
   readonly slots?: ReadonlyMap<string, number>;
 }
 
@@ -50,7 +58,10 @@ const firstPid = 1_000;
 /** Its node where core places. */
 const onlyNode = "simulated";
 
-/** Where replicas only seem to run: in memory, by the given clock alone, the same each time. What goes wrong, the simulation says. */
+/**
+ * Where replicas only seem to run: in memory, by the given clock alone, the same each time. What
+ * goes wrong, the simulation says.
+ */
 export class SimulatedEngine implements Engine {
   readonly #options: SimulatedEngineOptions;
   readonly #processes = new Map<string, SimulatedProcess>();
@@ -227,7 +238,9 @@ export class SimulatedEngine implements Engine {
     this.#listeners.add(listener);
   }
 
-  /** As a controller that dies: nobody listens any more, the processes stay for the next one. */
+  /**
+   * As when a controller dies: no listener is left, and the processes stay for the next controller.
+   */
   async close(): Promise<void> {
     this.#listeners.clear();
   }

@@ -22,7 +22,10 @@ export interface Behaviour {
   /** Its answer, with `failure` why it failed. */
   readonly answer: "ready" | "refused" | "unhealthy";
   readonly failure: FailureCause | undefined;
-  /** Since when it answers nothing; undefined: it does. Who knew it before finds it unhealthy, who did not learns nothing of it. */
+  /**
+   * Since when it does not answer; undefined: it answers. A controller that was connected finds it
+   * unhealthy; another one learns nothing of it.
+   */
   readonly hangsSinceMs: number | undefined;
   /** Its load stream is broken: nothing is known of its load, and it gets no requests. */
   readonly silent: boolean;
@@ -49,7 +52,7 @@ const noSuchColour: ConfigProblem = { kind: "refused", message: "no such colour"
 /** It refused its config. */
 export const refusesConfig: Partial<Behaviour> = { answer: "refused", failure: { kind: "configRefused", problem: noSuchColour } };
 
-/** How all replicas behave, whoever talks to them. */
+/** How all replicas behave, for all controllers. */
 export class Behaviours {
   readonly configs = new SimulatedConfigs();
   readonly #behaviours = new Map<string, Behaviour>();
@@ -64,7 +67,10 @@ export class Behaviours {
   }
 }
 
-/** What becomes of one call that gives a config: how long it takes (for ever: it is not answered), and what goes wrong. */
+/**
+ * What becomes of one call that gives a config: how long it takes (for ever: it is not answered),
+ * and what goes wrong.
+ */
 export interface ConfigCall {
   readonly delayMs: number;
   readonly fails: boolean;
@@ -90,19 +96,28 @@ export interface SimulatedPortOptions {
   readonly given?: (replicaId: string) => number;
 }
 
-/** Talks to the processes of a simulated engine: what it says of them is so at this moment; to take a config takes them a while. */
+/**
+ * Talks to the processes of a simulated engine: what it says of them is so at this moment; to take
+ * a config takes them a while.
+ */
 export class SimulatedPort implements LiveReplicaPort {
   readonly #options: SimulatedPortOptions;
   readonly #behaviours: Behaviours;
   #met: ReadonlyMap<string, LinkedReplica> = new Map();
-  /** Those that it has heard of: what they answered last stands, also where nobody is there any more. */
+  /** The replicas that it was connected to: their last answer holds, also when they are gone. */
   readonly #heard = new Set<string>();
-  /** The generation that each was heard to serve by, and the epoch in which it was last made sure of. */
+  /**
+   * The generation that each was heard to serve by, and the epoch in which it was last made sure
+   * of.
+   */
   readonly #sure = new Map<string, { readonly generation: number; readonly epoch: number }>();
   /** One call at a time to each. */
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #syncing = new Set<string>();
-  /** Those that took the committed config from it, and those that said to it that nothing is in work any more. */
+  /**
+   * Those that took the committed config from it, and those that said to it that nothing is in work
+   * any more.
+   */
   readonly #given = new Set<string>();
   readonly #drained = new Set<string>();
   readonly #contactSinceMs = new Map<string, number>();

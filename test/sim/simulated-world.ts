@@ -15,7 +15,7 @@ import { Witness } from "./witness.ts";
 const never = Number.POSITIVE_INFINITY;
 /** How long checks take to notice a replica that hangs. */
 const unhealthyAfterMs = 1_500;
-/** Changes kept for followers: so few that who was away may have missed some. */
+/** Changes kept for followers: so few that a follower that was away may have missed some. */
 const changesKept = 60;
 
 const unhealthy = { kind: "unhealthy", failedChecks: 3, problem: { kind: "notServing" } } as const;
@@ -24,7 +24,9 @@ const unhealthy = { kind: "unhealthy", failedChecks: 3, problem: { kind: "notSer
 export const programs = ["good", "exits", "hangs", "refuses", "missing"] as const;
 export type ProgramKind = (typeof programs)[number];
 
-/** Everything of one history: one machine, one store, controllers that come and go, and the dice. */
+/**
+ * Everything of one history: one machine, one store, controllers that come and go, and the dice.
+ */
 export class SimulatedWorld {
   readonly clock = new SimulatedClock();
   readonly random: SeededRandom;
@@ -34,10 +36,13 @@ export class SimulatedWorld {
   readonly store: MemoryStore;
   readonly witness: Witness;
   readonly trace: (line: string) => void;
-  /** What a client does between a controller's look and its write. */
+  /** What a client does between a controller's observation and its write. */
   amid: () => Promise<void> = async () => {};
   controllers: readonly SimulatedController[] = [];
-  /** Whether its one controller stops the replicas when it stops; otherwise they go on, and others may follow or take over. */
+  /**
+   * Whether its one controller stops the replicas when it stops; otherwise they go on, and others
+   * may follow or take over.
+   */
   readonly exclusive: boolean;
   /** A controller that is stopping: until it is gone, no other starts where it was the only one. */
   stopping: Promise<void> | undefined;
@@ -137,7 +142,10 @@ export class SimulatedWorld {
     };
   }
 
-  /** Gives a replica a request that takes so long; `ended` is called when it ends, or the replica does. */
+  /**
+   * Gives a replica a request that takes so long; `ended` is called when it ends, or the replica
+   * does.
+   */
   request(replicaId: string, tookMs: number, ended: (well: boolean) => void = () => {}): void {
     const requests = this.#requests.get(replicaId) ?? new Set();
     this.#requests.set(replicaId, requests);

@@ -7,7 +7,7 @@ import type { ChangeBatch, CommitOptions, CommitResult, ControllerInfo, Kind, Le
 import type { SimulatedClock } from "./simulated-clock.ts";
 import type { Watch, Witness } from "./witness.ts";
 
-/** How somebody is connected to the store and the machine. */
+/** The connections of a controller to the store and the machine. */
 export interface Line {
   /** Dead: nothing it asks for is ever answered. */
   alive: boolean;
@@ -132,7 +132,7 @@ export class WatchedEngine implements Engine {
     this.#witness.deed({ verb: "start", replicaId: assignment.replicaId, look: this.#watch });
     return this.#answer(await this.#engine.start(assignment));
   }
-  /** Where a look begins: what the controller knows by then is what it decides by. */
+  /** Where a tick begins: the controller decides by what it knows then. */
   async list(): Promise<Listing> {
     this.#watch.begin(this.#knows(), this.#clock.nowMs());
     const found = await this.#engine.list();
@@ -175,7 +175,7 @@ export class WatchedPort implements LiveReplicaPort {
 
   readonly #amidChange: (deployment: string) => void;
 
-  /** `amidChange` is called before a replica is told anything for a change of its deployment's config. */
+  /** `amidChange` is called before each call of a config change to a replica. */
   constructor(port: LiveReplicaPort, witness: Witness, watch: Watch, amidChange: (deployment: string) => void) {
     this.#port = port;
     this.#witness = witness;

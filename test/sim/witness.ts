@@ -23,7 +23,7 @@ export interface Alarm {
   readonly atMs: number;
 }
 
-/** What one controller knows, as it looks. */
+/** What one controller knows at a tick. */
 export class Watch implements Look {
   readonly controller: string;
   position = 0;
@@ -59,7 +59,9 @@ export class Witness {
   alarm: Alarm | undefined;
   /** When the autoscaler last wanted more, by deployment. */
   readonly raisedAtMs = new Map<string, number>();
-  /** Controllers that end and stop their replicas, requests or not: they let requests end before. */
+  /**
+   * Controllers that end and stop their replicas, requests or not: they let requests end before.
+   */
   readonly stopping = new Set<string>();
   /** Commits of controllers that changed more than the records of replicas that ended. */
   deeds = 0;
@@ -110,7 +112,7 @@ export class Witness {
     if (first !== answer) this.raise({ invariant: "I9", text: `request ${requestId} answered ${answer}, at first ${first}` });
   }
 
-  /** A replica was told a config, or was not reached. */
+  /** A replica was called with a config, or was not reached. */
   told(controller: string, replicaId: string, { phase, config }: ConfigOrder, { kind }: CallResult): void {
     this.#trace(
       `${controller} told ${replicaId} ${phase} ${config.generation}: ${kind}; it is at ${JSON.stringify(this.#behaviours.configs.of(replicaId))}`,
@@ -131,7 +133,7 @@ export class Witness {
     if (this.#lease?.holder === holder) this.#lease = { ...this.#lease, untilMs: 0 };
   }
 
-  /** I7. Whoever follows sees every position, in order, or is told that all was read anew. */
+  /** I7. A follower sees every position in order, or learns that everything was read again. */
   follow(name: string, mirror: Mirror): void {
     let last = mirror.position;
     mirror.subscribe((event: MirrorEvent) => {

@@ -77,7 +77,7 @@ test("listeners see each position once, in order, with the mirror as it was righ
   expect(mirror.deployment("a")?.version).toBe(3);
 });
 
-test("a listener that throws harms neither the mirror nor the others; one that left hears nothing", async () => {
+test("a listener that throws harms neither the mirror nor the others; a removed listener is not called", async () => {
   const mirror = await open();
   const leave = mirror.subscribe(() => {
     throw new Error("a bug");
@@ -140,13 +140,13 @@ test("while the store is away the mirror serves what it has; back again, it goes
   expect(mirror.deployment("a")?.version).toBe(1);
   store.setFault("none");
   await store.commit([put("b")]);
-  // It need not wait out its pause: whoever wants to catch up wakes it.
+  // It need not wait out its pause: a call of catchUp wakes it.
   await mirror.catchUp();
   expect(mirror.available).toBe(true);
   expect(seen).toEqual(["2 b"]);
 });
 
-test("a store that is back is followed again without anybody asking", async () => {
+test("a store that is back is followed again without a call", async () => {
   const mirror = await open();
   store.setFault("unavailable");
   await until(() => !mirror.available);
@@ -172,7 +172,7 @@ test("catching up with a store whose changes do not arrive ends in time", async 
   await late;
 });
 
-test("changes that were trimmed make the mirror read everything again, and say so", async () => {
+test("changes that were trimmed make the mirror read everything again, and report it", async () => {
   const small = new MemoryStore({ clock, changesKept: 5 });
   const gate = Promise.withResolvers<void>();
   const slow = wrap(small, {
@@ -191,7 +191,7 @@ test("changes that were trimmed make the mirror read everything again, and say s
   expect(mirror.position).toBe(20);
 });
 
-test("a store that lost its tail makes the mirror read everything again, and say that it went back", async () => {
+test("a store that lost its tail makes the mirror read everything again, and report that it went back", async () => {
   await store.commit([put("a"), replica("r1", "a")]);
   const restore = store.snapshot();
   await store.commit([put("b"), replica("r2", "a")]);
@@ -208,7 +208,7 @@ test("a store that lost its tail makes the mirror read everything again, and say
   expect(seen).toEqual(["reset rewound", "3 c"]);
 });
 
-test("a closed mirror stops following and ends those who wait", async () => {
+test("a closed mirror stops following and ends waiting calls", async () => {
   const mute = wrap(store, { changes: (after, waitMs, signal) => (waitMs === 0 ? store.changes(after, 0, signal) : aborted(signal)) });
   const mirror = await open(mute);
   await store.commit([put("a")]);

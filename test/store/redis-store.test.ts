@@ -55,7 +55,7 @@ test("a server without an append-only file is warned about, and used", async () 
   expect(await store.position()).toBe(0);
 });
 
-test("an address nobody listens at is refused at once, without its password", async () => {
+test("an address without a listener is refused at once, without its password", async () => {
   const open = (url: string) => openRedisStore({ url, clock: realClock, log: silentLog });
   await expect(open("redis://user:secret@127.0.0.1:1")).rejects.toThrow(/cannot be reached at redis:\/\/…@127\.0\.0\.1:1 \(.*ECONNREFUSED/);
   await expect(open("redis://user:secret@127.0.0.1:1")).rejects.not.toThrow(/secret/);

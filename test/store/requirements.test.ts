@@ -24,11 +24,11 @@ test("newer major versions are accepted, also with two digits", () => {
   for (const redis_version of ["7.0.0", "8.2.1", "10.0.0"]) expect(judgeServer(info({ ...sound, redis_version })).refusals).toEqual([]);
 });
 
-test("a server that does not tell its version is refused", () => {
+test("a server that does not report its version is refused", () => {
   expect(judgeServer("").refusals).toHaveLength(1);
 });
 
-test("a server that does not tell its eviction policy is accepted", () => {
+test("a server that does not report its eviction policy is accepted", () => {
   expect(judgeServer(info({ redis_version: "7.0.15" }))).toEqual({ refusals: [], warnings: [] });
 });
 
@@ -36,7 +36,7 @@ test("a replica that may be written to is not read-only", () => {
   expect(judgeServer(info({ ...sound, role: "slave", slave_read_only: "0" })).refusals).toEqual([]);
 });
 
-test("every reason is told at once", () => {
+test("every reason is in one error", () => {
   const bad = {
     redis_version: "6.0.0",
     maxmemory_policy: "allkeys-lru",

@@ -11,7 +11,7 @@ function newServer(): RpcServer {
   return new RpcServer({ implementations: [wireService().implementation], log: silentLog, clock: realClock });
 }
 
-test("a channel is ready once somebody listens, however late", async () => {
+test("a channel is ready once a server listens, however late", async () => {
   await using folder = await temporaryFolder();
   const address = `unix:${folder.path}/s`;
   const channel = new Channel(address);
@@ -26,7 +26,7 @@ test("a channel is ready once somebody listens, however late", async () => {
   await server.close(0);
 });
 
-test("a channel finds a server that was started anew", async () => {
+test("a channel finds a server that was started again", async () => {
   await using folder = await temporaryFolder();
   const address = `unix:${folder.path}/s`;
   const first = newServer();

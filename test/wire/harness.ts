@@ -55,7 +55,7 @@ export async function serve(implementations: readonly Implementation[], options:
   return { server, channel, address, logged, [Symbol.asyncDispose]: close };
 }
 
-/** A clock whose timers run when told to. */
+/** A clock whose timers run when the test fires them. */
 export function manualClock(): Clock & { runTimers(): void } {
   const timers = new Set<() => void>();
   return {

@@ -9,7 +9,7 @@ async function start() {
   return { health, wire, client: wire.channel.client(Health) };
 }
 
-test("the whole server serves until told otherwise; a service is unknown until named", async () => {
+test("the whole server serves until its status is set; a service is unknown until named", async () => {
   const { health, wire, client } = await start();
   await using _ = wire;
   expect((await client.check({})).status).toBe(Status.SERVING);
@@ -21,7 +21,7 @@ test("the whole server serves until told otherwise; a service is unknown until n
   expect((await client.list({})).statuses).toMatchObject({ "": { status: Status.NOT_SERVING }, "a.B": { status: Status.SERVING } });
 });
 
-test("a watch tells the status at once and each change, also of a service that is not known yet", async () => {
+test("a watch reports the status at once and at each change, also of an unknown service", async () => {
   const { health, wire, client } = await start();
   await using _ = wire;
   const seen: number[] = [];

@@ -1,4 +1,5 @@
-// Goal: foreign clients find their way by reflection and health alone. `buf curl` is one; our own reader another.
+// Goal: foreign clients find their way by reflection and health alone. `buf curl` is one; our own
+// reader another.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { create, createFileRegistry, fromBinary } from "@bufbuild/protobuf";
@@ -52,7 +53,7 @@ describe("buf curl", () => {
 });
 
 describe("reading a server's descriptors", () => {
-  test("gives every service with its file and all imports, fit to build a registry from", async () => {
+  test("returns every service with its file and all imports, enough to build a registry", async () => {
     const wire = await start();
     await using _ = wire;
     const read = await readDescriptors(wire.channel, never);

@@ -147,7 +147,8 @@ describe("flow control", () => {
     const wire = await serve([flood]);
     await using _ = wire;
     for await (const __ of wire.channel.client(WireService).serverStream({})) {
-      // Wait until the handler has stood still for a long while; without backpressure it would run to the end.
+      // Wait until the handler has stood still for a long while; without backpressure it would run
+      // to the end.
       for (let still = 0, seen = made; still < 500 && made < total; still = made === seen ? still + 1 : 0, seen = made) {
         await new Promise(setImmediate);
       }
@@ -197,7 +198,7 @@ describe("interceptors", () => {
     expect(seen).toEqual(["a in", "b in", "b out", "a out"]);
   });
 
-  test.each(table)("%s: one that throws first refuses the call; the handler does not run", async (_, call) => {
+  test.each(table)("%s: an interceptor that throws first refuses the call; the handler does not run", async (_, call) => {
     const service = wireService();
     const refuse: Interceptor = async () => {
       throw refusal("REPLICA_BUSY", "busy");
@@ -232,7 +233,7 @@ describe("interceptors", () => {
     },
     "swallows the error": async (_, next) => next().catch(() => {}),
   };
-  test.each(Object.entries(wrong))("one that %s makes no call succeed, and no process end", async (_, interceptor) => {
+  test.each(Object.entries(wrong))("an interceptor that %s makes no call succeed, and does not end the process", async (_, interceptor) => {
     const wire = await serve([wireService().implementation], { interceptors: [interceptor] });
     await using __ = wire;
     expect(await rejection(wire.channel.client(WireService).unary({ text: "bug" }))).toMatchObject({ reason: "INTERNAL" });
@@ -240,7 +241,7 @@ describe("interceptors", () => {
 });
 
 describe("listening", () => {
-  test("a socket file that nobody listens at any more is replaced", async () => {
+  test("a socket file without a listener is replaced", async () => {
     await using folder = await temporaryFolder();
     const path = `${folder.path}/s`;
     const former = createServer().listen(path);
@@ -257,7 +258,7 @@ describe("listening", () => {
     expect(await stat(path).catch(() => "gone")).toBe("gone");
   });
 
-  test("a socket that somebody listens at, and a file that is none, are left alone", async () => {
+  test("a socket with a listener, and a file that is no socket, are left alone", async () => {
     await using folder = await temporaryFolder();
     const first = newServer();
     const address = await first.listen(`unix:${folder.path}/s`);

@@ -1,4 +1,5 @@
-// Goal: a server ends cleanly with calls of each kind open. The grace period is ended by hand, through a clock of the test's own.
+// Goal: a server ends cleanly with calls of each kind open. The grace period is ended by hand,
+// through a clock of the test's own.
 import { describe, expect, test } from "vitest";
 import { implement, type ServiceHandlers } from "../../src/rpc/service.ts";
 import { WireService } from "./gen/test/v1/wire_pb.ts";
@@ -29,7 +30,7 @@ describe.each(table)("$kind over $transport", ({ transport, kind, call }) => {
       await closed;
     });
   } else {
-    test("an open stream is told that the server shuts down, and ends within the grace period", async () => {
+    test("an open stream ends with the reason that the server shuts down, within the grace period", async () => {
       const { service, wire, ask } = await start();
       await using _ = wire;
       const failure = rejection(ask("park"));
@@ -50,7 +51,7 @@ describe.each(table)("$kind over $transport", ({ transport, kind, call }) => {
     expect(await failure).toMatchObject({ code: "UNAVAILABLE", reason: "SHUTTING_DOWN", facts: { retryAfterMs: 1_000 } });
     await closed;
     expect(signal.reason).toMatchObject({ reason: "SHUTTING_DOWN" });
-    service.release(); // what it answers now goes nowhere, and harms nobody
+    service.release(); // its late answer goes nowhere, and does no harm
   });
 
   test("a closed server takes no new call", async () => {
@@ -109,7 +110,7 @@ describe("a handler that waits for the caller's next request", () => {
     expect(await failure).toMatchObject({ reason: "SHUTTING_DOWN" });
   });
 
-  test("ends when the caller leaves, and can tell that from the end of the requests", async () => {
+  test("ends when the caller leaves, and can distinguish that from the end of the requests", async () => {
     const { wire, answers, over } = await start();
     await using _ = wire;
     await answers.return?.();

@@ -4,7 +4,7 @@ import { defaultAutoscaling } from "../../../src/core/autoscaling-config.ts";
 
 const config = { ...defaultAutoscaling, minReplicas: 0, maxReplicas: 100 };
 
-test("what was asked for from zero is not taken away at the next look", () => {
+test("a replica started from zero is not removed at the next tick", () => {
   let state = firstAutoscaleState(config, 0);
   const targets: number[] = [];
   let target = 0;

@@ -1,5 +1,6 @@
-// Each sentence of how the number of replicas follows the load is a law here. A world holds the target and the state between looks, a second
-// apart; what the rules found at a look is read from its verdict, and windows are held against references that keep every look.
+// Each rule of how the number of replicas follows the load is a law here. A world holds the target
+// and the state between ticks, a second apart; the results of the rules at a tick are read from its
+// verdict, and windows are compared with references that keep every tick.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type AutoscaleDecision, decide, firstAutoscaleState, type LoadSeen } from "../../../src/core/autoscaling/autoscale.ts";
@@ -36,7 +37,9 @@ interface Looked extends AutoscaleDecision {
   readonly desired: number;
 }
 
-/** Looks a tick apart; replicas wanted run at once unless a look says otherwise. */
+/**
+ * Observations one tick apart; wanted replicas run at once unless an observation says otherwise.
+ */
 class World {
   readonly config: AutoscalingConfig;
   readonly looks: Looked[] = [];
@@ -61,18 +64,18 @@ class World {
     return looked;
   }
 
-  /** The last of as many looks. */
+  /** The last of that many ticks. */
   looksFor(seconds: number, seen: Partial<LoadSeen>): Looked {
     let last = this.look(seen);
     for (let second = 1; second < seconds; second++) last = this.look(seen);
     return last;
   }
 
-  /** The numbers wanted at the looks of the last `ms`; undefined: it is not watched for so long. */
+  /** The numbers wanted at the ticks of the last `ms`; undefined: it was not watched that long. */
   wantedFor(ms: number): readonly number[] | undefined {
     const nowMs = this.looks.at(-1)?.atMs ?? startMs;
     if (nowMs - startMs < ms) return undefined;
-    // What was wanted at a look held until the next.
+    // The number wanted at a tick holds until the next.
     return this.looks.filter(({ atMs }) => atMs + tickMs > nowMs - ms).map(({ desired }) => desired);
   }
 }
@@ -176,7 +179,7 @@ describe("the last replica", () => {
     expect(world.look()).toMatchObject({ kind: "down", target: 0, verdict: { bound: "downscale_to_zero_delay" } });
   });
 
-  test("waits anew after each request, also one that only waits, and after each look that does not know", () => {
+  test("starts its wait again after each request, also a queued one, and after each tick with an unknown load", () => {
     for (const seen of [{ ongoing: 1 }, { queued: 1 }, { ongoing: undefined }]) {
       const world = new World(config, 1);
       world.looksFor(20, {});
@@ -377,7 +380,7 @@ describe("whatever the input", () => {
     );
   });
 
-  test("the same gives the same, and nothing given is changed", () => {
+  test("the same input gives the same decision, and no input is changed", () => {
     fc.assert(
       fc.property(anyConfig, anyLooks, (config, looks) => {
         let [state, nowMs] = [firstAutoscaleState(config, startMs), startMs];

@@ -59,7 +59,10 @@ describe("once the load is constant", () => {
   });
   const lookBackPeriodMs = 10_000;
 
-  /** The numbers wanted and when they changed, after the look-back period has nothing but the last load. */
+  /**
+   * The numbers wanted and when they changed, after the look-back period has nothing but the last
+   * load.
+   */
   function constant(held: readonly (readonly [seconds: number, load: number])[], more: Partial<AutoscalingConfig>, startupMs: number) {
     let timeMs = 0;
     const trace = held.map(([seconds, load]) => {
@@ -138,7 +141,7 @@ describe("a simulation", () => {
   ];
   const options = { startupMs: 3_000, initial: 1, targetOngoingRequests: 10 };
 
-  test("tells what was so at each sample and at each change, the last one too", () => {
+  test("returns the state at each sample and at each change, the last one too", () => {
     expect(simulate(fixed({ 2000: 3, 6000: 1 }), samples, options).points).toEqual([
       { timeMs: 0, desired: 1, running: 1, load: 15, why: "" },
       { timeMs: 2_000, desired: 3, running: 1, load: 15, why: "" },

@@ -38,7 +38,7 @@ describe("what fits", () => {
     ]);
   });
 
-  test("a resource that the operator named is given out like any other, and is nobody's where it was not named", () => {
+  test("a resource that the operator named is given out like any other, and does not exist if it was not named", () => {
     const named = { ...capacity, custom: { tpu: 2_000 } };
     const tpus = (milli: number) => wants({ custom: { tpu: milli } });
     const pending = [asks("a", tpus(1_500)), asks("b", tpus(1_000)), asks("c", tpus(500)), asks("d", wants({ custom: { toString: 1 } }))];
@@ -69,7 +69,7 @@ describe("what it says to those that wait", () => {
     );
   });
 
-  test("one that this machine can never hold is told so, with all that it lacks", () => {
+  test("a replica that this machine can never hold has that reason, with all that it lacks", () => {
     expect(placeNow([asks("a", wants({ gpuMilli: 3000 }))]).waiting[0]?.wait).toEqual({
       kind: "neverFits",
       short: [{ resource: "gpu", wanted: 3_000, free: 2_000, total: 2_000 }],
@@ -83,7 +83,7 @@ describe("what it says to those that wait", () => {
     });
   });
 
-  test("one held back for another is told for which", () => {
+  test("a replica held back for another has the other as its reason", () => {
     const { waiting } = placeNow([asks("big", cpus(4)), asks("small", cpus(1))], [holds(cpus(1))], patienceMs);
     expect(waiting[1]).toEqual({ id: "small", wait: { kind: "turn", keptFor: "big" } });
   });
@@ -112,7 +112,7 @@ describe("whose turn it is", () => {
     for (const [nowMs, placed] of turns) expect(smallIsPlacedAt(nowMs), `after ${nowMs} ms`).toBe(placed);
   });
 
-  test("one that can never start here keeps nothing from others", () => {
+  test("a replica that can never start here keeps nothing from others", () => {
     for (const nowMs of [0, patienceMs, 4 * patienceMs, 2 * turnMaxMs]) expect(smallIsPlacedAt(nowMs, [asks("huge", cpus(5))])).toBe(true);
   });
 
@@ -122,7 +122,7 @@ describe("whose turn it is", () => {
     expect(idsOf(placed)).toEqual(["cpu"]);
   });
 
-  test("those who wait for different amounts take the kept turns one after the other", () => {
+  test("replicas that wait for different amounts take the kept turns one after the other", () => {
     const pending = [asks("four", cpus(4)), asks("three", cpus(3)), asks("small", cpus(1))];
     const held = [holds(cpus(3))];
     const keptFor = (nowMs: number) => {
@@ -190,7 +190,7 @@ describe("for every queue", () => {
     );
   });
 
-  test("every waiting replica is told why", () => {
+  test("every waiting replica has a reason", () => {
     fc.assert(
       fc.property(queue, (asked) => {
         const { waiting } = place({ pending: pendingOf(asked), held: [], capacity, nowMs });
@@ -204,11 +204,11 @@ describe("for every queue", () => {
 });
 
 /**
- * Goal: neither a large replica nor the small ones behind it wait for ever.
- * Method: small replicas keep coming, one a second while few wait, each living for `lifeSeconds`, so that the machine is never
- * empty by itself; large ones wait in the middle of them. One place() a second.
+ * Goal: neither a large replica nor the small ones behind it wait for ever. Method: small replicas
+ * keep coming, one a second while few wait, each living for `lifeSeconds`, so that the machine is
+ * never empty by itself; large ones wait in the middle of them. One place() a second.
  */
-describe("nobody starves", () => {
+describe("no replica starves", () => {
   const run = (larges: readonly PendingReplica[], lifeSeconds: number, seconds: number, endlessCpus = 0) => {
     let pending: PendingReplica[] = [];
     let held: (Holding & { untilMs: number })[] =
@@ -233,7 +233,7 @@ describe("nobody starves", () => {
     return { placedAtMs, longestSmallWaitMs };
   };
 
-  test.each([3, 30, 100])("a replica that wants the whole machine gets it among small ones that live %i s", (lifeSeconds) => {
+  test.each([3, 30, 100])("a replica that needs the whole machine gets it among small replicas that live %i s", (lifeSeconds) => {
     const { placedAtMs } = run([asks("large", cpus(4), 20_000)], lifeSeconds, 1_000);
     expect(placedAtMs.get("large")).toBeDefined();
   });
@@ -243,13 +243,13 @@ describe("nobody starves", () => {
     for (const id of ["four", "three", "two"]) expect(placedAtMs.get(id), id).toBeDefined();
   });
 
-  test("a large one that gets its turn is not in the way of one before it that never can be placed", () => {
+  test("a large replica that can never be placed does not keep a later one from its turn", () => {
     const { placedAtMs } = run([asks("four", cpus(4), 20_000), asks("three", cpus(3), 21_000)], 20, 3_000, 1);
     expect(placedAtMs.get("four")).toBeUndefined();
     expect(placedAtMs.get("three")).toBeDefined();
   });
 
-  test("small ones wait at most one turn behind large ones that are never placed", () => {
+  test("small replicas wait at most one turn behind large ones that are never placed", () => {
     const { longestSmallWaitMs, placedAtMs } = run([asks("four", cpus(4), 20_000), asks("five", cpus(3.5), 20_000)], 1, 3_000, 1);
     expect(placedAtMs.has("four")).toBe(false);
     expect(longestSmallWaitMs).toBeGreaterThan(0);

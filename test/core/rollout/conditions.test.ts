@@ -58,7 +58,7 @@ describe("a rollout is blocked by capacity", () => {
   });
 });
 
-test("replicas that start are told apart from those whose packages are installed", () => {
+test("replicas that start are counted apart from replicas whose packages are being installed", () => {
   const world = new World(4);
   world.step();
   world.step();
@@ -70,7 +70,7 @@ test("replicas that start are told apart from those whose packages are installed
   ]);
 });
 
-test("starts that fail wait for the next try, which is told as one", () => {
+test("failed starts wait for the next attempt, which is one condition", () => {
   const world = new World(1);
   const failing = () => conditions(world).filter(({ type }) => type === "STARTS_FAILING");
   world.step();
@@ -82,7 +82,7 @@ test("starts that fail wait for the next try, which is told as one", () => {
   expect(failing()).toMatchObject([{ reason: "TRYING", failedStarts: 1 }]);
 });
 
-test("a rollout that has failed says since when, however often it is looked at", () => {
+test("a failed rollout keeps the time of its failure at every tick", () => {
   const world = new World(1, { maxStartFailures: 1 });
   world.step();
   world.failStarting();

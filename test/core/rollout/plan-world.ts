@@ -41,7 +41,10 @@ export interface Body {
   problem?: HealthProblem;
 }
 
-/** A world with one deployment, in which plans are applied at once and processes do what the test says. */
+/**
+ * A world with one deployment, in which plans are applied at once and processes do what the test
+ * says.
+ */
 export class World {
   nowMs = 1_000_000;
   deployment: DeploymentRecord;
@@ -53,7 +56,7 @@ export class World {
   readonly revisions = new Map<number, RevisionRecord>();
   /** Since when a controller has been acting. */
   actingSinceMs = 0;
-  /** How far the packages of the wanted revision are, where somebody looks. */
+  /** How far the packages of the wanted revision are. */
   packages: PlanInput["packages"];
   /** How many replicas may hold resources at a time. */
   slots = Number.POSITIVE_INFINITY;
@@ -128,7 +131,7 @@ export class World {
     };
   }
 
-  /** Plans once and applies it; gives the plan. */
+  /** Plans once and applies the plan; returns it. */
   step(): readonly Action[] {
     const actions = plan(this.input);
     for (const action of actions) this.#apply(action);
@@ -145,7 +148,7 @@ export class World {
     }
   }
 
-  /** Starts well, and ends when told to. */
+  /** Starts well, and ends on request. */
   obey(body: Body): void {
     if (body.record.state === "STARTING" && body.process === "alive") body.answer = "ready";
     if (body.terminatedAtMs !== undefined) body.process = "exited";

@@ -158,7 +158,7 @@ describe("failures", () => {
     expect(conditions(world).filter(({ type }) => type === "STARTS_FAILING")).toMatchObject([{ failedStarts: 0, last }]);
   });
 
-  test("one that crashes soon after it served waits longer each time", () => {
+  test("a replica that crashes soon after it served waits longer each time", () => {
     const world = new World(1);
     let created = 0;
     for (let second = 0; second < 60; second++) {
@@ -244,7 +244,7 @@ describe("a new revision", () => {
       return world;
     };
 
-    test("takes none down before they are there, but scales down meanwhile", () => {
+    test("removes none before the packages are installed, but scales down", () => {
       const world = begun();
       world.packages = { kind: "installing", packages: 1 };
       world.settle(20);

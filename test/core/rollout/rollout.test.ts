@@ -168,7 +168,7 @@ describe("a rollout that fails", () => {
     expect(summaries(world).filter((summary) => summary.includes("goes back to revision 1"))).toHaveLength(1);
   });
 
-  test("that state ends when somebody changes the deployment, be it to what it is", () => {
+  test("that state ends when the deployment is written, even without a change", () => {
     const world = updating(2);
     failStarts(world, 60);
     expect(state(world).state).toBe("DEPLOY_FAILED");
@@ -218,7 +218,7 @@ describe("a rollout that fails", () => {
     expect(state(world).state).toBe("HEALTHY");
   });
 
-  test("by its progress_deadline, counted anew at each replica that becomes available", () => {
+  test("by its progress_deadline, which restarts at each replica that becomes available", () => {
     const world = updating(10, { progressDeadlineMs: 30_000 });
     const advance = (seconds: number) => {
       for (let second = 0; second < seconds; second++) {
@@ -258,7 +258,7 @@ describe("a rollout that fails", () => {
     expect(state(world)).toMatchObject({ state: "HEALTHY", running: 2, updated: 2 });
   });
 
-  test("time in which nobody acts, or in which it is paused, does not count against its deadline", () => {
+  test("time without a leader, or in which it is paused, does not count against its deadline", () => {
     const world = updating(2, { progressDeadlineMs: 30_000 });
     world.step();
     world.nowMs += 100_000;
@@ -424,7 +424,7 @@ describe("decisions", () => {
     expect(plan(world.input)).toEqual([]);
   });
 
-  test("tell each failed start once", () => {
+  test("report each failed start once", () => {
     const world = updating(2, { maxStartFailures: 4 });
     failStarts(world, 12);
     expect(summaries(world).filter((summary) => summary.startsWith("waits before the next try"))).toEqual([

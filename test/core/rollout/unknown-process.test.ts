@@ -4,7 +4,10 @@ import { type Body, World } from "./plan-world.ts";
 
 const hourMs = 3_600_000;
 
-/** A deployment of two replicas in full, the first of which is then in `state`, on a node that nobody sees. */
+/**
+ * A deployment of two replicas in full, the first of which is then in `state`, on a node that no
+ * engine lists.
+ */
 function unseen(state: ReplicaState, more: Partial<Body>): { readonly world: World; readonly body: Body } {
   const world = new World(2);
   world.settle(20);
@@ -14,7 +17,7 @@ function unseen(state: ReplicaState, more: Partial<Body>): { readonly world: Wor
   return { world, body: Object.assign(body, { process: "unknown", answer: "unknown", ...more }) };
 }
 
-describe("a replica of which nobody knows what its process does", () => {
+describe("a replica whose process is unknown", () => {
   test.each(["STARTING", "RUNNING", "DRAINING", "STOPPED", "FAILED"] as const)(
     "and which is %s is let be, however long that lasts",
     (state) => {
@@ -37,7 +40,7 @@ describe("a replica of which nobody knows what its process does", () => {
     expect(body.record.state).toBe("RUNNING");
   });
 
-  test("is replaced where its own health checks fail, as any other, and its process is not ended while nobody sees it", () => {
+  test("is replaced if its health checks fail, as any other, and its process is not stopped while it is unknown", () => {
     const { world, body } = unseen("RUNNING", { answer: "unhealthy" });
     world.step();
     expect(body.record.state).toBe("DRAINING");

@@ -150,7 +150,10 @@ describe("a controller that died in the middle of a start", () => {
   });
 });
 
-/** A controller of its own: opens an engine on the folder `argv[1]`, starts a replica (`argv[3]`), says its pid and goes on. */
+/**
+ * A controller of its own: opens an engine on the folder `argv[1]`, starts a replica (`argv[3]`),
+ * says its pid and goes on.
+ */
 const controller = `
   import { realClock } from ${JSON.stringify(new URL("../../../src/clock/real.ts", import.meta.url).href)};
   import { LocalEngine } from ${JSON.stringify(new URL("../../../src/engine/local/local-engine.ts", import.meta.url).href)};
@@ -171,7 +174,7 @@ function runController(folder: string, ...more: string[]) {
   return { child, pid, exited };
 }
 
-/** Starts a helper, then ends when it is told to. */
+/** Starts a helper, then ends on request. */
 const leavesHelper = (folder: string) => `sleep 1000 & echo $! >${folder}/child; while [ ! -e ${folder}/go ]; do sleep 0.01; done`;
 const helperOf = async (folder: string) => {
   const text = () => readFile(join(folder, "child"), "utf8").catch(() => "");
@@ -193,7 +196,7 @@ describe("what a replica of a former controller leaves running when it ends", ()
     await eventually(async () => !(await isAlive(helper)));
   });
 
-  test("is killed when it is found to have ended meanwhile", async () => {
+  test("is killed when the replica is found to have ended", async () => {
     const folder = await testFolder();
     const { pid, exited } = runController(folder, "leave", leavesHelper(folder));
     await exited;

@@ -42,6 +42,6 @@ test("a driver that fails has no GPUs", async () => {
   expect(capacity.gpuCount).toBe(0);
 });
 
-test("what is given is not looked for", async () => {
+test("a given amount is not detected", async () => {
   expect(await detectCapacity({ cpus: 0.5, gpus: 8 })).toMatchObject({ cpuMilli: 500, gpuCount: 8 });
 });

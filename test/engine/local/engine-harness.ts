@@ -13,7 +13,10 @@ import { assignment } from "../assignment.ts";
 
 const inherited = { ambientEnv: process.env, npmHook: "", moduleHost: ["node"], pythonSdk: "/sdk", neededRequirements: () => [] };
 
-/** Real time, but what is done now and then, each second or more often, is done all the time. What is longer is a bound, and stays. */
+/**
+ * Real time, but what is done now and then, each second or more often, is done all the time. What
+ * is longer is a bound, and stays.
+ */
 const eager = (ms: number) => (ms <= 1_000 ? Math.min(ms, 5) : ms);
 const eagerClock = {
   ...realClock,
@@ -34,7 +37,10 @@ export async function testFolder(): Promise<string> {
   return folder;
 }
 
-/** A folder whose path is too long for sockets below it; the folder for temporary files is one that is gone after the test. */
+/**
+ * A folder whose path is too long for sockets below it; the folder for temporary files is removed
+ * after the test.
+ */
 export async function deepFolder(): Promise<string> {
   const folder = await testFolder();
   vi.stubEnv("TMPDIR", folder);

@@ -1,4 +1,4 @@
-// The one moment at which a folder is there and whoever makes it does not know it yet, held for as long as the test wants.
+// The moment at which a folder exists and its builder does not know it yet, extended by the test.
 import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { expect, test, vi } from "vitest";
@@ -39,7 +39,7 @@ test("a folder that is just being made for an installation is not removed by ano
   await mkdir(join(store, "0123.left"));
   await writeFile(join(folder, "go"), "");
   await first;
-  // What is nobody's is removed when the first has ended.
+  // Folders without an owner are removed when the first build has ended.
   await eventually(async () => !(await folders()).includes("0123.left"));
   expect(await folders()).toHaveLength(2);
   end();

@@ -1,4 +1,5 @@
-// Environments made by stand-ins for npm, so that what the house does with the tool is tested apart from the registry.
+// Environments made by stand-ins for npm, so that what the house does with the tool is tested apart
+// from the registry.
 import { spawn } from "node:child_process";
 import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
@@ -12,7 +13,10 @@ import { ended, eventually, find, linesOf, openEngine, startShell, testFolder } 
 const never = new AbortController().signal;
 const npm = (...packages: string[]): Requirements => ({ npm: packages, pip: [] });
 
-/** A folder with a program `npm`, a shell script, that is first on the PATH; `runs` are its command lines so far. */
+/**
+ * A folder with a program `npm`, a shell script, that is first on the PATH; `runs` are its command
+ * lines so far.
+ */
 async function standIn(script: string) {
   const folder = await testFolder();
   const bin = join(folder, "bin");
@@ -53,7 +57,7 @@ test("what many want at once is installed once, whatever the order of its packag
   expect(await names(store)).toHaveLength(4);
 });
 
-test("a failure is told with the tool's last lines, leaves nothing, and is tried anew by the next that wants it", async () => {
+test("a failure has the tool's last lines, leaves nothing, and the next request builds again", async () => {
   const { open, runs, store } = await standIn('echo looking; echo "no package $7" >&2; exit 3');
   const environments = open();
   const failure = environments.build(npm("zz"), never).catch((error: unknown) => error);
@@ -64,14 +68,14 @@ test("a failure is told with the tool's last lines, leaves nothing, and is tried
   expect(await runs()).toHaveLength(2);
 });
 
-test("what a deployment has beside its packages is not written down with them", async () => {
+test("only the packages of a deployment are stored with an environment", async () => {
   const { open, store } = await standIn("exit 0");
   const path = await open().build({ ...npm("a"), envVars: { TOKEN: "hunter2" } } as Requirements, never);
   expect(path).toContain(store);
   expect(JSON.parse(await readFile(join(path, "environment.json"), "utf8"))).toEqual(npm("a"));
 });
 
-test("one that takes too long is ended with all it started", async () => {
+test("a build that takes too long is killed with all its processes", async () => {
   const { open, folder } = await standIn("sleep 1000 & echo $! > ../../child; wait");
   const environments = open({ buildMs: 300 });
   await expect(environments.build(npm("slow"), never)).rejects.toMatchObject({ problem: { kind: "late", tool: "npm", withinMs: 300 } });
@@ -79,7 +83,7 @@ test("one that takes too long is ended with all it started", async () => {
   await eventually(() => !isThere(child));
 });
 
-test("where nobody waits any more the tool is ended; one that goes on waiting keeps it going", async () => {
+test("a build without waiting callers is stopped; one waiting caller keeps it going", async () => {
   const { open, folder, runs } = await standIn("while [ ! -e ../../go ]; do sleep 0.01; done");
   const environments = open();
   const [first, second] = [new AbortController(), new AbortController()];
@@ -98,7 +102,7 @@ test("where nobody waits any more the tool is ended; one that goes on waiting ke
   expect(await given).toMatchObject({ problem: { kind: "unwanted" } });
 });
 
-test("beside those that are needed as many as may be are kept, the last used first; what was left half made goes", async () => {
+test("besides the needed environments a bounded number is kept, the last used first; unfinished builds are removed", async () => {
   const { open, store } = await standIn("exit 0");
   let nowMs = 1_700_000_000_000;
   const clock = { ...realClock, nowMs: () => (nowMs += 1_000) };
@@ -133,7 +137,7 @@ test("what is installed while old ones are dropped stays whole", async () => {
   expect(await names(store)).toHaveLength(2 * all.length);
 });
 
-test("a replica is said to wait for its packages; stopped meanwhile it gets no process, and what fails is told as its end", async () => {
+test("a replica waits for its packages; stopped during that it gets no process, and a failure is its ending", async () => {
   const { folder, env } = await standIn(
     'case "$*" in *bad) echo "no such package" >&2; exit 1;; esac; echo $$ > ../../tool; exec sleep 1000',
   );
@@ -152,7 +156,7 @@ test("a replica is said to wait for its packages; stopped meanwhile it gets no p
   expect(await engine.lastErrors("r2", 5)).toEqual(["no such package"]);
 });
 
-test("who wants what is just being ended, as nobody wanted it any more, has it built anew", async () => {
+test("a request for a build that is just being stopped begins a new build", async () => {
   const { open, folder, runs } = await standIn("[ -e ../../go ] || exec sleep 1000");
   const environments = open();
   const left = new AbortController();
@@ -195,7 +199,7 @@ test("what a killed controller was installing is ended by the next one, and remo
   expect(await names(store)).toEqual([]);
 });
 
-test("packages are there for a replica that waits for room, or it is told why not", async () => {
+test("packages are installed for a replica that waits for room, or it has the reason why not", async () => {
   const { folder, env } = await standIn('case "$*" in *bad) echo "no such package" >&2; exit 1;; esac');
   const engine = await openEngine(join(folder, "data"), { ambientEnv: env });
   expect(engine.prepare("r0", { npm: [], pip: [] })).toEqual({ kind: "ready" });

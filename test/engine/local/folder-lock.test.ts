@@ -17,7 +17,7 @@ const program = `
   console.log("ready");
 `;
 
-/** A process that, told to, takes the lock and keeps it while it lives. */
+/** A process that takes the lock on request and keeps it while it lives. */
 async function taker(folder: string) {
   const child = spawn("node", ["--input-type=module", "-e", program, folder], { stdio: ["pipe", "pipe", "inherit"] });
   const answer = () => new Promise<string>((resolve) => child.stdout.once("data", (text) => resolve(String(text).trim())));

@@ -71,7 +71,7 @@ describe("what a replica is given", () => {
     expect(seen.env).not.toHaveProperty("DROVER_API");
   });
 
-  test("its token can be read by nobody else", async () => {
+  test("its token can be read by no other user", async () => {
     const folder = await testFolder();
     const engine = await openEngine(folder);
     await startShell(engine, "r1", "exit");

@@ -29,7 +29,7 @@ test("a reader gets every byte once, over any number of cuts", async () => {
   }
 });
 
-test("a file above its bound is cut to nothing and its end is kept beside it", async () => {
+test("a file above its bound is truncated, and its end is kept in a second file", async () => {
   const { file, path } = await logFile();
   await appendFile(path, "0123456789");
   await file.bound(10);

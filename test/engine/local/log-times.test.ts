@@ -56,7 +56,7 @@ test("of what an earlier version wrote, no time is known; of what comes later, i
   expect([3, 4].map((position) => file.writtenAtMs(position))).toEqual([undefined, 200_000]);
 });
 
-test("times that do not fit the output are not told", async () => {
+test("times that do not fit the output are not used", async () => {
   const path = join(await testFolder(), "stdout.log");
   await writeFile(`${path}.times`, "500 1970-01-01T00:01:40.000Z\n");
   await writtenAt(path, "short", 200);

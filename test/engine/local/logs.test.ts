@@ -8,7 +8,9 @@ import { ended, eventually, linesOf, openEngine, printed, startShell, testFolder
 const never = new AbortController().signal;
 const texts = (lines: readonly LogLine[]) => lines.map(({ line }) => line);
 
-/** Follows a replica's output from its beginning; `done` resolves when the following ends by itself. */
+/**
+ * Follows a replica's output from its beginning; `done` resolves when the following ends by itself.
+ */
 function follow(engine: LocalEngine, replicaId: string, signal = never, tailLines = 1000) {
   const lines: LogLine[] = [];
   const done = (async () => {
@@ -86,7 +88,7 @@ describe("the output of a replica", () => {
     expect(numbers.length).toBeGreaterThan(0);
   });
 
-  test("tells of each line when it was written, also to the next controller", async () => {
+  test("each line has the time when it was written, also for the next controller", async () => {
     const folder = await testFolder();
     const engine = await openEngine(folder);
     await startShell(engine, "r1", `echo one; while [ ! -e ${folder}/go ]; do sleep 0.01; done; echo two; exec sleep 1000`);

@@ -1,11 +1,12 @@
 import type { Facts, Verdict, Written } from "./facts.ts";
 
-/** A report is older than this: three intervals of one second, and as much again for the look. */
+/** A report is older than this: three intervals of one second, and as much again for the tick. */
 const staleMs = 4_500;
 
 /**
- * I3. The autoscaler takes no replica away while the load of one that runs is not known, or its report is stale. The bounds are always
- * kept, but where somebody else changed them since the look.
+ * I3. The autoscaler removes no replica while the load of a running replica is unknown, or its
+ * report is stale. The bounds are always kept, unless another write changed them since the tick's
+ * observation.
  */
 export function autoscaling(facts: Facts, { writes, look }: Written): Verdict {
   if (look === undefined) return undefined;

@@ -14,10 +14,11 @@ interface Step {
 }
 
 /**
- * I1. A controller takes a healthy running replica away only if enough available ones are left, by the deployment's own percentages: all N
- * while its revision never ran or its rollout is paused, one less where the next one finds no room or no surge is allowed. It asks for and starts
- * no more than there may be. Replicas that fail are nobody's decision, and are not counted against it. N is any target since it
- * began to look.
+ * I1. A controller takes a healthy running replica away only if enough available ones are left, by
+ * the deployment's own percentages: all N while its revision never ran or its rollout is paused,
+ * one less where the next one finds no room or no surge is allowed. It asks for and starts no more
+ * than there may be. Failures of replicas are not decisions, and do not count against it. N is any
+ * target since it began its observation.
  */
 export function availability(facts: Facts, { writes, look }: Written): Verdict {
   if (look === undefined) return undefined;
@@ -25,7 +26,8 @@ export function availability(facts: Facts, { writes, look }: Written): Verdict {
   for (const name of new Set(puts.map(({ deployment }) => deployment))) {
     const before = facts.ledger.of(name);
     const changed = new Map([...before, ...puts.filter(({ deployment }) => deployment === name)].map((replica) => [replica.id, replica]));
-    // One that did not answer, or could not go back, in a change of its config is not healthy, whatever it looked like.
+    // A replica that did not answer in a config change, or could not go back, is not healthy,
+    // whatever was observed.
     const replaced = writes.flatMap((write) => ("put" in write && write.put === "change" ? toReplace(write.value) : []));
     const lost = new Set(replaced.map(({ replicaId }) => replicaId));
     const step = { name, lost, before, after: [...changed.values()], look };
@@ -49,7 +51,7 @@ function tooFew(facts: Facts, step: Step, deployment: DeploymentRecord | undefin
   const healthy = ({ id, state }: ReplicaRecord) =>
     state === "RUNNING" && look.alive.has(id) && !["refused", "unhealthy"].includes(look.contacts.get(id)?.answer ?? "unknown");
   const routable = (replica: ReplicaRecord) => healthy(replica) && look.contacts.get(replica.id)?.routable === true;
-  // One that is given up because it was never heard of is no loss if nobody is there indeed.
+  // A replica that is given up because it was never connected is no loss if it has no process.
   const mute = ({ id }: ReplicaRecord) =>
     look.contacts.get(id)?.answer === "unknown" &&
     (facts.engine.find(id)?.state !== "alive" || facts.behaviours.of(id).hangsSinceMs !== undefined);

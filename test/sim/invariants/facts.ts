@@ -7,7 +7,7 @@ import type { Behaviours } from "../simulated-port.ts";
 /** The rules of which each has a check here, by their names. */
 export type Invariant = "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "I9" | "I10";
 
-/** What is so, whatever anybody believes. */
+/** The actual state, independent of any controller's view. */
 export interface Facts {
   readonly nowMs: number;
   /** As it was before what is being checked. */
@@ -25,7 +25,7 @@ export interface Lease {
   readonly untilMs: number;
 }
 
-/** What a controller knew at its last look. */
+/** What a controller knew at its last tick. */
 export interface Look {
   readonly controller: string;
   /** Up to which position it knew the state, and the time, when it began. */

@@ -9,7 +9,8 @@ export function writesUnderLease(facts: Facts, { look, options }: Written): Verd
 
 /** I4. Only the controller that holds the lease acts. */
 export function actsUnderLease(facts: Facts, { verb, replicaId, look }: Deed): Verdict {
-  // A controller that ends stops the replicas of its machine, also while it cannot reach the store, or before it led.
+  // A controller that ends stops the replicas of its machine, also while it cannot reach the store,
+  // or before it led.
   if (facts.stopping.has(look.controller) && verb !== "start") return undefined;
   const wrong = notLeading(facts, look.controller);
   return wrong === undefined ? undefined : { invariant: "I4", text: `${look.controller} did ${verb} ${replicaId} under ${wrong}` };
@@ -20,7 +21,7 @@ function notLeading({ lease, nowMs }: Facts, controller: string): string | undef
   return lease.holder === controller ? undefined : `the lease of ${lease.holder}`;
 }
 
-/** I4. Who takes the lease gets an epoch that nobody had. */
+/** I4. A new leader gets an epoch that no leader had. */
 export function epochsGrow(before: Facts["lease"], lease: NonNullable<Facts["lease"]>): Verdict {
   const same = before?.holder === lease.holder && before.epoch === lease.epoch;
   return same || lease.epoch > (before?.epoch ?? 0)

@@ -22,7 +22,10 @@ export function allocation(facts: Facts, { writes, look }: Written): Verdict {
   return over === undefined ? undefined : { invariant: "I8", text: `allocated: ${over}` };
 }
 
-/** I8, on the machine: what living processes use and the one that starts will use is no more than there is. */
+/**
+ * I8, on the machine: what living processes use and the one that starts will use is no more than
+ * there is.
+ */
 export function usage(facts: Facts, { verb, replicaId }: Deed): Verdict {
   const starting = facts.ledger.replicas.get(replicaId);
   if (verb !== "start" || starting === undefined || !holding.has(starting.state)) return undefined;
@@ -30,7 +33,10 @@ export function usage(facts: Facts, { verb, replicaId }: Deed): Verdict {
   return over === undefined ? undefined : { invariant: "I8", text: `used once ${replicaId} starts: ${over}` };
 }
 
-/** Whether there is room for one more, and was when the look began: what was freed since may not be known yet. */
+/**
+ * Whether there is room for one more, and was when the tick began: what was freed since may not be
+ * known yet.
+ */
 export function fits(facts: Facts, wanted: Resources, look: Look): boolean {
   const heldThen = ({ state, sinceMs, node }: ReplicaRecord) => holding.has(state) || (node !== undefined && sinceMs >= look.atMs);
   const records = [...facts.ledger.replicas.values()].filter(heldThen);
