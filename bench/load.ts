@@ -28,7 +28,7 @@ const measuredMs = quick ? 2_000 : 20_000;
 
 const config: AutoscalingConfig = { ...defaultAutoscaling, minReplicas: replicasEach, maxReplicas: 100, targetOngoingRequests: 10 };
 
-async function looks(): Promise<Section> {
+async function autoscalerTicks(): Promise<Section> {
   const cluster = await SimulatedCluster.open();
   const { store, clock } = cluster;
   const loop = cluster.deciding.autoscale;
@@ -99,4 +99,4 @@ async function loadStreams(): Promise<Section> {
   }
 }
 
-await present(async () => [await looks(), await loadStreams()]);
+await present(async () => [await autoscalerTicks(), await loadStreams()]);

@@ -77,9 +77,9 @@ async function crowded(replicas: number): Promise<readonly Change[]> {
     const changes: Change[] = [];
     for (let number = 1 - warmUps; number <= calls; number++) {
       const beganMs = systemMs();
-      const { replicas: told } = await controller.client.reconfigure({ name: "crowd", userConfig: jsonToValue(number) });
+      const { replicas: taken } = await controller.client.reconfigure({ name: "crowd", userConfig: jsonToValue(number) });
       const answeredMs = systemMs() - beganMs;
-      if (told.length !== replicas) throw new Error(`${told.length} replicas took part, and not ${replicas}`);
+      if (taken.length !== replicas) throw new Error(`${taken.length} replicas took part, and not ${replicas}`);
       const servedAtMs = await until("all replicas serve with the config", () => engine.servedAtMs(number));
       if (number > 0) changes.push({ answeredMs, servedMs: servedAtMs - beganMs });
     }
