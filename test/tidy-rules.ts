@@ -102,6 +102,15 @@ export function circles(files: readonly SourceFile[]): readonly string[] {
   return found;
 }
 
+/** Names of types that more than one file of src declares, exported or not. */
+export function typeNamesUsedTwice(files: readonly SourceFile[]): readonly string[] {
+  const places = new Map<string, string[]>();
+  for (const { path, text } of files.filter(({ path }) => isSource(path)))
+    for (const [, name = ""] of text.matchAll(/^(?:export )?(?:abstract )?(?:interface|type|class|enum)\s+(\w+)/gm))
+      places.set(name, [...(places.get(name) ?? []), path]);
+  return [...places].flatMap(([name, paths]) => (paths.length > 1 ? [`${name}: ${paths.join(", ")}`] : []));
+}
+
 function localImports(path: string, text: string): readonly string[] {
   return importsOf(text).flatMap((specifier) =>
     specifier.startsWith(".") ? posix.normalize(posix.join(posix.dirname(path), specifier)) : [],

@@ -31,6 +31,10 @@ describe("every file keeps the rule", () => {
     expect(rules.circles(files)).toEqual([]);
   });
 
+  test("a type's name is used once in src", () => {
+    expect(rules.typeNamesUsedTwice(files)).toEqual([]);
+  });
+
   test.each(rules.rules.map((rule) => [rule.name, rule] as const))("%s", (_, rule) => {
     expect(files.flatMap((file) => rule(file).map((wrong) => `${file.path}: ${wrong}`))).toEqual([]);
   });
@@ -63,6 +67,13 @@ test("circles: each is found, types included", () => {
   });
   expect(rules.circles([file("a", "b"), file("b", "c"), file("c", "a"), file("d", "a")])).toHaveLength(1);
   expect(rules.circles([file("a", "b", "c"), file("b", "c"), file("c")])).toEqual([]);
+});
+
+test("a type's name used in two files is found", () => {
+  const file = (path: string, text: string) => ({ path, text });
+  const two = [file("src/core/a.ts", "export interface Load {}"), file("src/links/b.ts", "type Load = 1;")];
+  expect(rules.typeNamesUsedTwice(two)).toHaveLength(1);
+  expect(rules.typeNamesUsedTwice([file("src/core/a.ts", "interface Load {}"), file("test/b.ts", "type Load = 1;")])).toEqual([]);
 });
 
 samples(rules.roomsImportOnlyTheirOwn, {
