@@ -10,7 +10,8 @@ import type { Capacity } from "../../core/resources.ts";
 import type { Log } from "../../log/log.ts";
 import type { Assignment, Engine, Listing } from "../engine.ts";
 import type { Cgroup, Cgroups } from "./cgroups.ts";
-import { BuildError, Environments } from "./environments.ts";
+import { Environments } from "./environments.ts";
+import { failureOf, type Installation } from "./installation.ts";
 import { environmentVars } from "./installers.ts";
 import { expectFolder, launch } from "./launch.ts";
 import { LocalReplica } from "./local-replica.ts";
@@ -84,7 +85,7 @@ export class LocalEngine implements Engine {
    * Installations for replicas that are not started yet, by the name that `prepare` is called with.
    */
   readonly #installations = new Map<string, Installation>();
-  /** Replicas that ended since the last check. */
+  /** Addresses of the replicas that ended since the last check. */
   readonly #justEnded = new Set<string>();
   #watching: Promise<void> = Promise.resolve();
   #cancelWatch = () => {};
@@ -316,7 +317,7 @@ export class LocalEngine implements Engine {
         replica.join(this.#options.cgroups?.find(facts.replicaId));
         await replica.adopt(this.#options.clock, this.#boot);
         this.#replicas.set(facts.replicaId, replica);
-        if (replica.describe().state === "exited") this.#justEnded.add(facts.replicaId);
+        if (replica.describe().state === "exited") this.#justEnded.add(replica.address);
         else if (replica.environment !== undefined) this.#environments.hold(replica.environment);
         this.#options.log.info({ replica: facts.replicaId, state: replica.describe().state }, "found a replica of an earlier controller");
       } catch (error) {
@@ -326,18 +327,20 @@ export class LocalEngine implements Engine {
   }
 
   #announceExit(replicaId: string): void {
-    this.#justEnded.add(replicaId);
-    const environment = this.#replicas.get(replicaId)?.environment;
+    const replica = this.#replicas.get(replicaId);
+    if (replica !== undefined) this.#justEnded.add(replica.address);
+    const environment = replica?.environment;
     if (environment !== undefined) this.#environments.giveBack(environment);
     for (const listener of this.#listeners) listener(replicaId);
   }
 
   /**
    * Kills what ended replicas started outside their process group: it holds resources that are free
-   * for others now.
+   * for others now. Processes are found by the address, which lies in this engine's folder: another
+   * engine of this machine may have a replica of the same id.
    */
   #killLeft(): void {
-    killProcessesWith(new Set([...this.#justEnded].map((id) => `DROVER_REPLICA_ID=${id}`)));
+    killProcessesWith(new Set([...this.#justEnded].map((address) => `DROVER_LISTEN=${address}`)));
     this.#justEnded.clear();
   }
 
@@ -372,22 +375,6 @@ export class LocalEngine implements Engine {
       }
     }
   }
-}
-
-/** An installation for a replica that waits for room. */
-interface Installation {
-  preparation: Preparation;
-  askedAtMs: number;
-  readonly abort: AbortController;
-}
-
-function failureOf(cause: unknown): Extract<Preparation, { kind: "failed" }> {
-  if (cause instanceof BuildError) {
-    const { problem, freeBytes, lines } = cause;
-    return { kind: "failed", ending: { kind: "packagesFailed", problem, freeBytes }, lines };
-  }
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return { kind: "failed", ending: { kind: "failedToStart", why }, lines: [] };
 }
 
 const packagesOf = ({ npm, pip }: Requirements): number => npm.length + pip.length;

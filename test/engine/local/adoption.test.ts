@@ -88,7 +88,7 @@ describe("a replica of a former controller", () => {
   test("whose pid now belongs to another process has ended, and that process is left alone", async () => {
     const folder = await testFolder();
     const first = await openEngine(folder);
-    await startShell(first, "r1", "exec env -u DROVER_REPLICA_ID sleep 1000");
+    await startShell(first, "r1", "exec env -u DROVER_REPLICA_ID -u DROVER_LISTEN sleep 1000");
     const pid = pidOf(first, "r1");
     await first.close();
     // The same pid, started at another time.
