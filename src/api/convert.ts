@@ -48,7 +48,7 @@ export interface Observed {
    */
   deployment(name: string): { readonly ongoing: number; readonly queued: number };
   /** The process of a replica; 0: it has none. */
-  pid(replicaId: string): number;
+  pid(replicaId: string): number | undefined;
 }
 
 const milli = (amount: number): number => Math.round(amount * 1_000);
@@ -322,7 +322,7 @@ export function replicaToMessage(record: ReplicaRecord, observed: Observed): Rep
     configGeneration: BigInt(load?.configGeneration ?? 0),
     address: record.address ?? "",
     node: record.node ?? "",
-    pid: BigInt(observed.pid(record.id)),
+    pid: BigInt(observed.pid(record.id) ?? 0),
     resources: resourcesToMessage(record.resources),
     gpuIndexes: [...record.gpuIndexes],
     ongoingRequests: BigInt(load?.ongoing ?? 0),

@@ -6,7 +6,7 @@ import { createLog, type Log } from "../log/log.ts";
 import { Closers } from "./closers.ts";
 import { openDataPath } from "./data-path.ts";
 import { openDeciding, openLease } from "./deciding.ts";
-import { openCgroups, openMachine } from "./machine.ts";
+import { openCgroups, openEngine } from "./open-engine.ts";
 import { openServers } from "./servers.ts";
 import { openStorage } from "./storage.ts";
 
@@ -52,7 +52,7 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   const storage = await openStorage({ ...common, log: log.child({ room: "store" }) });
   closers.add(() => storage.close());
   const { store, mirror, id } = storage;
-  const engine = await openMachine({ ...common, mirror, cgroups });
+  const { engine, pid } = await openEngine({ ...common, mirror, cgroups });
   closers.add(() => engine.close());
 
   const loopLog = log.child({ room: "loops" });
@@ -69,7 +69,6 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
 
   closers.add(() => dataPath.drain());
   const gateway = await dataPath.listen();
-  const pid = (replicaId: string) => engine.pid(replicaId) ?? 0;
   const servers = await openServers({ ...common, store, mirror, engine, loads: dataPath.loads, pid });
   closers.add(() => servers.close());
 

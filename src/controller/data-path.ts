@@ -2,11 +2,14 @@ import { dirname, join } from "node:path";
 import type { Clock, Random } from "../clock/clock.ts";
 import type { Address } from "../config/address.ts";
 import { printAddress } from "../config/address.ts";
+import type { GatewayCounts } from "../core/traffic/load.ts";
 import { prepareSocketFolder, socketPath } from "../engine/local/socket-path.ts";
+import type { CallObserver } from "../gateway/call-observer.ts";
+import type { Door } from "../gateway/door.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { wantedConfig } from "../links/committed.ts";
 import { LinkKeeper } from "../links/link-keeper.ts";
-import { type GatewayCounts, Loads } from "../links/loads.ts";
+import { Loads } from "../links/loads.ts";
 import { ReplicaLinks } from "../links/replica-links.ts";
 import type { LiveReplicaPort } from "../links/replica-port.ts";
 import { RouteTable } from "../links/route-table.ts";
@@ -24,6 +27,7 @@ export interface RoutingParts {
   readonly port: LiveReplicaPort;
   readonly gateways: GatewayCounts;
   readonly clock: Clock;
+  readonly log: Log;
 }
 
 /** Routes and loads, kept up to date from the records and the links. */
@@ -35,14 +39,14 @@ export interface Routing extends Closable {
   begin(): void;
 }
 
-export function openRouting({ mirror, lease, port, gateways, clock }: RoutingParts): Routing {
+export function openRouting({ mirror, lease, port, gateways, clock, log }: RoutingParts): Routing {
   const contact = (id: string) => port.contact(id);
   const routes = new RouteTable({ mirror, contact, reported: (id) => port.contact(id).load?.ongoing });
   const loads = new Loads({ mirror, contact, gateways, clock });
-  const keeper = new LinkKeeper({ mirror, port, clock });
+  const keeper = new LinkKeeper({ mirror, port, clock, log });
   const unsubscribe = [
     mirror.subscribe((event) => {
-      if (event.kind === "reset") for (const name of mirror.deployments().keys()) routes.changed(name);
+      if (event.kind === "reset") routes.reset();
       else if (event.deployment !== undefined) routes.changed(event.deployment);
       keeper.wake();
     }),
@@ -73,6 +77,10 @@ export interface DataPathParts {
   readonly lease: Pick<LeaseKeeper, "epoch" | "onLead">;
   /** Called for each request that comes while its deployment has no replica. */
   readonly onCold: (deployment: string) => void;
+  /** Admits or refuses each call before it is routed. Default: admits all. */
+  readonly door?: Door;
+  /** Is told of each step of a call. Default: none. */
+  readonly observer?: CallObserver;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -90,22 +98,23 @@ export interface DataPath extends Routing {
   drain(): Promise<void>;
 }
 
-export function openDataPath({ config, mirror, lease, onCold, clock, random, log }: DataPathParts): Promise<DataPath> {
+export function openDataPath({ config, mirror, lease, onCold, door, observer, clock, random, log }: DataPathParts): Promise<DataPath> {
   return openAll(log, async (closers) => {
     const counts: GatewayCounts = {
       queued: (deployment) => gateway.queued(deployment),
       ongoing: (replicaId) => gateway.ongoing(replicaId),
       ended: (replicaId) => gateway.ended(replicaId),
     };
+    const linkLog = log.child({ room: "links" });
     const links = new ReplicaLinks({
       wanted: (replica) => wantedConfig(mirror, replica),
       epoch: () => lease.epoch,
       given: counts.ongoing,
       clock,
-      log: log.child({ room: "links" }),
+      log: linkLog,
     });
     closers.add(() => links.close());
-    const routing = openRouting({ mirror, lease, port: links, gateways: counts, clock });
+    const routing = openRouting({ mirror, lease, port: links, gateways: counts, clock, log: linkLog });
     closers.add(() => routing.close());
     const socket = socketPath(config.dataDir, join(config.dataDir, "run", "gateway.sock"));
     await prepareSocketFolder(socket);
@@ -116,6 +125,8 @@ export function openDataPath({ config, mirror, lease, onCold, clock, random, log
       log: log.child({ room: "gateway" }),
       socketFolder: dirname(socket),
       onCold,
+      ...(door && { door }),
+      ...(observer && { observer }),
     });
     const drain = () => gateway.close(gatewayGraceMs);
     closers.add(drain);

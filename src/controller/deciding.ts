@@ -20,7 +20,7 @@ export interface DecidingParts {
   /** Whether this controller may act. Made by {@link openLease}. */
   readonly lease: Pick<LeaseKeeper, "epoch" | "onLead" | "run">;
   readonly port: LiveReplicaPort;
-  readonly loads: Pick<Loads, "deployment">;
+  readonly loads: Pick<Loads, "replica" | "deployment">;
   /** When the autoscaler ticks: a cron expression with seconds. */
   readonly autoscaleCron: string;
   /** Whether the replicas keep running when this controller ends. */
@@ -59,7 +59,7 @@ export function openLease(parts: {
 export function openDeciding(parts: DecidingParts): Deciding {
   const { store, mirror, engine, lease, port, loads, clock, random, log } = parts;
   const epoch = () => lease.epoch;
-  const reconcile = new ReconcileLoop({ mirror, store, engine, port, epoch, clock, random, log });
+  const reconcile = new ReconcileLoop({ mirror, store, engine, port, loads, epoch, clock, random, log });
   const configChanges = new ConfigChangeLoop({ mirror, store, port, epoch, clock, log });
   const scheduledMinimum = openSchedules();
   const autoscale = new AutoscaleLoop({ mirror, store, loads, epoch, scheduledMinimum, cron: parts.autoscaleCron, clock, log });

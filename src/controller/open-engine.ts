@@ -1,6 +1,7 @@
 import { realpath } from "node:fs/promises";
 import type { Clock } from "../clock/clock.ts";
 import type { Config } from "../config/config.ts";
+import type { Engine } from "../engine/engine.ts";
 import { detectCapacity } from "../engine/local/capacity.ts";
 import { Cgroups } from "../engine/local/cgroups.ts";
 import { LocalEngine } from "../engine/local/local-engine.ts";
@@ -8,7 +9,14 @@ import type { Log } from "../log/log.ts";
 import { shipped } from "../shipped.ts";
 import type { Mirror } from "../store/mirror.ts";
 
-export interface MachineParts {
+/** An engine, and what only the API asks of it. */
+export interface OpenedEngine {
+  readonly engine: Engine;
+  /** The process of a replica on this machine. Undefined: it has none here. */
+  readonly pid: (replicaId: string) => number | undefined;
+}
+
+export interface EngineParts {
   readonly config: Pick<Config, "dataDir" | "numCpus" | "numGpus" | "custom">;
   readonly mirror: Mirror;
   /** Must be opened before any other process is started, which would prevent it. */
@@ -23,7 +31,7 @@ export async function openCgroups(dataDir: string): Promise<Cgroups | undefined>
 }
 
 /** The engine that runs replicas as processes of this machine. */
-export async function openMachine({ config, mirror, cgroups, clock, log }: MachineParts): Promise<LocalEngine> {
+export async function openEngine({ config, mirror, cgroups, clock, log }: EngineParts): Promise<OpenedEngine> {
   const { dataDir, numCpus, numGpus, custom } = config;
   const capacity = await detectCapacity({
     ...(numCpus === undefined ? {} : { cpus: numCpus }),
@@ -31,7 +39,7 @@ export async function openMachine({ config, mirror, cgroups, clock, log }: Machi
     custom,
     memoryByKernel: cgroups !== undefined,
   });
-  return LocalEngine.open({
+  const engine = await LocalEngine.open({
     dataDir,
     capacity,
     cgroups,
@@ -46,4 +54,5 @@ export async function openMachine({ config, mirror, cgroups, clock, log }: Machi
       return kept.map(({ value }) => value.spec.runtimeEnv);
     },
   });
+  return { engine, pid: (replicaId) => engine.pid(replicaId) };
 }

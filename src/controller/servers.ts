@@ -25,8 +25,8 @@ export interface ServersParts {
   readonly mirror: Mirror;
   readonly loads: Pick<Loads, "replica" | "deployment">;
   readonly engine: Pick<Engine, "room" | "logs">;
-  /** The process id of a replica. 0: not known. */
-  readonly pid: (replicaId: string) => number;
+  /** The process id of a replica. Undefined: not known. */
+  readonly pid: (replicaId: string) => number | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -1,11 +1,12 @@
 import type { Clock, Random } from "../clock/clock.ts";
 import type { StatusError } from "../core/errors.ts";
+import type { GatewayCounts } from "../core/traffic/load.ts";
 import { isFull, pick } from "../core/traffic/pick.ts";
 import type { Endpoint, Route } from "../core/traffic/route.ts";
 import { givenUp, noneRuns, notFound, queueFull, shuttingDown } from "./denials.ts";
 import { type GivenBack, Place } from "./place.ts";
 import { Queue, type Ticket } from "./queue.ts";
-import type { GatewayLoad, Routes } from "./routes.ts";
+import type { Routes } from "./routes.ts";
 
 /** The bound of a deployment's waiting requests, if the user sets none. */
 export const queuedMax = 100_000;
@@ -65,7 +66,7 @@ interface Lane {
  * than its deployment's `maxOngoingRequests`. While a request waits in a lane, no place there is
  * free.
  */
-export class Dispatcher implements GatewayLoad {
+export class Dispatcher implements GatewayCounts {
   readonly #routes: Routes;
   readonly #clock: Clock;
   readonly #random: Random;

@@ -1,5 +1,6 @@
 import type { Clock, Random } from "../clock/clock.ts";
 import { refusal } from "../core/errors.ts";
+import type { GatewayCounts } from "../core/traffic/load.ts";
 import type { Log } from "../log/log.ts";
 import { internalText } from "../rpc/status.ts";
 import { Call, type CallParts } from "./call.ts";
@@ -10,7 +11,7 @@ import { type Door, openDoor } from "./door.ts";
 import { KeptPool } from "./kept-request.ts";
 import { OwnServices } from "./own-services/own-services.ts";
 import type { Place } from "./place.ts";
-import type { GatewayLoad, Routes } from "./routes.ts";
+import type { Routes } from "./routes.ts";
 import type { CallerServer, CallerSide, ReplicaConnection } from "./sides.ts";
 import { http2Wire } from "./wire/http2-wire.ts";
 
@@ -37,7 +38,7 @@ export interface GatewayOptions {
 }
 
 /** Takes calls from all callers, and brings each to a replica of its deployment. */
-export class Gateway implements GatewayLoad {
+export class Gateway implements GatewayCounts {
   readonly #options: GatewayOptions;
   readonly #dispatcher: Dispatcher;
   readonly #server: CallerServer;

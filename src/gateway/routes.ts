@@ -26,13 +26,3 @@ export interface Routes {
    */
   onReport(listener: (replicaId: string, ongoing: number) => void): () => void;
 }
-
-/** What the gateway counts. */
-export interface GatewayLoad {
-  /** Requests of a deployment that wait for a replica. */
-  queued(deployment: string): number;
-  /** Requests in work that the gateway sent to a replica. */
-  ongoing(replicaId: string): number;
-  /** Requests that a replica has ended since it became an endpoint: with OK, and otherwise. */
-  ended(replicaId: string): { readonly completed: number; readonly failed: number };
-}

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock/clock.ts";
 import { holds } from "../core/replica.ts";
+import type { Log } from "../log/log.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { ReplicaPort } from "./replica-port.ts";
 
@@ -12,6 +13,7 @@ export interface LinkKeeperOptions {
   readonly mirror: Mirror;
   readonly port: Pick<ReplicaPort, "connect">;
   readonly clock: Clock;
+  readonly log: Log;
 }
 
 /**
@@ -44,10 +46,14 @@ export class LinkKeeper {
 
   /** Runs until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, log } = this.#options;
     while (!signal.aborted) {
       this.#wake = new AbortController();
-      this.connect();
+      try {
+        this.connect();
+      } catch (cause) {
+        log.error({ err: cause }, `replicas could not be connected; retrying in ${periodMs / 1_000} s`);
+      }
       await clock.sleep(periodMs, AbortSignal.any([signal, this.#wake.signal]));
       await clock.sleep(restMs, signal);
     }

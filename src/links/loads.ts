@@ -1,17 +1,7 @@
 import type { Clock } from "../clock/clock.ts";
-import { type DeploymentLoad, loadOfDeployment, loadOfReplica, type ReplicaSight } from "../core/traffic/load.ts";
+import { type DeploymentLoad, type GatewayCounts, loadOfDeployment, loadOfReplica, type ReplicaSight } from "../core/traffic/load.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { ReplicaContact } from "./replica-port.ts";
-
-/** What gateways count. */
-export interface GatewayCounts {
-  /** Requests of a deployment that wait for a replica. */
-  queued(deployment: string): number;
-  /** Requests in work that gateways sent to a replica. */
-  ongoing(replicaId: string): number;
-  /** Requests that a replica has ended since it became an endpoint: with OK, and otherwise. */
-  ended(replicaId: string): { readonly completed: number; readonly failed: number };
-}
 
 /** For a controller without a gateway. */
 export const noGateway: GatewayCounts = { queued: () => 0, ongoing: () => 0, ended: () => ({ completed: 0, failed: 0 }) };
@@ -41,10 +31,6 @@ export class Loads {
 
   constructor(options: LoadsOptions) {
     this.#options = options;
-  }
-
-  queued(deployment: string): number {
-    return this.#options.gateways.queued(deployment);
   }
 
   /** Undefined: nothing is known of the replica. */

@@ -76,6 +76,12 @@ export class RouteTable {
     for (const listener of this.#changeListeners) listener(deployment);
   }
 
+  /** Must be called when all records were read again: deployments may be gone without a change of their own. */
+  reset(): void {
+    for (const name of new Set([...this.#routes.keys(), ...this.#services.keys(), ...this.#sources.mirror.deployments().keys()]))
+      this.changed(name);
+  }
+
   /** Must be called with each load report of a replica. */
   report(replicaId: string, ongoing: number): void {
     for (const listener of this.#reportListeners) listener(replicaId, ongoing);

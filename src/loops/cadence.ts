@@ -3,6 +3,8 @@ import type { Clock } from "../clock/clock.ts";
 import type { Log } from "../log/log.ts";
 
 const secondMs = 1_000;
+/** A timer may end this much too early. */
+const earlyMs = 20;
 /**
  * An expression of stars alone matches every second. Asking the library would take 20 µs each time.
  */
@@ -31,8 +33,7 @@ export async function runByCron({ cron, act, clock, log }: CadenceOptions, signa
     for (;;) {
       await clock.sleep(secondMs - (clock.nowMs() % secondMs), signal);
       if (signal.aborted) return;
-      // Rounded, as a timer may end a moment early.
-      const second = Math.round(clock.nowMs() / secondMs);
+      const second = Math.floor((clock.nowMs() + earlyMs) / secondMs);
       if (second === last) continue;
       last = second;
       if (task !== undefined && !task.match(new Date(second * secondMs))) continue;

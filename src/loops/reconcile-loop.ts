@@ -9,6 +9,7 @@ import type { Action, SeenReplica } from "../core/rollout/sight.ts";
 import { wantsPackagesFirst } from "../core/rollout/step.ts";
 import { replicaInWords } from "../core/words.ts";
 import type { Engine, EngineReplica } from "../engine/engine.ts";
+import type { Loads } from "../links/loads.ts";
 import type { ReplicaContact, ReplicaPort } from "../links/replica-port.ts";
 import type { Log } from "../log/log.ts";
 import type { Mirror } from "../store/mirror.ts";
@@ -47,6 +48,7 @@ export interface ReconcileOptions {
   readonly store: Store;
   readonly engine: Engine;
   readonly port: ReplicaPort;
+  readonly loads: Pick<Loads, "replica">;
   /** The epoch to act under; undefined: do not act. */
   readonly epoch: () => number | undefined;
   readonly clock: Clock;
@@ -150,8 +152,11 @@ export class ReconcileLoop {
    * while something is prepared for it.
    */
   #ownSinceMs(replicaId: string): number {
-    const { contactSinceMs } = this.#options.port.contact(replicaId);
-    return Math.max(contactSinceMs ?? this.#options.clock.nowMs(), this.#preparedAtMs.get(replicaId) ?? 0);
+    const { port, clock } = this.#options;
+    const process = this.#found.replicas.get(replicaId);
+    // A process without an address cannot be connected to: its time to start counts all the same.
+    const unreached = process?.state === "alive" && process.address === undefined ? this.#actingSinceMs : clock.nowMs();
+    return Math.max(port.contact(replicaId).contactSinceMs ?? unreached, this.#preparedAtMs.get(replicaId) ?? 0);
   }
 
   /** One failed action does not stop the others. */
@@ -231,7 +236,7 @@ export class ReconcileLoop {
       problem: contact.problem,
       failure: contact.failure,
       configured: this.#isConfigured(replica, deployment, contact),
-      ongoing: contact.load?.ongoing,
+      ongoing: this.#options.loads.replica(replica.id)?.ongoing,
       routable: contact.routable,
       drained: contact.drained,
     };

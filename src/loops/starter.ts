@@ -82,11 +82,10 @@ export class Starter {
     const { random, commit } = this.#options;
     const handed = asked.map(({ version, value }) => ({
       version,
-      isNew: value.token === "",
       replica: value.token === "" ? { ...value, token: random.id(tokenLength) } : value,
     }));
-    const writes = handed.flatMap(({ version, isNew, replica }) => (isNew ? putReplica(replica, version) : []));
-    if (writes.length > 0 && !(await commit(writes))) return;
+    // Also written where nothing changes: a replica that was taken back since must not be started.
+    if (handed.length === 0 || !(await commit(handed.map(({ version, replica }) => putReplica(replica, version))))) return;
     await this.#startAll(handed.map(({ replica }) => replica));
   }
 

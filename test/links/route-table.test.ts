@@ -39,3 +39,19 @@ test("a service is known by its deployment also while none of its replicas runs,
   table.changed("app");
   expect(table.serving("acme.EchoService")).toEqual([]);
 });
+
+test("after a reset, the routes of deployments that are gone are gone, and listeners hear of each", async () => {
+  await cluster.deploy("gone", 1);
+  await cluster.deploy("stays", 1);
+  await cluster.mirror.catchUp();
+  const table = tableOf(() => noContact);
+  expect(table.all().map(({ deployment }) => deployment)).toEqual(["gone", "stays"]);
+  const entry = await cluster.store.get("deployment", "gone");
+  await cluster.store.commit([{ delete: "deployment", key: "gone", version: entry?.version ?? 0 }]);
+  await cluster.mirror.catchUp();
+  const heard: string[] = [];
+  table.onChange((deployment) => heard.push(deployment));
+  table.reset();
+  expect(heard.toSorted()).toEqual(["gone", "stays"]);
+  expect(table.get("gone")).toBeUndefined();
+});

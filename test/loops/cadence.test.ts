@@ -74,6 +74,12 @@ test("a wall clock set back or forward by an hour stops no run: no sleep is long
   expect(Math.max(...clock.sleptMs)).toBeLessThanOrEqual(1_000);
 });
 
+test("a timer that ends late counts for the second it was set for, and that second is not lost", async () => {
+  const clock = new SteppedClock(startMs, new Map([[2, 620]]));
+  const seconds = (await runsOf("* * * * * *", clock, 4)).map((ms) => Math.floor(ms / 1_000));
+  expect(seconds).toEqual([1, 2, 3, 4]);
+});
+
 test("a timer that ends a moment early makes no second run in the same second", async () => {
   const clock = new SteppedClock(startMs, new Map([[2, -1]]));
   const runs = await runsOf("* * * * * *", clock, 4);

@@ -6,7 +6,7 @@ import { SimulatedCluster } from "../sim/simulated-cluster.ts";
 import { until } from "../store/redis-fixture.ts";
 
 async function opened(slots?: Readonly<Record<string, number>>): Promise<SimulatedCluster> {
-  const cluster = await SimulatedCluster.open(slots && new Map(Object.entries(slots)));
+  const cluster = await SimulatedCluster.open(slots && { slots: new Map(Object.entries(slots)) });
   onTestFinished(() => cluster.close());
   return cluster;
 }

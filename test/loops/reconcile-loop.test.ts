@@ -204,3 +204,28 @@ async function change(to: (record: DeploymentRecord) => DeploymentRecord): Promi
   const { kind } = await cluster.store.commit([{ put: "deployment", key: "app", version: entry.version, value: to(entry.value) }]);
   expect(kind).toBe("committed");
 }
+
+test("a process whose address the engine never tells fails at its startup_timeout", async () => {
+  const unreached = await SimulatedCluster.open({ fate: () => ({ addressAfterMs: Number.POSITIVE_INFINITY }) });
+  try {
+    await unreached.deploy("app", 1);
+    const { startupTimeoutMs } = (await unreached.store.get("deployment", "app"))?.value.spec ?? { startupTimeoutMs: 0 };
+    for (let second = 0; second < startupTimeoutMs / 1_000 + 3; second++) await unreached.tick(1_000);
+    const [failed] = await unreached.replicas("FAILED");
+    expect(failed?.failure?.cause.kind).toBe("startupTimeout");
+  } finally {
+    await unreached.close();
+  }
+});
+
+test("of two replicas the one goes that has fewer requests, also where these came by gateways and are not reported yet", async () => {
+  await cluster.deploy("app", 2);
+  for (let tick = 0; tick < 5; tick++) await cluster.tick(1_000);
+  const [first, second] = await cluster.replicas("RUNNING");
+  cluster.given.set(first?.id ?? "", 3);
+  await cluster.deploy("app", 1);
+  for (let tick = 0; tick < 5; tick++) await cluster.tick(1_000);
+  const left = await cluster.replicas("RUNNING");
+  expect(left.map(({ id }) => id)).toEqual([first?.id]);
+  expect(second?.id).not.toBe(first?.id);
+});

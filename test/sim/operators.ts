@@ -25,6 +25,8 @@ const sizes: readonly Resources[] = [
  * would go on changing what should settle.
  */
 const earlyMinute = { cron: "14 22 14 11 *", timeZone: "", durationMs: 15_000 };
+/** When no schedule holds any more, and the autoscaler knows. */
+export const schedulesOverAtMs = 1_700_000_070_000;
 
 /** A request of an operator; repeated with the same id until it is answered. */
 interface Wish {

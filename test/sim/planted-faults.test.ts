@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import type { CallResult, ConfigPhase } from "../../src/core/config-change.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import { type ReplicaRecord, waitsForRoom } from "../../src/core/replica.ts";
-import { type ConfigOrder, noContact } from "../../src/links/replica-port.ts";
+import { type ConfigOrder, type LinkedReplica, noContact } from "../../src/links/replica-port.ts";
 import type { CommitOptions, Entry, Store, Write } from "../../src/store/store.ts";
 import { runHistory } from "./history.ts";
 import type { Invariant } from "./invariants/facts.ts";
@@ -201,9 +201,22 @@ const leavesOut = (phase: ConfigPhase): Sabotage => ({
     }),
 });
 
-/** Treats every replica that answers as one that has its config. */
+/** Treats every replica that answers while it starts as one that has its config. */
 const trustsThatTheyAreConfigured: Sabotage = {
-  port: (port) => but(port, { contact: (replicaId: string) => ({ ...port.contact(replicaId), controllable: false }) }),
+  port: (port) => {
+    const starting = new Set<string>();
+    return but(port, {
+      connect: (replicas: readonly LinkedReplica[]) => {
+        starting.clear();
+        for (const { replica } of replicas) if (replica.state === "STARTING") starting.add(replica.id);
+        port.connect(replicas);
+      },
+      contact: (replicaId: string) => {
+        const contact = port.contact(replicaId);
+        return starting.has(replicaId) ? { ...contact, controllable: false } : contact;
+      },
+    });
+  },
 };
 
 /** Takes silence for a replica without requests. */

@@ -4,7 +4,7 @@ import { isForRoom } from "../../src/core/wait.ts";
 import { statusInWords } from "../../src/core/words.ts";
 import { othersOf } from "./invariants/config.ts";
 import type { Verdict } from "./invariants/facts.ts";
-import type { Operators } from "./operators.ts";
+import { type Operators, schedulesOverAtMs } from "./operators.ts";
 import type { SimulatedWorld } from "./simulated-world.ts";
 
 /**
@@ -25,7 +25,7 @@ export async function settles(world: SimulatedWorld, operators: Operators): Prom
   const untilMs = clock.nowMs() + settleMaxMs;
   // Requests in work end by then, and with them the load: from then on nothing asks for more
   // replicas.
-  const calmFromMs = clock.nowMs() + calmAfterMs;
+  const calmFromMs = Math.max(clock.nowMs() + calmAfterMs, schedulesOverAtMs);
   let trouble = "";
   while (clock.nowMs() < untilMs && witness.alarm === undefined) {
     const deeds = witness.deeds;

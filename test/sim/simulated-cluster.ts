@@ -10,7 +10,7 @@ import { MemoryStore } from "../../src/store/memory-store.ts";
 import { Mirror } from "../../src/store/mirror.ts";
 import { spec } from "../core/rollout/plan-world.ts";
 import { HandClock } from "../store/hand-clock.ts";
-import { SimulatedEngine } from "./simulated-engine.ts";
+import { type Fate, SimulatedEngine } from "./simulated-engine.ts";
 import { SimulatedPort } from "./simulated-port.ts";
 
 /** What a test world has plenty of. */
@@ -30,6 +30,13 @@ class CountingRandom implements Random {
   }
 }
 
+export interface SimulatedClusterOptions {
+  /** How many replicas each node takes, where the engine places them. Unset: core places. */
+  readonly slots?: ReadonlyMap<string, number>;
+  /** What differs from a process that serves 100 ms after its start. */
+  readonly fate?: () => Partial<Fate>;
+}
+
 /**
  * What decides, as it ships, over a store in memory and replicas that only seem to run. The test
  * advances the time and asks for ticks.
@@ -42,16 +49,18 @@ export class SimulatedCluster {
   readonly mirror: Mirror;
   readonly routing: Routing;
   readonly deciding: Deciding;
+  /** Requests that a gateway has given to each replica. */
+  readonly given = new Map<string, number>();
 
-  private constructor(clock: HandClock, store: MemoryStore, mirror: Mirror, epoch: number, slots?: ReadonlyMap<string, number>) {
+  private constructor(clock: HandClock, store: MemoryStore, mirror: Mirror, epoch: number, options: SimulatedClusterOptions) {
     const lease = { epoch, onLead: () => {}, run: async () => {} };
     const common = { store, mirror, lease, clock, random: new CountingRandom(), log: silentLog };
     this.clock = clock;
     this.store = store;
     this.mirror = mirror;
-    this.engine = new SimulatedEngine({ clock, capacity, ...(slots && { slots }) });
+    this.engine = new SimulatedEngine({ clock, capacity, ...options });
     this.port = new SimulatedPort({ engine: this.engine, clock, wanted: (replica) => wantedConfig(mirror, replica), epoch: () => epoch });
-    this.routing = openRouting({ ...common, port: this.port, gateways: noGateway });
+    this.routing = openRouting({ ...common, port: this.port, gateways: { ...noGateway, ongoing: (id) => this.given.get(id) ?? 0 } });
     this.deciding = openDeciding({
       ...{ ...common, engine: this.engine, port: this.port, loads: this.routing.loads },
       autoscaleCron: "* * * * * *",
@@ -59,16 +68,13 @@ export class SimulatedCluster {
     });
   }
 
-  /**
-   * `slots`: how many replicas each node takes, where the engine places them; unset: core places.
-   */
-  static async open(slots?: ReadonlyMap<string, number>): Promise<SimulatedCluster> {
+  static async open(options: SimulatedClusterOptions = {}): Promise<SimulatedCluster> {
     const clock = new HandClock();
     const store = new MemoryStore({ clock });
     const mirror = await Mirror.open({ store, clock, log: silentLog });
     const lease = await store.acquireLease("simulated", leaseMs);
     if (!lease.held) throw new Error("nobody else can hold the lease");
-    return new SimulatedCluster(clock, store, mirror, lease.epoch, slots);
+    return new SimulatedCluster(clock, store, mirror, lease.epoch, options);
   }
 
   /**

@@ -2,10 +2,10 @@ import type { Random } from "../../src/clock/clock.ts";
 import { openRouting, type Routing } from "../../src/controller/data-path.ts";
 import { type Deciding, openDeciding, openLease } from "../../src/controller/deciding.ts";
 import type { ConfigPhase } from "../../src/core/config-change.ts";
+import type { GatewayCounts } from "../../src/core/traffic/load.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { Dispatcher, type Waiter } from "../../src/gateway/dispatcher.ts";
 import { wantedConfig } from "../../src/links/committed.ts";
-import type { GatewayCounts } from "../../src/links/loads.ts";
 import type { LiveReplicaPort } from "../../src/links/replica-port.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { Mirror } from "../../src/store/mirror.ts";
@@ -117,7 +117,7 @@ export class SimulatedController {
     });
     this.#port = simulated;
     const port = sabotage.port?.(simulated) ?? simulated;
-    this.routing = openRouting({ mirror, lease, port, gateways, clock });
+    this.routing = openRouting({ mirror, lease, port, gateways, clock, log });
     this.#dispatcher = new Dispatcher({
       routes: this.routing.routes,
       clock,

@@ -14,6 +14,8 @@ export interface Fate {
   readonly launchError: string;
   /** How long its packages are installed before it starts; its other times count from then. */
   readonly preparesForMs: number;
+  /** How long the engine does not know its address; infinite: it never does. */
+  readonly addressAfterMs: number;
   readonly servesAfterMs: number;
   /** From its start until it ends by itself, with `errors` as its last lines. */
   readonly failsAfterMs: number;
@@ -25,6 +27,7 @@ export interface Fate {
 const well: Fate = {
   launchError: "",
   preparesForMs: 0,
+  addressAfterMs: 0,
   servesAfterMs: 100,
   failsAfterMs: Number.POSITIVE_INFINITY,
   errors: [],
@@ -176,7 +179,12 @@ export class SimulatedEngine implements Engine {
       process.cancelEnd = this.#later(failsAfterMs, () => this.end(replicaId, { kind: "exit", code: 1 }, errors));
     };
     const address = `unix:/simulated/${replicaId}.sock`;
-    process.replica = { ...process.replica, state: "alive", unplaced: undefined, node, address, preparing: { packages: 1 } };
+    process.replica = { ...process.replica, state: "alive", unplaced: undefined, node, preparing: { packages: 1 } };
+    const tellAddress = () => {
+      process.replica = { ...process.replica, address };
+    };
+    if (process.fate.addressAfterMs === 0) tellAddress();
+    else this.#later(process.fate.addressAfterMs, tellAddress);
     if (preparesForMs === 0) launch();
     else process.cancelEnd = this.#later(preparesForMs, launch);
     if (this.#options.slots !== undefined) this.#tell(replicaId);

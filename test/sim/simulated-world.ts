@@ -236,8 +236,9 @@ export class SimulatedWorld {
       this.behaviours.set(replicaId, refusesConfig);
     }
     const preparesForMs = faults.strikes("packages to install", 0.05) ? random.pick([300, 4_000, 30_000]) : 0;
+    const addressAfterMs = random.chance(0.1) ? random.whole(1, 300) : 0;
     const servesAfterMs = faults.strikes("slow start", 0.1) ? random.whole(500, 3_500) : random.whole(10, 400);
     this.clock.after(preparesForMs + servesAfterMs, () => this.#learn(replicaId));
-    return { ...ends, preparesForMs, servesAfterMs };
+    return { ...ends, preparesForMs, addressAfterMs, servesAfterMs };
   }
 }

@@ -2,7 +2,7 @@ import { backoffMaxMs, backoffMs } from "../backoff.ts";
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
 import type { Preparation } from "../ending.ts";
 import { ofLife } from "../lineage.ts";
-import { counts, isAvailable, type ReplicaRecord, waitsForRoom } from "../replica.ts";
+import { counts, isAvailable, type ReplicaRecord } from "../replica.ts";
 import type { RolloutFailure } from "../rollout-failure.ts";
 import type { RolloutPolicy } from "../rollout-policy.ts";
 import { type Failure, stableAfterMs } from "./settle.ts";
@@ -125,32 +125,4 @@ export function noteSuccess(
 function lastHealthy(revisions: readonly number[], revision: number): readonly number[] {
   if (revisions.at(-1) === revision) return revisions;
   return [...revisions.filter((other) => other !== revision), revision].slice(-healthyKeptMax);
-}
-
-/**
- * Why the rollout to the wanted revision has failed. Undefined: it has not. `actingSinceMs`: since
- * when this controller acts for the deployment.
- */
-export function rolloutFailure(
-  progress: ProgressRecord,
-  deployment: DeploymentRecord,
-  replicas: readonly ReplicaRecord[],
-  { nowMs, actingSinceMs }: { readonly nowMs: number; readonly actingSinceMs: number },
-): RolloutFailure | undefined {
-  const { maxStartFailures, progressDeadlineMs } = deployment.spec.rollout;
-  // At target 0 a revision is complete too, but whether it can run is not known.
-  const wasWhole = progress.healthyRevisions.at(-1) === deployment.revision;
-  const over = (progress.everStable && wasWhole) || targetOf(deployment) === 0;
-  if (over || deployment.pausedSinceMs !== undefined) return undefined;
-  const last = progress.lastFailure;
-  if (!progress.everStable && progress.failedStarts >= maxStartFailures)
-    return { kind: "failedStarts", count: progress.failedStarts, last };
-  const { updatedAtMs, resumedAtMs = 0, autoscaled } = deployment;
-  const sinceMs = Math.max(progress.progressedAtMs, updatedAtMs, resumedAtMs, autoscaled?.sinceMs ?? 0, actingSinceMs);
-  // The deadline is for a rollout that is not complete. What fails after that counts as failed starts, until a replica is stable.
-  if (progress.rolloutFailure !== undefined || wasWhole || progressDeadlineMs === 0 || nowMs - sinceMs < progressDeadlineMs)
-    return progress.rolloutFailure;
-  const waiting = replicas.find((replica) => replica.revision === deployment.revision && waitsForRoom(replica));
-  const blocked = last === undefined && waiting?.waits !== undefined ? { replicaId: waiting.id, wait: waiting.waits } : undefined;
-  return { kind: "progressDeadline", deadlineMs: progressDeadlineMs, last, waiting: blocked };
 }

@@ -33,13 +33,16 @@ export function elsewhereOf(reported: number | undefined, given: number): number
   return Math.max(0, (reported ?? 0) - given);
 }
 
+/** Requests in work at a replica: those of gateways, and those of other callers. */
+export const totalLoad = (given: number, elsewhere: number): number => given + elsewhere;
+
 /**
  * Requests in work at a replica now, from callers of any kind. Undefined: not known, because a
  * replica that reports has no report.
  */
 export function loadOfReplica({ reports, report, given }: Pick<ReplicaSight, "reports" | "report" | "given">): number | undefined {
   if (!reports) return given;
-  return report === undefined ? undefined : report.elsewhere + given;
+  return report === undefined ? undefined : totalLoad(given, report.elsewhere);
 }
 
 /** The load of a deployment. */
@@ -72,4 +75,14 @@ export function loadOfDeployment(
     if (load === undefined || (sight.reports && nowMs - (sight.report?.atMs ?? nowMs) > staleAfterMs)) known = false;
   }
   return { ongoing, queued, known, routable };
+}
+
+/** What gateways count. */
+export interface GatewayCounts {
+  /** Requests of a deployment that wait for a replica. */
+  queued(deployment: string): number;
+  /** Requests in work that gateways sent to a replica. */
+  ongoing(replicaId: string): number;
+  /** Requests that a replica has ended since it became an endpoint: with OK, and otherwise. */
+  ended(replicaId: string): { readonly completed: number; readonly failed: number };
 }

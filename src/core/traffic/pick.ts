@@ -1,3 +1,5 @@
+import { totalLoad } from "./load.ts";
+
 /** A replica, as seen by the pick. */
 export interface Candidate {
   /** Requests in work that this gateway sent: exact at every moment. */
@@ -47,6 +49,4 @@ export function pick<C extends Candidate>(candidates: readonly C[], maxOngoing: 
   return undefined;
 }
 
-function load(candidate: Candidate): number {
-  return candidate.ongoing + candidate.elsewhere;
-}
+const load = ({ ongoing, elsewhere }: Candidate): number => totalLoad(ongoing, elsewhere);
