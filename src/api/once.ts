@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { create, type DescMessage, fromJson, type JsonValue, type MessageInitShape, type MessageShape, toJson } from "@bufbuild/protobuf";
+import { StatusError } from "../core/errors.ts";
 import type { CallContext } from "../rpc/service.ts";
 import { type Caller, forCaller } from "./caller.ts";
 import { type BegunChange, type ChangeEnd, endOf } from "./config-change-end.ts";
@@ -51,7 +52,7 @@ export function once<I extends DescMessage, O extends DescMessage>(
   const id = request.validateOnly === true ? "" : request.requestId;
   const identity = id === "" ? undefined : { id, fingerprint: fingerprintOf(input, request) };
   return forCaller(parts, context, id, async (caller) => {
-    const text = (identity && (await recalled(parts, identity))) ?? (await begin(parts, call, work, caller, identity));
+    const text = (identity && (await recalled(parts, identity))) ?? (await beginOrReplay(parts, call, work, caller, identity));
     const kept = typeof text === "string" ? readKept(output, text) : text;
     if (kept.changes.length === 0) return kept.answer as MessageInitShape<O>;
     const ends = await Promise.all(kept.changes.map((change) => endOf(parts, change, caller.signal)));
@@ -73,6 +74,27 @@ async function recalled({ store }: ControllerParts, { id, fingerprint }: Request
   const known = await store.recall(id, fingerprint);
   if (known?.kind === "reused") throw reused(id);
   return known?.kind === "replayed" ? known.answer : undefined;
+}
+
+/**
+ * As {@link begin}. Where it refuses the request, another try of the same request may have carried
+ * it out since this one asked for its answer, and what that try wrote may be the cause of the
+ * refusal. Then this try has the same answer.
+ */
+async function beginOrReplay<I extends DescMessage, O extends DescMessage>(
+  parts: ControllerParts,
+  call: WriteCall<I, O>,
+  work: WriteWork<O>,
+  caller: Caller,
+  identity: RequestIdentity | undefined,
+): Promise<KeptAnswer<O> | string> {
+  try {
+    return await begin(parts, call, work, caller, identity);
+  } catch (refused) {
+    const text = identity && refused instanceof StatusError ? await recalled(parts, identity) : undefined;
+    if (text === undefined) throw refused;
+    return text;
+  }
 }
 
 /** Writes, and returns the answer; as text where it is kept for a retry. */
