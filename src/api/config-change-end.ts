@@ -30,6 +30,7 @@ export interface ChangeEnd extends BegunChange {
 
 /**
  * Waits for the end of a change. Fails with RECONFIGURE_REFUSED if it was refused, with
+ * CONFIG_NOT_FOUND if so many configs were committed since that its end is no longer known, with
  * DEPLOYMENT_NOT_FOUND if its deployment is gone, and with UNAVAILABLE if no controller carries it
  * out.
  */
@@ -41,6 +42,7 @@ export async function endOf(parts: ControllerParts, begun: BegunChange, signal: 
   const end = await untilMirrored(mirror, clock, overMaxMs, wait, () => endNow(parts, begun));
   if (end === "gone") return notFound(deployment);
   if (end === "refused") throw refused(begun);
+  if (end === "unknown") throw unknown(begun);
   if (end !== undefined && "step" in end) {
     if (end.step === "REFUSED") throw refusedBy(end);
     return { deployment, uid: end.uid, id, generation: end.generation, committed: end.step === "COMMITTED", replicas: end.replicas };
@@ -51,22 +53,32 @@ export async function endOf(parts: ControllerParts, begun: BegunChange, signal: 
   throw refusal("NO_REPLICA", text, { retryAfterMs: 1_000 });
 }
 
+type EndNow = ConfigChangeRecord | ChangeEnd | "gone" | "refused" | "unknown";
+
 /**
  * How the change ended; undefined: it goes on. Once a later change has replaced its record, the
- * committed configs show how it ended.
+ * committed configs show how it ended; "unknown": they no longer reach back that far.
  */
-function endNow({ mirror }: ControllerParts, begun: BegunChange): ConfigChangeRecord | ChangeEnd | "gone" | "refused" | undefined {
+function endNow({ mirror }: ControllerParts, begun: BegunChange): EndNow | undefined {
   const lineage = mirror.lineage({ uid: begun.uid, spec: { name: begun.deployment } });
   const change = lineage.change()?.value;
   if (change?.id === begun.id) return isOver(change) ? change : undefined;
   if (ofLife(mirror.deployment(begun.deployment)?.value, begun) === undefined) return "gone";
-  const committed = lineage.configs().some(({ value }) => value.generation === begun.generation);
-  return committed ? { ...begun, committed, replicas: [] } : "refused";
+  const kept = lineage.configs().map(({ value }) => value.generation);
+  if (kept.includes(begun.generation)) return { ...begun, committed: true, replicas: [] };
+  // The oldest configs are deleted first, so a missing one was committed only if it is older than all.
+  const [oldest] = kept;
+  return oldest !== undefined && oldest < begun.generation ? "refused" : "unknown";
 }
 
 function refused({ deployment }: BegunChange): StatusError {
   const text = `the config of deployment "${deployment}" stayed as it was: replicas refused the change; their reasons are no longer kept`;
   return refusal("RECONFIGURE_REFUSED", text, { metadata: { deployment } });
+}
+
+function unknown({ deployment, generation }: BegunChange): StatusError {
+  const text = `whether the config of generation ${generation} of deployment "${deployment}" was in use is no longer known: many configs came after it`;
+  return refusal("CONFIG_NOT_FOUND", text, { metadata: { deployment, config_generation: String(generation) } });
 }
 
 /** Why the change was refused: the reason of each replica, and the fields that a schema refused. */

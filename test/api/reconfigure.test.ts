@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { Effect, ReconfigureFailureSchema, ReconfigureOutcome } from "../../gen/drover/v1/controller_service_pb.ts";
 import { ConfigProblemKind } from "../../gen/drover/v1/facts_pb.ts";
 import { realClock } from "../../src/clock/real.ts";
-import { type CallResult, isOver } from "../../src/core/config-change.ts";
+import { type CallResult, configsKept, isOver } from "../../src/core/config-change.ts";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
 import { type ConfigOrder, noContact, type ReplicaPort } from "../../src/links/replica-port.ts";
 import { silentLog } from "../../src/log/log.ts";
@@ -288,31 +288,55 @@ test("a request that is sent again, after its controller stopped before the end,
   for (const name of ["a", "b"]) expect(await inUse(name)).toMatchObject({ generation: 2, newestConfigGeneration: 2 });
 });
 
+/** Begins a change of the config of "a", at a controller that stops before it has kept the end. */
+async function endNotKept(ask: (api: OpenedApi["controller"]) => Promise<unknown>, end: "COMMITTED" | "REFUSED"): Promise<void> {
+  const stopping = await openApi(opened.store);
+  loop.hold();
+  const asked = ask(stopping.controller);
+  await until(() => opened.mirror.deployment("a")?.value.changing !== undefined);
+  stopping.api.close();
+  await expect(asked).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  loop.release();
+  await until(() => opened.mirror.changes().get("a")?.value.step === end);
+  await stopping.close();
+}
+
 test("a request whose end was not kept before another change took its place is still answered, and has no second effect", async () => {
   await deployed();
   await loop.run();
   const taken = { name: "a", userConfig: red, requestId: "taken" };
   const refused = { spec: specOf("a", { userConfig: bad }), requestId: "refused" };
-  const change = () => opened.mirror.changes().get("a")?.value;
-  const lost = async (ask: (api: OpenedApi["controller"]) => Promise<unknown>, end: string) => {
-    const stopping = await openApi(opened.store);
-    loop.hold();
-    const asked = ask(stopping.controller);
-    await until(() => opened.mirror.deployment("a")?.value.changing !== undefined);
-    stopping.api.close();
-    await expect(asked).rejects.toMatchObject({ code: "UNAVAILABLE" });
-    loop.release();
-    await until(() => change()?.step === end);
-    await stopping.close();
-  };
-  await lost((api) => api.reconfigure(taken), "COMMITTED");
-  await lost((api) => api.deploy(refused), "REFUSED");
+  await endNotKept((api) => api.reconfigure(taken), "COMMITTED");
+  await endNotKept((api) => api.deploy(refused), "REFUSED");
   await controller().reconfigure({ name: "a", userConfig: blue });
   const calls = loop.told.length;
   expect(await controller().reconfigure(taken)).toMatchObject({ configGeneration: 2n, replicas: [] });
   await expect(controller().deploy(refused)).rejects.toMatchObject({ reason: "RECONFIGURE_REFUSED" });
   expect(loop.told).toHaveLength(calls);
   expect(await inUse()).toMatchObject({ config: { model: "blue" }, generation: 3 });
+});
+
+test("a request whose end was not kept is not called refused once the configs that are kept no longer reach back to it", async () => {
+  await deployed("a", 1);
+  await loop.run();
+  const taken = { name: "a", userConfig: red, requestId: "taken" };
+  const oldest = { name: "a", userConfig: blue, requestId: "oldest" };
+  const refused = { name: "a", userConfig: bad, requestId: "refused" };
+  await endNotKept((api) => api.reconfigure(taken), "COMMITTED");
+  await endNotKept((api) => api.reconfigure(oldest), "COMMITTED");
+  await endNotKept((api) => api.reconfigure(refused), "REFUSED");
+  for (let number = 1; number < configsKept; number++) await controller().reconfigure({ name: "a", userConfig: jsonToValue(number) });
+  await expect(controller().reconfigure(taken)).rejects.toMatchObject({
+    code: "NOT_FOUND",
+    reason: "CONFIG_NOT_FOUND",
+    facts: { metadata: { deployment: "a", config_generation: "2" } },
+  });
+  await expect(controller().reconfigure(refused)).rejects.toMatchObject({ reason: "RECONFIGURE_REFUSED" });
+  expect(await controller().reconfigure(oldest)).toMatchObject({ configGeneration: 3n });
+  await controller().reconfigure({ name: "a", userConfig: jsonToValue(0) });
+  await controller().reconfigure({ name: "a", userConfig: jsonToValue(1) });
+  await expect(controller().reconfigure(refused)).rejects.toMatchObject({ reason: "CONFIG_NOT_FOUND" });
+  expect(await inUse()).toMatchObject({ config: 1 });
 });
 
 test("an id that was used for another request is refused, also while the change of that request is in work, and if that request was refused", async () => {
