@@ -147,6 +147,18 @@ test("cluster shows the capacity, free resources, the leader, and the replicas t
   expect(stdout).toContain("a-9  wants 8 CPUs, 2.7 are free\n");
 });
 
+test("cluster shows only what is allocated where the engine places replicas and no capacity is known", async () => {
+  const run = await serve({ getCluster: () => ({ allocated: { numCpus: 1.3, memoryBytes: BigInt(2 ** 30), custom: { tpu: 2 } } }) });
+  const { stdout } = await run(["cluster"]);
+  expect(stdout.split("\n\n")[0]?.split("\n")).toEqual([
+    "RESOURCE  CAPACITY  ALLOCATED",
+    "CPU       -         1.3",
+    "GPU       -         0",
+    "memory    -         1 GiB",
+    "tpu       -         2",
+  ]);
+});
+
 test("logs are lines with their replica, or JSON lines", async () => {
   const asked: unknown[] = [];
   const run = await serve({

@@ -19,8 +19,9 @@ export const addCluster: AddCommand = (program, act) => {
           printJson(session, messageJson(GetClusterResponseSchema, cluster));
           return exitCodes.done;
         }
-        printTable(session, ["RESOURCE", "CAPACITY", "ALLOCATED", "FREE"], resourceRows(cluster.capacity, cluster.allocated));
-        session.print(plain(cluster.memoryLimit));
+        const { capacity, allocated, memoryLimit } = cluster;
+        printTable(session, ["RESOURCE", "CAPACITY", "ALLOCATED", ...(capacity ? ["FREE"] : [])], resourceRows(capacity, allocated));
+        if (memoryLimit !== "") session.print(plain(memoryLimit));
         session.print("");
         if (cluster.deployments.length > 0) {
           const rows = cluster.deployments.map(({ deployment, replicas, allocated }) => [
@@ -50,18 +51,19 @@ export const addCluster: AddCommand = (program, act) => {
 
 const gibibyte = 2 ** 30;
 
+/** Without a capacity it is not known what is free. */
 function resourceRows(capacity: Resources | undefined, allocated: Resources | undefined): readonly (readonly string[])[] {
   const rows = [
     ["CPU", capacity?.numCpus, allocated?.numCpus, ""],
     ["GPU", capacity?.numGpus, allocated?.numGpus, ""],
     ["memory", Number(capacity?.memoryBytes ?? 0n) / gibibyte, Number(allocated?.memoryBytes ?? 0n) / gibibyte, " GiB"],
   ] as const;
-  const custom = Object.keys(capacity?.custom ?? {}).sort();
+  const custom = Object.keys((capacity ?? allocated)?.custom ?? {}).sort();
   const named = custom.map((name) => [name, capacity?.custom[name], allocated?.custom[name], ""] as const);
-  return [...rows, ...named].map(([name, has = 0, taken = 0, unit]) => [
-    name,
-    ...[has, taken, has - taken].map((amount) => `${round(amount)}${unit}`),
-  ]);
+  return [...rows, ...named].map(([name, has = 0, taken = 0, unit]) => {
+    const shown = (amount: number) => `${round(amount)}${unit}`;
+    return capacity ? [name, shown(has), shown(taken), shown(has - taken)] : [name, "-", shown(taken)];
+  });
 }
 
 /** What a deployment holds, in words: `2 CPU, 1 GPU`. */
