@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { GetClusterResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import { byCreation } from "../core/placement/placement.ts";
 import type { Room } from "../core/placement/room.ts";
 import { holds } from "../core/replica.ts";
 import { allocated, type Resources } from "../core/resources.ts";
@@ -21,6 +22,8 @@ async function cluster({ store, mirror, room, view }: ControllerParts): Promise<
   await view.catchUp();
   const { controllers, leader } = await store.controllers();
   const replicas = [...mirror.replicas().values()].map(({ value }) => value);
+  // By their recorded states. The leader, which sees processes too, also counts a FAILED replica until
+  // its process has ended, so for a moment less may be free than this answer shows.
   const held = replicas.filter(({ state }) => holds(state));
   const { capacity, memoryLimit } = capacityOf(room());
   const names = [...new Set(held.map(({ deployment }) => deployment))].sort();
@@ -34,7 +37,7 @@ async function cluster({ store, mirror, room, view }: ControllerParts): Promise<
     ...(memoryLimit !== undefined && { memoryLimit }),
     pending: replicas
       .filter(({ state }) => state === "PENDING")
-      .sort((a, b) => a.createdAtMs - b.createdAtMs)
+      .sort(byCreation)
       .slice(0, pendingMax)
       .map((replica) => ({
         replicaId: replica.id,

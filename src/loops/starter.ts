@@ -2,7 +2,7 @@ import type { Clock, Random } from "../clock/clock.ts";
 import type { DeploymentSpec } from "../core/deployment.ts";
 import type { Ending } from "../core/ending.ts";
 import { sameJson } from "../core/json.ts";
-import { place } from "../core/placement/placement.ts";
+import { byCreation, place } from "../core/placement/placement.ts";
 import type { Room } from "../core/placement/room.ts";
 import { advance, type ReplicaRecord } from "../core/replica.ts";
 import type { Assignment, Engine } from "../engine/engine.ts";
@@ -111,9 +111,7 @@ export class Starter {
 
 /** The PENDING replicas, in the order of creation. */
 export function pendingOf(mirror: Mirror): readonly Entry<"replica">[] {
-  return [...mirror.replicas().values()]
-    .filter(({ value }) => value.state === "PENDING")
-    .toSorted((a, b) => a.value.createdAtMs - b.value.createdAtMs || (a.key < b.key ? -1 : 1));
+  return [...mirror.replicas().values()].filter(({ value }) => value.state === "PENDING").toSorted((a, b) => byCreation(a.value, b.value));
 }
 
 /** The spec of a replica's revision. */

@@ -20,6 +20,11 @@ export interface PendingReplica {
   readonly createdAtMs: number;
 }
 
+/** Compares two replicas by the order in which they are served: of creation, then of their ids. */
+export function byCreation(a: Omit<PendingReplica, "resources">, b: Omit<PendingReplica, "resources">): number {
+  return a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1);
+}
+
 export interface Placement {
   /** Replicas that may start now, and their GPUs. */
   readonly placed: readonly { readonly id: string; readonly gpuIndexes: readonly number[] }[];
@@ -35,9 +40,9 @@ export const patienceMs = 10_000;
 export const turnMaxMs = patienceMs * 2 ** 5;
 
 /**
- * Decides which of the pending replicas start now. `pending` is in the order of creation, and is
- * served in that order. A replica that does not fit is passed by later ones that do. Resources are
- * never oversold.
+ * Decides which of the pending replicas start now. `pending` is in the order of {@link byCreation},
+ * and is served in that order. A replica that does not fit is passed by later ones that do.
+ * Resources are never oversold.
  *
  * Small replicas must not starve a large one, nor the other way round. So there are turns, counted
  * from the creation of the replica that has waited longest. After `patienceMs`, free resources are

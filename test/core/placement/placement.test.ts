@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type PendingReplica, patienceMs, place, turnMaxMs } from "../../../src/core/placement/placement.ts";
+import { byCreation, type PendingReplica, patienceMs, place, turnMaxMs } from "../../../src/core/placement/placement.ts";
 import { allocated, free, gpusWanted, type Holding, milliOfEachGpu, type Resources } from "../../../src/core/resources.ts";
 import type { Shortage, Wait } from "../../../src/core/wait.ts";
 
@@ -12,6 +12,11 @@ const holds = (resources: Resources, ...gpuIndexes: number[]): Holding => ({ res
 const placeNow = (pending: PendingReplica[], held: Holding[] = [], nowMs = 0) => place({ pending, held, capacity, nowMs });
 const shortOf = (...short: readonly Shortage[]): Wait => ({ kind: "resources", short });
 const idsOf = (placed: readonly { id: string }[]) => placed.map(({ id }) => id);
+
+test("the order of replicas is that of their creation, and of their ids where they were created together", () => {
+  const asked = [asks("b", cpus(1), 2), asks("a", cpus(1), 2), asks("c", cpus(1), 1)];
+  for (const pending of [asked, asked.toReversed()]) expect(idsOf(pending.toSorted(byCreation))).toEqual(["c", "a", "b"]);
+});
 
 describe("what fits", () => {
   test("replicas are placed in the order they asked until the machine is full", () => {
