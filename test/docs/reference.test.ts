@@ -1,7 +1,9 @@
 // The tables of the documents have what there is, no more and no less: flags, commands, metrics, codes of errors.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
+import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { codeOfReason } from "../../src/core/errors.ts";
 import { metricsText } from "../../src/dashboard/metrics.ts";
 import { drover } from "../cli/harness.ts";
@@ -45,4 +47,26 @@ test("the guide has the code of every error", () => {
   // A caller that left has no use for one.
   const codes = [...new Set<string>(Object.values(codeOfReason))].filter((code) => code !== "CANCELLED").toSorted();
   expect(found(tableUnder(guide, "Errors"), /^\| `([A-Z_]+)`/gm)).toEqual(codes);
+});
+
+/** The names of methods that a cell means: those that it lists, or "every write" of all, or all but those. */
+function meant(cell: string, all: readonly string[]): readonly string[] {
+  const listed = found(cell, /`(\w+)`/g);
+  if (!cell.startsWith("every write")) return listed;
+  return all.filter((name) => !listed.includes(name));
+}
+
+test("the guide has the fields that writes have in common, each with the writes that have it", () => {
+  const writes = ControllerService.methods.filter(({ idempotency }) => idempotency === MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN);
+  const names = writes.map(({ name }) => name).toSorted();
+  expect(names.length).toBeGreaterThan(5);
+  // 1 is what a request writes, and its own fields begin at 6.
+  const common = writes.flatMap(({ name, input }) =>
+    input.fields.filter(({ number }) => number > 1 && number < 6).map((field) => ({ method: name, field: field.name })),
+  );
+  const has = (wanted: string) => common.flatMap(({ method, field }) => (field === wanted ? method : [])).toSorted();
+  const rows = [...tableUnder(guide, "Writes").matchAll(/^\| `(\w+)` \| (.*?) \|/gm)];
+  expect(Object.fromEntries(rows.map(([, field = "", cell = ""]) => [field, meant(cell, names)]))).toEqual(
+    Object.fromEntries(common.map(({ field }) => [field, has(field)])),
+  );
 });
