@@ -285,8 +285,7 @@ export function statusInWords({ spec, revision }: DeploymentRecord, status: Depl
   if (status.state === "HEALTHY" && !conditions.some(({ type }) => type === "CONFIG_CHANGING")) return "";
   const { running, updated, target } = status;
   const count = `${running} of ${target} running${updated === running ? "" : `, ${updated} of them of revision ${revision}`}`;
-  const blocked = conditions.some(({ type, reason }) => type === "NO_CAPACITY" && reason === "BLOCKED") ? "BLOCKED_NO_CAPACITY: " : "";
-  return `${blocked}${[count, ...conditions.map((condition) => conditionInWords(condition, spec.name))].join("; ")}`;
+  return [count, ...conditions.map((condition) => conditionInWords(condition, spec.name))].join("; ");
 }
 
 /** One condition of the deployment `name`. */

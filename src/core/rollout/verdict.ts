@@ -109,7 +109,7 @@ function waits(
         deployment,
         situation.live.map(({ replica }) => replica),
       )
-        ? "BLOCKED_NO_CAPACITY: waits for room, because no replica may be missing"
+        ? "waits for room, because no replica may be missing"
         : `waits for room for ${waiting?.replica.id}`;
     default:
       return undefined;

@@ -134,7 +134,7 @@ describe("where no new replica finds room", () => {
     expect(state(world).state).toBe("UPDATING");
     const short = [{ resource: "cpu", wanted: 1_000, free: 0, total: 2_000 }];
     expect(conditions(world)).toMatchObject([{ type: "NO_CAPACITY", reason: "BLOCKED", wait: { kind: "resources", short } }]);
-    expect(summaries(world).filter((summary) => summary.startsWith("BLOCKED_NO_CAPACITY"))).toHaveLength(1);
+    expect(world.decisions.filter(({ bound }) => bound === "capacity")).toHaveLength(1);
     world.slots = 3;
     world.settle(50);
     expect(state(world)).toMatchObject({ state: "HEALTHY", updated: 2 });
