@@ -2,6 +2,7 @@ import type { Clock, Random } from "../clock/clock.ts";
 import { committedConfig } from "../core/config-change.ts";
 import type { DeploymentRecord, ProgressRecord } from "../core/deployment.ts";
 import type { Ending, Preparation } from "../core/ending.ts";
+import { sameJson } from "../core/json.ts";
 import { type Coverage, processOf, usingLedger } from "../core/placement/room.ts";
 import { hasEnded, holds, type ReplicaRecord } from "../core/replica.ts";
 import { plan } from "../core/rollout/plan.ts";
@@ -55,6 +56,15 @@ export interface ReconcileOptions {
   readonly random: Random;
   readonly log: Log;
 }
+
+/** What a log line says of a replica. */
+const loggedOf = ({ state, waits, departure, failure, killedAfterMs }: ReplicaRecord) => ({
+  state,
+  waits,
+  departure,
+  failure,
+  killedAfterMs,
+});
 
 /** Makes the observed state match the wanted one: reads everything, plans, applies, sleeps. */
 export class ReconcileLoop {
@@ -305,10 +315,10 @@ export class ReconcileLoop {
       if (action.kind === "move") {
         this.#startErrors.delete(action.replica.id);
         const { id, state } = action.replica;
-        const message = replicaInWords(action.replica);
         const before = versions.replicas.get(id)?.value;
         // A new node or address alone is not logged.
-        if (before?.state === state && replicaInWords(before) === message) continue;
+        if (before !== undefined && sameJson(loggedOf(before), loggedOf(action.replica))) continue;
+        const message = replicaInWords(action.replica);
         log[state === "FAILED" ? "warn" : "info"](
           { deployment: entry.key, replica: id, state, ...(message === "" ? {} : { message }) },
           "replica",
