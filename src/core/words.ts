@@ -2,6 +2,7 @@
 // decisions. No code reads the sentences; code reads the facts.
 import type { ConfigChangeRecord, ReplicaOutcome } from "./config-change.ts";
 import { toReplace } from "./config-change.ts";
+import type { Hold } from "./decision.ts";
 import type { DeploymentRecord } from "./deployment.ts";
 import type {
   ConfigCallProblem,
@@ -315,6 +316,22 @@ export function conditionInWords(condition: Condition, name: string): string {
       return `the rollout of revision ${condition.revision} has failed: ${rolloutFailureInWords(condition.failure)}`;
     case "ROLLED_BACK":
       return `revision ${condition.revision} has failed and was rolled back to revision ${condition.to}: ${rolloutFailureInWords(condition.failure)}`;
+  }
+}
+
+/** Why a rollout does nothing. */
+export function holdInWords(hold: Hold): string {
+  switch (hold.kind) {
+    case "paused":
+      return `is paused at ${plural(hold.replicas, "replica")} of revision ${hold.revision}`;
+    case "backoff":
+      return `waits before the next try: ${plural(hold.failedStarts, "failed start")} in a row`;
+    case "packages":
+      return `waits for the packages of revision ${hold.revision} before an old replica is removed`;
+    case "room":
+      return `waits for room for ${hold.replicaId}`;
+    case "blocked":
+      return "waits for room, because no replica may be missing";
   }
 }
 

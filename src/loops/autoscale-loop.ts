@@ -1,5 +1,5 @@
 import type { Clock } from "../clock/clock.ts";
-import { type AutoscaleState, decide, firstAutoscaleState, type LoadSeen } from "../core/autoscaling/autoscale.ts";
+import { type AutoscaleState, decide, firstAutoscaleState, type LoadSeen, type PutOff } from "../core/autoscaling/autoscale.ts";
 import type { AutoscalingConfig } from "../core/autoscaling-config.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { sameJson } from "../core/json.ts";
@@ -41,8 +41,8 @@ interface Memory {
   readonly config: AutoscalingConfig;
   readonly state: AutoscaleState;
   readonly scheduled: { readonly min: number; readonly atMs: number };
-  /** The summary of the last stored decision that held the target. */
-  readonly heldSummary: string | undefined;
+  /** The last stored decision that held the target. Undefined: none was stored. */
+  readonly held: { readonly target: number; readonly putOff: PutOff } | undefined;
 }
 
 /** Adjusts the target of each autoscaled deployment to its load: read, decide, write. */
@@ -113,10 +113,10 @@ export class AutoscaleLoop {
     const scheduled = nowMs - memory.scheduled.atMs < schedulePollMs ? memory.scheduled : this.#schedules(config, nowMs);
     const seen = this.#see(deployment, config, scheduled.min);
     const { decision, state } = decide(config, seen, memory.state, nowMs);
-    const { target, kind, verdict } = decision;
-    const heldSummary = kind === "hold" ? verdict.summary : memory.heldSummary;
-    const after = { ...memory, state, scheduled, heldSummary };
-    if (target === seen.target && heldSummary === memory.heldSummary) return after;
+    const { target, putOff, verdict } = decision;
+    const held = putOff === undefined ? memory.held : { target, putOff };
+    const after = { ...memory, state, scheduled, held };
+    if (target === seen.target && sameJson(held, memory.held)) return after;
     const decided = decisionWrites(mirror, deployment, verdict, nowMs);
     const scaled = deploymentWrites(mirror, { ...deployment, autoscaled: { target, sinceMs: nowMs } }, entry, "");
     const { kind: written } = await store.commit(target === seen.target ? decided : [...scaled, ...decided], { epoch });
@@ -135,7 +135,7 @@ export class AutoscaleLoop {
       config,
       state: firstAutoscaleState(config, nowMs),
       scheduled: { min: 0, atMs: Number.NEGATIVE_INFINITY },
-      heldSummary: undefined,
+      held: undefined,
     };
   }
 

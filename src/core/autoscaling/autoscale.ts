@@ -1,5 +1,5 @@
 import type { AutoscalingConfig } from "../autoscaling-config.ts";
-import type { DecisionRule, Verdict } from "../decision.ts";
+import type { AutoscalingRule, DecisionRule, Verdict } from "../decision.ts";
 import { aggregate, emptyWindow, knownSinceMs, type LoadWindow, push } from "./load-window.ts";
 
 /** A deployment's load and replicas, as seen in this tick. */
@@ -60,11 +60,16 @@ export function firstAutoscaleState(config: AutoscalingConfig, nowMs: number): A
   };
 }
 
+/** Why a step down is put off. */
+export type PutOff = "loadUnknown" | "watchedTooShort" | "loadWasUnknown" | "recentBurst";
+
 /** The result of one tick: the target, and why. */
 export interface AutoscaleDecision {
   readonly target: number;
   /** The direction, for the record. `hold`: a step down is put off, because too little is known. */
   readonly kind: "up" | "down" | "stay" | "hold";
+  /** Set with `hold`. */
+  readonly putOff: PutOff | undefined;
   readonly verdict: Verdict;
 }
 
@@ -110,7 +115,7 @@ export function decide(
   const wish = rules.bounded(rules.choose({ up, down, desired, bursting, burstAtMs, idleSinceMs, knownSinceMs, now }));
   rules.noteBound(wish);
   const { target } = wish;
-  const kind = target > seen.target ? "up" : target < seen.target ? "down" : wish.holds ? "hold" : "stay";
+  const kind = target > seen.target ? "up" : target < seen.target ? "down" : wish.putOff !== undefined ? "hold" : "stay";
   const state: AutoscaleState = {
     sinceMs: before.sinceMs,
     knownSinceMs,
@@ -131,7 +136,7 @@ export function decide(
     inputs,
     rules: rules.noted,
   };
-  return { decision: { target, kind, verdict }, state };
+  return { decision: { target, kind, putOff: kind === "hold" ? wish.putOff : undefined, verdict }, state };
 }
 
 function desiredOf({ upscalingFactor, downscalingFactor }: AutoscalingConfig, raw: number, cur: number): number {
@@ -144,9 +149,17 @@ function desiredOf({ upscalingFactor, downscalingFactor }: AutoscalingConfig, ra
 interface Wish {
   readonly target: number;
   readonly why: string;
-  readonly bound: string | undefined;
-  readonly holds?: boolean;
+  readonly bound: AutoscalingRule | undefined;
+  readonly putOff?: PutOff;
 }
+
+/** The rule by which a step down is put off, and its words. */
+const putOffRules: Readonly<Record<PutOff, Pick<Wish, "why" | "bound">>> = {
+  loadUnknown: { why: "holds: a replica's load is not known", bound: "stale_load" },
+  watchedTooShort: { why: "holds: this controller has not watched for a whole look-back period", bound: "look_back_period" },
+  loadWasUnknown: { why: "holds: a replica's load was not known for the whole look-back period", bound: "stale_load" },
+  recentBurst: { why: "holds: the last burst is not a whole look-back period ago", bound: "burst" },
+};
 
 interface Proposals {
   readonly up: number | undefined;
@@ -252,7 +265,7 @@ class Rules {
     const idleMs = idleSinceMs === undefined ? 0 : this.#nowMs - idleSinceMs;
     const needed = seconds(downscaleToZeroDelayMs);
     this.#note("downscale_to_zero_delay", Math.floor(idleMs / 1_000), `seconds without any request; ${needed} are needed`);
-    const bound = "downscale_to_zero_delay";
+    const bound: AutoscalingRule = "downscale_to_zero_delay";
     if (idleSinceMs !== undefined && idleMs >= downscaleToZeroDelayMs)
       return { target: 0, why: "there was no request for the whole downscale_to_zero_delay", bound };
     return { ...step, bound, ...(lower < target ? {} : { why: "the last replica waits for downscale_to_zero_delay" }) };
@@ -263,14 +276,11 @@ class Rules {
     const { target } = this.#seen;
     const { lookBackPeriodMs } = this.#config;
     const recent = (sinceMs: number) => this.#nowMs - sinceMs < lookBackPeriodMs;
-    if (knownSinceMs === undefined) return { target, why: "holds: a replica's load is not known", bound: "stale_load", holds: true };
-    if (recent(this.#before.sinceMs))
-      return { target, why: "holds: this controller has not watched for a whole look-back period", bound: "look_back_period", holds: true };
-    if (recent(knownSinceMs))
-      return { target, why: "holds: a replica's load was not known for the whole look-back period", bound: "stale_load", holds: true };
-    return recent(burstAtMs)
-      ? { target, why: "holds: the last burst is not a whole look-back period ago", bound: "burst", holds: true }
-      : undefined;
+    const putOff = (reason: PutOff): Wish => ({ target, ...putOffRules[reason], putOff: reason });
+    if (knownSinceMs === undefined) return putOff("loadUnknown");
+    if (recent(this.#before.sinceMs)) return putOff("watchedTooShort");
+    if (recent(knownSinceMs)) return putOff("loadWasUnknown");
+    return recent(burstAtMs) ? putOff("recentBurst") : undefined;
   }
 
   /** The wish limited by the bounds of the config and of the schedules. */
@@ -290,7 +300,7 @@ class Rules {
     if (bound !== undefined && this.noted.every(({ name }) => name !== bound)) this.#note(bound, 1, why);
   }
 
-  #note(name: string, value: number, meaning: string): void {
+  #note(name: AutoscalingRule, value: number, meaning: string): void {
     this.noted.push({ name, value, meaning });
   }
 }

@@ -114,7 +114,7 @@ function decided(
   if (reached !== undefined) return reached;
   if (verdict === undefined) return undefined;
   const last = ofLife(lastDecision(), deployment);
-  return last?.summary === verdict.summary && last.bound === verdict.bound ? undefined : verdict;
+  return sameJson(last?.hold, verdict.hold) ? undefined : verdict;
 }
 
 function takeAway(replica: ReplicaRecord, departure: Departure | undefined, nowMs: number): ReplicaRecord {

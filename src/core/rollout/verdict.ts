@@ -1,12 +1,13 @@
-import type { DecisionRule, Verdict } from "../decision.ts";
+import type { DecisionRule, FailureRule, Hold, StepRule, Verdict } from "../decision.ts";
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
 import type { RolloutFailure } from "../rollout-failure.ts";
-import { plural, rolloutFailureInWords, waitInWords } from "../words.ts";
+import { holdInWords, plural, rolloutFailureInWords, waitInWords } from "../words.ts";
 import { isBlockedByCapacity } from "./conditions.ts";
 import type { Step } from "./step.ts";
 
 /** A rule that may have limited a step. */
-interface Held extends DecisionRule {
+interface AppliedRule extends DecisionRule {
+  readonly name: StepRule;
   readonly binds: boolean;
 }
 
@@ -18,13 +19,16 @@ export function verdictOf(step: Step, deployment: DeploymentRecord, progress: Pr
   const { target, live, current, old, available } = step.situation;
   const rules = rulesOf(step, deployment, progress, nowMs);
   const bound = rules.find(({ binds }) => binds);
-  const summary = deeds(step, deployment) ?? waits(step, deployment, progress, bound?.name);
+  const done = deeds(step, deployment);
+  const hold = done === undefined ? holdOf(step, deployment, progress, bound?.name) : undefined;
+  const summary = done ?? (hold && holdInWords(hold));
   if (summary === undefined) return undefined;
   const inState = (wanted: string) => live.filter(({ replica }) => replica.state === wanted).length;
   return {
     source: "ROLLOUT",
     summary,
     bound: bound?.name,
+    ...(hold && { hold }),
     inputs: {
       target,
       available: available.length,
@@ -52,13 +56,13 @@ export function failureVerdict(
 ): Verdict {
   const { maxStartFailures, progressDeadlineMs, autoRollback } = deployment.spec.rollout;
   const rolledBack = deployment.rolledBackAtMs !== undefined;
-  const stays = { name: rolledBack ? "rollback_of_rollback" : "no_healthy_revision", value: 0 };
+  const stays: FailureRule = rolledBack ? "rollback_of_rollback" : "no_healthy_revision";
   const why = rolledBack ? "a rollback is never rolled back" : "no other revision that was ever healthy is kept";
   const [firstLine = ""] = rolloutFailureInWords(cause).split("\n");
   return {
     source: "ROLLOUT",
     summary: `revision ${deployment.revision} has failed (${firstLine}): ${to === undefined ? "keeps trying" : `goes back to revision ${to}`}`,
-    bound: to === undefined && autoRollback ? stays.name : undefined,
+    bound: to === undefined && autoRollback ? stays : undefined,
     inputs: { failed_starts: progress.failedStarts },
     rules: [
       { name: "max_start_failures", value: maxStartFailures, meaning: `failed starts in a row with no available replica fail the rollout` },
@@ -67,7 +71,7 @@ export function failureVerdict(
         value: progressDeadlineMs / 1_000,
         meaning: "seconds without another available replica fail the rollout",
       },
-      ...(to === undefined && autoRollback ? [{ ...stays, meaning: why }] : []),
+      ...(to === undefined && autoRollback ? [{ name: stays, value: 0, meaning: why }] : []),
     ],
   };
 }
@@ -86,38 +90,44 @@ function deeds({ create, revision, removed, situation }: Step, deployment: Deplo
 }
 
 /** Why a step does nothing, if that is worth a decision. */
-function waits(
+function holdOf(
   { situation, missing }: Step,
   deployment: DeploymentRecord,
-  progress: ProgressRecord,
-  bound: string | undefined,
-): string | undefined {
-  const { waiting, old } = situation;
+  { failedStarts }: ProgressRecord,
+  bound: StepRule | undefined,
+): Hold | undefined {
+  const { current, live, old, waiting, moving } = situation;
+  const { revision } = deployment;
   switch (bound) {
     case "paused":
-      return old.length > 0 || missing > 0
-        ? `is paused at ${plural(situation.current.length, "replica")} of revision ${deployment.revision}`
-        : undefined;
+      return old.length > 0 || missing > 0 ? { kind: bound, revision, replicas: current.length } : undefined;
     case "backoff":
-      return `waits before the next try: ${plural(progress.failedStarts, "failed start")} in a row`;
+      return { kind: bound, failedStarts };
     case "packages":
-      return `waits for the packages of revision ${deployment.revision} before an old replica is removed`;
+      return { kind: bound, revision };
     case "capacity":
-      if (situation.moving) return undefined;
-      // Without the numbers, which other deployments change. The rule has them.
+      if (moving || waiting === undefined) return undefined;
       return isBlockedByCapacity(
         deployment,
-        situation.live.map(({ replica }) => replica),
+        live.map(({ replica }) => replica),
       )
-        ? "waits for room, because no replica may be missing"
-        : `waits for room for ${waiting?.replica.id}`;
-    default:
+        ? { kind: "blocked" }
+        : { kind: "room", replicaId: waiting.replica.id };
+    case "one_at_a_time":
+    case "unproven":
+    case "max_surge":
+    case "max_unavailable":
+    case "min_ready_time":
+    case undefined:
       return undefined;
+    default:
+      // Fails to compile where a rule has no case above.
+      return bound satisfies never;
   }
 }
 
 /** Every rule that applied, in order of precedence: the first that binds limits the step. */
-function rulesOf(step: Step, deployment: DeploymentRecord, progress: ProgressRecord, nowMs: number): readonly Held[] {
+function rulesOf(step: Step, deployment: DeploymentRecord, progress: ProgressRecord, nowMs: number): readonly AppliedRule[] {
   const { situation, create, missing, floor, most } = step;
   const { target, policy, old, waiting, live } = situation;
   const oldLeft = old.some(({ replica }) => replica.state === "RUNNING" && !step.removed.has(replica.id));
@@ -125,8 +135,8 @@ function rulesOf(step: Step, deployment: DeploymentRecord, progress: ProgressRec
   const paused = deployment.pausedSinceMs !== undefined;
   const { retryAtMs = 0 } = progress;
   const backingOff = nowMs < retryAtMs;
-  const rules: Held[] = [];
-  const rule = (name: string, value: number, meaning: string, binds: boolean) => rules.push({ name, value, meaning, binds });
+  const rules: AppliedRule[] = [];
+  const rule = (name: StepRule, value: number, meaning: string, binds: boolean) => rules.push({ name, value, meaning, binds });
   if (paused) rule("paused", 1, "the rollout is paused: no replica is replaced", oldLeft || old.length > 0);
   if (backingOff) {
     const seconds = Math.ceil((retryAtMs - nowMs) / 1_000);
