@@ -164,6 +164,9 @@ export function onlyCliPrints({ path, text }: SourceFile): readonly string[] {
 
 /** Names of values that hold sentences. */
 const sentences = "(?:message|reason|exit|cause|why|summary)";
+/** Texts of values, and calls that write a sentence, on the left and on the right of `===`. */
+const textOnLeft = /(?<!\btypeof\s+[\w$.?!]*)(?:\.(?:message|summary)|InWords\((?:[^()]|\([^()]*\))*\))!?\s*[!=]==(?!\s*undefined\b)/;
+const textOnRight = /[!=]==\s*(?:(?:[\w$#]+[?!]?\.)+(?:message|summary)\b(?!\s*[?!]?[.([])|(?:[\w$#]+\.)*[\w$]*InWords\()/;
 /** Where the texts of others are read, as they have nothing better: Redis, grpc-js. */
 const mayReadTexts = /^src\/(?:store\/(?:scripts|redis-connection)|rpc\/(?:server|connection-problem))\.ts$/;
 
@@ -174,6 +177,7 @@ export function factsAreNotReadFromSentences({ path, text }: SourceFile): readon
     new RegExp(`\\b${sentences}[?!]?\\??\\s*\\.\\s*(?:startsWith|endsWith|includes|indexOf|match|matchAll|search)\\(`),
     new RegExp(`\\.\\s*(?:test|exec)\\(\\s*(?:[\\w$]+[?!]?\\.)*${sentences}\\b`),
     new RegExp(`\\b${sentences}\\s*[!=]==\\s*(?:"[^"\\n]* [^"\\n]*"|'[^'\\n]* [^'\\n]*'|\`[^\`\\n]* [^\`\\n]*\`)`),
+    new RegExp(`${textOnLeft.source}|${textOnRight.source}`),
   ];
   return branches
     .flatMap((branch) => branch.exec(code)?.[0] ?? [])
