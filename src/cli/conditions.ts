@@ -1,5 +1,6 @@
 import type { DeploymentStatus } from "../../gen/drover/v1/deployment_pb.ts";
 import { type Condition, ConditionReason, ConditionType, type PendingReason } from "../../gen/drover/v1/facts_pb.ts";
+import { runningInWords } from "../core/words.ts";
 import { nameOf } from "../rpc/enum-name.ts";
 import { age } from "./print.ts";
 
@@ -18,9 +19,8 @@ function sentenceOf({ reason, message }: Condition): string {
 /** How many replicas run, and the conditions. */
 export function statusInWords(status: DeploymentStatus | undefined): string {
   const { runningReplicas: running = 0, targetReplicas: target = 0, updatedReplicas: updated = 0, revision = 0n } = status ?? {};
-  const ofRevision = updated >= running ? "" : `, ${updated} of them of revision ${revision}`;
   const conditions = conditionsInWords(status);
-  return `${running} of ${target} running${ofRevision}${conditions === "" ? "" : `; ${conditions}`}`;
+  return `${runningInWords({ running, target, updated, revision })}${conditions === "" ? "" : `; ${conditions}`}`;
 }
 
 /** Each condition as a line: `ROLLOUT_PAUSED for 3m: the rollout is paused`. */

@@ -276,6 +276,16 @@ export function replicaInWords(replica: ReplicaRecord): string {
   return `${departureInWords(replica)}${killed}`;
 }
 
+/** How many replicas run, and how many of them are of the wanted revision. */
+export function runningInWords({
+  running,
+  target,
+  updated,
+  revision,
+}: Pick<DeploymentStatus, "running" | "target" | "updated"> & { readonly revision: number | bigint }): string {
+  return `${running} of ${target} running${updated >= running ? "" : `, ${updated} of them of revision ${revision}`}`;
+}
+
 /**
  * What an operator should know about a deployment. Empty: nothing. What a program printed comes
  * last.
@@ -284,9 +294,7 @@ export function statusInWords({ spec, revision }: DeploymentRecord, status: Depl
   const deleting = conditions.find(({ type }) => type === "DELETING");
   if (deleting !== undefined) return conditionInWords(deleting, spec.name);
   if (status.state === "HEALTHY" && !conditions.some(({ type }) => type === "CONFIG_CHANGING")) return "";
-  const { running, updated, target } = status;
-  const count = `${running} of ${target} running${updated === running ? "" : `, ${updated} of them of revision ${revision}`}`;
-  return [count, ...conditions.map((condition) => conditionInWords(condition, spec.name))].join("; ");
+  return [runningInWords({ ...status, revision }), ...conditions.map((condition) => conditionInWords(condition, spec.name))].join("; ");
 }
 
 /** One condition of the deployment `name`. */
