@@ -31,10 +31,13 @@ export interface CliIo {
   /** Runs a controller until `interrupted` aborts; returns the exit code. */
   start(config: Config, interrupted: AbortSignal): Promise<number>;
   /**
-   * Runs a Python file so that it prints its deployment; returns that, or why it failed. Undefined:
-   * Python cannot be run.
+   * Runs a Python file so that it prints its deployment; returns that, or why it failed.
+   * `missesModule`: a module that the file imports was not found. Undefined: Python cannot be run.
    */
-  describePython?(file: string, exportName: string): Promise<{ readonly stdout: string } | { readonly failure: string }>;
+  describePython?(
+    file: string,
+    exportName: string,
+  ): Promise<{ readonly stdout: string } | { readonly failure: string; readonly missesModule: boolean }>;
   /** Starts programs to check. Undefined: programs cannot be started. */
   readonly testbed?: Testbed;
 }

@@ -113,6 +113,11 @@ test.each([
   expect(specs).toEqual([]);
 });
 
+test("a module that imports a package that is not there gets a hint", async () => {
+  const { run } = await running({ "app.mjs": "import 'no-such-package';" });
+  expect((await run("app.mjs")).stderr).toContain("import packages that only the replicas have");
+});
+
 test("a module that is not there is named with its whole path", async () => {
   const { run, cwd } = await running({});
   expect(await run("none.ts:X")).toMatchObject({ exitCode: 1, stderr: `error: cannot run ${cwd}/none.ts: there is no such file\n` });
@@ -152,7 +157,7 @@ test("a Python file is asked itself what it is, and runs by the SDK's host", asy
     },
   ]);
   const failure = "Traceback (most recent call last):\nModuleNotFoundError: No module named 'torch'";
-  expect(await runWith({ describePython: async () => ({ failure }) }, "app.py")).toMatchObject({
+  expect(await runWith({ describePython: async () => ({ failure, missesModule: true }) }, "app.py")).toMatchObject({
     exitCode: 1,
     stderr: expect.stringContaining(
       `error: cannot run ${cwd}/app.py:\n  ${failure.replace("\n", "\n  ")}\n  import packages that only the replicas have`,

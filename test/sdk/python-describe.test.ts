@@ -101,6 +101,9 @@ describe("describe", () => {
       ...failed,
       stderr: expect.stringMatching(/^noise\n.*cannot be imported: Traceback.*ValueError: broken\n$/s),
     });
+    const missing = "import no_such_package";
+    const turned = `try:\n  ${missing}\nexcept ImportError:\n  raise RuntimeError("needs it")`;
+    for (const source of [missing, turned]) expect(await described(source)).toMatchObject({ ...failed, exit: 3 });
     expect(await described("x = 1")).toMatchObject({ ...failed, stderr: expect.stringContaining("it has no deployment") });
     expect(await described("f = drover.deployment(lambda: 1)", "g")).toMatchObject({
       ...failed,

@@ -3,7 +3,8 @@ object.
 
 `spec` is the `DeploymentSpec` as proto JSON with proto field names, without its program; `export`
 is the name of the deployment in the file; `files` are the file and its imports from its own folder.
-If there is no deployment, the reason goes to standard error, and the exit code is 1.
+If there is no deployment, the reason goes to standard error. The exit code is then 3 if a module
+that the file imports was not found, and 1 otherwise.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import sys
 from io import TextIOWrapper
 
-from .load_module import StartError, load_deployment
+from .load_module import MissingModuleError, StartError, load_deployment
 from .program_files import files_of
 
 
@@ -32,7 +33,7 @@ def main() -> int:
         deployment, export = load_deployment(path, name)
     except StartError as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+        return 3 if isinstance(error, MissingModuleError) else 1
     description = {"spec": deployment.spec_json(export, path), "export": export, "files": files_of(os.path.abspath(path))}
     answer.write(json.dumps(description) + "\n")
     answer.flush()

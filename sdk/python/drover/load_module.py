@@ -20,6 +20,10 @@ class StartError(Exception):
     """Why a program does not start, for its author; shown without a traceback."""
 
 
+class MissingModuleError(StartError):
+    """A module that the file imports was not found."""
+
+
 def load_deployment(path: str, name: str) -> tuple[Deployment[Any], str]:
     """The deployment in the file at `path` (relative to the working folder), and its name there."""
     file = os.path.abspath(path)
@@ -49,5 +53,7 @@ def _import(file: str) -> ModuleType:
     except BaseException as error:  # also the SystemExit of `exit()`
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise StartError(f"{file} cannot be imported: {traceback_text(error)}") from None
+        # A package may turn the error into its own.
+        missing = any(isinstance(one, ModuleNotFoundError) for one in (error, error.__cause__, error.__context__))
+        raise (MissingModuleError if missing else StartError)(f"{file} cannot be imported: {traceback_text(error)}") from None
     return module

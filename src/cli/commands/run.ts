@@ -94,8 +94,7 @@ async function specOfModule(given: string, io: CliIo): Promise<DescribedProgram 
   try {
     exports = await untilInterrupted(import(pathToFileURL(file).href), io.interrupted);
   } catch (cause) {
-    const failure = importFailure(cause, file);
-    throw new CliError([`cannot import ${file}:`, ...failure.split("\n"), ...hintOf(failure)]);
+    throw new CliError([`cannot import ${file}:`, ...importFailure(cause, file).split("\n"), ...(missesPackage(cause) ? [hint] : [])]);
   }
   if (!exports) return undefined;
   const found = findDefinition(exports, exportName);
@@ -111,7 +110,8 @@ async function specOfPython(file: string, exportName: string, io: CliIo): Promis
   if (io.describePython === undefined) throw new CliError("Python cannot be run here");
   const answer = await io.describePython(file, exportName);
   if (io.interrupted.aborted) return undefined;
-  if ("failure" in answer) throw new CliError([`cannot run ${file}:`, ...answer.failure.split("\n"), ...hintOf(answer.failure)]);
+  if ("failure" in answer)
+    throw new CliError([`cannot run ${file}:`, ...answer.failure.split("\n"), ...(answer.missesModule ? [hint] : [])]);
   const described = JSON.parse(answer.stdout) as { readonly spec: JsonValue; readonly export: string; readonly files: readonly string[] };
   const spec = fromJson(DeploymentSpecSchema, described.spec);
   spec.program = create(ProgramSchema, {
@@ -132,11 +132,12 @@ function specOfProgram(argv: readonly string[], cwd: string): DeploymentSpec {
 }
 
 /** What to do where a package is missing that perhaps only the replicas have. */
-function hintOf(failure: string): readonly string[] {
-  if (!/ModuleNotFoundError|Cannot find package/.test(failure)) return [];
-  return [
-    "import packages that only the replicas have inside the class; or deploy with YAML, which does not import the module (`drover deploy`)",
-  ];
+const hint =
+  "import packages that only the replicas have inside the class; or deploy with YAML, which does not import the module (`drover deploy`)";
+
+/** Whether a package was not found. Node gives the error a `url` where a file was not found. */
+function missesPackage(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND" && !("url" in cause);
 }
 
 /**

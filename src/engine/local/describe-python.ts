@@ -4,9 +4,14 @@ import type { ProcessEnvironment } from "./replica-env.ts";
 
 /** Bound on the output of the describing process. */
 const printedBytesMax = 16 * 1024 * 1024;
+/** The exit code of `drover.describe` if a module that the file imports was not found. */
+const missingModuleCode = 3;
 
-/** The deployment that a Python file describes, as printed JSON, or why there is none. */
-export type PythonAnswer = { readonly stdout: string } | { readonly failure: string };
+/**
+ * The deployment that a Python file describes, as printed JSON, or why there is none. `missesModule`:
+ * a module that the file imports was not found.
+ */
+export type PythonAnswer = { readonly stdout: string } | { readonly failure: string; readonly missesModule: boolean };
 
 /** Runs a Python file in its own `python3` process, to read the deployment that it describes. */
 export function describePython(sdk: string, file: string, exportName: string, cwd: string, env: ProcessEnvironment): Promise<PythonAnswer> {
@@ -15,8 +20,8 @@ export function describePython(sdk: string, file: string, exportName: string, cw
   return new Promise((resolve) => {
     execFile("python3", args, options, (error, stdout, stderr) => {
       if (error === null) resolve({ stdout });
-      else if ((error as NodeJS.ErrnoException).code === "ENOENT") resolve({ failure: "python3 was not found on the PATH" });
-      else resolve({ failure: stderr.trim() || error.message });
+      else if (error.code === "ENOENT") resolve({ failure: "python3 was not found on the PATH", missesModule: false });
+      else resolve({ failure: stderr.trim() || error.message, missesModule: error.code === missingModuleCode });
     });
   });
 }
