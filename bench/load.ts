@@ -9,7 +9,7 @@ import { ReplicaService } from "../gen/drover/replica/v1/replica_service_pb.ts";
 import { type AutoscalingConfig, defaultAutoscaling } from "../src/core/autoscaling-config.ts";
 import { firstRecord } from "../src/core/generations.ts";
 import { Channel } from "../src/rpc/channel.ts";
-import { spec } from "../test/core/rollout/plan-world.ts";
+import { spec } from "../test/kit/records.ts";
 import { SimulatedCluster } from "../test/sim/simulated-cluster.ts";
 import { figure, present, quick, type Section } from "./section.ts";
 import { median, quantile } from "./statistics.ts";

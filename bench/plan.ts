@@ -3,7 +3,7 @@ import type { DeploymentRecord } from "../src/core/deployment.ts";
 import type { ReplicaRecord, ReplicaState } from "../src/core/replica.ts";
 import { plan } from "../src/core/rollout/plan.ts";
 import type { PlanInput, SeenReplica } from "../src/core/rollout/sight.ts";
-import { spec } from "../test/core/rollout/plan-world.ts";
+import { spec } from "../test/kit/records.ts";
 import { figure, present, quick, type Section } from "./section.ts";
 import { median, quantile } from "./statistics.ts";
 

@@ -13,7 +13,7 @@ import { Channel } from "../../src/rpc/channel.ts";
 import { descriptorsOf, readDescriptors, reflection } from "../../src/rpc/reflection.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import type { Client } from "../../src/rpc/service.ts";
-import { replicaRecord } from "../store/records.ts";
+import { replicaRecord } from "../kit/records.ts";
 import { erase, type OpenedApi, openApi, specOf } from "./opened-api.ts";
 
 /** A clock whose sleepers sleep until they are woken. */

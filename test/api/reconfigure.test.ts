@@ -11,7 +11,7 @@ import { silentLog } from "../../src/log/log.ts";
 import { ConfigChangeLoop } from "../../src/loops/config-change-loop.ts";
 import { detailOf } from "../../src/rpc/error-detail.ts";
 import { jsonToValue } from "../../src/rpc/json-value.ts";
-import { until } from "../store/redis-fixture.ts";
+import { until } from "../kit/until.ts";
 import { type OpenedApi, openApi, recordOf, specOf } from "./opened-api.ts";
 
 let opened: OpenedApi;

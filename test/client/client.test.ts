@@ -4,6 +4,7 @@ import { GreeterService } from "../../examples/greeter/gen/greeter/v1/greeter_pb
 import { connect } from "../../src/client/index.ts";
 import type { RequestContext } from "../../src/replica/index.ts";
 import { deployment, implement } from "../../src/replica/index.ts";
+import { until } from "../kit/until.ts";
 import { failure, gate, serve, temporaryFolder } from "../replica/harness.ts";
 import { FakeController } from "./fake-controller.ts";
 
@@ -54,11 +55,6 @@ async function named(name: string, maxOngoingRequests = 100) {
 
 const seconds = { deadlineMs: 60_000 };
 
-/** Asks until it is so, and lets everything else happen in between. */
-async function eventually(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await new Promise((resolve) => setImmediate(resolve));
-}
-
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of items) all.push(item);
@@ -95,9 +91,9 @@ describe("a client", () => {
     const { controller, echo } = await connected();
     expect(await failure(echo.invoke("name"))).toMatchObject({ code: "NOT_FOUND", reason: "DEPLOYMENT_NOT_FOUND" });
     controller.report("echo", { addresses: [(await named("one")).address] });
-    await eventually(async () => (await echo.invoke("name").catch(() => "")) === "one");
+    await until(async () => (await echo.invoke("name").catch(() => "")) === "one");
     controller.report("echo", undefined);
-    await eventually(async () => (await echo.invoke("name").catch((error) => error.reason)) === "DEPLOYMENT_NOT_FOUND");
+    await until(async () => (await echo.invoke("name").catch((error) => error.reason)) === "DEPLOYMENT_NOT_FOUND");
   });
 
   test("fails at once when no controller can be reached", async () => {
@@ -118,7 +114,7 @@ describe("a client", () => {
     expect((await failure(echo.invoke("name"))).code).toBe("UNAVAILABLE");
     controller.report("echo", { addresses: [(await named("one")).address] });
     await controller.listen(api);
-    await eventually(async () => (await echo.invoke("name").catch(() => "")) === "one");
+    await until(async () => (await echo.invoke("name").catch(() => "")) === "one");
   });
 });
 
@@ -195,7 +191,7 @@ describe("a request", () => {
     const held = echo.invoke("hold", null, seconds);
     await one.held;
     controller.report("echo", { addresses: [two.address] });
-    await eventually(async () => (await echo.invoke("name", null, seconds)) === "two");
+    await until(async () => (await echo.invoke("name", null, seconds)) === "two");
     one.go();
     expect(await held).toBe("one");
   });

@@ -17,7 +17,7 @@ import type {
   Wire,
 } from "../../src/gateway/sides.ts";
 import { http2Wire } from "../../src/gateway/wire/http2-wire.ts";
-import { until } from "../gateway/harness.ts";
+import { until } from "../kit/until.ts";
 
 const wires: Readonly<Record<string, Wire>> = { "node:http2": http2Wire };
 
@@ -447,6 +447,7 @@ describe.each(pairs)("callers by %s, replicas by %s", (servingName, connectingNa
   test("a server that closes lets its calls end, and takes no others", async () => {
     await using at = await pair();
     const { replica, got, caller } = await at.open();
+    caller.side.resume();
     replica.end();
     const closed = at.server.close();
     const late = (wires[connectingName] as Wire).connect(at.address, () => {});
@@ -454,7 +455,6 @@ describe.each(pairs)("callers by %s, replicas by %s", (servingName, connectingNa
     late.open({ ...requestHeaders }, refused);
     await until(() => refused.gone !== undefined);
     expect(refused.gone?.fate).toBe("unreached");
-    caller.side.resume();
     await until(() => caller.ended);
     caller.side.respond({ ...responseHeaders, "grpc-status": "0" }, true);
     await until(() => got.whole === true);

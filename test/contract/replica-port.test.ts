@@ -18,12 +18,12 @@ import { createProgram } from "../../src/replica/program.ts";
 import { ReplicaServer } from "../../src/replica/replica-server.ts";
 import { createReplicaLog } from "../../src/replica/stderr-log.ts";
 import { Channel } from "../../src/rpc/channel.ts";
-import { spec } from "../core/rollout/plan-world.ts";
 import { assignment } from "../engine/assignment.ts";
+import { spec } from "../kit/records.ts";
+import { until } from "../kit/until.ts";
 import { gate, invoker, temporaryFolder } from "../replica/harness.ts";
 import { SimulatedEngine } from "../sim/simulated-engine.ts";
 import { Behaviours, SimulatedPort } from "../sim/simulated-port.ts";
-import { until } from "../store/redis-fixture.ts";
 
 const [id, token] = ["app-1", "secret"];
 const never = new AbortController().signal;

@@ -7,8 +7,8 @@ import { requestTtlMs } from "../../src/store/bounds.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { type Kind, kinds, type StateChange, type Store, type Write } from "../../src/store/store.ts";
 import { upgraded } from "../../src/store/upgrade.ts";
-import { HandClock } from "../store/hand-clock.ts";
-import { deploymentRecord, progressRecord, replicaRecord } from "../store/records.ts";
+import { HandClock } from "../kit/hand-clock.ts";
+import { deploymentRecord, progressRecord, replicaRecord } from "../kit/records.ts";
 import { startTestRedis, type TestRedis } from "../store/redis-fixture.ts";
 
 interface Subject {

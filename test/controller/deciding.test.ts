@@ -6,7 +6,7 @@ import { noGateway } from "../../src/links/loads.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { Mirror } from "../../src/store/mirror.ts";
-import { spec } from "../core/rollout/plan-world.ts";
+import { spec } from "../kit/records.ts";
 import { SeededRandom } from "../sim/seeded-random.ts";
 import { SimulatedClock } from "../sim/simulated-clock.ts";
 import { SimulatedEngine } from "../sim/simulated-engine.ts";

@@ -3,7 +3,7 @@ import { backoffMs } from "../../src/core/backoff.ts";
 import { differences, effectOf } from "../../src/core/effect.ts";
 import { changed, changing, firstRecord, nextRecord, rolledBack } from "../../src/core/generations.ts";
 import { advance, type ReplicaRecord, type ReplicaState } from "../../src/core/replica.ts";
-import { spec } from "./rollout/plan-world.ts";
+import { spec } from "../kit/records.ts";
 
 test("an equal spec with a version changes nothing, and without one is a new revision", () => {
   const record = firstRecord(spec, "u", 1);

@@ -18,7 +18,7 @@ import {
 } from "../../src/core/config-change.ts";
 import type { DeploymentRecord, RevisionRecord } from "../../src/core/deployment.ts";
 import type { ConfigProblem } from "../../src/core/ending.ts";
-import { spec } from "./rollout/plan-world.ts";
+import { spec } from "../kit/records.ts";
 
 const wanted = { ...spec, userConfig: { model: "b" } };
 const begun: ConfigChangeRecord = {

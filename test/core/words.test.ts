@@ -19,7 +19,7 @@ import {
   statusInWords,
   waitInWords,
 } from "../../src/core/words.ts";
-import { spec } from "./rollout/plan-world.ts";
+import { spec } from "../kit/records.ts";
 
 const giB = 2 ** 30;
 

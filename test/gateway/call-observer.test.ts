@@ -8,7 +8,9 @@ import { refusal } from "../../src/core/errors.ts";
 import type { CallEnd, CallObserver, ObservedCall } from "../../src/gateway/call-observer.ts";
 import type { Door } from "../../src/gateway/door.ts";
 import { keptBytesMax } from "../../src/gateway/kept-request.ts";
-import { answer, endpoint, frame, HandClock, type House, house, rawReplica, refuse, until } from "./harness.ts";
+import { HandClock } from "../kit/hand-clock.ts";
+import { until } from "../kit/until.ts";
+import { answer, endpoint, frame, type House, house, rawReplica, refuse } from "./harness.ts";
 
 const path = "/test.Echo/Any";
 
@@ -183,11 +185,11 @@ describe("call observer", () => {
     const second = at.caller.call(path, headers("second", 50));
     await until(() => at.gateway.queued("d") === 1);
     mute = false;
-    clock.advance(100);
+    clock.pass(100);
     expect([(await first).status, (await second).status]).toEqual([4, 4]);
     const third = at.caller.call(path, headers("third"));
     await until(() => notes.of("third")?.includes("answered") === true);
-    clock.advance(100);
+    clock.pass(100);
     expect((await third).status).toBe(4);
     expect(notes.of("first")).toEqual(["admitted", "given r", "ended failed DEADLINE"]);
     expect(notes.of("second")).toEqual(["admitted", "queued", "ended failed QUEUE_DEADLINE"]);

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import type { StatusError } from "../../src/core/errors.ts";
 import { Dispatcher, noReplicaWaitMs, triesMax, type Visit, type Waiter } from "../../src/gateway/dispatcher.ts";
 import type { Place } from "../../src/gateway/place.ts";
-import { endpoint, HandClock, TestRoutes } from "./harness.ts";
+import { HandClock } from "../kit/hand-clock.ts";
+import { endpoint, TestRoutes } from "./harness.ts";
 
 /** A request that notes what becomes of it. */
 class Request implements Waiter {
@@ -110,11 +111,11 @@ describe("dispatcher", () => {
     const { routes, clock, dispatcher, log, enter } = setUp();
     routes.set("d", []);
     const early = enter("early");
-    clock.advance(10_000);
+    clock.pass(10_000);
     const late = enter("late");
-    clock.advance(noReplicaWaitMs - 10_001);
+    clock.pass(noReplicaWaitMs - 10_001);
     expect(early.error).toBeUndefined();
-    clock.advance(1);
+    clock.pass(1);
     expect(early.error).toMatchObject({ code: "UNAVAILABLE", reason: "NO_REPLICA" });
     expect(late.error).toBeUndefined();
     routes.set("d", [endpoint("r1")]);
@@ -127,15 +128,15 @@ describe("dispatcher", () => {
     const { routes, clock, enter } = setUp();
     routes.set("d", []);
     const early = enter("early");
-    clock.advance(1_000);
+    clock.pass(1_000);
     routes.set("d", [], { noReplicaExpected: "rolloutFailed" });
     const late = enter("late");
-    clock.advance(1);
+    clock.pass(1);
     for (const { error } of [early, late])
       expect(error).toMatchObject({ reason: "NO_REPLICA", message: 'no replica of "d" runs, and its rollout has failed' });
     routes.set("d", [], { coldStartMs: 60_000 });
     const cold = enter("cold");
-    clock.advance(59_999);
+    clock.pass(59_999);
     expect(cold.error).toBeUndefined();
     routes.set("d", [endpoint("r1")]);
     expect(cold.error).toBeUndefined();
@@ -147,11 +148,11 @@ describe("dispatcher", () => {
     routes.set("d", [endpoint("r1")], { maxOngoingRequests: 1 });
     enter("a");
     const b = enter("b");
-    clock.advance(noReplicaWaitMs * 2);
+    clock.pass(noReplicaWaitMs * 2);
     routes.set("d", []);
-    clock.advance(noReplicaWaitMs - 1);
+    clock.pass(noReplicaWaitMs - 1);
     expect(b.error).toBeUndefined();
-    clock.advance(1);
+    clock.pass(1);
     expect(b.error?.reason).toBe("NO_REPLICA");
   });
 
@@ -188,18 +189,18 @@ describe("dispatcher", () => {
     routes.set("d", [endpoint("r1")]);
     const a = enter("a");
     dispatcher.giveBack(a.place as Place, "busy", a.visit as Visit);
-    clock.advance(4);
+    clock.pass(4);
     expect(log.length).toBe(1);
-    clock.advance(1);
+    clock.pass(1);
     expect(log.length).toBe(2);
     dispatcher.giveBack(a.place as Place, "busy", a.visit as Visit);
-    clock.advance(9);
+    clock.pass(9);
     expect(log.length).toBe(2);
-    clock.advance(1);
+    clock.pass(1);
     expect(log.length).toBe(3);
     dispatcher.accepted(a.place as Place);
     dispatcher.giveBack(a.place as Place, "busy", a.visit as Visit);
-    clock.advance(5);
+    clock.pass(5);
     expect(log.length).toBe(4);
   });
 
@@ -250,7 +251,7 @@ describe("dispatcher", () => {
     for (let tries = 0; tries < triesMax; tries++) {
       expect(a.error).toBeUndefined();
       dispatcher.giveBack(a.place as Place, "busy", a.visit as Visit);
-      clock.advance(1_000);
+      clock.pass(1_000);
     }
     expect(a.error).toMatchObject({ code: "RESOURCE_EXHAUSTED", reason: "REPLICA_BUSY" });
     expect(dispatcher.ongoing("r1")).toBe(0);
@@ -266,7 +267,7 @@ describe("dispatcher", () => {
         request.place = undefined;
         if (place !== undefined) dispatcher.giveBack(place, "away", request.visit as Visit);
       }
-      clock.advance(5);
+      clock.pass(5);
     }
     expect(requests.map(({ error }) => error?.reason)).toEqual(Array(5).fill("NO_REPLICA"));
   });
@@ -346,7 +347,7 @@ describe("dispatcher", () => {
             routed = next.replicas;
             max = next.max;
             set();
-          } else if (next.kind === "time") clock.advance(next.ms);
+          } else if (next.kind === "time") clock.pass(next.ms);
           else if (next.kind === "leave") {
             const waiting = all.filter(({ place, error }) => place === undefined && error === undefined);
             const one = waiting[next.which % Math.max(1, waiting.length)];
@@ -377,7 +378,7 @@ describe("dispatcher", () => {
             for (const place of places) expect(!place.routed || place.resting || place.ongoing >= max).toBe(true);
           }
         }
-        clock.advance(1_000); // every rest is over
+        clock.pass(1_000); // every rest is over
         for (const id of routed) expect(dispatcher.queued("d") === 0 || dispatcher.ongoing(id) >= max).toBe(true);
       }),
       { numRuns: 300 },

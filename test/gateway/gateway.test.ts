@@ -15,7 +15,9 @@ import { silentLog } from "../../src/log/log.ts";
 import { Channel } from "../../src/rpc/channel.ts";
 import { descriptorsOf, readDescriptors, reflection } from "../../src/rpc/reflection.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
-import { answer, endpoint, frame, HandClock, house, rawReplica, TestRoutes, until } from "./harness.ts";
+import { HandClock } from "../kit/hand-clock.ts";
+import { until } from "../kit/until.ts";
+import { answer, endpoint, frame, house, rawReplica, TestRoutes } from "./harness.ts";
 
 const path = "/test.Echo/Any";
 
@@ -126,9 +128,9 @@ describe("closing", () => {
     const inWork = at.caller.call(path);
     await until(() => held.length === 1);
     const closing = at.gateway.close(5_000);
-    clock.advance(5_000);
+    clock.pass(5_000);
     expect(await inWork).toMatchObject({ status: 14, reason: "SHUTTING_DOWN", retryAfterMs: 1_000 });
-    clock.advance(60_000);
+    clock.pass(60_000);
     await closing;
   });
 
@@ -145,7 +147,7 @@ describe("closing", () => {
     held.resume();
     const closing = at.gateway.close(1_000_000);
     await until(() => clock.pending >= 2);
-    clock.advance(1);
+    clock.pass(1);
     await closing;
   });
 

@@ -82,43 +82,6 @@ export function endpoint(replicaId: string, address = `unix:/${replicaId}`, more
   return { replicaId, address, invocable: true, ...more };
 }
 
-/** A clock that the test advances. */
-export class HandClock implements Clock {
-  #nowMs = 1_000_000;
-  readonly #timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
-
-  nowMs(): number {
-    return this.#nowMs;
-  }
-
-  sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => this.after(ms, resolve));
-  }
-
-  after(ms: number, run: () => void): () => void {
-    const timer = { atMs: this.#nowMs + ms, run };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
-  }
-
-  /** How many timers run. */
-  get pending(): number {
-    return this.#timers.size;
-  }
-
-  advance(ms: number): void {
-    const untilMs = this.#nowMs + ms;
-    for (;;) {
-      const [next] = [...this.#timers].filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs);
-      if (next === undefined) break;
-      this.#timers.delete(next);
-      this.#nowMs = next.atMs;
-      next.run();
-    }
-    this.#nowMs = untilMs;
-  }
-}
-
 export type OnCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]) => void;
 
 /** A replica made of nothing but node:http2. */
@@ -303,11 +266,6 @@ export async function house(clock: Clock = realClock, more: Pick<GatewayOptions,
     await gateway.close(0);
   };
   return { routes, gateway, address, caller, [Symbol.asyncDispose]: close };
-}
-
-/** Resolves when `holds` does: it checks after each turn of the event loop. */
-export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A promise with its ends. */

@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import type { ServerHttp2Stream } from "node:http2";
 import { describe, expect, test } from "vitest";
-import { answer, answered, deferred, endpoint, frame, HandClock, house, RawCaller, rawReplica, until } from "./harness.ts";
+import { HandClock } from "../kit/hand-clock.ts";
+import { until } from "../kit/until.ts";
+import { answer, answered, deferred, endpoint, frame, house, RawCaller, rawReplica } from "./harness.ts";
 
 const path = "/test.Echo/Any";
 
@@ -105,9 +107,9 @@ describe("deadlines", () => {
     await until(() => replica.calls === 1);
     const waiting = at.caller.call(path, { "grpc-timeout": "5S" });
     await until(() => at.gateway.queued("d") === 1);
-    clock.advance(4_999);
+    clock.pass(4_999);
     expect(at.gateway.queued("d")).toBe(1);
-    clock.advance(1);
+    clock.pass(1);
     expect(await waiting).toMatchObject({ status: 4, reason: "QUEUE_DEADLINE" });
     expect([at.gateway.queued("d"), replica.calls]).toEqual([0, 1]);
     first.destroy();
@@ -121,7 +123,7 @@ describe("deadlines", () => {
     at.routes.set("d", [endpoint("r", replica.address)]);
     const call = at.caller.call(path, { "grpc-timeout": "100m" });
     await until(() => replica.calls === 1);
-    clock.advance(100);
+    clock.pass(100);
     expect(await call).toMatchObject({ status: 4, reason: "DEADLINE" });
     expect(await cancelled.promise).toBe(8);
     expect(at.gateway.ongoing("r")).toBe(0);
@@ -138,7 +140,7 @@ describe("deadlines", () => {
     const stream = at.caller.open(path);
     const done = answered(stream);
     await once(stream, "data");
-    clock.advance(100);
+    clock.pass(100);
     const got = await done;
     expect(got).toMatchObject({ status: 4, reason: "DEADLINE", body: frame("some") });
     expect(got.trailers).toBeDefined();
@@ -156,7 +158,7 @@ describe("deadlines", () => {
     at.routes.set("d", [endpoint("r", replica.address)], { maxOngoingRequests: 1, requestTimeoutMs: 60_000 });
     const calls = [at.caller.call(path, { "grpc-timeout": "2H" }), at.caller.call(path, { "grpc-timeout": "30S" }), at.caller.call(path)];
     await until(() => held.length === 1 && at.gateway.queued("d") === 2);
-    clock.advance(1_500);
+    clock.pass(1_500);
     for (let index = 0; index < 3; index++) {
       await until(() => held.length > index);
       answer(held[index] as ServerHttp2Stream);

@@ -14,7 +14,8 @@ import {
   type sendUnaryData,
 } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { answer, deferred, endpoint, frame, type House, house, rawReplica, until } from "./harness.ts";
+import { until } from "../kit/until.ts";
+import { answer, deferred, endpoint, frame, type House, house, rawReplica } from "./harness.ts";
 
 // Bytes in, bytes out: a program that serializes nothing, and a caller that does not either.
 const same = (bytes: Buffer) => bytes;

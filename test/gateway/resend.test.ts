@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { keptAlwaysBytes, keptBytesMax, keptPoolBytes } from "../../src/gateway/kept-request.ts";
 import { defaultMessageBytesMax } from "../../src/rpc/codec.ts";
-import { answer, answered, deferred, endpoint, frame, house, rawReplica, refuse, until } from "./harness.ts";
+import { until } from "../kit/until.ts";
+import { answer, answered, deferred, endpoint, frame, house, rawReplica, refuse } from "./harness.ts";
 
 const path = "/test.Echo/Any";
 

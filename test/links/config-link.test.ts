@@ -22,9 +22,9 @@ import { createReplicaLog } from "../../src/replica/stderr-log.ts";
 import { Channel } from "../../src/rpc/channel.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { Mirror } from "../../src/store/mirror.ts";
-import { spec } from "../core/rollout/plan-world.ts";
+import { spec } from "../kit/records.ts";
+import { until } from "../kit/until.ts";
 import { failure, gate, invoker, steps, temporaryFolder } from "../replica/harness.ts";
-import { until } from "../store/redis-fixture.ts";
 
 const [name, uid, token] = ["app", "u", "secret"];
 

@@ -15,9 +15,9 @@ import { HealthService } from "../../src/rpc/health.ts";
 import { descriptorsOf, reflection } from "../../src/rpc/reflection.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { type Implementation, implement } from "../../src/rpc/service.ts";
-import { spec } from "../core/rollout/plan-world.ts";
+import { spec } from "../kit/records.ts";
+import { until } from "../kit/until.ts";
 import { temporaryFolder } from "../replica/harness.ts";
-import { until } from "../store/redis-fixture.ts";
 
 const replicaId = "app-r0";
 

@@ -4,7 +4,7 @@ import { firstRecord } from "../../src/core/generations.ts";
 import { Loads, noGateway } from "../../src/links/loads.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { AutoscaleLoop } from "../../src/loops/autoscale-loop.ts";
-import { spec } from "../core/rollout/plan-world.ts";
+import { spec } from "../kit/records.ts";
 import { SimulatedCluster } from "../sim/simulated-cluster.ts";
 
 const config: AutoscalingConfig = {

@@ -2,8 +2,8 @@
 import { expect, onTestFinished, test } from "vitest";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
 import { assignment } from "../engine/assignment.ts";
+import { until } from "../kit/until.ts";
 import { SimulatedCluster } from "../sim/simulated-cluster.ts";
-import { until } from "../store/redis-fixture.ts";
 
 async function opened(slots?: Readonly<Record<string, number>>): Promise<SimulatedCluster> {
   const cluster = await SimulatedCluster.open(slots && { slots: new Map(Object.entries(slots)) });

@@ -7,9 +7,9 @@ import { strayGraceMs } from "../../src/loops/strays.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import type { CommitResult } from "../../src/store/store.ts";
 import { assignment } from "../engine/assignment.ts";
+import { HandClock } from "../kit/hand-clock.ts";
+import { until } from "../kit/until.ts";
 import { SimulatedCluster } from "../sim/simulated-cluster.ts";
-import { HandClock } from "../store/hand-clock.ts";
-import { until } from "../store/redis-fixture.ts";
 
 let cluster: SimulatedCluster;
 beforeEach(async () => {

@@ -7,7 +7,7 @@ import type { Resources } from "../../src/core/resources.ts";
 import type { RolloutPolicy } from "../../src/core/rollout-policy.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { Mirror } from "../../src/store/mirror.ts";
-import { spec as plainSpec } from "../core/rollout/plan-world.ts";
+import { spec as plainSpec } from "../kit/records.ts";
 import { type ProgramKind, programs, type SimulatedWorld } from "./simulated-world.ts";
 import type { WatchedStore } from "./watched.ts";
 

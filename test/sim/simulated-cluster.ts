@@ -8,8 +8,8 @@ import { noGateway } from "../../src/links/loads.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { Mirror } from "../../src/store/mirror.ts";
-import { spec } from "../core/rollout/plan-world.ts";
-import { HandClock } from "../store/hand-clock.ts";
+import { HandClock } from "../kit/hand-clock.ts";
+import { spec } from "../kit/records.ts";
 import { type Fate, SimulatedEngine } from "./simulated-engine.ts";
 import { SimulatedPort } from "./simulated-port.ts";
 

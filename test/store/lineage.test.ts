@@ -5,7 +5,7 @@ import { MemoryStore } from "../../src/store/memory-store.ts";
 import { Mirror } from "../../src/store/mirror.ts";
 import { type Kind, kinds, partKey, placeOf, type Records, type Write } from "../../src/store/store.ts";
 import { eraseWrites } from "../../src/store/writes/erase-writes.ts";
-import { HandClock } from "./hand-clock.ts";
+import { HandClock } from "../kit/hand-clock.ts";
 
 /** A record of any kind that belongs to the deployment `name` with that uid. */
 function written(kind: Kind, name: string, uid: string, version = 0): Write {

@@ -5,9 +5,10 @@ import { silentLog } from "../../src/log/log.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { Mirror, type MirrorEvent } from "../../src/store/mirror.ts";
 import type { Store, Write } from "../../src/store/store.ts";
-import { HandClock } from "./hand-clock.ts";
-import { deploymentRecord, progressRecord, replicaRecord } from "./records.ts";
-import { startTestRedis, type TestRedis, until } from "./redis-fixture.ts";
+import { HandClock } from "../kit/hand-clock.ts";
+import { deploymentRecord, progressRecord, replicaRecord } from "../kit/records.ts";
+import { until } from "../kit/until.ts";
+import { startTestRedis, type TestRedis } from "./redis-fixture.ts";
 
 const put = (key: string, version = 0, mark = key): Write => ({ put: "deployment", key, version, value: deploymentRecord(mark) });
 const replica = (id: string, deployment: string, version = 0): Write => ({

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { realClock } from "../../src/clock/real.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { type PrivateRedis, type PrivateRedisOptions, startPrivateRedis } from "../../src/store/private-redis.ts";
-import { until } from "./redis-fixture.ts";
+import { until } from "../kit/until.ts";
 
 let dir: string;
 let dataDir: string;

@@ -47,8 +47,3 @@ export async function startTestRedis(): Promise<TestRedis> {
     },
   };
 }
-
-/** Resolves when `reached` answers true; the test's own time limit is its bound. */
-export async function until(reached: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await reached())) await realClock.sleep(5);
-}

@@ -5,8 +5,9 @@ import { realClock } from "../../src/clock/real.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { openRedisStore } from "../../src/store/redis-store.ts";
 import type { Store, Write } from "../../src/store/store.ts";
-import { deploymentRecord } from "./records.ts";
-import { startTestRedis, type TestRedis, until } from "./redis-fixture.ts";
+import { deploymentRecord } from "../kit/records.ts";
+import { until } from "../kit/until.ts";
+import { startTestRedis, type TestRedis } from "./redis-fixture.ts";
 
 const never = new AbortController().signal;
 const away = { reason: "STORE_UNAVAILABLE", code: "UNAVAILABLE", facts: { retryAfterMs: 1_000 } };

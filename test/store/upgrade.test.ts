@@ -5,7 +5,7 @@ import { isFailing, type ReplicaRecord } from "../../src/core/replica.ts";
 import { conditionsOf } from "../../src/core/rollout/conditions.ts";
 import { replicaInWords, rolloutFailureInWords, startFailureInWords } from "../../src/core/words.ts";
 import { upgraded } from "../../src/store/upgrade.ts";
-import { spec } from "../core/rollout/plan-world.ts";
+import { spec } from "../kit/records.ts";
 
 test("a record of an earlier version gets what this one added; one of this version stays as it is", () => {
   const now = firstRecord(spec, "u", 1);

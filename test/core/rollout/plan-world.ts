@@ -8,23 +8,7 @@ import { plan } from "../../../src/core/rollout/plan.ts";
 import type { Action, PlanInput, SeenReplica } from "../../../src/core/rollout/sight.ts";
 import { wantsPackagesFirst } from "../../../src/core/rollout/step.ts";
 import { defaultRollout } from "../../../src/core/rollout-policy.ts";
-
-export const spec: DeploymentSpec = {
-  name: "app",
-  version: "1",
-  program: { kind: "command", argv: ["app"] },
-  initArgs: {},
-  runtimeEnv: { workingDir: "", envVars: {}, npm: [], pip: [] },
-  numReplicas: 3,
-  resources: { cpuMilli: 1000, gpuMilli: 0, memoryBytes: 0 },
-  maxOngoingRequests: 5,
-  healthCheck: { periodMs: 10_000, timeoutMs: 30_000, failureThreshold: 3 },
-  gracefulShutdownTimeoutMs: 20_000,
-  startupTimeoutMs: 60_000,
-  requestTimeoutMs: 0,
-  labels: {},
-  rollout: defaultRollout,
-};
+import { spec } from "../../kit/records.ts";
 
 /** A process that ended by itself, with this code. */
 export const crashed = (code: number) => ({ process: "exited", ending: { kind: "exit", code } }) as const;

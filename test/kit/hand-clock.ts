@@ -1,12 +1,17 @@
 import type { Clock } from "../../src/clock/clock.ts";
 
-/** A clock that stands still until it is moved. */
+/** A clock that stands still until the test moves it. */
 export class HandClock implements Clock {
   #nowMs: number;
   readonly #timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
 
   constructor(nowMs = 1_700_000_000_000) {
     this.#nowMs = nowMs;
+  }
+
+  /** How many timers wait. */
+  get pending(): number {
+    return this.#timers.size;
   }
 
   nowMs(): number {
@@ -30,11 +35,19 @@ export class HandClock implements Clock {
     });
   }
 
+  /**
+   * Moves the time on. Timers run in the order of their times, each at its own time, also those
+   * that a timer sets. Promises are settled after `pass` returns.
+   */
   pass(ms: number): void {
-    this.#nowMs += ms;
-    for (const timer of [...this.#timers]) {
-      if (timer.atMs > this.#nowMs || !this.#timers.delete(timer)) continue;
-      timer.run();
+    const untilMs = this.#nowMs + ms;
+    for (;;) {
+      const [next] = [...this.#timers].filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs);
+      if (next === undefined) break;
+      this.#timers.delete(next);
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
+      next.run();
     }
+    this.#nowMs = untilMs;
   }
 }
