@@ -90,9 +90,12 @@ samples(rules.roomsImportOnlyTheirOwn, {
     ["src/engine/engine.ts", 'import { LocalEngine } from "./local/local-engine.ts";'],
     ["src/rpc/server.ts", 'import { folder } from "../../test/cli/harness.ts";'],
     ["src/attic/old.ts", 'import { invalid } from "../core/errors.ts";'],
+    ["src/conformance/run.ts", 'import { launch } from "../engine/local/launch.ts";'],
   ],
   good: [
     ["src/core/plan.ts", 'import type { Json } from "./json.ts";'],
+    ["src/core/plan.ts", 'import { createHash } from "node:crypto";'],
+    ["src/conformance/run.ts", 'import { loneReplica } from "../engine/local/lone-replica.ts";'],
     ["src/api/convert.ts", '// as in "../engine/engine.ts"\nimport { pino } from "pino";\nimport { Store } from "../store/store.ts";'],
     ["src/cli/commands/list.ts", 'import { DeploymentSchema } from "../../../gen/drover/v1/deployment_pb.ts";'],
     ["src/main.ts", 'import { runCli } from "./cli/run-cli.ts";\nawait import("./controller/controller.ts");'],

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { mayImport } from "../tidy-rules.ts";
+import { mayAlsoImport, mayImport } from "../tidy-rules.ts";
 import { allDocuments, linksOf, proseOf, root } from "./documents.ts";
 
 const columnsMax = 100;
@@ -29,8 +29,9 @@ test.each(ours)("prose in %s is at most 100 columns wide", (_, text) => {
 
 describe("the plan of the house in CONTRIBUTING.md", () => {
   const text = textOf("CONTRIBUTING.md");
-  const folders = foldersOf(text);
-  const planned = [...(/^Some folders are planned[^.]*\./ms.exec(text)?.[0] ?? "").matchAll(/`([^`]+)`/g)].map(([, path = ""]) => path);
+  const tree = foldersOf(text);
+  const folders = tree.map(({ path }) => path);
+  const planned = tree.filter((folder) => folder.planned).map(({ path }) => path);
 
   test("has every room, and every wing of core and every engine", () => {
     const inside = (folder: string) =>
@@ -42,26 +43,28 @@ describe("the plan of the house in CONTRIBUTING.md", () => {
     expect(real.filter((folder) => !folders.includes(folder))).toEqual([]);
   });
 
-  test("has no folder that is not there, but those that it calls planned", () => {
+  test("has no folder that is not there, but those that it marks as planned", () => {
     expect(folders.filter((folder) => !existsSync(join(root, folder))).toSorted()).toEqual(planned.toSorted());
   });
 
   test("lets each room import what the rule lets it", () => {
-    const rows = [...text.matchAll(/^\| `([a-z]+)` \| (nothing|`[a-z`, ]+`) \|$/gm)];
-    const told = rows.map(([, room = "", others = ""]) => [room, [...others.matchAll(/`([a-z]+)`/g)].map(([, name = ""]) => name)]);
-    expect(Object.fromEntries(told)).toEqual(mayImport);
+    const rows = [...text.matchAll(/^\| `([a-z]+)` \| (nothing|`[a-z`, ]+`) \|(?: (`[^|]+`))? \|$/gm)];
+    const named = (cell = "") => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name);
+    expect(Object.fromEntries(rows.map(([, room = "", others]) => [room, named(others)]))).toEqual(mayImport);
+    const also = rows.filter(([, , , files]) => files !== undefined).map(([, room = "", , files]) => [room, named(files)]);
+    expect(Object.fromEntries(also)).toEqual(mayAlsoImport);
   });
 });
 
 /** The folders of the tree in the first block of code, from the root. */
-function foldersOf(text: string): readonly string[] {
+function foldersOf(text: string): readonly { readonly path: string; readonly planned: boolean }[] {
   const tree = /^```\n([\s\S]*?)^```/m.exec(text)?.[1] ?? "";
   const trail: string[] = [];
   return tree.split("\n").flatMap((line) => {
     const [, indent = "", name = ""] = /^( *)(\S+)\/(?: |$)/.exec(line) ?? [];
     if (name === "") return [];
     trail.splice(indent.length / 2, Number.POSITIVE_INFINITY, name);
-    return [trail.join("/")];
+    return [{ path: trail.join("/"), planned: line.includes(" (planned) ") }];
   });
 }
 
