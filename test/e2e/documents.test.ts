@@ -6,11 +6,12 @@ import { Drover, mainPath, run } from "./drover.ts";
 
 const mark = "-- end of step";
 
-/** A line without what differs from run to run. */
+/** A line without what differs from run to run. A slow machine shows an age of `1m2s` for `12s`. */
 const shape = (line: string) =>
   line
     .replace(/\b([a-z]+)-[a-z0-9]{5}\b/g, "$1-ID")
     .replace(/\S+@\S+/g, "USER")
+    .replace(/\b\d+(\.\d+)?(ms|[dhms])(\d+[dhms])?\b/g, "AGE")
     .replace(/\d+(\.\d+)?/g, "N")
     .replace(/\s+/g, " ")
     .trim();
