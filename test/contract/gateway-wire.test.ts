@@ -287,6 +287,17 @@ describe.each(pairs)("callers by %s, replicas by %s", (servingName, connectingNa
     await until(() => caller.bytes === (written + 1) * chunk.length);
   });
 
+  test("the end of a request without bytes comes after the first resume, also if it arrived long before", async () => {
+    await using at = await pair();
+    const { replica, caller } = await at.open();
+    replica.end();
+    let turns = 0;
+    await still(() => Math.min(++turns, 100));
+    expect(caller.ended).toBe(false);
+    caller.side.resume();
+    await until(() => caller.ended);
+  });
+
   test("before resume, and while paused, no response bytes come, and the sender is held back", async () => {
     await using at = await pair();
     const { replica, got, caller } = await at.open();

@@ -12,6 +12,8 @@ export class Http2CallerSide implements CallerSide {
   readonly #stream: ServerHttp2Stream;
   #events: CallerEvents | undefined;
   #reading = false;
+  /** A request without a body can end before anything is read of it. */
+  #endedUnread = false;
   #trailers: HeaderFields | undefined;
 
   constructor(stream: ServerHttp2Stream, rawHeaders: readonly string[]) {
@@ -25,6 +27,12 @@ export class Http2CallerSide implements CallerSide {
     this.#stream.on("error", ignore);
     this.#stream.once("aborted", gone);
     this.#stream.once("close", gone);
+    this.#stream.once("end", () => {
+      // node:http2 also ends a request that was cut off.
+      if (this.#stream.aborted) return;
+      if (this.#reading) events.requestEnd();
+      else this.#endedUnread = true;
+    });
   }
 
   resume(): void {
@@ -32,10 +40,7 @@ export class Http2CallerSide implements CallerSide {
     if (!this.#reading) {
       this.#reading = true;
       stream.on("data", (chunk: Buffer) => this.#events?.requestData(chunk));
-      // node:http2 also ends a request that was cut off.
-      stream.once("end", () => {
-        if (!stream.aborted) this.#events?.requestEnd();
-      });
+      if (this.#endedUnread) queueMicrotask(() => this.#events?.requestEnd());
     }
     stream.resume();
   }
