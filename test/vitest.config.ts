@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 /** Tests that start processes, compile, or run for long: not for daily work. */
 const slow = [
   "test/{e2e,sim,sdk,conformance,engine,contract}/**",
+  "test/**/*-laws.test.ts",
   "test/replica/host.test.ts",
   "test/store/{private-redis,redis-store}.test.ts",
   "test/cli/smoke.test.ts",

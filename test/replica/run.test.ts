@@ -3,17 +3,23 @@ import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { ControllerService, type WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type DeploymentSpec, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
 import { realClock } from "../../src/clock/real.ts";
 import { refusal } from "../../src/core/errors.ts";
 import { silentLog } from "../../src/log/log.ts";
+import { importFlag } from "../../src/program/definition.ts";
 import { programDigest } from "../../src/program/program-digest.ts";
 import { deployment, run } from "../../src/replica/index.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { implement, type ServiceHandlers } from "../../src/rpc/service.ts";
 import { failure, temporaryFolder } from "./harness.ts";
+
+// The process may have imported modules to deploy them before, as `drover run` does: then `run` does nothing.
+beforeEach(() => {
+  Reflect.deleteProperty(globalThis, importFlag);
+});
 
 const { HEALTHY, UPDATING, DEPLOY_FAILED } = DeploymentState;
 type Status = [state: DeploymentState, observedGeneration: number, message?: string];

@@ -1,8 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { conditionsOf } from "../../../src/core/rollout/conditions.ts";
 import { failedKeptMax, terminateGraceMs } from "../../../src/core/rollout/finish.ts";
-import { plan } from "../../../src/core/rollout/plan.ts";
 import { stableAfterMs } from "../../../src/core/rollout/settle.ts";
 import { statusOf } from "../../../src/core/rollout/status.ts";
 import { availableMin, defaultRollout, replicasMax } from "../../../src/core/rollout-policy.ts";
@@ -298,28 +296,6 @@ describe("a new revision", () => {
     world.step();
     expect(world.count("DRAINING", "STOPPED")).toBe(0);
   });
-
-  test("at every N: available and extra stay within the bounds of the table, whatever the order of events, and it ends", () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 30 }), fc.array(fc.nat(), { minLength: 400, maxLength: 400 }), (n, draws) => {
-        const world = new World(n);
-        world.settle(30);
-        world.update({ version: "2" }, true);
-        for (const draw of draws) {
-          world.step();
-          expect(world.count("RUNNING")).toBeGreaterThanOrEqual(availableMin(n, defaultRollout));
-          expect(world.count("PENDING", "STARTING", "RUNNING")).toBeLessThanOrEqual(replicasMax(n, defaultRollout));
-          const all = [...world.bodies.values()];
-          const body = all[draw % all.length];
-          if (body !== undefined) world.obey(body);
-          world.nowMs += 10;
-        }
-        world.settle(100);
-        expect(state(world)).toMatchObject({ state: "HEALTHY", running: n, updated: n });
-      }),
-      { numRuns: 60 },
-    );
-  });
 });
 
 test("the table of the semantics holds", () => {
@@ -327,28 +303,4 @@ test("the table of the semantics holds", () => {
   const extra = (n: number) => replicasMax(n, defaultRollout) - n;
   expect([1, 2, 3, 4, 5, 9, 10, 20].map(down)).toEqual([0, 0, 0, 0, 1, 1, 2, 4]);
   expect([1, 2, 3, 4, 5, 9, 10, 20].map(extra)).toEqual([1, 1, 1, 1, 1, 2, 2, 4]);
-});
-
-test("with no new input it settles: whatever happened, an applied plan is followed by an empty one, and in the end the target runs", () => {
-  const event = fc.record({ kind: fc.constantFrom("obey", "crash", "unhealthy", "wait", "scale", "update"), at: fc.nat() });
-  fc.assert(
-    fc.property(fc.array(event, { maxLength: 80 }), (events) => {
-      const world = new World(3);
-      for (const { kind, at } of events) {
-        world.step();
-        const all = [...world.bodies.values()];
-        const body = all[at % Math.max(1, all.length)];
-        if (kind === "wait") world.nowMs += at % 100_000;
-        else if (kind === "scale") world.update({ numReplicas: at % 12 });
-        else if (kind === "update") world.update({}, true);
-        else if (body !== undefined && kind === "obey") world.obey(body);
-        else if (body !== undefined && kind === "crash" && body.process === "alive") Object.assign(body, crashed(1));
-        else if (body !== undefined && kind === "unhealthy") body.answer = "unhealthy";
-      }
-      world.settle(2_000);
-      expect(state(world)).toMatchObject({ state: "HEALTHY", running: world.deployment.spec.numReplicas });
-      expect(plan(world.input)).toEqual([]);
-    }),
-    { numRuns: 60 },
-  );
 });
