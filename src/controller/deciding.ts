@@ -20,7 +20,7 @@ export interface DecidingParts {
   /** Whether this controller may act. Made by {@link openLease}. */
   readonly lease: Pick<LeaseKeeper, "epoch" | "onLead" | "run">;
   readonly port: LiveReplicaPort;
-  readonly loads: Pick<Loads, "replica" | "deployment">;
+  readonly loads: Pick<Loads, "ongoing" | "deployment">;
   /** When the autoscaler ticks: a cron expression with seconds. */
   readonly autoscaleCron: string;
   /** Whether the replicas keep running when this controller ends. */

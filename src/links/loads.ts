@@ -33,11 +33,16 @@ export class Loads {
     this.#options = options;
   }
 
+  /** Requests in work at a replica, by what is known of it. Undefined: not known. */
+  ongoing(replicaId: string, contact: ReplicaContact): number | undefined {
+    return loadOfReplica(sightOf(contact, this.#options.gateways.ongoing(replicaId)));
+  }
+
   /** Undefined: nothing is known of the replica. */
   replica(replicaId: string): ObservedReplica | undefined {
     const { contact, gateways } = this.#options;
     const known = contact(replicaId);
-    const ongoing = loadOfReplica(sightOf(known, gateways.ongoing(replicaId)));
+    const ongoing = this.ongoing(replicaId, known);
     if (ongoing === undefined) return undefined;
     // The gateway knows of an ended request before the replica's next report.
     const ended = gateways.ended(replicaId);

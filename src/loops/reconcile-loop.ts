@@ -49,7 +49,7 @@ export interface ReconcileOptions {
   readonly store: Store;
   readonly engine: Engine;
   readonly port: ReplicaPort;
-  readonly loads: Pick<Loads, "replica">;
+  readonly loads: Pick<Loads, "ongoing">;
   /** The epoch to act under; undefined: do not act. */
   readonly epoch: () => number | undefined;
   readonly clock: Clock;
@@ -161,12 +161,10 @@ export class ReconcileLoop {
    * Since when the replica's silence counts: not without a controller that connects to it, and not
    * while something is prepared for it.
    */
-  #ownSinceMs(replicaId: string): number {
-    const { port, clock } = this.#options;
-    const process = this.#found.replicas.get(replicaId);
+  #ownSinceMs(replicaId: string, { contactSinceMs }: ReplicaContact, process: EngineReplica | undefined): number {
     // A process without an address cannot be connected to: its time to start counts all the same.
-    const unreached = process?.state === "alive" && process.address === undefined ? this.#actingSinceMs : clock.nowMs();
-    return Math.max(port.contact(replicaId).contactSinceMs ?? unreached, this.#preparedAtMs.get(replicaId) ?? 0);
+    const unreached = process?.state === "alive" && process.address === undefined ? this.#actingSinceMs : this.#options.clock.nowMs();
+    return Math.max(contactSinceMs ?? unreached, this.#preparedAtMs.get(replicaId) ?? 0);
   }
 
   /** One failed action does not stop the others. */
@@ -214,11 +212,12 @@ export class ReconcileLoop {
   /** Whether the replica has ended or will never serve, and this is not recorded yet. */
   #fails(replica: ReplicaRecord, process: EngineReplica | undefined, { spec }: DeploymentRecord): boolean {
     if (hasEnded(replica.state) || process === undefined) return false;
-    const { clock } = this.#options;
-    const startedMs = Math.max(replica.sinceMs, this.#ownSinceMs(replica.id));
+    const contact = this.#options.port.contact(replica.id);
+    if (process.state === "exited" || contact.answer === "refused") return true;
+    if (replica.state !== "STARTING") return false;
+    const startedMs = Math.max(replica.sinceMs, this.#ownSinceMs(replica.id, contact, process));
     // A little early, because the plan is made later than this.
-    if (replica.state === "STARTING" && clock.nowMs() - startedMs >= spec.startupTimeoutMs - periodMs) return true;
-    return process.state === "exited" || this.#options.port.contact(replica.id).answer === "refused";
+    return this.#options.clock.nowMs() - startedMs >= spec.startupTimeoutMs - periodMs;
   }
 
   /** The last lines of each replica's standard error. */
@@ -240,13 +239,13 @@ export class ReconcileLoop {
       preparing: process?.preparing ?? (preparation?.kind === "installing" ? { packages: preparation.packages } : undefined),
       ending: this.#startErrors.get(replica.id) ?? process?.ending ?? (preparation?.kind === "failed" ? preparation.ending : undefined),
       errors: preparation?.kind === "failed" ? preparation.lines : errors,
-      contactSinceMs: this.#ownSinceMs(replica.id),
+      contactSinceMs: this.#ownSinceMs(replica.id, contact, process),
       terminatedAtMs: process?.terminatedAtMs,
       answer: contact.answer,
       problem: contact.problem,
       failure: contact.failure,
       configured: this.#isConfigured(replica, deployment, contact),
-      ongoing: this.#options.loads.replica(replica.id)?.ongoing,
+      ongoing: this.#options.loads.ongoing(replica.id, contact),
       routable: contact.routable,
       drained: contact.drained,
     };

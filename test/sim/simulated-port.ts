@@ -158,8 +158,8 @@ export class SimulatedPort implements LiveReplicaPort {
     const nowMs = this.#options.clock.nowMs();
     const reachable = replicas.filter(({ replica }) => replica.address !== undefined);
     const ids = new Set(reachable.map(({ replica }) => replica.id));
-    for (const known of [this.#contactSinceMs, this.#sure, this.#given, this.#drained, this.#heard])
-      for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
+    for (const id of this.#met.keys())
+      if (!ids.has(id)) for (const known of [this.#contactSinceMs, this.#sure, this.#given, this.#drained, this.#heard]) known.delete(id);
     for (const id of ids) if (!this.#contactSinceMs.has(id)) this.#contactSinceMs.set(id, nowMs);
     this.#met = new Map(reachable.map((linked) => [linked.replica.id, linked]));
     for (const id of ids) this.#hear(id);
@@ -168,7 +168,20 @@ export class SimulatedPort implements LiveReplicaPort {
   /** A replica that serves is brought to the committed config at once. */
   #hear(replicaId: string): void {
     if (this.#hears(replicaId)) this.#heard.add(replicaId);
-    if (this.#heard.has(replicaId) && !this.#syncing.has(replicaId)) void this.#sync(replicaId);
+    const linked = this.#met.get(replicaId);
+    if (linked === undefined || !this.#heard.has(replicaId) || this.#syncing.has(replicaId)) return;
+    if (this.#due(linked.replica) !== undefined) void this.#sync(replicaId);
+  }
+
+  /** The config to give the replica now. Undefined: none. */
+  #due(replica: ReplicaRecord): ReplicaConfig | undefined {
+    const { wanted, epoch } = this.#options;
+    const { state } = this.#met.get(replica.id)?.replica ?? replica;
+    const leaderEpoch = epoch();
+    if (leaderEpoch === undefined || (state !== "STARTING" && state !== "RUNNING")) return undefined;
+    const { config, changing } = wanted(replica) ?? {};
+    const sure = this.#sure.get(replica.id);
+    return config === undefined || changing || (sure?.generation === config.generation && sure.epoch === leaderEpoch) ? undefined : config;
   }
 
   async giveConfig(replicaId: string, { phase, config, answerMaxMs }: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
@@ -185,19 +198,16 @@ export class SimulatedPort implements LiveReplicaPort {
 
   /** Brings a replica to the committed config, as a link does. */
   async #sync(replicaId: string): Promise<void> {
-    const { wanted, epoch, clock } = this.#options;
+    const { epoch, clock } = this.#options;
     this.#syncing.add(replicaId);
     try {
       for (;;) {
         const linked = this.#met.get(replicaId);
         if (linked === undefined || !this.#hears(replicaId)) return;
         const answer = await this.#inTurn(replicaId, async () => {
-          const { config, changing } = wanted(linked.replica) ?? {};
           const leaderEpoch = epoch();
-          const sure = this.#sure.get(replicaId);
-          const { state } = this.#met.get(replicaId)?.replica ?? linked.replica;
-          if (config === undefined || changing || leaderEpoch === undefined || (state !== "STARTING" && state !== "RUNNING")) return "idle";
-          if (sure?.generation === config.generation && sure.epoch === leaderEpoch) return "idle";
+          const config = this.#due(linked.replica);
+          if (config === undefined || leaderEpoch === undefined) return "idle";
           const phase = config.generation > this.#behaviours.configs.of(replicaId).generation ? "APPLY" : "REVERT";
           return this.#send(replicaId, phase, config, answerMaxMs[phase], new AbortController().signal);
         });
