@@ -7,7 +7,7 @@ import type { ReplicaPort } from "./replica-port.ts";
 /** The longest sleep between two runs. Changes of records shorten it. */
 const periodMs = 1_000;
 /** The shortest sleep, so that a burst of changes causes one run. */
-const restMs = 2;
+const restMs = 5;
 
 export interface LinkKeeperOptions {
   readonly mirror: Mirror;
