@@ -7,12 +7,12 @@ import { prepareSocketFolder, socketPath } from "../engine/local/socket-path.ts"
 import type { CallObserver } from "../gateway/call-observer.ts";
 import type { Door } from "../gateway/door.ts";
 import { Gateway } from "../gateway/gateway.ts";
-import { wantedConfig } from "../links/committed.ts";
 import { LinkKeeper } from "../links/link-keeper.ts";
 import { Loads } from "../links/loads.ts";
 import { ReplicaLinks } from "../links/replica-links.ts";
 import type { LiveReplicaPort } from "../links/replica-port.ts";
 import { RouteTable } from "../links/route-table.ts";
+import { wantedConfig } from "../links/wanted-config.ts";
 import type { Log } from "../log/log.ts";
 import type { LeaseKeeper } from "../loops/lease-keeper.ts";
 import type { Mirror } from "../store/mirror.ts";
@@ -79,7 +79,7 @@ export interface DataPathParts {
   readonly onCold: (deployment: string) => void;
   /** Admits or refuses each call before it is routed. Default: admits all. */
   readonly door?: Door;
-  /** Is told of each step of a call. Default: none. */
+  /** Called at each step of a call. Default: none. */
   readonly observer?: CallObserver;
   readonly clock: Clock;
   readonly random: Random;

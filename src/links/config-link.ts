@@ -12,8 +12,8 @@ import type { ConfigCallProblem, ConfigProblem } from "../core/ending.ts";
 import { StatusError } from "../core/errors.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import type { Channel } from "../rpc/channel.ts";
-import type { WantedConfig } from "./committed.ts";
 import type { ConfigOrder, LinkedReplica, ReplicaContact } from "./replica-port.ts";
+import type { WantedConfig } from "./wanted-config.ts";
 
 /** The wait before a replica that could not be reached is called again. */
 const retryMs = 100;

@@ -12,10 +12,10 @@ import { elsewhereOf, loadOfReplica } from "../core/traffic/load.ts";
 import type { Log } from "../log/log.ts";
 import { Channel } from "../rpc/channel.ts";
 import { readDescriptors } from "../rpc/reflection.ts";
-import type { WantedConfig } from "./committed.ts";
 import { ConfigLink } from "./config-link.ts";
 import { sightOf } from "./loads.ts";
 import { type ConfigOrder, type LinkedReplica, noContact, type ReplicaContact } from "./replica-port.ts";
+import type { WantedConfig } from "./wanted-config.ts";
 
 /**
  * The wait between two tries to connect to a STARTING replica: {@link knockFirstMs} during the

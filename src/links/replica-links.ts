@@ -2,9 +2,9 @@ import type { Clock } from "../clock/clock.ts";
 import type { CallResult } from "../core/config-change.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import type { Log } from "../log/log.ts";
-import type { WantedConfig } from "./committed.ts";
 import { ReplicaLink } from "./replica-link.ts";
 import { type ConfigOrder, type LinkedReplica, type LiveReplicaPort, noContact, type ReplicaContact } from "./replica-port.ts";
+import type { WantedConfig } from "./wanted-config.ts";
 
 /** How often a link that does not exist yet is looked up. */
 const linkPollMs = 20;

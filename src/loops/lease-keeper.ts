@@ -75,7 +75,7 @@ export class LeaseKeeper {
       this.#held = undefined;
       await catchUp();
     }
-    // Counted from before the call, so that we stop acting before the store lets somebody else in.
+    // Counted from before the call, so that we stop acting before the store gives the lease to another controller.
     this.#held = { epoch: answer.epoch, untilMs: askedAtMs + leaseMs };
     if (isNew) {
       log.info({ epoch: answer.epoch }, "took the lead");

@@ -18,7 +18,7 @@ const loadAttemptsMax = 5;
 
 /** A change of the state. When a listener is called, the mirror has just applied it. */
 export type MirrorEvent =
-  /** `deployment`: the name of the one that the changed object belongs to, if any. */
+  /** `deployment`: the name of the deployment that the changed object belongs to, if any. */
   | { readonly kind: "change"; readonly change: StateChange; readonly deployment: string | undefined }
   /**
    * Everything was read again, because changes were missed or (`rewound`) the store lost

@@ -11,8 +11,8 @@ import { type ConfigChangeRecord, configOf, isOver, type ReplicaConfig } from ".
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import { changing } from "../../src/core/generations.ts";
 import type { ReplicaRecord, ReplicaState } from "../../src/core/replica.ts";
-import { wantedConfig } from "../../src/links/committed.ts";
 import { ReplicaLinks } from "../../src/links/replica-links.ts";
+import { wantedConfig } from "../../src/links/wanted-config.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { ConfigChangeLoop } from "../../src/loops/config-change-loop.ts";
 import { deployment, type Json } from "../../src/replica/index.ts";

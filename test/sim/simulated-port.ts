@@ -3,7 +3,6 @@ import { answerMaxMs, type CallResult, type ConfigPhase, type ReplicaConfig } fr
 import type { ConfigProblem, FailureCause } from "../../src/core/ending.ts";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
 import { elsewhereOf } from "../../src/core/traffic/load.ts";
-import type { WantedConfig } from "../../src/links/committed.ts";
 import {
   type ConfigOrder,
   type LinkedReplica,
@@ -11,6 +10,7 @@ import {
   noContact,
   type ReplicaContact,
 } from "../../src/links/replica-port.ts";
+import type { WantedConfig } from "../../src/links/wanted-config.ts";
 import { SimulatedConfigs } from "./simulated-configs.ts";
 import type { SimulatedEngine } from "./simulated-engine.ts";
 
