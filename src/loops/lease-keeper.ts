@@ -75,7 +75,8 @@ export class LeaseKeeper {
       this.#held = undefined;
       await catchUp();
     }
-    // Counted from before the call, so that we stop acting before the store gives the lease to another controller.
+    // Counted from before the call, so that this controller stops acting before the store gives the
+    // lease to another one.
     this.#held = { epoch: answer.epoch, untilMs: askedAtMs + leaseMs };
     if (isNew) {
       log.info({ epoch: answer.epoch }, "took the lead");
