@@ -1,13 +1,9 @@
 import { invalid, refusal, type StatusError } from "../core/errors.ts";
+import { isStandardService } from "../core/traffic/standard-services.ts";
 import type { Routes } from "./routes.ts";
 
 const invokeService = "drover.v1.InvokeService";
 const invokeMethods: ReadonlySet<string> = new Set(["Invoke", "InvokeServerStream"]);
-const ownServices: ReadonlySet<string> = new Set([
-  "grpc.health.v1.Health",
-  "grpc.reflection.v1.ServerReflection",
-  "grpc.reflection.v1alpha.ServerReflection",
-]);
 const elsewhere: ReadonlyMap<string, string> = new Map([
   ["drover.replica.v1.ReplicaService", "is served by replicas, for the controller; call drover.v1.InvokeService here"],
   ["drover.v1.ControllerService", "is served at the controller's API address, not at the gateway"],
@@ -36,7 +32,7 @@ export function destination(path: string, deployment: string | undefined, routes
   if (where !== undefined) return refused(refusal("SERVICE_NOT_FOUND", `${service} ${where}`, { metadata: { service } }));
   // Every replica serves these services too: if a deployment is named, one of its replicas is
   // asked.
-  if (deployment === undefined && ownServices.has(service)) return { kind: "own" };
+  if (deployment === undefined && isStandardService(service)) return { kind: "own" };
   return deployment === undefined ? byService(service, routes) : { kind: "deployment", deployment };
 }
 

@@ -9,6 +9,7 @@ import type { HealthProblem } from "../core/ending.ts";
 import { StatusError } from "../core/errors.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import { elsewhereOf, loadOfReplica } from "../core/traffic/load.ts";
+import { isProgramService } from "../core/traffic/standard-services.ts";
 import type { Log } from "../log/log.ts";
 import { Channel } from "../rpc/channel.ts";
 import { readDescriptors } from "../rpc/reflection.ts";
@@ -320,6 +321,5 @@ async function listedServices(channel: Channel, signal: AbortSignal): Promise<re
  * own services.
  */
 function requestsTo(served: readonly string[]): Pick<ReplicaContact, "invocable" | "services"> {
-  const services = served.filter((name) => !name.startsWith("grpc.") && !name.startsWith("drover."));
-  return { invocable: served.includes(InvokeService.typeName), services };
+  return { invocable: served.includes(InvokeService.typeName), services: served.filter(isProgramService) };
 }

@@ -48,6 +48,12 @@ describe("destination", () => {
     expect(reason("/grpc.health.v1.Health/Check", "one")).toBe("deployment");
   });
 
+  test("other services in packages of gRPC are found by their name", () => {
+    for (const service of ["grpc.testing.TestService", "grpc.channelz.v1.Channelz", "grpc.health.v1.HealthHistory"]) {
+      expect(destination(`/${service}/Do`, undefined, { serving: () => ["one"] })).toEqual({ kind: "deployment", deployment: "one" });
+    }
+  });
+
   test.each(["/", "", "/a", "/a/b/c", "a/b", "//b", "/a/"])("%j is no method's path", (path) => {
     expect(reason(path)).toBe("NOT_FOUND METHOD_NOT_FOUND");
   });

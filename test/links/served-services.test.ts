@@ -23,6 +23,7 @@ const replicaId = "app-r0";
 
 const greeter = implement(GreeterService, { greet: () => ({}), async *greetRepeatedly() {} });
 const invoke = implement(InvokeService, { invoke: () => ({}), async *invokeServerStream() {} });
+const foreign = ["grpc.testing.TestService", "grpc.channelz.v1.Channelz"];
 /** Control that names these services in GetInfo. */
 const control = (...services: string[]) =>
   implement(ReplicaService, {
@@ -98,6 +99,15 @@ test("a replica that serves only ReplicaService is controlled, and no Invoke goe
 
 test("a replica that serves only InvokeService is found by reflection", async () => {
   expect(await learnt([greeter, invoke])).toEqual({ controllable: false, invocable: true, services: [GreeterService.typeName] });
+});
+
+test("services in packages of gRPC are the program's, except health and reflection", async () => {
+  const all = [
+    greeter,
+    invoke,
+    control(...foreign, GreeterService.typeName, "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"),
+  ];
+  expect((await learnt(all)).services).toEqual([...foreign, GreeterService.typeName]);
 });
 
 test("a plain gRPC server is neither, and without reflection nothing is known of its services", async () => {

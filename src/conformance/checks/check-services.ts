@@ -1,5 +1,6 @@
 import { InvokeService } from "../../../gen/drover/v1/invoke_service_pb.ts";
 import { StatusError } from "../../core/errors.ts";
+import { isProgramService } from "../../core/traffic/standard-services.ts";
 import { readDescriptors } from "../../rpc/reflection.ts";
 import { broken, expectThat, type Outcome, unchecked } from "../outcome.ts";
 import type { ReplicaUnderTest } from "../replica-under-test.ts";
@@ -64,7 +65,7 @@ async function listedServices({ talk, testbed }: ReplicaUnderTest): Promise<read
   void testbed.sleep(reflectionMs, over.signal).then(() => late.abort(new StatusError("DEADLINE_EXCEEDED", "no answer within 10 s")));
   try {
     const services = await (await readDescriptors(talk.channel, late.signal)).services();
-    return services.filter((name) => name === InvokeService.typeName || !/^(?:grpc|drover)\./.test(name));
+    return services.filter((name) => name === InvokeService.typeName || isProgramService(name));
   } catch (error) {
     if (error instanceof StatusError) return error.code;
     throw error;
