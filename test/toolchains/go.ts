@@ -15,12 +15,12 @@ const reasonCharsMax = 1_000;
 export type Built = { readonly path: string } | { readonly missing: string };
 
 /**
- * Builds the Go program in `folder`, unless that was done before. Where that is not possible (no `go`, modules out of reach) it says why, and
+ * Builds the Go program in `folder`, or another `program` that its go.mod names, unless that was done before. Where that is not possible (no `go`, modules out of reach) it says why, and
  * the tests that need the program are left out; with DROVER_TOOLCHAINS=required it throws instead.
  */
-export async function goProgram(folder: string): Promise<Built> {
+export async function goProgram(folder: string, program = "."): Promise<Built> {
   try {
-    return { path: await built(folder) };
+    return { path: await built(folder, program) };
   } catch (cause) {
     const missing = reasonOf(cause);
     if (process.env.DROVER_TOOLCHAINS === "required") throw new Error(missing, { cause });
@@ -29,16 +29,16 @@ export async function goProgram(folder: string): Promise<Built> {
   }
 }
 
-async function built(folder: string): Promise<string> {
+async function built(folder: string, program: string): Promise<string> {
   const { stdout: version } = await promisify(execFile)("go", ["version"], { cwd: folder });
-  const name = basename(folder);
+  const name = basename(program === "." ? folder : program);
   const home = join(cache, `${name}-${await digestOf(folder, version)}`);
   const path = join(home, name);
   if (existsSync(path)) return path;
   const aside = `${home}.${process.pid}.new`;
   await mkdir(aside, { recursive: true });
   try {
-    await promisify(execFile)("go", ["build", "-o", join(aside, name), "."], { cwd: folder, timeout: buildMs });
+    await promisify(execFile)("go", ["build", "-o", join(aside, name), program], { cwd: folder, timeout: buildMs });
     // Whole or not at all, and once: another run may have been faster.
     await rename(aside, home).catch((error: unknown) => {
       if (!existsSync(path)) throw error;
