@@ -19,6 +19,7 @@ const longest = [
   "e2e/faults",
   "e2e/examples",
   "e2e/environments",
+  "e2e/h2spec",
   "conformance/conformance",
   "e2e/",
   "sim/planted-faults",
