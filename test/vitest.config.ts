@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
+import { CountReporter } from "./kit/count-reporter.ts";
 
 /** Tests that start processes, compile, or run for long: not for daily work. */
 const slow = [
@@ -45,6 +46,7 @@ export default defineConfig({
     // Tests with processes mostly wait for them: twice as many workers as cores keep these busy.
     maxWorkers: 2 * availableParallelism(),
     sequence: { sequencer: LongestFirst },
+    reporters: ["default", new CountReporter()],
     projects: [
       { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: slow, isolate: false } },
       { extends: true, test: { name: "slow", include: slow.map((path) => (path.endsWith("/**") ? `${path}/*.test.ts` : path)) } },
