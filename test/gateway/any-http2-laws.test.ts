@@ -1,0 +1,144 @@
+// Goal: nothing that a replica or a caller sends hurts anything but its own calls. Method: peers that
+// make arbitrary moves of HTTP/2 stand on either side of a real gateway, beside a neighbour that
+// behaves. fast-check prints the seed and the moves of what fails.
+import { once } from "node:events";
+import type { ClientHttp2Stream } from "node:http2";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { realClock } from "../../src/clock/real.ts";
+import type { CallObserver, ObservedCall } from "../../src/gateway/call-observer.ts";
+import { anyMove } from "../kit/any-http2.ts";
+import { playAt, rawServer, withoutUncaught } from "../kit/raw-peers.ts";
+import { until } from "../kit/until.ts";
+import { answer, endpoint, frame, type House, house, type RawReplica, rawReplica } from "./harness.ts";
+
+const runs = { numRuns: 150, timeout: 2_000, interruptAfterTimeLimit: 60_000 };
+const path = "/test.Any/Do";
+
+/** Counts the ends of each call. */
+class Ends implements CallObserver {
+  readonly #ends = new Map<ObservedCall, number>();
+
+  admitted(call: ObservedCall): void {
+    this.#ends.set(call, 0);
+  }
+
+  queued(): void {}
+
+  given(): void {}
+
+  givenBack(): void {}
+
+  answered(): void {}
+
+  ended(call: ObservedCall): void {
+    this.#ends.set(call, (this.#ends.get(call) ?? 0) + 1);
+  }
+
+  /** How often the calls ended that did not end once. */
+  get notOnce(): readonly number[] {
+    return [...this.#ends.values()].filter((many) => many !== 1);
+  }
+}
+
+/** A gateway with a neighbour: a caller with a stream to a replica, which sends back what it gets. */
+class Street implements AsyncDisposable {
+  readonly house: House;
+  readonly ends: Ends;
+  readonly #replica: RawReplica;
+  readonly #stream: ClientHttp2Stream;
+
+  private constructor(house_: House, ends: Ends, replica: RawReplica, stream: ClientHttp2Stream) {
+    this.house = house_;
+    this.ends = ends;
+    this.#replica = replica;
+    this.#stream = stream;
+  }
+
+  static async open(): Promise<Street> {
+    const ends = new Ends();
+    const opened = await house(realClock, { observer: ends });
+    const replica = await rawReplica((stream, headers) => {
+      if (headers["x-name"] !== "neighbour") {
+        stream.resume().once("end", () => answer(stream));
+        return;
+      }
+      stream.respond({ ":status": 200, "content-type": "application/grpc" });
+      stream.on("data", (chunk) => stream.write(chunk));
+    });
+    opened.routes.set("street", [endpoint("street-r0", replica.address)], { services: ["test.Street"], maxOngoingRequests: 1_000 });
+    const stream = opened.caller.open("/test.Street/Talk", { "x-name": "neighbour" });
+    const street = new Street(opened, ends, replica, stream);
+    await street.talk();
+    return street;
+  }
+
+  /** The neighbour's stream still works. */
+  async talk(): Promise<void> {
+    const back = once(this.#stream, "data");
+    this.#stream.write(frame("how are you?"));
+    expect(await back).toEqual([frame("how are you?")]);
+  }
+
+  /** All calls but the neighbour's have ended once, and hold no place. */
+  async rests(replicaId: string, ongoing: number): Promise<void> {
+    await this.talk();
+    await until(() => this.ends.notOnce.length <= 1 && this.house.gateway.ongoing(replicaId) === ongoing);
+    expect(this.ends.notOnce).toEqual([0]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.house[Symbol.asyncDispose]();
+    await this.#replica[Symbol.asyncDispose]();
+  }
+}
+
+test("whatever a replica sends, its call ends once, and others go on", async () => {
+  const response = [[":status", "200"] as const, ["content-type", "application/grpc"] as const];
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyMove(response), { maxLength: 6 }), async (moves) => {
+      await withoutUncaught(async () => {
+        await using street = await Street.open();
+        await using replica = await rawServer(moves);
+        street.house.routes.set("any", [endpoint("any-r0", replica.address)], { services: ["test.Any"] });
+        const call = street.house.caller.open(path, { "grpc-timeout": "100m" });
+        let responded = false;
+        call.once("response", () => {
+          responded = true;
+        });
+        call.resume().end(frame("hello"));
+        await new Promise<void>((resolve) => call.once("close", resolve));
+        expect(responded || call.rstCode !== 0).toBe(true);
+        await street.rests("any-r0", 0);
+      });
+    }),
+    runs,
+  );
+});
+
+test("whatever a caller sends, its calls end once, and others go on", async () => {
+  const request = [
+    ...([
+      [":method", "POST"],
+      [":scheme", "http"],
+      [":path", "/test.Street/Do"],
+      [":authority", "street"],
+    ] as const),
+    ...([
+      ["te", "trailers"],
+      ["content-type", "application/grpc"],
+    ] as const),
+  ];
+  const stream = fc.oneof({ weight: 8, arbitrary: fc.constantFrom(1, 3, 5) }, { weight: 1, arbitrary: fc.constantFrom(0, 2, 0x7fffffff) });
+  const moves = fc.array(fc.record({ stream, move: anyMove(request) }), { maxLength: 10 });
+  await fc.assert(
+    fc.asyncProperty(moves, async (all) => {
+      await withoutUncaught(async () => {
+        await using street = await Street.open();
+        expect(await playAt(street.house.address, all)).toEqual([]);
+        await street.rests("street-r0", 1);
+      });
+    }),
+    runs,
+  );
+});

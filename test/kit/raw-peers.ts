@@ -1,0 +1,110 @@
+// Peers of HTTP/2 that make moves, whatever the other side expects.
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { splitAddress } from "../../src/gateway/wire/address.ts";
+import { bytesOf, type Move } from "./any-http2.ts";
+import { encodeFrame, FrameReader, flags, frameTypes, preface } from "./raw-http2.ts";
+
+const settings = encodeFrame({ type: frameTypes.settings, flags: 0, stream: 0, payload: Buffer.alloc(0) });
+const settingsAck = encodeFrame({ type: frameTypes.settings, flags: flags.ack, stream: 0, payload: Buffer.alloc(0) });
+const ping = encodeFrame({ type: frameTypes.ping, flags: 0, stream: 0, payload: Buffer.from("whatever") });
+
+/** Lets timers, sockets and streams of this process have their turn. */
+const turn = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
+
+/** Makes a move; false: there is no connection any more. */
+async function make(move: Move, stream: number, socket: Socket): Promise<boolean> {
+  if (move.kind === "turn") await turn();
+  if (socket.destroyed) return false;
+  if (move.kind === "leave") socket.destroy();
+  const bytes = bytesOf(move, stream);
+  if (bytes !== undefined) socket.write(bytes);
+  return !socket.destroyed;
+}
+
+/** A server that makes the same moves on each stream that is opened. */
+export async function rawServer(moves: readonly Move[]): Promise<AsyncDisposable & { readonly address: string }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.once("close", () => sockets.delete(socket));
+    socket.write(settings);
+    const reader = new FrameReader();
+    let prefaceLeft = preface.length;
+    socket.on("data", (chunk) => {
+      const skipped = Math.min(prefaceLeft, chunk.length);
+      prefaceLeft -= skipped;
+      for (const frame of reader.read(chunk.subarray(skipped))) {
+        if (frame.type === frameTypes.settings && (frame.flags & flags.ack) === 0) socket.write(settingsAck);
+        if (frame.type === frameTypes.headers) void play(frame.stream);
+      }
+    });
+    const play = async (stream: number) => {
+      for (const move of moves) if (!(await make(move, stream, socket))) return;
+    };
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      const closed = once(server, "close");
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+/** A move, and the stream that a caller makes it on. */
+export interface MoveOnStream {
+  readonly stream: number;
+  readonly move: Move;
+}
+
+/**
+ * Makes all moves on one connection, waits until the server has dealt with them, and leaves.
+ * Returns the streams on which something came after their end.
+ */
+export async function playAt(address: string, moves: readonly MoveOnStream[]): Promise<readonly number[]> {
+  const target = splitAddress(address);
+  const socket = "path" in target ? connect(target.path) : connect(target.port, target.host);
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  const answered = Promise.withResolvers<void>();
+  const ended = new Set<number>();
+  const after: number[] = [];
+  const reader = new FrameReader();
+  socket.on("error", () => {});
+  socket.on("data", (chunk) => {
+    for (const { type, flags: given, stream } of reader.read(chunk)) {
+      if (type === frameTypes.ping && (given & flags.ack) !== 0) answered.resolve();
+      const carries = type === frameTypes.data || type === frameTypes.headers;
+      if (carries && ended.has(stream)) after.push(stream);
+      if ((carries && (given & flags.endStream) !== 0) || type === frameTypes.reset) ended.add(stream);
+    }
+  });
+  socket.write(Buffer.concat([preface, settings]));
+  let there = true;
+  for (const { stream, move } of moves) there &&= await make(move, stream, socket);
+  if (there) socket.write(ping);
+  await Promise.race([answered.promise, closed]);
+  await turn();
+  socket.destroy();
+  await closed;
+  return after;
+}
+
+/** Runs to the end, or fails with the first error that nobody caught. */
+export async function withoutUncaught(run: () => Promise<void>): Promise<void> {
+  const { promise: uncaught, reject } = Promise.withResolvers<never>();
+  const fail = (cause: unknown) => reject(new Error("nobody caught an error", { cause }));
+  process.on("uncaughtException", fail);
+  process.on("unhandledRejection", fail);
+  try {
+    await Promise.race([run().then(turn), uncaught]);
+  } finally {
+    process.off("uncaughtException", fail);
+    process.off("unhandledRejection", fail);
+  }
+}
