@@ -1,7 +1,17 @@
 /** Time, for all other rooms. */
 export interface Clock {
-  /** Milliseconds since 1970. */
+  /**
+   * Milliseconds since 1970, as the machine's clock said when this process began, moved on by a
+   * monotonic clock since. For durations, deadlines and records: a step of the machine's clock does
+   * not change it.
+   */
   nowMs(): number;
+  /**
+   * Milliseconds since 1970, as the machine's clock says. Somebody may set that clock, forward or
+   * back, at any moment. Only for schedules, for log lines, and for libraries that compare with it;
+   * the difference of two of its times is no duration.
+   */
+  wallMs(): number;
   /**
    * Resolves after `ms`, or as soon as `signal` aborts. Never rejects. Check the signal afterwards.
    */

@@ -1,8 +1,12 @@
 import { randomInt } from "node:crypto";
 import type { Clock, Random } from "./clock.ts";
 
+/** What the machine's clock said when the monotonic clock of this process began. */
+const beganMs = Date.now() - performance.now();
+
 export const realClock: Clock = {
-  nowMs: () => Date.now(),
+  nowMs: () => Math.floor(beganMs + performance.now()),
+  wallMs: () => Date.now(),
   sleep: (ms, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted) return resolve();

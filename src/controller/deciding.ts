@@ -5,6 +5,7 @@ import type { LiveReplicaPort } from "../links/replica-port.ts";
 import type { Log } from "../log/log.ts";
 import { AutoscaleLoop } from "../loops/autoscale-loop.ts";
 import { ConfigChangeLoop } from "../loops/config-change-loop.ts";
+import { LeaderClock } from "../loops/leader-clock.ts";
 import { LeaseKeeper } from "../loops/lease-keeper.ts";
 import { ReconcileLoop } from "../loops/reconcile-loop.ts";
 import { openSchedules } from "../loops/schedules.ts";
@@ -59,15 +60,20 @@ export function openLease(parts: {
 export function openDeciding(parts: DecidingParts): Deciding {
   const { store, mirror, engine, lease, port, loads, clock, random, log } = parts;
   const epoch = () => lease.epoch;
-  const reconcile = new ReconcileLoop({ mirror, store, engine, port, loads, epoch, clock, random, log });
-  const configChanges = new ConfigChangeLoop({ mirror, store, port, epoch, clock, log });
+  const leaderClock = new LeaderClock(clock, mirror);
+  const common = { mirror, store, epoch, clock: leaderClock, log };
+  const reconcile = new ReconcileLoop({ ...common, engine, port, loads, random });
+  const configChanges = new ConfigChangeLoop({ ...common, port });
   const scheduledMinimum = openSchedules();
-  const autoscale = new AutoscaleLoop({ mirror, store, loads, epoch, scheduledMinimum, cron: parts.autoscaleCron, clock, log });
+  const autoscale = new AutoscaleLoop({ ...common, loads, scheduledMinimum, cron: parts.autoscaleCron });
   const wake = () => {
     reconcile.wake();
     configChanges.wake();
   };
-  lease.onLead(wake);
+  lease.onLead(() => {
+    leaderClock.lead();
+    wake();
+  });
   const unsubscribe = [mirror.subscribe(wake), port.onChange(() => reconcile.wake())];
   engine.onExit(() => reconcile.wake());
   const loops = new AbortController();

@@ -113,6 +113,17 @@ export interface RevisionRecord {
   readonly createdAtMs: number;
 }
 
+/** What a tick compares with the last one. */
+export interface Wanted {
+  readonly target: number;
+  /**
+   * When the rollout was paused; 0: it is not. And when it was last resumed; 0: never. By the clock
+   * of the controller that took the request, so these are compared only for equality.
+   */
+  readonly pausedSinceMs: number;
+  readonly resumedAtMs: number;
+}
+
 /** The leader's progress with a deployment. Written by the reconcile loop only. */
 export interface ProgressRecord {
   readonly uid: string;
@@ -123,7 +134,10 @@ export interface ProgressRecord {
   readonly failedStarts: number;
   /** When a start last failed. Undefined: none did. */
   readonly failedAtMs?: number;
-  /** No replica is started before this time. Undefined: no wait. */
+  /**
+   * No replica is started before this time. Undefined: no wait. A later leader counts the wait,
+   * since `failedAtMs`, from when it began to act.
+   */
   readonly retryAtMs?: number;
   /** Whether a replica of `revision` was ever available. */
   readonly everRan: boolean;
@@ -133,10 +147,15 @@ export interface ProgressRecord {
    */
   readonly everStable: boolean;
   /**
-   * When the rollout to `revision` last advanced: at its first tick, and at each replica that
-   * became available.
+   * Since when the progress deadline counts: since the first tick of the rollout to `revision`, the
+   * last replica that became available, or the last change of what is wanted.
    */
   readonly progressedAtMs: number;
+  /**
+   * What else was wanted at the last tick; with `observedGeneration`, it shows what has changed
+   * since. Undefined: written by an earlier version.
+   */
+  readonly wanted?: Wanted;
   /** Why the rollout to `revision` has failed. Undefined: it has not, or has advanced since. */
   readonly rolloutFailure?: RolloutFailure;
   /** When the rollout failed. */

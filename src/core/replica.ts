@@ -1,3 +1,4 @@
+import { type ActingTime, elapsedMs } from "./acting-time.ts";
 import type { Departure } from "./departure.ts";
 import type { Ending, ReplicaFailure } from "./ending.ts";
 import type { Resources } from "./resources.ts";
@@ -67,8 +68,8 @@ export const holds = (state: ReplicaState): boolean => order[state] >= 1 && orde
 export const isAvailable = (
   { state, readyAtMs = Number.POSITIVE_INFINITY }: ReplicaRecord,
   minReadyTimeMs: number,
-  nowMs: number,
-): boolean => state === "RUNNING" && nowMs - readyAtMs >= minReadyTimeMs;
+  time: ActingTime,
+): boolean => state === "RUNNING" && elapsedMs(readyAtMs, time) >= minReadyTimeMs;
 
 /** Whether the replica waits for room: placement was tried, and it did not fit. */
 export const waitsForRoom = ({ state, waits }: ReplicaRecord): boolean => state === "PENDING" && waits !== undefined && isForRoom(waits);

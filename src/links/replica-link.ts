@@ -259,7 +259,9 @@ export class ReplicaLink {
 
   async #drain(signal: AbortSignal): Promise<void> {
     const { clock, epoch, given } = this.#options;
-    const endsAtMs = () => this.#linked.replica.sinceMs + this.#linked.deployment.spec.gracefulShutdownTimeoutMs;
+    // Counted from here, as the time in the record is by the clock of its leader.
+    const sinceMs = clock.nowMs();
+    const endsAtMs = () => sinceMs + this.#linked.deployment.spec.gracefulShutdownTimeoutMs;
     while (!signal.aborted && clock.nowMs() < endsAtMs()) {
       const leaderEpoch = epoch();
       if (this.#introduced && !this.#contact.controllable) {

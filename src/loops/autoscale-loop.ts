@@ -140,7 +140,8 @@ export class AutoscaleLoop {
   }
 
   #schedules({ schedules }: AutoscalingConfig, nowMs: number): Memory["scheduled"] {
-    return { min: schedules.length === 0 ? 0 : this.#options.scheduledMinimum(schedules, nowMs), atMs: nowMs };
+    const { scheduledMinimum, clock } = this.#options;
+    return { min: schedules.length === 0 ? 0 : scheduledMinimum(schedules, clock.wallMs()), atMs: nowMs };
   }
 
   #see(deployment: DeploymentRecord, { metricsIntervalMs }: AutoscalingConfig, scheduledMin: number): LoadSeen {

@@ -1,12 +1,13 @@
-import { createTask } from "node-cron";
 import type { Clock } from "../clock/clock.ts";
 import type { Log } from "../log/log.ts";
+import { openCron } from "./cron.ts";
 
 const secondMs = 1_000;
 /** A timer may end this much too early. */
 const earlyMs = 20;
 /**
- * An expression of stars alone matches every second. Asking the library would take 20 µs each time.
+ * An expression of stars alone matches every second, whatever the wall clock says. Asking the
+ * library would take 20 µs each time.
  */
 const everySecond = /^\s*\*(?:\s+\*){5}\s*$/;
 
@@ -23,25 +24,24 @@ export interface CadenceOptions {
 /**
  * Runs `act` at each second that the expression matches, one run at a time, until the signal aborts
  * and the present run has ended. Seconds that pass during a run, or while the event loop is
- * blocked, are skipped. It keeps working if the wall clock is set: each sleep is at most one
- * second, and the present second is compared.
+ * blocked, are skipped. A step of the wall clock stops no run: each sleep is at most one second, and
+ * the expression is compared with the second that the wall clock shows then.
  */
 export async function runByCron({ cron, act, clock, log }: CadenceOptions, signal: AbortSignal): Promise<void> {
-  const task = everySecond.test(cron) ? undefined : createTask(withSeconds(cron), () => {});
+  const expression = everySecond.test(cron) ? undefined : openCron(cron);
+  const nowMs = () => (expression === undefined ? clock.nowMs() : clock.wallMs());
   let last: number | undefined;
   try {
     for (;;) {
-      await clock.sleep(secondMs - (clock.nowMs() % secondMs), signal);
+      await clock.sleep(secondMs - (nowMs() % secondMs), signal);
       if (signal.aborted) return;
-      const second = Math.floor((clock.nowMs() + earlyMs) / secondMs);
+      const second = Math.floor((nowMs() + earlyMs) / secondMs);
       if (second === last) continue;
       last = second;
-      if (task !== undefined && !task.match(new Date(second * secondMs))) continue;
+      if (expression?.matches(second * secondMs) === false) continue;
       await act().catch((cause: unknown) => log.warn({ cause: String(cause) }, "a scheduled run failed; retrying at the next match"));
     }
   } finally {
-    await task?.destroy();
+    expression?.close();
   }
 }
-
-const withSeconds = (cron: string): string => (cron.trim().split(/\s+/).length > 5 ? cron : `0 ${cron.trim()}`);

@@ -105,7 +105,7 @@ export class ConfigChangeLoop {
     if (leaderEpoch === undefined) return undefined;
     const before = mirror.deployment(change.deployment);
     if (before === undefined || !isWanted(change, before.value)) return this.#write(leaderEpoch, entry, before, givenUp(change));
-    const results = await this.#callAll(change, before.value, signal);
+    const results = await this.#callAll(entry, before.value, signal);
     if (signal.aborted || epoch() !== leaderEpoch) return undefined;
     const after = mirror.deployment(change.deployment);
     return this.#write(leaderEpoch, entry, after, isWanted(change, after?.value) ? afterCalls(change, results) : givenUp(change));
@@ -115,7 +115,11 @@ export class ConfigChangeLoop {
    * Calls the replicas of this step, including replicas that start to run during the step. Replicas
    * that are removed during it are no longer needed.
    */
-  async #callAll(change: ConfigChangeRecord, deployment: DeploymentRecord, signal: AbortSignal): Promise<readonly CallResult[]> {
+  async #callAll(
+    { value: change, version }: Entry<"change">,
+    deployment: DeploymentRecord,
+    signal: AbortSignal,
+  ): Promise<readonly CallResult[]> {
     const { mirror } = this.#options;
     const results = new Map<string, CallResult>();
     for (;;) {
@@ -124,7 +128,7 @@ export class ConfigChangeLoop {
       const answers = [...results.values()].map((result) => (still.has(result.replicaId) ? result : this.#resultOf(result.replicaId)));
       const missing = calledIn(change, running, answers);
       if (missing.length === 0 || signal.aborted)
-        return answers.some(({ kind }) => kind !== "gone") ? answers : [...answers, ...this.#failedSince(change, deployment)];
+        return answers.some(({ kind }) => kind !== "gone") ? answers : [...answers, ...this.#failedSince(version, deployment)];
       for (const result of await this.#call(change, deployment, missing, signal)) results.set(result.replicaId, result);
       await mirror.catchUp();
     }
@@ -137,13 +141,14 @@ export class ConfigChangeLoop {
   }
 
   /**
-   * Replicas that failed since the change began: perhaps a former leader called them, and cannot
-   * say so any more.
+   * Replicas that failed since this step began, by the positions of the writes: perhaps a former
+   * leader called them, and cannot say so any more.
    */
-  #failedSince({ startedAtMs }: ConfigChangeRecord, deployment: DeploymentRecord): readonly CallResult[] {
+  #failedSince(stepVersion: number, deployment: DeploymentRecord): readonly CallResult[] {
     const replicas = this.#options.mirror.lineage(deployment).replicas();
-    const ours = replicas.flatMap(({ value }) => (value.revision === deployment.revision && value.readyAtMs !== undefined ? value : []));
-    return ours.filter((replica) => hasFailed(replica) && replica.sinceMs >= startedAtMs).map(endedBy);
+    const since = replicas.flatMap(({ value, version }) => (version > stepVersion ? value : []));
+    const ours = since.filter(({ revision, readyAtMs }) => revision === deployment.revision && readyAtMs !== undefined);
+    return ours.filter(hasFailed).map(endedBy);
   }
 
   async #call(

@@ -1,4 +1,5 @@
-import type { Clock, Random } from "../clock/clock.ts";
+import type { Random } from "../clock/clock.ts";
+import { type ActingTime, elapsedMs } from "../core/acting-time.ts";
 import { committedConfig } from "../core/config-change.ts";
 import type { DeploymentRecord, ProgressRecord } from "../core/deployment.ts";
 import type { Ending, Preparation } from "../core/ending.ts";
@@ -6,6 +7,7 @@ import { sameJson } from "../core/json.ts";
 import { type Coverage, processOf, usingLedger } from "../core/placement/room.ts";
 import { hasEnded, holds, type ReplicaRecord } from "../core/replica.ts";
 import { plan } from "../core/rollout/plan.ts";
+import { retryWaitMs } from "../core/rollout/progress.ts";
 import type { Action, SeenReplica } from "../core/rollout/sight.ts";
 import { wantsPackagesFirst } from "../core/rollout/step.ts";
 import { replicaInWords } from "../core/words.ts";
@@ -20,6 +22,7 @@ import { deploymentWrites } from "../store/writes/deployment-writes.ts";
 import { eraseWrites } from "../store/writes/erase-writes.ts";
 import { putProgress } from "../store/writes/progress-writes.ts";
 import { forgetReplica, putReplica } from "../store/writes/replica-writes.ts";
+import type { LeaderClock } from "./leader-clock.ts";
 import { pendingOf, Starter, specOf } from "./starter.ts";
 import { Strays } from "./strays.ts";
 
@@ -52,7 +55,7 @@ export interface ReconcileOptions {
   readonly loads: Pick<Loads, "ongoing">;
   /** The epoch to act under; undefined: do not act. */
   readonly epoch: () => number | undefined;
-  readonly clock: Clock;
+  readonly clock: LeaderClock;
   readonly random: Random;
   readonly log: Log;
 }
@@ -78,8 +81,10 @@ export class ReconcileLoop {
   #found: Found = { replicas: new Map(), complete: new Set() };
   /** When something was last being prepared for each replica before its process could start. */
   readonly #preparedAtMs = new Map<string, number>();
-  /** The epoch of the present tick, and since when this controller acts under it. */
+  /** The epoch of the present tick. */
   #epoch: number | undefined;
+  /** The last epoch under which this controller acted, and since when. */
+  #actedEpoch: number | undefined;
   #actingSinceMs = 0;
 
   constructor(options: ReconcileOptions) {
@@ -89,6 +94,7 @@ export class ReconcileLoop {
       ...options,
       commit: (writes) => this.#commit(writes),
       leads: () => this.#leads(),
+      time: () => this.#time,
       onError: (replicaId, ending) => {
         this.#startErrors.set(replicaId, ending);
         this.wake();
@@ -132,14 +138,17 @@ export class ReconcileLoop {
     this.#notePreparing(found);
     if (!leads) return;
     // Adopted replicas are not seen yet. End the tick, so that nothing is started in their place.
-    if (await this.#strays.settle(found.replicas)) return this.wake();
+    if (await this.#strays.settle(found.replicas, this.#time)) return this.wake();
     const held = usingLedger(this.#held(found), engine.room());
     for (const entry of mirror.deployments().values()) await this.#alone(entry.key, () => this.#reconcile(entry, found, held));
     await this.#alone("placement", () => this.#starter.startPending(held, (replica) => this.#processOf(replica) !== "none"));
   }
 
   #takeEpoch(epoch: number | undefined): void {
-    if (epoch !== this.#epoch) this.#actingSinceMs = this.#options.clock.nowMs();
+    if (epoch !== undefined && epoch !== this.#actedEpoch) {
+      this.#actedEpoch = epoch;
+      this.#actingSinceMs = this.#options.clock.nowMs();
+    }
     this.#epoch = epoch;
   }
 
@@ -149,6 +158,10 @@ export class ReconcileLoop {
    */
   #leads(): boolean {
     return this.#epoch !== undefined && this.#options.epoch() === this.#epoch;
+  }
+
+  get #time(): ActingTime {
+    return { nowMs: this.#options.clock.nowMs(), actingSinceMs: this.#actingSinceMs };
   }
 
   #notePreparing({ replicas }: Found): void {
@@ -163,8 +176,10 @@ export class ReconcileLoop {
    */
   #ownSinceMs(replicaId: string, { contactSinceMs }: ReplicaContact, process: EngineReplica | undefined): number {
     // A process without an address cannot be connected to: its time to start counts all the same.
-    const unreached = process?.state === "alive" && process.address === undefined ? this.#actingSinceMs : this.#options.clock.nowMs();
-    return Math.max(contactSinceMs ?? unreached, this.#preparedAtMs.get(replicaId) ?? 0);
+    const { clock } = this.#options;
+    const unreached = process?.state === "alive" && process.address === undefined ? this.#actingSinceMs : clock.nowMs();
+    const sinceMs = contactSinceMs === undefined ? unreached : clock.fromProcess(contactSinceMs);
+    return Math.max(sinceMs, this.#preparedAtMs.get(replicaId) ?? 0);
   }
 
   /** One failed action does not stop the others. */
@@ -177,7 +192,7 @@ export class ReconcileLoop {
   }
 
   async #reconcile(entry: Entry<"deployment">, found: Found, held: readonly ReplicaRecord[]): Promise<void> {
-    const { mirror, engine, clock, random } = this.#options;
+    const { mirror, engine, random } = this.#options;
     const replicas = mirror.replicasOf(entry.key);
     const progress = mirror.progress(entry.key);
     const lineage = mirror.lineage(entry.value);
@@ -202,8 +217,7 @@ export class ReconcileLoop {
       room: engine.room(),
       held,
       pending: () => pendingOf(mirror).map(({ value }) => value),
-      nowMs: clock.nowMs(),
-      actingSinceMs: this.#actingSinceMs,
+      ...this.#time,
       draw: random.next(),
     });
     if (actions.length > 0) await this.#apply(entry, actions, versions);
@@ -217,7 +231,7 @@ export class ReconcileLoop {
     if (replica.state !== "STARTING") return false;
     const startedMs = Math.max(replica.sinceMs, this.#ownSinceMs(replica.id, contact, process));
     // A little early, because the plan is made later than this.
-    return this.#options.clock.nowMs() - startedMs >= spec.startupTimeoutMs - periodMs;
+    return elapsedMs(startedMs, this.#time) >= spec.startupTimeoutMs - periodMs;
   }
 
   /** The last lines of each replica's standard error. */
@@ -240,7 +254,7 @@ export class ReconcileLoop {
       ending: this.#startErrors.get(replica.id) ?? process?.ending ?? (preparation?.kind === "failed" ? preparation.ending : undefined),
       errors: preparation?.kind === "failed" ? preparation.lines : errors,
       contactSinceMs: this.#ownSinceMs(replica.id, contact, process),
-      terminatedAtMs: process?.terminatedAtMs,
+      terminatedAtMs: process?.terminatedAtMs && this.#options.clock.fromProcess(process.terminatedAtMs),
       answer: contact.answer,
       problem: contact.problem,
       failure: contact.failure,
@@ -277,7 +291,7 @@ export class ReconcileLoop {
     if (!wantsPackagesFirst(deployment, replicas)) return undefined;
     const { spec, uid, revision } = deployment;
     const ours = progress?.revision === revision ? progress : undefined;
-    if (this.#options.clock.nowMs() < (ours?.retryAtMs ?? 0)) return undefined;
+    if (ours !== undefined && retryWaitMs(ours, this.#time) > 0) return undefined;
     // Each try has its own name, because the engine keeps reporting a failure under its name.
     const name = [uid, revision, ours?.failedAtMs ?? 0, deployment.resumedAtMs ?? 0].join("/");
     return this.#options.engine.prepare(name, spec.runtimeEnv);

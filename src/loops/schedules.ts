@@ -1,5 +1,5 @@
-import { createTask } from "node-cron";
 import type { ScheduledMinimum } from "../core/autoscaling-config.ts";
+import { hasSeconds, minutesOf, openCron } from "./cron.ts";
 
 const minuteMs = 60_000;
 const secondMs = 1_000;
@@ -16,7 +16,10 @@ const beginsMax = 10_000;
 /** Returns the highest minimum of the schedules that hold at a time. 0: none holds. */
 export type ReadSchedules = (schedules: readonly ScheduledMinimum[], nowMs: number) => number;
 
-/** Reads schedules at times that go forward: only the time since the last call is searched. */
+/**
+ * Reads schedules by the wall clock. While its times go forward, only the time since the last call
+ * is searched; after a step back, everything is.
+ */
 export function openSchedules(): ReadSchedules {
   /** By cron expression, time zone and duration. */
   const begins = new Map<string, LastBegin>();
@@ -38,25 +41,22 @@ export function openSchedules(): ReadSchedules {
   return (schedules, nowMs) => Math.max(0, ...schedules.filter((schedule) => holds(schedule, nowMs)).map(({ minReplicas }) => minReplicas));
 }
 
-const hasSeconds = (cron: string): boolean => cron.trim().split(/\s+/).length > 5;
-
 /** The last time after `fromMs`, and up to `nowMs`, at which the expression matches. */
 function beganAfter(cron: string, timeZone: string, fromMs: number, nowMs: number): number | undefined {
-  const fields = cron.trim().split(/\s+/);
-  const options = { timezone: timeZone === "" ? "UTC" : timeZone };
-  const minutes = createTask(fields.slice(-5).join(" "), () => {}, options);
-  const task = createTask(cron, () => {}, options);
+  const zone = timeZone === "" ? "UTC" : timeZone;
+  const minutes = openCron(minutesOf(cron), zone);
+  const seconds = openCron(cron, zone);
   try {
     for (let atMs = Math.floor(nowMs / minuteMs) * minuteMs; atMs > fromMs - minuteMs; atMs -= minuteMs) {
-      if (!minutes.match(new Date(atMs))) continue;
+      if (!minutes.matches(atMs)) continue;
       // Five fields match at full minutes only.
-      const lastMs = fields.length > 5 ? Math.min(nowMs, atMs + minuteMs - secondMs) : atMs;
+      const lastMs = hasSeconds(cron) ? Math.min(nowMs, atMs + minuteMs - secondMs) : atMs;
       for (let secMs = Math.floor(lastMs / secondMs) * secondMs; secMs >= atMs && secMs > fromMs; secMs -= secondMs)
-        if (task.match(new Date(secMs))) return secMs;
+        if (seconds.matches(secMs)) return secMs;
     }
     return undefined;
   } finally {
-    void minutes.destroy();
-    void task.destroy();
+    minutes.close();
+    seconds.close();
   }
 }

@@ -1,4 +1,5 @@
-import type { Clock, Random } from "../clock/clock.ts";
+import type { Random } from "../clock/clock.ts";
+import type { ActingTime } from "../core/acting-time.ts";
 import type { DeploymentSpec } from "../core/deployment.ts";
 import type { Ending } from "../core/ending.ts";
 import { sameJson } from "../core/json.ts";
@@ -24,7 +25,8 @@ export interface StarterOptions {
   readonly leads: () => boolean;
   /** Called with the reason if a replica could not be started. */
   readonly onError: (replicaId: string, ending: Ending) => void;
-  readonly clock: Clock;
+  /** The moment of the present tick. */
+  readonly time: () => ActingTime;
   readonly random: Random;
   readonly log: Log;
 }
@@ -58,15 +60,15 @@ export class Starter {
     held: readonly ReplicaRecord[],
     { node, capacity }: Extract<Room, { kind: "ledger" }>,
   ): Promise<void> {
-    const { clock, random, commit } = this.#options;
-    const nowMs = clock.nowMs();
-    const { placed, waiting } = place({ pending: pending.map(({ value }) => value), held, capacity, nowMs });
+    const { random, commit } = this.#options;
+    const time = this.#options.time();
+    const { placed, waiting } = place({ pending: pending.map(({ value }) => value), held, capacity, time });
     const entries = new Map(pending.map((entry) => [entry.key, entry]));
     const starts = placed.slice(0, startsMax).flatMap(({ id, gpuIndexes }) => {
       const entry = entries.get(id);
       const token = random.id(tokenLength);
       if (entry === undefined) return [];
-      return { version: entry.version, replica: advance(entry.value, "STARTING", nowMs, { gpuIndexes, node, token }) };
+      return { version: entry.version, replica: advance(entry.value, "STARTING", time.nowMs, { gpuIndexes, node, token }) };
     });
     const notes = waiting.flatMap(({ id, wait }): Write[] => {
       const entry = entries.get(id);

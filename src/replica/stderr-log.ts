@@ -17,7 +17,7 @@ export interface ReplicaLog {
  */
 export function createReplicaLog(write: (line: string) => void, clock: Clock): ReplicaLog {
   const line = (level: number) => (facts: object, message: string) => {
-    write(`${JSON.stringify({ level, time: clock.nowMs(), ...facts, msg: message }, plain)}\n`);
+    write(`${JSON.stringify({ level, time: clock.wallMs(), ...facts, msg: message }, plain)}\n`);
   };
   const nothing = () => {};
   return { error: line(50), warn: line(40), info: nothing, debug: nothing };

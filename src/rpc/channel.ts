@@ -111,7 +111,7 @@ export class Channel {
         const nowMs = this.#clock.nowMs();
         if (state === connectivityState.READY) end();
         else if (nowMs >= endMs) end(new StatusError("UNAVAILABLE", `no connection to ${this.address} within ${timeoutMs} ms`));
-        else channel.watchConnectivityState(state, Math.min(endMs, nowMs + watchMs), check);
+        else channel.watchConnectivityState(state, this.#clock.wallMs() + Math.min(endMs - nowMs, watchMs), check);
       };
       signal?.addEventListener("abort", leave);
       this.#closed.signal.addEventListener("abort", close);
@@ -272,7 +272,7 @@ export class Channel {
   }
 
   #rawOptions({ deadlineMs }: CallOptions): RawOptions {
-    return deadlineMs === undefined ? {} : { deadline: this.#clock.nowMs() + deadlineMs };
+    return deadlineMs === undefined ? {} : { deadline: this.#clock.wallMs() + deadlineMs };
   }
 }
 

@@ -91,7 +91,7 @@ export class RpcServer {
     this.#closingText = closingText ?? "this server is shutting down";
     this.#log = log;
     this.#clock = clock;
-    this.#nowMs = () => clock.nowMs();
+    this.#nowMs = () => clock.wallMs();
     this.#startedAtMs = clock.nowMs();
     this.#messageBytesMax = messageBytesMax;
     this.#server = new Server({ "grpc.max_receive_message_length": messageBytesMax + excessBytesMax, "grpc.enable_channelz": 0 });

@@ -22,6 +22,7 @@ class SleepingClock implements Clock {
   #told = () => {};
 
   nowMs = () => 0;
+  wallMs = () => 0;
   after = () => () => {};
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {

@@ -3,6 +3,8 @@ import type { Clock } from "../../src/clock/clock.ts";
 /** A clock that stands still until the test moves it. */
 export class HandClock implements Clock {
   #nowMs: number;
+  /** How far somebody has set the wall clock since the beginning. */
+  #steppedMs = 0;
   readonly #timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
 
   constructor(nowMs = 1_700_000_000_000) {
@@ -16,6 +18,15 @@ export class HandClock implements Clock {
 
   nowMs(): number {
     return this.#nowMs;
+  }
+
+  wallMs(): number {
+    return this.#nowMs + this.#steppedMs;
+  }
+
+  /** Sets the wall clock forward, or back. No time passes. */
+  stepWall(ms: number): void {
+    this.#steppedMs += ms;
   }
 
   after(ms: number, run: () => void): () => void {

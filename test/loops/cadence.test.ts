@@ -3,25 +3,39 @@ import type { Clock } from "../../src/clock/clock.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { runByCron } from "../../src/loops/cadence.ts";
 
-/** A clock of which each sleep is one step; its wall time may jump before a sleep ends. */
+type ByTurn = ReadonlyMap<number, number>;
+
+/** A clock of which each sleep is one step. */
 class SteppedClock implements Clock {
   #nowMs: number;
-  readonly #jumpsMs: Map<number, number>;
+  #steppedMs = 0;
+  readonly #lateMs: ByTurn;
+  readonly #stepsMs: ByTurn;
   readonly sleptMs: number[] = [];
 
-  /** `jumpsMs`: how far the wall clock is set, by the number of the sleep, from 1. */
-  constructor(nowMs: number, jumpsMs: ReadonlyMap<number, number> = new Map()) {
+  /**
+   * By the number of the sleep, from 1: how late its timer ends, and how far somebody sets the wall
+   * clock meanwhile.
+   */
+  constructor(nowMs: number, lateMs: ByTurn = new Map(), stepsMs: ByTurn = new Map()) {
     this.#nowMs = nowMs;
-    this.#jumpsMs = new Map(jumpsMs);
+    this.#lateMs = lateMs;
+    this.#stepsMs = stepsMs;
   }
 
   nowMs(): number {
     return this.#nowMs;
   }
 
+  wallMs(): number {
+    return this.#nowMs + this.#steppedMs;
+  }
+
   async sleep(ms: number): Promise<void> {
     this.sleptMs.push(ms);
-    this.#nowMs += ms + (this.#jumpsMs.get(this.sleptMs.length) ?? 0);
+    const turn = this.sleptMs.length;
+    this.#nowMs += ms + (this.#lateMs.get(turn) ?? 0);
+    this.#steppedMs += this.#stepsMs.get(turn) ?? 0;
   }
 
   after(): () => void {
@@ -60,17 +74,21 @@ test("a run that fails is followed by the next", async () => {
   expect(runs).toHaveLength(3);
 });
 
-test("a wall clock set back or forward by an hour stops no run: no sleep is longer than a second", async () => {
-  const hourMs = 3_600_000;
-  const clock = new SteppedClock(
-    startMs,
-    new Map([
-      [3, -hourMs],
-      [6, 2 * hourMs],
-    ]),
-  );
-  expect(await runsOf("* * * * * *", clock, 9)).toHaveLength(9);
-  expect(clock.sleptMs.length).toBeLessThanOrEqual(10);
+const hourMs = 3_600_000;
+const steps: ByTurn = new Map([
+  [3, -hourMs - 300],
+  [6, 2 * hourMs],
+]);
+
+test("a run each second goes on each second, whatever the wall clock says", async () => {
+  const clock = new SteppedClock(startMs, new Map(), steps);
+  expect(await runsOf("* * * * * *", clock, 9)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((second) => second * 1_000));
+});
+
+test("any other cadence follows the wall clock, and a step of it stops no run", async () => {
+  const clock = new SteppedClock(startMs, new Map(), steps);
+  const runs = await runsOf("*/2 * * * * *", clock, 9);
+  expect(Math.max(...runs.map((ms, index) => ms - (runs[index - 1] ?? 0)))).toBeLessThanOrEqual(3_000);
   expect(Math.max(...clock.sleptMs)).toBeLessThanOrEqual(1_000);
 });
 

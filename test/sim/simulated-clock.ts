@@ -16,6 +16,8 @@ export async function calm(): Promise<void> {
 /** A clock that only `pass` moves: timer by timer in the order they are due, with everything settled in between. */
 export class SimulatedClock implements Clock {
   #nowMs: number;
+  /** How far somebody has set the wall clock since the beginning. */
+  #steppedMs = 0;
   /** By when they are due, then by when they were set. */
   readonly #timers: Timer[] = [];
 
@@ -25,6 +27,15 @@ export class SimulatedClock implements Clock {
 
   nowMs(): number {
     return this.#nowMs;
+  }
+
+  wallMs(): number {
+    return this.#nowMs + this.#steppedMs;
+  }
+
+  /** Sets the wall clock forward, or back. No time passes. */
+  stepWall(ms: number): void {
+    this.#steppedMs += ms;
   }
 
   after(ms: number, run: () => void): () => void {

@@ -1,3 +1,4 @@
+import { type ActingTime, elapsedMs } from "../acting-time.ts";
 import {
   type Amounts,
   type Capacity,
@@ -55,12 +56,12 @@ export function place(input: {
   readonly pending: readonly PendingReplica[];
   readonly held: readonly Holding[];
   readonly capacity: Capacity;
-  readonly nowMs: number;
+  readonly time: ActingTime;
 }): Placement {
-  const { pending, capacity, nowMs } = input;
+  const { pending, capacity, time } = input;
   const empty = free(capacity, []);
   let left = free(capacity, input.held);
-  const favoured = whoseTurn(pending, left, empty, nowMs);
+  const favoured = whoseTurn(pending, left, empty, time);
   let offered = left; // what replicas behind the favoured one may take
   const placed: { id: string; gpuIndexes: readonly number[] }[] = [];
   const waiting: { id: string; resources: Resources }[] = [];
@@ -88,17 +89,17 @@ export function fits(wanted: Resources, held: readonly Holding[], capacity: Capa
 }
 
 /** The replica for which free resources are kept now, if any. */
-function whoseTurn(pending: readonly PendingReplica[], left: Free, empty: Free, nowMs: number): string | undefined {
+function whoseTurn(pending: readonly PendingReplica[], left: Free, empty: Free, time: ActingTime): string | undefined {
   const firstOfEachSize = new Map<string, PendingReplica>();
   for (const replica of pending) {
     const { resources } = replica;
-    if (nowMs - replica.createdAtMs < patienceMs || gpusFor(resources, left) || !gpusFor(resources, empty)) continue;
+    if (elapsedMs(replica.createdAtMs, time) < patienceMs || gpusFor(resources, left) || !gpusFor(resources, empty)) continue;
     const custom = JSON.stringify(Object.entries(resources.custom ?? {}).sort());
     const size = `${resources.cpuMilli}/${resources.gpuMilli}/${resources.memoryBytes}/${custom}`;
     if (!firstOfEachSize.has(size)) firstOfEachSize.set(size, replica);
   }
   const candidates = [...firstOfEachSize.values()];
-  const turn = turnAfter(Math.max(...candidates.map((replica) => nowMs - replica.createdAtMs)));
+  const turn = turnAfter(Math.max(...candidates.map((replica) => elapsedMs(replica.createdAtMs, time))));
   return turn % 2 === 0 ? candidates[(turn / 2) % candidates.length]?.id : undefined;
 }
 

@@ -1,17 +1,17 @@
+import { type ActingTime, elapsedMs } from "../acting-time.ts";
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
 import { type ReplicaRecord, waitsForRoom } from "../replica.ts";
 import type { RolloutFailure } from "../rollout-failure.ts";
 import { targetOf } from "./status.ts";
 
 /**
- * Why the rollout to the wanted revision has failed. Undefined: it has not. `actingSinceMs`: since
- * when this controller acts for the deployment.
+ * Why the rollout to the wanted revision has failed. Undefined: it has not.
  */
 export function rolloutFailure(
   progress: ProgressRecord,
   deployment: DeploymentRecord,
   replicas: readonly ReplicaRecord[],
-  { nowMs, actingSinceMs }: { readonly nowMs: number; readonly actingSinceMs: number },
+  time: ActingTime,
 ): RolloutFailure | undefined {
   const { maxStartFailures, progressDeadlineMs } = deployment.spec.rollout;
   // At target 0 a revision is complete too, but whether it can run is not known.
@@ -21,10 +21,8 @@ export function rolloutFailure(
   const last = progress.lastFailure;
   if (!progress.everStable && progress.failedStarts >= maxStartFailures)
     return { kind: "failedStarts", count: progress.failedStarts, last };
-  const { updatedAtMs, resumedAtMs = 0, autoscaled } = deployment;
-  const sinceMs = Math.max(progress.progressedAtMs, updatedAtMs, resumedAtMs, autoscaled?.sinceMs ?? 0, actingSinceMs);
   // The deadline is for a rollout that is not complete. What fails after that counts as failed starts, until a replica is stable.
-  if (progress.rolloutFailure !== undefined || wasWhole || progressDeadlineMs === 0 || nowMs - sinceMs < progressDeadlineMs)
+  if (progress.rolloutFailure !== undefined || wasWhole || progressDeadlineMs === 0 || elapsedMs(progress.progressedAtMs, time) < progressDeadlineMs)
     return progress.rolloutFailure;
   const waiting = replicas.find((replica) => replica.revision === deployment.revision && waitsForRoom(replica));
   const blocked = last === undefined && waiting?.waits !== undefined ? { replicaId: waiting.id, wait: waiting.waits } : undefined;

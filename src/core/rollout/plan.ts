@@ -21,7 +21,7 @@ import { failureVerdict, fullVerdict, verdictOf } from "./verdict.ts";
  */
 export function plan(input: PlanInput): readonly Action[] {
   const { deployment, nowMs, draw } = input;
-  const settled = input.seen.map((seen) => settle(seen, deployment, nowMs));
+  const settled = input.seen.map((seen) => settle(seen, deployment, input));
   const before = currentProgress(input.progress, deployment, nowMs);
   const starting = startRevision(deployment, before, (revision) => input.findRevision(revision) !== undefined);
   const { maxStartFailures } = deployment.spec.rollout;
@@ -41,7 +41,7 @@ export function plan(input: PlanInput): readonly Action[] {
   const step = back === undefined ? chooseStep(input, failing, settled, starting) : undefined;
   const replicas = settled.map(({ replica }) => takeAway(replica, step?.removed.get(replica.id), nowMs));
   const after = noteInstalling(
-    back === undefined ? noteSuccess(noteRolloutFailure(failing, cause, nowMs), deployment, replicas, { starting, nowMs }) : left(failing),
+    back === undefined ? noteSuccess(noteRolloutFailure(failing, cause, nowMs), deployment, replicas, { starting, time: input }) : left(failing),
     packages,
     nowMs,
   );
@@ -54,8 +54,8 @@ export function plan(input: PlanInput): readonly Action[] {
     ...(back === undefined ? [] : [{ kind: "rollback", deployment: back.deployment } as const]),
     ...[...coming, ...going].map((replica): Action => ({ kind: "move", replica })),
     ...Array.from({ length: step?.create ?? 0 }, (): Action => ({ kind: "create", revision: starting })),
-    ...input.seen.flatMap((seen) => finish(seen, deployment, nowMs)),
-    ...surplusRecords(input.seen, nowMs),
+    ...input.seen.flatMap((seen) => finish(seen, deployment, input)),
+    ...surplusRecords(input.seen, input),
     ...(sameJson(input.progress, after) ? [] : [{ kind: "progress", progress: after } as const]),
     ...(verdict === undefined ? [] : [{ kind: "decide", verdict } as const]),
     ...(deployment.deletingSinceMs !== undefined && replicas.length === 0 ? [{ kind: "erase" } as const] : []),
@@ -95,14 +95,15 @@ function goBack(
 
 /** The decision worth keeping: the step does something, or is held for a new reason. */
 function decided(
-  { deployment, lastDecision, nowMs }: PlanInput,
+  input: PlanInput,
   progress: { readonly before: ProgressRecord; readonly failing: ProgressRecord; readonly after: ProgressRecord },
   step: Step | undefined,
 ): Verdict | undefined {
+  const { deployment, lastDecision } = input;
   const { before, failing, after } = progress;
   if (step === undefined || deployment.deletingSinceMs !== undefined) return undefined;
   const acts = step.create > 0 || step.removed.size > 0;
-  const verdict = verdictOf(step, deployment, failing, nowMs);
+  const verdict = verdictOf(step, deployment, failing, input);
   const reached =
     before.rolloutFailure === undefined && after.rolloutFailure !== undefined
       ? failureVerdict(deployment, failing, after.rolloutFailure, undefined)

@@ -1,5 +1,6 @@
+import { type ActingTime, elapsedMs } from "../acting-time.ts";
 import { backoffMaxMs, backoffMs } from "../backoff.ts";
-import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
+import type { DeploymentRecord, ProgressRecord, Wanted } from "../deployment.ts";
 import type { Preparation } from "../ending.ts";
 import { ofLife } from "../lineage.ts";
 import { counts, isAvailable, type ReplicaRecord } from "../replica.ts";
@@ -25,18 +26,32 @@ export function currentProgress(progress: ProgressRecord | undefined, deployment
     progressedAtMs: nowMs,
   };
   const kept = ours?.revision === deployment.revision ? ours : fresh;
+  const wanted = wantedOf(deployment);
+  const before = ours?.wanted ?? wanted;
+  const paused = before.pausedSinceMs !== wanted.pausedSinceMs || before.resumedAtMs !== wanted.resumedAtMs;
+  const changed = paused || before.target !== wanted.target || ours?.observedGeneration !== deployment.generation;
   return {
     ...kept,
+    ...(changed && { progressedAtMs: nowMs }),
     // Failures before or during a pause belong to another revision, or are forgiven.
-    ...(kept.failedAtMs !== undefined && kept.failedAtMs < Math.max(deployment.pausedSinceMs ?? 0, deployment.resumedAtMs ?? 0)
-      ? noFailures
-      : {}),
+    ...(paused && noFailures),
+    wanted,
     uid: deployment.uid,
     observedGeneration: deployment.generation,
     revision: deployment.revision,
     settled: ours?.settled,
     healthyRevisions: ours?.healthyRevisions ?? [],
   };
+}
+
+function wantedOf(deployment: DeploymentRecord): Wanted {
+  return { target: targetOf(deployment), pausedSinceMs: deployment.pausedSinceMs ?? 0, resumedAtMs: deployment.resumedAtMs ?? 0 };
+}
+
+/** How long no replica is started yet, because starts failed. 0: one may be started. */
+export function retryWaitMs({ failedAtMs, retryAtMs }: ProgressRecord, time: ActingTime): number {
+  if (failedAtMs === undefined || retryAtMs === undefined) return 0;
+  return Math.max(0, retryAtMs - failedAtMs - elapsedMs(failedAtMs, time));
 }
 
 /** The progress with the new failures counted. `starting` is the revision of new replicas. */
@@ -95,25 +110,29 @@ export function noteSuccess(
   progress: ProgressRecord,
   deployment: DeploymentRecord,
   replicas: readonly ReplicaRecord[],
-  { starting, nowMs }: { readonly starting: number; readonly nowMs: number },
+  { starting, time }: { readonly starting: number; readonly time: ActingTime },
 ): ProgressRecord {
   const readyMs = provenAfterMs(progress, deployment.spec.rollout);
-  const available = replicas.filter((replica) => replica.revision === deployment.revision && isAvailable(replica, readyMs, nowMs));
+  const available = replicas.filter((replica) => replica.revision === deployment.revision && isAvailable(replica, readyMs, time));
   const stable = replicas.some(
     (replica) =>
       replica.revision === starting &&
       (replica.readyAtMs ?? 0) >= (progress.failedAtMs ?? 0) &&
-      isAvailable(replica, Math.max(readyMs, stableAfterMs), nowMs),
+      isAvailable(replica, Math.max(readyMs, stableAfterMs), time),
   );
   const target = targetOf(deployment);
   const whole = available.length === target && replicas.every(({ state, revision }) => !counts(state) || revision === deployment.revision);
-  const progressedAtMs = Math.max(progress.progressedAtMs, ...available.map(({ readyAtMs = 0 }) => readyAtMs + readyMs));
+  const since = available.filter(({ readyAtMs = 0 }) => readyAtMs + readyMs > progress.progressedAtMs);
+  const progressedAtMs = Math.max(
+    progress.progressedAtMs,
+    ...since.map(({ readyAtMs = 0 }) => Math.max(readyAtMs, time.actingSinceMs) + readyMs),
+  );
   const recovered = whole || progressedAtMs > progress.progressedAtMs;
   return {
     ...progress,
     ...(stable ? noFailures : {}),
     everRan: progress.everRan || available.length > 0,
-    everStable: progress.everStable || available.some((replica) => isAvailable(replica, Math.max(readyMs, stableAfterMs), nowMs)),
+    everStable: progress.everStable || available.some((replica) => isAvailable(replica, Math.max(readyMs, stableAfterMs), time)),
     progressedAtMs,
     ...(recovered && { rolloutFailure: undefined, rolloutFailedAtMs: undefined }),
     lastFailure: whole && stable ? undefined : progress.lastFailure,

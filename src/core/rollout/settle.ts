@@ -1,3 +1,4 @@
+import { type ActingTime, elapsedMs } from "../acting-time.ts";
 import type { DeploymentRecord } from "../deployment.ts";
 import type { Ending, FailureCause, Preparation, ReplicaFailure } from "../ending.ts";
 import { sameJson } from "../json.ts";
@@ -30,17 +31,19 @@ export interface Failure {
 }
 
 /** Moves a replica by what happened to it, independent of what is wanted. */
-export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: number): Settled {
+export function settle(seen: SeenReplica, deployment: DeploymentRecord, time: ActingTime): Settled {
+  const { nowMs } = time;
   const { process, ending } = seen;
   const replica = located(seen);
   const gone = process === "exited" || process === "none";
   const { startupTimeoutMs } = deployment.spec;
   // If a process cannot be observed, its silence is no failure.
-  const isSilentSince = (sinceMs: number) => process !== "unknown" && nowMs - Math.max(sinceMs, seen.contactSinceMs) >= startupTimeoutMs;
+  const isSilentSince = (sinceMs: number) =>
+    process !== "unknown" && elapsedMs(Math.max(sinceMs, seen.contactSinceMs), time) >= startupTimeoutMs;
   const failed = (cause: FailureCause, how: "ended" | "drained"): Settled => {
     const failure: ReplicaFailure = { cause: withShortTexts(cause), lines: how === "ended" ? lastLines(seen.errors) : [] };
     const { id, revision, createdAtMs, readyAtMs } = replica;
-    const ranMs = readyAtMs === undefined ? 0 : nowMs - readyAtMs;
+    const ranMs = readyAtMs === undefined ? 0 : elapsedMs(readyAtMs, time);
     return {
       seen,
       replica:
@@ -69,7 +72,7 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
       if (seen.answer === "ready") return { seen, replica: seen.configured ? advance(replica, "RUNNING", nowMs) : replica };
       if (isSilentSince(replica.sinceMs))
         return failed({ kind: "startupTimeout", timeoutMs: startupTimeoutMs, problem: seen.problem }, "ended");
-      return { seen, replica: waiting(replica, waitOf(seen, nowMs)) };
+      return { seen, replica: waiting(replica, waitOf(seen, time)) };
     case "RUNNING": {
       if (gone) return ended(ending, true);
       if (seen.answer === "unhealthy" || seen.answer === "refused") return failed(failureOf(seen), "drained");
@@ -78,7 +81,7 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, nowMs: n
       return silent ? failed({ kind: "silent", problem: seen.problem }, "drained") : { seen, replica };
     }
     case "DRAINING":
-      return { seen, replica: gone ? advance(replica, "STOPPED", nowMs, { ending, killedAfterMs: killedAfterMs(seen, nowMs) }) : replica };
+      return { seen, replica: gone ? advance(replica, "STOPPED", nowMs, { ending, killedAfterMs: killedAfterMs(seen, time) }) : replica };
     default:
       return { seen, replica };
   }
@@ -91,9 +94,9 @@ function located({ replica, node = replica.node, address = replica.address }: Se
 }
 
 /** How long after SIGTERM the process was killed. Undefined: it ended by itself. */
-function killedAfterMs({ ending, terminatedAtMs }: SeenReplica, nowMs: number): number | undefined {
+function killedAfterMs({ ending, terminatedAtMs }: SeenReplica, time: ActingTime): number | undefined {
   if (ending?.kind !== "signal" || ending.signal !== "SIGKILL" || terminatedAtMs === undefined) return undefined;
-  return nowMs - terminatedAtMs < terminateGraceMs ? undefined : terminateGraceMs;
+  return elapsedMs(terminatedAtMs, time) < terminateGraceMs ? undefined : terminateGraceMs;
 }
 
 const failureOf = ({ failure, problem }: SeenReplica): FailureCause => failure ?? { kind: "silent", problem };
@@ -112,9 +115,9 @@ const unplacedOf = ({ unplaced }: SeenReplica): Wait | undefined =>
   unplaced === undefined ? undefined : { kind: "engine", reason: withShortTexts(unplaced) };
 
 /** Why a STARTING replica does not serve yet, if known and worth saying. */
-function waitOf({ replica, contactSinceMs, preparing, problem }: SeenReplica, nowMs: number): Wait | undefined {
+function waitOf({ replica, contactSinceMs, preparing, problem }: SeenReplica, time: ActingTime): Wait | undefined {
   if (preparing !== undefined) return { kind: "packages", ...preparing };
-  if (problem === undefined || nowMs - Math.max(replica.sinceMs, contactSinceMs) < slowStartMs) return undefined;
+  if (problem === undefined || elapsedMs(Math.max(replica.sinceMs, contactSinceMs), time) < slowStartMs) return undefined;
   return { kind: "notServing", problem: withShortTexts(problem) };
 }
 

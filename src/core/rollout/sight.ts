@@ -1,3 +1,4 @@
+import type { ActingTime } from "../acting-time.ts";
 import type { DecisionRecord, Verdict } from "../decision.ts";
 import type { DeploymentRecord, ProgressRecord, RevisionRecord } from "../deployment.ts";
 import type { Ending, FailureCause, HealthProblem, Preparation, Preparing } from "../ending.ts";
@@ -75,7 +76,7 @@ export type Action =
   /** Remove the deployment, of which nothing is left. */
   | { readonly kind: "erase" };
 
-export interface PlanInput {
+export interface PlanInput extends ActingTime {
   readonly deployment: DeploymentRecord;
   readonly progress: ProgressRecord | undefined;
   readonly seen: readonly SeenReplica[];
@@ -95,9 +96,6 @@ export interface PlanInput {
   readonly held: readonly (Holding & { readonly id: string })[];
   /** Replicas of all deployments that wait for room, in the order in which they are served. */
   readonly pending: () => readonly PendingReplica[];
-  readonly nowMs: number;
-  /** Since when this controller acts. Time before that does not count against a rollout. */
-  readonly actingSinceMs: number;
   /** Uniform in [0, 1), for the jitter of a retry. */
   readonly draw: number;
 }

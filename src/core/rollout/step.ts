@@ -1,10 +1,11 @@
+import type { ActingTime } from "../acting-time.ts";
 import type { Departure } from "../departure.ts";
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
 import { fits, place } from "../placement/placement.ts";
 import { counts, isAvailable, type ReplicaRecord, waitsForRoom } from "../replica.ts";
 import { covers } from "../resources.ts";
 import { availableMin, type RolloutPolicy, replicasMax } from "../rollout-policy.ts";
-import { provenAfterMs } from "./progress.ts";
+import { provenAfterMs, retryWaitMs } from "./progress.ts";
 import type { Settled } from "./settle.ts";
 import type { PlanInput } from "./sight.ts";
 import { targetOf } from "./status.ts";
@@ -59,7 +60,7 @@ export function startRevision(deployment: DeploymentRecord, progress: ProgressRe
  * are short. Rollout and scaling are this one decision.
  */
 export function chooseStep(input: PlanInput, progress: ProgressRecord, settled: readonly Settled[], revision: number): Step {
-  const { deployment, nowMs } = input;
+  const { deployment } = input;
   const situation = situationOf(input, settled);
   const { target, policy, live, current } = situation;
   const paused = deployment.pausedSinceMs !== undefined && deployment.deletingSinceMs === undefined;
@@ -67,13 +68,13 @@ export function chooseStep(input: PlanInput, progress: ProgressRecord, settled: 
   const most = replicasMax(target, policy);
   const removed = paused
     ? surplusOfPaused(situation, most)
-    : takeAway(situation, deployment, { floor, most, provenMs: provenAfterMs(progress, policy), nowMs });
+    : takeAway(situation, deployment, { floor, most, provenMs: provenAfterMs(progress, policy), time: input });
   const kept = live.length - removed.size;
   const keptCurrent = current.filter(({ replica }) => !removed.has(replica.id)).length;
   const missing = Math.max(0, target - (paused ? kept : keptCurrent));
   const starting = live.filter(({ replica }) => replica.revision === revision && replica.state !== "RUNNING").length;
   // While starts fail, one replica is tried at a time.
-  const tries = nowMs < (progress.retryAtMs ?? 0) ? 0 : progress.failedStarts > 0 ? Math.max(0, 1 - starting) : Number.POSITIVE_INFINITY;
+  const tries = retryWaitMs(progress, input) > 0 ? 0 : progress.failedStarts > 0 ? Math.max(0, 1 - starting) : Number.POSITIVE_INFINITY;
   return { create: Math.max(0, Math.min(missing, most - kept, tries)), revision, removed, situation, floor, most, missing };
 }
 
@@ -91,13 +92,14 @@ export function wantsPackagesFirst(deployment: DeploymentRecord, replicas: reado
   return live.length > 0 && live.every((replica) => replica.revision !== revision);
 }
 
-function situationOf({ deployment, packages, room, held, pending, nowMs }: PlanInput, settled: readonly Settled[]): Situation {
+function situationOf(input: PlanInput, settled: readonly Settled[]): Situation {
+  const { deployment, packages, room, held, pending } = input;
   const policy = deployment.spec.rollout;
   const live = settled.filter(({ replica }) => counts(replica.state));
   const isCurrent = ({ replica }: Settled) => replica.revision === deployment.revision;
   const current = live.filter(isCurrent);
   const old = live.filter((one) => !isCurrent(one));
-  const available = live.filter((one) => isAvailable(one.replica, isCurrent(one) ? policy.minReadyTimeMs : 0, nowMs));
+  const available = live.filter((one) => isAvailable(one.replica, isCurrent(one) ? policy.minReadyTimeMs : 0, input));
   const waiting = current.find(({ replica }) => waitsForRoom(replica));
   const running = old.flatMap(({ replica }) => (replica.state === "RUNNING" ? replica : []));
   const onlyInPlaceOfOld = (wanted: ReplicaRecord) => {
@@ -112,7 +114,7 @@ function situationOf({ deployment, packages, room, held, pending, nowMs }: PlanI
       const others = held.filter((other) => other.id !== id);
       // The room must go to this replica. Another deployment's replica that waits longer would take
       // it, and this deployment would have one replica less.
-      const after = () => place({ pending: pending(), held: others, capacity, nowMs });
+      const after = () => place({ pending: pending(), held: others, capacity, time: input });
       return fits(wanted.resources, others, capacity) && after().placed.some(({ id }) => id === wanted.id);
     });
   };
@@ -143,7 +145,7 @@ function availableFloor({ target, policy, short }: Situation, { everRan }: Progr
 function takeAway(
   { target, policy, live, current, old, available, short, unready }: Situation,
   deployment: DeploymentRecord,
-  { floor, most, provenMs, nowMs }: { readonly floor: number; readonly most: number; readonly provenMs: number; readonly nowMs: number },
+  { floor, most, provenMs, time }: { readonly floor: number; readonly most: number; readonly provenMs: number; readonly time: ActingTime },
 ): Map<string, Departure> {
   const removed = new Map<string, Departure>();
   const remove = (chosen: readonly Settled[], departure: Departure) => {
@@ -161,7 +163,7 @@ function takeAway(
   // While starts fail, an old replica goes only for a new one that is past `provenMs`. Otherwise a
   // program that crashes after a short time would replace all.
   const staying = available.filter(
-    ({ replica }) => !removed.has(replica.id) && (replica.revision !== deployment.revision || isAvailable(replica, provenMs, nowMs)),
+    ({ replica }) => !removed.has(replica.id) && (replica.revision !== deployment.revision || isAvailable(replica, provenMs, time)),
   );
   const gone = spare(
     victims(

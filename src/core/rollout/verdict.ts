@@ -1,8 +1,10 @@
+import type { ActingTime } from "../acting-time.ts";
 import type { DecisionRule, FailureRule, Hold, StepRule, Verdict } from "../decision.ts";
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
 import type { RolloutFailure } from "../rollout-failure.ts";
 import { holdInWords, plural, rolloutFailureInWords, waitInWords } from "../words.ts";
 import { isBlockedByCapacity } from "./conditions.ts";
+import { retryWaitMs } from "./progress.ts";
 import type { Step } from "./step.ts";
 
 /** A rule that may have limited a step. */
@@ -15,9 +17,9 @@ interface AppliedRule extends DecisionRule {
  * The step as a decision: what it does, or what it waits for. Undefined: nothing was decided;
  * starting replicas are awaited.
  */
-export function verdictOf(step: Step, deployment: DeploymentRecord, progress: ProgressRecord, nowMs: number): Verdict | undefined {
+export function verdictOf(step: Step, deployment: DeploymentRecord, progress: ProgressRecord, time: ActingTime): Verdict | undefined {
   const { target, live, current, old, available } = step.situation;
-  const rules = rulesOf(step, deployment, progress, nowMs);
+  const rules = rulesOf(step, deployment, progress, time);
   const bound = rules.find(({ binds }) => binds);
   const done = deeds(step, deployment);
   const hold = done === undefined ? holdOf(step, deployment, progress, bound?.name) : undefined;
@@ -127,19 +129,18 @@ function holdOf(
 }
 
 /** Every rule that applied, in order of precedence: the first that binds limits the step. */
-function rulesOf(step: Step, deployment: DeploymentRecord, progress: ProgressRecord, nowMs: number): readonly AppliedRule[] {
+function rulesOf(step: Step, deployment: DeploymentRecord, progress: ProgressRecord, time: ActingTime): readonly AppliedRule[] {
   const { situation, create, missing, floor, most } = step;
   const { target, policy, old, waiting, live } = situation;
   const oldLeft = old.some(({ replica }) => replica.state === "RUNNING" && !step.removed.has(replica.id));
   const wantsMore = create < missing;
   const paused = deployment.pausedSinceMs !== undefined;
-  const { retryAtMs = 0 } = progress;
-  const backingOff = nowMs < retryAtMs;
+  const waitMs = retryWaitMs(progress, time);
   const rules: AppliedRule[] = [];
   const rule = (name: StepRule, value: number, meaning: string, binds: boolean) => rules.push({ name, value, meaning, binds });
   if (paused) rule("paused", 1, "the rollout is paused: no replica is replaced", oldLeft || old.length > 0);
-  if (backingOff) {
-    const seconds = Math.ceil((retryAtMs - nowMs) / 1_000);
+  if (waitMs > 0) {
+    const seconds = Math.ceil(waitMs / 1_000);
     rule("backoff", seconds, `${seconds} s until a replica is started again`, wantsMore);
   } else if (progress.failedStarts > 0) rule("one_at_a_time", 1, "while starts fail, one replica is tried at a time", wantsMore);
   if (situation.unready) rule("packages", 1, "max_surge is 0: the packages are installed before an old replica is removed", oldLeft);

@@ -196,7 +196,7 @@ export class Environments {
     const name = await readlink(join(folder, key)).catch(() => undefined);
     if (name === undefined) return undefined;
     const path = join(folder, name);
-    const now = new Date(clock.nowMs());
+    const now = new Date(clock.wallMs()); // as the file system sets it
     const whole = await utimes(join(path, receipt), now, now).then(
       () => true,
       () => false,

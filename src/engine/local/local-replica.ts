@@ -126,7 +126,9 @@ export class LocalReplica {
 
   /** Finds the process that an earlier controller started. */
   async adopt(clock: Clock, boot: string): Promise<void> {
-    this.#terminatedAtMs = await this.#folder.terminatedAtMs();
+    const terminatedAtMs = await this.#folder.terminatedAtMs();
+    // The controller that noted it may have had a clock that was ahead of ours.
+    this.#terminatedAtMs = terminatedAtMs && Math.min(terminatedAtMs, clock.nowMs());
     const identity = await this.#folder.identity(clock);
     this.#pid = identity?.pid;
     this.#ending = await this.#folder.ending();

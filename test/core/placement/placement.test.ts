@@ -9,7 +9,9 @@ const wants = (amounts: Partial<Resources>): Resources => ({ cpuMilli: 0, gpuMil
 const cpus = (count: number) => wants({ cpuMilli: count * 1000 });
 const asks = (id: string, resources: Resources, createdAtMs = 0): PendingReplica => ({ id, resources, createdAtMs });
 const holds = (resources: Resources, ...gpuIndexes: number[]): Holding => ({ resources, gpuIndexes });
-const placeNow = (pending: PendingReplica[], held: Holding[] = [], nowMs = 0) => place({ pending, held, capacity, nowMs });
+/** A controller that has acted for ever. */
+const since0 = (nowMs: number) => ({ nowMs, actingSinceMs: Number.NEGATIVE_INFINITY });
+const placeNow = (pending: PendingReplica[], held: Holding[] = [], nowMs = 0) => place({ pending, held, capacity, time: since0(nowMs) });
 const shortOf = (...short: readonly Shortage[]): Wait => ({ kind: "resources", short });
 const idsOf = (placed: readonly { id: string }[]) => placed.map(({ id }) => id);
 
@@ -47,7 +49,7 @@ describe("what fits", () => {
     const named = { ...capacity, custom: { tpu: 2_000 } };
     const tpus = (milli: number) => wants({ custom: { tpu: milli } });
     const pending = [asks("a", tpus(1_500)), asks("b", tpus(1_000)), asks("c", tpus(500)), asks("d", wants({ custom: { toString: 1 } }))];
-    const { placed, waiting } = place({ pending, held: [], capacity: named, nowMs: 0 });
+    const { placed, waiting } = place({ pending, held: [], capacity: named, time: since0(0) });
     expect(idsOf(placed)).toEqual(["a", "c"]);
     expect(waiting).toEqual([
       { id: "b", wait: shortOf({ resource: "custom", name: "tpu", wanted: 1_000, free: 0, total: 2_000 }) },
@@ -161,7 +163,7 @@ describe("for every queue", () => {
         const later = pendingOf(second).map((one) => ({ ...one, id: `later-${one.id}` }));
         let held: Holding[] = [];
         for (const pending of [earlier, later]) {
-          const { placed, waiting } = place({ pending, held, capacity, nowMs });
+          const { placed, waiting } = place({ pending, held, capacity, time: since0(nowMs) });
           const byId = new Map(pending.map((one) => [one.id, one.resources]));
           expect(new Set([...placed, ...waiting].map(({ id }) => id)).size).toBe(pending.length);
           held = [...held, ...placed.map(({ id, gpuIndexes }) => ({ resources: byId.get(id)!, gpuIndexes }))];
@@ -186,7 +188,7 @@ describe("for every queue", () => {
     fc.assert(
       fc.property(queue, fc.array(resources, { minLength: 1, maxLength: 3 }), (asked, sizes) => {
         const pending = pendingOf(asked.map((one, i) => ({ ...one, resources: sizes[i % sizes.length]! })));
-        const placed = new Set(idsOf(place({ pending, held: [], capacity, nowMs }).placed));
+        const placed = new Set(idsOf(place({ pending, held: [], capacity, time: since0(nowMs) }).placed));
         for (const size of sizes) {
           const alike = pending.filter((one) => one.resources === size).map((one) => placed.has(one.id));
           expect(alike).toEqual([...alike].sort((a, b) => Number(b) - Number(a)));
@@ -198,7 +200,7 @@ describe("for every queue", () => {
   test("every waiting replica has a reason", () => {
     fc.assert(
       fc.property(queue, (asked) => {
-        const { waiting } = place({ pending: pendingOf(asked), held: [], capacity, nowMs });
+        const { waiting } = place({ pending: pendingOf(asked), held: [], capacity, time: since0(nowMs) });
         for (const { wait } of waiting) {
           if (wait.kind === "turn") expect(asked.map((_, index) => `r${index}`)).toContain(wait.keptFor);
           else expect("short" in wait ? wait.short.every(({ wanted, free }) => wanted > free) : wait).toBe(true);
@@ -225,7 +227,7 @@ describe("no replica starves", () => {
       held = held.filter((one) => one.untilMs > nowMs);
       pending.push(...larges.filter((one) => one.createdAtMs === nowMs));
       if (pending.length < 8) pending.push(asks(`small-${second}`, cpus(1), nowMs));
-      const { placed } = place({ pending, held, capacity, nowMs });
+      const { placed } = place({ pending, held, capacity, time: since0(nowMs) });
       for (const { id, gpuIndexes } of placed) {
         const replica = pending.find((one) => one.id === id)!;
         placedAtMs.set(id, nowMs);

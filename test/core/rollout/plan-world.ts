@@ -204,7 +204,7 @@ export class World {
     for (const body of this.bodies.values()) {
       if (body.record.state !== "PENDING") continue;
       const { capacity, held } = this.room;
-      const { placed, waiting } = place({ pending: [body.record], held, capacity, nowMs: this.nowMs });
+      const { placed, waiting } = place({ pending: [body.record], held, capacity, time: this });
       if (placed.length > 0) {
         body.record = advance(body.record, "STARTING", this.nowMs);
         body.process = "alive";
