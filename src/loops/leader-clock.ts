@@ -2,6 +2,9 @@ import type { Clock } from "../clock/clock.ts";
 import { newestTimeMs } from "../core/newest-time.ts";
 import type { Mirror } from "../store/mirror.ts";
 
+/** It jumps by whole seconds, so that what runs each second keeps its moment within it. */
+const secondMs = 1_000;
+
 /**
  * The clock of a leader. Invariant: its time never steps, and is never before a time that an
  * earlier leader has written to a record. So what happens later also has the later time, although
@@ -24,7 +27,8 @@ export class LeaderClock implements Clock {
   lead(): void {
     const replicas = [...this.#mirror.replicas().values()].map(({ value }) => value);
     const progresses = [...this.#mirror.deployments().keys()].flatMap((name) => this.#mirror.progress(name)?.value ?? []);
-    this.#aheadMs = Math.max(this.#aheadMs, newestTimeMs(replicas, progresses) - this.#clock.nowMs());
+    const behindMs = newestTimeMs(replicas, progresses) - this.#clock.nowMs();
+    this.#aheadMs = Math.max(this.#aheadMs, Math.ceil(behindMs / secondMs) * secondMs);
   }
 
   nowMs(): number {

@@ -25,6 +25,7 @@ export const faultKinds = [
   "slow engine",
   "change amid a look",
   "short resources",
+  "wall clock stepped",
   "config refused",
   "config failed",
   "config taken, not answered",

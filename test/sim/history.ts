@@ -11,6 +11,10 @@ export interface HistoryOptions {
   readonly sabotage?: Sabotage;
   /** Gets a line for all that is written, done and goes wrong. */
   readonly trace?: (line: string) => void;
+  /** Whether somebody sets the wall clock now and then. Default: yes. */
+  readonly steps?: boolean;
+  /** Whether deployments may have schedules, which follow the wall clock. Default: yes. */
+  readonly schedules?: boolean;
 }
 
 /** How a history went. */
@@ -20,21 +24,23 @@ export interface History {
   readonly faults: FaultCounts;
   /** How many mutations were written. */
   readonly writes: number;
+  /** What controllers decided and did, each with its moment. */
+  readonly decided: readonly string[];
 }
 
 const stepsMin = 20;
 const stepsMax = 36;
 
 /** One life of the whole system under one seed: steps in which anything may happen, then rest, in which all must come right. */
-export async function runHistory(seed: number, { sabotage = {}, trace = () => {} }: HistoryOptions = {}): Promise<History> {
-  const world = new SimulatedWorld(seed, sabotage, trace);
+export async function runHistory(seed: number, { sabotage = {}, trace = () => {}, steps = true, schedules = true }: HistoryOptions = {}): Promise<History> {
+  const world = new SimulatedWorld(seed, sabotage, trace, { steps, schedules });
   const { clock, random, witness } = world;
   const operators = await Operators.open(world);
   const mishaps = new Mishaps(world);
   world.amid = () => operators.wish();
   await world.startController();
-  const steps = random.whole(stepsMin, stepsMax);
-  for (let step = 0; step < steps && witness.alarm === undefined; step++) {
+  const length = random.whole(stepsMin, stepsMax);
+  for (let step = 0; step < length && witness.alarm === undefined; step++) {
     await operators.insist();
     if (random.chance(0.4)) await operators.wish();
     sendRequests(world);
@@ -48,5 +54,5 @@ export async function runHistory(seed: number, { sabotage = {}, trace = () => {}
   void operators.close();
   // What weak references point at is kept until the end of a turn of the event loop, and a history has none.
   await new Promise((done) => setImmediate(done));
-  return { seed, alarm: witness.alarm, faults: world.faults.counts, writes: witness.ledger.position };
+  return { seed, alarm: witness.alarm, faults: world.faults.counts, writes: witness.ledger.position, decided: witness.decided };
 }

@@ -20,12 +20,13 @@ export class Ledger {
    * `lookPosition`: where the writer's tick began; any target since then may be the one that it
    * used.
    */
-  apply(writes: readonly Write[], lookPosition = this.position): void {
-    for (const write of writes) {
+  apply(writes: readonly Write[], atMs: number, lookPosition = this.position): void {
+    for (const [index, write] of this.inTime(writes, atMs).entries()) {
       this.position += 1;
       const kind = "put" in write ? write.put : write.delete;
       const id = `${kind}/${write.key}`;
-      if ("put" in write) this.objects.set(id, JSON.stringify(write.value));
+      const written = writes[index];
+      if (written !== undefined && "put" in written) this.objects.set(id, JSON.stringify(written.value));
       else this.objects.delete(id);
       if (kind === "deployment") this.#keepDeployment(write.key, "put" in write ? (write.value as DeploymentRecord) : undefined);
       if (kind === "replica") this.#keepReplica(write.key, "put" in write ? (write.value as ReplicaRecord) : undefined);
@@ -42,6 +43,23 @@ export class Ledger {
       const whole = all.every(({ state, revision }) => state === "RUNNING" && revision === deployment.revision);
       if (whole) this.everWhole.add(`${deployment.uid}/${deployment.spec.version}`);
     }
+  }
+
+  /**
+   * The writes with the times of replicas by the world's clock, as each writer has a clock of its
+   * own: what is new in a record counts from `atMs`, when the writer's tick began.
+   */
+  inTime(writes: readonly Write[], atMs: number): readonly Write[] {
+    return writes.map((write) => {
+      if (!("put" in write) || write.put !== "replica") return write;
+      const json = this.objects.get(`replica/${write.key}`);
+      const before: Partial<ReplicaRecord> = json === undefined ? {} : JSON.parse(json);
+      const known = this.replicas.get(write.key);
+      const since = (name: "createdAtMs" | "sinceMs" | "readyAtMs") => (write.value[name] === before[name] ? known?.[name] : atMs) ?? atMs;
+      const { readyAtMs } = write.value;
+      const times = { createdAtMs: since("createdAtMs"), sinceMs: since("sinceMs") };
+      return { ...write, value: { ...write.value, ...times, ...(readyAtMs !== undefined && { readyAtMs: since("readyAtMs") }) } };
+    });
   }
 
   of(deployment: string): readonly ReplicaRecord[] {

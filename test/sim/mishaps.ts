@@ -7,6 +7,9 @@ const crashes: readonly Ending[] = [
   { kind: "signal", signal: "SIGSEGV" },
 ];
 
+const [secondMs, hourMs] = [1_000, 3_600_000];
+const stepsMs = [secondMs, 5 * secondMs, 30 * secondMs, 600 * secondMs, hourMs, hourMs, 5 * hourMs];
+
 /** Draws what goes wrong in one step, and ends it after a while. */
 export class Mishaps {
   readonly #world: SimulatedWorld;
@@ -21,6 +24,7 @@ export class Mishaps {
     this.#replicas();
     this.#programs();
     this.#store();
+    this.#clock();
     await this.#controllers();
   }
 
@@ -28,6 +32,8 @@ export class Mishaps {
   async end(): Promise<void> {
     const { faults, store, controllers, engine, behaviours, spoilt, clock } = this.#world;
     faults.roughness = 0;
+    // Otherwise a schedule might begin while everything is to settle.
+    clock.stepWall(clock.nowMs() - clock.wallMs());
     spoilt.clear();
     store.setFault("none");
     for (const { line } of controllers) line.cut = false;
@@ -79,6 +85,19 @@ export class Mishaps {
     this.#storeBackAtMs = clock.nowMs() + forMs;
     store.setFault("unavailable");
     clock.after(forMs, () => store.setFault("none"));
+  }
+
+  /** Somebody sets the wall clock, now or a little later, whether a controller runs or not. */
+  #clock(): void {
+    const { faults, clock, stepsRandom, trace } = this.#world;
+    if (stepsRandom === undefined || !stepsRandom.chance(0.15 * faults.roughness)) return;
+    faults.note("wall clock stepped");
+    const byMs = stepsRandom.pick([1, -1]) * stepsRandom.pick(stepsMs);
+    clock.after(stepsRandom.whole(0, 4_000), () => {
+      if (faults.roughness === 0) return;
+      trace(`the wall clock steps by ${byMs} ms`);
+      clock.stepWall(byMs);
+    });
   }
 
   async #controllers(): Promise<void> {

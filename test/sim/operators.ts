@@ -236,7 +236,7 @@ export class Operators {
       metricsIntervalMs: 1_000,
       aggregation: random.pick(["MEAN", "MEAN", "MAX", "MIN"]),
       burst: { windowMs: 2_000, threshold: 2, disabled: random.chance(0.3) },
-      schedules: random.chance(0.3) ? [{ ...earlyMinute, minReplicas: random.pick([1, 2]) }] : [],
+      schedules: random.chance(0.3) && this.#world.schedules ? [{ ...earlyMinute, minReplicas: random.pick([1, 2]) }] : [],
     };
   }
 
@@ -254,8 +254,9 @@ export class Operators {
     };
   }
 
+  /** As a controller that began just now writes it. */
   get #nowMs(): number {
-    return this.#world.clock.nowMs();
+    return this.#world.clock.wallMs();
   }
 }
 

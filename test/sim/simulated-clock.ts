@@ -62,6 +62,11 @@ export class SimulatedClock implements Clock {
     });
   }
 
+  /** The clock of a process that begins now. */
+  beginProcess(): ProcessClock {
+    return new ProcessClock(this);
+  }
+
   async pass(ms: number): Promise<void> {
     const untilMs = this.#nowMs + ms;
     await calm();
@@ -72,5 +77,37 @@ export class SimulatedClock implements Clock {
       await calm();
     }
     this.#nowMs = untilMs;
+  }
+}
+
+/** The clock of one process, as the real one: the wall clock at its beginning, moved on without steps. */
+export class ProcessClock implements Clock {
+  readonly #world: SimulatedClock;
+  readonly #aheadMs: number;
+
+  constructor(world: SimulatedClock) {
+    this.#world = world;
+    this.#aheadMs = world.wallMs() - world.nowMs();
+  }
+
+  nowMs(): number {
+    return this.fromWorld(this.#world.nowMs());
+  }
+
+  /** The time of this clock at a time of the world. */
+  fromWorld(worldMs: number): number {
+    return worldMs + this.#aheadMs;
+  }
+
+  wallMs(): number {
+    return this.#world.wallMs();
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.#world.sleep(ms, signal);
+  }
+
+  after(ms: number, run: () => void): () => void {
+    return this.#world.after(ms, run);
   }
 }

@@ -1,4 +1,4 @@
-import type { Random } from "../../src/clock/clock.ts";
+import type { Clock, Random } from "../../src/clock/clock.ts";
 import { openRouting, type Routing } from "../../src/controller/data-path.ts";
 import { type Deciding, openDeciding, openLease } from "../../src/controller/deciding.ts";
 import type { ConfigPhase } from "../../src/core/config-change.ts";
@@ -10,7 +10,7 @@ import { wantedConfig } from "../../src/links/wanted-config.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { Mirror } from "../../src/store/mirror.ts";
 import type { Store } from "../../src/store/store.ts";
-import type { SimulatedClock } from "./simulated-clock.ts";
+import type { ProcessClock, SimulatedClock } from "./simulated-clock.ts";
 import type { SimulatedEngine } from "./simulated-engine.ts";
 import { type Behaviours, type ConfigCall, SimulatedPort } from "./simulated-port.ts";
 import { type Line, WatchedEngine, WatchedPort, WatchedStore } from "./watched.ts";
@@ -36,6 +36,8 @@ export interface Sabotage {
   /** Between a controller's copy of the state and its loop. */
   readonly mirror?: (mirror: Mirror) => Mirror;
   readonly epoch?: (epoch: number | undefined) => number | undefined;
+  /** The clock of a controller. */
+  readonly clock?: (clock: Clock) => Clock;
 }
 
 export interface ControllerOptions {
@@ -73,20 +75,22 @@ export class SimulatedController {
 
   /** Fails while the store is away. */
   static async open(options: ControllerOptions): Promise<SimulatedController> {
-    const { id, kept, clock, line, witness, sabotage } = options;
+    const { id, kept, clock: world, line, witness, sabotage } = options;
     const watch = new Watch(id);
-    const watched = new WatchedStore(kept, clock, line, witness, watch);
+    const clock = world.beginProcess();
+    const watched = new WatchedStore(kept, world, line, witness, watch);
     const store = sabotage.store?.(watched) ?? watched;
     const mirror = await Mirror.open({ store, clock, log: silentLog });
-    return new SimulatedController(options, watch, store, mirror);
+    return new SimulatedController(options, clock, watch, store, mirror);
   }
 
-  private constructor(options: ControllerOptions, watch: Watch, store: Store, mirror: Mirror) {
-    const { id, engine, behaviours, clock, random, line, witness, sabotage } = options;
+  private constructor(options: ControllerOptions, own: ProcessClock, watch: Watch, store: Store, mirror: Mirror) {
+    const { id, engine, behaviours, clock: world, random, line, witness, sabotage } = options;
+    const clock = sabotage.clock?.(own) ?? own;
     this.id = id;
     this.line = line;
     this.mirror = mirror;
-    this.#clock = clock;
+    this.#clock = world;
     witness.follow(id, mirror);
     const log = silentLog;
     const keeper = openLease({ store, mirror, id, clock, log });
@@ -98,7 +102,7 @@ export class SimulatedController {
       onLead: (listener: () => void) => keeper.onLead(listener),
       run: (signal: AbortSignal) => keeper.run(signal),
     };
-    const knowsFromMs = clock.nowMs() + introductionMs;
+    const knowsFromMs = world.nowMs() + introductionMs;
     const gateways: GatewayCounts = {
       queued: (deployment) => this.#dispatcher.queued(deployment),
       ongoing: (replicaId) => this.#dispatcher.ongoing(replicaId),
@@ -108,7 +112,8 @@ export class SimulatedController {
       engine,
       clock,
       behaviours,
-      heardFrom: (replicaId) => clock.nowMs() >= knowsFromMs && (behaviours.of(replicaId).hangsSinceMs ?? knowsFromMs) >= knowsFromMs,
+      fromWorld: (worldMs) => own.fromWorld(worldMs),
+      heardFrom: (replicaId) => world.nowMs() >= knowsFromMs && (behaviours.of(replicaId).hangsSinceMs ?? knowsFromMs) >= knowsFromMs,
       wanted: (replica) => wantedConfig(mirror, replica),
       epoch,
       alive: () => line.alive,
@@ -126,7 +131,7 @@ export class SimulatedController {
       onCold: (deployment) => this.#deciding.autoscale.wake(deployment),
     });
     this.#given = () => engine.alive().reduce((sum, { replicaId }) => sum + this.#dispatcher.ongoing(replicaId), 0);
-    const machine = new WatchedEngine(engine, clock, line, witness, watch, () => mirror.position);
+    const machine = new WatchedEngine(engine, { world, own }, line, witness, watch, () => mirror.position);
     this.#deciding = openDeciding({
       store,
       mirror: sabotage.mirror?.(mirror) ?? mirror,
@@ -140,7 +145,7 @@ export class SimulatedController {
       random,
       log,
     });
-    clock.after(introductionMs, () => {
+    world.after(introductionMs, () => {
       this.routing.keeper.wake();
       this.#deciding.reconcile.wake();
     });

@@ -133,13 +133,14 @@ export class SimulatedEngine implements Engine {
     return { kind: "ready" };
   }
 
-  async start(assignment: Assignment): Promise<void> {
+  /** `atMs`: the time by the clock of the controller that starts it. */
+  async start(assignment: Assignment, atMs = this.#options.clock.nowMs()): Promise<void> {
     const { replicaId, deployment, uid, revision, token, resources, gpuIndexes } = assignment;
     if (this.#startFault !== "") throw new Error(this.#startFault);
     if (this.#processes.has(replicaId)) throw new Error(`replica ${replicaId} was started before`);
     const fate = { ...well, ...this.#options.fate?.(assignment) };
     if (fate.launchError !== "") throw new Error(fate.launchError);
-    const known = { replicaId, deployment, uid, revision, token, resources, gpuIndexes, startedAtMs: this.#options.clock.nowMs() };
+    const known = { replicaId, deployment, uid, revision, token, resources, gpuIndexes, startedAtMs: atMs };
     this.#processes.set(replicaId, {
       replica: { ...known, state: "waiting" },
       servesAtMs: Number.POSITIVE_INFINITY,
@@ -213,13 +214,14 @@ export class SimulatedEngine implements Engine {
     return new Set([...(slots?.keys() ?? [onlyNode])].filter((node) => !this.#hidden.has(node)));
   }
 
-  async stop(replicaId: string, how: "terminate" | "kill"): Promise<void> {
+  /** `atMs`: the time by the clock of the controller that stops it. */
+  async stop(replicaId: string, how: "terminate" | "kill", atMs = this.#options.clock.nowMs()): Promise<void> {
     const process = this.#processes.get(replicaId);
     if (process === undefined || process.replica.state === "exited") return;
     if (process.replica.handle === undefined) return this.end(replicaId, { kind: "stoppedBeforeStart" });
     if (how === "kill") return this.end(replicaId, { kind: "signal", signal: "SIGKILL" });
     if (process.replica.terminatedAtMs !== undefined) return;
-    process.replica = { ...process.replica, terminatedAtMs: this.#options.clock.nowMs() };
+    process.replica = { ...process.replica, terminatedAtMs: atMs };
     process.cancelEnd();
     process.cancelEnd = this.#later(process.fate.endsAfterMs, () => this.end(replicaId, { kind: "signal", signal: "SIGTERM" }));
   }

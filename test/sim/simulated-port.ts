@@ -83,7 +83,10 @@ const smooth: ConfigCall = { delayMs: 0, fails: false, losesAnswer: false, crash
 
 export interface SimulatedPortOptions {
   readonly engine: SimulatedEngine;
+  /** The clock of the controller that talks. */
   readonly clock: Clock;
+  /** Its time at a time at which a replica behaves so. Default: the same. */
+  readonly fromWorld?: (worldMs: number) => number;
   readonly behaviours?: Behaviours;
   /** Whether it has heard of a replica that it met. */
   readonly heardFrom?: (replicaId: string) => boolean;
@@ -272,7 +275,9 @@ export class SimulatedPort implements LiveReplicaPort {
     }
     const { ongoing, completed, failed, answer, failure, silent, lateOngoing, lateSinceMs, hangsSinceMs } = this.#behaviours.of(replicaId);
     const { replica } = linked;
-    const nowMs = this.#options.clock.nowMs();
+    const { clock, fromWorld = (worldMs: number) => worldMs } = this.#options;
+    const nowMs = clock.nowMs();
+    const times = [lateSinceMs, hangsSinceMs].flatMap((worldMs) => (worldMs === undefined ? [] : fromWorld(worldMs)));
     const configGeneration = this.#sure.get(replicaId)?.generation ?? this.#behaviours.configs.of(replicaId).generation;
     const reported = lateOngoing ?? ongoing;
     // Before its first request it has its config.
@@ -291,7 +296,7 @@ export class SimulatedPort implements LiveReplicaPort {
               completed,
               failed,
               // One that hangs makes no reports, late ones neither.
-              atMs: Math.min(lateSinceMs ?? nowMs, hangsSinceMs ?? nowMs),
+              atMs: Math.min(nowMs, ...times),
             },
       configGeneration,
       drained: this.#drained.has(replicaId),

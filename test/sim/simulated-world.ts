@@ -30,6 +30,13 @@ export type ProgramKind = (typeof programs)[number];
 export class SimulatedWorld {
   readonly clock = new SimulatedClock();
   readonly random: SeededRandom;
+  /**
+   * Decides the steps of the wall clock, apart from all else, so that a history is the same without
+   * them. Undefined: there are none.
+   */
+  readonly stepsRandom: SeededRandom | undefined;
+  /** Whether deployments may have schedules. */
+  readonly schedules: boolean;
   readonly faults: Faults;
   readonly behaviours = new Behaviours();
   readonly engine: SimulatedEngine;
@@ -54,10 +61,12 @@ export class SimulatedWorld {
   readonly #requests = new Map<string, Set<(well: boolean) => void>>();
   #named = 0;
 
-  constructor(seed: number, sabotage: Sabotage, trace: (line: string) => void) {
+  constructor(seed: number, sabotage: Sabotage, trace: (line: string) => void, { steps, schedules } = { steps: true, schedules: true }) {
     const startMs = this.clock.nowMs();
     this.trace = (line) => trace(`${String(this.clock.nowMs() - startMs).padStart(7)} ${line}`);
     this.random = new SeededRandom(seed);
+    this.schedules = schedules;
+    this.stepsRandom = steps ? new SeededRandom(-seed) : undefined;
     this.faults = new Faults(this.random);
     this.exclusive = this.random.chance(0.25);
     this.engine = new SimulatedEngine({ clock: this.clock, capacity: this.#capacity(), fate: (assignment) => this.#fate(assignment) });

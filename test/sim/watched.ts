@@ -1,10 +1,11 @@
 import type { CallResult } from "../../src/core/config-change.ts";
 import { refusal } from "../../src/core/errors.ts";
 import type { LogLine } from "../../src/core/log-line.ts";
-import type { Assignment, Engine, Listing } from "../../src/engine/engine.ts";
+import type { Assignment, Engine, EngineReplica, Listing } from "../../src/engine/engine.ts";
 import type { ConfigOrder, LinkedReplica, LiveReplicaPort, ReplicaContact } from "../../src/links/replica-port.ts";
 import type { ChangeBatch, CommitOptions, CommitResult, ControllerInfo, Kind, LeaseAnswer, Store, Write } from "../../src/store/store.ts";
-import type { SimulatedClock } from "./simulated-clock.ts";
+import type { ProcessClock, SimulatedClock } from "./simulated-clock.ts";
+import type { SimulatedEngine } from "./simulated-engine.ts";
 import type { Watch, Witness } from "./witness.ts";
 
 /** The connections of a controller to the store and the machine. */
@@ -104,18 +105,29 @@ export class WatchedStore implements Store {
 
 /** The machine as one controller reaches it, before the eyes of the witness. */
 export class WatchedEngine implements Engine {
-  readonly #engine: Engine;
+  readonly #engine: Engine & SimulatedEngine;
   readonly #clock: SimulatedClock;
+  /** The clock of the controller. */
+  readonly #own: ProcessClock;
   readonly #line: Line;
   readonly #witness: Witness;
   readonly #watch: Watch;
   readonly #knows: () => number;
+  readonly #terminatedAtMs = new Map<string, number>();
 
   /** `knows`: up to which revision of everything the controller knows the state. */
-  constructor(engine: Engine, clock: SimulatedClock, line: Line, witness: Witness, watch: Watch, knows: () => number) {
+  constructor(
+    engine: Engine & SimulatedEngine,
+    clocks: { readonly world: SimulatedClock; readonly own: ProcessClock },
+    line: Line,
+    witness: Witness,
+    watch: Watch,
+    knows: () => number,
+  ) {
     this.#knows = knows;
     this.#engine = engine;
-    this.#clock = clock;
+    this.#clock = clocks.world;
+    this.#own = clocks.own;
     this.#line = line;
     this.#witness = witness;
     this.#watch = watch;
@@ -130,19 +142,27 @@ export class WatchedEngine implements Engine {
   async start(assignment: Assignment): Promise<void> {
     if (!this.#line.alive) return never();
     this.#witness.deed({ verb: "start", replicaId: assignment.replicaId, look: this.#watch });
-    return this.#answer(await this.#engine.start(assignment));
+    return this.#answer(await this.#engine.start(assignment, this.#own.nowMs()));
   }
   /** Where a tick begins: the controller decides by what it knows then. */
   async list(): Promise<Listing> {
     this.#watch.begin(this.#knows(), this.#clock.nowMs());
     const found = await this.#engine.list();
     this.#watch.found(found.replicas.flatMap(({ state, replicaId }) => (state === "alive" ? replicaId : [])));
-    return this.#answer(found);
+    return this.#answer({ ...found, replicas: found.replicas.map((replica) => this.#asNoted(replica)) });
+  }
+  /** What another controller noted is read once; it does not lie in the future. */
+  #asNoted(replica: EngineReplica): EngineReplica {
+    const { replicaId, terminatedAtMs } = replica;
+    if (terminatedAtMs === undefined) return replica;
+    const readMs = this.#terminatedAtMs.get(replicaId) ?? Math.min(terminatedAtMs, this.#own.nowMs());
+    this.#terminatedAtMs.set(replicaId, readMs);
+    return { ...replica, terminatedAtMs: readMs };
   }
   async stop(replicaId: string, how: "terminate" | "kill"): Promise<void> {
     if (!this.#line.alive) return never();
     this.#witness.deed({ verb: how, replicaId, look: this.#watch });
-    return this.#answer(await this.#engine.stop(replicaId, how));
+    return this.#answer(await this.#engine.stop(replicaId, how, this.#own.nowMs()));
   }
   async lastErrors(replicaId: string, lines: number): Promise<readonly string[]> {
     return this.#answer(await this.#engine.lastErrors(replicaId, lines));

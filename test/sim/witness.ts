@@ -3,6 +3,7 @@ import { replicaInWords } from "../../src/core/words.ts";
 import type { ConfigOrder, ReplicaContact } from "../../src/links/replica-port.ts";
 import type { Mirror, MirrorEvent } from "../../src/store/mirror.ts";
 import type { CommitOptions, Write } from "../../src/store/store.ts";
+import { decidedBy } from "./decided.ts";
 import { autoscaling } from "./invariants/autoscaling.ts";
 import { availability } from "./invariants/availability.ts";
 import { oneConfig } from "./invariants/config.ts";
@@ -63,6 +64,8 @@ export class Witness {
    * Controllers that end and stop their replicas, requests or not: they let requests end before.
    */
   readonly stopping = new Set<string>();
+  /** What controllers decided and did, each with its moment. */
+  readonly decided: string[] = [];
   /** Commits of controllers that changed more than the records of replicas that ended. */
   deeds = 0;
 
@@ -91,7 +94,8 @@ export class Witness {
   }
 
   committed(writes: readonly Write[], options: CommitOptions, positions: readonly number[], look: Look | undefined): void {
-    const written = { writes, options, positions, look };
+    const atMs = look?.atMs ?? this.#clock.nowMs();
+    const written = { writes: this.ledger.inTime(writes, atMs), options, positions, look };
     for (const check of [writesUnderLease, availability, allocation, rollback, oneConfig, autoscaling])
       this.raise(check(this.#facts, written));
     this.#checkPositions(positions);
@@ -101,9 +105,10 @@ export class Witness {
       const before = this.ledger.deployments.get(write.key)?.autoscaled?.target ?? 0;
       if ((write.value.autoscaled?.target ?? 0) > before) this.raisedAtMs.set(write.key, this.#clock.nowMs());
     }
+    if (look !== undefined) this.decided.push(...writes.map((write) => `${this.#clock.nowMs()} ${look.controller} ${decidedBy(write)}`));
     if (look !== undefined) this.deeds += writes.filter((write) => "put" in write).length;
     for (const write of writes) this.#trace(`${look?.controller ?? "client"} ${describe(write)}`);
-    this.ledger.apply(writes, look?.position);
+    this.ledger.apply(writes, atMs, look?.position);
   }
 
   /** A request was answered again. */
@@ -120,7 +125,9 @@ export class Witness {
   }
 
   deed(deed: Deed): void {
-    this.#trace(`${deed.look.controller} ${deed.verb} ${deed.replicaId}`);
+    const text = `${deed.look.controller} ${deed.verb} ${deed.replicaId}`;
+    this.decided.push(`${this.#clock.nowMs()} ${text}`);
+    this.#trace(text);
     for (const check of [actsUnderLease, grace, usage]) this.raise(check(this.#facts, deed));
   }
 

@@ -73,7 +73,8 @@ function tooFew(facts: Facts, step: Step, deployment: DeploymentRecord | undefin
         : ran
           ? least
           : target;
-  const ready = (replica: ReplicaRecord) => replica.revision !== deployment.revision || isAvailable(replica, minReadyTimeMs, facts.nowMs);
+  const time = { nowMs: facts.nowMs, actingSinceMs: Number.NEGATIVE_INFINITY };
+  const ready = (replica: ReplicaRecord) => replica.revision !== deployment.revision || isAvailable(replica, minReadyTimeMs, time);
   const counts = [healthy, routable].map((is) => ({
     taken: taken.filter((replica) => is(replica) && ready(replica)).length,
     left: after.filter((replica) => is(replica) && ready(replica)).length,

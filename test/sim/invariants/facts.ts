@@ -5,7 +5,7 @@ import type { SimulatedEngine } from "../simulated-engine.ts";
 import type { Behaviours } from "../simulated-port.ts";
 
 /** The rules of which each has a check here, by their names. */
-export type Invariant = "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "I9" | "I10";
+export type Invariant = "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "I9" | "I10" | "I13";
 
 /** The actual state, independent of any controller's view. */
 export interface Facts {
