@@ -9,6 +9,7 @@ export interface Launch {
   readonly argv: readonly string[];
   /** Empty: the controller's. */
   readonly workingDir: string;
+  /** All variables of the program. Without a `PWD`, it gets that of its working folder. */
   readonly env: Readonly<Record<string, string>>;
   /** The prefix of the command line (`Cgroup.enter`); empty: none. */
   readonly enter: readonly string[];
@@ -32,7 +33,7 @@ export async function launch({ argv, workingDir, env, enter, pidFile, stdout, st
   try {
     const child = spawn("/bin/sh", ["-c", recordAndExec, pidFile, ...enter, ...handOver(env), program, ...argv.slice(1)], {
       cwd: folder,
-      env,
+      env: throughShell(env),
       detached: true,
       stdio: ["ignore", out.fd, err.fd],
     });
@@ -54,10 +55,27 @@ export async function expectFolder(workingDir: string): Promise<string> {
   return folder;
 }
 
-/** Passes on the variables that the shell drops because their names are not valid in a shell. */
+/**
+ * The variables that shells set themselves, or that change how they run: those of POSIX, dash, ash,
+ * bash, ksh and zsh.
+ */
+const ofShells =
+  /^(?:_|ARGV0|BASH\w*|COMP_WORDBREAKS|DIRSTACK|ENV|EPOCH\w+|E?[GU]ID|FUNCNAME|GROUPS|HISTCMD|HOSTTYPE|IFS|LINENO|MACHTYPE|MAIL|MAILPATH|OLDPWD|OPT(?:ARG|ERR|IND)|OSTYPE|PIPESTATUS|POSIXLY_CORRECT|PPID|PS\d|PWD|S?RANDOM|SECONDS|SHELLOPTS|SHLVL|TTYIDLE|USERNAME|ZSH\w*)$/;
+
+const isForShell = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name) && !ofShells.test(name);
+
+/** The variables that the shell passes on as they are. */
+function throughShell(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => isForShell(name)));
+}
+
+/**
+ * Sets the variables that the shell would drop or overwrite, once the shell is gone. The others do
+ * not go this way: every user of the machine can read a command line.
+ */
 function handOver(env: Readonly<Record<string, string>>): string[] {
-  const dropped = Object.entries(env).filter(([name]) => !/^[A-Za-z_]\w*$/.test(name));
-  return dropped.length > 0 ? ["/usr/bin/env", "--", ...dropped.map(([name, value]) => `${name}=${value}`)] : [];
+  const rest = Object.entries(env).filter(([name]) => !isForShell(name));
+  return rest.length > 0 ? ["/usr/bin/env", "--", ...rest.map(([name, value]) => `${name}=${value}`)] : [];
 }
 
 /** The program's file, found as a shell does. */

@@ -13,10 +13,11 @@ const linux = process.platform === "linux";
 /**
  * A shell script that records its own process in the file `$0`, then becomes the program `$@`, so
  * that every running process is recorded. It ends without running the program if the file exists
- * (`noclobber`): the creator of the file decides.
+ * (`noclobber`): the creator of the file decides. The shell's only variable has a name that no
+ * program is given.
  */
 export const recordAndExec = linux
-  ? 'set -C; read -r stat </proc/$$/stat && echo "$stat" >"$0" && exec "$@"'
+  ? 'set -C; read -r DROVER_STAT </proc/$$/stat && echo "$DROVER_STAT" >"$0" && exec "$@"'
   : 'set -C; echo "$$ - $(ps -o lstart= -p $$)" >"$0" && exec "$@"';
 
 /** Reads the record of `recordAndExec`; undefined: it is incomplete. */

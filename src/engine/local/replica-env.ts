@@ -17,15 +17,19 @@ interface ReplicaParameters
 /** The environment variables of a process. */
 export type ProcessEnvironment = Readonly<Record<string, string | undefined>>;
 
+/** What the shell that started the controller says of itself. */
+const ofControllersShell = new Set(["PWD", "OLDPWD", "SHLVL", "_"]);
+
 /**
- * All variables of a replica: the controller's without its `DROVER_…`, then the spec's, then the
- * contract's. `OMP_NUM_THREADS` is the spec's, else the controller's, else the replica's whole
+ * All variables of a replica: the controller's without its `DROVER_…` and its shell's, then the
+ * spec's, then the contract's. `OMP_NUM_THREADS` is the spec's, else the controller's, else the replica's whole
  * CPUs, at least 1. `CUDA_VISIBLE_DEVICES` is set on a machine with GPUs, so that a replica sees
  * only its own GPUs.
  */
 export function replicaEnv(assignment: ReplicaParameters, ambient: ProcessEnvironment, capacity: Capacity): Record<string, string> {
   const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(ambient)) if (value !== undefined && !name.startsWith("DROVER_")) env[name] = value;
+  for (const [name, value] of Object.entries(ambient))
+    if (value !== undefined && !name.startsWith("DROVER_") && !ofControllersShell.has(name)) env[name] = value;
   Object.assign(env, assignment.envVars);
   env.OMP_NUM_THREADS ??= String(Math.max(1, Math.floor(assignment.resources.cpuMilli / 1000)));
   const names = visibleGpus(ambient.CUDA_VISIBLE_DEVICES) ?? [];

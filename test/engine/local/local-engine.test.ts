@@ -71,6 +71,24 @@ describe("what a replica is given", () => {
     expect(seen.env).not.toHaveProperty("DROVER_API");
   });
 
+  test("no shell on its way changes a variable, whatever its name", async () => {
+    const engine = await openEngine(await testFolder(), { ambientEnv: { PATH: process.env.PATH, PWD: "/the/controller's", SHLVL: "7" } });
+    const values = { stat: "hello", IFS: ",", PWD: "/somewhere", OPTIND: "one\ntwo", PPID: "3", LINENO: "4", _: "5", UID: "-1", ENV: "/e" };
+    const more = { BASH_VERSION: "0", SHELLOPTS: "xtrace", PS4: "$(exit)", RANDOM: "no", SECONDS: "never", HOME: "", x: "=" };
+    const argv = ["node", "-e", "console.log(JSON.stringify(process.env))"];
+    await engine.start(assignment("r1", argv, { envVars: { ...values, ...more } }));
+    await engine.start(assignment("r2", argv, { workingDir: "/" }));
+    const seen = async (id: string) => {
+      await ended(engine, id);
+      return JSON.parse((await linesOf(engine, id))[0]!.line);
+    };
+    expect(await seen("r1")).toMatchObject({ ...values, ...more });
+    const without = await seen("r2");
+    expect(without.PWD).toBe("/");
+    expect(without.SHLVL).not.toBe("7");
+    for (const name of ["DROVER_STAT", "stat"]) expect(without).not.toHaveProperty(name);
+  });
+
   test("its token can be read by no other user", async () => {
     const folder = await testFolder();
     const engine = await openEngine(folder);

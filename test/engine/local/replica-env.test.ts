@@ -32,6 +32,13 @@ describe("the environment of a replica", () => {
     });
   });
 
+  test("has none of what the controller's shell says of itself, but what the spec says under those names", () => {
+    const ambient = { PWD: "/a", OLDPWD: "/b", SHLVL: "1", _: "/usr/bin/node", PS1: "$ " };
+    const env = replicaEnv(assignment({ envVars: { OLDPWD: "/c" } }), ambient, machine(0));
+    expect(env).toMatchObject({ OLDPWD: "/c", PS1: "$ " });
+    for (const name of ["PWD", "SHLVL", "_"]) expect(env).not.toHaveProperty(name);
+  });
+
   test("has the spec's variables before the controller's", () => {
     expect(replicaEnv(assignment({ envVars: { A: "spec" } }), { A: "ambient", B: "ambient", C: undefined }, machine(0))).toMatchObject({
       A: "spec",
