@@ -7,11 +7,13 @@ import { realClock, realRandom } from "./clock/real.ts";
 import { type Config, hidePassword } from "./config/config.ts";
 import type { Testbed } from "./conformance/testbed.ts";
 import { withPythonPath } from "./engine/local/python-path.ts";
+import { dropUnwritable } from "./replica/unwritable-output.ts";
 import { shipped } from "./shipped.ts";
 
 /** `drover start`. Its modules are loaded only here, so that the other commands start fast. */
 async function start(config: Config, interrupted: AbortSignal): Promise<number> {
   const { runController } = await import("./controller/controller.ts");
+  for (const output of [process.stdout, process.stderr]) dropUnwritable(output);
   await runController(config, interrupted, ({ api, gateway, http, redis }) => {
     process.stdout.write(
       [

@@ -1,9 +1,11 @@
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { realClock as clock, realRandom as random } from "../clock/real.ts";
 import { type Config, hidePassword } from "../config/config.ts";
+import { DiskReserve } from "../engine/local/disk-reserve.ts";
 import { lockFolder } from "../engine/local/folder-lock.ts";
 import { createLog, type Log } from "../log/log.ts";
 import { Closers } from "./closers.ts";
+import { makeDataFolder, withRemedy } from "./data-folder.ts";
 import { openDataPath } from "./data-path.ts";
 import { openDeciding, openLease } from "./deciding.ts";
 import { openCgroups, openEngine } from "./open-engine.ts";
@@ -27,7 +29,7 @@ export async function runController(config: Config, signal: AbortSignal, onReady
   const log = createLog(config.logLevel);
   const closers = new Closers(log);
   try {
-    const addresses = await open(config, log, closers);
+    const addresses = await open(config, log, closers).catch((cause) => Promise.reject(withRemedy(config.dataDir, cause)));
     if (config.readyFile !== undefined) await writeReadyFile(config.readyFile, addresses, closers);
     onReady(addresses);
     if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
@@ -43,6 +45,9 @@ export async function runController(config: Config, signal: AbortSignal, onReady
  */
 async function open(config: Config, log: Log, closers: Closers): Promise<Addresses> {
   await makeDataFolder(config.dataDir);
+  // First: on a full disk, what follows needs the room that an earlier controller has reserved.
+  const reserve = await DiskReserve.open({ folder: config.dataDir, clock, log: log.child({ room: "engine" }) });
+  closers.add(() => reserve.close());
   const lock = await lockFolder(config.dataDir);
   closers.add(() => lock.release());
   if (config.readyFile !== undefined) await rm(config.readyFile, { force: true });
@@ -76,13 +81,6 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   dataPath.begin();
   deciding.begin();
   return { api: servers.api, gateway, http: servers.http, redis: storage.address, pid: process.pid };
-}
-
-async function makeDataFolder(dataDir: string): Promise<void> {
-  await mkdir(dataDir, { recursive: true }).catch((cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`the data folder ${dataDir} cannot be used (${why}): name another with --data`);
-  });
 }
 
 /**

@@ -11,8 +11,10 @@ export type Ending =
   | ProcessEnd
   /**
    * The system could not start the process. `why` is for people: program not found, folder missing.
+   * `shortage` is true if the machine had no room, no more files or no more processes: the revision
+   * is not to blame.
    */
-  | { readonly kind: "failedToStart"; readonly why: string }
+  | { readonly kind: "failedToStart"; readonly why: string; readonly shortage?: true }
   /**
    * The packages could not be installed. The tool's last lines are the last lines of the replica.
    */

@@ -4,6 +4,14 @@ import type { LogLine } from "../core/log-line.ts";
 import type { Coverage, Room } from "../core/placement/room.ts";
 import type { Resources } from "../core/resources.ts";
 
+/**
+ * The machine could not start a replica: its disk is full, or it has no more files or processes to
+ * give. The program is not the cause.
+ */
+export class ShortageError extends Error {
+  override readonly name = "ShortageError";
+}
+
 /** All that is needed to start a replica. The engine turns it into a command line or a pod. */
 export interface Assignment {
   readonly replicaId: string;
@@ -86,8 +94,8 @@ export interface Engine {
   /**
    * Starts a replica. Its process starts at once, or when its packages are installed, or when the
    * engine has placed it. Fails with an Error whose message a person can act on (program not found,
-   * folder missing); nothing is left of the replica then. A later failure is reported as the
-   * replica's ending. A second start of the same replica fails, and the first goes on.
+   * folder missing); nothing is left of the replica then. It is a `ShortageError` if the machine is
+   * the cause, not the assignment. A later failure is reported as the replica's ending. A second start of the same replica fails, and the first goes on.
    * Invariant: after `start` succeeds, every `list` has the replica until it is forgotten.
    */
   start(assignment: Assignment): Promise<void>;

@@ -7,6 +7,7 @@ import { ofLife } from "../core/lineage.ts";
 import { targetOf } from "../core/rollout/status.ts";
 import type { Loads } from "../links/loads.ts";
 import type { Log } from "../log/log.ts";
+import { Troubles } from "../log/troubles.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Entry, Store } from "../store/store.ts";
 import { decisionWrites } from "../store/writes/decision-writes.ts";
@@ -48,12 +49,14 @@ interface Memory {
 /** Adjusts the target of each autoscaled deployment to its load: read, decide, write. */
 export class AutoscaleLoop {
   readonly #options: AutoscaleOptions;
+  readonly #troubles: Troubles;
   #memories = new Map<string, Memory>();
   #epoch: number | undefined;
   #ticking: Promise<void> | undefined;
 
   constructor(options: AutoscaleOptions) {
     this.#options = options;
+    this.#troubles = new Troubles(options.log);
   }
 
   /** Runs until the signal aborts and the tick in work has ended. */
@@ -76,7 +79,7 @@ export class AutoscaleLoop {
   /** Decides once for every autoscaled deployment. One tick runs at a time. */
   tick(): Promise<void> {
     this.#ticking ??= this.#tick()
-      .catch((cause: unknown) => this.#options.log.warn({ cause: String(cause) }, "autoscaling failed; retrying at the next tick"))
+      .catch((cause: unknown) => this.#troubles.failed("one tick", cause, {}, "autoscaling failed; retrying at the next tick"))
       .finally(() => {
         this.#ticking = undefined;
       });
@@ -84,7 +87,7 @@ export class AutoscaleLoop {
   }
 
   async #tick(): Promise<void> {
-    const { mirror, epoch, log } = this.#options;
+    const { mirror, epoch } = this.#options;
     const leaderEpoch = epoch();
     // What was seen before another controller led has a gap.
     if (leaderEpoch !== this.#epoch) this.#memories = new Map();
@@ -96,8 +99,9 @@ export class AutoscaleLoop {
       if (autoscalingConfig === undefined || entry.value.deletingSinceMs !== undefined) continue;
       try {
         memories.set(name, await this.#scale(entry, autoscalingConfig, leaderEpoch));
+        this.#troubles.over(name, { deployment: name }, "autoscaling succeeded again");
       } catch (cause) {
-        log.warn({ cause: String(cause), deployment: name }, "autoscaling failed; retrying at the next tick");
+        this.#troubles.failed(name, cause, { deployment: name }, "autoscaling failed; retrying at the next tick");
         const before = this.#memories.get(name);
         if (before !== undefined) memories.set(name, before);
       }

@@ -19,6 +19,7 @@ import { ofLife } from "../core/lineage.ts";
 import { advance, isFailing, type ReplicaRecord } from "../core/replica.ts";
 import type { ReplicaPort } from "../links/replica-port.ts";
 import type { Log } from "../log/log.ts";
+import { Troubles } from "../log/troubles.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Entry, Store, Write } from "../store/store.ts";
 import { putChange } from "../store/writes/change-writes.ts";
@@ -46,11 +47,13 @@ export interface ConfigChangeLoopOptions {
  */
 export class ConfigChangeLoop {
   readonly #options: ConfigChangeLoopOptions;
+  readonly #troubles: Troubles;
   readonly #working = new Map<string, Promise<void>>();
   #wake = new AbortController();
 
   constructor(options: ConfigChangeLoopOptions) {
     this.#options = options;
+    this.#troubles = new Troubles(options.log);
   }
 
   /** Ends the sleep: something has changed. */
@@ -77,7 +80,7 @@ export class ConfigChangeLoop {
 
   /** Carries out one change until it is over, or as long as this controller leads. */
   async #make(name: string, signal: AbortSignal): Promise<void> {
-    const { mirror, clock, log, epoch } = this.#options;
+    const { mirror, clock, epoch } = this.#options;
     let written: number | undefined;
     while (!signal.aborted && epoch() !== undefined) {
       try {
@@ -85,10 +88,11 @@ export class ConfigChangeLoop {
         const change = mirror.changes().get(name);
         if (change === undefined || isOver(change.value)) return;
         written = await this.#step(change, signal);
+        this.#troubles.over(name, { deployment: name }, "a config change goes on");
         if (written === undefined) await clock.sleep(retryMs, signal);
       } catch (cause) {
         written = undefined;
-        log.warn({ cause: String(cause), deployment: name }, `a config change failed; retrying in ${retryMs} ms`);
+        this.#troubles.failed(name, cause, { deployment: name }, `a config change failed; retrying in ${retryMs} ms`);
         await clock.sleep(retryMs, signal);
       }
     }

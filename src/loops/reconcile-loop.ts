@@ -15,6 +15,7 @@ import type { Engine, EngineReplica } from "../engine/engine.ts";
 import type { Loads } from "../links/loads.ts";
 import type { ReplicaContact, ReplicaPort } from "../links/replica-port.ts";
 import type { Log } from "../log/log.ts";
+import { Troubles } from "../log/troubles.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { CommitOptions, Entry, Store, Write } from "../store/store.ts";
 import { decisionWrites } from "../store/writes/decision-writes.ts";
@@ -74,10 +75,10 @@ export class ReconcileLoop {
   readonly #options: ReconcileOptions;
   readonly #strays: Strays;
   readonly #starter: Starter;
+  readonly #troubles: Troubles;
   /** Why replicas could not be started. Kept until the plan has recorded it. */
   readonly #startErrors = new Map<string, Ending>();
   #wake = new AbortController();
-  #troubled = false;
   #found: Found = { replicas: new Map(), complete: new Set() };
   /** When something was last being prepared for each replica before its process could start. */
   readonly #preparedAtMs = new Map<string, number>();
@@ -89,6 +90,7 @@ export class ReconcileLoop {
 
   constructor(options: ReconcileOptions) {
     this.#options = options;
+    this.#troubles = new Troubles(options.log);
     this.#strays = new Strays({ ...options, epoch: () => (this.#leads() ? this.#epoch : undefined) });
     this.#starter = new Starter({
       ...options,
@@ -110,17 +112,15 @@ export class ReconcileLoop {
 
   /** Runs until the signal aborts and the tick in work has ended. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock } = this.#options;
     while (!signal.aborted) {
       await clock.sleep(restMs, signal);
       this.#wake = new AbortController();
       try {
         await this.tick();
-        if (this.#troubled) log.info("reconcile succeeded again");
-        this.#troubled = false;
+        this.#troubles.over("one tick", {}, "reconcile succeeded again");
       } catch (cause) {
-        if (!this.#troubled) log.warn({ cause: String(cause) }, `reconcile failed; retrying in ${periodMs / 1_000} s`);
-        this.#troubled = true;
+        this.#troubles.failed("one tick", cause, {}, `reconcile failed; retrying in ${periodMs / 1_000} s`);
       }
       await clock.sleep(periodMs, AbortSignal.any([signal, this.#wake.signal]));
     }
@@ -141,7 +141,7 @@ export class ReconcileLoop {
     if (await this.#strays.settle(found.replicas, this.#time)) return this.wake();
     const held = usingLedger(this.#held(found), engine.room());
     for (const entry of mirror.deployments().values()) await this.#alone(entry.key, () => this.#reconcile(entry, found, held));
-    await this.#alone("placement", () => this.#starter.startPending(held, (replica) => this.#processOf(replica) !== "none"));
+    await this.#alone("the start of replicas", () => this.#starter.startPending(held, (replica) => this.#processOf(replica) !== "none"));
   }
 
   #takeEpoch(epoch: number | undefined): void {
@@ -186,8 +186,9 @@ export class ReconcileLoop {
   async #alone(what: string, act: () => Promise<void>): Promise<void> {
     try {
       await act();
+      this.#troubles.over(what, { what }, "a reconcile step succeeded again");
     } catch (cause) {
-      this.#options.log.error({ err: cause, what }, "a reconcile step failed; retrying at the next tick");
+      this.#troubles.failed(what, cause, { what, err: cause }, "a reconcile step failed; retrying at the next tick");
     }
   }
 

@@ -6,7 +6,7 @@ import { sameJson } from "../core/json.ts";
 import { byCreation, place } from "../core/placement/placement.ts";
 import type { Room } from "../core/placement/room.ts";
 import { advance, type ReplicaRecord } from "../core/replica.ts";
-import type { Assignment, Engine } from "../engine/engine.ts";
+import { type Assignment, type Engine, ShortageError } from "../engine/engine.ts";
 import type { Log } from "../log/log.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Entry, Write } from "../store/store.ts";
@@ -106,7 +106,8 @@ export class Starter {
       await engine.start(assignmentOf(replica, spec));
       log.info({ deployment: replica.deployment, replica: replica.id, state: replica.state }, "replica");
     } catch (cause) {
-      onError(replica.id, { kind: "failedToStart", why: cause instanceof Error ? cause.message : String(cause) });
+      const why = cause instanceof Error ? cause.message : String(cause);
+      onError(replica.id, { kind: "failedToStart", why, ...(cause instanceof ShortageError && { shortage: true }) });
     }
   }
 }

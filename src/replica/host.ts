@@ -7,10 +7,12 @@ import { loadDefinition, StartError, textOf } from "./load-module.ts";
 import { createProgram, type HostedProgram } from "./program.ts";
 import { ReplicaServer } from "./replica-server.ts";
 import { createReplicaLog } from "./stderr-log.ts";
+import { dropUnwritable, isDiskFault } from "./unwritable-output.ts";
 
 /** How long ongoing requests may go on after a SIGTERM without a `Drain` before it. */
 const terminateGraceMs = 1_000;
 
+for (const output of [process.stdout, process.stderr]) dropUnwritable(output);
 const log = createReplicaLog((line) => process.stderr.write(line), realClock);
 
 async function start(): Promise<void> {
@@ -73,6 +75,7 @@ function readInitArgs(text: string | undefined): JsonObject {
 process.on("SIGINT", () => {});
 process.on("unhandledRejection", (err) => log.error({ err }, "a promise was rejected without a handler; the replica goes on"));
 process.on("uncaughtException", (err) => {
+  if (isDiskFault(err)) return log.error({ err }, "the disk did not take a write that nothing waits for; the replica goes on");
   log.error({ err }, "an error was not caught; the replica ends");
   process.exit(1);
 });

@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import sys
-from io import TextIOWrapper
 from typing import NamedTuple, NoReturn
 
 # gRPC's core also prints the errors that it returns, unless this is set when it is imported.
@@ -22,6 +21,7 @@ from .replica_server import ReplicaOptions, ReplicaServer
 from .request_context import Identity
 from .threads import Threads
 from .tracebacks import traceback_text
+from .unwritable_output import drop_unwritable
 
 #: How long ongoing requests may go on after a SIGTERM without a `Drain` before it, in seconds.
 TERMINATE_GRACE = 1.0
@@ -95,9 +95,7 @@ def _init_args(text: str | None) -> dict[str, Json]:
 def main() -> NoReturn:
     # Ctrl-C in a terminal reaches replicas too, but the controller stops them in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(line_buffering=True)  # else the output would be visible only when the program has ended
+    drop_unwritable()
     code = 1
 
     async def run() -> None:

@@ -70,8 +70,10 @@ export function noteFailures(
   if (last === undefined) return progress;
   const noted = { ...progress, lastFailure: last.failure };
   // A replica created before the last failure belongs to the same try.
-  const isNewTry = ours.some(({ askedAtMs, counts }) => counts && askedAtMs >= (progress.failedAtMs ?? 0));
-  if (!isNewTry) return noted;
+  const tries = ours.filter(({ askedAtMs, counts }) => counts !== "nothing" && askedAtMs >= (progress.failedAtMs ?? 0));
+  if (tries.length === 0) return noted;
+  if (tries.every(({ counts }) => counts === "machine"))
+    return { ...noted, failedAtMs: nowMs, retryAtMs: nowMs + backoffMs(progress.failedStarts + 1, draw) };
   const failedStarts = progress.failedStarts + 1;
   const exhausted = !progress.everStable && failedStarts >= maxStartFailures;
   const waitMs = backoffMs(exhausted ? Math.max(failedStarts, failuresOfLongestWait) : failedStarts, draw);

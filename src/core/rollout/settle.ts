@@ -26,8 +26,12 @@ export interface Failure {
   readonly failure: StartFailure;
   /** When the replica was created. */
   readonly askedAtMs: number;
-  /** Whether the replica never served, or not for long: the next start waits. */
-  readonly counts: boolean;
+  /**
+   * `revision`: the replica never served, or not for long: the next start waits, and the revision
+   * has one more failed start. `machine`: the machine could not start it: the next start waits.
+   * `nothing`: it had served for long.
+   */
+  readonly counts: "revision" | "machine" | "nothing";
 }
 
 /** Moves a replica by what happened to it, independent of what is wanted. */
@@ -53,7 +57,7 @@ export function settle(seen: SeenReplica, deployment: DeploymentRecord, time: Ac
       failure: {
         failure: { ...failure, replicaId: id, revision },
         askedAtMs: createdAtMs,
-        counts: ranMs < Math.max(stableAfterMs, deployment.spec.rollout.minReadyTimeMs),
+        counts: ranMs < Math.max(stableAfterMs, deployment.spec.rollout.minReadyTimeMs) ? blameOf(cause) : "nothing",
       },
     };
   };
@@ -99,12 +103,15 @@ function killedAfterMs({ ending, terminatedAtMs }: SeenReplica, time: ActingTime
   return elapsedMs(terminatedAtMs, time) < terminateGraceMs ? undefined : terminateGraceMs;
 }
 
+const blameOf = (cause: FailureCause): Failure["counts"] =>
+  cause.kind === "ended" && cause.ending.kind === "failedToStart" && cause.ending.shortage === true ? "machine" : "revision";
+
 const failureOf = ({ failure, problem }: SeenReplica): FailureCause => failure ?? { kind: "silent", problem };
 
 /** A failed installation of a revision's packages, as a failed start. */
 export function packagesFailure(revision: number, { ending, lines }: Extract<Preparation, { kind: "failed" }>, nowMs: number): Failure {
   const cause = withShortTexts<FailureCause>({ kind: "ended", ending, served: false });
-  return { failure: { cause, lines: lastLines(lines), revision }, askedAtMs: nowMs, counts: true };
+  return { failure: { cause, lines: lastLines(lines), revision }, askedAtMs: nowMs, counts: "revision" };
 }
 
 function waiting(replica: ReplicaRecord, waits: Wait | undefined): ReplicaRecord {

@@ -1,5 +1,6 @@
 import type { Preparation } from "../../core/ending.ts";
 import { BuildError } from "./environments.ts";
+import { isShortage } from "./shortage.ts";
 
 /** An installation for a replica that waits for room. */
 export interface Installation {
@@ -14,5 +15,6 @@ export function failureOf(cause: unknown): Extract<Preparation, { kind: "failed"
     return { kind: "failed", ending: { kind: "packagesFailed", problem, freeBytes }, lines };
   }
   const why = cause instanceof Error ? cause.message : String(cause);
-  return { kind: "failed", ending: { kind: "failedToStart", why }, lines: [] };
+  const shortage = isShortage(cause) ? { shortage: true as const } : {};
+  return { kind: "failed", ending: { kind: "failedToStart", why, ...shortage }, lines: [] };
 }

@@ -1,5 +1,5 @@
 import type { ChildProcess } from "node:child_process";
-import { mkdir, realpath, rm } from "node:fs/promises";
+import { mkdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../clock/clock.ts";
 import type { Requirements } from "../../core/deployment.ts";
@@ -8,12 +8,14 @@ import type { LogLine } from "../../core/log-line.ts";
 import type { Room } from "../../core/placement/room.ts";
 import type { Capacity } from "../../core/resources.ts";
 import type { Log } from "../../log/log.ts";
+import { Troubles } from "../../log/troubles.ts";
 import type { Assignment, Engine, Listing } from "../engine.ts";
 import type { Cgroup, Cgroups } from "./cgroups.ts";
 import { Environments } from "./environments.ts";
 import { failureOf, type Installation } from "./installation.ts";
 import { environmentVars } from "./installers.ts";
 import { expectFolder, launch } from "./launch.ts";
+import { Leftovers } from "./leftovers.ts";
 import { LocalReplica } from "./local-replica.ts";
 import { groupsOverMemory } from "./memory.ts";
 import { nodeName } from "./node-name.ts";
@@ -21,6 +23,7 @@ import { bootId, killProcessesWith } from "./process-identity.ts";
 import { withPythonPath } from "./python-path.ts";
 import { type ProcessEnvironment, programArgv, replicaArgv, replicaEnv } from "./replica-env.ts";
 import { ReplicaFolder, replicaFolders } from "./replica-folder.ts";
+import { startError } from "./shortage.ts";
 import { prepareSocketFolder, socketPath } from "./socket-path.ts";
 
 /**
@@ -79,6 +82,8 @@ export class LocalEngine implements Engine {
   readonly #listeners = new Set<(replicaId: string) => void>();
   readonly #closing = new AbortController();
   readonly #environments: Environments;
+  readonly #leftovers: Leftovers;
+  readonly #troubles: Troubles;
   /** Installations and delayed starts that are going on. */
   readonly #preparing = new Set<Promise<void>>();
   /**
@@ -108,6 +113,8 @@ export class LocalEngine implements Engine {
     this.#node = node;
     this.#logBytesMax = options.logBytesMax ?? logBytesMaxDefault;
     const { ambientEnv, neededRequirements: needed, clock, log, buildMs } = options;
+    this.#leftovers = new Leftovers(log);
+    this.#troubles = new Troubles(log);
     const folder = join(dataDir, "environments");
     this.#environments = new Environments({ folder, ambientEnv, needed, clock, log, ...(buildMs === undefined ? {} : { buildMs }) });
   }
@@ -122,6 +129,10 @@ export class LocalEngine implements Engine {
   }
 
   async start(assignment: Assignment): Promise<void> {
+    await this.#start(assignment).catch((error) => Promise.reject(startError(error)));
+  }
+
+  async #start(assignment: Assignment): Promise<void> {
     const { replicaId } = assignment;
     const folder = new ReplicaFolder(join(this.#foldersPath, replicaId));
     const facts = await folder.create(assignment, this.#addressOf(replicaId), this.#options.clock.nowMs(), this.#boot);
@@ -201,9 +212,9 @@ export class LocalEngine implements Engine {
   async forget(replicaId: string): Promise<void> {
     const replica = this.#replicas.get(replicaId);
     if (!replica) return;
-    await replica.remove();
-    await rm(socketOf(replica.address), { force: true });
+    const folder = await replica.release();
     this.#replicas.delete(replicaId);
+    for (const path of [folder, socketOf(replica.address)]) await this.#leftovers.remove(path);
     this.#options.cgroups?.release(replicaId);
   }
 
@@ -310,7 +321,7 @@ export class LocalEngine implements Engine {
       try {
         const facts = await folder.facts();
         if (!facts) {
-          await folder.remove(); // the start got no further than the folder: there is no process
+          await this.#leftovers.remove(folder.path); // the start got no further than the folder: there is no process
           continue;
         }
         const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
@@ -348,7 +359,7 @@ export class LocalEngine implements Engine {
   #watchLater(): void {
     if (this.#closing.signal.aborted) return;
     this.#cancelWatch = this.#options.clock.after(watchMs, () => {
-      const watch = this.#watch().catch((err: unknown) => this.#options.log.warn({ err }, `checking the replicas failed; ${retrying}`));
+      const watch = this.#watch().catch((err) => this.#troubles.failed("all", err, {}, `checking the replicas failed; ${retrying}`));
       this.#watching = watch.finally(() => this.#watchLater());
     });
   }
@@ -361,17 +372,19 @@ export class LocalEngine implements Engine {
     }
     const bounding = this.#checks++ % checksPerBound === 0;
     if (bounding) this.#options.cgroups?.sweep();
+    if (bounding) await this.#leftovers.retry();
     this.#killLeft();
     const over = groupsOverMemory(new Map([...this.#replicas.values()].flatMap(({ memoryBound }) => (memoryBound ? [memoryBound] : []))));
-    for (const replica of this.#replicas.values()) {
+    for (const [replicaId, replica] of this.#replicas) {
       try {
         await replica.check();
         await replica.enforceMemory(over);
         replica.output.noteTimes();
         // An output that grows fast is bounded at every check.
         if (bounding || replica.output.isNoisy) await replica.output.bound(this.#logBytesMax);
+        this.#troubles.over(replicaId, { replica: replicaId }, "checking a replica succeeded again");
       } catch (error) {
-        this.#options.log.warn({ err: error, replica: replica.describe().replicaId }, `checking a replica failed; ${retrying}`);
+        this.#troubles.failed(replicaId, error, { replica: replicaId }, `checking a replica failed; ${retrying}`);
       }
     }
   }

@@ -202,13 +202,13 @@ export class LocalReplica {
     }
   }
 
-  /** Removes what is left of it. Fails while it is alive. */
-  async remove(): Promise<void> {
+  /** Ends what is done for it, and returns its folder. Fails while it is alive. */
+  async release(): Promise<string> {
     await this.check();
     if (this.#alive) throw new Error(`replica ${this.#facts.replicaId} is still alive`);
     this.#forgotten.abort();
     await this.#noting;
-    await this.#folder.remove();
+    return this.#folder.path;
   }
 
   get #alive(): boolean {

@@ -55,7 +55,7 @@ export class ReplicaFolder {
     await mkdir(this.path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
       throw error.code === "EEXIST" ? new Error(`replica ${replicaId} was already started`) : error;
     });
-    await this.note(facts);
+    await this.note(facts).catch((error) => this.remove().then(() => Promise.reject(error)));
     return facts;
   }
 
