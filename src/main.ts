@@ -6,6 +6,7 @@ import { runCli } from "./cli/run-cli.ts";
 import { realClock, realRandom } from "./clock/real.ts";
 import { type Config, hidePassword } from "./config/config.ts";
 import type { Testbed } from "./conformance/testbed.ts";
+import { requestsInWork } from "./core/words.ts";
 import { withPythonPath } from "./engine/local/python-path.ts";
 import { dropUnwritable } from "./replica/unwritable-output.ts";
 import { shipped } from "./shipped.ts";
@@ -14,21 +15,41 @@ import { shipped } from "./shipped.ts";
 async function start(config: Config, interrupted: AbortSignal): Promise<number> {
   const { runController } = await import("./controller/controller.ts");
   for (const output of [process.stdout, process.stderr]) dropUnwritable(output);
-  await runController(config, interrupted, ({ api, gateway, http, redis }) => {
-    process.stdout.write(
-      [
+  const say = (...lines: readonly string[]) => process.stdout.write(lines.map((line) => `${line}\n`).join(""));
+  await runController(config, {
+    ended: interrupted,
+    hastened: nextSignal(interrupted),
+    onReady: ({ api, gateway, http, redis }) =>
+      say(
         "drover is up",
         `  gateway  ${gateway}  (requests to deployments, gRPC)`,
         `  api      ${api}  (controller, gRPC)`,
         `  http     ${http}  (/healthz, /metrics)`,
         `  redis    ${hidePassword(redis)}`,
         `  data     ${config.dataDir}`,
-        "Ctrl-C stops it: requests in work may finish, then replicas and Redis are stopped. A second Ctrl-C leaves them running.",
-        "",
-      ].join("\n"),
-    );
+        "Ctrl-C stops it: requests in work may finish, then replicas and Redis are stopped. A second Ctrl-C ends the requests at once.",
+      ),
+    onWait: (work) =>
+      say(
+        ...work.map((one) => `waiting for ${requestsInWork(one)}`),
+        "Ctrl-C again ends them now; a third leaves replicas and Redis running",
+      ),
   });
   return 0;
+}
+
+/** Aborts at the first SIGINT or SIGTERM after `first`. The one after it ends this process at once. */
+function nextSignal(first: AbortSignal): AbortSignal {
+  const next = new AbortController();
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  const onSignal = () => {
+    for (const signal of signals) process.removeAllListeners(signal);
+    next.abort();
+  };
+  first.addEventListener("abort", () => {
+    for (const signal of signals) process.removeAllListeners(signal).once(signal, onSignal);
+  });
+  return next.signal;
 }
 
 /** For `drover run` of a Python file. */

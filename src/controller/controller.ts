@@ -3,6 +3,7 @@ import { realClock as clock, realRandom as random } from "../clock/real.ts";
 import { type Config, hidePassword } from "../config/config.ts";
 import { DiskReserve } from "../engine/local/disk-reserve.ts";
 import { lockFolder } from "../engine/local/folder-lock.ts";
+import type { CallsInWork } from "../gateway/closing.ts";
 import { createLog, type Log } from "../log/log.ts";
 import { Closers } from "./closers.ts";
 import { makeDataFolder, withRemedy } from "./data-folder.ts";
@@ -21,18 +22,31 @@ export interface Addresses {
   readonly pid: number;
 }
 
+/** What a controller tells of its life, and how long it lives. */
+export interface ControllerLife {
+  /** Aborts when the controller is to end. */
+  readonly ended: AbortSignal;
+  /** Aborts when it is to end without waiting for requests in work. */
+  readonly hastened: AbortSignal;
+  /** Called once everything serves. */
+  onReady(addresses: Addresses): void;
+  /** Called with the requests in work when the controller begins to end, if there are any. */
+  onWait(work: readonly CallsInWork[]): void;
+}
+
 /**
- * Runs a controller until the signal aborts. Calls `onReady` once everything serves. If the
- * controller cannot start, the call fails and leaves nothing behind.
+ * Runs a controller to its end. If the controller cannot start, the call fails and leaves nothing
+ * behind.
  */
-export async function runController(config: Config, signal: AbortSignal, onReady: (addresses: Addresses) => void): Promise<void> {
+export async function runController(config: Config, life: ControllerLife): Promise<void> {
   const log = createLog(config.logLevel);
   const closers = new Closers(log);
   try {
-    const addresses = await open(config, log, closers).catch((cause) => Promise.reject(withRemedy(config.dataDir, cause)));
+    const addresses = await open(config, life, log, closers).catch((cause) => Promise.reject(withRemedy(config.dataDir, cause)));
     if (config.readyFile !== undefined) await writeReadyFile(config.readyFile, addresses, closers);
-    onReady(addresses);
-    if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    life.onReady(addresses);
+    const { ended } = life;
+    if (!ended.aborted) await new Promise<void>((resolve) => ended.addEventListener("abort", () => resolve(), { once: true }));
     log.info("stopping");
   } finally {
     await closers.close();
@@ -43,7 +57,7 @@ export async function runController(config: Config, signal: AbortSignal, onReady
  * The parts of a controller. The last one opened is closed first: servers, then requests, then
  * replicas, then the state.
  */
-async function open(config: Config, log: Log, closers: Closers): Promise<Addresses> {
+async function open(config: Config, life: ControllerLife, log: Log, closers: Closers): Promise<Addresses> {
   await makeDataFolder(config.dataDir);
   // First: on a full disk, what follows needs the room that an earlier controller has reserved.
   const reserve = await DiskReserve.open({ folder: config.dataDir, clock, log: log.child({ room: "engine" }) });
@@ -72,7 +86,11 @@ async function open(config: Config, log: Log, closers: Closers): Promise<Address
   });
   closers.add(() => deciding.close());
 
-  closers.add(() => dataPath.drain());
+  const onWait = (work: readonly CallsInWork[]) => {
+    for (const one of work) log.info(one, "waiting for requests in work");
+    if (work.length > 0) life.onWait(work);
+  };
+  closers.add(() => dataPath.drain(life.hastened, onWait));
   const gateway = await dataPath.listen();
   const servers = await openServers({ ...common, store, mirror, engine, loads: dataPath.loads, pid });
   closers.add(() => servers.close());

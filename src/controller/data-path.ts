@@ -5,6 +5,7 @@ import { printAddress } from "../config/address.ts";
 import type { GatewayCounts } from "../core/traffic/load.ts";
 import { prepareSocketFolder, socketPath } from "../engine/local/socket-path.ts";
 import type { CallObserver } from "../gateway/call-observer.ts";
+import type { CallsInWork } from "../gateway/closing.ts";
 import type { Door } from "../gateway/door.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { LinkKeeper } from "../links/link-keeper.ts";
@@ -18,8 +19,11 @@ import type { LeaseKeeper } from "../loops/lease-keeper.ts";
 import type { Mirror } from "../store/mirror.ts";
 import { type Closable, openAll } from "./closers.ts";
 
-/** How long requests may continue while the controller stops. */
-const gatewayGraceMs = 10_000;
+/**
+ * How long answers may be on their way to callers while the controller stops. Requests in work have
+ * the `graceful_shutdown_timeout` of their deployment.
+ */
+const answersMs = 10_000;
 
 export interface RoutingParts {
   readonly mirror: Mirror;
@@ -92,10 +96,11 @@ export interface DataPath extends Routing {
   /** Starts to listen, and returns the gateway's address. */
   listen(): Promise<string>;
   /**
-   * Ends the gateway: new requests are refused, and present ones may finish within {@link
-   * gatewayGraceMs}.
+   * Ends the gateway: new requests are refused, and present ones may finish within the
+   * `graceful_shutdown_timeout` of their deployment, unless the signal aborts before. `onWait` is
+   * called with what is waited for.
    */
-  drain(): Promise<void>;
+  drain(hastened?: AbortSignal, onWait?: (work: readonly CallsInWork[]) => void): Promise<void>;
 }
 
 export function openDataPath({ config, mirror, lease, onCold, door, observer, clock, random, log }: DataPathParts): Promise<DataPath> {
@@ -128,8 +133,13 @@ export function openDataPath({ config, mirror, lease, onCold, door, observer, cl
       ...(door && { door }),
       ...(observer && { observer }),
     });
-    const drain = () => gateway.close(gatewayGraceMs);
-    closers.add(drain);
+    const graceMsOf = (name: string) => mirror.deployment(name)?.value.spec.gracefulShutdownTimeoutMs;
+    const drain: DataPath["drain"] = (hastened, onWait) => {
+      const closing = { graceMs: answersMs, graceMsOf, hastened };
+      onWait?.(gateway.inWork(closing));
+      return gateway.close(closing);
+    };
+    closers.add(() => drain());
     return { ...routing, links, listen: () => gateway.listen(printAddress(config.gateway)), drain };
   });
 }

@@ -26,6 +26,10 @@ import type { Shortage, Wait } from "./wait.ts";
 export const plural = (count: number, noun: string): string => (count === 1 ? `1 ${noun}` : `${count} ${noun}s`);
 
 const seconds = (ms: number): string => `${ms / 1_000} s`;
+
+/** `3 requests of echo, up to 20 s`. */
+export const requestsInWork = (work: { readonly deployment: string; readonly calls: number; readonly graceMs: number }): string =>
+  `${plural(work.calls, "request")} of ${work.deployment}, up to ${seconds(work.graceMs)}`;
 const inBrackets = (text: string | undefined): string => (text === undefined ? "" : ` (${text})`);
 const bytes = (count: number | undefined, unknown: string): string => (count === undefined ? unknown : formatBytes(count));
 const andMore = (more: number): string => (more > 0 ? ` and ${more} more` : "");

@@ -90,6 +90,11 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
     return this.#deployment;
   }
 
+  /** Whether a replica has the request. */
+  get atReplica(): boolean {
+    return isAtReplica(this.#state);
+  }
+
   /** Finds out where the call goes, and sends it on its way. Called once. */
   start(): void {
     if (this.headers[methodHeader] !== "POST") this.#refusePlainly(405, "gRPC calls are POST requests over HTTP/2\n");

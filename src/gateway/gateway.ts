@@ -5,6 +5,7 @@ import type { Log } from "../log/log.ts";
 import { internalText } from "../rpc/status.ts";
 import { Call, type CallParts } from "./call.ts";
 import type { CallObserver } from "./call-observer.ts";
+import { afterGrace, type CallsInWork, type Closing, callsInWork } from "./closing.ts";
 import { retryMaxMs, shuttingDown } from "./denials.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { type Door, openDoor } from "./door.ts";
@@ -90,11 +91,20 @@ export class Gateway implements GatewayCounts {
 
   /**
    * Ends the gateway, and resolves when its last connection is closed. New connections and calls
-   * are refused and those that wait answered SHUTTING_DOWN at once; those in work after `graceMs`.
+   * are refused and those that wait answered SHUTTING_DOWN at once; those in work after their grace.
+   * A number is the grace of all, ms.
    */
-  close(graceMs: number): Promise<void> {
-    this.#closing ??= this.#close(graceMs);
+  close(grace: number | Closing): Promise<void> {
+    this.#closing ??= this.#close(typeof grace === "number" ? { graceMs: grace } : grace);
     return this.#closing;
+  }
+
+  /** The calls that a close would give time to end. */
+  inWork(closing: Closing): readonly CallsInWork[] {
+    return callsInWork(
+      [...this.#parts.calls].filter(({ atReplica }) => atReplica),
+      closing,
+    );
   }
 
   queued(deployment: string): number {
@@ -109,17 +119,25 @@ export class Gateway implements GatewayCounts {
     return this.#dispatcher.ended(replicaId);
   }
 
-  async #close(graceMs: number): Promise<void> {
+  async #close(closing: Closing): Promise<void> {
     const { clock } = this.#options;
     const ownClosed = this.#own?.close(); // streams such as Health.Watch never end by themselves
     this.#dispatcher.close();
     const over = this.#server.close();
-    let stopTimer = clock.after(graceMs, () => {
-      for (const call of this.#parts.calls) call.fail(shuttingDown());
-      stopTimer = clock.after(flushMs, () => this.#server.destroyConnections());
+    let stopFlush = () => {};
+    const endCalls = (which: (call: Call) => boolean) => {
+      for (const call of this.#parts.calls) if (which(call)) call.fail(shuttingDown());
+    };
+    const stopGrace = afterGrace(this.inWork(closing), closing, clock, {
+      end: (deployment) => endCalls((call) => call.deployment === deployment),
+      endAll: () => {
+        endCalls(() => true);
+        stopFlush = clock.after(flushMs, () => this.#server.destroyConnections());
+      },
     });
     await over;
-    stopTimer();
+    stopGrace();
+    stopFlush();
     await Promise.all([...this.#open].map((connection) => connection.close()));
     await ownClosed;
   }

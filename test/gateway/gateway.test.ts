@@ -6,7 +6,7 @@ import { connect as connectSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { Health, HealthCheckRequestSchema, HealthCheckResponse_ServingStatus as Status } from "../../gen/health/v1/health_pb.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
@@ -132,6 +132,52 @@ describe("closing", () => {
     expect(await inWork).toMatchObject({ status: 14, reason: "SHUTTING_DOWN", retryAfterMs: 1_000 });
     clock.pass(60_000);
     await closing;
+  });
+
+  /** A gateway with a request in work at each of these deployments, whose grace is as given, ms. */
+  async function closingWith(graces: Readonly<Record<string, number | undefined>>) {
+    const clock = new HandClock();
+    const at = await house(clock);
+    const held: ServerHttp2Stream[] = [];
+    const replica = await rawReplica((stream) => held.push(stream));
+    onTestFinished(() => replica.close());
+    const ends = new Map<string, string | undefined>();
+    for (const name of Object.keys(graces)) {
+      at.routes.set(name, [endpoint(`r-${name}`, replica.address)]);
+      void at.caller.call(path, { "drover-deployment": name }).then(({ reason }) => ends.set(name, reason));
+    }
+    await until(() => held.length === Object.keys(graces).length);
+    const hastened = new AbortController();
+    const closing = { graceMs: 1_000, graceMsOf: (name: string) => graces[name], hastened: hastened.signal };
+    const work = at.gateway.inWork(closing);
+    const closed = at.gateway.close(closing);
+    return { clock, ends, hastened, work, closed };
+  }
+
+  test("the requests of each deployment end at its own grace, and a close with none left is over", async () => {
+    const { clock, ends, work, closed } = await closingWith({ short: 2_000, long: 100_000, gone: undefined });
+    expect(work.map(({ deployment, calls, graceMs }) => [deployment, calls, graceMs])).toEqual([
+      ["long", 1, 100_000],
+      ["short", 1, 2_000],
+      ["gone", 1, 1_000],
+    ]);
+    clock.pass(1_000);
+    await until(() => ends.has("gone"));
+    clock.pass(1_000);
+    await until(() => ends.has("short"));
+    clock.pass(97_999);
+    expect(ends.has("long")).toBe(false);
+    clock.pass(1);
+    await closed;
+    expect(Object.fromEntries(ends)).toEqual({ gone: "SHUTTING_DOWN", short: "SHUTTING_DOWN", long: "SHUTTING_DOWN" });
+    expect(clock.pending).toBe(0);
+  });
+
+  test("a close that is hastened waits for no grace", async () => {
+    const { ends, hastened, closed } = await closingWith({ long: 1_000_000 });
+    hastened.abort();
+    await closed;
+    expect(ends.get("long")).toBe("SHUTTING_DOWN");
   });
 
   test("open watches of health and open reflection calls do not delay the close", async () => {
