@@ -8,6 +8,7 @@ import { type Candidate, pick } from "../core/traffic/pick.ts";
 import { Channel } from "../rpc/channel.ts";
 import { everyPage } from "../rpc/every-page.ts";
 import type { Client } from "../rpc/service.ts";
+import { type OutOfReach, outOfReach } from "./out-of-reach.ts";
 
 /** How many requests may wait for a replica. */
 const waitingMax = 10_000;
@@ -21,17 +22,22 @@ const maxOngoingDefault = 5;
 /** A replica that gets requests. */
 export class ReplicaEndpoint implements Candidate {
   readonly replicaId: string;
+  readonly address: string;
   readonly channel: Channel;
   ongoing = 0;
   /** The requests of other clients are not known here. */
   readonly elsewhere = 0;
   resting = false;
+  /** Why it is never picked; undefined: it may be. */
+  readonly outOfReach: OutOfReach | undefined;
   /** No longer routable; its channel closes after its last request. */
   gone = false;
   readonly #clients = new Map<DescService, unknown>();
 
-  constructor(replicaId: string, address: string) {
+  constructor(replicaId: string, address: string, outOfReach: OutOfReach | undefined) {
     this.replicaId = replicaId;
+    this.outOfReach = outOfReach;
+    this.address = address;
     this.channel = new Channel(address);
   }
 
@@ -86,6 +92,7 @@ export class Endpoints {
       if (this.#closed.signal.aborted) throw refusal("SHUTTING_DOWN", "the client is closed");
       this.#watching ??= this.#watch();
       if (this.#deployment === "missing") throw refusal("DEPLOYMENT_NOT_FOUND", `no deployment "${this.#name}"`);
+      this.#expectReach();
       const endpoint = signal.aborted ? undefined : this.#pick();
       if (endpoint) {
         endpoint.ongoing++;
@@ -117,6 +124,14 @@ export class Endpoints {
     });
   }
 
+  /** Fails if no replica can be reached from here, now or later. */
+  #expectReach(): void {
+    const all = [...this.#endpoints.values()];
+    const [first] = all;
+    if (first?.outOfReach === undefined || all.some(({ outOfReach }) => outOfReach === undefined)) return;
+    throw refusal("NO_REPLICA", unreachable(this.#name, first.address, first.outOfReach), { metadata: { deployment: this.#name } });
+  }
+
   async close(): Promise<void> {
     this.#closed.abort();
     await this.#watching;
@@ -124,7 +139,8 @@ export class Endpoints {
   }
 
   #pick(): ReplicaEndpoint | undefined {
-    return pick([...this.#endpoints.values()], this.#maxOngoing, this.#random.next(), this.#random.next());
+    const reachable = [...this.#endpoints.values()].filter(({ outOfReach }) => outOfReach === undefined);
+    return pick(reachable, this.#maxOngoing, this.#random.next(), this.#random.next());
   }
 
   #change(signal: AbortSignal): Promise<void> {
@@ -180,8 +196,9 @@ export class Endpoints {
       for (const { replicaId, address, state } of replicas) if (state === ReplicaState.RUNNING) running.set(replicaId, address);
     }
     this.#maxOngoing = deployment.spec?.maxOngoingRequests ?? maxOngoingDefault;
+    const reach = await this.#reachOf(running);
     this.#deployment = "there";
-    this.#replace(running);
+    this.#replace(running, reach);
   }
 
   #forget(): void {
@@ -189,7 +206,13 @@ export class Endpoints {
     this.#replace(new Map());
   }
 
-  #replace(running: ReadonlyMap<string, string>): void {
+  /** Which of the new replicas cannot be reached from here. */
+  async #reachOf(running: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, OutOfReach | undefined>> {
+    const fresh = [...running].filter(([replicaId]) => !this.#endpoints.has(replicaId));
+    return new Map(await Promise.all(fresh.map(async ([replicaId, address]) => [replicaId, await outOfReach(address)] as const)));
+  }
+
+  #replace(running: ReadonlyMap<string, string>, reach: ReadonlyMap<string, OutOfReach | undefined> = new Map()): void {
     for (const endpoint of this.#endpoints.values()) {
       if (running.has(endpoint.replicaId)) continue;
       this.#endpoints.delete(endpoint.replicaId);
@@ -197,8 +220,16 @@ export class Endpoints {
       if (endpoint.ongoing === 0) endpoint.channel.close();
     }
     for (const [replicaId, address] of running) {
-      if (!this.#endpoints.has(replicaId)) this.#endpoints.set(replicaId, new ReplicaEndpoint(replicaId, address));
+      if (!this.#endpoints.has(replicaId)) this.#endpoints.set(replicaId, new ReplicaEndpoint(replicaId, address, reach.get(replicaId)));
     }
     this.#wakeAll();
   }
+}
+
+function unreachable(name: string, address: string, why: OutOfReach): string {
+  const cause = {
+    anotherMachine: `they listen at sockets of another machine (${address}), and this client calls replicas directly`,
+    notAllowed: `this user may not use their sockets (${address})`,
+  }[why];
+  return `no replica of "${name}" can be reached from here: ${cause}; call the deployment through the gateway, by gRPC or with InvokeService`;
 }

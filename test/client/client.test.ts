@@ -184,6 +184,21 @@ describe("a request", () => {
     expect(await echo.invoke("name", null, seconds)).toBe("two");
   });
 
+  test("whose replicas are all on another machine fails, and says where to call instead", async () => {
+    const { controller, echo } = await connected();
+    const away = ["unix:/no/such/machine/run/a.sock", "unix:/no/such/machine/run/b.sock"];
+    controller.report("echo", { addresses: away });
+    for (let n = 0; n < 2; n++) {
+      const error = await failure(echo.invoke("name"));
+      expect(error).toMatchObject({ code: "UNAVAILABLE", reason: "NO_REPLICA" });
+      expect(error.message).toContain("gateway");
+    }
+    expect(await failure(collect(echo.stream("names")))).toMatchObject({ reason: "NO_REPLICA" });
+    const near = await named("near");
+    controller.report("echo", { addresses: [...away, near.address] });
+    await until(async () => (await echo.invoke("name", null, seconds).catch(() => "")) === "near");
+  });
+
   test("in work at a replica that left the deployment is finished", async () => {
     const { controller, echo } = await connected();
     const [one, two] = [await named("one"), await named("two")];
