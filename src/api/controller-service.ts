@@ -1,4 +1,4 @@
-import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import type { DescMethod, Message } from "@bufbuild/protobuf";
 import {
   type ApplyRequest,
   ControllerService,
@@ -6,18 +6,21 @@ import {
   type ReconfigureRequest,
   type SimulateAutoscalingRequest,
 } from "../../gen/drover/v1/controller_service_pb.ts";
-import { type FieldViolation, invalid } from "../core/errors.ts";
+import type { Clock } from "../clock/clock.ts";
+import { invalid } from "../core/errors.ts";
+import { pacing } from "../rpc/breathe.ts";
 import { type CallContext, type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
-import { violationsOf } from "../rpc/validate.ts";
+import { violationsInParts, violationsMax, violationsOf } from "../rpc/validate.ts";
 import { clusterHandlers } from "./cluster.ts";
 import type { ControllerParts, ControllerServiceOptions } from "./controller-parts.ts";
 import { decisionHandlers } from "./decisions.ts";
 import { DeploymentFeed } from "./deployment-feed.ts";
 import { DeploymentView } from "./deployment-view.ts";
 import { deploymentHandlers } from "./deployments.ts";
-import { applyViolations, deployHandlers, deployViolations } from "./deploys.ts";
+import { applyChecks, deployChecks, deployHandlers } from "./deploys.ts";
 import { reconfigureHandlers, reconfigureViolations } from "./reconfigure.ts";
 import { replicaHandlers } from "./replicas.ts";
+import type { RequestCheck } from "./request-check.ts";
 import { rolloutHandlers } from "./rollouts.ts";
 import { scaleAndDeleteHandlers } from "./scale-and-delete.ts";
 import { simulateHandlers, simulateViolations } from "./simulate.ts";
@@ -32,7 +35,7 @@ export class ControllerApi {
     const view = new DeploymentView(options.mirror, options.observed);
     this.#feed = new DeploymentFeed(options.mirror, (name) => view.current(name));
     const parts: ControllerParts = { ...options, view, feed: this.#feed, closing: this.#closing.signal };
-    this.implementation = implement(ControllerService, checked(handlersOf(parts)));
+    this.implementation = implement(ControllerService, checked(handlersOf(parts), parts.clock));
   }
 
   /** Ends the watches. */
@@ -56,27 +59,46 @@ function handlersOf(parts: ControllerParts): ServiceHandlers<typeof ControllerSe
   };
 }
 
-/** Rules, by method, that the proto of a request cannot express. */
-const moreRules: { readonly [method: string]: ((request: never) => readonly FieldViolation[]) | undefined } = {
-  deploy: (request: DeployRequest) => deployViolations(request),
-  apply: (request: ApplyRequest) => applyViolations(request),
-  simulateAutoscaling: (request: SimulateAutoscalingRequest) => simulateViolations(request),
-  reconfigure: (request: ReconfigureRequest) => reconfigureViolations(request),
+/** Rules, by method, that the proto of a request cannot express; one check for each of its specs. */
+const moreRules: { readonly [method: string]: ((request: never) => readonly RequestCheck[]) | undefined } = {
+  deploy: (request: DeployRequest) => deployChecks(request),
+  apply: (request: ApplyRequest) => applyChecks(request),
+  simulateAutoscaling: (request: SimulateAutoscalingRequest) => [() => simulateViolations(request)],
+  reconfigure: (request: ReconfigureRequest) => [() => reconfigureViolations(request)],
 };
 
+type Handle = (request: Message, context: CallContext) => unknown;
+
 /** The handlers behind a check of the request. The error names every wrong field. */
-function checked<H extends Readonly<Record<string, unknown>>>(handlers: H): H {
+function checked<H extends Readonly<Record<string, unknown>>>(handlers: H, clock: Pick<Clock, "nowMs">): H {
   return Object.fromEntries(
     Object.entries(handlers).map(([name, handler]) => {
       const method = ControllerService.method[name as keyof typeof ControllerService.method];
-      return [
-        name,
-        (request: MessageShape<DescMessage>, context: CallContext) => {
-          const violations = [...violationsOf<DescMessage>(method.input, request), ...(moreRules[name]?.(request as never) ?? [])];
-          if (violations.length > 0) throw invalid(violations);
-          return (handler as (request: unknown, context: CallContext) => unknown)(request, context);
-        },
-      ];
+      const handle = handler as Handle;
+      return [name, method.methodKind === "unary" ? checkedUnary(method, handle, clock) : checkedStream(method, handle)];
     }),
   ) as H;
+}
+
+function checkedUnary(method: DescMethod, handle: Handle, clock: Pick<Clock, "nowMs">): Handle {
+  return async (request, context) => {
+    const pace = pacing(() => clock.nowMs());
+    const found = [...(await violationsInParts(method.input, request, pace))];
+    for (const check of moreRules[method.localName]?.(request as never) ?? []) {
+      if (found.length >= violationsMax) break;
+      found.push(...check());
+      await pace();
+    }
+    if (found.length > 0) throw invalid(found);
+    return handle(request, context);
+  };
+}
+
+/** Requests for streams are small. */
+function checkedStream(method: DescMethod, handle: Handle): Handle {
+  return (request, context) => {
+    const found = violationsOf(method.input, request);
+    if (found.length > 0) throw invalid(found);
+    return handle(request, context);
+  };
 }

@@ -1,5 +1,5 @@
-import { create, fromJson, type JsonValue, type MessageInitShape, toJson } from "@bufbuild/protobuf";
-import { type Duration, durationFromMs, durationMs, timestampFromMs, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { create, type JsonValue, type MessageInitShape } from "@bufbuild/protobuf";
+import { type Duration, durationFromMs, durationMs, timestampFromMs, type Value } from "@bufbuild/protobuf/wkt";
 import {
   type Deployment,
   DeploymentSchema,
@@ -16,8 +16,7 @@ import {
   RolloutStrategy,
 } from "../../gen/drover/v1/deployment_pb.ts";
 import type { DeploymentRecord, DeploymentSpec, Program, ProgressRecord } from "../core/deployment.ts";
-import type { FieldViolation } from "../core/errors.ts";
-import type { Json, JsonObject } from "../core/json.ts";
+import type { Json } from "../core/json.ts";
 import { ofLife } from "../core/lineage.ts";
 import type { ReplicaState as CoreReplicaState, ReplicaRecord } from "../core/replica.ts";
 import type { Resources } from "../core/resources.ts";
@@ -25,7 +24,8 @@ import { conditionsOf } from "../core/rollout/conditions.ts";
 import { type DeploymentState as CoreDeploymentState, statusOf } from "../core/rollout/status.ts";
 import { defaultRollout, type RolloutPolicy } from "../core/rollout-policy.ts";
 import { replicaInWords, statusInWords } from "../core/words.ts";
-import { autoscalingFromMessage, autoscalingToMessage, scheduleViolations } from "./convert-autoscaling.ts";
+import { jsonToValue, valueToJson } from "../rpc/json-value.ts";
+import { autoscalingFromMessage, autoscalingToMessage } from "./convert-autoscaling.ts";
 import { conditionToMessage, replicaFactsToMessage } from "./convert-facts.ts";
 
 /** What is observed of one replica. */
@@ -53,49 +53,6 @@ export interface Observed {
 
 const milli = (amount: number): number => Math.round(amount * 1_000);
 
-/**
- * What is wrong with a spec, by rules that the proto cannot express. `root` is the spec's path in
- * the request.
- */
-export function specViolations(message: DeploymentSpecMessage, root: string): readonly FieldViolation[] {
-  return [
-    ...scheduleViolations(message.autoscalingConfig, `${root}.autoscaling_config`),
-    ...userConfigViolations(message.userConfig, `${root}.user_config`),
-    ...jsonViolations(message.initArgs, `${root}.init_args`),
-    ...npmViolations(message.runtimeEnv?.npm ?? [], `${root}.runtime_env.npm`),
-    ...programViolations(message, root),
-  ];
-}
-
-/** Texts with which no process can be started. */
-function programViolations({ program, runtimeEnv }: DeploymentSpecMessage, root: string): readonly FieldViolation[] {
-  const kind = program?.kind;
-  const argv = kind?.case === "command" ? kind.value.argv : [];
-  const texts: readonly (readonly [string, string])[] = [
-    ...argv.map((text, index) => [`program.command.argv[${index}]`, text] as const),
-    ...(kind?.case === "module" ? [["program.module.path", kind.value.path] as const] : []),
-    ["runtime_env.working_dir", runtimeEnv?.workingDir ?? ""],
-    ...Object.entries(runtimeEnv?.envVars ?? {}).map(([name, text]) => [`runtime_env.env_vars["${name}"]`, text] as const),
-  ];
-  return [
-    ...(argv[0] === "" ? [{ field: `${root}.program.command.argv[0]`, description: "must name a program (got an empty text)" }] : []),
-    ...texts.flatMap(([field, text]) =>
-      text.includes("\0") ? { field: `${root}.${field}`, description: "must not have a NUL character" } : [],
-    ),
-  ];
-}
-
-/** Packages that are named twice: npm would silently take the last version. */
-function npmViolations(npm: readonly string[], root: string): readonly FieldViolation[] {
-  const names = npm.map((requirement) => requirement.replace(/(?<=.)@.*$/, ""));
-  return npm.flatMap((requirement, index) => {
-    const first = names.indexOf(names[index] ?? "");
-    return first === index
-      ? []
-      : [{ field: `${root}[${index}]`, description: `names the package of ${root}[${first}] again (got "${requirement}")` }];
-  });
-}
-
 /** The spec with every default filled in. The message must be valid. */
 export function specFromMessage(message: DeploymentSpecMessage): DeploymentSpec {
   const userConfig = jsonOf(message.userConfig);
@@ -104,7 +61,7 @@ export function specFromMessage(message: DeploymentSpecMessage): DeploymentSpec 
     name: message.name,
     version: message.version,
     program: programFromMessage(message.program),
-    initArgs: (jsonOf(message.initArgs) as JsonObject | undefined) ?? {},
+    initArgs: message.initArgs ?? {},
     runtimeEnv: {
       workingDir: runtimeEnv?.workingDir ?? "",
       envVars: { ...runtimeEnv?.envVars },
@@ -159,43 +116,9 @@ function programFromMessage(message: ProgramMessage | undefined): Program {
   throw new Error("validation lets no spec without a program through");
 }
 
-/** The longest `user_config`, as JSON. */
-const userConfigBytesMax = 2 ** 20;
-
-/** What is wrong with a `user_config`. */
-export function userConfigViolations(message: unknown, field: string): readonly FieldViolation[] {
-  const violations = jsonViolations(message, field);
-  if (violations.length > 0 || message === undefined) return violations;
-  const bytes = Buffer.byteLength(JSON.stringify(jsonOf(message)));
-  return bytes <= userConfigBytesMax ? [] : [{ field, description: `must be at most ${userConfigBytesMax} bytes of JSON (got ${bytes})` }];
-}
-
-/** A Value or Struct as JSON. Throws protobuf-es's error where it is not JSON. */
-export function jsonOf(message: unknown): Json | undefined {
-  if (message === undefined) return undefined;
-  // protobuf-es holds a Struct as JSON, and a Value as a message.
-  const isValue = (message as { $typeName?: string }).$typeName === "google.protobuf.Value";
-  return (isValue ? toJson(ValueSchema, message as never) : message) as Json;
-}
-
-/** NaN and infinities are numbers in protobuf, and not in JSON. */
-function jsonViolations(message: unknown, field: string): readonly FieldViolation[] {
-  try {
-    const problem = notJson((jsonOf(message) ?? null) as JsonValue);
-    return problem === undefined ? [] : [{ field, description: problem }];
-  } catch (cause) {
-    return [{ field, description: `is not JSON: ${cause instanceof Error ? cause.message : String(cause)}` }];
-  }
-}
-
-function notJson(value: JsonValue): string | undefined {
-  if (typeof value === "number" && !Number.isFinite(value)) return `is not JSON: it holds ${value}`;
-  if (typeof value !== "object" || value === null) return undefined;
-  for (const inner of Object.values(value)) {
-    const problem = notJson(inner as JsonValue);
-    if (problem !== undefined) return problem;
-  }
-  return undefined;
+/** A Value as JSON. It must have passed the checks of specs. */
+export function jsonOf(message: Value | undefined): Json | undefined {
+  return message === undefined ? undefined : valueToJson(message);
 }
 
 function msOf(duration: Duration | undefined, unsetMs: number): number {
@@ -270,7 +193,7 @@ export function specToMessage(spec: DeploymentSpec): MessageInitShape<typeof Dep
     resources: resourcesToMessage(spec.resources),
     maxOngoingRequests: spec.maxOngoingRequests,
     ...(spec.maxQueuedRequests === undefined ? {} : { maxQueuedRequests: spec.maxQueuedRequests }),
-    ...(spec.userConfig === undefined ? {} : { userConfig: fromJson(ValueSchema, spec.userConfig as JsonValue) }),
+    ...(spec.userConfig === undefined ? {} : { userConfig: jsonToValue(spec.userConfig) }),
     healthCheck: {
       period: durationFromMs(spec.healthCheck.periodMs),
       timeout: durationFromMs(spec.healthCheck.timeoutMs),

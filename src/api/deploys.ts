@@ -16,13 +16,15 @@ import type { CallContext } from "../rpc/service.ts";
 import { beginningChange } from "./begin-change.ts";
 import { type ChangeEnd, endOf } from "./config-change-end.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
-import { specFromMessage, specViolations } from "./convert.ts";
+import { specFromMessage } from "./convert.ts";
 import { replicasToMessage } from "./convert-outcomes.ts";
 import { type Edit, type EditPlan, editTimeMs, type MadeEdit } from "./edits.ts";
 import { expectSame } from "./expectations.ts";
 import { fieldChangesToMessage } from "./field-changes.ts";
 import { commitInTurn, editIfFree, previewEdits } from "./in-turn.ts";
 import { once, type WriteWork } from "./once.ts";
+import type { RequestCheck } from "./request-check.ts";
+import { specViolations } from "./spec-violations.ts";
 
 const uidLength = 20;
 
@@ -34,21 +36,25 @@ export function deployHandlers(parts: ControllerParts): ControllerHandlers<"depl
   };
 }
 
-export function deployViolations({ spec }: DeployRequest): readonly FieldViolation[] {
-  return spec === undefined ? [] : specViolations(spec, "spec");
+export function deployChecks({ spec }: DeployRequest): readonly RequestCheck[] {
+  return spec === undefined ? [] : [() => specViolations(spec, "spec")];
 }
 
-export function applyViolations({ specs, expectedGenerations }: ApplyRequest): readonly FieldViolation[] {
+export function applyChecks(request: ApplyRequest): readonly RequestCheck[] {
+  return [() => nameViolations(request), ...request.specs.map((spec, index) => () => specViolations(spec, `specs[${index}]`))];
+}
+
+function nameViolations({ specs, expectedGenerations }: ApplyRequest): readonly FieldViolation[] {
   const first = new Map<string, number>();
-  const wrong = specs.flatMap((spec, index) => {
-    const before = first.get(spec.name);
-    first.set(spec.name, before ?? index);
-    const description = `must differ from the name of specs[${before}] (got ${JSON.stringify(spec.name)})`;
-    return [...(before === undefined ? [] : [{ field: `specs[${index}].name`, description }]), ...specViolations(spec, `specs[${index}]`)];
+  const twice = specs.flatMap(({ name }, index) => {
+    const before = first.get(name);
+    first.set(name, before ?? index);
+    const description = `must differ from the name of specs[${before}] (got ${JSON.stringify(name)})`;
+    return before === undefined ? [] : [{ field: `specs[${index}].name`, description }];
   });
   const unmatched = Object.keys(expectedGenerations).filter((name) => !first.has(name));
   const description = "must be the name of one of the specs";
-  return [...wrong, ...unmatched.map((name) => ({ field: `expected_generations[${JSON.stringify(name)}]`, description }))];
+  return [...twice, ...unmatched.map((name) => ({ field: `expected_generations[${JSON.stringify(name)}]`, description }))];
 }
 
 /** The specs that are wanted. */

@@ -1,5 +1,5 @@
-import { fromJson, type JsonValue, type MessageInitShape } from "@bufbuild/protobuf";
-import { timestampFromMs, ValueSchema } from "@bufbuild/protobuf/wkt";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type ConfigSchema,
   type ReconfigureRequest,
@@ -10,12 +10,14 @@ import type { ConfigRecord } from "../core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
 import { type FieldViolation, refusal } from "../core/errors.ts";
 import { sameConfig } from "../core/generations.ts";
+import { jsonToValue } from "../rpc/json-value.ts";
 import type { Mirror } from "../store/mirror.ts";
 import { beginningChange } from "./begin-change.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
-import { jsonOf, userConfigViolations } from "./convert.ts";
+import { jsonOf } from "./convert.ts";
 import { replicasToMessage } from "./convert-outcomes.ts";
 import { editOne } from "./edit-one.ts";
+import { userConfigViolations } from "./spec-violations.ts";
 
 /** Changes of config, and the configs that are kept. */
 export function reconfigureHandlers(parts: ControllerParts): ControllerHandlers<"reconfigure" | "listConfigs"> {
@@ -90,7 +92,7 @@ function configToMessage(config: ConfigRecord, { configGeneration }: DeploymentR
   const { generation, userConfig, maxOngoingRequests, revision, atMs, author } = config;
   return {
     configGeneration: BigInt(generation),
-    ...(userConfig === undefined ? {} : { userConfig: fromJson(ValueSchema, userConfig as JsonValue) }),
+    ...(userConfig === undefined ? {} : { userConfig: jsonToValue(userConfig) }),
     maxOngoingRequests,
     revision: BigInt(revision),
     commitTime: timestampFromMs(atMs),

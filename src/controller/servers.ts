@@ -12,6 +12,8 @@ import type { Log } from "../log/log.ts";
 import { openSchedules } from "../loops/schedules.ts";
 import { HealthService } from "../rpc/health.ts";
 import { descriptorsOf, reflection } from "../rpc/reflection.ts";
+import { apiRequestBounds } from "../rpc/request-bounds.ts";
+import { decoderWithin } from "../rpc/request-decoder.ts";
 import { RpcServer } from "../rpc/server.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Store } from "../store/store.ts";
@@ -60,6 +62,7 @@ export function openServers({ config, store, mirror, loads, engine, pid, clock, 
         health.implementation,
         ...reflection(descriptorsOf([ControllerService, ExternalScaler, Health])),
       ],
+      requestDecoder: decoderWithin(apiRequestBounds),
       log: log.child({ room: "api" }),
       clock,
     });

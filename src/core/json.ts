@@ -7,6 +7,12 @@ export interface JsonObject {
 }
 
 /**
+ * The most levels of objects and lists within each other: protobuf readers commonly stop at 100
+ * nested messages, and a level takes three.
+ */
+export const jsonLevelsMax = 32;
+
+/**
  * Whether two values are the same JSON. The order of an object's names does not count, and
  * undefined members count as absent.
  */

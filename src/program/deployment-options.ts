@@ -1,5 +1,5 @@
 import type { Aggregation } from "../core/autoscaling-config.ts";
-import type { Json, JsonObject } from "../core/json.ts";
+import { type Json, type JsonObject, jsonLevelsMax } from "../core/json.ts";
 import type { RolloutStrategy } from "../core/rollout-policy.ts";
 
 /** A time: `"20s"`, `"1.5s"`, or a number of seconds. */
@@ -189,22 +189,19 @@ function mapOf(item: Reader): Reader {
   };
 }
 
-/** A deep copy of a JSON value; undefined members are left out. */
+/**
+ * A deep copy of a JSON value; undefined members are left out. The bound on levels also catches an
+ * object that contains itself.
+ */
 function readJson(value: unknown, option: string, depth = 0): Json {
   if (value === null || typeof value === "string" || typeof value === "boolean") return value;
   if (typeof value === "number") return readNumber(value, option);
-  if (depth === jsonDepthMax) return fail(option, `JSON of at most ${jsonDepthMax} levels`, value);
+  if (depth === jsonLevelsMax) return fail(option, `JSON of at most ${jsonLevelsMax} levels`, value);
   if (Array.isArray(value)) return value.map((item, index) => readJson(item, `${option}[${index}]`, depth + 1));
   if (!isPlainObject(value)) return fail(option, "a JSON value", value);
   const given = Object.entries(value).filter(([, member]) => member !== undefined);
   return Object.fromEntries(given.map(([name, member]) => [name, readJson(member, `${option}.${name}`, depth + 1)]));
 }
-
-/**
- * Protobuf readers commonly stop at 100 nested messages, and a level of JSON takes three. The bound
- * also catches an object that contains itself.
- */
-const jsonDepthMax = 32;
 
 function fail(option: string, wanted: string, value: unknown): never {
   throw new TypeError(`deployment option ${option}: must be ${wanted}, not ${describe(value)}`);

@@ -1,5 +1,6 @@
 import { create, type DescMessage, type DescMethod, fromBinary, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { refusal, type StatusError } from "../core/errors.ts";
+import { breathe } from "./breathe.ts";
 
 /** The largest message that is read by default, in bytes: 4 MiB. */
 export const defaultMessageBytesMax = 4 * 1024 * 1024;
@@ -35,18 +36,64 @@ export function decode(schema: DescMessage, { buffer, byteOffset, byteLength }: 
   return fromBinary(schema, new Uint8Array(buffer, byteOffset, byteLength));
 }
 
+/** Decodes the bytes of a request. Throws a `StatusError` where they are not what is taken. */
+export type RequestDecoder = (schema: DescMessage, bytes: Uint8Array) => Promise<Message>;
+
+/** Bytes that a `RequestDecoder` decodes when the call is served. */
+export class Undecoded {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
+
 /** Bytes as a message of at most `bytesMax`, or what is wrong with them. */
 export function tryDecode(schema: DescMessage, bytes: Uint8Array, bytesMax: number): Message | Undecodable {
-  if (bytes.length > bytesMax) {
-    const text = `the message has ${bytes.length} bytes, and at most ${bytesMax} are read`;
-    return new Undecodable(refusal("MESSAGE_TOO_LARGE", text));
-  }
+  const tooLarge = tooLargeFor(bytes, bytesMax);
+  if (tooLarge !== undefined) return tooLarge;
   try {
     return decode(schema, bytes);
   } catch (error) {
-    const text = `not a ${schema.typeName}: ${error instanceof Error ? error.message : "malformed"}`;
-    return new Undecodable(refusal("INVALID_FIELD", text));
+    return new Undecodable(notA(schema, error));
   }
+}
+
+/** What is wrong with bytes above `bytesMax`; undefined: they are not. */
+export function tooLargeFor(bytes: Uint8Array, bytesMax: number): Undecodable | undefined {
+  if (bytes.length <= bytesMax) return undefined;
+  const text = `the message has ${bytes.length} bytes, and at most ${bytesMax} are read`;
+  return new Undecodable(refusal("MESSAGE_TOO_LARGE", text));
+}
+
+/** The error for bytes that the decoder does not take. */
+export function notA(schema: DescMessage, error: unknown): StatusError {
+  return refusal("INVALID_FIELD", `not a ${schema.typeName}: ${error instanceof Error ? error.message : "malformed"}`);
+}
+
+/** Items of a list that are encoded at once. */
+const itemsAtOnce = 500;
+
+/**
+ * As {@link encode}. A list of many messages is encoded in parts, between which everything else of
+ * this process goes on: the parts of a message in a row are the message.
+ */
+export async function encodeInParts(schema: DescMessage, message: MessageInitShape<DescMessage>): Promise<Buffer> {
+  const fields = message as Readonly<Record<string, unknown>>;
+  const lists = schema.fields.flatMap(({ fieldKind, message: item, localName }) => {
+    const items = fieldKind === "list" && item !== undefined ? fields[localName] : undefined;
+    return Array.isArray(items) && items.length > itemsAtOnce ? [[localName, items as readonly unknown[]] as const] : [];
+  });
+  if (lists.length === 0) return encode(schema, message);
+  const { $typeName: _, $unknown: __, ...rest } = fields;
+  const parts = [encode(schema, { ...rest, ...Object.fromEntries(lists.map(([name]) => [name, []])) } as MessageInitShape<DescMessage>)];
+  for (const [name, items] of lists) {
+    for (let index = 0; index < items.length; index += itemsAtOnce) {
+      await breathe();
+      parts.push(encode(schema, { [name]: items.slice(index, index + itemsAtOnce) } as MessageInitShape<DescMessage>));
+    }
+  }
+  return Buffer.concat(parts);
 }
 
 /** The serializer of messages that are bytes already. */

@@ -1,11 +1,5 @@
 import type { ListValue, Struct, Value } from "@bufbuild/protobuf/wkt";
-import type { Json, JsonObject } from "../core/json.ts";
-
-/**
- * The most levels of JSON: protobuf readers commonly stop at 100 nested messages, and a level takes
- * three.
- */
-export const jsonLevelsMax = 32;
+import { type Json, type JsonObject, jsonLevelsMax } from "../core/json.ts";
 
 /** A value that has no form in JSON; `path` is where it is in the whole value. */
 export class NotJson extends Error {

@@ -12,7 +12,18 @@ import {
 import type { Clock } from "../clock/clock.ts";
 import { refusal, StatusError } from "../core/errors.ts";
 import type { Log } from "../log/log.ts";
-import { asBytes, defaultMessageBytesMax, encode, pathOf, tryDecode, Undecodable } from "./codec.ts";
+import {
+  asBytes,
+  defaultMessageBytesMax,
+  encode,
+  encodeInParts,
+  pathOf,
+  type RequestDecoder,
+  tooLargeFor,
+  tryDecode,
+  Undecodable,
+  Undecoded,
+} from "./codec.ts";
 import { type Interceptor, runThrough } from "./interceptor.ts";
 import { boundAddress, clearAddress } from "./listen-address.ts";
 import { type Raw, ServerCall } from "./server-call.ts";
@@ -53,6 +64,11 @@ export interface RpcServerOptions {
    */
   readonly messageBytesMax?: number;
   /**
+   * Decodes the requests, for a server that bounds what a request may hold. Default: all that fits
+   * in `messageBytesMax` is decoded at once.
+   */
+  readonly requestDecoder?: RequestDecoder;
+  /**
    * The message of the error for calls that arrive, or are still open, when the server ends.
    * Default: "this server is shutting down".
    */
@@ -79,6 +95,7 @@ export class RpcServer {
   readonly #clock: Clock;
   readonly #nowMs: () => number;
   readonly #messageBytesMax: number;
+  readonly #requestDecoder: RequestDecoder | undefined;
   readonly #open = new Set<ServerCall>();
   readonly #startedAtMs: number;
   readonly #closingText: string;
@@ -94,6 +111,7 @@ export class RpcServer {
     this.#nowMs = () => clock.wallMs();
     this.#startedAtMs = clock.nowMs();
     this.#messageBytesMax = messageBytesMax;
+    this.#requestDecoder = options.requestDecoder;
     this.#server = new Server({ "grpc.max_receive_message_length": messageBytesMax + excessBytesMax, "grpc.enable_channelz": 0 });
     for (const { service, handlers } of implementations) {
       for (const method of service.methods) {
@@ -156,10 +174,16 @@ export class RpcServer {
       pathOf(method),
       serve as handleUnaryCall<unknown, Buffer>,
       asBytes,
-      (bytes) => tryDecode(method.input, bytes, this.#messageBytesMax),
+      (bytes) => this.#read(method, bytes),
       handlerTypes[method.methodKind],
     );
     if (!free) throw new Error(`${method.parent.typeName} is implemented twice`);
+  }
+
+  /** A request as it arrives. A `RequestDecoder` decodes it when the call is served. */
+  #read({ input }: DescMethod, bytes: Uint8Array): unknown {
+    if (this.#requestDecoder === undefined) return tryDecode(input, bytes, this.#messageBytesMax);
+    return tooLargeFor(bytes, this.#messageBytesMax) ?? new Undecoded(bytes);
   }
 
   /** Runs one call to its answer. Never rejects. */
@@ -167,8 +191,8 @@ export class RpcServer {
     this.#open.add(call);
     try {
       if (this.#closing !== undefined) throw this.#shuttingDown();
-      if (this.#interceptors.length === 0) await run(call, handle);
-      else await runThrough(this.#interceptors, call, () => run(call, handle));
+      if (this.#interceptors.length === 0) await run(call, handle, this.#requestDecoder);
+      else await runThrough(this.#interceptors, call, () => run(call, handle, this.#requestDecoder));
       call.succeed();
     } catch (error) {
       call.fail(this.#statusOf(error, call));
@@ -199,11 +223,14 @@ export class RpcServer {
 }
 
 /** Runs the handler; resolves after its last message was written. */
-async function run(call: ServerCall, handle: Handle): Promise<void> {
+async function run(call: ServerCall, handle: Handle, decoder: RequestDecoder | undefined): Promise<void> {
   const { method, raw } = call;
-  const request = "request" in raw ? decoded(raw.request) : requestsOf(call);
+  const read = (request: unknown) => decoded(request, method, decoder);
+  // Nothing is awaited for a request that is decoded already.
+  const first = "request" in raw ? read(raw.request) : requestsOf(call, read);
+  const request = first instanceof Promise ? await first : first;
   if (method.methodKind === "unary" || method.methodKind === "client_streaming") {
-    call.response = encode(method.output, (await handle(request, call)) as MessageOut);
+    call.response = await encodeInParts(method.output, (await handle(request, call)) as MessageOut);
   } else {
     await pump(call, handle(request, call) as AsyncIterable<MessageOut>);
   }
@@ -225,9 +252,9 @@ async function pump(call: ServerCall, messages: AsyncIterable<MessageOut>): Prom
   if (call.abortReason !== undefined) throw call.abortReason;
 }
 
-async function* requestsOf(call: ServerCall): AsyncGenerator<unknown, void> {
+async function* requestsOf(call: ServerCall, read: (request: unknown) => unknown): AsyncGenerator<unknown, void> {
   const raw = call.raw as ServerDuplexStream<unknown, Buffer>;
-  for await (const request of incoming<unknown>(raw, noFailure, call.signal)) yield decoded(request);
+  for await (const request of incoming<unknown>(raw, noFailure, call.signal)) yield read(request);
   // A caller that cancels may end its stream and reset it at once, as Node does. The reset must be
   // read, too, to know which it was.
   await new Promise((resolve) => setImmediate(resolve));
@@ -236,7 +263,8 @@ async function* requestsOf(call: ServerCall): AsyncGenerator<unknown, void> {
 
 const noFailure = () => undefined;
 
-function decoded(request: unknown): unknown {
+/** The message, or its promise. */
+function decoded(request: unknown, { input }: DescMethod, decoder: RequestDecoder | undefined): unknown {
   if (request instanceof Undecodable) throw request.error;
-  return request;
+  return request instanceof Undecoded && decoder !== undefined ? decoder(input, request.bytes) : request;
 }

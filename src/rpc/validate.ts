@@ -1,9 +1,10 @@
-import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
-import { isMessage } from "@bufbuild/protobuf";
+import { type DescMessage, isMessage, type Message, type MessageShape } from "@bufbuild/protobuf";
 import { isReflectList, isReflectMap, isReflectMessage, type Path, type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
 import type { FieldViolation } from "../core/errors.ts";
+import type { Pace } from "./breathe.ts";
+import { joinPath, keyText, malformed } from "./malformed.ts";
 
 /** The most characters of a wrong value that a description shows. */
 const valueShownMax = 60;
@@ -11,16 +12,51 @@ const valueShownMax = 60;
 let validator: Validator | undefined;
 
 /**
- * Every violation of the rules of a message's proto, and every field that this build does not know,
- * each with its path in proto names. `root` stands before the paths, for messages that are part of
- * another.
+ * Every violation of the rules of a message's proto, every field that this build does not know, and
+ * every time that is malformed, each with its path in proto names. `root` stands before the paths,
+ * for messages that are part of another.
  */
 export function violationsOf<D extends DescMessage>(schema: D, message: MessageShape<D>, root = ""): readonly FieldViolation[] {
+  return [...malformed(schema, message, root), ...ruleViolations(schema, message, root)];
+}
+
+function ruleViolations<D extends DescMessage>(schema: D, message: MessageShape<D>, root: string): readonly FieldViolation[] {
   validator ??= createValidator();
   const result = validator.validate(schema, message);
   if (result.kind === "error") throw result.error; // a rule in our protos does not work: a bug
+  if (result.violations === undefined || result.violations.length === 0) return [];
   const reflected = reflect(schema, message);
-  return [...unknownFields(reflected, root), ...(result.violations ?? []).map((violation) => describe(reflected, violation, root))];
+  return result.violations.map((violation) => describe(reflected, violation, root));
+}
+
+/** A list with more items is checked item by item. */
+const itemsAtOnce = 20;
+/** After this many violations, the items that are left are not checked. */
+export const violationsMax = 50;
+
+/**
+ * As {@link violationsOf}, for a message with long lists of messages: their items are checked
+ * one after the other, at that pace, and only until there are enough violations for an error.
+ */
+export async function violationsInParts(schema: DescMessage, message: Message, pace: Pace): Promise<readonly FieldViolation[]> {
+  const fields = message as unknown as Readonly<Record<string, unknown>>;
+  const lists = schema.fields.flatMap((field) => {
+    const items = fields[field.localName];
+    const isLong = field.fieldKind === "list" && Array.isArray(items) && items.length > itemsAtOnce;
+    return isLong && field.message !== undefined ? [{ field, item: field.message, items: items as readonly Message[] }] : [];
+  });
+  if (lists.length === 0) return violationsOf(schema, message);
+  // A list that is checked by parts must not be empty here: rules want at least one item. Its
+  // length was checked before it was decoded.
+  const firsts = lists.map(({ field, items }) => [field.localName, items.slice(0, 1)] as const);
+  const found = [...violationsOf(schema, { ...message, ...Object.fromEntries(firsts) })];
+  for (const { field, item, items } of lists) {
+    for (let index = 1; index < items.length && found.length < violationsMax; index++) {
+      found.push(...violationsOf(item, items[index] as Message, `${field.name}[${index}]`));
+      await pace();
+    }
+  }
+  return found;
 }
 
 function describe(message: ReflectMessage, { field: path, message: rule, forKey }: Violation, root: string): FieldViolation {
@@ -37,17 +73,9 @@ function pathText(path: Path, root: string): string {
   for (const step of path) {
     if (step.kind === "list_sub") text += `[${step.index}]`;
     else if (step.kind === "map_sub") text += keyText(step.key);
-    else text = join(text, step.name);
+    else text = joinPath(text, step.name);
   }
   return text;
-}
-
-function keyText(key: unknown): string {
-  return `[${typeof key === "string" ? JSON.stringify(key) : String(key)}]`;
-}
-
-function join(path: string, name: string | number): string {
-  return path === "" ? String(name) : `${path}.${name}`;
 }
 
 /** The value at `path`; undefined: it is not set. */
@@ -74,22 +102,4 @@ function valueShown(value: unknown): string {
 
 function shortened(text: string): string {
   return text.length <= valueShownMax ? text : `${text.slice(0, valueShownMax - 1)}…`;
-}
-
-function unknownFields(message: ReflectMessage, path: string): FieldViolation[] {
-  const found = (message.message.$unknown ?? []).map(({ no }) => ({
-    field: join(path, no),
-    description: `field number ${no} is not known to this server: the client is newer, or the number is wrong`,
-  }));
-  for (const field of message.fields) {
-    if (field.message === undefined || field.message.typeName.startsWith("google.protobuf.") || !message.isSet(field)) continue;
-    const name = join(path, field.name);
-    const value = message.get(field);
-    if (isReflectMessage(value)) found.push(...unknownFields(value, name));
-    else if (isReflectList(value))
-      for (const [index, item] of value.entries()) found.push(...unknownFields(item as ReflectMessage, `${name}[${index}]`));
-    else if (isReflectMap(value))
-      for (const [key, item] of value) found.push(...unknownFields(item as ReflectMessage, name + keyText(key)));
-  }
-  return found;
 }

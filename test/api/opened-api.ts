@@ -8,6 +8,8 @@ import type { DeploymentRecord, ProgressRecord } from "../../src/core/deployment
 import { silentLog } from "../../src/log/log.ts";
 import { openSchedules } from "../../src/loops/schedules.ts";
 import { Channel } from "../../src/rpc/channel.ts";
+import { apiRequestBounds } from "../../src/rpc/request-bounds.ts";
+import { decoderWithin } from "../../src/rpc/request-decoder.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import type { Client } from "../../src/rpc/service.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
@@ -37,7 +39,12 @@ export async function openApi(shared?: MemoryStore): Promise<OpenedApi> {
     yield { replicaId, stream: "stdout" as const, line: `${replicaId} speaks` };
   };
   const api = new ControllerApi({ store, mirror, observed, room, logs, openSchedules, clock: realClock, random: realRandom });
-  const server = new RpcServer({ implementations: [api.implementation], log: silentLog, clock: realClock });
+  const server = new RpcServer({
+    implementations: [api.implementation],
+    requestDecoder: decoderWithin(apiRequestBounds),
+    log: silentLog,
+    clock: realClock,
+  });
   const channel = new Channel(await server.listen(`unix:${join(folder, "s")}`));
   return {
     store,

@@ -3,7 +3,8 @@ import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Json } from "../../src/core/json.ts";
-import { jsonLevelsMax, jsonToValue, NotJson, valueToJson } from "../../src/rpc/json-value.ts";
+import { jsonLevelsMax } from "../../src/core/json.ts";
+import { jsonToValue, NotJson, valueToJson } from "../../src/rpc/json-value.ts";
 
 const throughTheWire = (json: unknown) => valueToJson(fromBinary(ValueSchema, toBinary(ValueSchema, jsonToValue(json))));
 

@@ -631,7 +631,8 @@ export type ReconfigureRequest = Message<"drover.v1.ReconfigureRequest"> & {
   validateOnly: boolean;
 
   /**
-   * The config wanted: any JSON value, at most 1 MiB as JSON. Required, unless
+   * The config wanted: any JSON value, at most 1 MiB as JSON, 32 levels of objects
+   * and lists, and 50,000 values. Required, unless
    * `to_generation` is set.
    *
    * @generated from field: google.protobuf.Value user_config = 6;

@@ -7,6 +7,8 @@ import type { Clock } from "../../clock/clock.ts";
 import type { Log } from "../../log/log.ts";
 import { HealthService } from "../../rpc/health.ts";
 import { descriptorsOf, mergeSources, reflection } from "../../rpc/reflection.ts";
+import { apiRequestBounds } from "../../rpc/request-bounds.ts";
+import { decoderWithin } from "../../rpc/request-decoder.ts";
 import { RpcServer } from "../../rpc/server.ts";
 import type { Routes } from "../routes.ts";
 import { DeploymentDescriptors } from "./deployment-descriptors.ts";
@@ -51,6 +53,7 @@ export class OwnServices {
     const source = mergeSources(descriptorsOf([InvokeService, Health]), descriptors);
     const server = new RpcServer({
       implementations: [health.implementation, ...reflection(source)],
+      requestDecoder: decoderWithin(apiRequestBounds),
       log: options.log,
       clock: options.clock,
     });
