@@ -11,19 +11,29 @@ export const realClock: Clock = {
     new Promise((resolve) => {
       if (signal?.aborted) return resolve();
       const done = () => {
-        clearTimeout(timer);
+        stop();
         signal?.removeEventListener("abort", done);
         resolve();
       };
-      const timer = setTimeout(done, ms);
+      const stop = startTimer(ms, done);
       signal?.addEventListener("abort", done);
     }),
-  after: (ms, run) => {
-    const timer = setTimeout(run, ms);
-    timer.unref();
-    return () => clearTimeout(timer);
-  },
+  after: (ms, run) => startTimer(ms, run, (timer) => timer.unref()),
 };
+
+/** The longest timer that Node has, in milliseconds; it takes a longer one for 1 ms. */
+const timerMsMax = 2 ** 31 - 1;
+
+/** A timer of any length. Returns the function that stops it. */
+function startTimer(ms: number, run: () => void, prepare: (timer: NodeJS.Timeout) => void = () => {}): () => void {
+  let timer: NodeJS.Timeout;
+  const start = (leftMs: number) => {
+    timer = setTimeout(() => (leftMs > timerMsMax ? start(leftMs - timerMsMax) : run()), Math.min(leftMs, timerMsMax));
+    prepare(timer);
+  };
+  start(ms);
+  return () => clearTimeout(timer);
+}
 
 const letters = "abcdefghijklmnopqrstuvwxyz0123456789";
 

@@ -23,7 +23,7 @@ import {
   timeoutHeader,
 } from "./grpc/headers.ts";
 import { Peek } from "./grpc/peek.ts";
-import { formatTimeout, parseTimeout } from "./grpc/timeout.ts";
+import { formatTimeout, parseTimeout } from "../rpc/timeout.ts";
 import { type KeptPool, KeptRequest } from "./kept-request.ts";
 import type { GivenBack, Place } from "./place.ts";
 import type { Routes } from "./routes.ts";

@@ -1,14 +1,16 @@
 import type { EventEmitter } from "node:events";
 import type { DescMethod } from "@bufbuild/protobuf";
-import {
+import type {
   Metadata,
-  type ServerDuplexStream,
-  type ServerReadableStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type sendUnaryData,
+  ServerDuplexStream,
+  ServerReadableStream,
+  ServerUnaryCall,
+  ServerWritableStream,
+  sendUnaryData,
 } from "@grpc/grpc-js";
 import { refusal, type StatusError } from "../core/errors.ts";
+import { farDeadlineKey } from "./guarded-streams.ts";
+import { ResponseMetadata } from "./response-metadata.ts";
 import type { CallContext } from "./service.ts";
 import { detailsKey, encodeStatus } from "./status.ts";
 
@@ -38,10 +40,9 @@ export class ServerCall implements CallContext {
   #answered = false;
 
   constructor(method: DescMethod, raw: Raw<Buffer>, callback: sendUnaryData<Buffer> | undefined, nowMs: () => number) {
-    const deadline = raw.getDeadline();
     this.method = method;
     this.metadata = raw.metadata;
-    this.deadlineMs = typeof deadline !== "number" ? deadline.getTime() : deadline === Number.POSITIVE_INFINITY ? undefined : deadline;
+    this.deadlineMs = deadlineOf(raw);
     this.raw = raw;
     this.#callback = callback;
     this.#nowMs = nowMs;
@@ -58,12 +59,12 @@ export class ServerCall implements CallContext {
   }
 
   get responseHeaders(): Metadata {
-    this.#headers ??= new Metadata();
+    this.#headers ??= new ResponseMetadata();
     return this.#headers;
   }
 
   get responseTrailers(): Metadata {
-    this.#trailers ??= new Metadata();
+    this.#trailers ??= new ResponseMetadata();
     return this.#trailers;
   }
 
@@ -79,18 +80,22 @@ export class ServerCall implements CallContext {
     this.#controller?.abort(reason);
   }
 
-  /** Sends what the handler put into `responseHeaders`; only before the first message. */
+  /**
+   * Sends what the handler put into `responseHeaders`; only before the first message. Throws where
+   * it cannot be sent.
+   */
   sendHeaders(): void {
     if (this.#headers === undefined) return;
-    this.raw.sendMetadata(this.#headers);
+    const headers = this.#headers;
     this.#headers = undefined;
+    this.raw.sendMetadata(headers);
   }
 
   /** Answers OK, with the response if the method has one. */
   succeed(): void {
     if (this.#answered) return;
-    this.#answered = true;
     this.sendHeaders();
+    this.#answered = true;
     if (this.#callback !== undefined) this.#callback(null, this.response, this.#trailers);
     else if ("end" in this.raw) this.raw.end(this.#trailers);
   }
@@ -120,4 +125,13 @@ export class ServerCall implements CallContext {
       ? refusal("DEADLINE", "the deadline passed")
       : refusal("CANCELLED", "the caller left");
   }
+}
+
+/** A deadline that is too far for a timer is no deadline to grpc-js. */
+function deadlineOf(raw: Raw<Buffer>): number | undefined {
+  const deadline = Number(raw.getDeadline());
+  if (deadline !== Number.POSITIVE_INFINITY) return deadline;
+  const [far] = raw.metadata.get(farDeadlineKey);
+  raw.metadata.remove(farDeadlineKey);
+  return far === undefined ? undefined : Number(far);
 }

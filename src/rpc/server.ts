@@ -24,6 +24,7 @@ import {
   Undecodable,
   Undecoded,
 } from "./codec.ts";
+import { guardStreams } from "./guarded-streams.ts";
 import { type Interceptor, runThrough } from "./interceptor.ts";
 import { boundAddress, clearAddress } from "./listen-address.ts";
 import { type Raw, ServerCall } from "./server-call.ts";
@@ -76,6 +77,9 @@ export interface RpcServerOptions {
   readonly clock: Clock;
 }
 
+/** The metadata key by which a caller names its request. */
+const requestIdKey = "x-request-id";
+
 /** A handler as the server calls it: request and response may each be a stream. */
 type Handle = (request: unknown, context: CallContext) => unknown;
 type MessageOut = MessageInitShape<DescMessage>;
@@ -113,6 +117,10 @@ export class RpcServer {
     this.#messageBytesMax = messageBytesMax;
     this.#requestDecoder = options.requestDecoder;
     this.#server = new Server({ "grpc.max_receive_message_length": messageBytesMax + excessBytesMax, "grpc.enable_channelz": 0 });
+    guardStreams(this.#server, {
+      nowMs: this.#nowMs,
+      unsendable: (cause, headers) => this.#unexpected(cause, headers[":path"], headers[requestIdKey]),
+    });
     for (const { service, handlers } of implementations) {
       for (const method of service.methods) {
         const handle = handlers[method.localName] as Handle | undefined;
@@ -205,8 +213,12 @@ export class RpcServer {
     if (error instanceof StatusError) return error;
     // Node's own functions throw this when their signal aborts.
     if (call.abortReason !== undefined && error instanceof Error && error.name === "AbortError") return call.abortReason;
-    const requestId = this.#requestIdOf(call);
-    this.#log.error({ err: error, method: pathOf(call.method), requestId }, "call failed by an unexpected error; answering INTERNAL");
+    return this.#unexpected(error, pathOf(call.method), call.metadata.get(requestIdKey)[0]);
+  }
+
+  #unexpected(error: unknown, method: string | undefined, givenId: unknown): StatusError {
+    const requestId = this.#requestIdOf(givenId);
+    this.#log.error({ err: error, method, requestId }, "call failed by an unexpected error; answering INTERNAL");
     return refusal("INTERNAL", internalText, { metadata: { request_id: requestId } });
   }
 
@@ -214,8 +226,7 @@ export class RpcServer {
     return refusal("SHUTTING_DOWN", this.#closingText, { retryAfterMs: retryElsewhereMs });
   }
 
-  #requestIdOf(call: ServerCall): string {
-    const [given] = call.metadata.get("x-request-id");
+  #requestIdOf(given: unknown): string {
     if (given !== undefined) return String(given).slice(0, 128);
     this.#requestIds += 1;
     return `${this.#startedAtMs.toString(36)}-${process.pid}-${this.#requestIds}`;
@@ -231,6 +242,7 @@ async function run(call: ServerCall, handle: Handle, decoder: RequestDecoder | u
   const request = first instanceof Promise ? await first : first;
   if (method.methodKind === "unary" || method.methodKind === "client_streaming") {
     call.response = await encodeInParts(method.output, (await handle(request, call)) as MessageOut);
+    call.sendHeaders();
   } else {
     await pump(call, handle(request, call) as AsyncIterable<MessageOut>);
   }
@@ -250,6 +262,7 @@ async function pump(call: ServerCall, messages: AsyncIterable<MessageOut>): Prom
   }
   // A handler that ended because of the signal did not send everything, so the call is not OK.
   if (call.abortReason !== undefined) throw call.abortReason;
+  call.sendHeaders();
 }
 
 async function* requestsOf(call: ServerCall, read: (request: unknown) => unknown): AsyncGenerator<unknown, void> {

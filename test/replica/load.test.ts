@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { GreeterService } from "../../examples/greeter/gen/greeter/v1/greeter_pb.ts";
 import { Health } from "../../gen/health/v1/health_pb.ts";
 import type { RequestContext } from "../../src/replica/index.ts";
-import { deployment, implement, StatusError } from "../../src/replica/index.ts";
+import { type CallContext, deployment, implement, StatusError } from "../../src/replica/index.ts";
 import { failure, gate, serve } from "./harness.ts";
 
 type Served = Awaited<ReturnType<typeof serve>>;
@@ -91,6 +91,33 @@ describe("a replica's load", () => {
     await served.replica.getInfo({});
     await served.channel.client(Health).check({});
     expect(await report(served)).toEqual({ ongoing: 0, completed: 0, failed: 4 });
+  });
+
+  test.each(["responseHeaders", "responseTrailers"] as const)("is freed by a call whose %s cannot be sent", async (place) => {
+    const put = (context: CallContext) => {
+      for (const to of ["/a", "/b"]) context[place].add("location", to);
+    };
+    const own = implement(GreeterService, {
+      greet: (_, context) => {
+        put(context);
+        return {};
+      },
+      greetRepeatedly: async function* (_, context) {
+        put(context);
+        yield {};
+      },
+    });
+    const served = await serve(deployment(class {}, { services: () => [own] }), { maxOngoingRequests: 1 });
+    const greeter = served.channel.client(GreeterService);
+    const stream = () => greeter.greetRepeatedly({})[Symbol.asyncIterator]();
+    for (let calls = 0; calls < 3; calls++) {
+      expect(await failure(greeter.greet({}))).toMatchObject({ code: "INTERNAL" });
+      const answers = stream();
+      expect(await failure(answers.next().then(() => answers.next()))).toMatchObject({ code: "INTERNAL" });
+    }
+    expect(served.logged).toHaveLength(6);
+    for (const { err } of served.logged) expect(err?.message).toContain("location");
+    await until(served, { ongoingRequests: 0n });
   });
 
   test("is freed by a caller that leaves, and the call counts as failed", async () => {
