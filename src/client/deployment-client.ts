@@ -2,7 +2,7 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { type InvokeRequest, type InvokeResponse, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import type { Clock } from "../clock/clock.ts";
 import { refusal, type StatusError } from "../core/errors.ts";
-import { jsonToValue, NotJson, valueToJson } from "../rpc/json-value.ts";
+import { inputToValue, NotJson, valueToJson } from "../rpc/json-value.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
 import type { Endpoints, ReplicaEndpoint } from "./endpoints.ts";
 
@@ -166,7 +166,7 @@ function inputOf(input: unknown): InvokeRequest["input"] {
   if (input === undefined) return { case: undefined };
   if (input instanceof Uint8Array) return { case: "bytes", value: input };
   try {
-    return { case: "json", value: jsonToValue(input) };
+    return { case: "json", value: inputToValue(input) };
   } catch (cause) {
     if (!(cause instanceof NotJson)) throw cause;
     throw new TypeError(`the input is not JSON: input${cause.path} is ${cause.what}`);

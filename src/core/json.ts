@@ -26,3 +26,12 @@ export function sameJson(left: unknown, right: unknown): boolean {
   const own = (object: Record<string, unknown>, name: string) => (Object.hasOwn(object, name) ? object[name] : undefined);
   return [...names].every((name) => sameJson(own(a, name), own(b, name)));
 }
+
+/**
+ * Whether a number is beyond the whole numbers that a number holds exactly, 2^53, and JSON writes it
+ * with all its digits: the last of them may not be those that were meant. From 1e21 on, JSON writes
+ * an exponent.
+ */
+export function isInexact(number: number): boolean {
+  return Number.isInteger(number) && Math.abs(number) > 2 ** 53 && Math.abs(number) < 1e21;
+}

@@ -2,6 +2,7 @@ import type { Clock } from "../clock/clock.ts";
 import { invalid, refusal, StatusError } from "../core/errors.ts";
 import type { Log } from "../log/log.ts";
 import { internalText } from "../rpc/status.ts";
+import { formatTimeout, parseTimeout } from "../rpc/timeout.ts";
 import type { CallEnd, CallObserver, ObservedCall } from "./call-observer.ts";
 import { arrived, type CallState, entering, isAtReplica, over } from "./call-state.ts";
 import { notInvocable, notSentAgain, replicaLost, shuttingDown } from "./denials.ts";
@@ -23,7 +24,6 @@ import {
   timeoutHeader,
 } from "./grpc/headers.ts";
 import { Peek } from "./grpc/peek.ts";
-import { formatTimeout, parseTimeout } from "../rpc/timeout.ts";
 import { type KeptPool, KeptRequest } from "./kept-request.ts";
 import type { GivenBack, Place } from "./place.ts";
 import type { Routes } from "./routes.ts";

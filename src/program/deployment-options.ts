@@ -1,5 +1,5 @@
 import type { Aggregation } from "../core/autoscaling-config.ts";
-import { type Json, type JsonObject, jsonLevelsMax } from "../core/json.ts";
+import { isInexact, type Json, type JsonObject, jsonLevelsMax } from "../core/json.ts";
 import type { RolloutStrategy } from "../core/rollout-policy.ts";
 
 /** A time: `"20s"`, `"1.5s"`, or a number of seconds. */
@@ -149,7 +149,8 @@ function record(fields: Readonly<Record<string, Reader>>): Reader {
 }
 
 function readString(value: unknown, option: string): string {
-  return typeof value === "string" ? value : fail(option, "a string", value);
+  if (typeof value !== "string") return fail(option, "a string", value);
+  return value.isWellFormed() ? value : fail(option, "text without half characters (lone surrogates)", value);
 }
 
 function readNumber(value: unknown, option: string): number {
@@ -185,7 +186,7 @@ function readDuration(value: unknown, option: string): string {
 function mapOf(item: Reader): Reader {
   return (value, option) => {
     if (!isPlainObject(value)) return fail(option, "an object", value);
-    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, item(one, `${option}.${name}`)]));
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [readString(name, option), item(one, `${option}.${name}`)]));
   };
 }
 
@@ -194,13 +195,16 @@ function mapOf(item: Reader): Reader {
  * object that contains itself.
  */
 function readJson(value: unknown, option: string, depth = 0): Json {
-  if (value === null || typeof value === "string" || typeof value === "boolean") return value;
-  if (typeof value === "number") return readNumber(value, option);
+  if (value === null || typeof value === "boolean") return value;
+  if (typeof value === "string") return readString(value, option);
+  if (typeof value === "number") {
+    return isInexact(value) ? fail(option, "a number of at most 2^53, or text", value) : readNumber(value, option);
+  }
   if (depth === jsonLevelsMax) return fail(option, `JSON of at most ${jsonLevelsMax} levels`, value);
   if (Array.isArray(value)) return value.map((item, index) => readJson(item, `${option}[${index}]`, depth + 1));
   if (!isPlainObject(value)) return fail(option, "a JSON value", value);
   const given = Object.entries(value).filter(([, member]) => member !== undefined);
-  return Object.fromEntries(given.map(([name, member]) => [name, readJson(member, `${option}.${name}`, depth + 1)]));
+  return Object.fromEntries(given.map(([name, member]) => [readString(name, option), readJson(member, `${option}.${name}`, depth + 1)]));
 }
 
 function fail(option: string, wanted: string, value: unknown): never {

@@ -1,5 +1,5 @@
 import type { ListValue, Struct, Value } from "@bufbuild/protobuf/wkt";
-import { type Json, type JsonObject, jsonLevelsMax } from "../core/json.ts";
+import { isInexact, type Json, type JsonObject, jsonLevelsMax } from "../core/json.ts";
 
 /** A value that has no form in JSON; `path` is where it is in the whole value. */
 export class NotJson extends Error {
@@ -40,12 +40,12 @@ function structToJson(struct: Struct): JsonObject {
 
 /**
  * The message of the value that `JSON.stringify` would write. Throws `NotJson` where that would
- * lose something (NaN, functions, maps, promises) or fail.
+ * lose something (NaN, functions, maps, promises, half a character) or fail.
  */
 export function jsonToValue(json: unknown, level = 0): Value {
   switch (typeof json) {
     case "string":
-      return { $typeName: "google.protobuf.Value", kind: { case: "stringValue", value: json } };
+      return { $typeName: "google.protobuf.Value", kind: { case: "stringValue", value: wellFormed(json) } };
     case "number":
       if (!Number.isFinite(json)) throw new NotJson(String(json));
       return { $typeName: "google.protobuf.Value", kind: { case: "numberValue", value: json } };
@@ -60,6 +60,41 @@ export function jsonToValue(json: unknown, level = 0): Value {
     default:
       throw new NotJson(`a ${typeof json}`);
   }
+}
+
+/**
+ * As {@link jsonToValue}, for what a caller sends: also throws for a whole number beyond 2^53, for
+ * it was rounded before it came here.
+ */
+export function inputToValue(json: unknown): Value {
+  const value = jsonToValue(json);
+  checkNumbers(value);
+  return value;
+}
+
+function checkNumbers({ kind }: Value): void {
+  if (kind.case === "numberValue" && isInexact(kind.value)) {
+    throw new NotJson("a whole number beyond 2^53, which JavaScript rounds; give it as text");
+  }
+  const members =
+    kind.case === "listValue"
+      ? kind.value.values.map((value, index) => [`[${index}]`, value] as const)
+      : kind.case === "structValue"
+        ? Object.entries(kind.value.fields).map(([name, value]) => [`.${name}`, value] as const)
+        : [];
+  for (const [step, member] of members) {
+    try {
+      checkNumbers(member);
+    } catch (cause) {
+      throw within(step, cause);
+    }
+  }
+}
+
+/** Half a character has no bytes in UTF-8: an encoder would write another one in its place. */
+function wellFormed(text: string): string {
+  if (!text.isWellFormed()) throw new NotJson("text with half a character (a lone surrogate)");
+  return text;
 }
 
 function valueOfObject(json: object, level: number): Value {
@@ -103,6 +138,7 @@ function structOf(object: object, level: number): Struct {
   } catch (cause) {
     throw within(`.${name}`, cause);
   }
+  for (name in fields) wellFormed(name);
   return { $typeName: "google.protobuf.Struct", fields };
 }
 

@@ -85,6 +85,9 @@ describe("a client", () => {
   test("refuses input that is not JSON before it is sent", async () => {
     const { echo } = await connected();
     await expect(echo.invoke("echo", { n: [Number.NaN] })).rejects.toThrow("input.n[0] is NaN");
+    await expect(echo.invoke("echo", { text: "a\ud800b" })).rejects.toThrow("input.text");
+    await expect(echo.invoke("echo", { id: 2 ** 53 + 2 })).rejects.toThrow("input.id");
+    await expect(collect(echo.stream("echo", [1e300, 2 ** 60]))).rejects.toThrow("input[1]");
   });
 
   test("fails at once for a deployment that is not there, and finds it once it is", async () => {

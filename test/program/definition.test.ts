@@ -165,6 +165,21 @@ describe("the spec of a definition", () => {
         1
     )(),
   };
+  test.each<[DeploymentOptions, string]>([
+    [{ userConfig: { text: ["a\ud800"] } }, "userConfig.text[0]"],
+    [{ userConfig: { "\udc00": 1 } }, "userConfig"],
+    [{ initArgs: { text: "\ud800" } }, "initArgs.text"],
+    [{ labels: { a: "\ud800" } }, "labels.a"],
+    [{ runtimeEnv: { envVars: { A: "\ud800" } } }, "runtimeEnv.envVars.A"],
+    [{ userConfig: [2 ** 53 + 2] }, "userConfig[0]"],
+    [{ initArgs: { id: 2 ** 60 } }, "initArgs.id"],
+    [{ userConfig: Number.POSITIVE_INFINITY }, "userConfig"],
+  ])("has no value that would change on its way: %o", (options, option) => {
+    const wrong = () => define(SentimentV2, options);
+    expect(wrong).toThrow(TypeError);
+    expect(wrong).toThrow(`deployment option ${option}: must be `);
+  });
+
   test.each([
     [SentimentV2, program, "sentiment-v2"],
     [named.HTTPServer, program, "http-server"],

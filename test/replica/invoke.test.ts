@@ -36,6 +36,12 @@ class Program extends Base {
   bad() {
     return { scores: [1, Number.NaN] };
   }
+  partial() {
+    return { text: "a\ud800b" };
+  }
+  partialName() {
+    return [{ "\udc00": 1 }];
+  }
   refuse() {
     throw new StatusError("OUT_OF_RANGE", "not that far", { metadata: { limit: "5" }, retryAfterMs: 2000 });
   }
@@ -188,6 +194,8 @@ describe("Invoke", () => {
       reason: "PROGRAM_ERROR",
       message: 'the result of "bad" is not JSON: result.scores[1] is NaN',
     });
+    expect((await failure(invoke("partial"))).message).toContain("result.text is text with half a character");
+    expect((await failure(invoke("partialName"))).message).toContain("result[0] is text with half a character");
   });
 
   test("of a method that streams says to use the other call", async () => {

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Json } from "../../src/core/json.ts";
 import { jsonLevelsMax } from "../../src/core/json.ts";
-import { jsonToValue, NotJson, valueToJson } from "../../src/rpc/json-value.ts";
+import { inputToValue, jsonToValue, NotJson, valueToJson } from "../../src/rpc/json-value.ts";
 
 const throughTheWire = (json: unknown) => valueToJson(fromBinary(ValueSchema, toBinary(ValueSchema, jsonToValue(json))));
 
@@ -55,10 +55,20 @@ describe("JSON as a message", () => {
     [{ s: Symbol("x") }, ".s", "a symbol"],
     [{ a: { m: new Map() } }, ".a.m", "a Map"],
     [[Promise.resolve(1)], "[0]", "a Promise (is an await missing?)"],
+    [{ text: ["a\ud800b"] }, ".text[0]", "text with half a character (a lone surrogate)"],
+    [{ a: { "\udc00": 1 } }, ".a", "text with half a character (a lone surrogate)"],
   ])("what has no form in it is refused with its place: %o", (value, path, what) => {
     const refused = caught(() => jsonToValue(value));
     expect(refused).toMatchObject({ path, what });
     expect(refused).toBeInstanceOf(NotJson);
+  });
+
+  test("whole numbers beyond 2^53 are refused in what a caller sends, and are floats in results", () => {
+    for (const exact of [2 ** 53, -(2 ** 53), 0.5, 1e21, 1e300, -1e300]) expect(valueToJson(inputToValue([exact]))).toEqual([exact]);
+    for (const inexact of [2 ** 53 + 2, -(2 ** 60), 1e20]) {
+      expect(caught(() => inputToValue({ ids: [1, inexact] }))).toMatchObject({ path: ".ids[1]", what: expect.stringContaining("2^53") });
+      expect(throughTheWire(inexact)).toBe(inexact);
+    }
   });
 
   test("a cycle is refused, and so is more depth than readers take", () => {

@@ -95,6 +95,18 @@ describe("describe", () => {
     expect(await described("f = drover.deployment(lambda: 1)")).toMatchObject({ spec: { name: "f" } });
   });
 
+  test("has the text of a member of an enum, not the member's name", async () => {
+    const source = `
+      import enum
+      class Color(str, enum.Enum):
+          RED = "red"
+      model = drover.deployment(name=Color.RED, labels={"a": Color.RED}, user_config={Color.RED: [Color.RED]})(lambda: 1)
+    `;
+    expect(await described(source, "model")).toMatchObject({
+      spec: { name: "red", labels: { a: "red" }, user_config: { red: ["red"] } },
+    });
+  });
+
   test("says on standard error why there is nothing to describe, and nothing on standard output", async () => {
     const failed = { exit: 1, stdout: "" };
     expect(await described("print('noise')\nraise ValueError('broken')")).toMatchObject({
@@ -130,6 +142,10 @@ describe("wrong options are a TypeError that names the option:", () => {
     ["rollout={'strategy': 'FAST'}", "option rollout.strategy: must be AUTO or AVAILABILITY, not 'FAST'"],
     ["autoscaling_config={'schedules': [{'cron': 1}]}", "option autoscaling_config.schedules[0].cron: must be text, not 1"],
     ["user_config={'a': [1, {2}]}", "option user_config: must be JSON, but user_config.a[1] is a set"],
+    ["user_config={'a': 2**53 + 1}", "option user_config: must be JSON, but user_config.a is an int beyond 2^53"],
+    ["user_config=[1e400]", "option user_config: must be JSON, but user_config[0] is Infinity"],
+    ["init_args={'a': '\\ud800'}", "option init_args: must be JSON, but init_args.a is text with half a character"],
+    ["labels={'a': '\\ud800'}", "option labels.a: must not be text with half a character"],
     ["init_args=[1]", "option init_args: must be a dict, not a list"],
     ["services=1", "option services: must be a function"],
     ["user_config_schema=1", "option user_config_schema: must be a pydantic model or TypeAdapter, or a function"],

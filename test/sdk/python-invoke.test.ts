@@ -6,7 +6,13 @@ import { failure } from "../replica/harness.ts";
 import { collect, serve, pythonTest as test } from "./python-harness.ts";
 
 const program = `
-  import asyncio, dataclasses, datetime
+  import asyncio, dataclasses, datetime, enum
+
+  class Color(str, enum.Enum):
+      RED = "red"
+
+  class Level(enum.IntEnum):
+      HIGH = 3
 
   class Base:
       def inherited(self):
@@ -36,6 +42,9 @@ const program = `
       def nothing(self): pass
       def day(self): return datetime.date(1970, 1, 1)
       def point(self): return [Point(1, (2, 3))]
+      def color(self): return {"value": Color.RED, Color.RED: Level.HIGH}
+      def half(self): return {"text": "a\\ud800b"}
+      def half_name(self): return [{"\\udc00": 1}]
       def whole(self, input): return type(input).__name__
       def bad(self): return {"scores": [1, float("nan")]}
       def big(self): return 2**53 + 1
@@ -107,6 +116,7 @@ describe("Invoke", () => {
     expect(await invoke("day")).toBe("1970-01-01");
     expect(await invoke("point")).toEqual([{ x: 1, y: [2, 3] }]);
     expect(await invoke("lists")).toEqual([1, 2]);
+    expect(await invoke("color")).toEqual({ value: "red", red: 3 });
     expect(await invoke("returns_coroutine")).toEqual({ model: "large" });
     expect(await invoke("scaled", 4)).toBe(8);
   });
@@ -184,7 +194,10 @@ describe("Invoke", () => {
 
   test("says where a result is not JSON", async () => {
     const { invoke } = await serve(program);
-    const wrong = { bad: "result.scores[1] is NaN", big: "result is an int beyond 2^53", keys: "result is an object with the key 1" };
+    const wrong = {
+      ...{ bad: "result.scores[1] is NaN", big: "result is an int beyond 2^53", keys: "result is an object with the key 1" },
+      ...{ half: "result.text is text with half a character", half_name: "result[0] is text with half a character" },
+    };
     for (const [name, what] of Object.entries(wrong)) {
       const error = await failure(invoke(name));
       expect(error.reason).toBe("PROGRAM_ERROR");

@@ -81,7 +81,7 @@ def plain(json: object, level: int = 0) -> Json:
     keys that are not text.
     """
     if json is None or isinstance(json, (bool, str)):
-        return _text(json) if isinstance(json, str) else json
+        return text_of(json) if isinstance(json, str) else json
     if isinstance(json, int):
         if abs(json) > EXACT_MAX:
             raise NotJson("an int beyond 2^53, which JSON would round; give it as text")
@@ -104,7 +104,8 @@ def _plain_object(mapping: Mapping[Any, object], level: int) -> dict[str, Json]:
     for name, member in mapping.items():
         if not isinstance(name, str):
             raise NotJson(f"an object with the key {name!r}, which is not text")
-        members[_text(name)] = _within(f".{name}", member, level)
+        text = text_of(name)
+        members[text] = _within(f".{text}", member, level)
     return members
 
 
@@ -116,12 +117,14 @@ def _within(step: str, json: object, level: int) -> Json:
         raise
 
 
-def _text(text: str) -> str:
+def text_of(text: str) -> str:
+    """The text itself, also of a member of `class Color(str, Enum)`, whose `str()` is its name.
+    Raises `NotJson`."""
     try:
         text.encode()
     except UnicodeEncodeError:
         raise NotJson("text with half a character (a lone surrogate)") from None
-    return str(text)
+    return str.__str__(text)
 
 
 def _converted(thing: object) -> object:

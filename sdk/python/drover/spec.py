@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from ._gen.drover.v1.deployment_pb2 import DeploymentSpec
-from .json_value import Json, NotJson, plain
+from .json_value import Json, NotJson, plain, text_of
 
 #: Fields of the spec that are no options: the deploying side sets them.
 NOT_OPTIONS = ("program",)
@@ -75,7 +75,14 @@ def _is_repeated(field: FieldDescriptor) -> bool:
 
 
 def _key(key: object, option: str) -> str:
-    return key if isinstance(key, str) else _fail(option, "a dict whose keys are text", key)
+    return _read_text(key, option) if isinstance(key, str) else _fail(option, "a dict whose keys are text", key)
+
+
+def _read_text(text: str, option: str) -> str:
+    try:
+        return text_of(text)
+    except NotJson as error:
+        raise TypeError(f"deployment option {option}: must not be {error.what}") from None
 
 
 def _read_one(value: object, field: FieldDescriptor, option: str) -> Json:
@@ -96,7 +103,7 @@ def _read_scalar(value: object, field: FieldDescriptor, option: str) -> Json:
     is_one = isinstance(value, types) and (bool in types or not isinstance(value, bool))
     if not is_one or (isinstance(value, float) and not math.isfinite(value)):
         _fail(option, wanted, value)
-    return value  # type: ignore[return-value]
+    return _read_text(value, option) if isinstance(value, str) else value  # type: ignore[return-value]
 
 
 def _read_enum(value: object, enum: EnumDescriptor, option: str) -> str:
