@@ -2,6 +2,7 @@ import type { Clock } from "../clock/clock.ts";
 import type { ConfigChangeRecord } from "../core/config-change.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { refusal, type StatusError } from "../core/errors.ts";
+import type { Json } from "../core/json.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { CommitOptions, Entry, Store, Write } from "../store/store.ts";
 import { beginChange } from "../store/writes/change-writes.ts";
@@ -54,13 +55,13 @@ export interface EditStores {
 
 /** The request that edits are made for. Its answer is written with them, for a retry. */
 export interface EditRequest extends Pick<NonNullable<CommitOptions["request"]>, "id" | "fingerprint"> {
-  readonly answer: (made: readonly MadeEdit[]) => string;
+  readonly answer: (made: readonly MadeEdit[]) => Json;
 }
 
 export type EditResult =
   | { readonly kind: "done"; readonly made: readonly MadeEdit[] }
   /** The request was carried out before, with this answer. */
-  | { readonly kind: "replayed"; readonly answer: string }
+  | { readonly kind: "replayed"; readonly answer: Json }
   | Changing;
 
 /**

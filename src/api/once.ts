@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { create, type DescMessage, fromJson, type JsonValue, type MessageInitShape, type MessageShape, toJson } from "@bufbuild/protobuf";
 import { StatusError } from "../core/errors.ts";
+import type { Json } from "../core/json.ts";
 import type { CallContext } from "../rpc/service.ts";
 import { type Caller, forCaller } from "./caller.ts";
 import { type BegunChange, type ChangeEnd, endOf } from "./config-change-end.ts";
@@ -52,16 +53,21 @@ export function once<I extends DescMessage, O extends DescMessage>(
   const id = request.validateOnly === true ? "" : request.requestId;
   const identity = id === "" ? undefined : { id, fingerprint: fingerprintOf(input, request) };
   return forCaller(parts, context, id, async (caller) => {
-    const text = (identity && (await recalled(parts, identity))) ?? (await beginOrReplay(parts, call, work, caller, identity));
-    const kept = typeof text === "string" ? readKept(output, text) : text;
+    const begun = (identity && (await recalled(parts, identity))) ?? (await beginOrReplay(parts, call, work, caller, identity));
+    const kept = "printed" in begun ? readKept(output, begun.printed) : begun;
     if (kept.changes.length === 0) return kept.answer as MessageInitShape<O>;
     const ends = await Promise.all(kept.changes.map((change) => endOf(parts, change, caller.signal)));
     const answer = work.finish?.(kept.answer, new Map(ends.map((end) => [end.deployment, end]))) ?? (kept.answer as MessageInitShape<O>);
-    if (identity === undefined || typeof text !== "string") return answer;
+    if (identity === undefined || !("printed" in begun)) return answer;
     const whole = printKept(output, { answer: create(output, answer), changes: [] });
-    const saved = await parts.store.commit([], { request: { ...identity, answer: whole, replaces: text } });
+    const saved = await parts.store.commit([], { request: { ...identity, answer: whole, replaces: begun.printed } });
     return saved.kind === "replayed" ? (readKept(output, saved.answer).answer as MessageInitShape<O>) : answer;
   });
+}
+
+/** A {@link KeptAnswer} as the store has it. */
+interface PrintedAnswer {
+  readonly printed: Json;
 }
 
 /** Identifies a request. Another content under the same id is another request. */
@@ -70,10 +76,10 @@ interface RequestIdentity {
   readonly fingerprint: string;
 }
 
-async function recalled({ store }: ControllerParts, { id, fingerprint }: RequestIdentity): Promise<string | undefined> {
+async function recalled({ store }: ControllerParts, { id, fingerprint }: RequestIdentity): Promise<PrintedAnswer | undefined> {
   const known = await store.recall(id, fingerprint);
   if (known?.kind === "reused") throw reused(id);
-  return known?.kind === "replayed" ? known.answer : undefined;
+  return known?.kind === "replayed" ? { printed: known.answer } : undefined;
 }
 
 /**
@@ -87,54 +93,54 @@ async function beginOrReplay<I extends DescMessage, O extends DescMessage>(
   work: WriteWork<O>,
   caller: Caller,
   identity: RequestIdentity | undefined,
-): Promise<KeptAnswer<O> | string> {
+): Promise<KeptAnswer<O> | PrintedAnswer> {
   try {
     return await begin(parts, call, work, caller, identity);
   } catch (refused) {
-    const text = identity && refused instanceof StatusError ? await recalled(parts, identity) : undefined;
-    if (text === undefined) throw refused;
-    return text;
+    const recalledAnswer = identity && refused instanceof StatusError ? await recalled(parts, identity) : undefined;
+    if (recalledAnswer === undefined) throw refused;
+    return recalledAnswer;
   }
 }
 
-/** Writes, and returns the answer; as text where it is kept for a retry. */
+/** Writes, and returns the answer; printed where it is kept for a retry. */
 async function begin<I extends DescMessage, O extends DescMessage>(
   parts: ControllerParts,
   { output }: WriteCall<I, O>,
   { prepare, plan, answer }: WriteWork<O>,
   caller: Caller,
   identity: RequestIdentity | undefined,
-): Promise<KeptAnswer<O> | string> {
+): Promise<KeptAnswer<O> | PrintedAnswer> {
   await prepare?.(caller);
   const keptOf = (made: readonly MadeEdit[]): KeptAnswer<O> => ({
     answer: create(output, answer(made)),
     changes: made.flatMap(({ begins }) => (begins === undefined ? [] : begunChange(begins))),
   });
-  let written = "";
+  let printed: Json = null;
   const request = identity && {
     ...identity,
     answer: (made: readonly MadeEdit[]) => {
-      written = printKept(output, keptOf(made));
-      return written;
+      printed = printKept(output, keptOf(made));
+      return printed;
     },
   };
   const result = await commitInTurn(parts, () => plan(caller), request);
-  if (result.kind === "replayed") return result.answer;
-  return request === undefined ? keptOf(result.made) : written;
+  if (result.kind === "replayed") return { printed: result.answer };
+  return request === undefined ? keptOf(result.made) : { printed };
 }
 
 function begunChange({ deployment, uid, id, generation }: BegunChange): BegunChange {
   return { deployment, uid, id, generation };
 }
 
-function printKept<O extends DescMessage>(output: O, { answer, changes }: KeptAnswer<O>): string {
-  return JSON.stringify({ answer: toJson(output, answer), changes });
+function printKept<O extends DescMessage>(output: O, { answer, changes }: KeptAnswer<O>): Json {
+  return { answer: toJson(output, answer) as Json, changes: changes.map((change) => ({ ...change })) };
 }
 
-function readKept<O extends DescMessage>(output: O, text: string): KeptAnswer<O> {
-  const kept = JSON.parse(text) as { readonly answer?: JsonValue; readonly changes: readonly BegunChange[] };
+function readKept<O extends DescMessage>(output: O, printed: Json): KeptAnswer<O> {
+  const kept = printed as unknown as { readonly answer?: JsonValue; readonly changes: readonly BegunChange[] };
   // Version 0.1.0 kept the answer alone.
-  const { answer, changes } = "answer" in kept ? kept : { answer: JSON.parse(text) as JsonValue, changes: [] };
+  const { answer, changes } = "answer" in kept ? kept : { answer: printed as JsonValue, changes: [] };
   return { answer: fromJson(output, answer ?? {}, { ignoreUnknownFields: true }), changes };
 }
 

@@ -1,6 +1,9 @@
 import type { Clock } from "../clock/clock.ts";
 import { refusal } from "../core/errors.ts";
-import { batchMax, changesKept, pageMax, requestTtlMs } from "./bounds.ts";
+import type { Json } from "../core/json.ts";
+import { answersBytesMax, batchMax, changesBytesMax, changesKept, overheadBytes, pageMax, requestTtlMs } from "./bounds.ts";
+import { joined, split } from "./contents.ts";
+import { KeptContents } from "./kept-contents.ts";
 import {
   type ChangeBatch,
   type CommitOptions,
@@ -12,25 +15,38 @@ import {
   type LeaseAnswer,
   type StateChange,
   type Store,
+  type StoreSize,
   type Write,
 } from "./store.ts";
 
 /** A fault that a simulation can cause. */
 export type StoreFault = "none" | "unavailable";
 
-/** A value kept as JSON, so that what was written cannot be changed. */
-interface KeptObject {
-  readonly version: number;
+/** A value kept as JSON, so that what was written cannot be changed. Its contents are apart. */
+interface KeptJson {
   readonly json: string;
+  readonly references: string;
+}
+interface KeptObject extends KeptJson {
+  readonly version: number;
 }
 interface KeptChange extends Omit<StateChange, "value"> {
-  readonly json: string | undefined;
+  /** Undefined: the object was deleted. */
+  readonly kept: KeptJson | undefined;
+}
+interface KeptAnswer extends KeptJson {
+  readonly fingerprint: string;
+  readonly expiresAtMs: number;
 }
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
   /** How many changes are kept for watchers. Default: {@link changesKept}. */
   readonly changesKept?: number;
+  /** Default: {@link changesBytesMax}. */
+  readonly changesBytesMax?: number;
+  /** Default: {@link answersBytesMax}. */
+  readonly answersBytesMax?: number;
 }
 
 /**
@@ -40,14 +56,17 @@ export interface MemoryStoreOptions {
 export class MemoryStore implements Store {
   readonly #clock: Clock;
   readonly #changesKept: number;
+  readonly #changesBytesMax: number;
+  readonly #answersBytesMax: number;
+  #contents = KeptContents.empty();
   readonly #objects = Object.fromEntries(kinds.map((kind) => [kind, new Map<string, KeptObject>()])) as Readonly<
     Record<Kind, Map<string, KeptObject>>
   >;
-  /** The latest changes; the last one is at `#position`. */
-  #changes: KeptChange[] = [];
+  /** The latest changes by position, in order; the last one is at `#position`. */
+  readonly #changes = new Map<number, KeptChange>();
   #position = 0;
   /** In the order of their creation, so the oldest come first. */
-  readonly #requests = new Map<string, { readonly fingerprint: string; readonly answer: string; readonly expiresAtMs: number }>();
+  readonly #answers = new Map<string, KeptAnswer>();
   #lease: { readonly holder: string; readonly epoch: number; readonly expiresAtMs: number } | undefined;
   #lastEpoch = 0;
   readonly #controllers = new Map<string, ControllerInfo & { readonly expiresAtMs: number }>();
@@ -58,6 +77,8 @@ export class MemoryStore implements Store {
   constructor(options: MemoryStoreOptions) {
     this.#clock = options.clock;
     this.#changesKept = options.changesKept ?? changesKept;
+    this.#changesBytesMax = options.changesBytesMax ?? changesBytesMax;
+    this.#answersBytesMax = options.answersBytesMax ?? answersBytesMax;
   }
 
   /**
@@ -71,12 +92,13 @@ export class MemoryStore implements Store {
   /** Returns a function that restores the present state, like a Redis that lost its last writes. */
   snapshot(): () => void {
     const objects = kinds.map((kind) => [kind, new Map(this.#objects[kind])] as const);
-    const [changes, position, lease, lastEpoch] = [[...this.#changes], this.#position, this.#lease, this.#lastEpoch];
-    const requests = new Map(this.#requests);
+    const [changes, position, lease, lastEpoch] = [new Map(this.#changes), this.#position, this.#lease, this.#lastEpoch];
+    const [answers, contents] = [new Map(this.#answers), this.#contents.copy()];
     return () => {
       for (const [kind, kept] of objects) refill<string, KeptObject>(this.#objects[kind], kept);
-      refill(this.#requests, requests);
-      this.#changes = [...changes];
+      refill(this.#answers, answers);
+      this.#contents = contents.copy();
+      refill(this.#changes, changes);
       this.#position = position;
       this.#lease = lease;
       this.#lastEpoch = lastEpoch;
@@ -87,7 +109,7 @@ export class MemoryStore implements Store {
   async get<K extends Kind>(kind: K, key: string): Promise<Entry<K> | undefined> {
     this.#reach();
     const kept = this.#objects[kind].get(key);
-    return kept && entryOf<K>(key, kept);
+    return kept && this.#entryOf<K>(key, kept);
   }
 
   async list<K extends Kind>(kind: K, page: { readonly after?: string; readonly limit: number }) {
@@ -96,7 +118,7 @@ export class MemoryStore implements Store {
     const limit = Math.min(page.limit, pageMax);
     const rest = [...this.#objects[kind]].filter(([key]) => after === undefined || byBytes(key, after) > 0);
     rest.sort(([a], [b]) => byBytes(a, b));
-    const entries = rest.slice(0, limit).map(([key, kept]) => entryOf<K>(key, kept));
+    const entries = rest.slice(0, limit).map(([key, kept]) => this.#entryOf<K>(key, kept));
     return { entries, position: this.#position, more: rest.length > limit };
   }
 
@@ -109,7 +131,7 @@ export class MemoryStore implements Store {
     this.#reach();
     const { epoch, request } = options;
     const answered = request && this.#recall(request.id, request.fingerprint);
-    if (answered && !(answered.kind === "replayed" && answered.answer === request.replaces)) return answered;
+    if (answered && !(answered.kind === "replayed" && isSame(this.#answers.get(request.id), request.replaces))) return answered;
     const holding = this.#leaseNow()?.epoch ?? 0;
     if (epoch !== undefined && epoch !== holding) return { kind: "fenced", epoch: holding };
     const read = [
@@ -120,32 +142,75 @@ export class MemoryStore implements Store {
       const found = this.#objects[kind].get(key)?.version ?? 0;
       if (found !== version) return { kind: "conflict", key, found };
     }
-    const positions = writes.map((write) => this.#write(write));
+    // What is written may refer to the contents of what it replaces: those are released at the end.
+    const released: KeptObject[] = [];
+    const positions = writes.map((write) => this.#write(write, released));
+    this.#forgetExpired();
     if (request) this.#remember(request);
-    if (this.#changes.length > 2 * this.#changesKept) this.#changes = this.#changes.slice(-this.#changesKept);
+    for (const { references } of released) this.#contents.hold("objects", references, -1);
+    this.#trim();
     this.#wake();
     return { kind: "committed", positions };
   }
 
-  #write(write: Write): number {
+  #write(write: Write, released: KeptObject[]): number {
     this.#position += 1;
     const position = this.#position;
     const kind = kindOf(write);
-    const json = "put" in write ? JSON.stringify(write.value) : undefined;
-    if (json === undefined) this.#objects[kind].delete(write.key);
-    else this.#objects[kind].set(write.key, { version: position, json });
-    this.#changes.push({ position, kind, key: write.key, json });
+    const before = this.#objects[kind].get(write.key);
+    if (before !== undefined) released.push(before);
+    const kept = "put" in write ? this.#keep("objects", write.value) : undefined;
+    if (kept === undefined) this.#objects[kind].delete(write.key);
+    else this.#objects[kind].set(write.key, { version: position, ...kept });
+    this.#changes.set(position, { position, kind, key: write.key, kept });
+    this.#contents.hold("changes", kept?.references ?? "", 1);
+    this.#contents.charge("changes", bytesOf(write.key, kept));
     return position;
   }
 
-  #remember(request: NonNullable<CommitOptions["request"]>): void {
-    const nowMs = this.#clock.nowMs();
-    for (const [id, kept] of this.#requests) {
-      if (kept.expiresAtMs > nowMs) break;
-      this.#requests.delete(id);
+  #keep(holder: "objects" | "answers", value: unknown): KeptJson {
+    const { json, references, contents } = split(value);
+    this.#contents.add(contents);
+    this.#contents.hold(holder, references, 1);
+    return { json, references };
+  }
+
+  /** Drops the oldest changes and answers beyond the bounds. */
+  #trim(): void {
+    const isFull = () => this.#changes.size > this.#changesKept || this.#contents.bytesOf("changes") > this.#changesBytesMax;
+    for (const [position, { key, kept }] of this.#changes) {
+      if (this.#changes.size < 2 || !isFull()) break;
+      this.#changes.delete(position);
+      this.#contents.hold("changes", kept?.references ?? "", -1);
+      this.#contents.charge("changes", -bytesOf(key, kept));
     }
-    this.#requests.delete(request.id);
-    this.#requests.set(request.id, { fingerprint: request.fingerprint, answer: request.answer, expiresAtMs: nowMs + requestTtlMs });
+    for (const id of this.#answers.keys()) {
+      if (this.#answers.size < 2 || this.#contents.bytesOf("answers") <= this.#answersBytesMax) break;
+      this.#forget(id);
+    }
+  }
+
+  #remember({ id, fingerprint, answer }: NonNullable<CommitOptions["request"]>): void {
+    const kept = this.#keep("answers", answer);
+    this.#forget(id);
+    this.#answers.set(id, { ...kept, fingerprint, expiresAtMs: this.#clock.nowMs() + requestTtlMs });
+    this.#contents.charge("answers", bytesOf(id, kept));
+  }
+
+  #forgetExpired(): void {
+    const nowMs = this.#clock.nowMs();
+    for (const [id, { expiresAtMs }] of this.#answers) {
+      if (expiresAtMs > nowMs) break;
+      this.#forget(id);
+    }
+  }
+
+  #forget(id: string): void {
+    const kept = this.#answers.get(id);
+    if (kept === undefined) return;
+    this.#answers.delete(id);
+    this.#contents.hold("answers", kept.references, -1);
+    this.#contents.charge("answers", -bytesOf(id, kept));
   }
 
   async recall(requestId: string, fingerprint: string): Promise<CommitResult | undefined> {
@@ -154,9 +219,9 @@ export class MemoryStore implements Store {
   }
 
   #recall(requestId: string, fingerprint: string): CommitResult | undefined {
-    const kept = this.#requests.get(requestId);
+    const kept = this.#answers.get(requestId);
     if (!kept || kept.expiresAtMs <= this.#clock.nowMs()) return undefined;
-    return kept.fingerprint === fingerprint ? { kind: "replayed", answer: kept.answer } : { kind: "reused" };
+    return kept.fingerprint === fingerprint ? { kind: "replayed", answer: this.#whole<Json>(kept) } : { kind: "reused" };
   }
 
   async changes(after: number, waitMs: number, signal: AbortSignal): Promise<ChangeBatch> {
@@ -166,10 +231,24 @@ export class MemoryStore implements Store {
       if (signal.aborted) return { kind: "changes", changes: [] };
       this.#reach();
     }
-    const oldest = this.#position - this.#changes.length;
+    const oldest = this.#position - this.#changes.size;
     if (after > this.#position || after < oldest) return { kind: "lost", position: this.#position, rewound: after > this.#position };
-    const kept = this.#changes.slice(after - oldest, after - oldest + batchMax);
-    return { kind: "changes", changes: kept.map(changeOf) };
+    const positions = Array.from({ length: Math.min(this.#position - after, batchMax) }, (_, i) => after + i + 1);
+    return { kind: "changes", changes: positions.map((position) => this.#changeOf(this.#changes.get(position) as KeptChange)) };
+  }
+
+  #entryOf<K extends Kind>(key: string, kept: KeptObject): Entry<K> {
+    return { key, version: kept.version, value: this.#whole(kept) };
+  }
+
+  #changeOf({ position, kind, key, kept }: KeptChange): StateChange {
+    return { position, kind, key, value: kept === undefined ? undefined : this.#whole(kept) };
+  }
+
+  #whole<T>({ json, references }: KeptJson): T {
+    const whole = joined<T>(json, references, this.#contents);
+    if (whole === undefined) throw new Error("the store dropped a content that is in use");
+    return whole;
   }
 
   #wait(waitMs: number, signal: AbortSignal): Promise<void> {
@@ -223,6 +302,12 @@ export class MemoryStore implements Store {
     return { controllers: controllers.sort((a, b) => byBytes(a.id, b.id)), leader: lease && { id: lease.holder, epoch: lease.epoch } };
   }
 
+  async size(): Promise<StoreSize> {
+    this.#reach();
+    const bytes = { changesBytes: this.#contents.bytesOf("changes"), answersBytes: this.#contents.bytesOf("answers") };
+    return { changes: this.#changes.size, ...bytes, ...this.#contents.size };
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#wake();
@@ -247,10 +332,13 @@ function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-function entryOf<K extends Kind>(key: string, kept: KeptObject): Entry<K> {
-  return { key, version: kept.version, value: JSON.parse(kept.json) };
+/** Whether this is the kept answer. */
+function isSame(kept: KeptJson | undefined, answer: Json | undefined): boolean {
+  if (kept === undefined || answer === undefined) return false;
+  const { json, references } = split(answer);
+  return kept.json === json && kept.references === references;
 }
 
-function changeOf({ position, kind, key, json }: KeptChange): StateChange {
-  return { position, kind, key, value: json === undefined ? undefined : JSON.parse(json) };
+function bytesOf(key: string, kept: KeptJson | undefined): number {
+  return Buffer.byteLength(key) + Buffer.byteLength(kept?.json ?? "") + (kept?.references ?? "").length + overheadBytes;
 }

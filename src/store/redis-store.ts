@@ -1,8 +1,11 @@
 import type { Redis } from "ioredis";
 import type { Clock } from "../clock/clock.ts";
+import type { Json } from "../core/json.ts";
 import type { Log } from "../log/log.ts";
-import { batchMax, changesKept, pageMax, requestTtlMs } from "./bounds.ts";
+import { answersBytesMax, batchMax, changesBytesMax, changesKept, pageMax, requestTtlMs } from "./bounds.ts";
+import { type Content, type Parts, split } from "./contents.ts";
 import { commandConnection, disconnect, printable, type RedisAddress, storeError } from "./redis-connection.ts";
+import { RedisContents, type StoredJson } from "./redis-contents.ts";
 import { ChangeWaiters } from "./redis-waiters.ts";
 import { judgeServer } from "./requirements.ts";
 import { evaluate, type Script, scripts } from "./scripts.ts";
@@ -15,8 +18,10 @@ import {
   type Kind,
   kinds,
   type LeaseAnswer,
+  type Records,
   type StateChange,
   type Store,
+  type StoreSize,
   type Write,
 } from "./store.ts";
 import { upgraded } from "./upgrade.ts";
@@ -32,8 +37,12 @@ const openTimeoutMs = 60_000;
 export type RedisStoreOptions = RedisAddress & {
   /** A prefix of every key. Its `{…}` keeps all keys in one hash slot. Default: `{drover}:`. */
   readonly prefix?: string;
-  /** About how many changes are kept for watchers. Default: {@link changesKept}. */
+  /** How many changes are kept for watchers. Default: {@link changesKept}. */
   readonly changesKept?: number;
+  /** Default: {@link changesBytesMax}. */
+  readonly changesBytesMax?: number;
+  /** Default: {@link answersBytesMax}. */
+  readonly answersBytesMax?: number;
   readonly clock: Clock;
   readonly log: Log;
 };
@@ -78,7 +87,9 @@ class RedisStore implements Store {
   readonly #redis: Redis;
   readonly #waiters: ChangeWaiters;
   readonly #prefix: string;
-  readonly #changesKept: number;
+  readonly #contents: RedisContents;
+  /** How many changes to keep, their most bytes, and the most bytes of answers. */
+  readonly #bounds: readonly number[];
   /**
    * The last change that was read, and when it was made: another time at the same position means
    * another history.
@@ -88,24 +99,42 @@ class RedisStore implements Store {
   constructor(redis: Redis, options: RedisStoreOptions) {
     this.#redis = redis;
     this.#prefix = options.prefix ?? "{drover}:";
-    this.#changesKept = options.changesKept ?? changesKept;
+    this.#bounds = [
+      options.changesKept ?? changesKept,
+      options.changesBytesMax ?? changesBytesMax,
+      options.answersBytesMax ?? answersBytesMax,
+    ];
+    this.#contents = new RedisContents(redis, this.#key("contents"));
     this.#waiters = new ChangeWaiters(options, this.#key("changes"), options.clock);
   }
 
   async get<K extends Kind>(kind: K, key: string): Promise<Entry<K> | undefined> {
-    const kept = await this.#try(() => this.#redis.hget(this.#objects(kind), key));
-    return kept === null ? undefined : entryOf<K>(kind, key, kept);
+    const read = async () => {
+      const kept = await this.#redis.hget(this.#objects(kind), key);
+      return kept === null ? undefined : partsOf(kept);
+    };
+    return await this.#try(async () => {
+      const [kept, value] = await this.#contents.readWhole<StoredObject | undefined, Records[K]>(read, (one) => (one ? [one] : []));
+      return kept && { key, version: kept.version, value: upgraded(kind, value[0] as Records[K]) };
+    });
   }
 
   async list<K extends Kind>(kind: K, page: { readonly after?: string; readonly limit: number }) {
     const keys = [this.#key(positionKey), this.#objects(kind), this.#index(kind)];
     const from = page.after === undefined ? "-" : `(${page.after}`;
-    const [position, more, ...flat] = (await this.#run(scripts.list, keys, [from, Math.min(page.limit, pageMax)])) as [
-      number,
-      number,
-      ...string[],
-    ];
-    return { entries: pairs(flat).map(([key, kept]) => entryOf<K>(kind, key, kept)), position, more: more === 1 };
+    const read = async () => {
+      const answer = await evaluate(this.#redis, scripts.list, keys, [from, Math.min(page.limit, pageMax)]);
+      const [position, more, ...flat] = answer as [number, number, ...string[]];
+      return { position, more: more === 1, kept: pairs(flat).map(([key, kept]) => ({ key, ...partsOf(kept) })) };
+    };
+    return await this.#try(async () => {
+      const [{ position, more, kept }, values] = await this.#contents.readWhole<Awaited<ReturnType<typeof read>>, Records[K]>(
+        read,
+        ({ kept }) => kept,
+      );
+      const entries = kept.map(({ key, version }, i): Entry<K> => ({ key, version, value: upgraded(kind, values[i] as Records[K]) }));
+      return { entries, position, more };
+    });
   }
 
   async position(): Promise<number> {
@@ -114,33 +143,53 @@ class RedisStore implements Store {
 
   async commit(writes: readonly Write[], options: CommitOptions = {}): Promise<CommitResult> {
     const { epoch, request, unchanged = [] } = options;
-    const keys = [this.#key(positionKey), this.#key("changes"), this.#key("lease")];
+    const keys = ["changes", "lease", "contents", "holds", "bytes", "answers"].map((name) => this.#key(name));
+    keys.unshift(this.#key(positionKey));
     for (const kind of kinds) keys.push(this.#objects(kind), this.#index(kind));
     if (request) keys.push(this.#request(request.id));
-    const args = [epoch ?? "", request?.fingerprint ?? "", request?.answer ?? "", requestTtlMs, this.#changesKept, request?.replaces ?? ""];
-    const answer = (await this.#run(scripts.commit, keys, [
-      ...args,
-      ...unchanged.flatMap(checkArgs),
-      ...writes.flatMap(writeArgs),
-    ])) as CommitAnswer;
-    switch (answer[0]) {
-      case "committed":
-        return { kind: "committed", positions: writes.map((_, i) => answer[1] + i + 1) };
+    const answer = request && split(request.answer);
+    const replaces = request?.replaces === undefined ? undefined : split(request.replaces);
+    const written = writes.map((write) => ({ write, parts: "put" in write ? split(write.value) : undefined }));
+    const args = [
+      ...[epoch ?? "", request?.fingerprint ?? "", answer?.json ?? "", answer?.references ?? ""],
+      ...[replaces?.json ?? "", replaces?.references ?? "", request?.id ?? "", this.#request(""), requestTtlMs],
+      ...this.#bounds,
+    ];
+    const writeArguments = [...unchanged.flatMap(checkArgs), ...written.flatMap(({ write, parts }) => writeArgs(write, parts))];
+    const run = async (contents: readonly (string | number)[]) =>
+      (await this.#run(scripts.commit, keys, [...args, contents.length / 2, ...contents, ...writeArguments])) as CommitAnswer;
+    let result = await run([]);
+    // Redis has most contents already, so they are sent only if it asks for them.
+    if (result[0] === "missing") result = await run(contentArgs([answer, ...written.map(({ parts }) => parts)]));
+    switch (result[0]) {
+      case "committed": {
+        const [, before] = result;
+        return { kind: "committed", positions: writes.map((_, i) => before + i + 1) };
+      }
       case "conflict":
-        return { kind: "conflict", key: answer[1], found: answer[2] };
+        return { kind: "conflict", key: result[1], found: result[2] };
       case "fenced":
-        return { kind: "fenced", epoch: answer[1] };
+        return { kind: "fenced", epoch: result[1] };
       case "replayed":
-        return { kind: "replayed", answer: answer[1] };
+        // The answer may expire before it is read: then the request is a new one.
+        return (await this.recall(request?.id ?? "", request?.fingerprint ?? "")) ?? (await this.commit(writes, options));
       case "reused":
         return { kind: "reused" };
+      case "missing":
+        throw new Error("Redis asks for contents that it was given");
     }
   }
 
   async recall(requestId: string, fingerprint: string): Promise<CommitResult | undefined> {
-    const [known, answer] = await this.#try(() => this.#redis.hmget(this.#request(requestId), "fingerprint", "answer"));
-    if (known == null || answer == null) return undefined;
-    return known === fingerprint ? { kind: "replayed", answer } : { kind: "reused" };
+    const read = async () => {
+      const [known, json, references] = await this.#redis.hmget(this.#request(requestId), "fingerprint", "answer", "contents");
+      return known == null || json == null ? undefined : { known, json, references: references ?? "" };
+    };
+    return await this.#try(async () => {
+      const [kept, [answer]] = await this.#contents.readWhole<Awaited<ReturnType<typeof read>>, Json>(read, (one) => (one ? [one] : []));
+      if (kept === undefined) return undefined;
+      return kept.known === fingerprint ? { kind: "replayed", answer: answer as Json } : { kind: "reused" };
+    });
   }
 
   async changes(after: number, waitMs: number, signal: AbortSignal): Promise<ChangeBatch> {
@@ -153,15 +202,27 @@ class RedisStore implements Store {
   async #readChanges(after: number): Promise<ChangeBatch> {
     const at = this.#seen?.position === after ? this.#seen.at : "";
     const keys = [this.#key(positionKey), this.#key("changes")];
-    const answer = (await this.#run(scripts.readChanges, keys, [after, at, batchMax])) as ChangesAnswer;
-    if (answer[0] === "lost") {
-      this.#seen = undefined;
-      return { kind: "lost", position: answer[1], rewound: answer[2] === 1 };
-    }
-    const entries = answer[1].map(([id, fields]) => changeOf(id, fields));
-    const last = entries.at(-1);
-    this.#seen = last ? { position: last.change.position, at: last.at } : { position: after, at: answer[2] };
-    return { kind: "changes", changes: entries.map((entry) => entry.change) };
+    const read = async () => {
+      const answer = (await evaluate(this.#redis, scripts.readChanges, keys, [after, at, batchMax])) as ChangesAnswer;
+      return answer[0] === "lost" ? answer : { changes: answer[1].map(([id, fields]) => storedChange(id, fields)), at: answer[2] };
+    };
+    return await this.#try(async () => {
+      const [found, values] = await this.#contents.readWhole<Awaited<ReturnType<typeof read>>, Records[Kind]>(read, (answer) =>
+        "changes" in answer ? answer.changes.flatMap(({ stored }) => stored ?? []) : [],
+      );
+      if (!("changes" in found)) {
+        this.#seen = undefined;
+        return { kind: "lost", position: found[1], rewound: found[2] === 1 };
+      }
+      const next = values[Symbol.iterator]();
+      const changes = found.changes.map(({ position, kind, key, stored }): StateChange => {
+        const value = stored === undefined ? undefined : upgraded(kind, next.next().value as Records[Kind]);
+        return { position, kind, key, value };
+      });
+      const last = found.changes.at(-1);
+      this.#seen = last ? { position: last.position, at: last.at } : { position: after, at: found.at };
+      return { kind: "changes", changes };
+    });
   }
 
   async acquireLease(holder: string, ttlMs: number): Promise<LeaseAnswer> {
@@ -185,6 +246,14 @@ class RedisStore implements Store {
     ];
     const controllers = pairs(flat).map(([id, startedAtMs]) => ({ id, startedAtMs: Number(startedAtMs) }));
     return { controllers: controllers.sort((a, b) => (a.id < b.id ? -1 : 1)), leader: holder === "" ? undefined : { id: holder, epoch } };
+  }
+
+  async size(): Promise<StoreSize> {
+    return await this.#try(async () => {
+      const bytes = await this.#redis.hmget(this.#key("bytes"), "c", "a");
+      const [changesBytes, answersBytes] = bytes.map(Number) as [number, number];
+      return { changes: await this.#redis.xlen(this.#key("changes")), changesBytes, answersBytes, ...(await this.#contents.size()) };
+    });
   }
 
   async close(): Promise<void> {
@@ -217,37 +286,54 @@ class RedisStore implements Store {
   }
 }
 
-type CommitAnswer = ["committed", number] | ["conflict", string, number] | ["fenced", number] | ["replayed", string] | ["reused"];
+type CommitAnswer = ["committed", number] | ["conflict", string, number] | ["fenced", number] | ["replayed"] | ["reused"] | ["missing"];
 type ChangesAnswer = ["lost", number, number] | ["changes", [id: string, fields: string[]][], string];
 type LeaseReply = [1, number] | [0, string, number];
 
 function checkArgs({ kind, key, version }: NonNullable<CommitOptions["unchanged"]>[number]): (string | number)[] {
-  return ["check", kinds.indexOf(kind) + 1, kind, key, version, ""];
+  return ["check", kinds.indexOf(kind) + 1, kind, key, version, "", ""];
 }
 
-function writeArgs(write: Write): (string | number)[] {
-  const put = "put" in write;
-  const kind = put ? write.put : write.delete;
-  return [put ? "put" : "delete", kinds.indexOf(kind) + 1, kind, write.key, write.version, put ? JSON.stringify(write.value) : ""];
+function writeArgs(write: Write, parts: Parts | undefined): (string | number)[] {
+  const kind = "put" in write ? write.put : write.delete;
+  const how = "put" in write ? "put" : "delete";
+  return [how, kinds.indexOf(kind) + 1, kind, write.key, write.version, parts?.json ?? "", parts?.references ?? ""];
 }
 
-/** An object is stored as its version, a space, and its value as JSON. */
-function entryOf<K extends Kind>(kind: K, key: string, kept: string): Entry<K> {
+/** Each content once: its digest and its JSON. */
+function contentArgs(all: readonly (Parts | undefined)[]): readonly string[] {
+  const contents = new Map<string, Content>();
+  for (const parts of all) for (const content of parts?.contents ?? []) contents.set(content.digest, content);
+  return [...contents.values()].flatMap(({ digest, value }) => [digest, JSON.stringify(value)]);
+}
+
+interface StoredObject extends StoredJson {
+  readonly version: number;
+}
+
+/** An object is stored as its version, its references if it has some, and its JSON. */
+function partsOf(kept: string): StoredObject {
   const space = kept.indexOf(" ");
-  return { key, version: Number(kept.slice(0, space)), value: upgraded(kind, JSON.parse(kept.slice(space + 1))) };
+  const json = kept.indexOf("{", space);
+  return {
+    version: Number(kept.slice(0, space)),
+    references: kept.slice(space + 1, Math.max(space + 1, json - 1)),
+    json: kept.slice(json),
+  };
 }
 
-function changeOf(id: string, flat: readonly string[]): { readonly change: StateChange; readonly at: string } {
+interface StoredChange extends Omit<StateChange, "value"> {
+  /** Undefined: the object was deleted. */
+  readonly stored: StoredJson | undefined;
+  readonly at: string;
+}
+
+function storedChange(id: string, flat: readonly string[]): StoredChange {
   const fields = new Map(pairs(flat));
-  const value = fields.get("value");
+  const json = fields.get("value");
+  const stored = json === undefined ? undefined : { json, references: fields.get("contents") ?? "" };
   const kind = fields.get("kind") as Kind;
-  const change: StateChange = {
-    position: Number.parseInt(id, 10),
-    kind,
-    key: fields.get("key") ?? "",
-    value: value === undefined ? undefined : upgraded(kind, JSON.parse(value)),
-  };
-  return { change, at: fields.get("at") ?? "" };
+  return { position: Number.parseInt(id, 10), kind, key: fields.get("key") ?? "", stored, at: fields.get("at") ?? "" };
 }
 
 function pairs(flat: readonly string[]): [string, string][] {

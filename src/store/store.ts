@@ -1,6 +1,7 @@
 import type { ConfigChangeRecord, ConfigRecord } from "../core/config-change.ts";
 import type { DecisionRecord } from "../core/decision.ts";
 import type { DeploymentRecord, ProgressRecord, RevisionRecord } from "../core/deployment.ts";
+import type { Json } from "../core/json.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 
 /**
@@ -80,9 +81,9 @@ export interface CommitOptions {
     /** A digest of the request. The same id with another digest is `reused`. */
     readonly fingerprint: string;
     /** The answer to retries. */
-    readonly answer: string;
+    readonly answer: Json;
     /** The stored answer that this one replaces. Unset: a stored answer stays. */
-    readonly replaces?: string;
+    readonly replaces?: Json;
   };
 }
 
@@ -97,7 +98,7 @@ export type CommitResult =
   /** Another epoch holds the lease (`epoch`; 0: none). Nothing was written. */
   | { readonly kind: "fenced"; readonly epoch: number }
   /** This request was answered before. Nothing was written. */
-  | { readonly kind: "replayed"; readonly answer: string }
+  | { readonly kind: "replayed"; readonly answer: Json }
   /** The request id was used for another request. Nothing was written. */
   | { readonly kind: "reused" };
 
@@ -132,6 +133,7 @@ export type LeaseAnswer =
  * Stores what was asked for and what was decided. If the store cannot be reached, every method
  * fails with `STORE_UNAVAILABLE` at once, without queueing. Invariant: a commit is all or nothing,
  * and each of its writes raises the position by one and is appended to the changes.
+ * Large values of records and answers are kept once, and dropped when nothing refers to them.
  */
 export interface Store {
   get<K extends Kind>(kind: K, key: string): Promise<Entry<K> | undefined>;
@@ -161,7 +163,21 @@ export interface Store {
   announce(controller: ControllerInfo, ttlMs: number): Promise<void>;
   /** The announced controllers by id, and the holder of the lease. */
   controllers(): Promise<{ readonly controllers: readonly ControllerInfo[]; readonly leader: LeaseHolder | undefined }>;
+  /** What the store keeps besides the objects themselves. */
+  size(): Promise<StoreSize>;
   close(): Promise<void>;
+}
+
+/** Bytes are those of the JSON. What is kept once for many is counted once. */
+export interface StoreSize {
+  readonly changes: number;
+  /** With the contents that no object refers to. At most {@link changesBytesMax}. */
+  readonly changesBytes: number;
+  /** Of the kept answers, as `changesBytes`. At most {@link answersBytesMax}. */
+  readonly answersBytes: number;
+  /** Large values that are kept once, such as a `user_config`. */
+  readonly contents: number;
+  readonly contentsBytes: number;
 }
 
 export interface LeaseHolder {

@@ -3,7 +3,8 @@
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { requestTtlMs } from "../../src/store/bounds.ts";
+import type { Json } from "../../src/core/json.ts";
+import { contentLengthMin, requestTtlMs } from "../../src/store/bounds.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { type Kind, kinds, type StateChange, type Store, type Write } from "../../src/store/store.ts";
 import { upgraded } from "../../src/store/upgrade.ts";
@@ -31,12 +32,12 @@ afterAll(async () => {
   await redis.close();
 });
 
-async function inMemory(changesKept = 10): Promise<Subject> {
+async function inMemory(changesKept = 16): Promise<Subject> {
   const clock = new HandClock();
   return { store: new MemoryStore({ clock, changesKept }), pass: async (ms) => clock.pass(ms) };
 }
 
-async function inRedis(changesKept = 10): Promise<Subject> {
+async function inRedis(changesKept = 16): Promise<Subject> {
   made += 1;
   const prefix = `{contract-${made}}:`;
   return { store: await redis.store(prefix, { changesKept }), pass: (ms) => passInRedis(prefix, ms) };
@@ -393,6 +394,7 @@ type Step =
       readonly writes: readonly StepWrite[];
       readonly epoch: number | undefined;
       readonly request: number | undefined;
+      readonly userConfig: string | undefined;
     }
   | { readonly do: "acquire"; readonly holder: string }
   | { readonly do: "release"; readonly holder: string };
@@ -403,8 +405,12 @@ interface StepWrite {
   /** "read": the object's present version. */
   readonly version: "read" | number;
   readonly mark: string;
+  readonly userConfig: string | undefined;
 }
 
+/** Large enough to be kept apart; what only the changes or answers hold goes beyond their bounds. */
+const bounds = { changesBytesMax: 8_000, answersBytesMax: 4_000 };
+const userConfig = fc.option(fc.constantFrom(...["x", "y", "z"].map((one) => one.repeat(contentLengthMin))), { nil: undefined });
 const key = fc.constantFrom("a", "b", "c", "\u{1f600}", "\uffee", "");
 const stepWrite: fc.Arbitrary<StepWrite> = fc.record({
   kind: fc.constantFrom(...kinds),
@@ -412,6 +418,7 @@ const stepWrite: fc.Arbitrary<StepWrite> = fc.record({
   delete: fc.boolean(),
   version: fc.oneof({ weight: 4, arbitrary: fc.constant("read" as const) }, { weight: 1, arbitrary: fc.nat(6) }),
   mark: fc.string({ unit: "binary" }),
+  userConfig,
 });
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -421,6 +428,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       writes: fc.array(stepWrite, { maxLength: 4 }),
       epoch: fc.option(fc.nat(3), { nil: undefined }),
       request: fc.option(fc.nat(3), { nil: undefined }),
+      userConfig,
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("acquire" as const, "release" as const), holder: fc.constantFrom("x", "y") }) },
@@ -444,8 +452,8 @@ async function play(store: Store, steps: readonly Step[]): Promise<readonly unkn
           request: {
             id: `r${one.request}`,
             fingerprint: `${writes.length % 2}`,
-            answer: `answer ${answers.length}`,
-            ...(answers.length % 3 === 0 ? { replaces: `answer ${answers.length - 1}` } : {}),
+            answer: answerOf(answers.length, one.userConfig),
+            ...(answers.length % 3 === 0 ? { replaces: answerOf(answers.length - 1, one.userConfig) } : {}),
           },
         }),
       });
@@ -455,24 +463,39 @@ async function play(store: Store, steps: readonly Step[]): Promise<readonly unkn
   return answers;
 }
 
+const answerOf = (number: number, userConfig = ""): Json => ({ number, spec: { userConfig } });
+
 async function realWrite(store: Store, write: StepWrite): Promise<Write> {
   const version = write.version === "read" ? ((await store.get(write.kind, write.key))?.version ?? 0) : write.version;
+  const { userConfig = "" } = write;
   if (write.delete) return { delete: write.kind, key: write.key, version };
-  return { put: write.kind, key: write.key, version, value: upgraded(write.kind, deploymentRecord(write.mark)) } as Write;
+  return {
+    put: write.kind,
+    key: write.key,
+    version,
+    value: { ...upgraded(write.kind, deploymentRecord(write.mark)), userConfig },
+  } as Write;
 }
 
 async function wholeState(store: Store): Promise<unknown> {
   const pages = await Promise.all(kinds.map((kind) => store.list(kind, { limit: 1_000 })));
   const { controllers, leader } = await store.controllers();
-  return { pages, position: await store.position(), changes: await store.changes(0, 0, never), controllers, leader: leader?.id };
+  return {
+    pages,
+    size: await store.size(),
+    position: await store.position(),
+    changes: await store.changes(0, 0, never),
+    controllers,
+    leader: leader?.id,
+  };
 }
 
 test("both stores give the same answers and end in the same state, whatever is asked", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
-      const memory = new MemoryStore({ clock: new HandClock() });
+      const memory = new MemoryStore({ clock: new HandClock(), ...bounds });
       made += 1;
-      const inRedis = await redis.store(`{random-${made}}:`);
+      const inRedis = await redis.store(`{random-${made}}:`, bounds);
       try {
         expect(await play(memory, steps)).toEqual(await play(inRedis, steps));
         expect(await wholeState(memory)).toEqual(await wholeState(inRedis));

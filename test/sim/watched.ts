@@ -3,7 +3,17 @@ import { refusal } from "../../src/core/errors.ts";
 import type { LogLine } from "../../src/core/log-line.ts";
 import type { Assignment, Engine, EngineReplica, Listing } from "../../src/engine/engine.ts";
 import type { ConfigOrder, LinkedReplica, LiveReplicaPort, ReplicaContact } from "../../src/links/replica-port.ts";
-import type { ChangeBatch, CommitOptions, CommitResult, ControllerInfo, Kind, LeaseAnswer, Store, Write } from "../../src/store/store.ts";
+import type {
+  ChangeBatch,
+  CommitOptions,
+  CommitResult,
+  ControllerInfo,
+  Kind,
+  LeaseAnswer,
+  Store,
+  StoreSize,
+  Write,
+} from "../../src/store/store.ts";
 import type { ProcessClock, SimulatedClock } from "./simulated-clock.ts";
 import type { SimulatedEngine } from "./simulated-engine.ts";
 import type { Watch, Witness } from "./witness.ts";
@@ -66,7 +76,7 @@ export class WatchedStore implements Store {
       await this.#line.beforeCommit();
       const result = await this.#kept.commit(writes, options);
       if (result.kind === "committed") this.#witness.committed(writes, options, result.positions, this.#watch);
-      if (result.kind === "replayed") this.#witness.replayed(options.request?.id ?? "", result.answer);
+      if (result.kind === "replayed") this.#witness.replayed(options.request?.id ?? "", JSON.stringify(result.answer));
       if (this.#line.losesAnswer()) throw away();
       return result;
     });
@@ -74,7 +84,7 @@ export class WatchedStore implements Store {
   recall(requestId: string, fingerprint: string): Promise<CommitResult | undefined> {
     return this.#call(async () => {
       const result = await this.#kept.recall(requestId, fingerprint);
-      if (result?.kind === "replayed") this.#witness.replayed(requestId, result.answer);
+      if (result?.kind === "replayed") this.#witness.replayed(requestId, JSON.stringify(result.answer));
       return result;
     });
   }
@@ -96,6 +106,9 @@ export class WatchedStore implements Store {
   }
   announce(controller: ControllerInfo, ttlMs: number): Promise<void> {
     return this.#call(() => this.#kept.announce(controller, ttlMs));
+  }
+  size(): Promise<StoreSize> {
+    return this.#call(() => this.#kept.size());
   }
   controllers() {
     return this.#call(() => this.#kept.controllers());

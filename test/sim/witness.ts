@@ -175,7 +175,7 @@ export class Witness {
   #checkRequest({ request }: CommitOptions): void {
     if (request === undefined) return;
     if (this.#answers.has(request.id)) this.raise({ invariant: "I9", text: `request ${request.id} was carried out twice` });
-    this.#answers.set(request.id, request.answer);
+    this.#answers.set(request.id, JSON.stringify(request.answer));
   }
 }
 

@@ -13,7 +13,10 @@ export interface TestRedis {
   /** The server's folder; it goes with `close`. */
   readonly dir: string;
   /** A store with keys of its own, or with those of `prefix`. */
-  store(prefix?: string, options?: Partial<Pick<RedisStoreOptions, "changesKept" | "log">>): Promise<Store>;
+  store(
+    prefix?: string,
+    options?: Partial<Pick<RedisStoreOptions, "changesKept" | "changesBytesMax" | "answersBytesMax" | "log">>,
+  ): Promise<Store>;
   /** Starts the server again, with the same data at the same socket, after a test closed it. */
   restart(): Promise<void>;
   /** Closes the stores and the server. */
