@@ -32,7 +32,10 @@ const stepsMin = 20;
 const stepsMax = 36;
 
 /** One life of the whole system under one seed: steps in which anything may happen, then rest, in which all must come right. */
-export async function runHistory(seed: number, { sabotage = {}, trace = () => {}, steps = true, schedules = true }: HistoryOptions = {}): Promise<History> {
+export async function runHistory(
+  seed: number,
+  { sabotage = {}, trace = () => {}, steps = true, schedules = true }: HistoryOptions = {},
+): Promise<History> {
   const world = new SimulatedWorld(seed, sabotage, trace, { steps, schedules });
   const { clock, random, witness } = world;
   const operators = await Operators.open(world);

@@ -22,7 +22,12 @@ export function rolloutFailure(
   if (!progress.everStable && progress.failedStarts >= maxStartFailures)
     return { kind: "failedStarts", count: progress.failedStarts, last };
   // The deadline is for a rollout that is not complete. What fails after that counts as failed starts, until a replica is stable.
-  if (progress.rolloutFailure !== undefined || wasWhole || progressDeadlineMs === 0 || elapsedMs(progress.progressedAtMs, time) < progressDeadlineMs)
+  if (
+    progress.rolloutFailure !== undefined ||
+    wasWhole ||
+    progressDeadlineMs === 0 ||
+    elapsedMs(progress.progressedAtMs, time) < progressDeadlineMs
+  )
     return progress.rolloutFailure;
   const waiting = replicas.find((replica) => replica.revision === deployment.revision && waitsForRoom(replica));
   const blocked = last === undefined && waiting?.waits !== undefined ? { replicaId: waiting.id, wait: waiting.waits } : undefined;

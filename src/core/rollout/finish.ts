@@ -27,7 +27,9 @@ export function finish(seen: SeenReplica, deployment: DeploymentRecord, time: Ac
     return elapsedMs(seen.terminatedAtMs, time) >= terminateGraceMs ? [{ kind: "kill", replicaId }] : [];
   }
   const keptMs = deployment.deletingSinceMs !== undefined ? 0 : replica.state === "STOPPED" ? stoppedKeptMs : failedKeptMs;
-  return hasEnded(replica.state) && seen.process !== "unknown" && elapsedMs(replica.sinceMs, time) >= keptMs ? [{ kind: "forget", replicaId }] : [];
+  return hasEnded(replica.state) && seen.process !== "unknown" && elapsedMs(replica.sinceMs, time) >= keptMs
+    ? [{ kind: "forget", replicaId }]
+    : [];
 }
 
 /** Removes all but the newest failed replicas. */

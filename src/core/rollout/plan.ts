@@ -41,7 +41,9 @@ export function plan(input: PlanInput): readonly Action[] {
   const step = back === undefined ? chooseStep(input, failing, settled, starting) : undefined;
   const replicas = settled.map(({ replica }) => takeAway(replica, step?.removed.get(replica.id), nowMs));
   const after = noteInstalling(
-    back === undefined ? noteSuccess(noteRolloutFailure(failing, cause, nowMs), deployment, replicas, { starting, time: input }) : left(failing),
+    back === undefined
+      ? noteSuccess(noteRolloutFailure(failing, cause, nowMs), deployment, replicas, { starting, time: input })
+      : left(failing),
     packages,
     nowMs,
   );
