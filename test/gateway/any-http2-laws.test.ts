@@ -7,13 +7,19 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { realClock } from "../../src/clock/real.ts";
 import type { CallObserver, ObservedCall } from "../../src/gateway/call-observer.ts";
-import { anyMove } from "../kit/any-http2.ts";
+import { anyMetadata, anyMove, fieldsOfMetadata, type Move } from "../kit/any-http2.ts";
+import type { RawFields } from "../kit/raw-http2.ts";
 import { playAt, rawServer, withoutUncaught } from "../kit/raw-peers.ts";
 import { until } from "../kit/until.ts";
 import { answer, endpoint, frame, type House, house, type RawReplica, rawReplica } from "./harness.ts";
 
 const runs = { numRuns: 150, timeout: 2_000, interruptAfterTimeLimit: 60_000 };
 const path = "/test.Any/Do";
+const responseFields: RawFields = [
+  [":status", "200"],
+  ["content-type", "application/grpc"],
+];
+const closed = (stream: ClientHttp2Stream) => new Promise<void>((resolve) => stream.once("close", resolve));
 
 /** Counts the ends of each call. */
 class Ends implements CallObserver {
@@ -94,12 +100,11 @@ class Street implements AsyncDisposable {
 }
 
 test("whatever a replica sends, its call ends once, and others go on", async () => {
-  const response = [[":status", "200"] as const, ["content-type", "application/grpc"] as const];
   await fc.assert(
-    fc.asyncProperty(fc.array(anyMove(response), { maxLength: 6 }), async (moves) => {
+    fc.asyncProperty(fc.array(anyMove(responseFields), { maxLength: 6 }), async (moves) => {
       await withoutUncaught(async () => {
         await using street = await Street.open();
-        await using replica = await rawServer(moves);
+        await using replica = await rawServer(() => moves);
         street.house.routes.set("any", [endpoint("any-r0", replica.address)], { services: ["test.Any"] });
         const call = street.house.caller.open(path, { "grpc-timeout": "100m" });
         let responded = false;
@@ -107,7 +112,7 @@ test("whatever a replica sends, its call ends once, and others go on", async () 
           responded = true;
         });
         call.resume().end(frame("hello"));
-        await new Promise<void>((resolve) => call.once("close", resolve));
+        await closed(call);
         expect(responded || call.rstCode !== 0).toBe(true);
         await street.rests("any-r0", 0);
       });
@@ -137,6 +142,38 @@ test("whatever a caller sends, its calls end once, and others go on", async () =
         await using street = await Street.open();
         expect(await playAt(street.house.address, all)).toEqual([]);
         await street.rests("street-r0", 1);
+      });
+    }),
+    runs,
+  );
+});
+
+test("whatever the metadata of a call, other calls on its connections go on", async () => {
+  await fc.assert(
+    fc.asyncProperty(anyMetadata, anyMetadata, anyMetadata, async (sent, headers, trailers) => {
+      await withoutUncaught(async () => {
+        await using street = await Street.open();
+        const ok: RawFields = [...fieldsOfMetadata(trailers), ["grpc-status", "0"]];
+        const parks: Move[] = [{ kind: "headers", fields: responseFields, end: false, pieces: 1 }];
+        const answers: Move[] = [
+          { kind: "headers", fields: [...responseFields, ...fieldsOfMetadata(headers)], end: false, pieces: 1 },
+          { kind: "data", bytes: frame("ok"), end: false },
+          { kind: "headers", fields: ok, end: true, pieces: 1 },
+        ];
+        await using replica = await rawServer((stream) => (stream === 1 ? parks : answers));
+        street.house.routes.set("any", [endpoint("any-r0", replica.address)], { services: ["test.Any"] });
+        const parked = street.house.caller.open(path);
+        parked.end(frame("hello"));
+        await once(parked, "response");
+        const request: Record<string, string[]> = {};
+        for (const [name, value] of fieldsOfMetadata(sent)) request[`x-${name}`] = [...(request[`x-${name}`] ?? []), value];
+        const call = street.house.caller.open(path, request);
+        call.resume().end(frame("hello"));
+        await closed(call);
+        expect(parked.destroyed).toBe(false);
+        parked.close();
+        await closed(parked);
+        await street.rests("any-r0", 0);
       });
     }),
     runs,

@@ -56,6 +56,9 @@ const names = [
   ],
   ...["drover-refused", "drover-deployment", "drover-replica", "drover-cold-start", "drover-unknown"],
 ];
+/** What HTTP/2 forbids, and what gRPC and Drover keep for themselves. */
+const reserved =
+  /^(?:grpc-|drover-|connection$|keep-alive$|proxy-connection$|transfer-encoding$|upgrade$|te$|host$|content-length$|content-type$|http2-settings$)/;
 const pseudo = [":status", ":method", ":path", ":scheme", ":authority", ":protocol", ":", ":other"];
 const values = [
   "",
@@ -93,6 +96,23 @@ export const anyFields: fc.Arbitrary<RawFields> = fc.array(fc.tuple(name, value)
   // Repeated as they are: what HTTP allows once is of interest twice.
   fc.boolean().map((twice) => (twice ? [...fields, ...fields] : fields)),
 );
+
+/** A name and a value, or the length of a long one. */
+type Metadatum = readonly [name: string, value: string | number];
+/** Metadata as gRPC allows it, of any size. */
+export const anyMetadata: fc.Arbitrary<readonly Metadatum[]> = fc
+  .array(
+    fc.tuple(
+      fc.oneof(fc.constantFrom(...names.filter((one) => !reserved.test(one))), fc.stringMatching(/^[a-z0-9_.-]{1,12}$/)),
+      fc.oneof(fc.stringMatching(/^[!-~]{0,20}$/), fc.integer({ min: 100, max: 100_000 })),
+    ),
+    { maxLength: 6 },
+  )
+  .chain((fields) => fc.boolean().map((twice) => (twice ? [...fields, ...fields] : fields)));
+
+export function fieldsOfMetadata(metadata: readonly Metadatum[]): RawFields {
+  return metadata.map(([name, value]) => [name, typeof value === "string" ? value : "x".repeat(value)]);
+}
 
 const code = fc.oneof(fc.integer({ min: 0, max: 14 }), fc.integer({ min: 0, max: 0xffffffff }));
 const payload = fc.oneof(

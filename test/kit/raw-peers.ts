@@ -22,8 +22,8 @@ async function make(move: Move, stream: number, socket: Socket): Promise<boolean
   return !socket.destroyed;
 }
 
-/** A server that makes the same moves on each stream that is opened. */
-export async function rawServer(moves: readonly Move[]): Promise<AsyncDisposable & { readonly address: string }> {
+/** A server that makes these moves on each stream that is opened. */
+export async function rawServer(movesOn: (stream: number) => readonly Move[]): Promise<AsyncDisposable & { readonly address: string }> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -41,7 +41,7 @@ export async function rawServer(moves: readonly Move[]): Promise<AsyncDisposable
       }
     });
     const play = async (stream: number) => {
-      for (const move of moves) if (!(await make(move, stream, socket))) return;
+      for (const move of movesOn(stream)) if (!(await make(move, stream, socket))) return;
     };
   });
   server.listen(0, "127.0.0.1");
