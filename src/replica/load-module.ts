@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Definition, findDefinition } from "../program/definition.ts";
@@ -14,7 +15,8 @@ export class StartError extends Error {
  */
 export async function loadDefinition(path: string, exportName: string): Promise<Definition> {
   const file = resolve(path);
-  if (!existsSync(file)) throw new StartError(`no such module: ${file}`);
+  if (!existsSync(file))
+    throw new StartError(`no such module: ${file}; replicas run on the machine ${hostname()}, and paths are of that machine`);
   const found = findDefinition(await importModule(file), exportName);
   if ("error" in found) throw new StartError(`${file}: ${found.error}`);
   return found.definition;

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
@@ -67,7 +68,7 @@ async function serving(source: string, options?: Parameters<typeof start>[1]): P
 
 describe("a program that cannot start ends with code 1 and says why", () => {
   const cases: Record<string, [string, RegExp, Parameters<typeof start>[1]?]> = {
-    "no such module": ["", /^no such module: \/.*\/missing\.ts\n$/, { args: ["missing.ts"] }],
+    "no such module": ["", new RegExp(`^no such module: /.*/missing\\.ts; .*${hostname()}`), { args: ["missing.ts"] }],
     "no module given": ["", /^usage: host MODULE/, { args: [] }],
     "throws on import": ["throw new Error('no model here');", /cannot be imported: Error: no model here\n.*program\.ts:1/s],
     "imports what is not there": ["import 'no-such-package';", /cannot be imported: .*Cannot find package 'no-such-package'/s],

@@ -2,7 +2,7 @@
 // Python.
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
@@ -12,7 +12,7 @@ import { runModule, type StartOptions, sdk, serve, start, pythonTest as test } f
 
 describe("a program that cannot start ends with code 1 and says why", () => {
   const cases: Record<string, [string, RegExp, StartOptions?]> = {
-    "no such file": ["", /^no such file: \/.*\/missing\.py\n$/, { args: ["missing.py"], write: false }],
+    "no such file": ["", new RegExp(`^no such file: /.*/missing\\.py; .*${hostname()}`), { args: ["missing.py"], write: false }],
     "no file given": ["", /^usage: python3 -m drover\.replica FILE/, { args: [], write: false }],
     "no Python file": ["", /cannot be imported: its name must end in \.py/, { file: "program.txt" }],
     "raises on import": [

@@ -41,6 +41,9 @@ async def serve(argv: list[str]) -> None:
         raise StartError("usage: python3 -m drover.replica FILE [NAME]")
     environment = read_environment(os.environ)
     path, name = argv[0], argv[1] if len(argv) > 1 else ""
+    if not os.path.isfile(path):
+        host = os.uname().nodename
+        raise StartError(f"no such file: {os.path.abspath(path)}; replicas run on the machine {host}, and paths are of that machine")
     deployment, _ = load_deployment(path, name)
     threads = Threads()
     try:

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:fs";
 import { access, open, stat } from "node:fs/promises";
+import { hostname } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import { recordAndExec } from "./process-identity.ts";
 
@@ -51,7 +52,7 @@ export async function launch({ argv, workingDir, env, enter, pidFile, stdout, st
 /** The absolute path of a working folder. Fails if it does not exist. */
 export async function expectFolder(workingDir: string): Promise<string> {
   const folder = resolve(workingDir);
-  if (!(await isFolder(folder))) throw new Error(`working folder ${folder} does not exist`);
+  if (!(await isFolder(folder))) throw new Error(`working folder ${folder} does not exist${ofThisMachine()}`);
   return folder;
 }
 
@@ -84,7 +85,9 @@ async function findProgram(name: string, folder: string, path: string): Promise<
   if (name.includes("/")) {
     const file = resolve(folder, name);
     if (await isExecutable(file)) return file;
-    throw new Error((await exists(file)) ? `program ${file} is not an executable file` : `program ${file} does not exist`);
+    throw new Error(
+      (await exists(file)) ? `program ${file} is not an executable file` : `program ${file} does not exist${ofThisMachine()}`,
+    );
   }
   for (const place of path.split(delimiter)) {
     const file = join(resolve(folder, place), name);
@@ -92,6 +95,9 @@ async function findProgram(name: string, folder: string, path: string): Promise<
   }
   throw new Error(`program ${name} was not found on PATH (${path})`);
 }
+
+/** Whoever deploys may be at another machine. */
+const ofThisMachine = (): string => `; replicas run on the machine ${hostname()}, and paths are of that machine`;
 
 async function isExecutable(file: string): Promise<boolean> {
   try {

@@ -1,4 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { assignment } from "../assignment.ts";
@@ -116,14 +117,24 @@ describe("what a replica is given", () => {
 
 describe("a start that cannot be", () => {
   test.each([
-    ["a working folder that is not there", ["true"], { workingDir: "/no/such/folder" }, "working folder /no/such/folder does not exist"],
+    [
+      "a working folder that is not there",
+      ["true"],
+      { workingDir: "/no/such/folder" },
+      `working folder /no/such/folder does not exist; replicas run on the machine ${hostname()}`,
+    ],
     [
       "a program that is not on PATH",
       ["no-such-program"],
       { envVars: { PATH: "/a:/b" } },
       "program no-such-program was not found on PATH (/a:/b)",
     ],
-    ["a program that is not there", ["./no-such"], { workingDir: "/" }, "program /no-such does not exist"],
+    [
+      "a program that is not there",
+      ["./no-such"],
+      { workingDir: "/" },
+      `program /no-such does not exist; replicas run on the machine ${hostname()}`,
+    ],
     ["a program that is not executable", ["/etc/passwd"], {}, "program /etc/passwd is not an executable file"],
     ["no program", [""], {}, "the command line is empty"],
     [
