@@ -1,4 +1,6 @@
-import { type Reason, StatusError } from "../core/errors.ts";
+import { createRegistry, fromBinary, toJsonString } from "@bufbuild/protobuf";
+import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
+import { type ErrorFacts, type Reason, StatusError } from "../core/errors.ts";
 import { type ConnectionProblem, connectionProblem } from "../rpc/connection-problem.ts";
 import { CliError } from "./cli-error.ts";
 import { plain } from "./plain-text.ts";
@@ -44,9 +46,30 @@ function statusLines(error: StatusError, called: { readonly address: string; rea
   return [
     `${code}: ${summary}`,
     ...violations.map(({ field, description }) => (field ? `${field}: ${description}` : description)),
+    ...(reason === undefined ? ownFacts(facts) : []),
     ...(facts.retryAfterMs === undefined ? [] : [`it may work in ${facts.retryAfterMs / 1000} s`]),
     ...(remedy ? [remedy] : []),
   ].flatMap((line) => plain(line).split("\n"));
+}
+
+const standardDetails = createRegistry(file_google_rpc_error_details);
+
+/** What a program gave with its error: metadata, and details, those of `google.rpc` as JSON. */
+function ownFacts({ metadata = {}, details = [] }: ErrorFacts): readonly string[] {
+  return [
+    ...Object.entries(metadata).map(([name, value]) => `${name}: ${value}`),
+    ...details.map(({ typeName, value }) => `${typeName}: ${detailText(typeName, value)}`),
+  ];
+}
+
+function detailText(typeName: string, value: Uint8Array): string {
+  const schema = standardDetails.getMessage(typeName);
+  try {
+    if (schema) return toJsonString(schema, fromBinary(schema, value));
+  } catch {
+    // Not that message: its size still says that there is something.
+  }
+  return `${value.length} bytes`;
 }
 
 function unreachableLines(

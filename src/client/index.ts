@@ -4,8 +4,9 @@ import { Channel } from "../rpc/channel.ts";
 import { DeploymentClient } from "./deployment-client.ts";
 import { Endpoints } from "./endpoints.ts";
 
-export { StatusError } from "../core/errors.ts";
+export { type Code, type ErrorDetail, type ErrorFacts, type FieldViolation, StatusError } from "../core/errors.ts";
 export { Channel } from "../rpc/channel.ts";
+export { detailOf } from "../rpc/error-detail.ts";
 export type { CallOptions, Client } from "../rpc/service.ts";
 export type { DeploymentClient } from "./deployment-client.ts";
 

@@ -79,9 +79,12 @@ export interface ErrorFacts {
   readonly violations?: readonly FieldViolation[];
   /** Set if a retry may succeed: after how many milliseconds. */
   readonly retryAfterMs?: number;
-  /** Names and values for machines, for example `{ deployment: "sentiment" }`. */
+  /**
+   * Names and values for machines, for example `{ deployment: "sentiment" }`. They reach the caller
+   * in a `google.rpc.ErrorInfo`; together at most 768 bytes, the rest is cut.
+   */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Facts that have a message of their own. */
+  /** Facts that have a message of their own; together at most 2 KiB, what exceeds it is left out. */
   readonly details?: readonly ErrorDetail[];
 }
 

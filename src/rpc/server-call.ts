@@ -100,11 +100,11 @@ export class ServerCall implements CallContext {
     else if ("end" in this.raw) this.raw.end(this.#trailers);
   }
 
-  /** Answers with the error and its details. */
+  /** Answers with the error and its details. Throws where the error has no form on the wire. */
   fail(error: StatusError): void {
     if (this.#answered) return;
-    this.#answered = true;
     const { code, message, details } = encodeStatus(error);
+    this.#answered = true;
     const metadata = this.responseTrailers;
     if (details !== undefined) metadata.set(detailsKey, Buffer.from(details));
     const status = { code, details: message, metadata };

@@ -203,9 +203,17 @@ export class RpcServer {
       else await runThrough(this.#interceptors, call, () => run(call, handle, this.#requestDecoder));
       call.succeed();
     } catch (error) {
-      call.fail(this.#statusOf(error, call));
+      this.#fail(call, error);
     } finally {
       this.#open.delete(call);
+    }
+  }
+
+  #fail(call: ServerCall, error: unknown): void {
+    try {
+      call.fail(this.#statusOf(error, call));
+    } catch (cause) {
+      call.fail(this.#unexpected(cause, pathOf(call.method), call.metadata.get(requestIdKey)[0]));
     }
   }
 

@@ -73,12 +73,14 @@ export interface EncodedStatus {
 /**
  * The one way from errors to gRPC statuses: a `StatusError` keeps its code, anything else is
  * INTERNAL with a fixed text. Texts that do not fit in 8 KiB of trailers are shortened, and marked
- * as such.
+ * as such. Throws for facts of other types than theirs, which a program may give.
  */
 export function encodeStatus(error: unknown): EncodedStatus {
   const known = error instanceof StatusError;
   const status = known ? error : new StatusError("INTERNAL", internalText, { reason: "INTERNAL" });
   const code = codeNumber[status.code];
+  if (code === undefined)
+    throw new TypeError(`no status code of a failure: ${status.code}; there are ${Object.keys(codeNumber).join(", ")}`);
   const message = shorten(status.message, messageBytesMax);
   const details = detailsOf(status);
   if (details.length === 0) return { code, message, details: undefined, known };
@@ -89,7 +91,10 @@ function detailsOf({ reason, facts }: StatusError): Any[] {
   const details: Any[] = [];
   const typed = fitDetails(facts.details ?? []);
   const metadata = fitMetadata(facts.metadata ?? {});
-  if (reason !== undefined) details.push(anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { domain, reason, metadata })));
+  // The reasons are Drover's: the status of a program has its metadata alone.
+  if (reason !== undefined || Object.keys(metadata).length > 0) {
+    details.push(anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { domain, reason: reason ?? "", metadata })));
+  }
   if (facts.violations !== undefined && facts.violations.length > 0) {
     // Typed details take what the metadata leaves, and then from the violations.
     const left = metadataBytesMax - metadataBytes(metadata) - typed.reduce((sum, detail) => sum + bytesOf(detail), 0);
@@ -188,16 +193,20 @@ function readDetails(bytes: Uint8Array): ReadFacts {
   return facts;
 }
 
+/** What has no fact of its own stays a detail, such as the `ErrorInfo` of another domain. */
 function readDetail(detail: Any, facts: ReadFacts): void {
   const info = anyUnpack(detail, ErrorInfoSchema);
+  const bad = anyUnpack(detail, BadRequestSchema);
+  const delay = anyUnpack(detail, RetryInfoSchema)?.retryDelay;
   if (info?.domain === domain) {
     if (Object.hasOwn(codeOfReason, info.reason)) facts.reason = info.reason as Reason;
     if (Object.keys(info.metadata).length > 0) facts.metadata = info.metadata;
+  } else if (bad !== undefined) {
+    facts.violations = bad.fieldViolations.map(({ field, description }) => ({ field, description }));
+  } else if (delay !== undefined) {
+    facts.retryAfterMs = durationMs(delay);
+  } else {
+    const typeName = detail.typeUrl.slice(detail.typeUrl.lastIndexOf("/") + 1);
+    facts.details = [...(facts.details ?? []), { typeName, value: detail.value }];
   }
-  const bad = anyUnpack(detail, BadRequestSchema);
-  if (bad !== undefined) facts.violations = bad.fieldViolations.map(({ field, description }) => ({ field, description }));
-  const delay = anyUnpack(detail, RetryInfoSchema)?.retryDelay;
-  if (delay !== undefined) facts.retryAfterMs = durationMs(delay);
-  const typeName = detail.typeUrl.slice(detail.typeUrl.lastIndexOf("/") + 1);
-  if (!typeName.startsWith("google.rpc.")) facts.details = [...(facts.details ?? []), { typeName, value: detail.value }];
 }

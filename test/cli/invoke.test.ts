@@ -1,7 +1,9 @@
 import { toJson } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
+import { QuotaFailureSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusError } from "../../src/core/errors.ts";
+import { packDetail } from "../../src/rpc/error-detail.ts";
 import { type InvokeHandlers, serve } from "./harness.ts";
 
 /** Gives back what it was given. */
@@ -72,4 +74,17 @@ test("a call that takes longer than --timeout fails", async () => {
 test("a status of the program is printed unchanged, also UNAVAILABLE", async () => {
   const run = await serve({}, { invoke: () => Promise.reject(new StatusError("UNAVAILABLE", "the model is being loaded")) });
   expect(await run(["invoke", "a"])).toEqual({ exitCode: 1, stdout: "", stderr: "error: UNAVAILABLE: the model is being loaded\n" });
+});
+
+test("the metadata and the details of a program's status are printed", async () => {
+  const quota = packDetail(QuotaFailureSchema, { violations: [{ subject: "user:7", description: "10 a day" }] });
+  const details = [quota, { typeName: "shop.v1.Order", value: Uint8Array.of(8, 1) }, { ...quota, value: Uint8Array.of(0xff) }];
+  const error = new StatusError("NOT_FOUND", "no such user", { metadata: { user: "7" }, details });
+  const run = await serve({}, { invoke: () => Promise.reject(error) });
+  const { exitCode, stderr } = await run(["invoke", "a"]);
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain("user: 7");
+  expect(stderr).toContain('google.rpc.QuotaFailure: {"violations":[{"subject":"user:7","description":"10 a day"}]}');
+  expect(stderr).toContain("google.rpc.QuotaFailure: 1 bytes");
+  expect(stderr).toContain("shop.v1.Order: 2 bytes");
 });

@@ -45,6 +45,9 @@ class Program extends Base {
   refuse() {
     throw new StatusError("OUT_OF_RANGE", "not that far", { metadata: { limit: "5" }, retryAfterMs: 2000 });
   }
+  refuseWrongly(facts: object) {
+    throw new StatusError((facts as { code?: "ABORTED" }).code ?? "ABORTED", "no", facts);
+  }
   refuseByAnotherCopy() {
     throw Object.assign(new Error("theirs"), { name: "StatusError", code: "ABORTED", facts: {} });
   }
@@ -186,6 +189,19 @@ describe("Invoke", () => {
     expect(logged).toMatchObject([
       { requestId: "r-1", err: { message: "the password is hunter2", stack: expect.stringContaining("crash") } },
     ]);
+  });
+
+  test.each([
+    { code: "NO_SUCH_CODE" },
+    { metadata: { user: 7 } },
+    { details: [{ typeName: "a.B", value: "text" }] },
+    { violations: [{ field: "a" }] },
+    { retryAfterMs: "soon" },
+  ])("answers INTERNAL for a status that has no form on the wire: %j", async (facts) => {
+    const { invoke, logged } = await serve(definition);
+    expect(await failure(invoke("refuseWrongly", facts, { deadlineMs: 60_000 }))).toMatchObject({ code: "INTERNAL" });
+    expect(logged).toHaveLength(1);
+    expect(await invoke("echo", 1)).toBe(1);
   });
 
   test("says where a result is not JSON", async () => {

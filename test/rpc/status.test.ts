@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { ReconfigureFailureSchema, ReconfigureOutcome } from "../../gen/drover/v1/controller_service_pb.ts";
 import { ErrorReasonSchema } from "../../gen/drover/v1/errors_pb.ts";
 import { ConfigProblemKind } from "../../gen/drover/v1/facts_pb.ts";
-import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { ErrorInfoSchema, QuotaFailureSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { type Code, codeOfReason, invalid, type Reason, refusal, StatusError } from "../../src/core/errors.ts";
 import { detailOf, packDetail } from "../../src/rpc/error-detail.ts";
@@ -67,6 +67,18 @@ test("a detail that does not fit is left out, what fits goes on", () => {
   const [large, small] = [detailBytesMax, 100].map((bytes) => ({ typeName: "drover.v1.Some", value: new Uint8Array(bytes) }));
   const error = through(refusal("CONFLICT", "text", { details: [large, small].flatMap((detail) => detail ?? []) }));
   expect(error.facts.details?.map(({ value }) => value.length)).toEqual([100]);
+});
+
+test("the metadata and details of a program's status survive the wire without a reason", () => {
+  const foreign = packDetail(ErrorInfoSchema, { domain: "shop.example", reason: "NO_USER", metadata: { user: "7" } });
+  const quota = packDetail(QuotaFailureSchema, { violations: [{ subject: "user:7" }] });
+  const facts = { metadata: { user: "7" }, details: [foreign, quota] };
+  const error = through(new StatusError("NOT_FOUND", "no such user", facts));
+  expect(error).toMatchObject({ code: "NOT_FOUND", message: "no such user", reason: undefined });
+  expect(error.facts.metadata).toEqual({ user: "7" });
+  expect(detailOf(error, ErrorInfoSchema)).toMatchObject({ domain: "shop.example", reason: "NO_USER" });
+  expect(detailOf(error, QuotaFailureSchema)).toMatchObject({ violations: [{ subject: "user:7" }] });
+  expect(through(through(error)).facts).toMatchObject({ metadata: facts.metadata, details: error.facts.details });
 });
 
 test("a status without reason and facts carries no details", () => {

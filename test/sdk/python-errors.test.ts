@@ -3,10 +3,12 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { temporaryFolder } from "../replica/harness.ts";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
+import { detailOf } from "../../src/rpc/error-detail.ts";
+import { failure, temporaryFolder } from "../replica/harness.ts";
 import { serve } from "../wire/harness.ts";
 import { wireService } from "../wire/wire-service.ts";
-import { dedent, runModule, pythonTest as test } from "./python-harness.ts";
+import { dedent, runModule, serve as serveProgram, pythonTest as test } from "./python-harness.ts";
 
 const client = `
   import grpc, os
@@ -45,4 +47,42 @@ test("a client in Python reads every detail of an error, and passes them on; det
   await writeFile(join(folder, "client.py"), dedent(client));
   const { stdout, stderr } = await runModule("client", [], folder, { ADDRESS: wire.address }).ended;
   expect(stdout, stderr).toBe("good\n");
+});
+
+const program = `
+  from google.rpc import error_details_pb2
+
+  @drover.deployment
+  class Program:
+      def fail(self):
+          foreign = error_details_pb2.ErrorInfo(domain="shop.example", reason="NO_USER", metadata={"user": "7"})
+          raise drover.StatusError("NOT_FOUND", "no such user", metadata={"user": "7"}, details=[foreign])
+      def fail_wrongly(self, what):
+          facts = {"metadata": {"user": 7}} if what == "number" else {"retry_after": "soon"} if what == "delay" else {"details": ["text"]}
+          raise drover.StatusError("ABORTED", "no", **facts)
+      def half(self): raise drover.StatusError("ABORTED", "a\\ud800", metadata={"\\ud800": "\\ud800"})
+      def pass_on(self):
+          class Ended(drover.StatusError): pass
+          try: self.fail()
+          except drover.StatusError as error: raise Ended(error.code, error.message, metadata=error.metadata, details=error.details)
+`;
+
+test("the metadata and details of a program's status reach the caller, as those of a program in TypeScript do", async () => {
+  const { invoke } = await serveProgram(program);
+  for (const method of ["fail", "pass_on"]) {
+    const error = await failure(invoke(method));
+    expect(error).toMatchObject({ code: "NOT_FOUND", message: "no such user", reason: undefined, facts: { metadata: { user: "7" } } });
+    expect(detailOf(error, ErrorInfoSchema)).toMatchObject({ domain: "shop.example", reason: "NO_USER", metadata: { user: "7" } });
+  }
+});
+
+test("facts of a status that have no form on the wire are INTERNAL, with the cause in the log", async () => {
+  const { invoke, kill, ended } = await serveProgram(program);
+  for (const what of ["delay", "details"]) {
+    expect(await failure(invoke("fail_wrongly", what))).toMatchObject({ code: "INTERNAL", reason: "PROGRAM_ERROR" });
+  }
+  expect(await failure(invoke("fail_wrongly", "number"))).toMatchObject({ code: "ABORTED", facts: { metadata: { user: "7" } } });
+  expect(await failure(invoke("half"))).toMatchObject({ code: "ABORTED" });
+  kill("SIGTERM");
+  expect((await ended).stderr.match(/^request .* failed: /gm)).toHaveLength(2);
 });

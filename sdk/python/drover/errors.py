@@ -64,9 +64,11 @@ class StatusError(Exception):
         reason: the cause, finer than the code; only Drover sets it.
         violations: the wrong fields of the request.
         retry_after: after how many seconds to try again; None: waiting does not help.
-        metadata: names and values for machines.
-        details: typed messages of the status, each a `google.protobuf.Any`, such as a
-            `drover.v1.ReconfigureFailure`.
+        metadata: names and values for machines. They reach the caller in a `google.rpc.ErrorInfo`;
+            together at most 768 bytes, the rest is cut.
+        details: protobuf messages for the caller, each as it is or as a `google.protobuf.Any`;
+            together at most 2 KiB, what exceeds it is left out. In an error that was received, each
+            is a `google.protobuf.Any`.
 
     Raises:
         ValueError: there is no such code.

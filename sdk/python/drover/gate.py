@@ -168,7 +168,12 @@ def ending_of(error: BaseException, method: str, context: Any) -> Ending:
     if not is_ok(context):  # the program has set a status at the context
         return Ending(StatusError(_code_of(context.code()), context.details() or ""))
     request_id = next((value for key, value in context.invocation_metadata() if key == REQUEST_ID_KEY), None)
-    return Ending(status_of(error) or unknown_error(error, method, request_id))
+    ending = Ending(status_of(error) or unknown_error(error, method, request_id))
+    try:
+        ending.arguments()
+    except Exception as wrong:  # facts of a StatusError that have no form on the wire
+        return Ending(unknown_error(wrong, method, request_id))
+    return ending
 
 
 def _code_of(code: Any) -> grpc.StatusCode:

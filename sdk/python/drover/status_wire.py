@@ -42,15 +42,16 @@ def encode_status(error: StatusError) -> tuple[grpc.StatusCode, str, Trailers]:
 
 def _details_of(error: StatusError) -> list[Any]:
     typed = _fit_details(error.details)
-    if error.reason is None and not error.violations and error.retry_after is None:
+    metadata = _fit_metadata(error.metadata)
+    if error.reason is None and not metadata and not error.violations and error.retry_after is None:
         return typed
-    from google.protobuf import any_pb2, duration_pb2
+    from google.protobuf import duration_pb2
     from google.rpc import error_details_pb2
 
     messages: list[Any] = []
-    metadata = _fit_metadata(error.metadata)
-    if error.reason is not None:
-        messages.append(error_details_pb2.ErrorInfo(domain=DOMAIN, reason=error.reason, metadata=metadata))
+    # The reasons are Drover's: the status of a program has its metadata alone.
+    if error.reason is not None or metadata:
+        messages.append(error_details_pb2.ErrorInfo(domain=DOMAIN, reason=error.reason or "", metadata=metadata))
     if error.violations:
         violation = error_details_pb2.BadRequest.FieldViolation
         # Typed details take the bytes that metadata leaves; beyond those, they take from the
@@ -63,18 +64,23 @@ def _details_of(error: StatusError) -> list[Any]:
         milliseconds = max(0, math.ceil(error.retry_after * 1000))
         delay = duration_pb2.Duration(seconds=milliseconds // 1000, nanos=milliseconds % 1000 * 1_000_000)
         messages.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    packed = []
-    for message in messages:
-        detail = any_pb2.Any()
-        detail.Pack(message)
-        packed.append(detail)
-    return packed + typed
+    return [_packed(message) for message in messages] + typed
+
+
+def _packed(message: Any) -> Any:
+    from google.protobuf import any_pb2
+
+    if isinstance(message, any_pb2.Any):
+        return message
+    detail = any_pb2.Any()
+    detail.Pack(message)
+    return detail
 
 
 def _fit_details(details: Sequence[Any]) -> list[Any]:
     fitting: list[Any] = []
     left = DETAIL_BYTES_MAX
-    for detail in details:
+    for detail in map(_packed, details):
         if _detail_bytes(detail) <= left:
             left -= _detail_bytes(detail)
             fitting.append(detail)
@@ -106,13 +112,13 @@ def _read_details(data: bytes) -> dict[str, Any]:
         info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
         for detail in details:
             if detail.Unpack(info) and info.domain == DOMAIN:
-                facts["reason"] = info.reason
+                facts["reason"] = info.reason or None
                 facts["metadata"] = dict(info.metadata)
             elif detail.Unpack(bad):
                 facts["violations"] = [FieldViolation(one.field, one.description) for one in bad.field_violations]
             elif detail.Unpack(retry):
                 facts["retry_after"] = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
-            elif not detail.type_url.startswith("type.googleapis.com/google.rpc."):
+            else:  # such as the ErrorInfo of another domain
                 facts.setdefault("details", []).append(detail)
     except DecodeError:
         pass  # not a google.rpc.Status: code and message still hold
@@ -140,7 +146,8 @@ def _encoded_bytes(text: str) -> int:
 def _fit_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     fitting: dict[str, str] = {}
     left = METADATA_BYTES_MAX
-    for name, value in metadata.items():
+    for key, value in metadata.items():
+        name = shorten(str(key), METADATA_BYTES_MAX)
         left -= _encoded_bytes(name)
         if left <= 9:
             break
