@@ -67,20 +67,20 @@ const moreRules: { readonly [method: string]: ((request: never) => readonly Requ
   reconfigure: (request: ReconfigureRequest) => [() => reconfigureViolations(request)],
 };
 
-type Handle = (request: Message, context: CallContext) => unknown;
+type CheckedHandler = (request: Message, context: CallContext) => unknown;
 
 /** The handlers behind a check of the request. The error names every wrong field. */
 function checked<H extends Readonly<Record<string, unknown>>>(handlers: H, clock: Pick<Clock, "nowMs">): H {
   return Object.fromEntries(
     Object.entries(handlers).map(([name, handler]) => {
       const method = ControllerService.method[name as keyof typeof ControllerService.method];
-      const handle = handler as Handle;
+      const handle = handler as CheckedHandler;
       return [name, method.methodKind === "unary" ? checkedUnary(method, handle, clock) : checkedStream(method, handle)];
     }),
   ) as H;
 }
 
-function checkedUnary(method: DescMethod, handle: Handle, clock: Pick<Clock, "nowMs">): Handle {
+function checkedUnary(method: DescMethod, handle: CheckedHandler, clock: Pick<Clock, "nowMs">): CheckedHandler {
   return async (request, context) => {
     const pace = pacing(() => clock.nowMs());
     const found = [...(await violationsInParts(method.input, request, pace))];
@@ -95,7 +95,7 @@ function checkedUnary(method: DescMethod, handle: Handle, clock: Pick<Clock, "no
 }
 
 /** Requests for streams are small. */
-function checkedStream(method: DescMethod, handle: Handle): Handle {
+function checkedStream(method: DescMethod, handle: CheckedHandler): CheckedHandler {
   return (request, context) => {
     const found = violationsOf(method.input, request);
     if (found.length > 0) throw invalid(found);

@@ -1,6 +1,8 @@
 import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
+import type { Json } from "../core/json.ts";
 import { CliError, usage } from "./cli-error.ts";
+import { InexactJson, parseExactJson } from "./exact-json.ts";
 import type { CliIo } from "./io.ts";
 
 /** Far above the limit of servers: a bound for input that never ends. */
@@ -18,14 +20,24 @@ export async function readInput(argument: string, io: Pick<CliIo, "cwd" | "stdin
   }
 }
 
-/** As `readInput`, parsed as JSON. */
-export async function readJsonInput(argument: string, io: Pick<CliIo, "cwd" | "stdin">): Promise<unknown> {
-  const text = new TextDecoder().decode(await readInput(argument, io));
+/** As `readInput`, parsed as JSON that arrives as it is. `name` is the value in errors. */
+export async function readJsonInput(argument: string, io: Pick<CliIo, "cwd" | "stdin">, name: string): Promise<Json> {
+  const text = utf8Text(await readInput(argument, io), argument);
   try {
-    return JSON.parse(text) as unknown;
+    return parseExactJson(text, name);
   } catch (cause) {
+    if (cause instanceof InexactJson) throw usage(`not JSON that arrives as it is: ${cause.message}`);
     const shown = text.length > 60 ? `${text.slice(0, 60)}…` : text;
     throw usage(`not JSON: ${shown.trim() || "(empty)"}`, (cause as Error).message, "text needs quotes of its own: '\"like this\"'");
+  }
+}
+
+/** Bytes as text. Throws `CliError` where they are not UTF-8: parts of it would be lost. */
+export function utf8Text(bytes: Uint8Array, name: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new CliError(`${name.replace(/^@/, "")}: is not text in UTF-8`);
   }
 }
 

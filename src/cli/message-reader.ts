@@ -3,6 +3,7 @@ import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, type LineCo
 import type { Json } from "../core/json.ts";
 import { didYouMean } from "./did-you-mean.ts";
 import { parseDurationMs, protoDuration } from "./duration.ts";
+import { inexactNumber, inexactText } from "./exact-json.ts";
 
 /** Bounds of one document, as aliases make a small file large. */
 const nodesMax = 100_000;
@@ -44,7 +45,7 @@ export class MessageReader {
     if (schema.typeName === "google.protobuf.Struct") return this.#json(node, path, level);
     const fields: Fields = {};
     const oneofs = new Map<string, string>();
-    for (const pair of node.items) {
+    for (const pair of this.#pairs(node, path, level)) {
       const field = this.#fieldOf(pair, schema, path);
       if (!field) continue;
       const fieldPath = `${path}.${field.name}`;
@@ -91,7 +92,7 @@ export class MessageReader {
   #map(given: unknown, field: DescField & { fieldKind: "map" }, path: string, level: number): Json {
     const node = this.#enter(given, path, level);
     if (!isMap(node)) return this.#wrong(node, path, "names with values");
-    return this.#entries(node, path, (value, entryPath) => this.#single(value, field, entryPath, level + 1), true);
+    return this.#entries(node, path, level, (value, entryPath) => this.#single(value, field, entryPath, level + 1), true);
   }
 
   #single(given: unknown, kind: ValueKind, path: string, level: number): Json {
@@ -101,7 +102,7 @@ export class MessageReader {
     const value = isScalar(node) ? node.value : undefined;
     switch (kind.scalar) {
       case ScalarType.STRING:
-        if (typeof value === "string") return value;
+        if (typeof value === "string") return this.#text(node, value, path);
         if (isScalar(node) && value !== null)
           return this.#report(node, path, `must be text: put ${node.source ?? String(value)} in quotes`);
         return this.#wrong(node, path, "text");
@@ -137,27 +138,66 @@ export class MessageReader {
   /** Any JSON value. */
   #json(given: unknown, path: string, level: number): Json {
     const node = this.#enter(given, path, level);
-    if (isMap(node)) return this.#entries(node, path, (value, entryPath) => this.#json(value, entryPath, level + 1), false);
+    if (isMap(node)) return this.#entries(node, path, level, (value, entryPath) => this.#json(value, entryPath, level + 1), false);
     if (isSeq(node)) return node.items.map((item, index) => this.#json(item, `${path}[${index}]`, level + 1));
     const value = isScalar(node) ? node.value : null;
-    if (value === null || typeof value === "string" || typeof value === "boolean") return value;
-    return typeof value === "number" && Number.isFinite(value) ? value : this.#wrong(node, path, "a JSON value");
+    if (value === null || typeof value === "boolean") return value;
+    if (typeof value === "string") return this.#text(node, value, path);
+    return typeof value === "number" && Number.isFinite(value) ? this.#number(node, value, path) : this.#wrong(node, path, "a JSON value");
   }
 
-  #entries(node: YAMLMap, path: string, read: (value: unknown, path: string) => Json, quoted: boolean): Json {
+  #text(node: unknown, value: string, path: string): Json {
+    const problem = inexactText(value);
+    return problem === undefined ? value : this.#report(node, path, problem);
+  }
+
+  #number(node: unknown, value: number, path: string): Json {
+    const problem = inexactNumber(value, (isScalar(node) && node.source) || "");
+    return problem === undefined ? value : this.#report(node, path, problem);
+  }
+
+  #entries(node: YAMLMap, path: string, level: number, read: (value: unknown, path: string) => Json, quoted: boolean): Json {
     // No prototype: `__proto__` is a name like any other.
     const entries = Object.create(null) as Fields;
-    for (const { key, value } of node.items) {
+    for (const { key, value } of this.#pairs(node, path, level)) {
       if (!isScalar(key)) {
         this.#report(key, path, "a name must be text");
         continue;
       }
       const name = String(key.source ?? key.value);
+      const problem = inexactText(name);
+      if (problem !== undefined) this.#report(key, path, `in a name, ${problem}`);
       const entryPath = quoted ? `${path}[${JSON.stringify(name)}]` : `${path}.${name}`;
       this.lines.set(entryPath, this.#lineOf(key, this.lines.get(path) ?? 1));
       entries[name] = read(value, entryPath);
     }
     return entries;
+  }
+
+  /**
+   * The names of a mapping with their values, also those that it merges in by `<<`, as YAML 1.1 has
+   * it. Its own names hide merged ones; of several mappings the first wins.
+   */
+  #pairs(node: YAMLMap, path: string, level: number): readonly Pair[] {
+    const merges = node.items.filter(isMerge);
+    if (merges.length === 0) return node.items;
+    const own = node.items.filter((pair) => !isMerge(pair));
+    const names = new Set(own.map(({ key }) => nameOf(key)));
+    const merged: Pair[] = [];
+    for (const { value } of merges) {
+      const given = this.#enter(value, path, level + 1);
+      for (const source of isSeq(given) ? given.items : [given]) {
+        const mapping = source === given ? given : this.#enter(source, path, level + 1);
+        if (!isMap(mapping)) this.#wrong(mapping, `${path}.<<`, "a mapping to merge in, or a list of such mappings");
+        else
+          for (const pair of this.#pairs(mapping, path, level + 1)) {
+            if (names.has(nameOf(pair.key))) continue;
+            names.add(nameOf(pair.key));
+            merged.push(pair);
+          }
+      }
+    }
+    return [...merged, ...own];
   }
 
   /** The node, with aliases resolved. Counts it. */
@@ -199,6 +239,15 @@ export class MessageReader {
     const start = (node as Node | null | undefined)?.range?.[0];
     return start === undefined ? otherwise : this.#counter.linePos(start).line;
   }
+}
+
+/** Whether the pair merges in another mapping. `"<<"` in quotes is a name like any other. */
+function isMerge({ key }: Pair): boolean {
+  return isScalar(key) && key.value === "<<" && key.type === "PLAIN";
+}
+
+function nameOf(key: unknown): unknown {
+  return isScalar(key) ? String(key.source ?? key.value) : key;
 }
 
 function isInteger(value: unknown, max: number): value is number {

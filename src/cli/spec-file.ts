@@ -3,7 +3,7 @@ import { create, type DescMessage, fromJson } from "@bufbuild/protobuf";
 import { type Document, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from "yaml";
 import { type DeploymentSpec, DeploymentSpecSchema, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import { CliError } from "./cli-error.ts";
-import { readFile, readStream, reasonOf } from "./input.ts";
+import { readFile, readStream, reasonOf, utf8Text } from "./input.ts";
 import type { CliIo } from "./io.ts";
 import { MessageReader } from "./message-reader.ts";
 
@@ -108,7 +108,7 @@ export async function readText(file: string, io: Pick<CliIo, "cwd" | "stdin">, b
     if (cause instanceof CliError) throw cause;
     throw new CliError(`cannot read ${file}: ${reasonOf(cause)}`);
   }
-  return new TextDecoder().decode(bytes);
+  return utf8Text(bytes, file === "-" ? "standard input" : file);
 }
 
 /** A document without content, as between two `---`. */

@@ -1,8 +1,15 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import { ReconfigurePhase, type ReconfigureRequest, ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
+import {
+  DrainRequestSchema,
+  ReconfigurePhase,
+  type ReconfigureRequest,
+  ReplicaService,
+  WatchLoadRequestSchema,
+} from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import type { Clock } from "../clock/clock.ts";
 import { type FieldViolation, invalid, refusal } from "../core/errors.ts";
 import { valueToJson } from "../rpc/json-value.ts";
+import { malformed } from "../rpc/malformed.ts";
 import { type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
 import type { Control } from "./control.ts";
 import type { Identity } from "./invoke.ts";
@@ -78,7 +85,9 @@ function violationsOf({ phase, configGeneration, maxOngoingRequests }: Reconfigu
 }
 
 function watchLoadHandler({ load, config, clock }: ReplicaParts): Handlers["watchLoad"] {
-  return async function* ({ interval }, { signal }) {
+  return async function* (request, { signal }) {
+    const { interval } = request;
+    refuse(malformed(WatchLoadRequestSchema, request));
     const intervalMs = interval ? Math.min(Math.max(durationMs(interval), intervalMinMs), intervalMaxMs) : intervalDefaultMs;
     while (!signal.aborted) {
       const { ongoing, completed, failed } = load.report();
@@ -94,13 +103,19 @@ function watchLoadHandler({ load, config, clock }: ReplicaParts): Handlers["watc
 }
 
 function drainHandler({ load, control, clock }: ReplicaParts): Handlers["drain"] {
-  return async ({ gracePeriod, epoch }, context) => {
+  return async (request, context) => {
+    const { gracePeriod, epoch } = request;
     control.check(context, epoch);
+    refuse(malformed(DrainRequestSchema, request));
     load.drain();
     const graceMs = gracePeriod ? Math.min(Math.max(durationMs(gracePeriod), 0), graceMaxMs) : 0;
     if (graceMs > 0) await idleWithin(load, graceMs, clock, context.signal);
     return { ongoingRequests: BigInt(load.report().ongoing) };
   };
+}
+
+function refuse(violations: readonly FieldViolation[]): void {
+  if (violations.length > 0) throw invalid(violations);
 }
 
 /** Waits until no request is ongoing, for at most `graceMs`, or until the signal aborts. */

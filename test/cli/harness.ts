@@ -89,7 +89,7 @@ export async function serve(
 }
 
 /** A new folder with the files given; gone after the test. */
-export async function folder(files: Readonly<Record<string, string>>): Promise<string> {
+export async function folder(files: Readonly<Record<string, string | Uint8Array>>): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "drover-cli-"));
   onTestFinished(() => rm(path, { recursive: true, force: true }));
   for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text);

@@ -56,6 +56,15 @@ describe("a control call", () => {
   );
 });
 
+test("a malformed time is refused by its path, and nothing is done", async () => {
+  const { replica } = await serve(configurable().definition);
+  const time = { seconds: 1n, nanos: -1 };
+  const refused = (field: string) => ({ code: "INVALID_ARGUMENT", facts: { violations: [{ field }] } });
+  expect(await failure(replica.drain({ epoch: 1n, gracePeriod: time }))).toMatchObject(refused("grace_period"));
+  expect(await failure(replica.watchLoad({ interval: time })[Symbol.asyncIterator]().next())).toMatchObject(refused("interval"));
+  expect(await replica.reconfigure(change(1, "a"))).toMatchObject({ configGeneration: 1n });
+});
+
 describe("a replica", () => {
   const own = implement(GreeterService, {
     greet: ({ name }) => ({ greeting: name }),

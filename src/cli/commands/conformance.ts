@@ -143,7 +143,7 @@ async function meansOf({ io }: Session, flags: ConformanceFlags): Promise<Means>
 async function given(option: string, text: string | undefined, io: Session["io"]): Promise<Json | undefined> {
   if (text === undefined) return undefined;
   try {
-    return (await readJsonInput(text, io)) as Json;
+    return await readJsonInput(text, io, option);
   } catch (cause) {
     if (!(cause instanceof CliError)) throw cause;
     throw new CliError([`${option}: ${cause.lines[0]}`, ...cause.lines.slice(1)], cause.exitCode);

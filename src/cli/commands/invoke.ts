@@ -55,7 +55,7 @@ async function inputOf(argument: string | undefined, flags: InvokeFlags, { io }:
     return { case: "bytes", value: await readInput(argument, io) };
   }
   if (argument === undefined) return { case: undefined };
-  return { case: "json", value: fromJson(ValueSchema, (await readJsonInput(argument, io)) as JsonValue) };
+  return { case: "json", value: fromJson(ValueSchema, (await readJsonInput(argument, io, "input")) as JsonValue) };
 }
 
 function printOutput(session: Session, output: InvokeResponse["output"], flags: InvokeFlags): void {

@@ -56,7 +56,7 @@ async function wantedConfig({ io }: Session, config: string | undefined, to: num
   if (config === undefined && to === undefined) throw usage("give a config (JSON, @FILE, or - for standard input) or --to GENERATION");
   if (config === undefined) return { toGeneration: BigInt(to ?? 0) };
   if (to !== undefined) throw usage("a config and --to exclude each other: give one of them");
-  return { userConfig: fromJson(ValueSchema, (await readJsonInput(config, io)) as JsonValue) };
+  return { userConfig: fromJson(ValueSchema, (await readJsonInput(config, io, "user_config")) as JsonValue) };
 }
 
 async function reconfigure(session: Session, name: string, wanted: ConfigChoice, flags: ReconfigureFlags): Promise<ReconfigureResponse> {

@@ -171,7 +171,7 @@ async function override(spec: DeploymentSpec, flags: RunFlags, io: CliIo): Promi
     spec.runtimeEnv.pip.push(...pip);
   }
   if (flags.initArgs !== undefined) {
-    const args = await readJsonInput(flags.initArgs, io);
+    const args = await readJsonInput(flags.initArgs, io, "init_args");
     if (typeof args !== "object" || args === null || Array.isArray(args)) throw usage("--init-args: must be a JSON object");
     spec.initArgs = args as NonNullable<DeploymentSpec["initArgs"]>;
   }
