@@ -1,14 +1,14 @@
-import type { Clock } from "../clock/clock.ts";
 import { invalid, refusal, StatusError } from "../core/errors.ts";
-import type { Log } from "../log/log.ts";
 import { internalText } from "../rpc/status.ts";
 import { formatTimeout, parseTimeout } from "../rpc/timeout.ts";
-import type { CallEnd, CallObserver, ObservedCall } from "./call-observer.ts";
+import type { CallEnd, ObservedCall } from "./call-observer.ts";
+import { type CallEvents, type CallParts, CallShield } from "./call-parts.ts";
 import { arrived, type CallState, entering, isAtReplica, over } from "./call-state.ts";
 import { notInvocable, notSentAgain, replicaLost, shuttingDown } from "./denials.ts";
 import { destination, disagreement } from "./destination.ts";
-import type { Dispatcher, Visit, Waiter } from "./dispatcher.ts";
-import type { Door } from "./door.ts";
+import type { Visit } from "./dispatcher.ts";
+import type { Admission } from "./door.ts";
+import { faultOf, replicaOverwhelmed, requestFault, responseFault } from "./grpc/header-block.ts";
 import {
   coldStartTrailer,
   deploymentHeader,
@@ -24,31 +24,14 @@ import {
   timeoutHeader,
 } from "./grpc/headers.ts";
 import { Peek } from "./grpc/peek.ts";
-import { type KeptPool, KeptRequest } from "./kept-request.ts";
+import { KeptRequest } from "./kept-request.ts";
 import type { GivenBack, Place } from "./place.ts";
-import type { Routes } from "./routes.ts";
-import type { CallerEvents, CallerSide, Fate, HeaderFields, ReplicaConnection, ReplicaEvents, ReplicaSide } from "./sides.ts";
+import { type CallerSide, type Fate, type HeaderFields, http2Code, type ReplicaConnection, type ReplicaSide } from "./sides.ts";
 
 /** How long the first message of an Invoke without a deadline may take to name its deployment. */
 const firstMessageMs = 60_000;
 /** The longest time a timer can be set for. */
 const timerMaxMs = 2 ** 31 - 1;
-
-/** What all calls of a gateway share. */
-export interface CallParts {
-  readonly routes: Routes;
-  readonly dispatcher: Dispatcher;
-  readonly door: Door;
-  readonly observer: CallObserver | undefined;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly keptPool: KeptPool;
-  /** The calls that are not over. Each call adds and removes itself. */
-  readonly calls: Set<Call>;
-  connectionTo(place: Place): ReplicaConnection;
-  /** The connection to the gateway's own services. */
-  ownConnection(): ReplicaConnection;
-}
 
 /**
  * One call on its way: from its caller by way of the dispatcher to a replica, and back. `CallState`
@@ -56,8 +39,10 @@ export interface CallParts {
  * sending again, trailers, counts. The call knows no connections, only the two sides.
  * Invariant: a request is sent a second time only if the replica that had it did nothing about it.
  */
-export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
+export class Call implements CallEvents, ObservedCall {
   readonly #parts: CallParts;
+  /** Receives the events. What throws in one of them fails this call, and nothing else. */
+  readonly #events: CallEvents;
   readonly #caller: CallerSide;
   readonly headers: HeaderFields;
   readonly path: string;
@@ -83,7 +68,8 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
     this.startedMs = parts.clock.nowMs();
     this.#kept = new KeptRequest(parts.keptPool);
     parts.calls.add(this);
-    caller.attach(this);
+    this.#events = new CallShield(this, (error) => this.broke(error));
+    caller.attach(this.#events);
   }
 
   get deployment(): string | undefined {
@@ -101,7 +87,8 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
     else if (!isGrpc(headerOf(this.headers, "content-type"))) {
       this.#refusePlainly(415, "this is a gRPC server: content-type application/grpc\n");
     } else {
-      const admission = this.#parts.door.admit(this);
+      const fault = faultOf(this.headers);
+      const admission: Admission = fault === undefined ? this.#parts.door.admit(this) : { kind: "refused", error: requestFault(fault) };
       if (admission.kind === "refused") this.fail(admission.error);
       else {
         this.#parts.observer?.admitted(this);
@@ -119,6 +106,17 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
     else this.#caller.respond(errorHeaders(error), true);
   }
 
+  /** Ends the call after an error that nobody expected. */
+  broke(error: unknown): void {
+    this.#parts.log.error({ err: error }, "a call could not be relayed; its caller gets INTERNAL");
+    try {
+      if (this.#state === over) this.#caller.reset(http2Code.internalError);
+      else this.fail(refusal("INTERNAL", internalText));
+    } catch {
+      this.#caller.reset(http2Code.internalError);
+    }
+  }
+
   // On the way to a replica
 
   #route(): void {
@@ -132,7 +130,7 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
     const to = destination(this.path, named, this.#parts.routes);
     if (to.kind === "refused") this.fail(to.error);
     else if (to.kind === "deployment") this.#enter(to.deployment);
-    else if (to.kind === "invoke") this.#readDeployment(named);
+    else if (to.kind === "invoke") this.#readDeployment();
     else this.#sendToOwn();
   }
 
@@ -144,18 +142,21 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
     else this.#send(replica, undefined, undefined);
   }
 
-  #readDeployment(named: string | undefined): void {
+  #readDeployment(): void {
     this.#invoke = true;
-    const peek = new Peek(headerOf(this.headers, "grpc-encoding"), (result) => {
-      if (this.#state === over) return;
-      this.#caller.pause();
-      if (typeof result !== "string") this.fail(result);
-      else if (named !== undefined && named !== result) this.fail(disagreement(result, named));
-      else this.#enter(result);
-    });
+    const peek = new Peek(headerOf(this.headers, "grpc-encoding"), (result) => this.#events.named(result));
     this.#setState({ name: "naming", peek });
     this.#setTimer(Math.min(this.#deadlineMs, this.startedMs + firstMessageMs));
     if (this.#state !== over) this.#caller.resume();
+  }
+
+  named(result: string | StatusError): void {
+    if (this.#state === over) return;
+    this.#caller.pause();
+    const inHeaders = headerOf(this.headers, deploymentHeader);
+    if (typeof result !== "string") this.fail(result);
+    else if (inHeaders !== undefined && inHeaders !== result) this.fail(disagreement(result, inHeaders));
+    else this.#enter(result);
   }
 
   #enter(deployment: string): void {
@@ -166,7 +167,7 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
     this.#setTimer(this.#deadlineMs);
     if (this.#state === over) return;
     this.#setState(entering);
-    const visit = dispatcher.enter(deployment, this);
+    const visit = dispatcher.enter(deployment, this.#events);
     if (this.#state === entering) {
       this.#setState({ name: "waiting", visit });
       this.#parts.observer?.queued(this);
@@ -201,7 +202,7 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
       this.headers[timeoutHeader] = formatTimeout(this.#deadlineMs - this.#parts.clock.nowMs());
     }
     try {
-      return connection.open(this.headers, this);
+      return connection.open(this.headers, this.#events);
     } catch (error) {
       return invalid([{ field: "", description: `headers: ${error instanceof Error ? error.message : ""}` }]);
     }
@@ -270,13 +271,16 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
       return;
     }
     this.#kept.drop();
-    if (place !== undefined) {
-      headers[replicaHeader] = place.endpoint.replicaId;
-      this.#parts.dispatcher.accepted(place);
+    if (place !== undefined) this.#parts.dispatcher.accepted(place);
+    const fault = faultOf(headers);
+    if (fault !== undefined) {
+      this.fail(responseFault(fault, place));
+      return;
     }
+    if (place !== undefined) headers[replicaHeader] = place.endpoint.replicaId;
+    this.#caller.respond(headers, whole);
     this.#setState({ name: "answering", replica, place });
     this.#parts.observer?.answered(this);
-    this.#caller.respond(headers, whole);
     if (whole) this.#end({ kind: "answered", status: statusOf(headers) });
     else replica.resume();
   }
@@ -298,6 +302,11 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
     const state = this.#state;
     if (state.name !== "answering" && state.name !== "finishing") return;
     const trailers = state.name === "finishing" ? state.trailers : {};
+    const fault = faultOf(trailers);
+    if (fault !== undefined) {
+      this.fail(responseFault(fault, state.place));
+      return;
+    }
     this.#end({ kind: "answered", status: statusOf(trailers) });
     this.#endResponse(trailers);
   }
@@ -313,6 +322,7 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
     if (place === undefined) this.fail(shuttingDown());
     else if (state.name === "sent" && fate === "unreached") this.#giveBack(place, state.visit, "away");
     else if (state.name === "sent" && fate === "refused") this.#giveBack(place, state.visit, "busy");
+    else if (state.name === "sent" && code === http2Code.enhanceYourCalm) this.fail(replicaOverwhelmed(place));
     else if (fate === "reset") {
       this.#end({ kind: "reset", code });
       this.#caller.reset(code);
@@ -373,11 +383,11 @@ export class Call implements Waiter, CallerEvents, ReplicaEvents, ObservedCall {
     this.#stopTimer = undefined;
     if (atMs === Number.POSITIVE_INFINITY) return;
     const ms = atMs - this.#parts.clock.nowMs();
-    if (ms <= 0) this.#expire();
-    else if (ms <= timerMaxMs) this.#stopTimer = this.#parts.clock.after(ms, () => this.#expire());
+    if (ms <= 0) this.expired();
+    else if (ms <= timerMaxMs) this.#stopTimer = this.#parts.clock.after(ms, () => this.#events.expired());
   }
 
-  #expire(): void {
+  expired(): void {
     this.fail(
       isAtReplica(this.#state)
         ? refusal("DEADLINE", "the deadline passed while the request was in work")

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock/clock.ts";
+import type { StatusError } from "../core/errors.ts";
 
 /** How a gateway ends. */
 export interface Closing {
@@ -19,14 +20,19 @@ export interface CallsInWork {
   readonly graceMs: number;
 }
 
-interface ClosingCall {
+/** A call that is not over, as its gateway sees it. */
+export interface OpenCall {
+  /** Undefined: not known yet, or the call is for the gateway itself. */
   readonly deployment: string | undefined;
+  readonly atReplica: boolean;
+  fail(error: StatusError): void;
 }
 
-/** What a gateway that closes waits for: the calls in work by deployment, the longest grace first. */
-export function callsInWork(calls: Iterable<ClosingCall>, { graceMs, graceMsOf = () => graceMs }: Closing): readonly CallsInWork[] {
+/** What a gateway that closes waits for: the calls at replicas by deployment, the longest grace first. */
+export function callsInWork(calls: Iterable<OpenCall>, { graceMs, graceMsOf = () => graceMs }: Closing): readonly CallsInWork[] {
   const counts = new Map<string, number>();
-  for (const { deployment } of calls) if (deployment !== undefined) counts.set(deployment, (counts.get(deployment) ?? 0) + 1);
+  for (const { deployment, atReplica } of calls)
+    if (atReplica && deployment !== undefined) counts.set(deployment, (counts.get(deployment) ?? 0) + 1);
   return [...counts]
     .map(([deployment, calls]) => ({ deployment, calls, graceMs: graceMsOf(deployment) ?? graceMs }))
     .sort((a, b) => b.graceMs - a.graceMs);

@@ -2,10 +2,10 @@ import type { Clock, Random } from "../clock/clock.ts";
 import { refusal } from "../core/errors.ts";
 import type { GatewayCounts } from "../core/traffic/load.ts";
 import type { Log } from "../log/log.ts";
-import { internalText } from "../rpc/status.ts";
-import { Call, type CallParts } from "./call.ts";
+import { Call } from "./call.ts";
 import type { CallObserver } from "./call-observer.ts";
-import { afterGrace, type CallsInWork, type Closing, callsInWork } from "./closing.ts";
+import type { CallParts } from "./call-parts.ts";
+import { afterGrace, type CallsInWork, type Closing, callsInWork, type OpenCall } from "./closing.ts";
 import { retryMaxMs, shuttingDown } from "./denials.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { type Door, openDoor } from "./door.ts";
@@ -101,10 +101,7 @@ export class Gateway implements GatewayCounts {
 
   /** The calls that a close would give time to end. */
   inWork(closing: Closing): readonly CallsInWork[] {
-    return callsInWork(
-      [...this.#parts.calls].filter(({ atReplica }) => atReplica),
-      closing,
-    );
+    return callsInWork(this.#parts.calls, closing);
   }
 
   queued(deployment: string): number {
@@ -125,7 +122,7 @@ export class Gateway implements GatewayCounts {
     this.#dispatcher.close();
     const over = this.#server.close();
     let stopFlush = () => {};
-    const endCalls = (which: (call: Call) => boolean) => {
+    const endCalls = (which: (call: OpenCall) => boolean) => {
       for (const call of this.#parts.calls) if (which(call)) call.fail(shuttingDown());
     };
     const stopGrace = afterGrace(this.inWork(closing), closing, clock, {
@@ -147,8 +144,7 @@ export class Gateway implements GatewayCounts {
     try {
       call.start();
     } catch (error) {
-      this.#options.log.error({ err: error }, "a call could not be relayed; its caller gets INTERNAL");
-      call.fail(refusal("INTERNAL", internalText));
+      call.broke(error);
     }
   }
 

@@ -6,9 +6,17 @@
 
 /**
  * Header or trailer fields. Names are in lower case; a name that came several times has its values
- * in order.
+ * in order. The order of values of different names says nothing, in HTTP as in gRPC.
  */
 export type HeaderFields = Record<string, string | string[] | undefined>;
+
+/** No fields yet. It inherits nothing, for `constructor` and `__proto__` are names like others. */
+export function noFields(): HeaderFields {
+  return Object.create(null) as HeaderFields;
+}
+
+/** Error codes of HTTP/2. */
+export const http2Code = { internalError: 2, enhanceYourCalm: 11 } as const;
 
 /**
  * The caller's side of one call, as HTTP/2 sees it: request headers and bytes come in, response
@@ -30,13 +38,15 @@ export interface CallerSide {
   pause(): void;
   /**
    * Sends the response's headers, once. With `whole`, the response ends with them, and what the
-   * caller may still send of its request is refused without an error.
+   * caller may still send of its request is refused without an error. Throws for headers that
+   * HTTP/2 does not allow; then none are sent.
    */
   respond(headers: HeaderFields, whole: boolean): void;
   /** Sends response bytes. False: the caller does not keep up; `callerReady` says when it does. */
   write(chunk: Buffer): boolean;
   /**
    * Ends the response with these trailers, and refuses the rest of the request without an error.
+   * Trailers that HTTP/2 does not allow reset the call with INTERNAL_ERROR.
    */
   end(trailers: HeaderFields): void;
   /** Ends the call with an error code of HTTP/2 and nothing else. */

@@ -35,6 +35,7 @@ const chunksMany = 512;
 const resetCancel = 8;
 const resetRefused = 7;
 const resetTooMuch = 11;
+const resetInternal = 2;
 
 /** What came from a caller. */
 class FromCaller implements CallerEvents {
@@ -231,8 +232,8 @@ describe.each(pairs)("callers by %s, replicas by %s", (servingName, connectingNa
 
   test("headers arrive as they were sent; values of one name stay apart, both ways", async () => {
     await using at = await pair();
-    const { got, caller } = await at.open({ ...requestHeaders, "x-two": ["a", "b, c"], constructor: "x" });
-    expect(caller.side.headers).toMatchObject({ ...requestHeaders, "x-two": ["a", "b, c"], constructor: "x" });
+    const { got, caller } = await at.open({ ...requestHeaders, "x-two": ["a", "b, c"], location: ["a", "b"], constructor: "x" });
+    expect(caller.side.headers).toMatchObject({ ...requestHeaders, "x-two": ["a", "b, c"], location: ["a", "b"], constructor: "x" });
     caller.side.respond({ ...responseHeaders, "x-three": ["1", "2", "3"] }, false);
     await until(() => got.headers !== undefined);
     expect(got.headers).toMatchObject({ ...responseHeaders, "x-three": ["1", "2", "3"] });
@@ -402,6 +403,32 @@ describe.each(pairs)("callers by %s, replicas by %s", (servingName, connectingNa
     expect(() => at.connection.open({ ...requestHeaders, "not a name": "x" }, new FromReplica())).toThrow();
     const { caller } = await at.open();
     expect(caller.side.headers["x-name"]).toBe("a");
+  });
+
+  test("a response that HTTP/2 does not allow is refused by respond, and another can be sent", async () => {
+    await using at = await pair();
+    const { replica, got, caller } = await at.open();
+    for (const bad of [{ "not a name": "x" }, { connection: "close" }, { ":path": "/" }]) {
+      expect(() => caller.side.respond({ ...responseHeaders, ...bad }, false)).toThrow();
+    }
+    caller.side.respond({ ...responseHeaders, "grpc-status": "13" }, true);
+    await until(() => got.headers !== undefined);
+    expect([got.whole, got.headers?.["grpc-status"]]).toEqual([true, "13"]);
+    replica.letGo();
+  });
+
+  test("trailers that HTTP/2 does not allow reset their call, and no other", async () => {
+    await using at = await pair();
+    const { replica, got, caller } = await at.open();
+    caller.side.respond({ ...responseHeaders }, false);
+    await until(() => got.headers !== undefined);
+    replica.resume();
+    caller.side.end({ "grpc-status": "0", "http2-settings": "x" });
+    await until(() => got.gone !== undefined);
+    expect(got.gone).toEqual({ fate: "reset", code: resetInternal });
+    const other = await at.open();
+    other.caller.side.respond({ ...responseHeaders }, true);
+    await until(() => other.got.whole === true);
   });
 
   test("a replica that is not there is unreached", async () => {

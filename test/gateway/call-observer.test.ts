@@ -202,11 +202,11 @@ describe("call observer", () => {
     await using dying = await rawReplica((stream) => stream.session?.socket.destroy());
     at.routes.set("d", [endpoint("dying", dying.address)]);
     await at.caller.call(path, { "x-name": "lost" });
-    await using resetting = await rawReplica((stream) => stream.close(11));
+    await using resetting = await rawReplica((stream) => stream.close(2));
     at.routes.set("d", [endpoint("resetting", resetting.address)]);
     await at.caller.call(path, { "x-name": "reset" });
     expect(notes.of("lost")).toEqual(["admitted", "given dying", "ended failed REPLICA_LOST"]);
-    expect(notes.of("reset")).toEqual(["admitted", "given resetting", "ended reset 11"]);
+    expect(notes.of("reset")).toEqual(["admitted", "given resetting", "ended reset 2"]);
   });
 
   test("a call to the gateway's own services is given to no replica", async () => {

@@ -82,6 +82,9 @@ export function endpoint(replicaId: string, address = `unix:/${replicaId}`, more
   return { replicaId, address, invocable: true, ...more };
 }
 
+/** A peer that sends and takes what HTTP/2 allows. */
+const lenient = { maxHeaderListPairs: 4_000, maxSendHeaderBlockLength: 1 << 21, strictSingleValueFields: false };
+
 export type OnCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]) => void;
 
 /** A replica made of nothing but node:http2. */
@@ -99,7 +102,7 @@ export async function rawReplica(
 ): Promise<RawReplica> {
   const sessions = new Set<ServerHttp2Session>();
   let calls = 0;
-  const server = createServer({ settings: { initialWindowSize: 1 << 20 } });
+  const server = createServer({ ...lenient, settings: { initialWindowSize: 1 << 20, maxHeaderListSize: 1 << 20 } });
   server.on("session", (session) => {
     sessions.add(session);
     session.on("error", () => {});
@@ -177,7 +180,7 @@ export class RawCaller implements AsyncDisposable {
   readonly session: ClientHttp2Session;
 
   constructor(address: string) {
-    this.session = connect(`http://${address}`, { settings: { initialWindowSize: 1 << 20 }, maxSendHeaderBlockLength: 1 << 20 });
+    this.session = connect(`http://${address}`, { ...lenient, settings: { initialWindowSize: 1 << 20, maxHeaderListSize: 1 << 20 } });
     this.session.on("error", () => {});
   }
 

@@ -61,6 +61,17 @@ test("a compressed invoke is passed on compressed", async () => {
   expect(got.body.equals(body)).toBe(true);
 });
 
+test("an invoke in an unknown encoding gets the list of those that are known; a typed call passes untouched", async () => {
+  await using at = await house();
+  await using _one = await program(at, "one");
+  const body = frame("squeezed", true);
+  const got = await at.caller.call(invoke, { "grpc-encoding": "snappy" }, body);
+  expect([got.status, got.headers["grpc-accept-encoding"]]).toEqual([12, "identity,deflate,gzip"]);
+  expect((await at.caller.call(invoke, {}, body)).status).toBe(13);
+  const typed = await at.caller.call("/test.Echo/Any", { "grpc-encoding": "snappy", "drover-deployment": "one" }, body);
+  expect([typed.status, typed.body]).toEqual([0, body]);
+});
+
 test("an invoke that a replica refuses is sent again whole", async () => {
   await using at = await house();
   await using replica = await rawReplica((stream) => {

@@ -92,8 +92,9 @@ describe("peek", () => {
   });
 
   test("an unknown encoding, and an encoding that does not match the bytes, are refused", async () => {
-    expect(await peek([frame("x", true)], "snappy")).toMatchObject({ code: "INVALID_ARGUMENT" });
-    expect(await peek([frame("x", true)])).toMatchObject({ code: "INVALID_ARGUMENT" });
+    expect(await peek([frame("x", true)], "snappy")).toMatchObject({ code: "UNIMPLEMENTED", reason: "ENCODING_NOT_SUPPORTED" });
+    expect(await peek([frame("x", true)])).toMatchObject({ code: "INTERNAL", reason: "PROTOCOL_VIOLATION" });
+    expect(await peek([frame("x", true)], "identity")).toMatchObject({ code: "INTERNAL", reason: "PROTOCOL_VIOLATION" });
     expect(await peek([frame("not gzip", true)], "gzip")).toMatchObject({ code: "INVALID_ARGUMENT" });
   });
 });

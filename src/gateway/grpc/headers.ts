@@ -16,6 +16,8 @@ export const coldStartTrailer = "drover-cold-start";
 /** Set by a replica that did nothing about a request: `busy` or `draining`. */
 export const refusedHeader = "drover-refused";
 export const timeoutHeader = "grpc-timeout";
+/** How a message may be compressed that the gateway itself reads. */
+export const acceptedEncodings = "identity,deflate,gzip";
 
 /** The value of a header that comes once; undefined: there is no such header. */
 export function headerOf(headers: HeaderFields, name: string): string | undefined {
@@ -38,6 +40,7 @@ export function statusOf(fields: HeaderFields): number {
 export function errorTrailers(error: StatusError): HeaderFields {
   const { code, message, details } = encodeStatus(error);
   const trailers: HeaderFields = { "grpc-status": String(code), "grpc-message": percentEncode(message) };
+  if (error.reason === "ENCODING_NOT_SUPPORTED") trailers["grpc-accept-encoding"] = acceptedEncodings;
   if (details !== undefined) trailers[detailsKey] = Buffer.from(details).toString("base64").replace(/=+$/, "");
   return trailers;
 }

@@ -1,6 +1,7 @@
 import { createGunzip, createInflate, type Gunzip, type Inflate } from "node:zlib";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { invalid, refusal, StatusError } from "../../core/errors.ts";
+import { acceptedEncodings } from "./headers.ts";
 
 /** How much of a first message is read in search of its deployment. */
 export const peekBytesMax = 4 * 1024 * 1024;
@@ -100,16 +101,21 @@ export class Peek {
   /** Reads the prefix: whether the message is compressed, and its length. */
   #begin(): void {
     this.#missing = new DataView(this.#prefix.buffer).getUint32(1);
-    if (this.#prefix[0] === 0) return;
-    const unpack = this.#encoding === "gzip" ? createGunzip() : this.#encoding === "deflate" ? createInflate() : undefined;
+    const [flag] = this.#prefix;
+    if (flag === 0) return;
+    const encoding = this.#encoding ?? "identity";
+    if (flag !== 1 || encoding === "identity") {
+      this.end(refusal("PROTOCOL_VIOLATION", `the message has the compressed flag ${flag}, and the header grpc-encoding is "${encoding}"`));
+      return;
+    }
+    const unpack = encoding === "gzip" ? createGunzip() : encoding === "deflate" ? createInflate() : undefined;
     if (unpack === undefined) {
-      const description = `"${this.#encoding ?? ""}" is not known here: use gzip, deflate or identity`;
-      this.end(invalid([{ field: "grpc-encoding", description }]));
+      this.end(refusal("ENCODING_NOT_SUPPORTED", `the encoding "${encoding}" is not known here: use one of ${acceptedEncodings}`));
       return;
     }
     unpack.on("data", (part: Uint8Array) => this.#take(part, false));
     unpack.once("end", () => this.#take(new Uint8Array(), true));
-    unpack.once("error", () => this.end(invalid([{ field: "", description: `the message is not valid ${this.#encoding}` }])));
+    unpack.once("error", () => this.end(invalid([{ field: "", description: `the message is not valid ${encoding}` }])));
     this.#unpack = unpack;
   }
 

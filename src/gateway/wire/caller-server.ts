@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { CallerServer, ServeOptions } from "../sides.ts";
 import { joinAddress, splitAddress } from "./address.ts";
 import { Http2CallerSide } from "./caller-side.ts";
-import { connectionWindowBytes, headerBytesMax, headerSendBytesMax, sessionMemoryMb, streamWindowBytes } from "./sizes.ts";
+import { connectionWindowBytes, headerLimits, headerReadBytesMax, sessionMemoryMb, streamWindowBytes } from "./sizes.ts";
 
 /** Calls that one connection may have open. */
 const callsPerConnectionMax = 100_000;
@@ -24,8 +24,12 @@ export class Http2CallerServer implements CallerServer {
     this.#onServerFault = onServerFault;
     this.#server = createServer({
       maxSessionMemory: sessionMemoryMb,
-      maxSendHeaderBlockLength: headerSendBytesMax,
-      settings: { initialWindowSize: streamWindowBytes, maxConcurrentStreams: callsPerConnectionMax, maxHeaderListSize: headerBytesMax },
+      ...headerLimits,
+      settings: {
+        initialWindowSize: streamWindowBytes,
+        maxConcurrentStreams: callsPerConnectionMax,
+        maxHeaderListSize: headerReadBytesMax,
+      },
       streamResetBurst: resetsMax.burst,
       streamResetRate: resetsMax.rate,
     });

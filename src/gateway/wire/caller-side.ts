@@ -1,6 +1,6 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { CallerEvents, CallerSide, HeaderFields } from "../sides.ts";
-import { fieldsOf } from "./raw-headers.ts";
+import { fieldsOf, sendBlock } from "./raw-headers.ts";
 
 // A replica's own date, or none, is passed on. node:http2 knows the option, its types do not.
 const wholeResponse = { endStream: true, sendDate: false };
@@ -52,17 +52,13 @@ export class Http2CallerSide implements CallerSide {
   respond(headers: HeaderFields, whole: boolean): void {
     const stream = this.#stream;
     if (this.#gone) return;
+    sendBlock(headers, (block) => stream.respond(block, whole ? wholeResponse : responseWithTrailers));
     if (whole) {
-      stream.respond(headers, wholeResponse);
       this.#refuseRest();
       return;
     }
-    stream.once("wantTrailers", () => {
-      stream.sendTrailers(this.#trailers ?? {});
-      if (!stream.readableEnded) setImmediate(() => this.#refuseRest()); // the trailers go out at the end of this turn
-    });
+    stream.once("wantTrailers", () => this.#sendTrailers());
     stream.on("drain", () => this.#events?.callerReady());
-    stream.respond(headers, responseWithTrailers);
   }
 
   write(chunk: Buffer): boolean {
@@ -87,6 +83,17 @@ export class Http2CallerSide implements CallerSide {
 
   get #gone(): boolean {
     return this.#stream.destroyed || this.#stream.closed;
+  }
+
+  #sendTrailers(): void {
+    const stream = this.#stream;
+    try {
+      sendBlock(this.#trailers ?? {}, (block) => stream.sendTrailers(block));
+    } catch {
+      // The caller left, or HTTP/2 does not allow them.
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    }
+    if (!stream.readableEnded) setImmediate(() => this.#refuseRest()); // the trailers go out at the end of this turn
   }
 
   /** The response is complete: nobody needs what the caller may still send. */

@@ -2,8 +2,9 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import { connect as connectSocket, type Socket } from "node:net";
 import type { Fate, HeaderFields, ReplicaConnection, ReplicaEvents, ReplicaSide } from "../sides.ts";
 import { splitAddress } from "./address.ts";
+import { sendBlock } from "./raw-headers.ts";
 import { Http2ReplicaSide, type StreamConnection } from "./replica-side.ts";
-import { connectionWindowBytes, headerBytesMax, headerSendBytesMax, sessionMemoryMb, streamWindowBytes } from "./sizes.ts";
+import { connectionWindowBytes, headerLimits, headerReadBytesMax, sessionMemoryMb, streamWindowBytes } from "./sizes.ts";
 
 // A server takes a peer that resets more than about 1,000 streams for an attacker, and closes the
 // connection with all of its streams. A connection retires before that.
@@ -40,8 +41,8 @@ export class Http2ReplicaConnection implements ReplicaConnection, StreamConnecti
     this.#session = connect("http://replica", {
       createConnection: () => socket,
       maxSessionMemory: sessionMemoryMb,
-      maxSendHeaderBlockLength: headerSendBytesMax,
-      settings: { initialWindowSize: streamWindowBytes, maxHeaderListSize: headerBytesMax, enablePush: false },
+      ...headerLimits,
+      settings: { initialWindowSize: streamWindowBytes, maxHeaderListSize: headerReadBytesMax, enablePush: false },
     });
     this.#session.once("connect", () => this.#session.setLocalWindowSize(connectionWindowBytes));
     this.#session.on("goaway", (_code: number, lastStreamId: number) => {
@@ -61,7 +62,7 @@ export class Http2ReplicaConnection implements ReplicaConnection, StreamConnecti
   }
 
   open(headers: HeaderFields, events: ReplicaEvents): ReplicaSide {
-    const stream = this.#session.request(headers);
+    const stream = sendBlock(headers, (block) => this.#session.request(block));
     if (++this.#streams >= streamsMax) this.retire();
     return new Http2ReplicaSide(this, stream, events);
   }

@@ -1,14 +1,23 @@
+import { headerBytesMax, headerPairsMax } from "../grpc/header-block.ts";
+
 /** Bytes of one stream that may be under way, each direction. */
 export const streamWindowBytes = 1024 * 1024;
 /** Bytes of one connection that may be under way, each direction. */
 export const connectionWindowBytes = 16 * 1024 * 1024;
-/** The largest headers a call may have, as HTTP/2 counts them. */
-export const headerBytesMax = 64 * 1024;
 /**
- * The largest headers the gateway sends: those of a call and a little more, which are never held to
- * be too large to send.
+ * The largest headers that are read, as HTTP/2 counts them, and the most pairs. They are far above
+ * what a call may have, so that a call with more is answered with a status: node:http2 resets a
+ * call that exceeds these, with ENHANCE_YOUR_CALM.
  */
-export const headerSendBytesMax = 16 * headerBytesMax;
+export const headerReadBytesMax = 16 * headerBytesMax;
+const headerReadPairsMax = 4 * headerPairsMax;
+/** What node:http2 is told of headers. What was read is never held to be too large to send. */
+export const headerLimits = {
+  maxHeaderListPairs: headerReadPairsMax,
+  maxSendHeaderBlockLength: 2 * headerReadBytesMax,
+  // Whatever the name, values of one name pass as they came.
+  strictSingleValueFields: false,
+};
 /**
  * What node:http2 may hold for one connection before it refuses streams, in its unit: megabytes.
  */
