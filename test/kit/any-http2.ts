@@ -99,7 +99,7 @@ export const anyFields: fc.Arbitrary<RawFields> = fc.array(fc.tuple(name, value)
 
 /** A name and a value, or the length of a long one. */
 type Metadatum = readonly [name: string, value: string | number];
-/** Metadata as gRPC allows it, of any size. */
+/** Metadata as gRPC allows it; several times the size that a call may have. */
 export const anyMetadata: fc.Arbitrary<readonly Metadatum[]> = fc
   .array(
     fc.tuple(
@@ -109,6 +109,15 @@ export const anyMetadata: fc.Arbitrary<readonly Metadatum[]> = fc
     { maxLength: 6 },
   )
   .chain((fields) => fc.boolean().map((twice) => (twice ? [...fields, ...fields] : fields)));
+
+/**
+ * Metadata that node:http2 receives without closing the connection: it does so when a field is
+ * larger than 64 KiB, and when a header block has more than 8 CONTINUATION frames of 16 KiB.
+ */
+export const anyMetadataReceived = anyMetadata.filter((metadata) => {
+  const sizes = metadata.map(([, value]) => (typeof value === "string" ? value.length : value));
+  return sizes.every((size) => size < 65_000) && sizes.reduce((sum, size) => sum + size + 32, 0) < 130_000;
+});
 
 export function fieldsOfMetadata(metadata: readonly Metadatum[]): RawFields {
   return metadata.map(([name, value]) => [name, typeof value === "string" ? value : "x".repeat(value)]);

@@ -12,7 +12,7 @@ import { WireService } from "./gen/test/v1/wire_pb.ts";
 import { collect, each, serve } from "./harness.ts";
 import { wireService } from "./wire-service.ts";
 
-const runs = { numRuns: 150, timeout: 2_000, interruptAfterTimeLimit: 60_000 };
+const runs = { numRuns: 150, timeout: 20_000, interruptAfterTimeLimit: 60_000 };
 
 /** A stream of requests that a test writes one by one. */
 function writable() {
