@@ -1,7 +1,6 @@
 // Peers of HTTP/2 that make moves, whatever the other side expects.
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { splitAddress } from "../../src/gateway/wire/address.ts";
 import { bytesOf, type Move } from "./any-http2.ts";
 import { encodeFrame, FrameReader, flags, frameTypes, preface } from "./raw-http2.ts";
 
@@ -68,8 +67,10 @@ export interface MoveOnStream {
  * Returns the streams on which something came after their end.
  */
 export async function playAt(address: string, moves: readonly MoveOnStream[]): Promise<readonly number[]> {
-  const target = splitAddress(address);
-  const socket = "path" in target ? connect(target.path) : connect(target.port, target.host);
+  const colon = address.lastIndexOf(":");
+  const socket = address.startsWith("unix:")
+    ? connect(address.slice("unix:".length))
+    : connect(Number(address.slice(colon + 1)), address.slice(0, colon));
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   const answered = Promise.withResolvers<void>();
   const ended = new Set<number>();
