@@ -7,6 +7,8 @@ export interface Flags {
   readonly api?: string;
   readonly gateway?: string;
   readonly http?: string;
+  /** May be repeated. */
+  readonly httpName?: readonly string[];
   readonly redis?: string;
   readonly data?: string;
   readonly readyFile?: string;
@@ -28,6 +30,11 @@ export interface Config {
   readonly gateway: Address;
   /** Where metrics and health are served over HTTP. Default: 127.0.0.1:9002. */
   readonly http: Address;
+  /**
+   * Names under which the HTTP port is reached, besides `localhost` and IP addresses. Set it if a
+   * scraper or a browser uses another name: requests for other names are refused. Default: none.
+   */
+  readonly httpNames: readonly string[];
   /**
    * `redis:`, `rediss:` or `unix:`. Set it to share the state or to keep it on a managed Redis.
    * Default: undefined, a private redis-server under `dataDir`. May contain a password: never print
@@ -104,6 +111,7 @@ export function readConfig(
     api: address(given("--api", flags.api, "DROVER_API") ?? defaults.api),
     gateway: address(given("--gateway", flags.gateway, "DROVER_GATEWAY") ?? defaults.gateway),
     http: address(given("--http", flags.http, "DROVER_HTTP") ?? defaults.http),
+    httpNames: readNames(flags.httpName, env.DROVER_HTTP_NAMES, report),
     redisUrl: redis && readRedisUrl(redis, report),
     redisServer: redisServer?.includes("/") ? resolve(cwd, redisServer) : redisServer,
     dataDir: path(given("--data", flags.data, "DROVER_DATA")) ?? resolve(cwd, ".drover"),
@@ -172,6 +180,16 @@ function readAmount(setting: Setting | undefined, max: number, step: number, rep
   return amount;
 }
 
+/** Reads names of hosts: flags, else the variable, which has them with commas in between. */
+function readNames(flags: readonly string[] | undefined, variable: string | undefined, report: Report): readonly string[] {
+  const source = flags === undefined ? "DROVER_HTTP_NAMES" : "--http-name";
+  const names = flags ?? variable?.split(",").flatMap((name) => name.trim() || []) ?? [];
+  for (const value of names)
+    if (!/^[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?$/i.test(value))
+      report({ source, value }, "must be the name of a host without a port, such as metrics.example.com");
+  return names;
+}
+
 /** Reads `NAME=AMOUNT` settings into thousandths by name. */
 function readCustom(settings: readonly string[], report: Report): Readonly<Record<string, number>> {
   const amounts: Record<string, number> = {};
@@ -218,6 +236,6 @@ function sharedAddresses({ api, gateway, http }: Config): string[] {
 }
 
 function freeze(config: Config): Config {
-  for (const address of [config.api, config.gateway, config.http]) Object.freeze(address);
+  for (const part of [config.api, config.gateway, config.http, config.httpNames]) Object.freeze(part);
   return Object.freeze(config);
 }

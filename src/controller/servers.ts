@@ -22,7 +22,7 @@ import { type Closable, openAll } from "./closers.ts";
 const apiGraceMs = 1_000;
 
 export interface ServersParts {
-  readonly config: { readonly api: Address; readonly http: Address };
+  readonly config: { readonly api: Address; readonly http: Address; readonly httpNames: readonly string[] };
   readonly store: Store;
   readonly mirror: Mirror;
   readonly loads: Pick<Loads, "replica" | "deployment">;
@@ -74,7 +74,7 @@ export function openServers({ config, store, mirror, loads, engine, pid, clock, 
     });
     const api = await server.listen(printAddress(config.api));
     for (const name of ["", ControllerService.typeName, ExternalScaler.typeName]) health.set(name, true);
-    const httpServer = new HttpServer({ api, log: log.child({ room: "dashboard" }) });
+    const httpServer = new HttpServer({ api, names: config.httpNames, log: log.child({ room: "dashboard" }) });
     closers.add(() => httpServer.close());
     return { api, http: await httpServer.listen(printAddress(config.http)) };
   });

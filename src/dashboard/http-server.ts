@@ -8,11 +8,20 @@ import type { Log } from "../log/log.ts";
 import { Channel } from "../rpc/channel.ts";
 import { everyPage } from "../rpc/every-page.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
+import { boundConnections } from "./http-connections.ts";
 import { metricsText } from "./metrics.ts";
+import { judgeHost } from "./own-host.ts";
 
 const healthMs = 2_000;
 const metricsMs = 5_000;
+/** How long a connection may take for the head of a request, also for its first one. */
+const headMs = 5_000;
+/** How long a whole request may take to come, and an answer that is not read may lie. */
 const requestMs = 10_000;
+/** How long a connection without a request is kept. */
+const idleMs = 5_000;
+/** How often these bounds are checked. */
+const checkMs = 1_000;
 const connectionsMax = 256;
 const messageBytesMax = 64 * 1024 * 1024;
 
@@ -25,6 +34,8 @@ const index = `Drover
 export interface HttpServerOptions {
   /** The controller API, `host:port`. */
   readonly api: string;
+  /** Names of this server besides `localhost`, for which requests are answered. Default: none. */
+  readonly names?: readonly string[];
   readonly log: Pick<Log, "warn">;
 }
 
@@ -34,19 +45,22 @@ export class HttpServer {
   readonly #controller: Client<typeof ControllerService>;
   readonly #health: Client<typeof Health>;
   readonly #log: Pick<Log, "warn">;
+  #names: readonly string[];
   readonly #server: Server;
   readonly #closed = new AbortController();
 
-  constructor({ api, log }: HttpServerOptions) {
+  constructor({ api, names = [], log }: HttpServerOptions) {
+    this.#names = names;
     this.#channel = new Channel(api, { messageBytesMax });
     this.#controller = this.#channel.client(ControllerService);
     this.#health = this.#channel.client(Health);
     this.#log = log;
     this.#server = createServer(
-      { requestTimeout: requestMs, headersTimeout: requestMs },
+      { requestTimeout: requestMs, headersTimeout: headMs, keepAliveTimeout: idleMs, connectionsCheckingInterval: checkMs },
       (request, response) => void this.#answer(request, response),
     );
-    this.#server.maxConnections = connectionsMax;
+    this.#server.setTimeout(requestMs);
+    boundConnections(this.#server, connectionsMax);
   }
 
   /**
@@ -56,6 +70,7 @@ export class HttpServer {
   async listen(address: string): Promise<string> {
     const wanted = parseAddress(address);
     if (typeof wanted === "string") throw new Error(`cannot listen at ${address}: ${wanted}`);
+    this.#names = [...this.#names, wanted.host];
     await new Promise<void>((resolve, reject) => {
       const failed = (cause: Error) => reject(new Error(`cannot listen at ${address}: ${cause.message}`, { cause }));
       this.#server.once("error", failed);
@@ -80,7 +95,12 @@ export class HttpServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = "GET", url = "/" } = request;
     request.resume();
-    if (method !== "GET" && method !== "HEAD") return send(response, method, 405, `no ${method} here, only GET\n`, { allow: "GET, HEAD" });
+    const host = judgeHost(request.rawHeaders, this.#names);
+    if (host === "several") return refuse(response, method, 400, "a request has one Host line, not several\n");
+    if (host === "foreign") return refuse(response, method, 421, `${foreignText(request.headers.host)}\n`);
+    if (request.headers.upgrade !== undefined) response.setHeader("connection", "close"); // no other protocol is spoken here
+    if (method !== "GET" && method !== "HEAD")
+      return refuse(response, method, 405, `no ${method} here, only GET\n`, { allow: "GET, HEAD" });
     const path = url.replace(/[?#].*$/s, "");
     try {
       if (path === "/") send(response, method, 200, index);
@@ -114,6 +134,20 @@ export class HttpServer {
   #within(deadlineMs: number): CallOptions {
     return { signal: this.#closed.signal, deadlineMs };
   }
+}
+
+const foreignText = (host = ""): string =>
+  `this server does not answer for the host ${JSON.stringify(host)}: use its address, or start the controller with --http-name and that name`;
+
+/** Answers and ends the connection. */
+function refuse(
+  response: ServerResponse,
+  method: string,
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  send(response, method, status, text, { connection: "close", ...headers });
 }
 
 function send(

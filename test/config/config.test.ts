@@ -19,6 +19,7 @@ test("without flags and environment everything has its default", () => {
     api: { host: "127.0.0.1", port: 9001 },
     gateway: { host: "127.0.0.1", port: 9000 },
     http: { host: "127.0.0.1", port: 9002 },
+    httpNames: [],
     redisUrl: undefined,
     redisServer: undefined,
     dataDir: "/home/ada/.drover",
@@ -38,6 +39,7 @@ test("every setting can be given by flag", () => {
     api: "localhost:1",
     gateway: "[::1]:2",
     http: ":3",
+    httpName: ["metrics.example.com", "drover"],
     redis: "rediss://cache:6380",
     data: "../state",
     readyFile: "ready.json",
@@ -53,6 +55,7 @@ test("every setting can be given by flag", () => {
     api: { host: "localhost", port: 1 },
     gateway: { host: "::1", port: 2 },
     http: { host: "127.0.0.1", port: 3 },
+    httpNames: ["metrics.example.com", "drover"],
     redisUrl: "rediss://cache:6380",
     redisServer: undefined,
     dataDir: "/home/state",
@@ -99,8 +102,15 @@ test("every setting of the environment is read, and a flag wins over it", () => 
   expect(configOf({ api: ":21", logLevel: "error" }, env)).toMatchObject({ api: { port: 21 }, logLevel: "error" });
 });
 
+test("names of the HTTP port are given one by one, or with commas in the variable", () => {
+  const env = { DROVER_HTTP_NAMES: "a.example, b.example ," };
+  expect(configOf({}, env).httpNames).toEqual(["a.example", "b.example"]);
+  expect(configOf({ httpName: ["c"] }, env).httpNames).toEqual(["c"]);
+  for (const name of ["", "a:80", "http://a", "*", "a b"]) expect(problemsOf({ httpName: [name] })).toHaveLength(1);
+});
+
 test("an empty variable is as good as none", () => {
-  expect(configOf({}, { DROVER_API: "", DROVER_REDIS_URL: "", DROVER_REDIS_SERVER: "" })).toEqual(configOf({}));
+  expect(configOf({}, { DROVER_HTTP_NAMES: "", DROVER_API: "", DROVER_REDIS_URL: "", DROVER_REDIS_SERVER: "" })).toEqual(configOf({}));
 });
 
 test("a redis-server without a slash is searched for on PATH", () => {

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { ReplicaState } from "../../gen/drover/v1/deployment_pb.ts";
@@ -14,7 +16,7 @@ type Controller = Pick<ServiceHandlers<typeof ControllerService>, "listDeploymen
 const none: Controller = { listDeployments: () => ({}), listReplicas: () => ({}) };
 
 /** An HTTP server in front of a controller API with the given answers; returns its URL. */
-async function serve(status: () => ServingStatus, controller: Controller = none): Promise<string> {
+async function serve(status: () => ServingStatus, controller: Controller = none, names: readonly string[] = []): Promise<string> {
   const unimplemented = () => {
     throw new StatusError("UNIMPLEMENTED", "not in this test");
   };
@@ -26,11 +28,11 @@ async function serve(status: () => ServingStatus, controller: Controller = none)
   const server = new RpcServer({ implementations, log: silentLog, clock: realClock });
   const api = await server.listen("127.0.0.1:0");
   onTestFinished(() => server.close(0));
-  return listen(api);
+  return listen(api, names);
 }
 
-async function listen(api: string): Promise<string> {
-  const http = new HttpServer({ api, log: silentLog });
+async function listen(api: string, names: readonly string[] = []): Promise<string> {
+  const http = new HttpServer({ api, names, log: silentLog });
   onTestFinished(() => http.close());
   return `http://${await http.listen("127.0.0.1:0")}`;
 }
@@ -142,6 +144,72 @@ test("closing ends requests in work, and the port is free again", async () => {
   const next = new HttpServer({ api, log: silentLog });
   expect(await next.listen(address)).toBe(address);
   await next.close();
+});
+
+/** Sends text to the server; returns all that it answers until it ends the connection. */
+async function exchange(url: string, ...lines: readonly string[]): Promise<string> {
+  const socket = open(url);
+  socket.write(lines.map((line) => `${line}\r\n`).join(""));
+  return (await socket.setEncoding("utf8").toArray()).join("");
+}
+
+function open(url: string): Socket {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.on("error", () => {}); // the server ends it
+  onTestFinished(() => void socket.destroy());
+  return socket;
+}
+
+const serving = () => ServingStatus.SERVING;
+const more = 300;
+
+test("connections that are silent, or send half a head, keep nobody out, and end", async () => {
+  const url = await serve(serving);
+  const sockets = Array.from({ length: 2 * more }, () => open(url));
+  await Promise.all(
+    sockets.map(async (socket, at) => {
+      await once(socket, "connect");
+      if (at % 2 === 0) await new Promise((done) => socket.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", done));
+    }),
+  );
+  for (let n = 0; n < 20; n++) expect(await get(`${url}/healthz`, { headers: { connection: "close" } })).toEqual([200, "ok\n"]);
+  await Promise.all(sockets.map((socket) => socket.closed || once(socket.resume(), "close")));
+});
+
+test("requests that are not answered yet keep nobody out", async () => {
+  const url = await serve(serving, { ...none, listDeployments: () => new Promise(() => {}) });
+  const sockets = Array.from({ length: more }, () => open(url));
+  for (const socket of sockets) socket.write("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  await Promise.all(sockets.map((socket) => once(socket, "connect")));
+  expect(await get(`${url}/healthz`)).toEqual([200, "ok\n"]);
+});
+
+test("a request for the host of another is refused, whatever it asks for", async () => {
+  const url = await serve(serving, none, ["Metrics.Example.com"]);
+  const { host, port } = new URL(url);
+  const status = async (...lines: readonly string[]) =>
+    Number(/^HTTP\/1\.1 (\d+)/.exec(await exchange(url, "GET /metrics HTTP/1.1", "Connection: close", ...lines, ""))?.[1]);
+  for (const own of [host, `localhost:${port}`, "LOCALHOST.", "[::1]:80", "10.0.0.7", "metrics.example.com:80"])
+    expect([own, await status(`Host: ${own}`)]).toEqual([own, 200]);
+  for (const foreign of [
+    "evil.example",
+    `evil.example:${port}`,
+    "localhost.evil.example",
+    "evil.example:localhost",
+    "127.0.0.1.evil.example",
+    "",
+  ])
+    expect([foreign, await status(`Host: ${foreign}`)]).toEqual([foreign, 421]);
+  expect(await status(`Host: ${host}`, "Host: evil.example")).toBe(400);
+  expect(await status(`Host: ${host}`, `Host: ${host}`)).toBe(400);
+  expect(await exchange(url, "GET /healthz HTTP/1.0", "")).toMatch(/^HTTP\/1\.1 200 /);
+});
+
+test("an upgrade to another protocol is answered as any request, and the connection ends", async () => {
+  const url = await serve(serving);
+  const ask = ["GET / HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", ""];
+  expect(await exchange(url, ...ask)).toMatch(/^HTTP\/1\.1 200 .*\r\nconnection: close\r\n/is);
 });
 
 test("a port that is taken, and an address that is none, are refused with their name", async () => {

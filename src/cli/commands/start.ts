@@ -8,6 +8,7 @@ export const addStart: AddCommand = (program, act) => {
     .command("start")
     .description("run a controller and its gateway, until Ctrl-C")
     .option("--http <host:port>", "metrics and health over HTTP (DROVER_HTTP; default 127.0.0.1:9002)")
+    .option("--http-name <name>", "a name under which the HTTP port is reached; may be repeated (DROVER_HTTP_NAMES)", collect)
     .option("--redis <url>", "the Redis to keep state in (DROVER_REDIS_URL; default: a private redis-server)")
     .option("--data <folder>", "where state, sockets and logs are kept (DROVER_DATA; default .drover)")
     .option("--ready-file <path>", "where to write the addresses as JSON once everything serves")
