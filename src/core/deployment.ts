@@ -151,6 +151,8 @@ export interface ProgressRecord {
    * last replica that became available, or the last change of what is wanted.
    */
   readonly progressedAtMs: number;
+  /** The newest `readyAtMs` of the replicas that became available. Undefined: none did. */
+  readonly newestReadyAtMs?: number;
   /**
    * What else was wanted at the last tick; with `observedGeneration`, it shows what has changed
    * since. Undefined: written by an earlier version.

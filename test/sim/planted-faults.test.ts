@@ -10,6 +10,7 @@ import type { CommitOptions, Entry, Store, Write } from "../../src/store/store.t
 import { runHistory } from "./history.ts";
 import type { Invariant } from "./invariants/facts.ts";
 import type { Sabotage } from "./simulated-controller.ts";
+import { runTwins } from "./twins.ts";
 
 const seedsMax = 1_000;
 
@@ -289,6 +290,18 @@ test.each<readonly [string, Invariant, () => Sabotage]>([
     const { alarm } = await runHistory(seed, { sabotage: sabotage() });
     if (alarm === undefined) continue;
     expect(alarm).toMatchObject({ invariant });
+    return;
+  }
+  expect.fail(`no alarm in ${seedsMax} histories`);
+});
+
+/** Measures durations by the wall clock. */
+const followsTheWall: Sabotage = { clock: (clock) => but(clock, { nowMs: () => clock.wallMs() }) };
+
+test("where durations follow the wall clock, I13 raises the alarm", async () => {
+  for (let seed = 1; seed <= seedsMax; seed++) {
+    const { alarm } = await runTwins(seed, { sabotage: followsTheWall });
+    if (alarm === undefined || alarm.invariant !== "I13") continue;
     return;
   }
   expect.fail(`no alarm in ${seedsMax} histories`);

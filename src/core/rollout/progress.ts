@@ -124,11 +124,11 @@ export function noteSuccess(
   );
   const target = targetOf(deployment);
   const whole = available.length === target && replicas.every(({ state, revision }) => !counts(state) || revision === deployment.revision);
-  const since = available.filter(({ readyAtMs = 0 }) => readyAtMs + readyMs > progress.progressedAtMs);
-  const progressedAtMs = Math.max(
-    progress.progressedAtMs,
-    ...since.map(({ readyAtMs = 0 }) => Math.max(readyAtMs, time.actingSinceMs) + readyMs),
-  );
+  // Replicas become available in the order in which they became ready, whenever that was.
+  const newestReadyAtMs = available.reduce<number | undefined>(newest, progress.newestReadyAtMs);
+  const advanced = newestReadyAtMs !== undefined && newestReadyAtMs > (progress.newestReadyAtMs ?? Number.NEGATIVE_INFINITY);
+  const advancedAtMs = advanced ? Math.max(newestReadyAtMs, time.actingSinceMs) + readyMs : Number.NEGATIVE_INFINITY;
+  const progressedAtMs = Math.max(progress.progressedAtMs, advancedAtMs);
   const recovered = whole || progressedAtMs > progress.progressedAtMs;
   return {
     ...progress,
@@ -136,12 +136,16 @@ export function noteSuccess(
     everRan: progress.everRan || available.length > 0,
     everStable: progress.everStable || available.some((replica) => isAvailable(replica, Math.max(readyMs, stableAfterMs), time)),
     progressedAtMs,
+    newestReadyAtMs,
     ...(recovered && { rolloutFailure: undefined, rolloutFailedAtMs: undefined }),
     lastFailure: whole && stable ? undefined : progress.lastFailure,
     settled: whole ? { revision: deployment.revision, target } : progress.settled,
     healthyRevisions: whole && target > 0 ? lastHealthy(progress.healthyRevisions, deployment.revision) : progress.healthyRevisions,
   };
 }
+
+const newest = (beforeMs: number | undefined, { readyAtMs }: ReplicaRecord): number | undefined =>
+  readyAtMs === undefined || (beforeMs !== undefined && beforeMs >= readyAtMs) ? beforeMs : readyAtMs;
 
 function lastHealthy(revisions: readonly number[], revision: number): readonly number[] {
   if (revisions.at(-1) === revision) return revisions;
