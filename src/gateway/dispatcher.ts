@@ -71,6 +71,7 @@ export class Dispatcher implements GatewayCounts {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #onGone: (place: Place) => void;
+  readonly #onGivenUp: (place: Place) => void;
   readonly #onCold: (deployment: string) => void;
   readonly #lanes = new Map<string, Lane>();
   /** By replica, including replicas that left the routes and still have requests. */
@@ -80,20 +81,22 @@ export class Dispatcher implements GatewayCounts {
   #closed = false;
 
   /**
-   * `onGone` is called for each place that left the routes, `onCold` for each request that comes
-   * while its deployment has no replica.
+   * `onGone` is called for each place that left the routes, `onGivenUp` for each whose requests in
+   * work are lost, `onCold` for each request that comes while its deployment has no replica.
    */
   constructor(options: {
     readonly routes: Routes;
     readonly clock: Clock;
     readonly random: Random;
     readonly onGone: (place: Place) => void;
+    readonly onGivenUp?: (place: Place) => void;
     readonly onCold?: (deployment: string) => void;
   }) {
     this.#routes = options.routes;
     this.#clock = options.clock;
     this.#random = options.random;
     this.#onGone = options.onGone;
+    this.#onGivenUp = options.onGivenUp ?? (() => {});
     this.#onCold = options.onCold ?? (() => {});
     this.#unsubscribe = [
       options.routes.onChange((deployment) => {
@@ -288,6 +291,10 @@ export class Dispatcher implements GatewayCounts {
     lane.places = route?.endpoints.map((endpoint) => this.#placeOf(deployment, endpoint)) ?? [];
     const stay = new Set(lane.places);
     for (const place of before) if (!stay.has(place)) this.#drop(place);
+    for (const replicaId of route?.givenUp ?? []) {
+      const place = this.#places.get(replicaId);
+      if (place !== undefined) this.#onGivenUp(place);
+    }
     if (route === undefined) {
       this.#lanes.delete(deployment);
       lane.endWatch?.();

@@ -46,7 +46,7 @@ export class Gateway implements GatewayCounts {
   readonly #parts: CallParts;
   readonly #connections = new Map<Place, ReplicaConnection>();
   /** All that are not closed yet, those that take no new calls included. */
-  readonly #open = new Set<ReplicaConnection>();
+  readonly #open = new Map<ReplicaConnection, Place | undefined>();
   #own: OwnServices | undefined;
   #ownConnection: ReplicaConnection | undefined;
   #closing: Promise<void> | undefined;
@@ -54,7 +54,14 @@ export class Gateway implements GatewayCounts {
   constructor(options: GatewayOptions) {
     this.#options = options;
     const { routes, clock, random, log, onCold = () => {} } = options;
-    this.#dispatcher = new Dispatcher({ routes, clock, random, onGone: (place) => this.#forget(place), onCold });
+    this.#dispatcher = new Dispatcher({
+      routes,
+      clock,
+      random,
+      onGone: (place) => this.#forget(place),
+      onGivenUp: (place) => this.#giveUp(place),
+      onCold,
+    });
     this.#parts = {
       routes,
       clock,
@@ -135,7 +142,7 @@ export class Gateway implements GatewayCounts {
     await over;
     stopGrace();
     stopFlush();
-    await Promise.all([...this.#open].map((connection) => connection.close()));
+    await Promise.all([...this.#open.keys()].map((connection) => connection.close()));
     await ownClosed;
   }
 
@@ -151,7 +158,7 @@ export class Gateway implements GatewayCounts {
   #connectionTo(place: Place): ReplicaConnection {
     const known = this.#connections.get(place);
     if (known?.usable) return known;
-    const connection = this.#connect(place.endpoint.address, () => {
+    const connection = this.#connect(place, place.endpoint.address, () => {
       this.#options.log.debug({ replica: place.endpoint.replicaId }, "the connection to a replica was lost");
       this.#dispatcher.lost(place);
     });
@@ -161,15 +168,20 @@ export class Gateway implements GatewayCounts {
 
   #connectionToOwn(): ReplicaConnection {
     if (this.#own === undefined) throw refusal("SHUTTING_DOWN", "this gateway does not serve yet", { retryAfterMs: retryMaxMs });
-    if (!this.#ownConnection?.usable) this.#ownConnection = this.#connect(this.#own.address, () => {});
+    if (!this.#ownConnection?.usable) this.#ownConnection = this.#connect(undefined, this.#own.address, () => {});
     return this.#ownConnection;
   }
 
-  #connect(address: string, onLost: () => void): ReplicaConnection {
+  #connect(place: Place | undefined, address: string, onLost: () => void): ReplicaConnection {
     const connection = http2Wire.connect(address, onLost);
-    this.#open.add(connection);
+    this.#open.set(connection, place);
     void connection.ended.then(() => this.#open.delete(connection));
     return connection;
+  }
+
+  /** The replica of the place says nothing, and is replaced: its requests in work are lost now. */
+  #giveUp(place: Place): void {
+    for (const [connection, its] of this.#open) if (its === place) void connection.close();
   }
 
   /** The place gets nothing more: its connection ends with its last stream. */

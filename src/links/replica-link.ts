@@ -10,6 +10,7 @@ import { StatusError } from "../core/errors.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import { elsewhereOf, loadOfReplica } from "../core/traffic/load.ts";
 import { isProgramService } from "../core/traffic/standard-services.ts";
+import { isSilent, reportMaxMs, silentAfterMs, silentFor } from "../core/traffic/silence.ts";
 import type { Log } from "../log/log.ts";
 import { Channel } from "../rpc/channel.ts";
 import { readDescriptors } from "../rpc/reflection.ts";
@@ -29,11 +30,7 @@ const knockSoonMs = 2_000;
 const startCheckMs = 50;
 /** The deadline of the first call, which asks a replica for its identity. */
 const infoMs = 5_000;
-/**
- * The interval of load reports without autoscaling, and the wait before a broken stream is opened
- * again.
- */
-const loadIntervalMs = 10_000;
+/** The wait before a broken stream of load reports is opened again. */
 const loadRetryMs = 200;
 /** How often a program that cannot report its drain is polled. */
 const drainPollMs = 50;
@@ -70,6 +67,9 @@ export class ReplicaLink {
   #draining: Promise<void> | undefined;
   /** Whether the replica has reported what it serves. */
   #introduced = false;
+  /** How long it has said nothing, while it had to; and whether a health check waits for its answer. */
+  #silentMs = 0;
+  #checking = false;
   /** Ends the present load stream, so that one with another interval is opened. */
   #reopen = new AbortController();
   readonly #config: ConfigLink;
@@ -111,6 +111,27 @@ export class ReplicaLink {
   /** Calls the replica with a config, as a step of a change. */
   giveConfig(order: ConfigOrder, signal: AbortSignal): Promise<CallResult> {
     return this.#config.give(order, signal);
+  }
+
+  /**
+   * Looks how long the replica has been silent, `passedMs` after the last look. A replica with
+   * ReplicaService must report its load; of any other, a health check must wait for its answer.
+   */
+  listen(passedMs: number): void {
+    if (!this.#introduced || !(this.#contact.controllable || this.#checking)) return;
+    this.#silentMs = silentFor(this.#silentMs, passedMs);
+    if (!isSilent(this.#silentMs) || this.#contact.silent) return;
+    const { log } = this.#options;
+    if (this.#contact.routable)
+      log.warn({ replica: this.#id }, `a replica has said nothing for ${silentAfterMs / 1_000} s; it gets no requests until it is heard`);
+    this.#set({ silent: true, routable: false });
+  }
+
+  /** The replica has said something: a load report, or the answer to a health check. */
+  #heard(): void {
+    this.#silentMs = 0;
+    if (!this.#contact.silent) return;
+    this.#set({ silent: false });
   }
 
   async close(): Promise<void> {
@@ -202,7 +223,8 @@ export class ReplicaLink {
       failed = problem === undefined ? 0 : failed + 1;
       const ready = this.#contact.answer !== "unknown";
       if (problem === undefined) {
-        if (this.#contact.answer !== "ready") this.#set({ answer: "ready", problem: undefined, failure: undefined, routable: true });
+        if (this.#contact.answer !== "ready" || this.#isBack)
+          this.#set({ answer: "ready", problem: undefined, failure: undefined, routable: true });
       } else if (ready && failed >= failureThreshold) {
         this.#set({ answer: "unhealthy", failure: { kind: "unhealthy", failedChecks: failed, problem } });
       } else if (!ready) this.#set({ problem });
@@ -212,16 +234,28 @@ export class ReplicaLink {
 
   /** One health check. Returns what is wrong; undefined: nothing. */
   async #check(channel: Channel, timeoutMs: number, signal: AbortSignal): Promise<HealthProblem | undefined> {
+    this.#checking = true;
     try {
       const { status } = await channel.client(Health).check({}, { deadlineMs: timeoutMs, signal });
+      this.#heard();
       return status === HealthCheckResponse_ServingStatus.SERVING ? undefined : { kind: "notServing" };
     } catch (cause) {
       return cause instanceof StatusError && cause.code === "UNIMPLEMENTED" ? { kind: "noHealthService" } : callFailed(cause);
+    } finally {
+      this.#checking = false;
     }
   }
 
+  /**
+   * Whether a replica gets requests again by the answer to a health check, as one that reports no
+   * load. A replica that does gets them with its next report.
+   */
+  get #isBack(): boolean {
+    return !this.#contact.controllable && !this.#contact.routable;
+  }
+
   get #intervalMs(): number {
-    return this.#linked.deployment.spec.autoscalingConfig?.metricsIntervalMs ?? loadIntervalMs;
+    return Math.min(this.#linked.deployment.spec.autoscalingConfig?.metricsIntervalMs ?? reportMaxMs, reportMaxMs);
   }
 
   async #followLoad(channel: Channel, signal: AbortSignal): Promise<void> {
@@ -231,6 +265,7 @@ export class ReplicaLink {
       try {
         const options = { signal: AbortSignal.any([signal, reopen.signal]) };
         for await (const report of channel.client(ReplicaService).watchLoad({ interval: durationFromMs(this.#intervalMs) }, options)) {
+          this.#heard();
           const ongoing = Number(report.ongoingRequests);
           const load = {
             ongoing,

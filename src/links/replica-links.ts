@@ -1,6 +1,7 @@
 import type { Clock } from "../clock/clock.ts";
 import type { CallResult } from "../core/config-change.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
+import { listenMs } from "../core/traffic/silence.ts";
 import type { Log } from "../log/log.ts";
 import { ReplicaLink } from "./replica-link.ts";
 import { type ConfigOrder, type LinkedReplica, type LiveReplicaPort, noContact, type ReplicaContact } from "./replica-port.ts";
@@ -25,9 +26,12 @@ export class ReplicaLinks implements LiveReplicaPort {
   readonly #changeListeners = new Set<(deployment: string) => void>();
   readonly #reportListeners = new Set<(replicaId: string, ongoing: number) => void>();
   readonly #closing = new Set<Promise<void>>();
+  readonly #end = new AbortController();
+  readonly #listening: Promise<void>;
 
   constructor(options: LinksOptions) {
     this.#options = options;
+    this.#listening = this.#listen(this.#end.signal);
   }
 
   onChange(listener: (deployment: string) => void): () => void {
@@ -90,8 +94,22 @@ export class ReplicaLinks implements LiveReplicaPort {
   }
 
   async close(): Promise<void> {
+    this.#end.abort();
+    await this.#listening;
     for (const [id, link] of this.#links) this.#drop(id, link);
     await Promise.all(this.#closing);
+  }
+
+  /** Looks every {@link listenMs} how long each replica has been silent. */
+  async #listen(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    for (let beforeMs = clock.nowMs(); ; ) {
+      await clock.sleep(listenMs, signal);
+      if (signal.aborted) return;
+      const nowMs = clock.nowMs();
+      for (const link of this.#links.values()) link.listen(nowMs - beforeMs);
+      beforeMs = nowMs;
+    }
   }
 
   #drop(id: string, link: ReplicaLink): void {

@@ -25,6 +25,8 @@ export interface ReplicaContact {
   readonly drained: boolean;
   /** Whether requests can be sent to it now. */
   readonly routable: boolean;
+  /** It has said nothing for so long that it gets no requests, until it is heard again. */
+  readonly silent: boolean;
   /**
    * Whether it serves `drover.replica.v1.ReplicaService`: it takes configs, reports its load, and
    * drains when asked.
@@ -90,6 +92,7 @@ export const noContact: ReplicaContact = {
   configGeneration: undefined,
   drained: false,
   routable: false,
+  silent: false,
   controllable: false,
   invocable: false,
   services: [],

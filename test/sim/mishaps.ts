@@ -56,7 +56,7 @@ export class Mishaps {
       const { answer, hangsSinceMs } = behaviours.of(replicaId);
       if (answer === "ready" && hangsSinceMs === undefined && faults.strikes("hang", 0.01)) {
         trace(`hang ${replicaId}`);
-        this.#world.hang(replicaId, random.pick([500, 3_000, Number.POSITIVE_INFINITY]));
+        this.#world.hang(replicaId, random.pick([500, 1_300, 3_000, Number.POSITIVE_INFINITY]));
       }
       if (faults.strikes("lost load reports", 0.02)) {
         trace(`lost reports ${replicaId}`);

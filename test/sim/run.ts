@@ -42,6 +42,8 @@ for (let seed = first; seed < first + seeds; seed++) {
 console.log(`${seeds} histories, ${writes} writes, ${tookS()} s`);
 for (const [kind, count] of Object.entries(counts)) console.log(`${String(count).padStart(9)}  ${kind}`);
 if (broken.length > 0) {
-  console.error(`${broken.length} broke a rule; to see one: node test/sim/run.ts ${values.twins ? "--twins " : ""}--from ${broken[0]} --seeds 1 --trace`);
+  console.error(
+    `${broken.length} broke a rule; to see one: node test/sim/run.ts ${values.twins ? "--twins " : ""}--from ${broken[0]} --seeds 1 --trace`,
+  );
   process.exit(1);
 }

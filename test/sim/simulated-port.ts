@@ -47,6 +47,9 @@ const healthy: Behaviour = {
   lateSinceMs: undefined,
 };
 
+/** How long a replica that hangs is not missed. */
+export const simulatedSilentMs = 1_000;
+
 const noSuchColour: ConfigProblem = { kind: "refused", message: "no such colour", violations: [] };
 
 /** It refused its config. */
@@ -280,6 +283,8 @@ export class SimulatedPort implements LiveReplicaPort {
     const times = [lateSinceMs, hangsSinceMs].flatMap((worldMs) => (worldMs === undefined ? [] : fromWorld(worldMs)));
     const configGeneration = this.#sure.get(replicaId)?.generation ?? this.#behaviours.configs.of(replicaId).generation;
     const reported = lateOngoing ?? ongoing;
+    // It answers nothing, for so long that it is noticed.
+    const mute = hangsSinceMs !== undefined && nowMs - fromWorld(hangsSinceMs) >= simulatedSilentMs;
     // Before its first request it has its config.
     const waits = replica.state === "STARTING" && answer === "ready" && !this.#given.has(replicaId);
     if (replica.state === "DRAINING" && ongoing === 0 && !silent && this.#options.epoch() !== undefined) this.#drained.add(replicaId);
@@ -300,7 +305,8 @@ export class SimulatedPort implements LiveReplicaPort {
             },
       configGeneration,
       drained: this.#drained.has(replicaId),
-      routable: answer === "ready" && !silent && !waits,
+      routable: answer === "ready" && !silent && !waits && !mute,
+      silent: mute,
       controllable: true,
       invocable: true,
       services: [],

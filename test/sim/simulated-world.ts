@@ -8,7 +8,7 @@ import { SeededRandom } from "./seeded-random.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import { type Sabotage, SimulatedController } from "./simulated-controller.ts";
 import { type Fate, SimulatedEngine } from "./simulated-engine.ts";
-import { Behaviours, type ConfigCall, refusesConfig } from "./simulated-port.ts";
+import { Behaviours, type ConfigCall, refusesConfig, simulatedSilentMs } from "./simulated-port.ts";
 import { type Line, WatchedStore } from "./watched.ts";
 import { Witness } from "./witness.ts";
 
@@ -180,7 +180,11 @@ export class SimulatedWorld {
 
   /** The replica answers nothing for so long; found unhealthy if that is long enough. */
   hang(replicaId: string, forMs: number): void {
-    const back = () => this.behaviours.set(replicaId, { answer: "ready", failure: undefined, hangsSinceMs: undefined });
+    const back = () => {
+      this.behaviours.set(replicaId, { answer: "ready", failure: undefined, hangsSinceMs: undefined });
+      this.#learn(replicaId);
+    };
+    this.clock.after(simulatedSilentMs, () => this.#learn(replicaId));
     this.behaviours.set(replicaId, { hangsSinceMs: this.clock.nowMs() });
     if (forMs >= unhealthyAfterMs) {
       this.clock.after(unhealthyAfterMs, () => {

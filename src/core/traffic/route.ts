@@ -1,5 +1,5 @@
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
-import type { ReplicaRecord } from "../replica.ts";
+import { isFailing, type ReplicaRecord } from "../replica.ts";
 
 /** A replica that gets requests. */
 export interface Endpoint {
@@ -23,6 +23,11 @@ export type NoReplicaExpected = "noneWanted" | "rolloutFailed";
 export interface Route {
   readonly deployment: string;
   readonly endpoints: readonly Endpoint[];
+  /**
+   * Replicas that are replaced because they do not work, and that say nothing: their requests are
+   * lost. Absent: none.
+   */
+  readonly givenUp?: readonly string[];
   /** The full names of the gRPC services of its replicas, without Drover's own. */
   readonly services: readonly string[];
   readonly maxOngoingRequests: number;
@@ -43,6 +48,8 @@ export interface Route {
 export interface RoutableContact {
   /** Whether requests can be sent to it now. */
   readonly routable: boolean;
+  /** Whether it says nothing at all. */
+  readonly silent: boolean;
   readonly invocable: boolean;
   readonly services: readonly string[];
 }
@@ -66,10 +73,14 @@ export function routeOf({ deployment, progress, replicas, contact, servicesBefor
     const known = contact(id);
     return state === "RUNNING" && known.routable && address !== undefined ? { replicaId: id, address, known } : [];
   });
+  const givenUp = replicas.flatMap((replica) =>
+    replica.state === "DRAINING" && isFailing(replica) && contact(replica.id).silent ? replica.id : [],
+  );
   const reason = noReplicaReason(deployment, progress, replicas);
   return {
     deployment: spec.name,
     endpoints: routable.map(({ replicaId, address, known }) => ({ replicaId, address, invocable: known.invocable })),
+    ...(givenUp.length > 0 && { givenUp }),
     services: routable.length === 0 ? servicesBefore : [...new Set(routable.flatMap(({ known }) => known.services))],
     maxOngoingRequests: spec.maxOngoingRequests,
     maxQueuedRequests: spec.maxQueuedRequests,
