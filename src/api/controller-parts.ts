@@ -9,6 +9,7 @@ import type { Store } from "../store/store.ts";
 import type { Observed } from "./convert.ts";
 import type { DeploymentFeed } from "./deployment-feed.ts";
 import type { DeploymentView } from "./deployment-view.ts";
+import type { Turns } from "./turns.ts";
 
 export interface ControllerServiceOptions {
   readonly store: Store;
@@ -35,6 +36,8 @@ export interface ControllerServiceOptions {
 export interface ControllerParts extends ControllerServiceOptions {
   readonly view: DeploymentView;
   readonly feed: DeploymentFeed;
+  /** The turns in which watches are served. */
+  readonly turns: Turns;
   /** Aborts when the controller stops. */
   readonly closing: AbortSignal;
 }

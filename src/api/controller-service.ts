@@ -24,6 +24,7 @@ import type { RequestCheck } from "./request-check.ts";
 import { rolloutHandlers } from "./rollouts.ts";
 import { scaleAndDeleteHandlers } from "./scale-and-delete.ts";
 import { simulateHandlers, simulateViolations } from "./simulate.ts";
+import { Turns } from "./turns.ts";
 
 /** The handlers of `drover.v1.ControllerService`. */
 export class ControllerApi {
@@ -33,8 +34,9 @@ export class ControllerApi {
 
   constructor(options: ControllerServiceOptions) {
     const view = new DeploymentView(options.mirror, options.observed);
-    this.#feed = new DeploymentFeed(options.mirror, (name) => view.current(name));
-    const parts: ControllerParts = { ...options, view, feed: this.#feed, closing: this.#closing.signal };
+    const turns = new Turns();
+    this.#feed = new DeploymentFeed(options.mirror, view, turns);
+    const parts: ControllerParts = { ...options, view, feed: this.#feed, turns, closing: this.#closing.signal };
     this.implementation = implement(ControllerService, checked(handlersOf(parts), parts.clock));
   }
 

@@ -4,12 +4,13 @@ import {
   type DecisionSchema,
   DecisionSource,
   type WatchDecisionsRequest,
-  type WatchDecisionsResponseSchema,
+  WatchDecisionsResponseSchema,
 } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { DecisionSource as CoreDecisionSource, DecisionRecord } from "../core/decision.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
-import { refusal } from "../core/errors.ts";
+import { refusal, type StatusError } from "../core/errors.ts";
 import { ofLife } from "../core/lineage.ts";
+import { Encoded, encode } from "../rpc/codec.ts";
 import type { CallContext } from "../rpc/service.ts";
 import type { Mirror, MirrorEvent } from "../store/mirror.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
@@ -43,13 +44,18 @@ function decisionsOf(mirror: Mirror, deployment: DeploymentRecord): readonly Dec
 }
 
 async function* watch(
-  { mirror, view, closing }: ControllerParts,
+  { mirror, view, turns, closing }: ControllerParts,
   { name }: WatchDecisionsRequest,
-  { signal }: CallContext,
-): AsyncGenerator<MessageInitShape<typeof WatchDecisionsResponseSchema>> {
+  context: CallContext,
+): AsyncGenerator<Encoded> {
   await view.catchUp();
+  const { signal } = context;
   const record = view.record(name);
-  const queue = new EventQueue<DecisionRecord>(tooSlow);
+  const queue = new EventQueue<Encoded>({
+    bytesOf: ({ bytes }) => bytes.length,
+    tooSlow: () => context.abort(tooSlow()),
+    inTurn: turns.take,
+  });
   // Nothing is awaited between these two lines, so each later decision is in the queue.
   const kept = decisionsOf(mirror, record);
   const unsubscribe = mirror.subscribe((event) => take(event, record, queue));
@@ -59,8 +65,8 @@ async function* watch(
   closing.addEventListener("abort", stop);
   if (closing.aborted) stop();
   try {
-    for (const decision of kept) yield { decision: decisionToMessage(decision) };
-    for await (const decision of queue.events()) yield { decision: decisionToMessage(decision) };
+    for (const decision of kept) yield encoded(decision);
+    yield* queue.events();
   } finally {
     signal.removeEventListener("abort", leave);
     closing.removeEventListener("abort", stop);
@@ -68,7 +74,7 @@ async function* watch(
   }
 }
 
-function take(event: MirrorEvent, deployment: DeploymentRecord, queue: EventQueue<DecisionRecord>): void {
+function take(event: MirrorEvent, deployment: DeploymentRecord, queue: EventQueue<Encoded>): void {
   if (event.kind === "reset") {
     queue.end(refusal("WATCH_EXPIRED", "decisions may have been missed: watch again"));
     return;
@@ -76,13 +82,24 @@ function take(event: MirrorEvent, deployment: DeploymentRecord, queue: EventQueu
   const { kind, key, value } = event.change;
   if (value !== undefined && kind === "decision") {
     const decision = ofLife(value as DecisionRecord, deployment);
-    if (decision !== undefined) queue.push(decision);
+    if (decision !== undefined) queue.push(encoded(decision));
   } else if (kind === "deployment" && key === deployment.spec.name && !ofLife(value as DeploymentRecord | undefined, deployment))
     queue.finish();
 }
 
-function tooSlow(): Error {
-  return refusal("WATCH_EXPIRED", "this watch is too far behind: watch again");
+function tooSlow(): StatusError {
+  return refusal("WATCH_EXPIRED", "this watch is too far behind, and nothing waits for it: read faster, and watch again");
+}
+
+/** The responses with decisions that watches have asked for: a decision never changes. */
+const responses = new WeakMap<DecisionRecord, Encoded>();
+
+function encoded(decision: DecisionRecord): Encoded {
+  const known = responses.get(decision);
+  if (known !== undefined) return known;
+  const response = new Encoded(encode(WatchDecisionsResponseSchema, { decision: decisionToMessage(decision) }));
+  responses.set(decision, response);
+  return response;
 }
 
 const sources: Readonly<Record<CoreDecisionSource, DecisionSource>> = {

@@ -1,72 +1,106 @@
-import type { Deployment } from "../../gen/drover/v1/deployment_pb.ts";
-import { refusal } from "../core/errors.ts";
+import { refusal, type StatusError } from "../core/errors.ts";
+import type { Json } from "../core/json.ts";
 import type { Mirror, MirrorEvent } from "../store/mirror.ts";
+import { bytesOfEvent, configBytes, type DeploymentEvent, deploymentEvent } from "./deployment-event.ts";
+import type { DeploymentView } from "./deployment-view.ts";
 import { EventQueue } from "./event-queue.ts";
+import type { Turns } from "./turns.ts";
 
-/** Events kept for watches that resume. */
-const eventsKept = 5_000;
-
-/** A change of one deployment; `deployment` undefined: it is gone. */
-export interface FeedEvent {
-  readonly position: number;
-  readonly name: string;
-  readonly deployment: Deployment | undefined;
-}
+/** Events kept for watches that resume, */
+export const eventsKept = 5_000;
+/** and the most of their bytes. A config that many of them have is counted once. */
+export const eventsBytesMax = 32 * 2 ** 20;
 
 /** One reader of the feed. */
 export interface FeedWatch {
   /** The events between the position asked for and the begin of the watch. */
-  readonly backlog: readonly FeedEvent[];
-  /** The events since then. Ends with WATCH_EXPIRED when the reader falls too far behind. */
-  readonly queue: EventQueue<FeedEvent>;
+  readonly backlog: readonly DeploymentEvent[];
+  /** The events since then. */
+  readonly queue: EventQueue<DeploymentEvent>;
   readonly close: () => void;
 }
 
+export interface FeedWatchOptions {
+  /** Whether the watch has the events of the deployment of that name. */
+  readonly wants: (name: string) => boolean;
+  /** Called with WATCH_EXPIRED when the reader falls too far behind. */
+  readonly drop: (error: StatusError) => void;
+}
+
+interface OpenWatch extends Pick<FeedWatchOptions, "wants"> {
+  readonly queue: EventQueue<DeploymentEvent>;
+}
+
 /**
- * Every change of every deployment, in order, as clients see it. Watches get each change, and the
- * last {@link eventsKept} are kept.
+ * Every change of every deployment, in order, as clients see it. Each is encoded once. Watches get
+ * each change, and the last {@link eventsKept} are kept, within {@link eventsBytesMax}.
  */
 export class DeploymentFeed {
   readonly #mirror: Mirror;
-  readonly #compose: (name: string) => Deployment | undefined;
-  readonly #watches = new Set<EventQueue<FeedEvent>>();
+  readonly #view: DeploymentView;
+  readonly #turns: Turns;
+  readonly #watches = new Set<OpenWatch>();
   readonly #unsubscribe: () => void;
-  #events: FeedEvent[] = [];
+  #events: DeploymentEvent[] = [];
+  #bytes = 0;
+  /** How many kept events have each config. */
+  readonly #holders = new Map<Uint8Array, number>();
+  /** The present config of each deployment, encoded. */
+  readonly #configs = new Map<string, { readonly userConfig: Json; readonly bytes: Uint8Array }>();
   /** Every event after this position is kept. */
   #since: number;
 
-  constructor(mirror: Mirror, compose: (name: string) => Deployment | undefined) {
+  constructor(mirror: Mirror, view: DeploymentView, turns: Turns) {
     this.#mirror = mirror;
-    this.#compose = compose;
+    this.#view = view;
+    this.#turns = turns;
     this.#since = mirror.position;
     this.#unsubscribe = mirror.subscribe((event) => this.#take(event));
+  }
+
+  /** The bytes of the kept events. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /**
    * Begins a watch after `position`. Fails with WATCH_EXPIRED if not all events since then are
    * kept.
    */
-  watch(position: number): FeedWatch {
+  watch(position: number, { wants, drop }: FeedWatchOptions): FeedWatch {
     if (position < this.#since || position > this.#mirror.position) throw expired(position);
-    const queue = new EventQueue<FeedEvent>((event) => expired(event.position));
-    this.#watches.add(queue);
+    const queue = new EventQueue<DeploymentEvent>({
+      bytesOf: bytesOfEvent,
+      tooSlow: () => drop(tooSlow()),
+      inTurn: this.#turns.take,
+    });
+    const watch = { wants, queue };
+    this.#watches.add(watch);
     return {
-      backlog: this.#events.filter((event) => event.position > position),
+      backlog: this.#events.filter((event) => event.position > position && wants(event.name)),
       queue,
-      close: () => this.#watches.delete(queue),
+      close: () => this.#watches.delete(watch),
     };
+  }
+
+  /** The deployments that exist now, as events without a position of their own. */
+  present(wants: (name: string) => boolean): readonly DeploymentEvent[] {
+    return [...this.#mirror.deployments().keys()].filter(wants).map((name) => this.#eventOf(name, this.#mirror.position));
   }
 
   close(): void {
     this.#unsubscribe();
-    for (const watch of this.#watches) watch.end();
+    for (const { queue } of this.#watches) queue.end();
   }
 
   #take(event: MirrorEvent): void {
     if (event.kind === "reset") {
       this.#events = [];
+      this.#bytes = 0;
+      this.#holders.clear();
+      this.#configs.clear();
       this.#since = this.#mirror.position;
-      for (const watch of this.#watches) watch.end(expired(this.#mirror.position));
+      for (const { queue } of this.#watches) queue.end(expired(this.#mirror.position));
       return;
     }
     const { position, kind, key, value } = event.change;
@@ -74,15 +108,57 @@ export class DeploymentFeed {
     if (kind !== "deployment" && kind !== "progress" && kind !== "replica") return;
     // A replica's record is erased only after the replica has ended, which was an event before.
     if (name === undefined || (kind === "progress" && value === undefined)) return;
-    const deployment = this.#compose(name);
-    if (deployment === undefined && kind !== "deployment") return;
-    const change: FeedEvent = { position, name, deployment };
-    this.#events.push(change);
-    if (this.#events.length > eventsKept) this.#since = this.#events.shift()?.position ?? this.#since;
-    for (const watch of this.#watches) watch.push(change);
+    if (kind !== "deployment" && this.#mirror.deployment(name) === undefined) return;
+    const change = this.#eventOf(name, position);
+    this.#keep(change);
+    for (const { wants, queue } of this.#watches) if (wants(name)) queue.push(change);
+  }
+
+  #eventOf(name: string, position: number): DeploymentEvent {
+    const record = this.#mirror.deployment(name)?.value;
+    if (record === undefined) {
+      this.#configs.delete(name);
+      return deploymentEvent(position, name, undefined, undefined);
+    }
+    const { userConfig, ...spec } = record.spec;
+    return deploymentEvent(position, name, this.#view.compose({ ...record, spec }), this.#configOf(name, userConfig));
+  }
+
+  #configOf(name: string, userConfig: Json | undefined): Uint8Array | undefined {
+    const known = this.#configs.get(name);
+    if (known?.userConfig === userConfig) return known?.bytes;
+    this.#configs.delete(name);
+    if (userConfig === undefined) return undefined;
+    const bytes = configBytes(userConfig);
+    this.#configs.set(name, { userConfig, bytes });
+    return bytes;
+  }
+
+  #keep(event: DeploymentEvent): void {
+    this.#events.push(event);
+    this.#bytes += event.head.length + this.#held(event, 1);
+    while (this.#events.length > 1 && (this.#events.length > eventsKept || this.#bytes > eventsBytesMax)) {
+      const oldest = this.#events.shift() as DeploymentEvent;
+      this.#since = oldest.position;
+      this.#bytes -= oldest.head.length + this.#held(oldest, -1);
+    }
+  }
+
+  /** Counts an event that has a config. Returns the config's bytes at its first event and its last. */
+  #held({ config }: DeploymentEvent, by: 1 | -1): number {
+    if (config === undefined) return 0;
+    const before = this.#holders.get(config) ?? 0;
+    if (before + by === 0) this.#holders.delete(config);
+    else this.#holders.set(config, before + by);
+    return before === 0 || before + by === 0 ? config.length : 0;
   }
 }
 
-function expired(position: number): Error {
+function expired(position: number): StatusError {
   return refusal("WATCH_EXPIRED", `the changes after position ${position} are no longer all kept: watch again without resume_position`);
+}
+
+function tooSlow(): StatusError {
+  const text = "this watch is too far behind, and nothing waits for it: read faster, and resume from the last position that you have read";
+  return refusal("WATCH_EXPIRED", text);
 }

@@ -1,9 +1,10 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { WatchDeploymentsRequest, WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { refusal } from "../core/errors.ts";
+import type { Encoded } from "../rpc/codec.ts";
 import type { CallContext } from "../rpc/service.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
-import type { FeedEvent } from "./deployment-feed.ts";
+import { encodedEvent } from "./deployment-event.ts";
 import { pageOf } from "./pages.ts";
 import { notFound } from "./refusals.ts";
 
@@ -27,35 +28,28 @@ export function deploymentHandlers(parts: ControllerParts): ControllerHandlers<"
 async function* watch(
   { mirror, view, feed }: ControllerParts,
   request: WatchDeploymentsRequest,
-  { signal }: CallContext,
-): AsyncGenerator<MessageInitShape<typeof WatchDeploymentsResponseSchema>> {
+  context: CallContext,
+): AsyncGenerator<MessageInitShape<typeof WatchDeploymentsResponseSchema> | Encoded> {
   await view.catchUp();
-  const wanted = (name: string) => request.names.length === 0 || request.names.includes(name);
+  const { signal } = context;
+  const names = new Set(request.names);
+  const wants = (name: string) => names.size === 0 || names.has(name);
   const { position } = mirror;
   const resume = request.resumePosition === undefined ? undefined : Number(request.resumePosition);
-  const { backlog, queue, close } = feed.watch(resume ?? position);
+  const { backlog, queue, close } = feed.watch(resume ?? position, { wants, drop: (error) => context.abort(error) });
   const leave = () => queue.end();
   signal.addEventListener("abort", leave);
   try {
-    // Composed without a wait, so that all of them are of one position.
-    const first =
-      resume === undefined
-        ? [...mirror.deployments().keys()].map((name): FeedEvent => ({ position, name, deployment: view.current(name) }))
-        : backlog;
+    // Made without a wait, so that all of them are of one position.
+    const first = resume === undefined ? feed.present(wants) : backlog;
     // None of these has a position: a watch that resumed there would miss those that follow.
-    for (const event of first) if (wanted(event.name)) yield { event: eventToMessage(event) };
+    for (const event of first) yield encodedEvent(event, { position: false });
     yield { event: { case: "synced", value: {} }, position: BigInt(position) };
-    for await (const event of queue.events())
-      if (wanted(event.name)) yield { event: eventToMessage(event), position: BigInt(event.position) };
+    for await (const event of queue.events()) yield encodedEvent(event, { position: true });
   } finally {
     signal.removeEventListener("abort", leave);
     close();
   }
+  signal.throwIfAborted();
   throw refusal("SHUTTING_DOWN", "the controller is stopping: watch again", { retryAfterMs: 1_000 });
-}
-
-function eventToMessage({ name, deployment }: FeedEvent) {
-  return deployment === undefined
-    ? ({ case: "deploymentDeleted", value: name } as const)
-    : ({ case: "deploymentUpdated", value: deployment } as const);
 }

@@ -17,6 +17,15 @@ export class Undecodable {
   }
 }
 
+/** A response that is bytes already, because many callers get the same. */
+export class Encoded {
+  readonly bytes: Buffer;
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+}
+
 /** The path of a method on the wire. */
 export function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;

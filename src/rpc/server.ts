@@ -15,6 +15,7 @@ import type { Log } from "../log/log.ts";
 import {
   asBytes,
   defaultMessageBytesMax,
+  Encoded,
   encode,
   encodeInParts,
   pathOf,
@@ -30,7 +31,7 @@ import { boundAddress, clearAddress } from "./listen-address.ts";
 import { type Raw, ServerCall } from "./server-call.ts";
 import type { CallContext, Implementation } from "./service.ts";
 import { internalText } from "./status.ts";
-import { drained, incoming } from "./streams.ts";
+import { drained, incoming, written } from "./streams.ts";
 
 // grpc-js prints errors that it also throws.
 if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
@@ -47,6 +48,8 @@ const excessBytesMax = 4 * 1024 * 1024;
  * are cut.
  */
 const flushMs = 500;
+/** The next message waits until one of at least so many bytes has gone out. */
+const largeMessageBytes = 64 * 1024;
 /**
  * When a caller should try again that was refused as the server ends: there, or at the server that
  * replaces it.
@@ -252,7 +255,7 @@ async function run(call: ServerCall, handle: Handle, decoder: RequestDecoder | u
     call.response = await encodeInParts(method.output, (await handle(request, call)) as MessageOut);
     call.sendHeaders();
   } else {
-    await pump(call, handle(request, call) as AsyncIterable<MessageOut>);
+    await pump(call, handle(request, call) as AsyncIterable<MessageOut | Encoded>);
   }
 }
 
@@ -260,13 +263,16 @@ async function run(call: ServerCall, handle: Handle, decoder: RequestDecoder | u
  * Writes a handler's messages as fast as the caller reads them; ends the handler when the signal
  * aborts.
  */
-async function pump(call: ServerCall, messages: AsyncIterable<MessageOut>): Promise<void> {
+async function pump(call: ServerCall, messages: AsyncIterable<MessageOut | Encoded>): Promise<void> {
   const raw = call.raw as ServerWritableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>;
   const { signal } = call;
   for await (const message of messages) {
     if (signal.aborted) break;
     call.sendHeaders();
-    if (!raw.write(encode(call.method.output, message))) await drained(raw, signal);
+    const bytes = message instanceof Encoded ? message.bytes : encode(call.method.output, message);
+    // The stream counts messages, and not their bytes.
+    if (bytes.length >= largeMessageBytes) await written(raw, bytes, signal);
+    else if (!raw.write(bytes)) await drained(raw, signal);
   }
   // A handler that ended because of the signal did not send everything, so the call is not OK.
   if (call.abortReason !== undefined) throw call.abortReason;

@@ -9,6 +9,8 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import type { Metadata } from "@grpc/grpc-js";
+import type { StatusError } from "../core/errors.ts";
+import type { Encoded } from "./codec.ts";
 
 /** A call, for its handler. */
 export interface CallContext {
@@ -23,13 +25,15 @@ export interface CallContext {
   readonly responseHeaders: Metadata;
   /** Trailers to send with the status. */
   readonly responseTrailers: Metadata;
+  /** Ends the call with this error, also while its caller does not read. */
+  abort(reason: StatusError): void;
 }
 
 type Handler<M extends DescMethod> =
   M extends DescMethodUnary<infer I, infer O>
     ? (request: MessageShape<I>, context: CallContext) => Promise<MessageInitShape<O>> | MessageInitShape<O>
     : M extends DescMethodServerStreaming<infer I, infer O>
-      ? (request: MessageShape<I>, context: CallContext) => AsyncIterable<MessageInitShape<O>>
+      ? (request: MessageShape<I>, context: CallContext) => AsyncIterable<MessageInitShape<O> | Encoded>
       : M extends DescMethodClientStreaming<infer I, infer O>
         ? (requests: AsyncIterable<MessageShape<I>>, context: CallContext) => Promise<MessageInitShape<O>> | MessageInitShape<O>
         : M extends DescMethodBiDiStreaming<infer I, infer O>

@@ -26,11 +26,21 @@ export async function* incoming<T>(
 }
 
 const readingEvents = ["readable", "end", "close", "error", "status"] as const;
+const endingEvents = ["close", "error", "status"] as const;
 const writingEvents = ["drain", "close", "error", "status"] as const;
 
 /** Resolves when a full stream takes messages again, or when there is no more reason to wait. */
 export function drained(stream: Writable | Duplex, signal?: AbortSignal): Promise<void> {
   return nextOf(stream, writingEvents, signal);
+}
+
+/** Writes a message. Resolves when it has gone out, or when there is no more reason to wait. */
+export async function written(stream: Writable | Duplex, message: unknown, signal?: AbortSignal): Promise<void> {
+  const gone = new Promise<void>((resolve) => stream.write(message, () => resolve()));
+  const over = new AbortController();
+  const either = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
+  await Promise.race([gone, nextOf(stream, endingEvents, either)]);
+  over.abort();
 }
 
 function nextOf(emitter: EventEmitter, events: readonly string[], signal: AbortSignal | undefined): Promise<void> {

@@ -34,7 +34,7 @@ interface KeptChange extends Omit<StateChange, "value"> {
   /** Undefined: the object was deleted. */
   readonly kept: KeptJson | undefined;
 }
-interface KeptAnswer extends KeptJson {
+interface StoredAnswer extends KeptJson {
   readonly fingerprint: string;
   readonly expiresAtMs: number;
 }
@@ -66,7 +66,7 @@ export class MemoryStore implements Store {
   readonly #changes = new Map<number, KeptChange>();
   #position = 0;
   /** In the order of their creation, so the oldest come first. */
-  readonly #answers = new Map<string, KeptAnswer>();
+  readonly #answers = new Map<string, StoredAnswer>();
   #lease: { readonly holder: string; readonly epoch: number; readonly expiresAtMs: number } | undefined;
   #lastEpoch = 0;
   readonly #controllers = new Map<string, ControllerInfo & { readonly expiresAtMs: number }>();

@@ -1,0 +1,60 @@
+import { create, fromJson, type JsonValue, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import { type Deployment, DeploymentSchema, DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import type { Json } from "../core/json.ts";
+import { Encoded } from "../rpc/codec.ts";
+
+/**
+ * A change of one deployment as a `WatchDeploymentsResponse`, encoded once for all watches. Its
+ * parts are put together when it is sent: in protobuf, bytes that follow each other are merged.
+ */
+export interface DeploymentEvent {
+  readonly position: number;
+  readonly name: string;
+  /** The event without the config. */
+  readonly head: Uint8Array;
+  /** The `user_config` in its place. All events with this config have the same bytes. */
+  readonly config: Uint8Array | undefined;
+}
+
+const nothing = new Uint8Array();
+
+/** `deployment` undefined: it is gone. `config`: as of {@link configBytes}. */
+export function deploymentEvent(
+  position: number,
+  name: string,
+  deployment: Deployment | undefined,
+  config: Uint8Array | undefined,
+): DeploymentEvent {
+  const event =
+    deployment === undefined
+      ? ({ case: "deploymentDeleted", value: name } as const)
+      : ({ case: "deploymentUpdated", value: deployment } as const);
+  return { position, name, head: toBinary(WatchDeploymentsResponseSchema, create(WatchDeploymentsResponseSchema, { event })), config };
+}
+
+/** A `user_config` as the part of a `WatchDeploymentsResponse` that holds nothing else. */
+export function configBytes(userConfig: Json): Uint8Array {
+  const value = toBinary(ValueSchema, fromJson(ValueSchema, userConfig as JsonValue));
+  const fields = [
+    DeploymentSpecSchema.field.userConfig,
+    DeploymentSchema.field.spec,
+    WatchDeploymentsResponseSchema.field.deploymentUpdated,
+  ];
+  return fields.reduce<Uint8Array>(
+    (inner, { number }) => new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(inner).finish(),
+    value,
+  );
+}
+
+export const bytesOfEvent = ({ head, config = nothing }: DeploymentEvent): number => head.length + config.length;
+
+/** The message to send, with its position or without. */
+export function encodedEvent({ head, config = nothing, position }: DeploymentEvent, has: { readonly position: boolean }): Encoded {
+  const tail = has.position ? toBinary(WatchDeploymentsResponseSchema, positionOnly(position)) : nothing;
+  return new Encoded(Buffer.concat([head, config, tail]));
+}
+
+const positionOnly = (position: number) => create(WatchDeploymentsResponseSchema, { position: BigInt(position) });
