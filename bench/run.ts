@@ -1,6 +1,7 @@
 // Measures everything, or the named parts:
 //   npm run bench -- [requests] [start] [memory] [many] [python] [tick] [plan] [rollout]
-//                    [reconfigure] [autoscale] [load] [--quick] [--write]
+//                    [reconfigure] [autoscale] [load] [configs] [watch] [--quick]
+//                    [--write]
 //   --quick   short runs, to check that it works; the figures mean nothing
 //   --write   writes the figures into bench/README.md
 //   DROVER_TRACE=FILE  a trace of real requests for autoscale
@@ -12,7 +13,21 @@ import { h2loadMissing } from "./h2load.ts";
 import { describeMachine, watchOthers } from "./machine.ts";
 import { markdownOf, type Section } from "./section.ts";
 
-const benches = ["requests", "start", "memory", "many", "python", "tick", "plan", "rollout", "reconfigure", "autoscale", "load"];
+const benches = [
+  "requests",
+  "start",
+  "memory",
+  "many",
+  "python",
+  "tick",
+  "plan",
+  "rollout",
+  "reconfigure",
+  "autoscale",
+  "load",
+  "configs",
+  "watch",
+];
 const readme = join(import.meta.dirname, "README.md");
 const [begin, end] = ["<!-- figures: written by `npm run bench -- --write` -->", "<!-- end of figures -->"];
 

@@ -8,7 +8,7 @@ const slow = [
   "test/{e2e,sim,sdk,conformance,engine,contract}/**",
   "test/**/*-laws.test.ts",
   "test/replica/host.test.ts",
-  "test/store/{private-redis,redis-store}.test.ts",
+  "test/store/{private-redis,redis-store,redis-contents}.test.ts",
   "test/cli/smoke.test.ts",
   "test/{generated,protos}.test.ts",
 ];
