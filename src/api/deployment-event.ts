@@ -1,10 +1,10 @@
-import { create, fromJson, type JsonValue, toBinary } from "@bufbuild/protobuf";
+import { fromJson, type JsonValue, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type Deployment, DeploymentSchema, DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import type { Json } from "../core/json.ts";
-import { Encoded } from "../rpc/codec.ts";
+import { Encoded, encode } from "../rpc/codec.ts";
 
 /**
  * A change of one deployment as a `WatchDeploymentsResponse`, encoded once for all watches. Its
@@ -13,13 +13,13 @@ import { Encoded } from "../rpc/codec.ts";
 export interface DeploymentEvent {
   readonly position: number;
   readonly name: string;
-  /** The event without the config. */
-  readonly head: Uint8Array;
+  /** The response without the config. */
+  readonly bytes: Buffer;
+  /** How many of the bytes come before the position. */
+  readonly headBytes: number;
   /** The `user_config` in its place. All events with this config have the same bytes. */
   readonly config: Uint8Array | undefined;
 }
-
-const nothing = new Uint8Array();
 
 /** `deployment` undefined: it is gone. `config`: as of {@link configBytes}. */
 export function deploymentEvent(
@@ -32,7 +32,9 @@ export function deploymentEvent(
     deployment === undefined
       ? ({ case: "deploymentDeleted", value: name } as const)
       : ({ case: "deploymentUpdated", value: deployment } as const);
-  return { position, name, head: toBinary(WatchDeploymentsResponseSchema, create(WatchDeploymentsResponseSchema, { event })), config };
+  const head = encode(WatchDeploymentsResponseSchema, { event });
+  const tail = encode(WatchDeploymentsResponseSchema, { position: BigInt(position) });
+  return { position, name, bytes: Buffer.concat([head, tail]), headBytes: head.length, config };
 }
 
 /** A `user_config` as the part of a `WatchDeploymentsResponse` that holds nothing else. */
@@ -49,12 +51,10 @@ export function configBytes(userConfig: Json): Uint8Array {
   );
 }
 
-export const bytesOfEvent = ({ head, config = nothing }: DeploymentEvent): number => head.length + config.length;
+export const bytesOfEvent = ({ bytes, config }: DeploymentEvent): number => bytes.length + (config?.length ?? 0);
 
 /** The message to send, with its position or without. */
-export function encodedEvent({ head, config = nothing, position }: DeploymentEvent, has: { readonly position: boolean }): Encoded {
-  const tail = has.position ? toBinary(WatchDeploymentsResponseSchema, positionOnly(position)) : nothing;
-  return new Encoded(Buffer.concat([head, config, tail]));
+export function encodedEvent({ bytes, headBytes, config }: DeploymentEvent, has: { readonly position: boolean }): Encoded {
+  const whole = has.position ? bytes : bytes.subarray(0, headBytes);
+  return new Encoded(config === undefined ? whole : Buffer.concat([whole, config]));
 }
-
-const positionOnly = (position: number) => create(WatchDeploymentsResponseSchema, { position: BigInt(position) });

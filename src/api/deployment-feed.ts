@@ -136,11 +136,11 @@ export class DeploymentFeed {
 
   #keep(event: DeploymentEvent): void {
     this.#events.push(event);
-    this.#bytes += event.head.length + this.#held(event, 1);
+    this.#bytes += event.bytes.length + this.#held(event, 1);
     while (this.#events.length > 1 && (this.#events.length > eventsKept || this.#bytes > eventsBytesMax)) {
       const oldest = this.#events.shift() as DeploymentEvent;
       this.#since = oldest.position;
-      this.#bytes -= oldest.head.length + this.#held(oldest, -1);
+      this.#bytes -= oldest.bytes.length + this.#held(oldest, -1);
     }
   }
 

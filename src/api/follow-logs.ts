@@ -1,9 +1,11 @@
 import type { LogLine } from "../core/log-line.ts";
 
 /**
- * The most lines that wait for a slow reader: with more, no files are read until it has caught up.
+ * The most lines, and the most characters of them, that wait for a slow reader: with more, no files
+ * are read until it has caught up.
  */
 const linesAheadMax = 1_000;
+export const charactersAheadMax = 4 * 2 ** 20;
 
 export interface LogSources {
   /** The ids of the replicas that exist now. */
@@ -25,6 +27,7 @@ export async function* followLogs({ ids, hasEnded, open, subscribe }: LogSources
   const followed = new Set<string>();
   let changes = 0;
   let queue: LogLine[] = [];
+  let characters = 0;
   let wakeReader = () => {};
   let waiting: (() => void)[] = [];
   const read = async (id: string, whole: boolean) => {
@@ -32,8 +35,9 @@ export async function* followLogs({ ids, hasEnded, open, subscribe }: LogSources
     for await (const line of open(id, whole, stop.signal)) {
       silent = false;
       queue.push(line);
+      characters += line.line.length;
       wakeReader();
-      if (queue.length > linesAheadMax) await new Promise<void>((resolve) => waiting.push(resolve));
+      if (queue.length > linesAheadMax || characters > charactersAheadMax) await new Promise<void>((resolve) => waiting.push(resolve));
     }
     return silent;
   };
@@ -67,6 +71,7 @@ export async function* followLogs({ ids, hasEnded, open, subscribe }: LogSources
     while (!signal.aborted) {
       const ready = queue;
       queue = [];
+      characters = 0;
       resume();
       yield* ready;
       if (queue.length > 0 || signal.aborted) continue;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { followLogs } from "../../src/api/follow-logs.ts";
+import { charactersAheadMax, followLogs } from "../../src/api/follow-logs.ts";
 import type { LogLine } from "../../src/core/log-line.ts";
 
 /** Replicas as records, and what is known of their output: nothing before they are started. */
@@ -9,6 +9,8 @@ class Source {
   readonly #listeners = new Set<() => void>();
   /** What was opened, in order; `+`: as a new one. */
   readonly opened: string[] = [];
+  /** How many lines were read. */
+  read = 0;
 
   /** Its record is written, or written again. */
   change(id: string, state: "is" | "ended" = "is"): void {
@@ -63,7 +65,10 @@ class Source {
     this.opened.push(`${whole ? "+" : ""}${id}`);
     const output = this.#outputs.get(id);
     for (let at = whole ? 0 : Math.max(0, (output?.lines.length ?? 0) - 1); output && !output.gone; ) {
-      for (; at < output.lines.length; at++) yield { replicaId: id, stream: "stdout", line: `${id}: ${output.lines[at]}` };
+      for (; at < output.lines.length; at++) {
+        this.read += 1;
+        yield { replicaId: id, stream: "stdout", line: `${id}: ${output.lines[at]}` };
+      }
       if (!output.gone) await output.wake.promise;
     }
   }
@@ -161,5 +166,15 @@ test("a replica that has printed is not followed again when it is forgotten", as
   source.change("a", "ended");
   await settle();
   expect(source.opened).toEqual(["a"]);
+  await lines.end();
+});
+
+test("of long lines no more are read ahead for a slow reader than their bound", async () => {
+  const { source, lines } = await followed();
+  const length = charactersAheadMax / 4;
+  for (let i = 0; i < 50; i++) source.print("a", "x".repeat(length));
+  await settle();
+  expect(source.read).toBeLessThan(10);
+  expect(await lines.next(50)).toHaveLength(50);
   await lines.end();
 });

@@ -77,7 +77,7 @@ test("a caller that does not read is dropped, and told to resume; one that reads
   await controller.deploy({ spec: specOf("a", { userConfig: large("x") }) });
   const slow = controller.watchDeployments({})[Symbol.asyncIterator]();
   await slow.next();
-  const changes = 30;
+  const changes = 45;
   const fast = eventsUntil({}, (event) => labelOf(event) === String(changes));
   for (let n = 1; n <= changes; n++) await controller.deploy({ spec: specOf("a", { userConfig: large("x"), labels: { n: String(n) } }) });
   const labels = (await fast).flatMap((event) => labelOf(event) ?? []);
