@@ -10,6 +10,7 @@ import type { Place } from "./place.ts";
 import type { Routes } from "./routes.ts";
 import { shieldOf } from "./shield.ts";
 import type { CallerEvents, ReplicaConnection, ReplicaEvents } from "./sides.ts";
+import type { Unread } from "./unread.ts";
 
 /** What all calls of a gateway share. */
 export interface CallParts {
@@ -20,6 +21,7 @@ export interface CallParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly keptPool: KeptPool;
+  readonly unread: Unread;
   /** The calls that are not over. Each call adds and removes itself. */
   readonly calls: Set<OpenCall>;
   connectionTo(place: Place): ReplicaConnection;

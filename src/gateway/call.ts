@@ -1,10 +1,12 @@
 import { invalid, refusal, StatusError } from "../core/errors.ts";
+import { isGrpc, notGrpc } from "../rpc/grpc-server.ts";
 import { internalText } from "../rpc/status.ts";
 import { formatTimeout, parseTimeout } from "../rpc/timeout.ts";
 import type { CallEnd, ObservedCall } from "./call-observer.ts";
 import { type CallEvents, type CallParts, CallShield } from "./call-parts.ts";
 import { arrived, type CallState, entering, isAtReplica, over } from "./call-state.ts";
-import { notInvocable, notSentAgain, replicaLost, shuttingDown } from "./denials.ts";
+import { CallTimer } from "./call-timer.ts";
+import { notInvocable, notSentAgain, replicaLost, shuttingDown, unreadTooLong } from "./denials.ts";
 import { destination, disagreement } from "./destination.ts";
 import type { Visit } from "./dispatcher.ts";
 import type { Admission } from "./door.ts";
@@ -15,7 +17,6 @@ import {
   errorHeaders,
   errorTrailers,
   headerOf,
-  isGrpc,
   methodHeader,
   pathHeader,
   refusedHeader,
@@ -27,11 +28,10 @@ import { Peek } from "./grpc/peek.ts";
 import { KeptRequest } from "./kept-request.ts";
 import type { GivenBack, Place } from "./place.ts";
 import { type CallerSide, type Fate, type HeaderFields, http2Code, type ReplicaConnection, type ReplicaSide } from "./sides.ts";
+import type { UnreadCall } from "./unread.ts";
 
 /** How long the first message of an Invoke without a deadline may take to name its deployment. */
 const firstMessageMs = 60_000;
-/** The longest time a timer can be set for. */
-const timerMaxMs = 2 ** 31 - 1;
 
 /**
  * One call on its way: from its caller by way of the dispatcher to a replica, and back. `CallState`
@@ -39,7 +39,7 @@ const timerMaxMs = 2 ** 31 - 1;
  * sending again, trailers, counts. The call knows no connections, only the two sides.
  * Invariant: a request is sent a second time only if the replica that had it did nothing about it.
  */
-export class Call implements CallEvents, ObservedCall {
+export class Call implements CallEvents, ObservedCall, UnreadCall {
   readonly #parts: CallParts;
   /** Receives the events. What throws in one of them fails this call, and nothing else. */
   readonly #events: CallEvents;
@@ -50,7 +50,7 @@ export class Call implements CallEvents, ObservedCall {
   #deployment: string | undefined;
   #state: CallState = arrived;
   #deadlineMs = Number.POSITIVE_INFINITY;
-  #stopTimer: (() => void) | undefined;
+  readonly #timer: CallTimer;
   /** The request so far, until a replica answers. */
   readonly #kept: KeptRequest;
   /** All of the request has been read. */
@@ -69,6 +69,7 @@ export class Call implements CallEvents, ObservedCall {
     this.#kept = new KeptRequest(parts.keptPool);
     parts.calls.add(this);
     this.#events = new CallShield(this, (error) => this.broke(error));
+    this.#timer = new CallTimer(parts.clock, () => this.#events.expired());
     caller.attach(this.#events);
   }
 
@@ -85,7 +86,7 @@ export class Call implements CallEvents, ObservedCall {
   start(): void {
     if (this.headers[methodHeader] !== "POST") this.#refusePlainly(405, "gRPC calls are POST requests over HTTP/2\n");
     else if (!isGrpc(headerOf(this.headers, "content-type"))) {
-      this.#refusePlainly(415, "this is a gRPC server: content-type application/grpc\n");
+      this.#refusePlainly(notGrpc.status, notGrpc.text);
     } else {
       const fault = faultOf(this.headers);
       const admission: Admission = fault === undefined ? this.#parts.door.admit(this) : { kind: "refused", error: requestFault(fault) };
@@ -135,7 +136,7 @@ export class Call implements CallEvents, ObservedCall {
   }
 
   #sendToOwn(): void {
-    this.#setTimer(this.#deadlineMs);
+    this.#timer.set(this.#deadlineMs);
     if (this.#state === over) return;
     const replica = this.#open(this.#parts.ownConnection());
     if (replica instanceof StatusError) this.fail(replica);
@@ -146,7 +147,7 @@ export class Call implements CallEvents, ObservedCall {
     this.#invoke = true;
     const peek = new Peek(headerOf(this.headers, "grpc-encoding"), (result) => this.#events.named(result));
     this.#setState({ name: "naming", peek });
-    this.#setTimer(Math.min(this.#deadlineMs, this.startedMs + firstMessageMs));
+    this.#timer.set(Math.min(this.#deadlineMs, this.startedMs + firstMessageMs));
     if (this.#state !== over) this.#caller.resume();
   }
 
@@ -164,7 +165,7 @@ export class Call implements CallEvents, ObservedCall {
     this.#deployment = deployment;
     const timeoutMs = routes.get(deployment)?.requestTimeoutMs ?? 0;
     if (timeoutMs > 0) this.#deadlineMs = Math.min(this.#deadlineMs, this.startedMs + timeoutMs);
-    this.#setTimer(this.#deadlineMs);
+    this.#timer.set(this.#deadlineMs);
     if (this.#state === over) return;
     this.#setState(entering);
     const visit = dispatcher.enter(deployment, this.#events);
@@ -252,7 +253,9 @@ export class Call implements CallEvents, ObservedCall {
 
   callerReady(): void {
     const state = this.#state;
-    if (isAtReplica(state)) state.replica.resume();
+    if (!isAtReplica(state)) return;
+    this.#parts.unread.delete(this);
+    state.replica.resume();
   }
 
   callerGone(): void {
@@ -287,7 +290,15 @@ export class Call implements CallEvents, ObservedCall {
 
   responseData(chunk: Buffer): void {
     const state = this.#state;
-    if (isAtReplica(state) && !this.#caller.write(chunk)) state.replica.pause();
+    if (!isAtReplica(state) || this.#caller.write(chunk)) return;
+    state.replica.pause();
+    this.#parts.unread.add(this);
+  }
+
+  giveUp(): void {
+    if (this.#state === over) return;
+    this.#end({ kind: "failed", error: unreadTooLong() });
+    this.#caller.reset(http2Code.enhanceYourCalm); // a status would wait behind what is not read
   }
 
   responseTrailers(trailers: HeaderFields): void {
@@ -339,8 +350,9 @@ export class Call implements CallEvents, ObservedCall {
     const before = this.#state;
     this.#state = next;
     if (next.name === "over") {
-      this.#stopTimer?.();
+      this.#timer.stop();
       this.#kept.drop();
+      this.#parts.unread.delete(this);
       this.#parts.calls.delete(this);
     }
     if (before.name === "naming") before.peek.end();
@@ -376,15 +388,6 @@ export class Call implements CallEvents, ObservedCall {
   #refusePlainly(status: number, text: string): void {
     this.#setState(over);
     this.#caller.respondPlainly(status, text);
-  }
-
-  #setTimer(atMs: number): void {
-    this.#stopTimer?.();
-    this.#stopTimer = undefined;
-    if (atMs === Number.POSITIVE_INFINITY) return;
-    const ms = atMs - this.#parts.clock.nowMs();
-    if (ms <= 0) this.expired();
-    else if (ms <= timerMaxMs) this.#stopTimer = this.#parts.clock.after(ms, () => this.#events.expired());
   }
 
   expired(): void {

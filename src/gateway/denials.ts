@@ -1,4 +1,4 @@
-import { refusal, type StatusError } from "../core/errors.ts";
+import { refusal, StatusError } from "../core/errors.ts";
 import type { NoReplicaExpected } from "../core/traffic/route.ts";
 import { noReplicaExpectedInWords } from "../core/words.ts";
 import type { GivenBack, Place } from "./place.ts";
@@ -61,4 +61,9 @@ export function replicaLost({ deployment, endpoint: { replicaId } }: Place): Sta
     retryAfterMs: retryMaxMs,
     metadata: { deployment, replica: replicaId },
   });
+}
+
+/** For a response that its caller does not read. The caller learns it by the reset of its call. */
+export function unreadTooLong(): StatusError {
+  return new StatusError("RESOURCE_EXHAUSTED", "the caller does not read, and the gateway holds too much that is not read");
 }

@@ -14,6 +14,7 @@ import { OwnServices } from "./own-services/own-services.ts";
 import type { Place } from "./place.ts";
 import type { Routes } from "./routes.ts";
 import type { CallerServer, CallerSide, ReplicaConnection } from "./sides.ts";
+import { Unread } from "./unread.ts";
 import { http2Wire } from "./wire/http2-wire.ts";
 
 /** How long, after the grace period, the last answers may take to reach their callers. */
@@ -36,6 +37,10 @@ export interface GatewayOptions {
   readonly door?: Door;
   /** Sees what becomes of each call. Default: none. */
   readonly observer?: CallObserver;
+  /** Callers' connections at the same time. Default: no bound. */
+  readonly connectionsMax?: number;
+  /** The bound of connections is reached; see `Listener`. */
+  readonly onCrowded?: (connectionsMax: number) => void;
 }
 
 /** Takes calls from all callers, and brings each to a replica of its deployment. */
@@ -70,6 +75,7 @@ export class Gateway implements GatewayCounts {
       door: options.door ?? openDoor,
       observer: options.observer,
       keptPool: new KeptPool(),
+      unread: new Unread(),
       calls: new Set(),
       connectionTo: (place) => this.#connectionTo(place),
       ownConnection: () => this.#connectionToOwn(),
@@ -78,6 +84,9 @@ export class Gateway implements GatewayCounts {
       onCall: (caller) => this.#onCall(caller),
       onCallerFault: (error) => log.debug({ cause: error.message }, "a caller's connection failed"),
       onServerFault: (error) => log.error({ err: error }, "the gateway's server failed"),
+      connectionsMax: options.connectionsMax,
+      onCrowded: options.onCrowded,
+      clock,
     });
   }
 

@@ -4,6 +4,8 @@
  * `wire/` does so on node:http2. Every wire passes `test/contract/gateway-wire.test.ts`.
  */
 
+import type { Clock } from "../clock/clock.ts";
+
 /**
  * Header or trailer fields. Names are in lower case; a name that came several times has its values
  * in order. The order of values of different names says nothing, in HTTP as in gRPC.
@@ -160,6 +162,11 @@ export interface ServeOptions {
   readonly onCallerFault: (error: Error) => void;
   /** The listening socket failed. */
   readonly onServerFault: (error: Error) => void;
+  /** Connections at the same time. Default: no bound. */
+  readonly connectionsMax?: number | undefined;
+  /** The bound of connections is reached: idle ones are closed for new ones. */
+  readonly onCrowded?: ((connectionsMax: number) => void) | undefined;
+  readonly clock: Clock;
 }
 
 /** How calls come from callers and go to replicas. */

@@ -35,7 +35,7 @@ export interface StreamGuard {
 }
 
 /** What of a server of grpc-js is not in its types: it shows its http2 servers to nobody. */
-interface Inside {
+interface ServerInside {
   commonServerOptions: { maxHeaderListPairs?: number; settings?: object };
   createHttp2Server(credentials: ServerCredentials): Http2Server;
 }
@@ -49,7 +49,7 @@ type Serve = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: nu
  * end the process. Call it before the server is bound.
  */
 export function guardStreams(server: Server, guard: StreamGuard): void {
-  const inside = server as unknown as Inside;
+  const inside = server as unknown as ServerInside;
   const create = inside.createHttp2Server.bind(server);
   inside.commonServerOptions.maxHeaderListPairs = headerBytesMax / headerBytesMin;
   inside.commonServerOptions.settings = { ...inside.commonServerOptions.settings, maxHeaderListSize: headerBytesMax };

@@ -23,11 +23,6 @@ export async function clearAddress(address: string): Promise<void> {
   });
 }
 
-/** The address that was bound, with `port` in place of port 0. */
-export function boundAddress(address: string, port: number): string {
-  return address.startsWith("unix:") ? address : `${address.slice(0, address.lastIndexOf(":"))}:${port}`;
-}
-
 /** The path in `unix:/path`, `unix:path` or `unix:///path`, the forms that gRPC knows. */
 function socketPath(address: string): string {
   const path = address.slice("unix:".length);

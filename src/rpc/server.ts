@@ -2,7 +2,7 @@ import type { DescMessage, DescMethod, MessageInitShape } from "@bufbuild/protob
 import {
   type handleUnaryCall,
   logVerbosity,
-  Server,
+  type Server,
   ServerCredentials,
   type ServerDuplexStream,
   type ServerWritableStream,
@@ -25,9 +25,11 @@ import {
   Undecodable,
   Undecoded,
 } from "./codec.ts";
+import { grpcServer } from "./grpc-server.ts";
 import { guardStreams } from "./guarded-streams.ts";
 import { type Interceptor, runThrough } from "./interceptor.ts";
-import { boundAddress, clearAddress } from "./listen-address.ts";
+import { clearAddress } from "./listen-address.ts";
+import { Listener } from "./listener.ts";
 import { type Raw, ServerCall } from "./server-call.ts";
 import type { CallContext, Implementation } from "./service.ts";
 import { internalText } from "./status.ts";
@@ -77,6 +79,10 @@ export interface RpcServerOptions {
    * Default: "this server is shutting down".
    */
   readonly closingText?: string;
+  /** Connections at the same time. Default: no bound. */
+  readonly connectionsMax?: number;
+  /** The bound of connections is reached; see {@link Listener}. */
+  readonly onCrowded?: (connectionsMax: number) => void;
   readonly clock: Clock;
 }
 
@@ -97,6 +103,7 @@ const handlerTypes = {
 /** Serves typed implementations by gRPC. */
 export class RpcServer {
   readonly #server: Server;
+  readonly #listener: Listener;
   readonly #interceptors: readonly Interceptor[];
   readonly #log: Pick<Log, "error">;
   readonly #clock: Clock;
@@ -119,10 +126,19 @@ export class RpcServer {
     this.#startedAtMs = clock.nowMs();
     this.#messageBytesMax = messageBytesMax;
     this.#requestDecoder = options.requestDecoder;
-    this.#server = new Server({ "grpc.max_receive_message_length": messageBytesMax + excessBytesMax, "grpc.enable_channelz": 0 });
+    this.#server = grpcServer({ "grpc.max_receive_message_length": messageBytesMax + excessBytesMax, "grpc.enable_channelz": 0 });
     guardStreams(this.#server, {
       nowMs: this.#nowMs,
       unsendable: (cause, headers) => this.#unexpected(cause, headers[":path"], headers[requestIdKey]),
+    });
+    const connections = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    const { connectionsMax, onCrowded } = options;
+    this.#listener = new Listener({
+      onConnection: (socket) => connections.injectConnection(socket),
+      onFault: (error) => log.error({ err: error }, "the server's socket failed; it takes no new connections"),
+      connectionsMax,
+      onCrowded,
+      clock,
     });
     for (const { service, handlers } of implementations) {
       for (const method of service.methods) {
@@ -139,15 +155,7 @@ export class RpcServer {
    */
   async listen(address: string): Promise<string> {
     await clearAddress(address);
-    const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
-        error === null ? resolve(bound) : reject(error),
-      );
-    }).catch((error: Error) => {
-      const [, cause = error.message] = / errors: \[(.*)\]$/.exec(error.message) ?? [];
-      throw new Error(`cannot listen at ${address}: ${cause}`, { cause: error });
-    });
-    return boundAddress(address, port);
+    return this.#listener.listen(address);
   }
 
   /**
@@ -162,10 +170,13 @@ export class RpcServer {
 
   async #close(graceMs: number): Promise<void> {
     const reason = this.#shuttingDown();
-    const over = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    const over = Promise.all([this.#listener.close(), new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))]);
     for (const call of this.#open) if (call.method.methodKind !== "unary") call.abort(reason);
     let cancelTimer = this.#clock.after(graceMs, () => {
-      cancelTimer = this.#clock.after(flushMs, () => this.#server.forceShutdown());
+      cancelTimer = this.#clock.after(flushMs, () => {
+        this.#server.forceShutdown();
+        this.#listener.destroyConnections();
+      });
       for (const call of this.#open) {
         call.abort(reason);
         call.fail(reason);
@@ -200,6 +211,8 @@ export class RpcServer {
   /** Runs one call to its answer. Never rejects. */
   async #serve(call: ServerCall, handle: Handle): Promise<void> {
     this.#open.add(call);
+    const connection = this.#listener.connectionOf(call.raw.getPeer());
+    this.#listener.begin(connection);
     try {
       if (this.#closing !== undefined) throw this.#shuttingDown();
       if (this.#interceptors.length === 0) await run(call, handle, this.#requestDecoder);
@@ -209,6 +222,7 @@ export class RpcServer {
       this.#fail(call, error);
     } finally {
       this.#open.delete(call);
+      this.#listener.end(connection);
     }
   }
 

@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
+import { realClock } from "../../src/clock/real.ts";
 import type {
   CallerEvents,
   CallerServer,
@@ -166,6 +167,7 @@ async function pairOf(serving: Wire, connecting: Wire, line?: BreakableLine): Pr
     onServerFault: (error) => {
       throw error;
     },
+    clock: realClock,
   });
   const address = await server.listen("127.0.0.1:0");
   let lost = 0;
@@ -504,7 +506,12 @@ describe.each(pairs)("callers by %s, replicas by %s", (servingName, connectingNa
 
   test("an address that is taken is refused by listen", async () => {
     await using at = await pair();
-    const other = (wires[servingName] as Wire).serve({ onCall: () => {}, onCallerFault: () => {}, onServerFault: () => {} });
+    const other = (wires[servingName] as Wire).serve({
+      onCall: () => {},
+      onCallerFault: () => {},
+      onServerFault: () => {},
+      clock: realClock,
+    });
     await expect(other.listen(at.address)).rejects.toThrow();
     await other.close();
   });

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { destination } from "../../src/gateway/destination.ts";
-import { isGrpc } from "../../src/gateway/grpc/headers.ts";
-import { joinAddress, splitAddress } from "../../src/gateway/wire/address.ts";
+import { isGrpc } from "../../src/rpc/grpc-server.ts";
+import { joinAddress, splitAddress } from "../../src/rpc/socket-address.ts";
 import { formatTimeout, parseTimeout } from "../../src/rpc/timeout.ts";
 
 const serving: Readonly<Record<string, readonly string[]>> = { "acme.One": ["one"], "acme.Two": ["b", "a"] };

@@ -169,6 +169,7 @@ describe("closing", () => {
     expect(ends.has("long")).toBe(false);
     clock.pass(1);
     await closed;
+    await until(() => ends.size === 3);
     expect(Object.fromEntries(ends)).toEqual({ gone: "SHUTTING_DOWN", short: "SHUTTING_DOWN", long: "SHUTTING_DOWN" });
     expect(clock.pending).toBe(0);
   });

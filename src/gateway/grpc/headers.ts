@@ -25,11 +25,6 @@ export function headerOf(headers: HeaderFields, name: string): string | undefine
   return value === undefined ? undefined : String(value);
 }
 
-/** Whether a content type is gRPC's over HTTP/2; `application/grpc-web` is not. */
-export function isGrpc(contentType: string | undefined): boolean {
-  return contentType !== undefined && /^application\/grpc(?:[+;]|$)/.test(contentType);
-}
-
 /** The gRPC status in headers or trailers; UNKNOWN if they have none. */
 export function statusOf(fields: HeaderFields): number {
   const status = fields["grpc-status"];

@@ -1,80 +1,141 @@
-import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { constants, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import type { Clock } from "../../clock/clock.ts";
+import { pingAnswerMs, pingMs } from "../../rpc/grpc-server.ts";
+import { Listener } from "../../rpc/listener.ts";
+import { type Allowance, afterSeen, afterUnseen, newAllowance, resetsMax } from "../leaving.ts";
 import type { CallerServer, ServeOptions } from "../sides.ts";
-import { joinAddress, splitAddress } from "./address.ts";
+import { Arrivals } from "./arrivals.ts";
 import { Http2CallerSide } from "./caller-side.ts";
-import { connectionWindowBytes, headerLimits, headerReadBytesMax, sessionMemoryMb, streamWindowBytes } from "./sizes.ts";
+import {
+  callerWindowBytes,
+  callsPerConnectionMax,
+  connectionWindowBytes,
+  headerLimits,
+  headerReadBytesMax,
+  sessionMemoryMb,
+} from "./sizes.ts";
 
-/** Calls that one connection may have open. */
-const callsPerConnectionMax = 100_000;
-/**
- * How many calls a connection may reset: at once, and each second. Callers that leave are no
- * attack.
- */
-const resetsMax = { burst: 100_000, rate: 10_000 };
+/** A caller's connection. */
+interface CallerConnection {
+  readonly session: ServerHttp2Session;
+  readonly socket: Socket | undefined;
+  allowance: Allowance;
+}
 
 /** Takes callers' connections by node:http2. */
 export class Http2CallerServer implements CallerServer {
+  readonly #options: ServeOptions;
+  readonly #clock: Clock;
+  readonly #listener: Listener;
   readonly #server: Http2Server;
-  readonly #sessions = new Set<ServerHttp2Session>();
-  readonly #onServerFault: (error: Error) => void;
+  readonly #connections = new Map<ServerHttp2Session, CallerConnection>();
+  readonly #arrivals = new Arrivals<ServerHttp2Session>();
+  /** The socket whose session is being made. */
+  #taken: Socket | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor({ onCall, onCallerFault, onServerFault }: ServeOptions) {
-    this.#onServerFault = onServerFault;
+  constructor(options: ServeOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
     this.#server = createServer({
       maxSessionMemory: sessionMemoryMb,
       ...headerLimits,
       settings: {
-        initialWindowSize: streamWindowBytes,
+        initialWindowSize: callerWindowBytes,
         maxConcurrentStreams: callsPerConnectionMax,
         maxHeaderListSize: headerReadBytesMax,
       },
       streamResetBurst: resetsMax.burst,
-      streamResetRate: resetsMax.rate,
+      streamResetRate: resetsMax.perSecond,
     });
     this.#server.on("session", (session) => this.#onSession(session));
-    this.#server.on("stream", (stream: ServerHttp2Stream, _headers, _flags, rawHeaders: string[]) => {
-      onCall(new Http2CallerSide(stream, rawHeaders));
-    });
+    this.#server.on("stream", (stream: ServerHttp2Stream, _headers, _flags, rawHeaders: string[]) => this.#onStream(stream, rawHeaders));
     // What a caller does wrong on its connection ends that connection, and nothing else.
-    this.#server.on("sessionError", onCallerFault);
-    this.#server.on("clientError", (_error, socket) => socket.destroy());
+    this.#server.on("sessionError", options.onCallerFault);
+    this.#listener = new Listener({
+      onConnection: (socket) => {
+        this.#taken = socket;
+        this.#server.emit("connection", socket);
+        this.#taken = undefined;
+      },
+      onFault: options.onServerFault,
+      connectionsMax: options.connectionsMax,
+      onCrowded: options.onCrowded,
+      clock: options.clock,
+    });
   }
 
-  async listen(address: string): Promise<string> {
-    const target = splitAddress(address);
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", (cause) => reject(new Error(`cannot listen at ${address}: ${cause.message}`, { cause })));
-      this.#server.listen("path" in target ? { path: target.path } : { ...target, host: target.host }, resolve);
-    });
-    this.#server.removeAllListeners("error");
-    this.#server.on("error", this.#onServerFault);
-    if ("path" in target) return address;
-    return joinAddress({ host: target.host, port: (this.#server.address() as AddressInfo).port });
+  listen(address: string): Promise<string> {
+    return this.#listener.listen(address);
   }
 
   close(): Promise<void> {
-    this.#closing ??= new Promise<void>((resolve) => {
-      if (this.#server.listening) this.#server.close(() => resolve());
-      else resolve();
-    });
-    for (const session of this.#sessions) if (!session.closed) session.close();
+    this.#closing ??= this.#listener.close();
+    for (const session of this.#connections.keys()) if (!session.closed) session.close();
     return this.#closing;
   }
 
   destroyConnections(): void {
-    for (const session of this.#sessions) session.destroy();
+    for (const session of this.#connections.keys()) session.destroy();
+    this.#listener.destroyConnections();
   }
 
   #onSession(session: ServerHttp2Session): void {
-    if (this.#closing !== undefined) {
-      session.destroy();
-      return;
-    }
-    this.#sessions.add(session);
-    session.once("close", () => this.#sessions.delete(session));
+    const connection: CallerConnection = { session, socket: this.#taken, allowance: newAllowance(this.#clock.nowMs()) };
+    this.#connections.set(session, connection);
+    let stopPing = this.#pingAfter(session, (stop) => {
+      stopPing = stop;
+    });
+    session.once("close", () => {
+      stopPing();
+      this.#connections.delete(session);
+      this.#arrivals.drop(session);
+    });
     session.on("error", () => {}); // "sessionError" reports it
     session.setLocalWindowSize(connectionWindowBytes);
   }
+
+  /** Asks again and again whether the peer is still there, and closes the connection if it is not. */
+  #pingAfter(session: ServerHttp2Session, onTimer: (stop: () => void) => void): () => void {
+    return this.#clock.after(pingMs, () => {
+      if (session.destroyed) return;
+      onTimer(this.#clock.after(pingAnswerMs, () => session.destroy()));
+      const sent = session.ping((error) => {
+        if (error === null && !session.destroyed) onTimer(this.#pingAfter(session, onTimer));
+      });
+      if (!sent) session.destroy();
+    });
+  }
+
+  /** A call is begun in a later turn: if its caller has taken it back by then, it costs no more. */
+  #onStream(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {
+    const connection = stream.session && this.#connections.get(stream.session as ServerHttp2Session);
+    stream.on("error", ignore);
+    if (connection === undefined) return;
+    const { session, socket } = connection;
+    this.#listener.begin(socket);
+    stream.once("close", () => this.#listener.end(socket));
+    this.#arrivals.add(session, () => {
+      if (session.destroyed) return;
+      if (stream.destroyed || stream.closed || stream.aborted) this.#onUnseen(connection);
+      else {
+        connection.allowance = afterSeen(connection.allowance);
+        this.#options.onCall(new Http2CallerSide(stream, rawHeaders));
+      }
+    });
+  }
+
+  #onUnseen(connection: CallerConnection): void {
+    const left = afterUnseen(connection.allowance, this.#clock.nowMs());
+    if (left !== undefined) {
+      connection.allowance = left;
+      return;
+    }
+    connection.session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#options.onCallerFault(new Error("the caller takes back its calls faster than they can be begun"));
+  }
 }
+
+// "close" follows each "error".
+function ignore(): void {}

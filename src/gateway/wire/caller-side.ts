@@ -25,6 +25,7 @@ export class Http2CallerSide implements CallerSide {
     this.#events = events;
     const gone = () => events.callerGone();
     this.#stream.on("error", ignore);
+    if (this.#stream.readableEnded) this.#endedUnread = true;
     this.#stream.once("aborted", gone);
     this.#stream.once("close", gone);
     this.#stream.once("end", () => {

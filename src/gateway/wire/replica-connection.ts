@@ -1,10 +1,10 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import { connect as connectSocket, type Socket } from "node:net";
+import { splitAddress } from "../../rpc/socket-address.ts";
 import type { Fate, HeaderFields, ReplicaConnection, ReplicaEvents, ReplicaSide } from "../sides.ts";
-import { splitAddress } from "./address.ts";
 import { sendBlock } from "./raw-headers.ts";
 import { Http2ReplicaSide, type StreamConnection } from "./replica-side.ts";
-import { connectionWindowBytes, headerLimits, headerReadBytesMax, sessionMemoryMb, streamWindowBytes } from "./sizes.ts";
+import { connectionWindowBytes, headerLimits, headerReadBytesMax, replicaWindowBytes, sessionMemoryMb } from "./sizes.ts";
 
 // A server takes a peer that resets more than about 1,000 streams for an attacker, and closes the
 // connection with all of its streams. A connection retires before that.
@@ -42,7 +42,7 @@ export class Http2ReplicaConnection implements ReplicaConnection, StreamConnecti
       createConnection: () => socket,
       maxSessionMemory: sessionMemoryMb,
       ...headerLimits,
-      settings: { initialWindowSize: streamWindowBytes, maxHeaderListSize: headerReadBytesMax, enablePush: false },
+      settings: { initialWindowSize: replicaWindowBytes, maxHeaderListSize: headerReadBytesMax, enablePush: false },
     });
     this.#session.once("connect", () => this.#session.setLocalWindowSize(connectionWindowBytes));
     this.#session.on("goaway", (_code: number, lastStreamId: number) => {

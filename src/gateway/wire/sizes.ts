@@ -1,7 +1,17 @@
 import { headerBytesMax, headerPairsMax } from "../grpc/header-block.ts";
 
-/** Bytes of one stream that may be under way, each direction. */
-export const streamWindowBytes = 1024 * 1024;
+/** Calls that one connection may have open. */
+export const callsPerConnectionMax = 1_000;
+/**
+ * Bytes of a request that a caller may send unasked. With {@link callsPerConnectionMax}, a connection
+ * makes the gateway hold 250 MiB at most.
+ */
+export const callerWindowBytes = 256 * 1024;
+/**
+ * Bytes of a response that a replica may send unasked. It bounds what the gateway holds for a caller
+ * that does not read. Replicas are near, so it does not slow down a caller that does.
+ */
+export const replicaWindowBytes = 128 * 1024;
 /** Bytes of one connection that may be under way, each direction. */
 export const connectionWindowBytes = 16 * 1024 * 1024;
 /**

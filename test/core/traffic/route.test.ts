@@ -5,7 +5,11 @@ import { routeOf } from "../../../src/core/traffic/route.ts";
 import { replicaRecord, spec } from "../../kit/records.ts";
 
 const deployment = firstRecord(spec, "u", 0);
-const replica = (id: string, more: Partial<ReplicaRecord>): ReplicaRecord => ({ ...replicaRecord(id, "app"), address: `unix:/${id}`, ...more });
+const replica = (id: string, more: Partial<ReplicaRecord>): ReplicaRecord => ({
+  ...replicaRecord(id, "app"),
+  address: `unix:/${id}`,
+  ...more,
+});
 
 /** The route to these replicas, of which those in `silent` say nothing. */
 function routeTo(replicas: readonly ReplicaRecord[], silent: readonly string[]) {
