@@ -99,7 +99,8 @@ export class Http2CallerServer implements CallerServer {
   /** Asks again and again whether the peer is still there, and closes the connection if it is not. */
   #pingAfter(session: ServerHttp2Session, onTimer: (stop: () => void) => void): () => void {
     return this.#clock.after(pingMs, () => {
-      if (session.destroyed) return;
+      // A closing connection cannot be asked; the end of its grace closes it.
+      if (session.destroyed || session.closed) return;
       onTimer(this.#clock.after(pingAnswerMs, () => session.destroy()));
       const sent = session.ping((error) => {
         if (error === null && !session.destroyed) onTimer(this.#pingAfter(session, onTimer));
