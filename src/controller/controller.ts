@@ -1,6 +1,7 @@
 import { rename, rm, writeFile } from "node:fs/promises";
 import { realClock as clock, realRandom as random } from "../clock/real.ts";
 import { type Config, hidePassword } from "../config/config.ts";
+import { connectionShares } from "../core/connection-limits.ts";
 import { DiskReserve } from "../engine/local/disk-reserve.ts";
 import { lockFolder } from "../engine/local/folder-lock.ts";
 import type { CallsInWork } from "../gateway/closing.ts";
@@ -9,7 +10,9 @@ import { Closers } from "./closers.ts";
 import { makeDataFolder, withRemedy } from "./data-folder.ts";
 import { openDataPath } from "./data-path.ts";
 import { openDeciding, openLease } from "./deciding.ts";
+import { FaultGuard } from "./fault-guard.ts";
 import { openCgroups, openEngine } from "./open-engine.ts";
+import { openFilesMax } from "./open-files.ts";
 import { openServers } from "./servers.ts";
 import { openStorage } from "./storage.ts";
 
@@ -41,8 +44,10 @@ export interface ControllerLife {
 export async function runController(config: Config, life: ControllerLife): Promise<void> {
   const log = createLog(config.logLevel);
   const closers = new Closers(log);
+  const guard = new FaultGuard(log);
+  closers.add(() => guard.close());
   try {
-    const addresses = await open(config, life, log, closers).catch((cause) => Promise.reject(withRemedy(config.dataDir, cause)));
+    const addresses = await open(config, life, log, closers, guard).catch((cause) => Promise.reject(withRemedy(config.dataDir, cause)));
     if (config.readyFile !== undefined) await writeReadyFile(config.readyFile, addresses, closers);
     life.onReady(addresses);
     const { ended } = life;
@@ -57,7 +62,7 @@ export async function runController(config: Config, life: ControllerLife): Promi
  * The parts of a controller. The last one opened is closed first: servers, then requests, then
  * replicas, then the state.
  */
-async function open(config: Config, life: ControllerLife, log: Log, closers: Closers): Promise<Addresses> {
+async function open(config: Config, life: ControllerLife, log: Log, closers: Closers, guard: FaultGuard): Promise<Addresses> {
   await makeDataFolder(config.dataDir);
   // First: on a full disk, what follows needs the room that an earlier controller has reserved.
   const reserve = await DiskReserve.open({ folder: config.dataDir, clock, log: log.child({ room: "engine" }) });
@@ -77,7 +82,8 @@ async function open(config: Config, life: ControllerLife, log: Log, closers: Clo
   const loopLog = log.child({ room: "loops" });
   const lease = openLease({ store, mirror, id, clock, log: loopLog });
   const onCold = (deployment: string) => deciding.autoscale.wake(deployment);
-  const dataPath = await openDataPath({ ...common, mirror, lease, onCold });
+  const connections = connectionShares(await openFilesMax());
+  const dataPath = await openDataPath({ ...common, mirror, lease, onCold, connectionsMax: connections.gateway });
   closers.add(() => dataPath.close());
   const deciding = openDeciding({
     ...{ ...common, store, mirror, engine, lease, port: dataPath.links, loads: dataPath.loads, log: loopLog },
@@ -92,7 +98,16 @@ async function open(config: Config, life: ControllerLife, log: Log, closers: Clo
   };
   closers.add(() => dataPath.drain(life.hastened, onWait));
   const gateway = await dataPath.listen();
-  const servers = await openServers({ ...common, store, mirror, engine, loads: dataPath.loads, pid });
+  const servers = await openServers({
+    ...common,
+    store,
+    mirror,
+    engine,
+    loads: dataPath.loads,
+    pid,
+    connections,
+    faults: () => guard.faults,
+  });
   closers.add(() => servers.close());
 
   // Only once everything listens: a controller that cannot start touches no replica.

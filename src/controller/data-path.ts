@@ -19,6 +19,10 @@ import type { LeaseKeeper } from "../loops/lease-keeper.ts";
 import type { Mirror } from "../store/mirror.ts";
 import { type Closable, openAll } from "./closers.ts";
 
+/** Logged when a port has as many connections as it may have. */
+export const crowdedText =
+  "the port has all the connections that it may have; closing idle ones for new ones, refusing new ones if none is idle";
+
 /**
  * How long answers may be on their way to callers while the controller stops. Requests in work have
  * the `graceful_shutdown_timeout` of their deployment.
@@ -85,6 +89,8 @@ export interface DataPathParts {
   readonly door?: Door;
   /** Called at each step of a call. Default: none. */
   readonly observer?: CallObserver;
+  /** Callers' connections at the same time. Default: no bound. */
+  readonly connectionsMax?: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -103,7 +109,18 @@ export interface DataPath extends Routing {
   drain(hastened?: AbortSignal, onWait?: (work: readonly CallsInWork[]) => void): Promise<void>;
 }
 
-export function openDataPath({ config, mirror, lease, onCold, door, observer, clock, random, log }: DataPathParts): Promise<DataPath> {
+export function openDataPath({
+  config,
+  mirror,
+  lease,
+  onCold,
+  door,
+  observer,
+  connectionsMax,
+  clock,
+  random,
+  log,
+}: DataPathParts): Promise<DataPath> {
   return openAll(log, async (closers) => {
     const counts: GatewayCounts = {
       queued: (deployment) => gateway.queued(deployment),
@@ -132,6 +149,8 @@ export function openDataPath({ config, mirror, lease, onCold, door, observer, cl
       onCold,
       ...(door && { door }),
       ...(observer && { observer }),
+      ...(connectionsMax !== undefined && { connectionsMax }),
+      onCrowded: (max) => log.warn({ port: "gateway", connectionsMax: max }, crowdedText),
     });
     const graceMsOf = (name: string) => mirror.deployment(name)?.value.spec.gracefulShutdownTimeoutMs;
     const drain: DataPath["drain"] = (hastened, onWait) => {

@@ -5,6 +5,7 @@ import { ControllerApi } from "../api/controller-service.ts";
 import { externalScaler } from "../api/external-scaler.ts";
 import type { Clock, Random } from "../clock/clock.ts";
 import { type Address, printAddress } from "../config/address.ts";
+import type { ConnectionShares } from "../core/connection-limits.ts";
 import { HttpServer } from "../dashboard/http-server.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Loads } from "../links/loads.ts";
@@ -18,6 +19,7 @@ import { RpcServer } from "../rpc/server.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Store } from "../store/store.ts";
 import { type Closable, openAll } from "./closers.ts";
+import { crowdedText } from "./data-path.ts";
 
 const apiGraceMs = 1_000;
 
@@ -29,6 +31,10 @@ export interface ServersParts {
   readonly engine: Pick<Engine, "room" | "logs">;
   /** The process id of a replica. Undefined: not known. */
   readonly pid: (replicaId: string) => number | undefined;
+  /** Connections that each port may have at the same time. Default: no bound of its own. */
+  readonly connections?: ConnectionShares;
+  /** How many errors nothing caught. */
+  readonly faults?: () => number;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -41,7 +47,19 @@ export interface Servers extends Closable {
 }
 
 /** Serves the API and HTTP. When it resolves, both listen. */
-export function openServers({ config, store, mirror, loads, engine, pid, clock, random, log }: ServersParts): Promise<Servers> {
+export function openServers({
+  config,
+  store,
+  mirror,
+  loads,
+  engine,
+  pid,
+  connections,
+  faults,
+  clock,
+  random,
+  log,
+}: ServersParts): Promise<Servers> {
   return openAll(log, async (closers) => {
     const observed = { replica: (id: string) => loads.replica(id), deployment: (name: string) => loads.deployment(name), pid };
     const service = new ControllerApi({
@@ -64,6 +82,8 @@ export function openServers({ config, store, mirror, loads, engine, pid, clock, 
       ],
       requestDecoder: decoderWithin(apiRequestBounds),
       log: log.child({ room: "api" }),
+      ...(connections && { connectionsMax: connections.api }),
+      onCrowded: (max) => log.warn({ port: "api", connectionsMax: max }, crowdedText),
       clock,
     });
     closers.add(async () => {
@@ -74,7 +94,13 @@ export function openServers({ config, store, mirror, loads, engine, pid, clock, 
     });
     const api = await server.listen(printAddress(config.api));
     for (const name of ["", ControllerService.typeName, ExternalScaler.typeName]) health.set(name, true);
-    const httpServer = new HttpServer({ api, names: config.httpNames, log: log.child({ room: "dashboard" }) });
+    const httpServer = new HttpServer({
+      api,
+      names: config.httpNames,
+      log: log.child({ room: "dashboard" }),
+      ...(connections && { connectionsMax: connections.http }),
+      ...(faults && { faults }),
+    });
     closers.add(() => httpServer.close());
     return { api, http: await httpServer.listen(printAddress(config.http)) };
   });

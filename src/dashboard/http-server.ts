@@ -37,6 +37,10 @@ export interface HttpServerOptions {
   /** Names of this server besides `localhost`, for which requests are answered. Default: none. */
   readonly names?: readonly string[];
   readonly log: Pick<Log, "warn">;
+  /** Connections at the same time. Default: {@link connectionsMax}. */
+  readonly connectionsMax?: number;
+  /** How many errors nothing in the controller caught. Default: not shown. */
+  readonly faults?: () => number;
 }
 
 /** Serves health and metrics over HTTP, from the controller API alone. */
@@ -47,10 +51,12 @@ export class HttpServer {
   readonly #log: Pick<Log, "warn">;
   #names: readonly string[];
   readonly #server: Server;
+  readonly #faults: (() => number) | undefined;
   readonly #closed = new AbortController();
 
-  constructor({ api, names = [], log }: HttpServerOptions) {
+  constructor({ api, names = [], log, faults, connectionsMax: most = connectionsMax }: HttpServerOptions) {
     this.#names = names;
+    this.#faults = faults;
     this.#channel = new Channel(api, { messageBytesMax });
     this.#controller = this.#channel.client(ControllerService);
     this.#health = this.#channel.client(Health);
@@ -60,7 +66,7 @@ export class HttpServer {
       (request, response) => void this.#answer(request, response),
     );
     this.#server.setTimeout(requestMs);
-    boundConnections(this.#server, connectionsMax);
+    boundConnections(this.#server, most);
   }
 
   /**
@@ -128,7 +134,7 @@ export class HttpServer {
       deployments.push(...page.deployments);
     for await (const page of everyPage((pageToken) => this.#controller.listReplicas({ pageToken, pageSize: 1_000 }, within)))
       replicas.push(...page.replicas);
-    return metricsText(deployments, replicas);
+    return metricsText(deployments, replicas, this.#faults?.());
   }
 
   #within(deadlineMs: number): CallOptions {

@@ -6,8 +6,11 @@ interface Sample {
   readonly value: number | bigint;
 }
 
-/** Deployments and replicas in the text format of Prometheus, version 0.0.4. */
-export function metricsText(deployments: readonly Deployment[], replicas: readonly Replica[]): string {
+/**
+ * Deployments and replicas in the text format of Prometheus, version 0.0.4. `faults`: errors that
+ * nothing caught.
+ */
+export function metricsText(deployments: readonly Deployment[], replicas: readonly Replica[], faults?: number): string {
   const byDeployment = (read: (status: NonNullable<Deployment["status"]>) => number | bigint): readonly Sample[] =>
     deployments.flatMap(({ spec, status }) => (spec && status ? [{ labels: { deployment: spec.name }, value: read(status) }] : []));
   return [
@@ -32,6 +35,11 @@ export function metricsText(deployments: readonly Deployment[], replicas: readon
       byDeployment((status) => status.queuedRequests),
     ),
     gauge("drover_replicas", "Replicas by deployment and state.", countReplicas(deployments, replicas)),
+    ...(faults === undefined
+      ? []
+      : [
+          series("counter", "drover_uncaught_errors_total", "Errors that nothing caught: bugs in Drover.", [{ labels: {}, value: faults }]),
+        ]),
   ].join("");
 }
 
@@ -50,14 +58,17 @@ function countReplicas(deployments: readonly Deployment[], replicas: readonly Re
 }
 
 function gauge(name: string, help: string, samples: readonly Sample[]): string {
-  const lines = samples.map(({ labels, value }) => `${name}{${labelText(labels)}} ${value}\n`);
-  return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${lines.join("")}`;
+  return series("gauge", name, help, samples);
+}
+
+function series(type: "gauge" | "counter", name: string, help: string, samples: readonly Sample[]): string {
+  const lines = samples.map(({ labels, value }) => `${name}${labelText(labels)} ${value}\n`);
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}`;
 }
 
 function labelText(labels: Labels): string {
-  return Object.entries(labels)
-    .map(([name, value]) => `${name}="${escapeLabel(value)}"`)
-    .join(",");
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
 }
 
 function escapeLabel(value: string): string {

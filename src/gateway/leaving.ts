@@ -7,7 +7,7 @@
  */
 export const unseenMax = { burst: 1_000, perSecond: 100 } as const;
 /** Calls, seen or not, that a connection may reset: at once, and each second. */
-export const resetsMax = { burst: 10_000, perSecond: 1_000 } as const;
+export const resetsMax = { burst: 5_000, perSecond: 1_000 } as const;
 
 /** What a connection may still take back unseen. */
 export interface Allowance {

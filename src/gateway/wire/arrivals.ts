@@ -9,12 +9,15 @@ export class Arrivals<Connection> {
   readonly #waiting = new Map<Connection, (() => void)[]>();
   #due = false;
 
-  /** `begin` is called in a later turn of the event loop, and does not throw. */
-  add(connection: Connection, begin: () => void): void {
-    const waiting = this.#waiting.get(connection);
-    if (waiting === undefined) this.#waiting.set(connection, [begin]);
-    else waiting.push(begin);
+  /**
+   * `begin` is called in a later turn of the event loop, and does not throw. Returns how many calls
+   * of the connection wait for that.
+   */
+  add(connection: Connection, begin: () => void): number {
+    const waiting = this.#waiting.get(connection) ?? [];
+    if (waiting.push(begin) === 1) this.#waiting.set(connection, waiting);
     this.#schedule();
+    return waiting.length;
   }
 
   /** Forgets the calls of a connection that have not begun. */

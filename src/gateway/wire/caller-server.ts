@@ -84,11 +84,9 @@ export class Http2CallerServer implements CallerServer {
   #onSession(session: ServerHttp2Session): void {
     const connection: CallerConnection = { session, socket: this.#taken, allowance: newAllowance(this.#clock.nowMs()) };
     this.#connections.set(session, connection);
-    let stopPing = this.#pingAfter(session, (stop) => {
-      stopPing = stop;
-    });
+    const stopAsking = this.#keepAsking(session);
     session.once("close", () => {
-      stopPing();
+      stopAsking();
       this.#connections.delete(session);
       this.#arrivals.drop(session);
     });
@@ -97,27 +95,31 @@ export class Http2CallerServer implements CallerServer {
   }
 
   /** Asks again and again whether the peer is still there, and closes the connection if it is not. */
-  #pingAfter(session: ServerHttp2Session, onTimer: (stop: () => void) => void): () => void {
-    return this.#clock.after(pingMs, () => {
+  #keepAsking(session: ServerHttp2Session): () => void {
+    const ask = () => {
       // A closing connection cannot be asked; the end of its grace closes it.
       if (session.destroyed || session.closed) return;
-      onTimer(this.#clock.after(pingAnswerMs, () => session.destroy()));
+      stop = this.#clock.after(pingAnswerMs, () => session.destroy());
       const sent = session.ping((error) => {
-        if (error === null && !session.destroyed) onTimer(this.#pingAfter(session, onTimer));
+        if (error !== null) return; // the session is over
+        stop();
+        stop = this.#clock.after(pingMs, ask);
       });
       if (!sent) session.destroy();
-    });
+    };
+    let stop = this.#clock.after(pingMs, ask);
+    return () => stop();
   }
 
   /** A call is begun in a later turn: if its caller has taken it back by then, it costs no more. */
   #onStream(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {
     const connection = stream.session && this.#connections.get(stream.session as ServerHttp2Session);
     stream.on("error", ignore);
-    if (connection === undefined) return;
+    if (connection === undefined || connection.session.destroyed) return;
     const { session, socket } = connection;
     this.#listener.begin(socket);
     stream.once("close", () => this.#listener.end(socket));
-    this.#arrivals.add(session, () => {
+    const waiting = this.#arrivals.add(session, () => {
       if (session.destroyed) return;
       if (stream.destroyed || stream.closed || stream.aborted) this.#onUnseen(connection);
       else {
@@ -125,6 +127,8 @@ export class Http2CallerServer implements CallerServer {
         this.#options.onCall(new Http2CallerSide(stream, rawHeaders));
       }
     });
+    // More than may be open wait to be begun: their caller has taken back the rest.
+    if (waiting > callsPerConnectionMax) this.#endForResets(connection);
   }
 
   #onUnseen(connection: CallerConnection): void {
@@ -133,8 +137,11 @@ export class Http2CallerServer implements CallerServer {
       connection.allowance = left;
       return;
     }
-    connection.session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
-    this.#options.onCallerFault(new Error("the caller takes back its calls faster than they can be begun"));
+    this.#endForResets(connection);
+  }
+
+  #endForResets({ session }: CallerConnection): void {
+    session.destroy(new Error("the caller takes back its calls faster than they can be begun"), constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 }
 
