@@ -4,5 +4,5 @@ export type { DeploymentOptions, Duration } from "../program/deployment-options.
 export { detailOf, packDetail } from "../rpc/error-detail.ts";
 export { type CallContext, type Implementation, implement } from "../rpc/service.ts";
 export { type DeploymentDefinition, deployment, type ProgramOptions } from "./deployment.ts";
-export type { ProgramHooks, RequestContext } from "./program.ts";
+export type { ProgramHooks, RequestContext, RequestMetadata } from "./program.ts";
 export { type RunOptions, run } from "./run.ts";

@@ -3,7 +3,7 @@ import { type InvokeRequest, type InvokeResponse, InvokeService } from "../../ge
 import { invalid, refusal } from "../core/errors.ts";
 import { jsonToValue, NotJson, valueToJson } from "../rpc/json-value.ts";
 import { type CallContext, type Implementation, implement } from "../rpc/service.ts";
-import type { HostedProgram, ProgramMethod, RequestContext } from "./program.ts";
+import type { HostedProgram, ProgramMethod, RequestContext, RequestMetadata } from "./program.ts";
 
 /** The replica's place in the cluster, for contexts and `GetInfo`. */
 export interface Identity {
@@ -77,8 +77,8 @@ class CallView implements RequestContext {
     return this.#call.deadlineMs;
   }
 
-  get metadata(): RequestContext["metadata"] {
-    return { get: (name) => this.#call.metadata.get(name)[0]?.toString() };
+  get metadata(): RequestMetadata {
+    return new MetadataView(this.#call.metadata);
   }
 
   get replicaId(): string {
@@ -91,6 +91,25 @@ class CallView implements RequestContext {
 
   get revision(): number {
     return this.#identity.revision;
+  }
+}
+
+/** A caller's metadata in the SDK's own types, which are the same in both SDKs. */
+class MetadataView {
+  readonly #metadata: CallContext["metadata"];
+
+  constructor(metadata: CallContext["metadata"]) {
+    this.#metadata = metadata;
+  }
+
+  get(name: string): never {
+    const values = this.getAll(name) as readonly (string | Uint8Array)[];
+    return (values.length > 1 && typeof values[0] === "string" ? values.join(", ") : values[0]) as never;
+  }
+
+  getAll(name: string): never {
+    // A Buffer's `slice` behaves otherwise than a Uint8Array's.
+    return this.#metadata.get(name).map((value) => (typeof value === "string" ? value : new Uint8Array(value))) as never;
   }
 }
 

@@ -2,14 +2,27 @@ import type { Json, JsonObject } from "../core/json.ts";
 import { type Definition, isClass, type StandardSchemaV1 } from "../program/definition.ts";
 import type { Implementation } from "../rpc/service.ts";
 
+/**
+ * The metadata of a request. Upper and lower case make no difference in names. Values are text, or
+ * bytes where the name ends in `-bin`.
+ */
+export interface RequestMetadata {
+  /** The value; undefined: there is none. Text that came several times is joined by `, `. */
+  get(name: `${string}-bin`): Uint8Array | undefined;
+  get(name: string): string | undefined;
+  /** All values, in the order in which they came. `get` of bytes returns the first of them. */
+  getAll(name: `${string}-bin`): readonly Uint8Array[];
+  getAll(name: string): readonly string[];
+}
+
 /** The context of a request: the second argument of a program's method. */
 export interface RequestContext {
   /** Aborts when the caller leaves or the deadline passes. */
   readonly signal: AbortSignal;
   /** When the caller stops waiting, milliseconds since 1970; undefined: never. */
   readonly deadlineMs: number | undefined;
-  /** The metadata that the caller sent; names in lower case. */
-  readonly metadata: { get(name: string): string | undefined };
+  /** The metadata that the caller sent. */
+  readonly metadata: RequestMetadata;
   readonly replicaId: string;
   readonly deployment: string;
   readonly revision: number;

@@ -6,7 +6,6 @@ import {
   type ClientWritableStream,
   connectivityState,
   credentials,
-  Metadata,
   Client as RawClient,
   type CallOptions as RawOptions,
   type ServiceError,
@@ -15,6 +14,7 @@ import {
 import type { Clock } from "../clock/clock.ts";
 import { realClock } from "../clock/real.ts";
 import { refusal, StatusError } from "../core/errors.ts";
+import { requestMetadata } from "./call-metadata.ts";
 import { asBytes, decode, defaultMessageBytesMax, encode, pathOf } from "./codec.ts";
 import type { CallOptions, Client } from "./service.ts";
 import { decodeStatus } from "./status.ts";
@@ -148,7 +148,15 @@ export class Channel {
   async #unary(method: DescMethod, decodeAnswer: Decode, request: MessageIn, options: CallOptions): Promise<Message> {
     const bytes = encodeRequest(method, request);
     return this.#oneAnswer(options, (answered) =>
-      this.#raw.makeUnaryRequest(pathOf(method), asBytes, decodeAnswer, bytes, metadataOf(options), this.#rawOptions(options), answered),
+      this.#raw.makeUnaryRequest(
+        pathOf(method),
+        asBytes,
+        decodeAnswer,
+        bytes,
+        requestMetadata(options.metadata ?? {}),
+        this.#rawOptions(options),
+        answered,
+      ),
     );
   }
 
@@ -164,7 +172,7 @@ export class Channel {
         pathOf(method),
         asBytes,
         decodeAnswer,
-        metadataOf(options),
+        requestMetadata(options.metadata ?? {}),
         this.#rawOptions(options),
         (error, response) => answered(error === null ? null : (outgoing.failure ?? error), response),
       );
@@ -190,7 +198,14 @@ export class Channel {
   async *#serverStream(method: DescMethod, decodeAnswer: Decode, request: MessageIn, options: CallOptions): AsyncGenerator<Message, void> {
     const bytes = encodeRequest(method, request);
     yield* this.#answers(options, () =>
-      this.#raw.makeServerStreamRequest(pathOf(method), asBytes, decodeAnswer, bytes, metadataOf(options), this.#rawOptions(options)),
+      this.#raw.makeServerStreamRequest(
+        pathOf(method),
+        asBytes,
+        decodeAnswer,
+        bytes,
+        requestMetadata(options.metadata ?? {}),
+        this.#rawOptions(options),
+      ),
     );
   }
 
@@ -206,7 +221,7 @@ export class Channel {
         pathOf(method),
         asBytes,
         decodeAnswer,
-        metadataOf(options),
+        requestMetadata(options.metadata ?? {}),
         this.#rawOptions(options),
       );
       void outgoing.pour(call);
@@ -316,16 +331,6 @@ function encodeRequest(method: DescMethod, request: MessageIn): Buffer {
   } catch (error) {
     throw new StatusError("INVALID_ARGUMENT", `not a ${method.input.typeName}: ${error instanceof Error ? error.message : String(error)}`);
   }
-}
-
-function metadataOf({ metadata = {} }: CallOptions): Metadata {
-  const raw = new Metadata();
-  try {
-    for (const [name, value] of Object.entries(metadata)) raw.set(name, value);
-  } catch (error) {
-    throw new StatusError("INVALID_ARGUMENT", `metadata: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  return raw;
 }
 
 function isStatus(error: Error): error is ServiceError {

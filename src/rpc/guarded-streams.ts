@@ -1,6 +1,7 @@
 import type { Http2Server, IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream, ServerStreamResponseOptions } from "node:http2";
 import type { Server, ServerCredentials } from "@grpc/grpc-js";
 import { invalid, StatusError } from "../core/errors.ts";
+import { headerBytesMin, metadataBytesMax } from "./call-metadata.ts";
 import { detailsKey, encodeStatus } from "./status.ts";
 import { parseTimeout } from "./timeout.ts";
 
@@ -8,9 +9,7 @@ import { parseTimeout } from "./timeout.ts";
  * The largest headers of a call that a server reads, as HTTP/2 counts them: more than the gateway
  * takes from a caller, and what it adds.
  */
-const headerBytesMax = 128 * 1024;
-/** HTTP/2 counts at least this for each header, so that {@link headerBytesMax} bounds their number. */
-const headerBytesMin = 32;
+const headerBytesMax = 2 * metadataBytesMax;
 /** The longest timer that Node has. A deadline beyond it has no timer. */
 const timerMsMax = 2 ** 31 - 1;
 /** Says when a call's deadline is that has no timer, in milliseconds since 1970. */
@@ -138,7 +137,7 @@ function guardAnswer(stream: ServerHttp2Stream, unsendable: (cause: unknown) => 
   const sendTrailers = stream.sendTrailers.bind(stream);
   stream.respond = (headers: OutgoingHttpHeaders, options?: ServerStreamResponseOptions) => {
     try {
-      respond(inOurWords(headers), options);
+      respond(checkSize(inOurWords(headers)), options);
     } catch (cause) {
       if (stream.destroyed || stream.closed) return;
       respond(options?.endStream ? { ...responseHeaders, ...trailersOf(unsendable(cause)) } : responseHeaders, options);
@@ -147,11 +146,20 @@ function guardAnswer(stream: ServerHttp2Stream, unsendable: (cause: unknown) => 
   };
   stream.sendTrailers = (trailers) => {
     try {
-      sendTrailers(inOurWords(trailers));
+      sendTrailers(checkSize(inOurWords(trailers)));
     } catch (cause) {
       if (!stream.destroyed && !stream.closed) sendTrailers(trailersOf(unsendable(cause)));
     }
   };
+}
+
+function checkSize(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(headers)) {
+    for (const one of Array.isArray(value) ? value : [value]) bytes += name.length + String(one).length + headerBytesMin;
+  }
+  if (bytes > metadataBytesMax) throw new Error(`the response metadata has ${bytes} bytes, and at most ${metadataBytesMax} are sent`);
+  return headers;
 }
 
 /** The only status in which the name {@link noEncoding} comes is the refusal of such a message. */

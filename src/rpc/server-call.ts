@@ -9,8 +9,8 @@ import type {
   sendUnaryData,
 } from "@grpc/grpc-js";
 import { refusal, type StatusError } from "../core/errors.ts";
+import { ResponseMetadata } from "./call-metadata.ts";
 import { farDeadlineKey } from "./guarded-streams.ts";
-import { ResponseMetadata } from "./response-metadata.ts";
 import type { CallContext } from "./service.ts";
 import { detailsKey, encodeStatus } from "./status.ts";
 

@@ -10,6 +10,7 @@ import type {
 } from "@bufbuild/protobuf";
 import type { Metadata } from "@grpc/grpc-js";
 import type { StatusError } from "../core/errors.ts";
+import type { MetadataValues } from "./call-metadata.ts";
 import type { Encoded } from "./codec.ts";
 
 /** A call, for its handler. */
@@ -21,9 +22,9 @@ export interface CallContext {
   readonly deadlineMs: number | undefined;
   /** The headers of the request. */
   readonly metadata: Metadata;
-  /** Headers to send before the first message. */
+  /** Headers to send before the first message. Those that cannot be sent make the call INTERNAL. */
   readonly responseHeaders: Metadata;
-  /** Trailers to send with the status. */
+  /** Trailers to send with the status. Those that cannot be sent make the call INTERNAL. */
   readonly responseTrailers: Metadata;
   /** Ends the call with this error, also while its caller does not read. */
   abort(reason: StatusError): void;
@@ -59,8 +60,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds from now until DEADLINE_EXCEEDED. Default: no deadline. */
   readonly deadlineMs?: number;
-  /** Headers to send: names in lower case, values ASCII. */
-  readonly metadata?: Readonly<Record<string, string>>;
+  /**
+   * Headers to send, at most 64 KiB in all: text in ASCII, or bytes where the key ends in `-bin`;
+   * an array is sent value by value.
+   */
+  readonly metadata?: Readonly<Record<string, MetadataValues>>;
   /** Called with the headers that the server sent before its first message. */
   readonly onHeaders?: (metadata: Metadata) => void;
   /** Called with the trailers that came with the status. */

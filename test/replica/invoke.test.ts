@@ -4,6 +4,10 @@ import type { RequestContext } from "../../src/replica/index.ts";
 import { deployment, StatusError } from "../../src/replica/index.ts";
 import { failure, gate, serve } from "./harness.ts";
 
+/** Bytes as a list of numbers, and marked as such. */
+const described = (value: string | Uint8Array | undefined) =>
+  value instanceof Uint8Array ? { bytes: [...value], plain: !Buffer.isBuffer(value) } : (value ?? null);
+
 class Base {
   inherited() {
     return "from the base";
@@ -28,6 +32,9 @@ class Program extends Base {
   }
   context(_input: unknown, { deadlineMs, metadata, replicaId, deployment, revision, signal }: RequestContext) {
     return { deadline: typeof deadlineMs, caller: metadata.get("x-caller"), replicaId, deployment, revision, aborted: signal.aborted };
+  }
+  metadata(names: readonly string[], { metadata }: RequestContext) {
+    return names.map((name) => [described(metadata.get(name)), metadata.getAll(name).map(described)]);
   }
   nothing() {}
   day() {
@@ -145,6 +152,28 @@ describe("Invoke", () => {
       revision: 7,
       aborted: false,
     });
+  });
+
+  test("passes the caller's metadata: text, bytes, and what came several times", async () => {
+    const { invoke } = await serve(definition);
+    const metadata = {
+      "x-tag": ["a", "b, c"],
+      "x-one": "1",
+      "x-bin": Uint8Array.of(0, 255, 254, 1),
+      "y-bin": [Uint8Array.of(), Uint8Array.of(2)],
+    };
+    const bytes = (...values: number[]) => ({ bytes: values, plain: true });
+    expect(await invoke("metadata", ["x-tag", "X-One", "x-bin", "y-bin", "none", "constructor"], { metadata })).toEqual([
+      ["a, b, c", ["a", "b, c"]],
+      ["1", ["1"]],
+      [bytes(0, 255, 254, 1), [bytes(0, 255, 254, 1)]],
+      [bytes(), [bytes(), bytes(2)]],
+      [null, []],
+      [null, []],
+    ]);
+    const odd = { constructor: "x", from: ["a", "b"], tostring: "y" };
+    const odds = ["x", "a, b", "y"].map((value) => [value, [value]]);
+    expect(await invoke("metadata", ["constructor", "from", "tostring"], { metadata: odd })).toEqual(odds);
   });
 
   test("calls a function as call, and by its name", async () => {

@@ -37,6 +37,10 @@ const program = `
       def context(self, input, context):
           return {"deadline": type(context.deadline).__name__, "caller": context.metadata.get("x-caller"), "revision": context.revision,
                   "replica_id": context.replica_id, "deployment": context.deployment, "cancelled": context.is_cancelled()}
+      def metadata(self, names, context):
+          describe = lambda value: {"bytes": list(value)} if isinstance(value, bytes) else value
+          given = context.metadata
+          return [[describe(given.get(name)), [describe(one) for one in given.get_all(name)], name.lower() in given] for name in names]
       async def by_keyword(self, input, *, context): return context.replica_id
       def scaled(self, input, scale=2): return input * scale
       def nothing(self): pass
@@ -127,6 +131,28 @@ describe("Invoke", () => {
       ...{ deadline: "float", caller: "me", replica_id: "echo-1", deployment: "echo", revision: 7, cancelled: false },
     });
     expect(await invoke("by_keyword")).toBe("echo-1");
+  });
+
+  test("passes the caller's metadata: text, bytes, and what came several times", async () => {
+    const { invoke } = await serve(program);
+    const metadata = {
+      "x-tag": ["a", "b, c"],
+      "x-one": "1",
+      "x-bin": Uint8Array.of(0, 255, 254, 1),
+      "y-bin": [Uint8Array.of(), Uint8Array.of(2)],
+    };
+    const bytes = (...values: number[]) => ({ bytes: values });
+    expect(await invoke("metadata", ["x-tag", "X-One", "x-bin", "y-bin", "none", "constructor"], { metadata })).toEqual([
+      ["a, b, c", ["a", "b, c"], true],
+      ["1", ["1"], true],
+      [bytes(0, 255, 254, 1), [bytes(0, 255, 254, 1)], true],
+      [bytes(), [bytes(), bytes(2)], true],
+      [null, [], false],
+      [null, [], false],
+    ]);
+    const odd = { constructor: "x", from: ["a", "b"], tostring: "y" };
+    const odds = ["x", "a, b", "y"].map((value) => [value, [value], true]);
+    expect(await invoke("metadata", ["constructor", "from", "tostring"], { metadata: odd })).toEqual(odds);
   });
 
   test("calls a function as call, and by its name", async () => {

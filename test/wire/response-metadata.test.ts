@@ -59,7 +59,9 @@ const unsendable: Readonly<Record<string, readonly Pair[]>> = {
   "a name with a colon": [["a:b", "c"]],
   "grpc-status": [["grpc-status", "0"]],
   "content-type": [["content-type", "text/html"]],
-  __proto__: [["__proto__", "x"]],
+  "__proto__ as a key": [["__proto__", "x"]],
+  "a large value": [["big", "v".repeat(100_000)]],
+  "many keys": Array.from({ length: 2_000 }, (_, index): Pair => [`k${index}`, "v"]),
 };
 
 test.each(repeated)("response metadata with %s twice fails no call", async (name) => {

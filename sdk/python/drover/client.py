@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Union
 
@@ -17,6 +17,9 @@ from .status_wire import decode_status
 
 #: What a method takes and returns: any JSON value, or bytes.
 Payload = Union[Json, bytes]
+
+#: The values of a metadata key: text, or bytes where the key ends in `-bin`; several, one by one.
+MetadataValues = Union[str, bytes, Sequence[Union[str, bytes]]]
 
 
 class DeploymentClient:
@@ -34,7 +37,7 @@ class DeploymentClient:
         input: Any = None,
         *,
         timeout: float | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, MetadataValues] | None = None,
     ) -> Payload:
         """Calls a method and returns its result.
 
@@ -43,7 +46,8 @@ class DeploymentClient:
             input: any JSON value, or bytes.
             timeout: seconds until DEADLINE_EXCEEDED, including the wait in the queue; None: no
                 bound.
-            metadata: headers to send: names in lower case, values ASCII.
+            metadata: headers to send: names in lower case, text in ASCII, or bytes where the name
+                ends in `-bin`; a list is sent value by value.
         """
         request = self._request(pb.InvokeRequest(), method, input)
         try:
@@ -57,7 +61,7 @@ class DeploymentClient:
         input: Any = None,
         *,
         timeout: float | None = None,
-        metadata: Mapping[str, str] | None = None,
+        metadata: Mapping[str, MetadataValues] | None = None,
     ) -> Iterator[Payload]:
         """As `invoke`, for a method that returns a stream of results. Leaving the loop early
         cancels the call."""
@@ -100,8 +104,9 @@ def get(name: str, *, gateway: str | None = None) -> DeploymentClient:
     return DeploymentClient(name, open_channel(gateway or os.environ.get("DROVER_GATEWAY") or "127.0.0.1:9000"))
 
 
-def _headers(metadata: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    return tuple((metadata or {}).items())
+def _headers(metadata: Mapping[str, MetadataValues] | None) -> tuple[tuple[str, str | bytes], ...]:
+    pairs = (metadata or {}).items()
+    return tuple((name, value) for name, values in pairs for value in ([values] if isinstance(values, (str, bytes)) else values))
 
 
 def _payload(response: Any) -> Payload:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, Union
 
 
 class Identity(NamedTuple):
@@ -15,14 +15,42 @@ class Identity(NamedTuple):
     revision: int
 
 
+class RequestMetadata(Mapping[str, Union[str, bytes]]):
+    """The metadata of a request.
+
+    Upper and lower case make no difference in names. Values are text, or bytes where the name ends
+    in `-bin`. Text that came several times is joined by `, `; `get_all` returns each value, and so
+    it does of bytes, of which the mapping has the first.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str | bytes]]) -> None:
+        self._values: dict[str, list[str | bytes]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def __getitem__(self, name: str) -> str | bytes:
+        values = self._values[name.lower()]
+        text = [value for value in values if isinstance(value, str)]
+        return ", ".join(text) if text else values[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get_all(self, name: str) -> list[str | bytes]:
+        """All values, in the order in which they came; empty: there is none."""
+        return list(self._values.get(name.lower(), ()))
+
+
 class RequestContext:
     """The argument for a method's second parameter, `context`."""
 
-    def __init__(self, identity: Identity, deadline: float | None, metadata: Mapping[str, str | bytes]) -> None:
+    def __init__(self, identity: Identity, deadline: float | None, metadata: RequestMetadata) -> None:
         #: When the caller stops waiting, in seconds since 1970 as in `time.time()`; None: never.
         self.deadline = deadline
-        #: The metadata that the caller sent. Names are in lower case; values are text, or bytes if
-        #: the name ends in `-bin`.
+        #: The metadata that the caller sent.
         self.metadata = metadata
         #: Set when the caller has left or its deadline has passed. The task of an async method is
         #: also cancelled then; a method in a thread that runs for long should check this event, or

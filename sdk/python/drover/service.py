@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError, Message
 
 from .errors import FieldViolation, invalid, refusal
 from .gate import Gate
+from .request_context import RequestMetadata
 
 #: The largest request message: 4 MiB.
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
@@ -58,9 +59,6 @@ def decode(message: type[Message], raw: bytes) -> Message:
         raise invalid([FieldViolation("", f"not a {message.DESCRIPTOR.full_name}: {error}")]) from None
 
 
-def metadata_of(context: Any) -> dict[str, str | bytes]:
-    """The caller's metadata, with the first value of each name."""
-    metadata: dict[str, str | bytes] = {}
-    for key, value in context.invocation_metadata() or ():
-        metadata.setdefault(key, value)
-    return metadata
+def metadata_of(context: Any) -> RequestMetadata:
+    """The caller's metadata."""
+    return RequestMetadata(context.invocation_metadata() or ())
