@@ -173,7 +173,7 @@ const sentences = "(?:message|reason|exit|cause|why|summary)";
 const textOnLeft = /(?<!\btypeof\s+[\w$.?!]*)(?:\.(?:message|summary)|InWords\((?:[^()]|\([^()]*\))*\))!?\s*[!=]==(?!\s*undefined\b)/;
 const textOnRight = /[!=]==\s*(?:(?:[\w$#]+[?!]?\.)+(?:message|summary)\b(?!\s*[?!]?[.([])|(?:[\w$#]+\.)*[\w$]*InWords\()/;
 /** Where the texts of others are read, as they have nothing better: Redis, grpc-js. */
-const mayReadTexts = /^src\/(?:store\/(?:scripts|redis-connection)|rpc\/(?:server|connection-problem))\.ts$/;
+const mayReadTexts = /^src\/(?:store\/(?:scripts|redis-connection)|rpc\/(?:server|client-failure))\.ts$/;
 
 export function factsAreNotReadFromSentences({ path, text }: SourceFile): readonly string[] {
   if (!isSource(path) || mayReadTexts.test(path)) return [];

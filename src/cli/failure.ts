@@ -1,7 +1,6 @@
 import { createRegistry, fromBinary, toJsonString } from "@bufbuild/protobuf";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
-import { type ErrorFacts, type Reason, StatusError } from "../core/errors.ts";
-import { type ConnectionProblem, connectionProblem } from "../rpc/connection-problem.ts";
+import { type ErrorFacts, type Reason, StatusError, type Unreached } from "../core/errors.ts";
 import { CliError } from "./cli-error.ts";
 import { plain } from "./plain-text.ts";
 
@@ -36,8 +35,7 @@ export function failureLines(error: unknown, called: { readonly address: string;
 
 function statusLines(error: StatusError, called: { readonly address: string; readonly flag: string } | undefined): readonly string[] {
   const { code, reason, message, facts } = error;
-  const problem = connectionProblem(error);
-  if (problem && called) return unreachableLines(problem, called);
+  if (facts.unreached && called) return unreachableLines(facts.unreached, called);
   const violations = facts.violations ?? [];
   const count = violations.length === 1 ? "1 field is wrong" : `${violations.length} fields are wrong`;
   // The message of a refused change has the replicas that refused it.
@@ -73,7 +71,7 @@ function detailText(typeName: string, value: Uint8Array): string {
 }
 
 function unreachableLines(
-  { refused, cause }: ConnectionProblem,
+  { refused, cause }: Unreached,
   { address, flag }: { readonly address: string; readonly flag: string },
 ): readonly string[] {
   const server = flag === "--api" ? "controller" : "gateway";

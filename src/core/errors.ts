@@ -77,6 +77,14 @@ export interface ErrorDetail {
   readonly value: Uint8Array;
 }
 
+/** Why a call reached no server. */
+export interface Unreached {
+  /** Nothing listens at the address. */
+  readonly refused: boolean;
+  /** The system's text. */
+  readonly cause: string;
+}
+
 /** What an error may carry besides its message. */
 export interface ErrorFacts {
   readonly violations?: readonly FieldViolation[];
@@ -89,6 +97,8 @@ export interface ErrorFacts {
   readonly metadata?: Readonly<Record<string, string>>;
   /** Facts that have a message of their own; together at most 2 KiB, what exceeds it is left out. */
   readonly details?: readonly ErrorDetail[];
+  /** Set by a client, and never sent: the call reached no server. */
+  readonly unreached?: Unreached;
 }
 
 /**

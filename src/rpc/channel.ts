@@ -15,6 +15,7 @@ import type { Clock } from "../clock/clock.ts";
 import { realClock } from "../clock/real.ts";
 import { refusal, StatusError } from "../core/errors.ts";
 import { requestMetadata } from "./call-metadata.ts";
+import { inOurWords } from "./client-failure.ts";
 import { asBytes, decode, defaultMessageBytesMax, encode, pathOf } from "./codec.ts";
 import type { CallOptions, Client } from "./service.ts";
 import { decodeStatus } from "./status.ts";
@@ -28,6 +29,9 @@ const reconnectMs = { first: 50, last: 1000 };
  * process alive.
  */
 const watchMs = 500;
+
+/** The longest deadline that gRPC has, 99,999,999 hours; a longer one is none. */
+const deadlineMsMax = 99_999_999 * 3_600_000;
 
 export interface ChannelOptions {
   /** The largest response message that is read. Default: {@link defaultMessageBytesMax}. */
@@ -279,7 +283,7 @@ export class Channel {
   #failureOf(status: StatusObject | ServiceError, { signal }: CallOptions): StatusError {
     if (status.code === 1 && signal?.aborted) return cancelled(signal);
     if (status.code === 1 && this.#closed.signal.aborted) return this.#closedError();
-    return decodeStatus(status);
+    return inOurWords(decodeStatus(status), this.address);
   }
 
   #closedError(): StatusError {
@@ -287,7 +291,8 @@ export class Channel {
   }
 
   #rawOptions({ deadlineMs }: CallOptions): RawOptions {
-    return deadlineMs === undefined ? {} : { deadline: this.#clock.wallMs() + deadlineMs };
+    if (Number.isNaN(deadlineMs)) throw new StatusError("INVALID_ARGUMENT", "deadlineMs is not a number");
+    return deadlineMs === undefined || deadlineMs > deadlineMsMax ? {} : { deadline: this.#clock.wallMs() + deadlineMs };
   }
 }
 

@@ -58,7 +58,9 @@ export function implement<S extends DescService>(service: S, handlers: ServiceHa
 export interface CallOptions {
   /** Cancels the call. */
   readonly signal?: AbortSignal;
-  /** Milliseconds from now until DEADLINE_EXCEEDED. Default: no deadline. */
+  /**
+   * Milliseconds from now until DEADLINE_EXCEEDED, up to 99,999,999 hours. Default: no deadline.
+   */
   readonly deadlineMs?: number;
   /**
    * Headers to send, at most 64 KiB in all: text in ASCII, or bytes where the key ends in `-bin`;
