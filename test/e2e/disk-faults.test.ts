@@ -32,7 +32,10 @@ test.skipIf(noDisk !== undefined)("a full disk ends no replica and fails no requ
   await drover.deploy("replaced");
   const before = new Map(await Promise.all(talkers.map(async (name) => [name, (await drover.running(name))[0]] as const)));
 
+  // Stopped meanwhile: else it might give its reserve up before the last of what fills the disk.
+  drover.process.kill("SIGSTOP");
   const makeRoom = fillDisk(seenBy(drover.process.pid!, disk));
+  drover.process.kill("SIGCONT");
   const said = new Map(talkers.map((name) => [name, 0]));
   const talk = async () => {
     for (let n = 0; n < 20; n++)
@@ -74,6 +77,14 @@ test.skipIf(noDisk !== undefined)("a full disk ends no replica and fails no requ
   const facts = logged(await drover.end());
   expect(facts.filter(({ freeBytes }) => freeBytes !== undefined).map(({ level }) => level)).toEqual([40, 30]);
   expect(facts.filter(({ level }) => level >= 50)).toEqual([]);
+});
+
+test.skipIf(process.platform !== "linux")("a controller whose own output cannot be written (/dev/full) goes on", async () => {
+  const drover = await Drover.start(["--log-level", "debug"], undefined, ["sh", "-c", 'exec "$@" >/dev/full 2>/dev/full', "sh"]);
+  onTestFinished(() => drover.close());
+  await drover.deploy("app");
+  expect(await drover.invoke("app", "echo", 1)).toMatchObject({ input: 1 });
+  expect(await drover.end()).toMatchObject({ code: 0 });
 });
 
 test.skipIf(noDisk !== undefined)("a data folder on a read-only disk is refused in one line that names it", async () => {

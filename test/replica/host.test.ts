@@ -115,12 +115,14 @@ describe("a program that cannot start ends with code 1 and says why", () => {
 
 describe("a program that serves", () => {
   const program = `${anImport}
+    import { openSync, writeSync } from "node:fs";
     class Program {
       constructor(initArgs: { name: string }) { this.#name = initArgs.name }
       #name: string
       greet() { return "I am " + this.#name }
       folder() { return process.cwd() }
       crash() { setTimeout(() => { throw new Error("uncaught") }) }
+      full() { setTimeout(() => writeSync(openSync("/dev/full", "w"), "a line of a library")) }
       reject() { Promise.reject(new Error("unhandled")); return "on" }
       hold() { console.log("held"); return new Promise(() => {}) }
       async close() { console.log("closing"); await null; console.log("closed") }
@@ -180,6 +182,16 @@ describe("a program that serves", () => {
     const { exit, stderr } = await ended;
     expect(exit).toBe(0);
     expect(JSON.parse(stderr)).toMatchObject({ level: 50, err: { message: "unhandled" } });
+  });
+
+  test.skipIf(process.platform !== "linux")("goes on when a write that nothing waits for fails on a full disk (/dev/full)", async () => {
+    const { kill, ended, invoke } = await serving(program, { env });
+    await invoke("full");
+    expect(await invoke("greet")).toBe("I am Joe");
+    kill("SIGTERM");
+    const { exit, stderr } = await ended;
+    expect(exit).toBe(0);
+    expect(JSON.parse(stderr)).toMatchObject({ level: 50, err: { message: expect.stringContaining("ENOSPC") } });
   });
 
   test("ends with exit code 1 after an uncaught error, and logs it", async () => {

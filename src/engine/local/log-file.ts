@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream, statSync } from "node:fs";
-import { open, rename, stat, truncate } from "node:fs/promises";
+import { open, rename, rm, stat, truncate } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { LogTimes } from "./log-times.ts";
 
@@ -49,7 +49,7 @@ export class LogFile {
 
   /**
    * Truncates the file if it has more than `bytesMax`, and keeps that many bytes of its end in
-   * `.1`. Returns whether it did.
+   * `.1`, unless there is no room for them. Returns whether it did.
    */
   async bound(bytesMax: number): Promise<boolean> {
     // Nearly always this is all, and synchronous for the same reason as in `noteTime`.
@@ -59,8 +59,14 @@ export class LogFile {
       const size = await sizeOf(this.path);
       if (size <= bytesMax) return false;
       const part = `${this.#older}.part`;
-      await pipeline(createReadStream(this.path, { start: size - bytesMax, end: size - 1 }), createWriteStream(part, { mode: 0o600 }));
-      await rename(part, this.#older);
+      const end = { start: size - bytesMax, end: size - 1 };
+      try {
+        await pipeline(createReadStream(this.path, end), createWriteStream(part, { mode: 0o600 }));
+        await rename(part, this.#older);
+      } catch {
+        // Perhaps the disk is full: the bound comes first. What is older would not go on from here.
+        for (const path of [part, this.#older]) await rm(path, { recursive: true, force: true });
+      }
       await truncate(this.path);
       this.#cut += size;
       this.#times.noteCut(this.#cut);

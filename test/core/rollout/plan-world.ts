@@ -160,11 +160,11 @@ export class World {
     this.deployment = rolledBack(this.deployment, to, this.nowMs);
   }
 
-  /** Every replica that is starting ends, with an exit code. */
-  failStarting(revision?: number): void {
+  /** Every replica that is starting ends, by default with an exit code. */
+  failStarting(revision?: number, ending: Ending = crashed(1).ending): void {
     for (const body of this.bodies.values()) {
       if (body.record.state === "STARTING" && (revision === undefined || body.record.revision === revision))
-        Object.assign(body, crashed(1));
+        Object.assign(body, { process: "exited", ending });
     }
   }
 

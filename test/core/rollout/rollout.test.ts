@@ -168,6 +168,24 @@ describe("a rollout that fails", () => {
     expect(summaries(world).filter((summary) => summary.includes("goes back to revision 1"))).toHaveLength(1);
   });
 
+  test("starts that the machine had no room for are tried again after a while, and are no failed starts of the revision", () => {
+    const world = updating(2, { maxStartFailures: 2 });
+    let tries = 0;
+    for (let second = 0; second < 100; second++) {
+      if (world.step().some(({ kind }) => kind === "create")) tries++;
+      world.failStarting(undefined, { kind: "failedToStart", why: "ENOSPC", shortage: true });
+      world.nowMs += 1_000;
+      expect(running(world, 1)).toBe(2);
+    }
+    expect(tries).toBeGreaterThan(2);
+    expect(tries).toBeLessThan(100);
+    expect(world.deployment.revision).toBe(2);
+    expect(world.progress?.failedStarts).toBe(0);
+    expect(conditions(world)).toMatchObject([{ type: "STARTS_FAILING", last: { cause: { ending: { shortage: true } } } }]);
+    world.settle(40);
+    expect(state(world)).toMatchObject({ state: "HEALTHY", updated: 2 });
+  });
+
   test("that state ends when the deployment is written, even without a change", () => {
     const world = updating(2);
     failStarts(world, 60);

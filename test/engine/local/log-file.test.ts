@@ -1,4 +1,4 @@
-import { appendFile, readFile, stat } from "node:fs/promises";
+import { appendFile, mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { LogFile } from "../../../src/engine/local/log-file.ts";
@@ -62,4 +62,18 @@ test("a file that is not there is empty", async () => {
   const { file } = await logFile();
   await file.bound(5);
   expect(await file.tail(10)).toEqual({ bytes: Buffer.alloc(0), next: 0 });
+});
+
+test("its bound holds also where its end cannot be kept, and a reader goes on after it", async () => {
+  const { file, path } = await logFile();
+  await appendFile(path, "0123456789");
+  await file.bound(5);
+  await appendFile(path, "abcdefgh");
+  await mkdir(`${path}.1.part`); // as a full disk: it cannot be written
+  await mkdir(join(`${path}.1.part`, "a"));
+  expect(await file.bound(5)).toBe(true);
+  expect((await stat(path)).size).toBe(0);
+  await appendFile(path, "xyz");
+  expect(String((await file.tail(100)).bytes)).toBe("xyz");
+  expect(String((await file.read(0)).bytes)).toBe("xyz");
 });
