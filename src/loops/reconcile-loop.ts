@@ -3,14 +3,12 @@ import { type ActingTime, elapsedMs } from "../core/acting-time.ts";
 import { committedConfig } from "../core/config-change.ts";
 import type { DeploymentRecord, ProgressRecord } from "../core/deployment.ts";
 import type { Ending, Preparation } from "../core/ending.ts";
-import { sameJson } from "../core/json.ts";
 import { type Coverage, processOf, usingLedger } from "../core/placement/room.ts";
 import { hasEnded, holds, type ReplicaRecord } from "../core/replica.ts";
 import { plan } from "../core/rollout/plan.ts";
 import { retryWaitMs } from "../core/rollout/progress.ts";
 import type { Action, SeenReplica } from "../core/rollout/sight.ts";
 import { wantsPackagesFirst } from "../core/rollout/step.ts";
-import { replicaInWords } from "../core/words.ts";
 import type { Engine, EngineReplica } from "../engine/engine.ts";
 import type { Loads } from "../links/loads.ts";
 import type { ReplicaContact, ReplicaPort } from "../links/replica-port.ts";
@@ -24,6 +22,7 @@ import { eraseWrites } from "../store/writes/erase-writes.ts";
 import { putProgress } from "../store/writes/progress-writes.ts";
 import { forgetReplica, putReplica } from "../store/writes/replica-writes.ts";
 import type { LeaderClock } from "./leader-clock.ts";
+import { logMove } from "./log-move.ts";
 import { pendingOf, Starter, specOf } from "./starter.ts";
 import { Strays } from "./strays.ts";
 
@@ -60,15 +59,6 @@ export interface ReconcileOptions {
   readonly random: Random;
   readonly log: Log;
 }
-
-/** What a log line says of a replica. */
-const loggedOf = ({ state, waits, departure, failure, killedAfterMs }: ReplicaRecord) => ({
-  state,
-  waits,
-  departure,
-  failure,
-  killedAfterMs,
-});
 
 /** Makes the observed state match the wanted one: reads everything, plans, applies, sleeps. */
 export class ReconcileLoop {
@@ -328,15 +318,7 @@ export class ReconcileLoop {
       if (action.kind === "terminate" || action.kind === "kill") await engine.stop(action.replicaId, action.kind);
       if (action.kind === "move") {
         this.#startErrors.delete(action.replica.id);
-        const { id, state } = action.replica;
-        const before = versions.replicas.get(id)?.value;
-        // A new node or address alone is not logged.
-        if (before !== undefined && sameJson(loggedOf(before), loggedOf(action.replica))) continue;
-        const message = replicaInWords(action.replica);
-        log[state === "FAILED" ? "warn" : "info"](
-          { deployment: entry.key, replica: id, state, ...(message === "" ? {} : { message }) },
-          "replica",
-        );
+        logMove(versions.replicas.get(action.replica.id)?.value, action.replica, log);
       }
     }
   }
