@@ -79,7 +79,8 @@ export async function playAt(address: string, moves: readonly MoveOnStream[]): P
   socket.on("error", () => {});
   socket.on("data", (chunk) => {
     for (const { type, flags: given, stream } of reader.read(chunk)) {
-      if (type === frameTypes.ping && (given & flags.ack) !== 0) answered.resolve();
+      // A server that gives up a connection says so, but may wait for the caller to close it.
+      if (type === frameTypes.goaway || (type === frameTypes.ping && (given & flags.ack) !== 0)) answered.resolve();
       const carries = type === frameTypes.data || type === frameTypes.headers;
       if (carries && ended.has(stream)) after.push(stream);
       if ((carries && (given & flags.endStream) !== 0) || type === frameTypes.reset) ended.add(stream);
