@@ -648,13 +648,17 @@ export type ScheduledMinimum = Message<"drover.v1.ScheduledMinimum"> & {
   /**
    * When it begins, as a cron expression of five fields (minute, hour, day of
    * month, month, day of week), or six with seconds first: 1 to 100 characters.
+   * Where both day fields are set, either is enough, as POSIX has it:
+   * `0 12 13 * 5` is noon on each 13th and on each Friday.
    *
    * @generated from field: string cron = 1;
    */
   cron: string;
 
   /**
-   * The time zone of the expression, for example `Europe/Berlin`; empty: UTC.
+   * The time zone of the expression, for example `Europe/Berlin`; empty: UTC. A
+   * time that the zone skips in spring does not begin it; a time that comes twice
+   * in autumn begins it twice.
    *
    * @generated from field: string time_zone = 2;
    */
