@@ -186,3 +186,19 @@ test("an epoch issued before Redis lost everything is not issued again", async (
   const second = await store.acquireLease("b", 60_000);
   expect(second.held && first.held && second.epoch > first.epoch).toBe(true);
 });
+
+test("after a step of the wall clock back, neither a lease nor an announcement of a controller that ended lasts longer", async () => {
+  const store = await redis.store("{s}:");
+  const [leaseMs, hourMs] = [500, 3_600_000];
+  await store.acquireLease("ended", leaseMs);
+  await store.announce({ id: "ended", startedAtMs: 1 }, leaseMs);
+  // As Redis sees its own times after a step of an hour back.
+  await raw.pexpire("{s}:lease", leaseMs + hourMs);
+  const [seconds] = await raw.time();
+  await raw.hset("{s}:controllers", "ended", `${Number(seconds) * 1_000 + leaseMs + hourMs} 1`);
+  await until(async () => (await store.acquireLease("next", leaseMs)).held);
+  await until(async () => {
+    await store.announce({ id: "next", startedAtMs: 2 }, leaseMs);
+    return (await store.controllers()).controllers.every(({ id }) => id === "next");
+  });
+});

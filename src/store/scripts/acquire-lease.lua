@@ -10,6 +10,8 @@
 
 local held = redis.call("HMGET", KEYS[1], "holder", "epoch")
 if held[1] and held[1] ~= ARGV[1] then
+  -- Redis counts by the wall clock. After a step of it back, nobody waits longer than asked for.
+  if redis.call("PTTL", KEYS[1]) > tonumber(ARGV[2]) then redis.call("PEXPIRE", KEYS[1], ARGV[2]) end
   return { 0, held[1], math.max(redis.call("PTTL", KEYS[1]), 0) }
 end
 
