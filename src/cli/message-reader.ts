@@ -25,6 +25,7 @@ export class MessageReader {
   readonly #document: Document;
   readonly #counter: LineCounter;
   #nodes = 0;
+  readonly #aliases = new Map<Alias, unknown>();
 
   constructor(document: Document, counter: LineCounter) {
     this.#document = document;
@@ -202,7 +203,7 @@ export class MessageReader {
 
   /** The node, with aliases resolved. Counts it. */
   #enter(given: unknown, path: string, level: number): unknown {
-    const node = isAlias(given) ? (given as Alias).resolve(this.#document) : given;
+    const node = isAlias(given) ? this.#resolved(given as Alias) : given;
     this.#nodes += 1;
     if (this.#nodes > nodesMax || level > levelsMax) {
       const bound = level > levelsMax ? `more than ${levelsMax} levels` : `more than ${nodesMax.toLocaleString("en")} values`;
@@ -212,6 +213,12 @@ export class MessageReader {
       return undefined;
     }
     return node;
+  }
+
+  /** What an alias stands for. To find that, the library walks through the document. */
+  #resolved(alias: Alias): unknown {
+    if (!this.#aliases.has(alias)) this.#aliases.set(alias, alias.resolve(this.#document));
+    return this.#aliases.get(alias);
   }
 
   #isNull(node: unknown): boolean {
