@@ -43,7 +43,7 @@ describe("the output of a replica", () => {
     const { lines, done } = follow(engine, "r1", leave.signal);
     await eventually(() => lines.length > 0);
     await writeFile(join(folder, "go"), "");
-    await eventually(() => texts(lines).includes("late"));
+    await eventually(() => ["begun", "late"].every((text) => texts(lines).includes(text)));
     expect(texts(lines).sort()).toEqual(["before", "begun", "late"]);
     leave.abort();
     await done;
