@@ -1,5 +1,6 @@
 import { fstatSync, type StatsFs, statfsSync, writeSync } from "node:fs";
 import type { Writable } from "node:stream";
+import { isatty } from "node:tty";
 import { reservedBytes } from "../core/disk-room.ts";
 
 /** How much may be written between two looks at the free space, bytes. */
@@ -33,7 +34,7 @@ export function dropUnwritable(stream: Writable & { readonly fd: number }): void
 /** Whether Node writes to it synchronously: a file or a device, not a pipe, socket or terminal. */
 function isWrittenAtOnce(fd: number): boolean {
   const stats = fstatSync(fd);
-  return stats.isFile() || stats.isCharacterDevice();
+  return stats.isFile() || (stats.isCharacterDevice() && !isatty(fd));
 }
 
 class DroppingOutput {
