@@ -5,15 +5,18 @@ import { once } from "node:events";
 import type { ClientHttp2Stream } from "node:http2";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import type { Clock } from "../../src/clock/clock.ts";
 import { realClock } from "../../src/clock/real.ts";
 import type { CallObserver, ObservedCall } from "../../src/gateway/call-observer.ts";
 import { anyMetadataReceived, anyMove, fieldsOfMetadata, type Move } from "../kit/any-http2.ts";
 import type { RawFields } from "../kit/raw-http2.ts";
-import { playAt, rawServer, withoutUncaught } from "../kit/raw-peers.ts";
+import { type MoveOnStream, playAt, rawServer, withoutUncaught } from "../kit/raw-peers.ts";
 import { until } from "../kit/until.ts";
 import { answer, endpoint, frame, type House, house, type RawReplica, rawReplica } from "./harness.ts";
 
 const runs = { numRuns: 150, timeout: 20_000, interruptAfterTimeLimit: 60_000 };
+/** What the gateway does about a silent peer after a minute, it does here after 2 s. */
+const hurried: Clock = { ...realClock, after: (ms, run) => realClock.after(Math.min(ms, 2_000), run) };
 const path = "/test.Any/Do";
 const responseFields: RawFields = [
   [":status", "200"],
@@ -63,7 +66,7 @@ class Street implements AsyncDisposable {
 
   static async open(): Promise<Street> {
     const ends = new Ends();
-    const opened = await house(realClock, { observer: ends });
+    const opened = await house(hurried, { observer: ends });
     const replica = await rawReplica((stream, headers) => {
       if (headers["x-name"] !== "neighbour") {
         stream.resume().once("end", () => answer(stream));
@@ -122,20 +125,23 @@ test("whatever a replica sends, its call ends once, and others go on", async () 
 });
 
 test("whatever a caller sends, its calls end once, and others go on", async () => {
-  const request = [
-    ...([
-      [":method", "POST"],
-      [":scheme", "http"],
-      [":path", "/test.Street/Do"],
-      [":authority", "street"],
-    ] as const),
-    ...([
-      ["te", "trailers"],
-      ["content-type", "application/grpc"],
-    ] as const),
+  const request: RawFields = [
+    [":method", "POST"],
+    [":scheme", "http"],
+    [":path", "/test.Street/Do"],
+    [":authority", "street"],
+    ["te", "trailers"],
+    ["content-type", "application/grpc"],
   ];
   const stream = fc.oneof({ weight: 8, arbitrary: fc.constantFrom(1, 3, 5) }, { weight: 1, arbitrary: fc.constantFrom(0, 2, 0x7fffffff) });
   const moves = fc.array(fc.record({ stream, move: anyMove(request) }), { maxLength: 10 });
+  // node:http2 reads no more of such a connection, and does not see its end.
+  const givenUp: MoveOnStream[] = [
+    { stream: 3, move: { kind: "headers", fields: request, end: false, pieces: 1 } },
+    { stream: 3, move: { kind: "goaway", lastStream: 0, code: 0 } },
+    { stream: 3, move: { kind: "turn" } },
+    { stream: 5, move: { kind: "data", bytes: frame("of no call"), end: false } },
+  ];
   await fc.assert(
     fc.asyncProperty(moves, async (all) => {
       await withoutUncaught(async () => {
@@ -144,7 +150,7 @@ test("whatever a caller sends, its calls end once, and others go on", async () =
         await street.rests("street-r0", 1);
       });
     }),
-    runs,
+    { ...runs, examples: [[givenUp]] },
   );
 });
 
