@@ -21,6 +21,8 @@ export function rawCaller(
   const session: ClientHttp2Session = connect("http://localhost", {
     createConnection: () => connectSocket(address.replace("unix:", "")),
     ...anyRepetition,
+    maxHeaderListPairs: 4_096,
+    settings: { maxHeaderListSize: 128 * 1024 },
   });
   return {
     call: (path, headers, body) =>
@@ -39,7 +41,7 @@ export function rawCaller(
         stream.on("close", () => resolve({ fields, body: Buffer.concat(chunks), resetCode: stream.rstCode }));
         stream.end(body);
       }),
-    [Symbol.asyncDispose]: () => new Promise((resolve) => session.close(resolve)),
+    [Symbol.asyncDispose]: () => new Promise((resolve) => (session.closed ? resolve() : session.close(resolve))),
   };
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 
+from .checked_context import CheckedContext
 from .gate import Gate
 from .thread_context import ThreadContext, ThreadRequests
 from .threads import END, Threads
@@ -75,14 +76,14 @@ class _Counted(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def _serve_one(self, call: Call, method: str) -> Call:
         async def serve(request: Any, context: Any) -> Any:
-            return await self._gate.run(context, method, True, lambda: call(request, context))
+            return await self._gate.run(context, method, True, lambda: call(request, CheckedContext(context)))
 
         return serve
 
     def _serve_stream(self, call: Call, method: str) -> Call:
         async def serve(request: Any, context: Any) -> None:
             async def work() -> None:
-                answers = call(request, context)
+                answers = call(request, CheckedContext(context))
                 if not hasattr(answers, "__aiter__"):
                     await answers  # a coroutine that writes to the context itself
                     return

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import grpc
 from grpc import aio
 
+from .checked_context import METADATA_BYTES_MAX
 from .config import Config
 from .control import Control
 from .gate import Gate
@@ -76,6 +77,9 @@ class ReplicaServer:
             options=[
                 ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX + EXCESS_BYTES_MAX),
                 ("grpc.max_send_message_length", -1),
+                # Of what a caller sends: as much as a replica in TypeScript reads.
+                ("grpc.max_metadata_size", 2 * METADATA_BYTES_MAX),
+                ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES_MAX),
                 ("grpc.so_reuseport", 0),  # else a second process could silently take half of the requests
             ],
         )

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+from .checked_context import checked
 from .errors import StatusError
 from .gate import Ending
 
@@ -28,7 +29,7 @@ class ThreadContext:
         return not self._left.is_set()
 
     def abort(self, code: Any, details: str = "", trailing_metadata: Any = ()) -> NoReturn:
-        raise Ending(StatusError(code, details), tuple(trailing_metadata))
+        raise Ending(StatusError(code, details), checked(trailing_metadata))
 
     def abort_with_status(self, status: Any) -> NoReturn:
         self.abort(status.code, status.details, status.trailing_metadata or ())
