@@ -291,10 +291,7 @@ export class Dispatcher implements GatewayCounts {
     lane.places = route?.endpoints.map((endpoint) => this.#placeOf(deployment, endpoint)) ?? [];
     const stay = new Set(lane.places);
     for (const place of before) if (!stay.has(place)) this.#drop(place);
-    for (const replicaId of route?.givenUp ?? []) {
-      const place = this.#places.get(replicaId);
-      if (place !== undefined) this.#onGivenUp(place);
-    }
+    for (const place of route?.givenUp?.map((id) => this.#places.get(id)) ?? []) if (place !== undefined) this.#onGivenUp(place);
     if (route === undefined) {
       this.#lanes.delete(deployment);
       lane.endWatch?.();

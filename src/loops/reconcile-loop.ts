@@ -23,6 +23,7 @@ import { putProgress } from "../store/writes/progress-writes.ts";
 import { forgetReplica, putReplica } from "../store/writes/replica-writes.ts";
 import type { LeaderClock } from "./leader-clock.ts";
 import { logMove } from "./log-move.ts";
+import { OwnTime } from "./own-time.ts";
 import { pendingOf, Starter, specOf } from "./starter.ts";
 import { Strays } from "./strays.ts";
 
@@ -65,13 +66,12 @@ export class ReconcileLoop {
   readonly #options: ReconcileOptions;
   readonly #strays: Strays;
   readonly #starter: Starter;
+  readonly #ownTime: OwnTime;
   readonly #troubles: Troubles;
   /** Why replicas could not be started. Kept until the plan has recorded it. */
   readonly #startErrors = new Map<string, Ending>();
   #wake = new AbortController();
   #found: Found = { replicas: new Map(), complete: new Set() };
-  /** When something was last being prepared for each replica before its process could start. */
-  readonly #preparedAtMs = new Map<string, number>();
   /** The epoch of the present tick. */
   #epoch: number | undefined;
   /** The last epoch under which this controller acted, and since when. */
@@ -80,6 +80,7 @@ export class ReconcileLoop {
 
   constructor(options: ReconcileOptions) {
     this.#options = options;
+    this.#ownTime = new OwnTime(options.clock);
     this.#troubles = new Troubles(options.log);
     this.#strays = new Strays({ ...options, epoch: () => (this.#leads() ? this.#epoch : undefined) });
     this.#starter = new Starter({
@@ -125,7 +126,7 @@ export class ReconcileLoop {
     const { replicas, complete } = await engine.list();
     const found: Found = { replicas: new Map(replicas.map((replica) => [replica.replicaId, replica])), complete };
     this.#found = found;
-    this.#notePreparing(found);
+    this.#ownTime.note(found.replicas);
     if (!leads) return;
     // Adopted replicas are not seen yet. End the tick, so that nothing is started in their place.
     if (await this.#strays.settle(found.replicas, this.#time)) return this.wake();
@@ -152,24 +153,6 @@ export class ReconcileLoop {
 
   get #time(): ActingTime {
     return { nowMs: this.#options.clock.nowMs(), actingSinceMs: this.#actingSinceMs };
-  }
-
-  #notePreparing({ replicas }: Found): void {
-    const nowMs = this.#options.clock.nowMs();
-    for (const id of this.#preparedAtMs.keys()) if (!replicas.has(id)) this.#preparedAtMs.delete(id);
-    for (const [id, { preparing }] of replicas) if (preparing !== undefined) this.#preparedAtMs.set(id, nowMs);
-  }
-
-  /**
-   * Since when the replica's silence counts: not without a controller that connects to it, and not
-   * while something is prepared for it.
-   */
-  #ownSinceMs(replicaId: string, { contactSinceMs }: ReplicaContact, process: EngineReplica | undefined): number {
-    // A process without an address cannot be connected to: its time to start counts all the same.
-    const { clock } = this.#options;
-    const unreached = process?.state === "alive" && process.address === undefined ? this.#actingSinceMs : clock.nowMs();
-    const sinceMs = contactSinceMs === undefined ? unreached : clock.fromProcess(contactSinceMs);
-    return Math.max(sinceMs, this.#preparedAtMs.get(replicaId) ?? 0);
   }
 
   /** One failed action does not stop the others. */
@@ -220,7 +203,7 @@ export class ReconcileLoop {
     const contact = this.#options.port.contact(replica.id);
     if (process.state === "exited" || contact.answer === "refused") return true;
     if (replica.state !== "STARTING") return false;
-    const startedMs = Math.max(replica.sinceMs, this.#ownSinceMs(replica.id, contact, process));
+    const startedMs = Math.max(replica.sinceMs, this.#ownTime.sinceMs(replica.id, contact, process, this.#time));
     // A little early, because the plan is made later than this.
     return elapsedMs(startedMs, this.#time) >= spec.startupTimeoutMs - periodMs;
   }
@@ -244,7 +227,7 @@ export class ReconcileLoop {
       preparing: process?.preparing ?? (preparation?.kind === "installing" ? { packages: preparation.packages } : undefined),
       ending: this.#startErrors.get(replica.id) ?? process?.ending ?? (preparation?.kind === "failed" ? preparation.ending : undefined),
       errors: preparation?.kind === "failed" ? preparation.lines : errors,
-      contactSinceMs: this.#ownSinceMs(replica.id, contact, process),
+      contactSinceMs: this.#ownTime.sinceMs(replica.id, contact, process, this.#time),
       terminatedAtMs: process?.terminatedAtMs && this.#options.clock.fromProcess(process.terminatedAtMs),
       answer: contact.answer,
       problem: contact.problem,
