@@ -16,7 +16,7 @@ export interface ChangeOptions {
  * commits `spec` with it.
  */
 export function beginningChange(
-  { clock, random }: Pick<ControllerParts, "clock" | "random">,
+  { random }: Pick<ControllerParts, "random">,
   before: DeploymentRecord,
   spec: DeploymentSpec,
   { dryRun, author }: ChangeOptions,
@@ -28,6 +28,6 @@ export function beginningChange(
   const deployment = before.spec.name;
   return {
     after,
-    begins: { uid, deployment, id, generation, spec, dryRun, author, startedAtMs: clock.nowMs(), step: "PREPARE", replicas: [] },
+    begins: { uid, deployment, id, generation, spec, dryRun, author, step: "PREPARE", replicas: [] },
   };
 }

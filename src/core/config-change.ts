@@ -69,7 +69,6 @@ export interface ConfigChangeRecord {
   /** A dry run: ask the replicas, and apply nothing. */
   readonly dryRun: boolean;
   readonly author: string;
-  readonly startedAtMs: number;
   readonly step: ConfigStep;
   readonly replicas: readonly ReplicaOutcome[];
 }

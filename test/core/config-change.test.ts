@@ -29,7 +29,6 @@ const begun: ConfigChangeRecord = {
   spec: wanted,
   dryRun: false,
   author: "",
-  startedAtMs: 0,
   step: "PREPARE",
   replicas: [],
 };

@@ -219,7 +219,6 @@ describe("a config that was refused", () => {
     spec,
     dryRun: false,
     author: "",
-    startedAtMs: 0,
     step: "REFUSED",
     replicas,
   });

@@ -208,7 +208,6 @@ class World {
         generation: after.newestConfigGeneration,
         dryRun: false,
         author: "somebody",
-        startedAtMs: 0,
       },
       spec: { ...after.spec, userConfig, maxOngoingRequests },
       step: "PREPARE",

@@ -161,7 +161,6 @@ export class Operators {
       ...{ uid, deployment: name, id, generation, spec },
       dryRun: random.chance(0.2),
       author: "somebody",
-      startedAtMs: this.#nowMs,
       step: "PREPARE",
       replicas: [],
     };
