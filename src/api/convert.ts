@@ -37,6 +37,8 @@ export interface ObservedLoad {
   readonly failed: number;
   /** The generation of the config it serves by; undefined: not known yet. */
   readonly configGeneration: number | undefined;
+  /** It has said nothing for so long that it gets no requests, until it is heard again. */
+  readonly silent: boolean;
 }
 
 /** What is observed of deployments and replicas, and is not in the store. */
@@ -241,7 +243,7 @@ export function replicaToMessage(record: ReplicaRecord, observed: Observed): Rep
     deployment: record.deployment,
     revision: BigInt(record.revision),
     state: replicaStates[record.state],
-    message: replicaInWords(record),
+    message: replicaInWords(record, load?.silent),
     configGeneration: BigInt(load?.configGeneration ?? 0),
     address: record.address ?? "",
     node: record.node ?? "",

@@ -271,10 +271,14 @@ function departureInWords({ departure, failure }: Pick<ReplicaRecord, "departure
   }
 }
 
-/** What a replica's record says about its state. Empty: nothing. */
-export function replicaInWords(replica: ReplicaRecord): string {
+/**
+ * What a replica's record says about its state. Empty: nothing. `silent`: the replica has said
+ * nothing for so long that it gets no requests.
+ */
+export function replicaInWords(replica: ReplicaRecord, silent = false): string {
   const { state, waits, departure, failure, killedAfterMs } = replica;
   if (state === "FAILED" && failure !== undefined) return failureInWords(failure);
+  if (state === "RUNNING" && silent) return "it answers nothing, and gets no requests until it does";
   if (departure === undefined) return waits === undefined ? "" : waitInWords(waits);
   const killed = killedAfterMs === undefined ? "" : `; it was killed, because it did not end within ${seconds(killedAfterMs)} of SIGTERM`;
   return `${departureInWords(replica)}${killed}`;

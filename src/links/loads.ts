@@ -13,6 +13,8 @@ export interface ObservedReplica {
   readonly failed: number;
   /** Undefined: not known yet. */
   readonly configGeneration: number | undefined;
+  /** It has said nothing for so long that it gets no requests. */
+  readonly silent: boolean;
 }
 
 export interface LoadsOptions {
@@ -51,6 +53,7 @@ export class Loads {
       completed: Math.max(known.load?.completed ?? 0, ended.completed),
       failed: Math.max(known.load?.failed ?? 0, ended.failed),
       configGeneration: known.configGeneration,
+      silent: known.silent,
     };
   }
 
