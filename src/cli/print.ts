@@ -64,8 +64,9 @@ export function runningOf(status: DeploymentStatus | undefined): string {
   return `${status?.runningReplicas ?? 0}/${status?.targetReplicas ?? 0}`;
 }
 
+/** Never below 0: the clock of the controller may be ahead of ours. */
 export function age(nowMs: number, time: Timestamp | undefined): string {
-  return time ? printDuration(nowMs - timestampMs(time)) : "-";
+  return time ? printDuration(Math.max(0, nowMs - timestampMs(time))) : "-";
 }
 
 /** What a deployment runs, in a few words. */
