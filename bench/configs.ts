@@ -7,9 +7,9 @@ import { childOf, memoryOf } from "./process-facts.ts";
 import { figure, present, quick, type Section } from "./section.ts";
 
 const configBytes = 900_000;
-const changes = quick ? 20 : 1_000;
+const changes = quick ? 20 : 300;
 const configs = quick ? 3 : 40;
-const idleMs = quick ? 500 : 30_000;
+const idleMs = quick ? 500 : 25_000;
 const mebibyte = 2 ** 20;
 
 async function measure(): Promise<readonly Section[]> {
@@ -29,8 +29,8 @@ async function measure(): Promise<readonly Section[]> {
     const program = { kind: { case: "module" as const, value: { path: join(import.meta.dirname, "programs/empty.mjs") } } };
     const deploy = (mark: number, n: number) => {
       // Many values, as in real configs: parsed, they take more memory than their text.
-      const lines = Array.from({ length: configBytes / 50 }, (_, i) => ({
-        kind: { case: "stringValue" as const, value: `${mark} ${i} `.padEnd(47, "w") },
+      const lines = Array.from({ length: configBytes / 100 }, (_, i) => ({
+        kind: { case: "stringValue" as const, value: `${mark} ${i} `.padEnd(97, "w") },
       }));
       const userConfig = { kind: { case: "listValue" as const, value: { values: lines } } };
       const spec = { name: "large", version: "1", program, numReplicas: 0, userConfig, labels: { n: String(n) } };

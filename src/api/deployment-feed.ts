@@ -9,7 +9,7 @@ import type { Turns } from "./turns.ts";
 /** Events kept for watches that resume, */
 export const eventsKept = 5_000;
 /** and the most of their bytes. A config that many of them have is counted once. */
-export const eventsBytesMax = 32 * 2 ** 20;
+export const eventsBytesMax = 16 * 2 ** 20;
 
 /** One reader of the feed. */
 export interface FeedWatch {

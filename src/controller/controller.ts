@@ -11,6 +11,7 @@ import { makeDataFolder, withRemedy } from "./data-folder.ts";
 import { openDataPath } from "./data-path.ts";
 import { openDeciding, openLease } from "./deciding.ts";
 import { FaultGuard } from "./fault-guard.ts";
+import { giveMemoryBack } from "./idle-memory.ts";
 import { openCgroups, openEngine } from "./open-engine.ts";
 import { openFilesMax } from "./open-files.ts";
 import { openServers } from "./servers.ts";
@@ -113,6 +114,12 @@ async function open(config: Config, life: ControllerLife, log: Log, closers: Clo
   // Only once everything listens: a controller that cannot start touches no replica.
   dataPath.begin();
   deciding.begin();
+  const idle = new AbortController();
+  const idleOver = giveMemoryBack(clock, idle.signal);
+  closers.add(() => {
+    idle.abort();
+    return idleOver;
+  });
   return { api: servers.api, gateway, http: servers.http, redis: storage.address, pid: process.pid };
 }
 

@@ -19,7 +19,9 @@ export const jsonLevelsMax = 32;
 export function sameJson(left: unknown, right: unknown): boolean {
   if (left === right) return true;
   if (typeof left !== "object" || typeof right !== "object" || left === null || right === null) return false;
-  if (Array.isArray(left) !== Array.isArray(right)) return false;
+  if (Array.isArray(left) && Array.isArray(right))
+    return left.length === right.length && left.every((value, index) => sameJson(value, right[index]));
+  if (Array.isArray(left) || Array.isArray(right)) return false;
   const a = left as Record<string, unknown>;
   const b = right as Record<string, unknown>;
   const names = new Set([...Object.keys(a), ...Object.keys(b)]);

@@ -4,7 +4,7 @@ export const changesKept = 20_000;
  * The bytes of the changes that are kept for watchers, with the contents that only they refer to.
  * The oldest changes go first; the last one always stays.
  */
-export const changesBytesMax = 32 * 2 ** 20;
+export const changesBytesMax = 16 * 2 ** 20;
 /** Changes in one batch. */
 export const batchMax = 1_000;
 /** Entries per page. A larger limit is cut to it. */
@@ -15,7 +15,7 @@ export const requestTtlMs = 24 * 3_600_000;
  * The bytes of the answers that are kept for retries, with the contents that only they refer to.
  * The oldest answers go first; the last one always stays.
  */
-export const answersBytesMax = 64 * 2 ** 20;
+export const answersBytesMax = 32 * 2 ** 20;
 /** The least length of a value, as JSON, that is kept once as a content. */
 export const contentLengthMin = 1_024;
 /** What a kept change or answer costs, in bytes, besides its key, its JSON and its references. */

@@ -1,0 +1,59 @@
+import { expect, test } from "vitest";
+import { giveMemoryBack } from "../../src/controller/idle-memory.ts";
+import { HandClock } from "../kit/hand-clock.ts";
+
+const mebibyte = 2 ** 20;
+const lookMs = 10_000;
+
+/** A process whose memory and work are set by hand. */
+function open() {
+  const clock = new HandClock();
+  const stop = new AbortController();
+  const facts = { held: 50 * mebibyte, live: 50 * mebibyte, utilization: 0, collected: 0 };
+  const over = giveMemoryBack(clock, stop.signal, {
+    heldBytes: () => facts.held,
+    utilization: () => facts.utilization,
+    collect: () => {
+      facts.collected += 1;
+      facts.held = facts.live;
+    },
+  });
+  const look = async () => {
+    clock.pass(lookMs);
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  const close = async () => {
+    stop.abort();
+    await over;
+  };
+  return { facts, look, close };
+}
+
+test("garbage is collected once the process is idle after a wave, and not again while it rests", async () => {
+  const { facts, look, close } = open();
+  await look();
+  facts.held = 400 * mebibyte;
+  facts.utilization = 0.9;
+  await look();
+  expect(facts.collected).toBe(0);
+  facts.utilization = 0.01;
+  for (let i = 0; i < 5; i++) await look();
+  expect([facts.collected, facts.held]).toEqual([1, 50 * mebibyte]);
+  facts.held = 300 * mebibyte;
+  await look();
+  expect(facts.collected).toBe(2);
+  await close();
+});
+
+test("a little garbage is left alone, and so is a heap whose collection would take long", async () => {
+  const { facts, look, close } = open();
+  for (let i = 0; i < 5; i++) await look();
+  expect(facts.collected).toBe(0);
+  facts.live = 1_000 * mebibyte;
+  for (let i = 1; i <= 5; i++) {
+    facts.held = (1_000 + i * 200) * mebibyte;
+    await look();
+  }
+  expect(facts.collected).toBe(1);
+  await close();
+});
