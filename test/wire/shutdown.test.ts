@@ -1,7 +1,11 @@
 // Goal: a server ends cleanly with calls of each kind open. The grace period is ended by hand,
 // through a clock of the test's own.
+import { once } from "node:events";
+import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
 import { implement, type ServiceHandlers } from "../../src/rpc/service.ts";
+import { frameCaller } from "../kit/http2-frames.ts";
+import { until } from "../kit/until.ts";
 import { WireService } from "./gen/test/v1/wire_pb.ts";
 import { collect, manualClock, rejection, serve, transports } from "./harness.ts";
 import { kinds, wireService } from "./wire-service.ts";
@@ -129,4 +133,38 @@ test("a server that never listened can be closed", async () => {
   const wire = await serve([wireService().implementation]);
   await using _ = wire;
   await wire.server.close(1000);
+});
+
+describe("connections that do not close by themselves", () => {
+  test("a connection that says nothing does not delay the close", async () => {
+    const wire = await serve([wireService().implementation], { transport: "tcp", clock: manualClock() });
+    await using _ = wire;
+    const [host, port] = wire.address.split(":");
+    const silent = connect({ host, port: Number(port) });
+    await once(silent, "connect");
+    expect((await wire.channel.client(WireService).unary({ text: "a" })).text).toBe("a");
+    wire.channel.close();
+    await wire.server.close(60_000); // no timer fires
+    silent.destroy();
+  });
+
+  test("nor does a peer that spoke and does not close its side, whatever the grace period", async () => {
+    const clock = manualClock();
+    const wire = await serve([wireService().implementation], { transport: "tcp", clock });
+    await using _ = wire;
+    wire.channel.close();
+    const peer = await frameCaller(wire.address);
+    await until(() => peer.frames.length >= 2);
+    peer.socket.pause();
+    let over = false;
+    const closed = wire.server.close(60_000).then(() => {
+      over = true;
+    });
+    await until(() => {
+      clock.runTimers();
+      return over;
+    });
+    await closed;
+    peer.socket.destroy();
+  });
 });
