@@ -1,6 +1,6 @@
 // Measures everything, or the named parts:
 //   npm run bench -- [requests] [start] [memory] [many] [python] [tick] [plan] [rollout]
-//                    [reconfigure] [autoscale] [load] [configs] [watch] [--quick]
+//                    [reconfigure] [autoscale] [load] [configs] [watch] [stall] [--quick]
 //                    [--write]
 //   --quick   short runs, to check that it works; the figures mean nothing
 //   --write   writes the figures into bench/README.md
@@ -27,6 +27,7 @@ const benches = [
   "load",
   "configs",
   "watch",
+  "stall",
 ];
 const readme = join(import.meta.dirname, "README.md");
 const [begin, end] = ["<!-- figures: written by `npm run bench -- --write` -->", "<!-- end of figures -->"];

@@ -25,6 +25,8 @@ export interface OpenedApi {
   readonly mirror: Mirror;
   readonly api: ControllerApi;
   readonly controller: Client<typeof ControllerService>;
+  /** Where it listens, for clients of another kind. */
+  readonly address: string;
   close(): Promise<void>;
 }
 
@@ -45,12 +47,14 @@ export async function openApi(shared?: MemoryStore): Promise<OpenedApi> {
     log: silentLog,
     clock: realClock,
   });
-  const channel = new Channel(await server.listen(`unix:${join(folder, "s")}`));
+  const address = await server.listen(`unix:${join(folder, "s")}`);
+  const channel = new Channel(address);
   return {
     store,
     mirror,
     api,
     controller: channel.client(ControllerService),
+    address,
     close: async () => {
       channel.close();
       api.close();
