@@ -3,7 +3,7 @@ import type { StatusError } from "../core/errors.ts";
 import type { Log } from "../log/log.ts";
 import type { CallObserver } from "./call-observer.ts";
 import type { OpenCall } from "./closing.ts";
-import type { Dispatcher, Waiter } from "./dispatcher.ts";
+import type { Dispatcher } from "./dispatcher.ts";
 import type { Door } from "./door.ts";
 import type { KeptPool } from "./kept-request.ts";
 import type { Place } from "./place.ts";
@@ -11,6 +11,7 @@ import type { Routes } from "./routes.ts";
 import { shieldOf } from "./shield.ts";
 import type { CallerEvents, ReplicaConnection, ReplicaEvents } from "./sides.ts";
 import type { Unread } from "./unread.ts";
+import type { Waiter } from "./visit.ts";
 
 /** What all calls of a gateway share. */
 export interface CallParts {

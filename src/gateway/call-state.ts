@@ -1,7 +1,7 @@
-import type { Visit } from "./dispatcher.ts";
 import type { Peek } from "./grpc/peek.ts";
 import type { Place } from "./place.ts";
 import type { HeaderFields, ReplicaSide } from "./sides.ts";
+import type { Visit } from "./visit.ts";
 
 /**
  * Where a call is on its way. Each state holds what it has to give up when it is left; `Call`

@@ -8,7 +8,6 @@ import { arrived, type CallState, entering, isAtReplica, over } from "./call-sta
 import { CallTimer } from "./call-timer.ts";
 import { notInvocable, notSentAgain, replicaLost, shuttingDown, unreadTooLong } from "./denials.ts";
 import { destination, disagreement } from "./destination.ts";
-import type { Visit } from "./dispatcher.ts";
 import type { Admission } from "./door.ts";
 import { faultOf, replicaOverwhelmed, requestFault, responseFault } from "./grpc/header-block.ts";
 import {
@@ -29,6 +28,7 @@ import { KeptRequest } from "./kept-request.ts";
 import type { GivenBack, Place } from "./place.ts";
 import { type CallerSide, type Fate, type HeaderFields, http2Code, type ReplicaConnection, type ReplicaSide } from "./sides.ts";
 import type { UnreadCall } from "./unread.ts";
+import type { Visit } from "./visit.ts";
 
 /** How long the first message of an Invoke without a deadline may take to name its deployment. */
 const firstMessageMs = 60_000;

@@ -5,8 +5,9 @@ import { isFull, pick } from "../core/traffic/pick.ts";
 import type { Endpoint, Route } from "../core/traffic/route.ts";
 import { givenUp, noneRuns, notFound, queueFull, shuttingDown } from "./denials.ts";
 import { type GivenBack, Place } from "./place.ts";
-import { Queue, type Ticket } from "./queue.ts";
+import { Queue } from "./queue.ts";
 import type { Routes } from "./routes.ts";
+import type { Visit, Waiter } from "./visit.ts";
 
 /** The bound of a deployment's waiting requests, if the user sets none. */
 export const queuedMax = 100_000;
@@ -20,32 +21,6 @@ export const triesMax = 100;
 /** How long a replica rests after it gave a request back. Doubled for each time in a row. */
 const restFirstMs = 5;
 const restMaxMs = 1_000;
-
-/**
- * A request that wants a place at a replica. Whatever relays bytes implements this; the dispatcher
- * knows nothing of bytes.
- */
-export interface Waiter {
-  /**
-   * The request has a place, and must free it by `release` or `giveBack`. May be called within
-   * `enter`.
-   */
-  granted(visit: Visit, place: Place): void;
-  /** The request gets no place. May be called within `enter`. */
-  denied(error: StatusError): void;
-}
-
-/** One request's stay at the dispatcher. */
-export interface Visit {
-  readonly deployment: string;
-  readonly waiter: Waiter;
-  readonly turn: number;
-  readonly enteredMs: number;
-  /** Whether there was no replica when it came. */
-  cold: boolean;
-  tries: number;
-  ticket: Ticket<Visit> | undefined;
-}
 
 /** A deployment, as it is served here. */
 interface Lane {

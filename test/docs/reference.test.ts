@@ -40,7 +40,9 @@ test("the guide has every command", async () => {
 });
 
 test("Operating has every metric", () => {
-  expect(found(tableUnder(operating, "Health, metrics, logs"), /drover_[a-z_]+/g)).toEqual(found(metricsText([], [], 0), /drover_[a-z_]+/g));
+  expect(found(tableUnder(operating, "Health, metrics, logs"), /drover_[a-z_]+/g)).toEqual(
+    found(metricsText([], [], 0), /drover_[a-z_]+/g),
+  );
 });
 
 test("the guide has the code of every error", () => {

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { StatusError } from "../../src/core/errors.ts";
-import { Dispatcher, noReplicaWaitMs, triesMax, type Visit, type Waiter } from "../../src/gateway/dispatcher.ts";
+import { Dispatcher, noReplicaWaitMs, triesMax } from "../../src/gateway/dispatcher.ts";
 import type { Place } from "../../src/gateway/place.ts";
+import type { Visit, Waiter } from "../../src/gateway/visit.ts";
 import { HandClock } from "../kit/hand-clock.ts";
 import { endpoint, TestRoutes } from "./harness.ts";
 

@@ -1,5 +1,5 @@
-import type { Visit, Waiter } from "../../src/gateway/dispatcher.ts";
 import type { Place } from "../../src/gateway/place.ts";
+import type { Visit, Waiter } from "../../src/gateway/visit.ts";
 import type { SimulatedController } from "./simulated-controller.ts";
 import type { SimulatedWorld } from "./simulated-world.ts";
 

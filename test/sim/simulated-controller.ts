@@ -4,7 +4,8 @@ import { type Deciding, openDeciding, openLease } from "../../src/controller/dec
 import type { ConfigPhase } from "../../src/core/config-change.ts";
 import type { GatewayCounts } from "../../src/core/traffic/load.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { Dispatcher, type Waiter } from "../../src/gateway/dispatcher.ts";
+import { Dispatcher } from "../../src/gateway/dispatcher.ts";
+import type { Waiter } from "../../src/gateway/visit.ts";
 import type { LiveReplicaPort } from "../../src/links/replica-port.ts";
 import { wantedConfig } from "../../src/links/wanted-config.ts";
 import { silentLog } from "../../src/log/log.ts";
