@@ -35,6 +35,10 @@ const translations: readonly Translation[] = [
     ([, code], address) => new StatusError("INTERNAL", `${address} ended the call without a status (HTTP/2 error ${code})`),
   ],
   [
+    /^Response message parsing error: (.*)$/s,
+    ([, cause], address) => new StatusError("INTERNAL", `what ${address} answered is no message of this method: ${cause}`),
+  ],
+  [
     /^Received HTTP status code (\d+)$/,
     ([, status], address) => new StatusError("UNKNOWN", `${address} does not speak gRPC: it answered with the HTTP status ${status}`),
   ],

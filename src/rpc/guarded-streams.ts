@@ -5,11 +5,6 @@ import { headerBytesMin, metadataBytesMax } from "./call-metadata.ts";
 import { detailsKey, encodeStatus } from "./status.ts";
 import { parseTimeout } from "./timeout.ts";
 
-/**
- * The largest headers of a call that a server reads, as HTTP/2 counts them: more than the gateway
- * takes from a caller, and what it adds.
- */
-const headerBytesMax = 2 * metadataBytesMax;
 /** The longest timer that Node has. A deadline beyond it has no timer. */
 const timerMsMax = 2 ** 31 - 1;
 /** Says when a call's deadline is that has no timer, in milliseconds since 1970. */
@@ -35,7 +30,6 @@ export interface StreamGuard {
 
 /** What of a server of grpc-js is not in its types: it shows its http2 servers to nobody. */
 interface ServerInside {
-  commonServerOptions: { maxHeaderListPairs?: number; settings?: object };
   createHttp2Server(credentials: ServerCredentials): Http2Server;
 }
 
@@ -50,8 +44,6 @@ type Serve = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: nu
 export function guardStreams(server: Server, guard: StreamGuard): void {
   const inside = server as unknown as ServerInside;
   const create = inside.createHttp2Server.bind(server);
-  inside.commonServerOptions.maxHeaderListPairs = headerBytesMax / headerBytesMin;
-  inside.commonServerOptions.settings = { ...inside.commonServerOptions.settings, maxHeaderListSize: headerBytesMax };
   inside.createHttp2Server = (credentials) => {
     const http2Server = create(credentials);
     const [serve] = http2Server.listeners("stream") as [Serve];
@@ -85,6 +77,7 @@ function timeoutOf(headers: IncomingHttpHeaders): number | undefined {
 
 /** Answers a call that grpc-js does not get. */
 function refuse(stream: ServerHttp2Stream, error: StatusError): void {
+  if (stream.destroyed || stream.closed) return; // the caller has left
   stream.respond({ ...responseHeaders, "grpc-accept-encoding": acceptedEncodings.join(), ...trailersOf(error) }, { endStream: true });
   stream.resume(); // what still arrives is dropped
 }

@@ -73,6 +73,7 @@ describe("a client", () => {
     expect((await own.greet({})).greeting).toBe("one");
     expect(await collect(own.greetRepeatedly({}))).toHaveLength(3);
     expect(await echo.invoke("deadline", null, seconds)).toBe(true);
+    for (const days of [25, 30, 4_000]) expect(await echo.invoke("deadline", null, { deadlineMs: days * 86_400_000 })).toBe(true);
   });
 
   test("passes a program's own failure on, and does not send the request again", async () => {

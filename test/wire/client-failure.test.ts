@@ -7,10 +7,11 @@ import { Channel, type ChannelOptions } from "../../src/rpc/channel.ts";
 import type { CallOptions } from "../../src/rpc/service.ts";
 import { WireService } from "./gen/test/v1/wire_pb.ts";
 import { collect, rejection, serve, temporaryFolder } from "./harness.ts";
+import { framed } from "./raw-caller.ts";
 import { kinds, wireService } from "./wire-service.ts";
 
 const foreignWords =
-  /Deadline exceeded|LB pick|No connection|Resolution note|Name resolution|Connection dropped|Received|RST_STREAM|Bandwidth/;
+  /Deadline exceeded|LB pick|No connection|Resolution note|Name resolution|Connection dropped|Received|RST_STREAM|Bandwidth|parsing error/;
 
 /** The failure of a call of each kind at an address, which must name the address. */
 async function failures(address: string, options: CallOptions = {}, channelOptions: ChannelOptions = {}): Promise<StatusError[]> {
@@ -85,6 +86,15 @@ describe("a failure of a call says in our words", () => {
   test("that the server has no gRPC", async () => {
     const address = await foreignServer((stream) => stream.respond({ ":status": 404 }, { endStream: true }));
     for (const error of await failures(address)) expect(error.message).toContain("404");
+  });
+
+  test("that an answer is no message of the method", async () => {
+    const address = await foreignServer((stream) => {
+      stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+      stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+      stream.end(framed(Uint8Array.of(0xff)));
+    });
+    for (const error of await failures(address)) expect(error).toMatchObject({ code: "INTERNAL" });
   });
 
   test("that the server reset the call", async () => {

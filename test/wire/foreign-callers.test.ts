@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { CallContext } from "../../src/rpc/service.ts";
 import { implement } from "../../src/rpc/service.ts";
+import { playAt, withoutUncaught } from "../kit/raw-peers.ts";
 import { WireRequestSchema, WireService } from "./gen/test/v1/wire_pb.ts";
 import { collect, serve } from "./harness.ts";
 import { bytesOf, framed, type RawEnd, rawCaller } from "./raw-caller.ts";
@@ -89,6 +90,29 @@ describe("the deadline of a call", () => {
     const end = await all.caller.call(path("Unary"), { "drover-far-deadline": "1" }, asked);
     expect(end.body.toString()).toContain("undefined");
   });
+});
+
+test("a caller that leaves at once disturbs nobody, whatever it sent", async () => {
+  await using all = await started();
+  const odd = [
+    ["grpc-encoding", "snappy"],
+    ["grpc-timeout", "x"],
+    ["grpc-timeout", "1n"],
+    ["content-type", "text/html"],
+    ["x", "y"],
+  ] as const;
+  for (const method of [...methods, "None"]) {
+    for (const [name, value] of odd) {
+      const own = { ":method": "POST", ":scheme": "http", ":path": path(method), ":authority": "a", "content-type": "application/grpc" };
+      const fields = Object.entries({ ...own, [name]: value });
+      const moves = [1, 3, 5].flatMap((stream) => [
+        { stream, move: { kind: "headers", fields, end: false, pieces: 1 } as const },
+        { stream, move: { kind: "reset", code: 8 } as const },
+      ]);
+      await withoutUncaught(async () => void (await playAt(all.wire.address, moves)));
+    }
+  }
+  expect(status(await all.caller.call(path("Unary"), {}, framed(hello)))).toBe(0);
 });
 
 test("metadata arrives as it was sent: names, values and how often each came", async () => {

@@ -11,13 +11,15 @@ export interface RawEnd {
   readonly resetCode: number;
 }
 
+export interface RawCaller extends AsyncDisposable {
+  call(path: string, headers: OutgoingHttpHeaders | string[], body: Buffer): Promise<RawEnd>;
+}
+
 /** An option of node:http2 that its types do not know yet: any header may come several times. */
 const anyRepetition = { strictSingleValueFields: false };
 
 /** A caller that sends exactly the bytes it is given, at a unix socket. */
-export function rawCaller(
-  address: string,
-): AsyncDisposable & { call(path: string, headers: OutgoingHttpHeaders | string[], body: Buffer): Promise<RawEnd> } {
+export function rawCaller(address: string): RawCaller {
   const session: ClientHttp2Session = connect("http://localhost", {
     createConnection: () => connectSocket(address.replace("unix:", "")),
     ...anyRepetition,
@@ -27,7 +29,7 @@ export function rawCaller(
   return {
     call: (path, headers, body) =>
       new Promise((resolve, reject) => {
-        const base = { ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers" };
+        const base = baseHeaders(path);
         const own = Array.isArray(headers)
           ? [...Object.entries(base).flat(), ":scheme", "http", ":authority", "localhost", ...headers]
           : { ...base, ...headers };
@@ -43,6 +45,10 @@ export function rawCaller(
       }),
     [Symbol.asyncDispose]: () => new Promise((resolve) => (session.closed ? resolve() : session.close(resolve))),
   };
+}
+
+function baseHeaders(path: string): OutgoingHttpHeaders {
+  return { ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers" };
 }
 
 /** A message as gRPC frames it. */
