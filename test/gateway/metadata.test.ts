@@ -55,6 +55,24 @@ describe("to the replica", () => {
     expect([(await fine).status, at.caller.session.closed]).toEqual([0, false]);
   });
 
+  test.each([70_000, 100_000, 200_000])(
+    "one value of %i bytes is RESOURCE_EXHAUSTED on that call, and the connection goes on",
+    async (bytes) => {
+      await using at = await house();
+      await using replica = await rawReplica((stream) => answer(stream));
+      at.routes.set("d", [endpoint("r", replica.address)]);
+      for (let round = 0; round < 3; round++) {
+        // The values that were sent before fill the table of both sides.
+        expect((await at.caller.call(path, { "x-kept": `before ${round}` })).status).toBe(0);
+        const much = at.caller.call(path, { "x-kept": `with ${round}`, big: "~".repeat(bytes), "x-last": "y" });
+        const fine = at.caller.call(path, { "x-kept": `next to it ${round}` });
+        expect(await much).toMatchObject({ status: 8, reason: "METADATA_TOO_LARGE" });
+        expect([(await fine).status, at.caller.session.closed]).toEqual([0, false]);
+      }
+      expect(replica.calls).toBe(6);
+    },
+  );
+
   test("what the replica itself refuses as too much is RESOURCE_EXHAUSTED", async () => {
     await using at = await house();
     await using replica = await rawReplica((stream, headers) => {

@@ -7,6 +7,7 @@ import { type Allowance, afterSeen, afterUnseen, newAllowance, resetsMax } from 
 import type { CallerServer, ServeOptions } from "../sides.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Http2CallerSide } from "./caller-side.ts";
+import { CutHeaders } from "./cut-headers.ts";
 import {
   callerWindowBytes,
   callsPerConnectionMax,
@@ -56,7 +57,7 @@ export class Http2CallerServer implements CallerServer {
     this.#listener = new Listener({
       onConnection: (socket) => {
         this.#taken = socket;
-        this.#server.emit("connection", socket);
+        this.#server.emit("connection", new CutHeaders(socket));
         this.#taken = undefined;
       },
       onFault: options.onServerFault,
