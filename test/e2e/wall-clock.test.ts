@@ -51,7 +51,7 @@ test("the wall clock of the processes follows the test", async () => {
 
 test("one hour forward in a drain ends no request in work", async () => {
   await drover.deploy("drains", { numReplicas: 1, gracefulShutdownTimeout: seconds(60) });
-  const work = drover.invoke("drains", "sleep", 3_000);
+  const work = drover.invoke("drains", "sleep", 6_000);
   await until("the request is in work", async () => (await replicasOf("drains"))[0]?.ongoingRequests === 1n);
   await drover.controller.scale({ name: "drains", numReplicas: 0 });
   await until("it drains", async () => (await replicasOf("drains"))[0]?.state === ReplicaState.DRAINING);
