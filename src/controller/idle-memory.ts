@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Clock } from "../clock/clock.ts";
@@ -9,15 +8,15 @@ const lookMs = 10_000;
 const garbageBytesMin = 64 * 2 ** 20;
 /** With more that is in use, a collection would hold up requests for too long. */
 const liveBytesMax = 128 * 2 ** 20;
-/** The share of an interval that the event loop may have worked, for the process to count as idle. */
-const idleUtilizationMax = 0.1;
+/** The most CPU time of an interval for the process to count as idle. */
+const idleCpuMsMax = 500;
 
 /** The memory of this process. */
 export interface ProcessMemory {
   /** What the heap holds, and what it holds outside, in use or not. */
   readonly heldBytes: () => number;
-  /** The share of the time since the last call that the event loop worked, 0 to 1. */
-  readonly utilization: () => number;
+  /** The CPU time of this process since the last call, milliseconds. */
+  readonly cpuMs: () => number;
   readonly collect: () => void;
 }
 
@@ -30,7 +29,7 @@ export async function giveMemoryBack(clock: Clock, signal: AbortSignal, memory: 
   let liveBytes = 0;
   while (!signal.aborted) {
     await clock.sleep(lookMs, signal);
-    const isIdle = memory.utilization() <= idleUtilizationMax;
+    const isIdle = memory.cpuMs() <= idleCpuMsMax;
     if (signal.aborted || !isIdle || liveBytes > liveBytesMax || memory.heldBytes() < liveBytes + garbageBytesMin) continue;
     memory.collect();
     liveBytes = memory.heldBytes();
@@ -40,17 +39,16 @@ export async function giveMemoryBack(clock: Clock, signal: AbortSignal, memory: 
 function thisProcess(): ProcessMemory {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
-  let before = performance.eventLoopUtilization();
+  let before = process.cpuUsage();
   return {
     heldBytes: () => {
       const { heapTotal, external } = process.memoryUsage();
       return heapTotal + external;
     },
-    utilization: () => {
-      const now = performance.eventLoopUtilization();
-      const { utilization } = performance.eventLoopUtilization(now, before);
-      before = now;
-      return utilization;
+    cpuMs: () => {
+      const { user, system } = process.cpuUsage(before);
+      before = process.cpuUsage();
+      return (user + system) / 1_000;
     },
     collect,
   };

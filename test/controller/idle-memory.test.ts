@@ -9,10 +9,10 @@ const lookMs = 10_000;
 function open() {
   const clock = new HandClock();
   const stop = new AbortController();
-  const facts = { held: 50 * mebibyte, live: 50 * mebibyte, utilization: 0, collected: 0 };
+  const facts = { held: 50 * mebibyte, live: 50 * mebibyte, cpuMs: 0, collected: 0 };
   const over = giveMemoryBack(clock, stop.signal, {
     heldBytes: () => facts.held,
-    utilization: () => facts.utilization,
+    cpuMs: () => facts.cpuMs,
     collect: () => {
       facts.collected += 1;
       facts.held = facts.live;
@@ -33,10 +33,10 @@ test("garbage is collected once the process is idle after a wave, and not again 
   const { facts, look, close } = open();
   await look();
   facts.held = 400 * mebibyte;
-  facts.utilization = 0.9;
+  facts.cpuMs = 9_000;
   await look();
   expect(facts.collected).toBe(0);
-  facts.utilization = 0.01;
+  facts.cpuMs = 100;
   for (let i = 0; i < 5; i++) await look();
   expect([facts.collected, facts.held]).toEqual([1, 50 * mebibyte]);
   facts.held = 300 * mebibyte;
