@@ -4,17 +4,16 @@ import type { Clock } from "../clock/clock.ts";
 
 /** How often it is looked whether memory can be given back. */
 const lookMs = 10_000;
-/** The least garbage that is worth a collection. */
-const garbageBytesMin = 64 * 2 ** 20;
-/** With more that is in use, a collection would hold up requests for too long. */
-const liveBytesMax = 128 * 2 ** 20;
+/** The least growth since the process was last at rest that is worth a collection. */
+const growthBytesMin = 64 * 2 ** 20;
+/** With more at rest, a collection would hold up requests for too long. */
+const restingBytesMax = 384 * 2 ** 20;
 /** The most CPU time of an interval for the process to count as idle. */
 const idleCpuMsMax = 500;
 
 /** The memory of this process. */
 export interface ProcessMemory {
-  /** What the heap holds, and what it holds outside, in use or not. */
-  readonly heldBytes: () => number;
+  readonly residentBytes: () => number;
   /** The CPU time of this process since the last call, milliseconds. */
   readonly cpuMs: () => number;
   readonly collect: () => void;
@@ -26,13 +25,16 @@ export interface ProcessMemory {
  * Ends when the signal aborts.
  */
 export async function giveMemoryBack(clock: Clock, signal: AbortSignal, memory: ProcessMemory = thisProcess()): Promise<void> {
-  let liveBytes = 0;
+  let restingBytes = Number.POSITIVE_INFINITY;
   while (!signal.aborted) {
     await clock.sleep(lookMs, signal);
     const isIdle = memory.cpuMs() <= idleCpuMsMax;
-    if (signal.aborted || !isIdle || liveBytes > liveBytesMax || memory.heldBytes() < liveBytes + garbageBytesMin) continue;
+    const residentBytes = memory.residentBytes();
+    restingBytes = Math.min(restingBytes, residentBytes);
+    if (signal.aborted || !isIdle || restingBytes > restingBytesMax || residentBytes < restingBytes + growthBytesMin) continue;
     memory.collect();
-    liveBytes = memory.heldBytes();
+    // What was collected may go back to the system a little later: the next look sees it.
+    restingBytes = memory.residentBytes();
   }
 }
 
@@ -41,10 +43,7 @@ function thisProcess(): ProcessMemory {
   const collect = runInNewContext("gc") as () => void;
   let before = process.cpuUsage();
   return {
-    heldBytes: () => {
-      const { heapTotal, external } = process.memoryUsage();
-      return heapTotal + external;
-    },
+    residentBytes: () => process.memoryUsage.rss(),
     cpuMs: () => {
       const { user, system } = process.cpuUsage(before);
       before = process.cpuUsage();

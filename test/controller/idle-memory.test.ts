@@ -11,7 +11,7 @@ function open() {
   const stop = new AbortController();
   const facts = { held: 50 * mebibyte, live: 50 * mebibyte, cpuMs: 0, collected: 0 };
   const over = giveMemoryBack(clock, stop.signal, {
-    heldBytes: () => facts.held,
+    residentBytes: () => facts.held,
     cpuMs: () => facts.cpuMs,
     collect: () => {
       facts.collected += 1;
@@ -45,15 +45,28 @@ test("garbage is collected once the process is idle after a wave, and not again 
   await close();
 });
 
-test("a little garbage is left alone, and so is a heap whose collection would take long", async () => {
+test("a little growth is left alone, and so is a process whose collection would take long", async () => {
   const { facts, look, close } = open();
-  for (let i = 0; i < 5; i++) await look();
+  await look();
+  facts.held += 60 * mebibyte;
+  await look();
   expect(facts.collected).toBe(0);
-  facts.live = 1_000 * mebibyte;
-  for (let i = 1; i <= 5; i++) {
-    facts.held = (1_000 + i * 200) * mebibyte;
-    await look();
-  }
+  await close();
+  const large = open();
+  large.facts.held = 1_000 * mebibyte;
+  await large.look();
+  large.facts.held = 2_000 * mebibyte;
+  await large.look();
+  expect(large.facts.collected).toBe(0);
+  await large.close();
+});
+
+test("a collection that frees nothing is not repeated", async () => {
+  const { facts, look, close } = open();
+  await look();
+  facts.held = 200 * mebibyte;
+  facts.live = 200 * mebibyte;
+  for (let i = 0; i < 5; i++) await look();
   expect(facts.collected).toBe(1);
   await close();
 });
