@@ -1,4 +1,4 @@
-import type { MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import {
   type ApplyRequest,
   ApplyRequestSchema,
@@ -12,6 +12,7 @@ import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
 import { effectOf } from "../core/effect.ts";
 import type { FieldViolation } from "../core/errors.ts";
 import { deleted, firstRecord, nextRecord } from "../core/generations.ts";
+import { type Pace, pacing } from "../rpc/breathe.ts";
 import type { CallContext } from "../rpc/service.ts";
 import { beginningChange } from "./begin-change.ts";
 import { type ChangeEnd, endOf } from "./config-change-end.ts";
@@ -76,7 +77,7 @@ async function deploy(parts: ControllerParts, request: DeployRequest, context: C
     expect: (before, name) => expectSame(name, before, request),
   };
   const [input, output] = [DeployRequestSchema, DeployResponseSchema];
-  const answer = (made: readonly MadeEdit[]) => outcomeOf(parts, wish, made).results[0] ?? {};
+  const answer = async (made: readonly MadeEdit[]) => (await outcomeOf(parts, wish, made)).results[0] ?? {};
   if (request.validateOnly) return answer(await previewEdits(parts, planOf(parts, wish)));
   return once(
     parts,
@@ -87,8 +88,14 @@ async function deploy(parts: ControllerParts, request: DeployRequest, context: C
 
 async function apply(parts: ControllerParts, request: ApplyRequest, context: CallContext) {
   const { expectedGenerations, prune } = request;
+  const specs: DeploymentSpec[] = [];
+  const pace = paceOf(parts);
+  for (const spec of request.specs) {
+    specs.push(specFromMessage(spec));
+    await pace();
+  }
   const wish: WantedSpecs = {
-    specs: request.specs.map(specFromMessage),
+    specs,
     prune,
     expect: (before, name) => expectSame(name, before, { expectedGeneration: expectedGenerations[name], uid: "" }),
   };
@@ -135,6 +142,7 @@ function planOf(parts: ControllerParts, wish: WantedSpecs, change?: { readonly d
   };
   return {
     author: change?.author ?? "",
+    pace: paceOf(parts),
     names: async () => {
       await mirror.catchUp();
       const others = prune ? [...mirror.deployments().keys()].filter((name) => !wanted.has(name)) : [];
@@ -147,19 +155,24 @@ function planOf(parts: ControllerParts, wish: WantedSpecs, change?: { readonly d
   };
 }
 
-function outcomeOf({ view }: ControllerParts, { specs }: WantedSpecs, made: readonly MadeEdit[]): ApplyAnswer {
+async function outcomeOf(parts: ControllerParts, { specs }: WantedSpecs, made: readonly MadeEdit[]): Promise<ApplyAnswer> {
+  const results: MessageShape<typeof DeployResponseSchema>[] = [];
+  const pace = paceOf(parts);
+  for (const [index, spec] of specs.entries()) {
+    const { before, after, begins } = made[index] ?? {};
+    const changes = fieldChangesToMessage(before?.spec, spec);
+    await pace();
+    const deployment = after && { deployment: parts.view.compose(after) };
+    results.push(create(DeployResponseSchema, { ...deployment, ...changes, ...(begins && { effect: Effect.RECONFIGURE }) }));
+    await pace();
+  }
   return {
-    results: specs.map((spec, index) => {
-      const { before, after, begins } = made[index] ?? {};
-      return {
-        ...(after && { deployment: view.compose(after) }),
-        ...fieldChangesToMessage(before?.spec, spec),
-        ...(begins && { effect: Effect.RECONFIGURE }),
-      };
-    }),
+    results,
     pruned: made.slice(specs.length).flatMap(({ name, before, after }) => (after === before ? [] : name)),
   };
 }
+
+const paceOf = ({ clock }: ControllerParts): Pace => pacing(() => clock.nowMs());
 
 /** The result of one spec after the change of its config, if there was one. */
 function finished(

@@ -3,6 +3,7 @@ import type { ConfigChangeRecord } from "../core/config-change.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { refusal, type StatusError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
+import type { Pace } from "../rpc/breathe.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { CommitOptions, Entry, Store, Write } from "../store/store.ts";
 import { beginChange } from "../store/writes/change-writes.ts";
@@ -39,6 +40,8 @@ export interface EditPlan {
   readonly edit: (before: DeploymentRecord | undefined, name: string) => Edit | "changing";
   /** The caller's name; empty: not known. */
   readonly author: string;
+  /** The pace at which many edits are made. Unset: at once. */
+  readonly pace?: Pace;
 }
 
 /** Nothing was written, as a change of config of this deployment is in progress. */
@@ -55,7 +58,7 @@ export interface EditStores {
 
 /** The request that edits are made for. Its answer is written with them, for a retry. */
 export interface EditRequest extends Pick<NonNullable<CommitOptions["request"]>, "id" | "fingerprint"> {
-  readonly answer: (made: readonly MadeEdit[]) => Json;
+  readonly answer: (made: readonly MadeEdit[]) => Promise<Json>;
 }
 
 export type EditResult =
@@ -75,13 +78,14 @@ export async function commitEdits({ store, mirror }: EditStores, plan: EditPlan,
     if (planned.kind === "changing") return planned;
     const made = planned.edits;
     names = made.map(({ name }) => name);
-    const writes = made.flatMap(({ entry, before, after, begins }): readonly Write[] =>
-      after === undefined || after === before
-        ? []
-        : [...deploymentWrites(mirror, after, entry, plan.author), ...(begins === undefined ? [] : [beginChange(mirror, begins)])],
-    );
+    const writes: Write[] = [];
+    for (const { entry, before, after, begins } of made) {
+      if (after === undefined || after === before) continue;
+      writes.push(...deploymentWrites(mirror, after, entry, plan.author), ...(begins === undefined ? [] : [beginChange(mirror, begins)]));
+      await plan.pace?.();
+    }
     if (writes.length === 0 && request === undefined) return { kind: "done", made };
-    const result = await store.commit(writes, request === undefined ? {} : { request: { ...request, answer: request.answer(made) } });
+    const result = await store.commit(writes, request === undefined ? {} : { request: { ...request, answer: await request.answer(made) } });
     if (result.kind === "committed") return { kind: "done", made };
     if (result.kind === "replayed") return result;
     if (result.kind === "reused") throw reused(request?.id ?? "");
@@ -94,7 +98,7 @@ export async function commitEdits({ store, mirror }: EditStores, plan: EditPlan,
 /** The edits of a plan, made of the deployments as they are now. Writes nothing. */
 export async function makeEdits(
   store: Store,
-  { names, edit }: EditPlan,
+  { names, edit, pace }: EditPlan,
 ): Promise<{ readonly kind: "made"; readonly edits: readonly StoredEdit[] } | Changing> {
   const all = await names();
   const entries = await Promise.all(all.map((name) => store.get("deployment", name)));
@@ -104,6 +108,7 @@ export async function makeEdits(
     const made = edit(entry?.value, name);
     if (made === "changing") return { kind: "changing", name };
     edits.push({ name, entry, before: entry?.value, ...made });
+    await pace?.();
   }
   return { kind: "made", edits };
 }

@@ -1,7 +1,9 @@
-import { createHash } from "node:crypto";
-import { create, type DescMessage, fromJson, type JsonValue, type MessageInitShape, type MessageShape, toJson } from "@bufbuild/protobuf";
+import { createHash, type Hash } from "node:crypto";
+import { create, type DescMessage, fromJson, type JsonValue, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import { StatusError } from "../core/errors.ts";
-import type { Json } from "../core/json.ts";
+import type { Json, JsonObject } from "../core/json.ts";
+import { type Pace, pacing } from "../rpc/breathe.ts";
+import { jsonInParts } from "../rpc/json-in-parts.ts";
 import type { CallContext } from "../rpc/service.ts";
 import { type Caller, forCaller } from "./caller.ts";
 import { type BegunChange, type ChangeEnd, endOf } from "./config-change-end.ts";
@@ -23,7 +25,7 @@ export interface WriteWork<O extends DescMessage> {
   readonly prepare?: (caller: Caller) => Promise<void>;
   readonly plan: (caller: Caller) => EditPlan;
   /** The answer, as far as it is known at the commit. */
-  readonly answer: (made: readonly MadeEdit[]) => MessageInitShape<O>;
+  readonly answer: (made: readonly MadeEdit[]) => MessageInitShape<O> | Promise<MessageInitShape<O>>;
   /** The answer after the changes of config that the edits began; `ends` are by deployment. */
   readonly finish?: (answer: MessageShape<O>, ends: ReadonlyMap<string, ChangeEnd>) => MessageInitShape<O>;
 }
@@ -51,15 +53,16 @@ export function once<I extends DescMessage, O extends DescMessage>(
 ): Promise<MessageInitShape<O>> {
   const { input, output, request, context } = call;
   const id = request.validateOnly === true ? "" : request.requestId;
-  const identity = id === "" ? undefined : { id, fingerprint: fingerprintOf(input, request) };
   return forCaller(parts, context, id, async (caller) => {
+    const pace = pacing(() => parts.clock.nowMs());
+    const identity = id === "" ? undefined : { id, fingerprint: await fingerprintOf(input, request, pace) };
     const begun = (identity && (await recalled(parts, identity))) ?? (await beginOrReplay(parts, call, work, caller, identity));
-    const kept = "printed" in begun ? readKept(output, begun.printed) : begun;
+    const kept = "answer" in begun ? begun : readKept(output, begun.printed);
     if (kept.changes.length === 0) return kept.answer as MessageInitShape<O>;
     const ends = await Promise.all(kept.changes.map((change) => endOf(parts, change, caller.signal)));
     const answer = work.finish?.(kept.answer, new Map(ends.map((end) => [end.deployment, end]))) ?? (kept.answer as MessageInitShape<O>);
-    if (identity === undefined || !("printed" in begun)) return answer;
-    const whole = printKept(output, { answer: create(output, answer), changes: [] });
+    if (identity === undefined || begun.printed === undefined) return answer;
+    const whole = await printKept(output, { answer: create(output, answer), changes: [] }, pace);
     const saved = await parts.store.commit([], { request: { ...identity, answer: whole, replaces: begun.printed } });
     return saved.kind === "replayed" ? (readKept(output, saved.answer).answer as MessageInitShape<O>) : answer;
   });
@@ -69,6 +72,9 @@ export function once<I extends DescMessage, O extends DescMessage>(
 interface PrintedAnswer {
   readonly printed: Json;
 }
+
+/** An answer as it was just made; printed where it is kept for a retry. */
+interface MadeAnswer<O extends DescMessage> extends KeptAnswer<O>, Partial<PrintedAnswer> {}
 
 /** Identifies a request. Another content under the same id is another request. */
 interface RequestIdentity {
@@ -93,7 +99,7 @@ async function beginOrReplay<I extends DescMessage, O extends DescMessage>(
   work: WriteWork<O>,
   caller: Caller,
   identity: RequestIdentity | undefined,
-): Promise<KeptAnswer<O> | PrintedAnswer> {
+): Promise<MadeAnswer<O> | PrintedAnswer> {
   try {
     return await begin(parts, call, work, caller, identity);
   } catch (refused) {
@@ -110,31 +116,37 @@ async function begin<I extends DescMessage, O extends DescMessage>(
   { prepare, plan, answer }: WriteWork<O>,
   caller: Caller,
   identity: RequestIdentity | undefined,
-): Promise<KeptAnswer<O> | PrintedAnswer> {
+): Promise<MadeAnswer<O> | PrintedAnswer> {
   await prepare?.(caller);
-  const keptOf = (made: readonly MadeEdit[]): KeptAnswer<O> => ({
-    answer: create(output, answer(made)),
+  const keptOf = async (made: readonly MadeEdit[]): Promise<KeptAnswer<O>> => ({
+    answer: create(output, await answer(made)),
     changes: made.flatMap(({ begins }) => (begins === undefined ? [] : begunChange(begins))),
   });
-  let printed: Json = null;
+  let kept: MadeAnswer<O> | undefined;
   const request = identity && {
     ...identity,
-    answer: (made: readonly MadeEdit[]) => {
-      printed = printKept(output, keptOf(made));
+    answer: async (made: readonly MadeEdit[]) => {
+      const first = await keptOf(made);
+      const printed = await printKept(
+        output,
+        first,
+        pacing(() => parts.clock.nowMs()),
+      );
+      kept = { ...first, printed };
       return printed;
     },
   };
   const result = await commitInTurn(parts, () => plan(caller), request);
   if (result.kind === "replayed") return { printed: result.answer };
-  return request === undefined ? keptOf(result.made) : { printed };
+  return kept ?? keptOf(result.made);
 }
 
 function begunChange({ deployment, uid, id, generation }: BegunChange): BegunChange {
   return { deployment, uid, id, generation };
 }
 
-function printKept<O extends DescMessage>(output: O, { answer, changes }: KeptAnswer<O>): Json {
-  return { answer: toJson(output, answer) as Json, changes: changes.map((change) => ({ ...change })) };
+async function printKept<O extends DescMessage>(output: O, { answer, changes }: KeptAnswer<O>, pace: Pace): Promise<Json> {
+  return { answer: await jsonInParts(output, answer, pace), changes: changes.map((change) => ({ ...change })) };
 }
 
 function readKept<O extends DescMessage>(output: O, printed: Json): KeptAnswer<O> {
@@ -145,16 +157,34 @@ function readKept<O extends DescMessage>(output: O, printed: Json): KeptAnswer<O
 }
 
 /** A digest of a request's content; the order of entries in its maps does not matter. */
-function fingerprintOf<D extends DescMessage>(schema: D, message: MessageShape<D>): string {
-  return createHash("sha256")
-    .update(`${schema.typeName}\n${sorted(toJson(schema, message))}`)
-    .digest("base64");
+async function fingerprintOf<D extends DescMessage>(schema: D, message: MessageShape<D>, pace: Pace): Promise<string> {
+  const hash = createHash("sha256").update(`${schema.typeName}\n{`);
+  const fields = Object.entries((await jsonInParts(schema, message, pace)) as JsonObject).sort(byName);
+  for (const [index, [name, value]] of fields.entries()) {
+    hash.update(`${index === 0 ? "" : ","}${JSON.stringify(name)}:`);
+    if (!Array.isArray(value)) hash.update(sorted(value));
+    else await digestItems(hash, value, pace);
+    await pace();
+  }
+  return hash.update("}").digest("base64");
 }
 
+async function digestItems(hash: Hash, items: readonly Json[], pace: Pace): Promise<void> {
+  hash.update("[");
+  for (const [index, item] of items.entries()) {
+    hash.update(`${index === 0 ? "" : ","}${sorted(item)}`);
+    await pace();
+  }
+  hash.update("]");
+}
+
+/** As `JSON.stringify`, with the names of each object in order. */
 function sorted(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === "object" && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
+    typeof inner === "object" && inner !== null && !Array.isArray(inner) ? Object.fromEntries(Object.entries(inner).sort(byName)) : inner,
   );
+}
+
+function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : 1;
 }

@@ -1,8 +1,13 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { SimulateAutoscalingRequest, SimulateAutoscalingResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
-import { autoscaler, simulating } from "../core/autoscaling/simulate-autoscaling.ts";
+import type {
+  SimulateAutoscalingRequest,
+  SimulateAutoscalingResponseSchema,
+  SimulatedPointSchema,
+} from "../../gen/drover/v1/controller_service_pb.ts";
+import { autoscaler, type LoadSample, simulating } from "../core/autoscaling/simulate-autoscaling.ts";
 import { type FieldViolation, refusal } from "../core/errors.ts";
+import { pacing } from "../rpc/breathe.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { autoscalingFromMessage, scheduleViolations } from "./convert-autoscaling.ts";
 
@@ -37,10 +42,12 @@ async function simulated(
   if (request.autoscalingConfig === undefined) throw new Error("validation lets no request without a config through");
   const config = autoscalingFromMessage(request.autoscalingConfig);
   const startupMs = request.startupDelay === undefined ? 0 : durationMs(request.startupDelay);
-  const samples = request.samples.map(({ time, totalRequests }) => ({
-    timeMs: time === undefined ? 0 : timestampMs(time),
-    load: totalRequests,
-  }));
+  const pace = pacing(() => clock.nowMs());
+  const samples: LoadSample[] = [];
+  for (const { time, totalRequests } of request.samples) {
+    samples.push({ timeMs: time === undefined ? 0 : timestampMs(time), load: totalRequests });
+    await pace();
+  }
   const { minReplicas, initialReplicas: initial = minReplicas, targetOngoingRequests, schedules } = config;
   const scheduledMin = openSchedules();
   const scaler = autoscaler(config, startupMs, samples[0]?.timeMs ?? 0, (nowMs) => scheduledMin(schedules, nowMs));
@@ -51,10 +58,13 @@ async function simulated(
     if (signal.aborted) throw refusal("CANCELLED", "the caller left, or the controller stops");
   }
   const { points, replicaMs, shortMs, changes } = tick.value;
+  const shown: MessageInitShape<typeof SimulatedPointSchema>[] = [];
+  for (const { timeMs, load, ...point } of points.slice(0, pointsMax)) {
+    shown.push({ time: timestampFromMs(timeMs), totalRequests: load, ...point });
+    await pace();
+  }
   return {
-    points: points
-      .slice(0, pointsMax)
-      .map(({ timeMs, load, ...point }) => ({ time: timestampFromMs(timeMs), totalRequests: load, ...point })),
+    points: shown,
     replicaHours: replicaMs / 3_600_000,
     shortOfCapacity: durationFromMs(shortMs),
     changes,

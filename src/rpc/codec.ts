@@ -1,6 +1,6 @@
 import { create, type DescMessage, type DescMethod, fromBinary, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { refusal, type StatusError } from "../core/errors.ts";
-import { breathe } from "./breathe.ts";
+import { pacing } from "./breathe.ts";
 
 /** The largest message that is read by default, in bytes: 4 MiB. */
 export const defaultMessageBytesMax = 4 * 1024 * 1024;
@@ -81,24 +81,25 @@ export function notA(schema: DescMessage, error: unknown): StatusError {
 }
 
 /** Items of a list that are encoded at once. */
-const itemsAtOnce = 500;
+const itemsAtOnce = 20;
 
 /**
- * As {@link encode}. A list of many messages is encoded in parts, between which everything else of
- * this process goes on: the parts of a message in a row are the message.
+ * As {@link encode}. A list of many messages is encoded in parts, at a pace, so that everything else
+ * of this process goes on: the parts of a message in a row are the message.
  */
-export async function encodeInParts(schema: DescMessage, message: MessageInitShape<DescMessage>): Promise<Buffer> {
+export async function encodeInParts(schema: DescMessage, message: MessageInitShape<DescMessage>, nowMs: () => number): Promise<Buffer> {
   const fields = message as Readonly<Record<string, unknown>>;
   const lists = schema.fields.flatMap(({ fieldKind, message: item, localName }) => {
     const items = fieldKind === "list" && item !== undefined ? fields[localName] : undefined;
     return Array.isArray(items) && items.length > itemsAtOnce ? [[localName, items as readonly unknown[]] as const] : [];
   });
   if (lists.length === 0) return encode(schema, message);
+  const pace = pacing(nowMs);
   const { $typeName: _, $unknown: __, ...rest } = fields;
   const parts = [encode(schema, { ...rest, ...Object.fromEntries(lists.map(([name]) => [name, []])) } as MessageInitShape<DescMessage>)];
   for (const [name, items] of lists) {
     for (let index = 0; index < items.length; index += itemsAtOnce) {
-      await breathe();
+      await pace();
       parts.push(encode(schema, { [name]: items.slice(index, index + itemsAtOnce) } as MessageInitShape<DescMessage>));
     }
   }

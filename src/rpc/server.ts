@@ -215,8 +215,8 @@ export class RpcServer {
     this.#listener.begin(connection);
     try {
       if (this.#closing !== undefined) throw this.#shuttingDown();
-      if (this.#interceptors.length === 0) await run(call, handle, this.#requestDecoder);
-      else await runThrough(this.#interceptors, call, () => run(call, handle, this.#requestDecoder));
+      if (this.#interceptors.length === 0) await run(call, handle, this.#nowMs, this.#requestDecoder);
+      else await runThrough(this.#interceptors, call, () => run(call, handle, this.#nowMs, this.#requestDecoder));
       call.succeed();
     } catch (error) {
       this.#fail(call, error);
@@ -259,14 +259,14 @@ export class RpcServer {
 }
 
 /** Runs the handler; resolves after its last message was written. */
-async function run(call: ServerCall, handle: Handle, decoder: RequestDecoder | undefined): Promise<void> {
+async function run(call: ServerCall, handle: Handle, nowMs: () => number, decoder: RequestDecoder | undefined): Promise<void> {
   const { method, raw } = call;
   const read = (request: unknown) => decoded(request, method, decoder);
   // Nothing is awaited for a request that is decoded already.
   const first = "request" in raw ? read(raw.request) : requestsOf(call, read);
   const request = first instanceof Promise ? await first : first;
   if (method.methodKind === "unary" || method.methodKind === "client_streaming") {
-    call.response = await encodeInParts(method.output, (await handle(request, call)) as MessageOut);
+    call.response = await encodeInParts(method.output, (await handle(request, call)) as MessageOut, nowMs);
     call.sendHeaders();
   } else {
     await pump(call, handle(request, call) as AsyncIterable<MessageOut | Encoded>);

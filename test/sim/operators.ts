@@ -104,7 +104,7 @@ export class Operators {
       const request = {
         id: requestId,
         fingerprint: name,
-        answer: ([made]: readonly MadeEdit[]) => JSON.stringify(made?.after?.generation ?? null),
+        answer: async ([made]: readonly MadeEdit[]) => JSON.stringify(made?.after?.generation ?? null),
       };
       await commitEdits({ store: this.#store, mirror: this.#mirror }, { names: async () => [name], edit, author: "somebody" }, request);
     } catch {
