@@ -89,9 +89,9 @@ export class Tally {
   /** What no call may end with. */
   readonly faults: string[] = [];
 
-  /** Runs the operation on a deployment that is drawn. */
-  async run(name: string, world: World): Promise<void> {
-    const end = await endOf(operations[name]?.run(world, world.random.pick(names)));
+  /** Runs the operation on a deployment; on one that is drawn, if none is named. */
+  async run(name: string, world: World, deployment = world.random.pick(names)): Promise<void> {
+    const end = await endOf(operations[name]?.run(world, deployment));
     const counts = this.#counts.get(name) ?? new Map<string, number>();
     this.#counts.set(name, counts.set(end.code, (counts.get(end.code) ?? 0) + 1));
     if (end.fault !== undefined) this.faults.push(`${name}: ${end.fault}`);

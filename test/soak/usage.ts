@@ -13,7 +13,8 @@ export interface Usage {
   readonly redisBytes: number;
   /** What Redis says that its data takes, bytes. */
   readonly dataBytes: number;
-  readonly keys: number;
+  /** The names of the keys in Redis, sorted. */
+  readonly keys: readonly string[];
   /** Files that the controller has open, sockets included. */
   readonly files: number;
   /** The controller, its Redis and its replicas. */
@@ -34,7 +35,7 @@ export async function usageOf({ dataDir, addresses }: Drover): Promise<Usage> {
       controllerBytes: memoryOf(addresses.pid).resident,
       redisBytes: memoryOf(number("process_id")).resident,
       dataBytes: number("used_memory"),
-      keys: await redis.dbsize(),
+      keys: (await redis.keys("*")).toSorted(),
       files: readdirSync(`/proc/${addresses.pid}/fd`).length,
       processes: processesOf(dataDir),
       folders: (await readdir(join(dataDir, "replicas")).catch(() => [])).length,
