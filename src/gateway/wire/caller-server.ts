@@ -98,15 +98,17 @@ export class Http2CallerServer implements CallerServer {
   /** Asks again and again whether the peer is still there, and closes the connection if it is not. */
   #keepAsking(session: ServerHttp2Session): () => void {
     const ask = () => {
-      // A closing connection cannot be asked; the end of its grace closes it.
-      if (session.destroyed || session.closed) return;
+      if (session.destroyed) return;
       stop = this.#clock.after(pingAnswerMs, () => session.destroy());
-      const sent = session.ping((error) => {
+      const onAnswer = (error: Error | null) => {
         if (error !== null) return; // the session is over
         stop();
         stop = this.#clock.after(pingMs, ask);
-      });
-      if (!sent) session.destroy();
+      };
+      // node:http2 sends no ping on a closing connection, but it sends settings. Its calls may still
+      // be in work, and it may be one that node:http2 has given up and reads no more.
+      if (session.closed) session.settings({}, onAnswer);
+      else if (!session.ping(onAnswer)) session.destroy();
     };
     let stop = this.#clock.after(pingMs, ask);
     return () => stop();
