@@ -17,8 +17,8 @@ const pauseMsMax = 300;
 /** How long what was used may take to be given back. */
 const restMs = 120_000;
 /**
- * By how much memory may have grown, bytes: of the controller, what a heap that has grown keeps; of
- * Redis, what its change stream and its answers to retries are bounded to.
+ * By how much memory may have grown, bytes. Redis keeps 32 MiB of changes, and the controller as
+ * much of them for watches; the rest is what an allocator keeps.
  */
 const growthMax = { controllerBytes: 128 << 20, redisBytes: 96 << 20, dataBytes: 64 << 20 };
 /** What is as it was, exactly. */
