@@ -1,14 +1,17 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { GetClusterResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import { StatusError } from "../core/errors.ts";
 import { byCreation } from "../core/placement/placement.ts";
 import type { Room } from "../core/placement/room.ts";
-import { holds } from "../core/replica.ts";
+import { holds, type ReplicaRecord } from "../core/replica.ts";
 import { allocated, type Resources } from "../core/resources.ts";
+import { mayBeRead } from "../core/store-trouble.ts";
 import { replicaInWords } from "../core/words.ts";
+import type { Store } from "../store/store.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { resourcesToMessage } from "./convert.ts";
-import { waitToMessage } from "./convert-facts.ts";
+import { storeTroubleToMessage, waitToMessage } from "./convert-facts.ts";
 
 /** The most pending replicas that `GetCluster` returns. */
 const pendingMax = 1_000;
@@ -19,8 +22,11 @@ export function clusterHandlers(parts: ControllerParts): ControllerHandlers<"get
 }
 
 async function cluster({ store, mirror, room, view }: ControllerParts): Promise<MessageInitShape<typeof GetClusterResponseSchema>> {
-  await view.catchUp();
-  const { controllers, leader } = await store.controllers();
+  // A store that is known to be away is not asked again, so that this answer, which says so, is not
+  // late. The leader asks it all the time.
+  if (canBeRead(store)) await view.catchUp();
+  const { controllers, leader } = await controllersOf(store);
+  const { trouble } = store;
   const replicas = [...mirror.replicas().values()].map(({ value }) => value);
   // By their recorded states. The leader, which sees processes too, also counts a FAILED replica until
   // its process has ended, so for a moment less may be free than this answer shows.
@@ -53,7 +59,31 @@ async function cluster({ store, mirror, room, view }: ControllerParts): Promise<
       startTime: timestampFromMs(startedAtMs),
     })),
     position: BigInt(mirror.position),
+    unseenNodes: unseenNodes(held, room()),
+    ...(trouble && { storeTrouble: storeTroubleToMessage(trouble) }),
   };
+}
+
+const canBeRead = ({ trouble }: Store): boolean => trouble === undefined || mayBeRead(trouble);
+
+/** Which controllers there are is kept in the store alone. */
+async function controllersOf(store: Store): ReturnType<Store["controllers"]> {
+  const unknown = { controllers: [], leader: undefined };
+  if (!canBeRead(store)) return unknown;
+  try {
+    return await store.controllers();
+  } catch (error) {
+    if (error instanceof StatusError && error.reason === "STORE_UNAVAILABLE") return unknown;
+    throw error;
+  }
+}
+
+/** Nodes other than this controller's. An engine that places replicas itself sees all of its nodes. */
+function unseenNodes(held: readonly ReplicaRecord[], room: Room): { readonly node: string; readonly replicas: number }[] {
+  if (room.kind === "engine") return [];
+  const counts = new Map<string, number>();
+  for (const { node } of held) if (node !== undefined && node !== room.node) counts.set(node, (counts.get(node) ?? 0) + 1);
+  return [...counts].map(([node, replicas]) => ({ node, replicas })).sort((a, b) => (a.node < b.node ? -1 : 1));
 }
 
 /** The capacity, and how memory is limited; neither is known where the engine places replicas. */

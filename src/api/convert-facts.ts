@@ -15,11 +15,15 @@ import {
   type RolloutFailureSchema,
   type ShortageSchema,
   type StartFailureSchema,
+  StoreTroubleKind as StoreTroubleKindOnWire,
+  type StoreTroubleSchema,
 } from "../../gen/drover/v1/facts_pb.ts";
 import type { Departure } from "../core/departure.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import type { Condition } from "../core/rollout/conditions.ts";
 import type { RolloutFailure, StartFailure } from "../core/rollout-failure.ts";
+import type { StoreTrouble, StoreTroubleKind } from "../core/store-trouble.ts";
+import { storeTroubleInWords } from "../core/store-trouble-words.ts";
 import type { Shortage, Wait, WaitingReplica } from "../core/wait.ts";
 import { conditionInWords } from "../core/words.ts";
 import { configProblemToMessage, endingToMessage, healthProblemToMessage, replicaFailureToMessage } from "./convert-endings.ts";
@@ -157,4 +161,22 @@ export function replicaFactsToMessage(record: ReplicaRecord) {
     ...(ending && { ending: endingToMessage(ending) }),
     ...(killedAfterMs === undefined ? {} : { killedAfter: durationFromMs(killedAfterMs) }),
   } satisfies MessageInitShape<typeof ReplicaSchema>;
+}
+
+const storeTroubleKinds: Readonly<Record<StoreTroubleKind, StoreTroubleKindOnWire>> = {
+  away: StoreTroubleKindOnWire.AWAY,
+  empty: StoreTroubleKindOnWire.EMPTY,
+  passwordMissing: StoreTroubleKindOnWire.PASSWORD_MISSING,
+  passwordWrong: StoreTroubleKindOnWire.PASSWORD_WRONG,
+  notPermitted: StoreTroubleKindOnWire.NOT_PERMITTED,
+  diskFailing: StoreTroubleKindOnWire.DISK_FAILING,
+  memoryFull: StoreTroubleKindOnWire.MEMORY_FULL,
+  readOnly: StoreTroubleKindOnWire.READ_ONLY,
+  loading: StoreTroubleKindOnWire.LOADING,
+  refusing: StoreTroubleKindOnWire.REFUSING,
+};
+
+/** Why the store cannot be used. */
+export function storeTroubleToMessage(trouble: StoreTrouble): MessageInitShape<typeof StoreTroubleSchema> {
+  return { kind: storeTroubleKinds[trouble.kind], message: storeTroubleInWords(trouble) };
 }

@@ -16,6 +16,7 @@ export interface Flags {
   readonly keepReplicas?: boolean;
   readonly numCpus?: string;
   readonly numGpus?: string;
+  readonly forgetNode?: readonly string[];
   /** `NAME=AMOUNT` each. */
   readonly resource?: readonly string[];
   readonly autoscaleCron?: string;
@@ -51,6 +52,11 @@ export interface Config {
    * Default: false.
    */
   readonly keepReplicas: boolean;
+  /**
+   * Nodes that are gone for good: what is recorded to run there counts as ended, and is replaced.
+   * Default: none.
+   */
+  readonly forgetNodes: readonly string[];
   /** Whether other machines may connect; there is no TLS yet. Default: false. */
   readonly insecure: boolean;
   /**
@@ -117,6 +123,7 @@ export function readConfig(
     dataDir: path(given("--data", flags.data, "DROVER_DATA")) ?? resolve(cwd, ".drover"),
     readyFile: path(given("--ready-file", flags.readyFile)),
     keepReplicas: flags.keepReplicas ?? false,
+    forgetNodes: flags.forgetNode ?? [],
     insecure,
     numCpus: readAmount(given("--num-cpus", flags.numCpus), numCpusMax, 0.001, report),
     numGpus: readAmount(given("--num-gpus", flags.numGpus), numGpusMax, 1, report),

@@ -76,12 +76,12 @@ async function open(config: Config, life: ControllerLife, log: Log, closers: Clo
   const cgroups = await openCgroups(config.dataDir);
   const storage = await openStorage({ ...common, log: log.child({ room: "store" }) });
   closers.add(() => storage.close());
-  const { store, mirror, id } = storage;
+  const { store, mirror, id, claim } = storage;
   const { engine, pid } = await openEngine({ ...common, mirror, cgroups });
   closers.add(() => engine.close());
 
   const loopLog = log.child({ room: "loops" });
-  const lease = openLease({ store, mirror, id, clock, log: loopLog });
+  const lease = openLease({ store, mirror, id, mayLead: () => claim.held, clock, log: loopLog });
   const onCold = (deployment: string) => deciding.autoscale.wake(deployment);
   const connections = connectionShares(await openFilesMax());
   const dataPath = await openDataPath({ ...common, mirror, lease, onCold, connectionsMax: connections.gateway });
@@ -110,6 +110,8 @@ async function open(config: Config, life: ControllerLife, log: Log, closers: Clo
     faults: () => guard.faults,
   });
   closers.add(() => servers.close());
+
+  claim.listens({ api: servers.api, gateway });
 
   // Only once everything listens: a controller that cannot start touches no replica.
   dataPath.begin();

@@ -50,10 +50,11 @@ export function openLease(parts: {
   readonly store: Store;
   readonly mirror: Mirror;
   readonly id: string;
+  readonly mayLead?: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
 }): LeaseKeeper {
-  return new LeaseKeeper({ ...parts, catchUp: () => parts.mirror.catchUp() });
+  return new LeaseKeeper({ ...parts, catchUp: () => parts.mirror.catchUp(), content: () => parts.mirror.content() });
 }
 
 /** The loops, and everything that wakes them. */

@@ -1,6 +1,7 @@
 import { realpath } from "node:fs/promises";
 import type { Clock } from "../clock/clock.ts";
 import type { Config } from "../config/config.ts";
+import { holds } from "../core/replica.ts";
 import type { Engine } from "../engine/engine.ts";
 import { detectCapacity } from "../engine/local/capacity.ts";
 import { Cgroups } from "../engine/local/cgroups.ts";
@@ -17,7 +18,7 @@ export interface OpenedEngine {
 }
 
 export interface EngineParts {
-  readonly config: Pick<Config, "dataDir" | "numCpus" | "numGpus" | "custom">;
+  readonly config: Pick<Config, "dataDir" | "numCpus" | "numGpus" | "custom" | "forgetNodes">;
   readonly mirror: Mirror;
   /** Must be opened before any other process is started, which would prevent it. */
   readonly cgroups: Cgroups | undefined;
@@ -32,7 +33,7 @@ export async function openCgroups(dataDir: string): Promise<Cgroups | undefined>
 
 /** The engine that runs replicas as processes of this machine. */
 export async function openEngine({ config, mirror, cgroups, clock, log }: EngineParts): Promise<OpenedEngine> {
-  const { dataDir, numCpus, numGpus, custom } = config;
+  const { dataDir, numCpus, numGpus, custom, forgetNodes } = config;
   const capacity = await detectCapacity({
     ...(numCpus === undefined ? {} : { cpus: numCpus }),
     ...(numGpus === undefined ? {} : { gpus: numGpus }),
@@ -41,6 +42,7 @@ export async function openEngine({ config, mirror, cgroups, clock, log }: Engine
   });
   const engine = await LocalEngine.open({
     dataDir,
+    forgetNodes,
     capacity,
     cgroups,
     clock,
@@ -54,5 +56,11 @@ export async function openEngine({ config, mirror, cgroups, clock, log }: Engine
       return kept.map(({ value }) => value.spec.runtimeEnv);
     },
   });
+  const room = engine.room();
+  const away = [...mirror.replicas().values()].flatMap(({ value: { node, state } }) => (node === undefined || !holds(state) ? [] : node));
+  for (const node of new Set(away)) {
+    if (room.kind !== "ledger" || node === room.node || forgetNodes.includes(node)) continue;
+    log.warn({ node }, `replicas are recorded on another node; if it is gone for good, start with --forget-node ${node}`);
+  }
   return { engine, pid: (replicaId) => engine.pid(replicaId) };
 }

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock, Random } from "../clock/clock.ts";
+import { printAddress } from "../config/address.ts";
 import type { Config } from "../config/config.ts";
 import { prepareSocketFolder, socketPath } from "../engine/local/socket-path.ts";
 import type { Log } from "../log/log.ts";
@@ -8,13 +9,15 @@ import { Mirror } from "../store/mirror.ts";
 import { startPrivateRedis } from "../store/private-redis.ts";
 import type { RedisAddress } from "../store/redis-connection.ts";
 import { openRedisStore } from "../store/redis-store.ts";
+import { contentOfSnapshot, Snapshots } from "../store/snapshots.ts";
 import type { Store } from "../store/store.ts";
 import { type Closable, type Closers, openAll } from "./closers.ts";
+import { HeldClaim } from "./engine-claim.ts";
 
 const idLength = 12;
 
 export interface StorageParts {
-  readonly config: Pick<Config, "dataDir" | "redisUrl" | "redisServer">;
+  readonly config: Pick<Config, "api" | "gateway" | "dataDir" | "redisUrl" | "redisServer">;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -24,6 +27,8 @@ export interface StorageParts {
 export interface Storage extends Closable {
   readonly store: Store;
   readonly mirror: Mirror;
+  /** That no other controller uses the same Redis. */
+  readonly claim: HeldClaim;
   /** This controller's id among those of the same store. */
   readonly id: string;
   /** The address of Redis: a URL, or `unix:/path`. */
@@ -34,12 +39,21 @@ export interface Storage extends Closable {
 export function openStorage({ config, clock, random, log }: StorageParts): Promise<Storage> {
   return openAll(log, async (closers) => {
     const redis = await openRedis({ config, clock, log }, closers);
-    const store = await openRedisStore({ ...redis, clock, log });
+    const whenEmpty = () => contentOfSnapshot(config.dataDir, log);
+    const store = await openRedisStore({ ...redis, whenEmpty, clock, log });
     closers.add(() => store.close());
+    // Before anything is read or written: another controller may use this Redis.
+    const claim = await HeldClaim.open({
+      ...{ store, dataDir: config.dataDir, clock, log },
+      config: { api: printAddress(config.api), gateway: printAddress(config.gateway) },
+    });
+    closers.add(() => claim.close());
     const mirror = await Mirror.open({ store, clock, log });
     closers.add(() => mirror.close());
+    const snapshots = new Snapshots({ dataDir: config.dataDir, store, mirror, clock, log });
+    closers.add(() => snapshots.close());
     const id = await takeOverId(config.dataDir, store, random);
-    return { store, mirror, id, address: redis.url ?? `unix:${redis.socketPath}` };
+    return { store, mirror, id, claim, address: redis.url ?? `unix:${redis.socketPath}` };
   });
 }
 

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { Deployment, Replica } from "../../gen/drover/v1/deployment_pb.ts";
+import type { StoreTrouble } from "../../gen/drover/v1/facts_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "../../gen/health/v1/health_pb.ts";
 import { parseAddress, printAddress } from "../config/address.ts";
 import type { Log } from "../log/log.ts";
@@ -122,8 +123,10 @@ export class HttpServer {
 
   async #answerHealth(response: ServerResponse, method: string): Promise<void> {
     const { status } = await this.#health.check({ service: "" }, this.#within(healthMs));
-    const serving = status === ServingStatus.SERVING;
-    send(response, method, serving ? 200 : 503, serving ? "ok\n" : "not serving\n");
+    if (status !== ServingStatus.SERVING) return send(response, method, 503, "not serving\n");
+    // Requests to deployments go on without the store, so that its trouble is no reason to restart.
+    const trouble = await this.#storeTrouble(healthMs).catch(() => undefined);
+    send(response, method, 200, trouble === undefined ? "ok\n" : `ok, but the controller cannot act: ${trouble.message}\n`);
   }
 
   async #metrics(): Promise<string> {
@@ -134,7 +137,11 @@ export class HttpServer {
       deployments.push(...page.deployments);
     for await (const page of everyPage((pageToken) => this.#controller.listReplicas({ pageToken, pageSize: 1_000 }, within)))
       replicas.push(...page.replicas);
-    return metricsText(deployments, replicas, this.#faults?.());
+    return metricsText(deployments, replicas, await this.#storeTrouble(metricsMs), this.#faults?.());
+  }
+
+  async #storeTrouble(deadlineMs: number): Promise<StoreTrouble | undefined> {
+    return (await this.#controller.getCluster({}, this.#within(deadlineMs))).storeTrouble;
   }
 
   #within(deadlineMs: number): CallOptions {

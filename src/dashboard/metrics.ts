@@ -1,4 +1,5 @@
 import { type Deployment, type Replica, ReplicaState } from "../../gen/drover/v1/deployment_pb.ts";
+import { type StoreTrouble, StoreTroubleKind } from "../../gen/drover/v1/facts_pb.ts";
 
 type Labels = Readonly<Record<string, string>>;
 interface Sample {
@@ -10,7 +11,12 @@ interface Sample {
  * Deployments and replicas in the text format of Prometheus, version 0.0.4. `faults`: errors that
  * nothing caught.
  */
-export function metricsText(deployments: readonly Deployment[], replicas: readonly Replica[], faults?: number): string {
+export function metricsText(
+  deployments: readonly Deployment[],
+  replicas: readonly Replica[],
+  storeTrouble: StoreTrouble | undefined,
+  faults?: number,
+): string {
   const byDeployment = (read: (status: NonNullable<Deployment["status"]>) => number | bigint): readonly Sample[] =>
     deployments.flatMap(({ spec, status }) => (spec && status ? [{ labels: { deployment: spec.name }, value: read(status) }] : []));
   return [
@@ -40,7 +46,14 @@ export function metricsText(deployments: readonly Deployment[], replicas: readon
       : [
           series("counter", "drover_uncaught_errors_total", "Errors that nothing caught: bugs in Drover.", [{ labels: {}, value: faults }]),
         ]),
+    gauge("drover_store_trouble", "1 for what is wrong with the store now, so that nothing can be changed.", troubles(storeTrouble)),
   ].join("");
+}
+
+/** Every kind of trouble, also with 0. */
+function troubles(storeTrouble: StoreTrouble | undefined): readonly Sample[] {
+  const kinds = Object.entries(StoreTroubleKind).filter(([, value]) => value !== StoreTroubleKind.UNSPECIFIED);
+  return kinds.map(([kind, value]) => ({ labels: { kind }, value: storeTrouble?.kind === value ? 1 : 0 }));
 }
 
 /**

@@ -20,3 +20,7 @@ export const answersBytesMax = 32 * 2 ** 20;
 export const contentLengthMin = 1_024;
 /** What a kept change or answer costs, in bytes, besides its key, its JSON and its references. */
 export const overheadBytes = 128;
+/** How many of the latest answers to requests a process keeps for a store that comes back empty. */
+export const answersMax = 10_000;
+/** How many characters these answers have together. */
+export const answerCharsMax = 8 << 20;

@@ -1,43 +1,36 @@
 import type { Clock } from "../clock/clock.ts";
-import { refusal } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
-import { answersBytesMax, batchMax, changesBytesMax, changesKept, overheadBytes, pageMax, requestTtlMs } from "./bounds.ts";
+import type { StoreTrouble } from "../core/store-trouble.ts";
+import { answersBytesMax, batchMax, changesBytesMax, changesKept, pageMax, requestTtlMs } from "./bounds.ts";
 import { joined, split } from "./contents.ts";
 import { KeptContents } from "./kept-contents.ts";
+import { bytesOf, isSame, type KeptChange, type KeptJson, type KeptObject, type StoredAnswer } from "./kept-json.ts";
 import {
   type ChangeBatch,
+  type ClaimResult,
   type CommitOptions,
   type CommitResult,
   type ControllerInfo,
+  type EngineClaim,
   type Entry,
+  type FillResult,
   type Kind,
+  type KindEntry,
+  kindOf,
   kinds,
   type LeaseAnswer,
+  ownerOf,
+  type RequestAnswer,
   type StateChange,
   type Store,
+  type StoreContent,
   type StoreSize,
   type Write,
 } from "./store.ts";
+import { unavailable } from "./unavailable.ts";
 
 /** A fault that a simulation can cause. */
 export type StoreFault = "none" | "unavailable";
-
-/** A value kept as JSON, so that what was written cannot be changed. Its contents are apart. */
-interface KeptJson {
-  readonly json: string;
-  readonly references: string;
-}
-interface KeptObject extends KeptJson {
-  readonly version: number;
-}
-interface KeptChange extends Omit<StateChange, "value"> {
-  /** Undefined: the object was deleted. */
-  readonly kept: KeptJson | undefined;
-}
-interface StoredAnswer extends KeptJson {
-  readonly fingerprint: string;
-  readonly expiresAtMs: number;
-}
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -65,10 +58,13 @@ export class MemoryStore implements Store {
   /** The latest changes by position, in order; the last one is at `#position`. */
   readonly #changes = new Map<number, KeptChange>();
   #position = 0;
+  /** Whether everything was lost, and the store was not filled since. */
+  #empty = false;
   /** In the order of their creation, so the oldest come first. */
   readonly #answers = new Map<string, StoredAnswer>();
   #lease: { readonly holder: string; readonly epoch: number; readonly expiresAtMs: number } | undefined;
   #lastEpoch = 0;
+  #claim: { readonly claim: EngineClaim; readonly expiresAtMs: number } | undefined;
   readonly #controllers = new Map<string, ControllerInfo & { readonly expiresAtMs: number }>();
   readonly #waiting = new Set<() => void>();
   #fault: StoreFault = "none";
@@ -94,7 +90,9 @@ export class MemoryStore implements Store {
     const objects = kinds.map((kind) => [kind, new Map(this.#objects[kind])] as const);
     const [changes, position, lease, lastEpoch] = [new Map(this.#changes), this.#position, this.#lease, this.#lastEpoch];
     const [answers, contents] = [new Map(this.#answers), this.#contents.copy()];
+    const empty = this.#empty;
     return () => {
+      this.#empty = empty;
       for (const [kind, kept] of objects) refill<string, KeptObject>(this.#objects[kind], kept);
       refill(this.#answers, answers);
       this.#contents = contents.copy();
@@ -106,6 +104,53 @@ export class MemoryStore implements Store {
     };
   }
 
+  /**
+   * Loses everything, like a Redis without persistence that was started again. Returns what it had.
+   */
+  empty(): StoreContent {
+    const entries = kinds.flatMap((kind) =>
+      [...this.#objects[kind]].map(([key, kept]) => ({ kind, entry: this.#entryOf(key, kept) }) as unknown as KindEntry),
+    );
+    const lost = { position: this.#position, entries, requests: this.answers(), epoch: this.#lastEpoch };
+    for (const kind of kinds) this.#objects[kind].clear();
+    [this.#position, this.#lease, this.#lastEpoch, this.#empty] = [0, undefined, 0, true];
+    for (const map of [this.#changes, this.#controllers]) map.clear();
+    this.#wake();
+    return lost;
+  }
+
+  get trouble(): StoreTrouble | undefined {
+    if (this.#fault !== "none" || this.#closed) return { kind: "away" };
+    return this.#empty ? { kind: "empty" } : undefined;
+  }
+
+  async fill(content: StoreContent, lease?: { readonly holder: string; readonly ttlMs: number }): Promise<FillResult> {
+    this.#reach();
+    if (!this.#empty) return { kind: "kept" };
+    const nowMs = this.#clock.nowMs();
+    const requests = [...content.requests];
+    this.#contents = KeptContents.empty();
+    this.#answers.clear();
+    for (const { kind, entry } of content.entries)
+      this.#objects[kind].set(entry.key, { version: entry.version, ...this.#keep("objects", entry.value) });
+    for (const request of requests) this.#remember(request, request.expiresAtMs);
+    [this.#position, this.#empty, this.#lastEpoch] = [content.position, false, content.epoch];
+    if (lease !== undefined) {
+      this.#lastEpoch = Math.max(content.epoch + 1, nowMs);
+      this.#lease = { holder: lease.holder, epoch: this.#lastEpoch, expiresAtMs: nowMs + lease.ttlMs };
+    }
+    this.#wake();
+    return { kind: "filled", epoch: this.#lastEpoch };
+  }
+
+  /** This process is the store, too: what it answered survives a loss of everything. */
+  answers(): readonly RequestAnswer[] {
+    const nowMs = this.#clock.nowMs();
+    return [...this.#answers].flatMap(([id, { fingerprint, expiresAtMs, ...kept }]) =>
+      expiresAtMs > nowMs ? { id, fingerprint, answer: this.#whole<Json>(kept), expiresAtMs } : [],
+    );
+  }
+
   async get<K extends Kind>(kind: K, key: string): Promise<Entry<K> | undefined> {
     this.#reach();
     const kept = this.#objects[kind].get(key);
@@ -113,7 +158,7 @@ export class MemoryStore implements Store {
   }
 
   async list<K extends Kind>(kind: K, page: { readonly after?: string; readonly limit: number }) {
-    this.#reach();
+    this.#reachState();
     const { after } = page;
     const limit = Math.min(page.limit, pageMax);
     const rest = [...this.#objects[kind]].filter(([key]) => after === undefined || byBytes(key, after) > 0);
@@ -123,12 +168,12 @@ export class MemoryStore implements Store {
   }
 
   async position(): Promise<number> {
-    this.#reach();
+    this.#reachState();
     return this.#position;
   }
 
   async commit(writes: readonly Write[], options: CommitOptions = {}): Promise<CommitResult> {
-    this.#reach();
+    this.#reachState();
     const { epoch, request } = options;
     const answered = request && this.#recall(request.id, request.fingerprint);
     if (answered && !(answered.kind === "replayed" && isSame(this.#answers.get(request.id), request.replaces))) return answered;
@@ -146,7 +191,7 @@ export class MemoryStore implements Store {
     const released: KeptObject[] = [];
     const positions = writes.map((write) => this.#write(write, released));
     this.#forgetExpired();
-    if (request) this.#remember(request);
+    if (request) this.#remember(request, this.#clock.nowMs() + requestTtlMs);
     for (const { references } of released) this.#contents.hold("objects", references, -1);
     this.#trim();
     this.#wake();
@@ -190,10 +235,10 @@ export class MemoryStore implements Store {
     }
   }
 
-  #remember({ id, fingerprint, answer }: NonNullable<CommitOptions["request"]>): void {
+  #remember({ id, fingerprint, answer }: Omit<RequestAnswer, "expiresAtMs">, expiresAtMs: number): void {
     const kept = this.#keep("answers", answer);
     this.#forget(id);
-    this.#answers.set(id, { ...kept, fingerprint, expiresAtMs: this.#clock.nowMs() + requestTtlMs });
+    this.#answers.set(id, { ...kept, fingerprint, expiresAtMs });
     this.#contents.charge("answers", bytesOf(id, kept));
   }
 
@@ -225,11 +270,11 @@ export class MemoryStore implements Store {
   }
 
   async changes(after: number, waitMs: number, signal: AbortSignal): Promise<ChangeBatch> {
-    this.#reach();
+    this.#reachState();
     if (after === this.#position && waitMs > 0 && !signal.aborted) {
       await this.#wait(waitMs, signal);
       if (signal.aborted) return { kind: "changes", changes: [] };
-      this.#reach();
+      this.#reachState();
     }
     const oldest = this.#position - this.#changes.size;
     if (after > this.#position || after < oldest) return { kind: "lost", position: this.#position, rewound: after > this.#position };
@@ -270,10 +315,11 @@ export class MemoryStore implements Store {
   }
 
   async acquireLease(holder: string, ttlMs: number): Promise<LeaseAnswer> {
-    this.#reach();
+    this.#reachState();
     const nowMs = this.#clock.nowMs();
     const held = this.#leaseNow();
-    if (held && held.holder !== holder) return { held: false, holder: held.holder, remainingMs: held.expiresAtMs - nowMs };
+    if (held && held.holder !== holder)
+      return { held: false, holder: held.holder, epoch: held.epoch, remainingMs: held.expiresAtMs - nowMs };
     if (!held) this.#lastEpoch = Math.max(this.#lastEpoch + 1, nowMs);
     this.#lease = { holder, epoch: this.#lastEpoch, expiresAtMs: nowMs + ttlMs };
     return { held: true, epoch: this.#lastEpoch };
@@ -286,6 +332,21 @@ export class MemoryStore implements Store {
 
   #leaseNow() {
     return this.#lease && this.#lease.expiresAtMs > this.#clock.nowMs() ? this.#lease : undefined;
+  }
+
+  async claim(claim: EngineClaim, ttlMs: number): Promise<ClaimResult> {
+    this.#reach();
+    const nowMs = this.#clock.nowMs();
+    const held = this.#claim;
+    if (held && held.expiresAtMs > nowMs && ownerOf(held.claim) !== ownerOf(claim))
+      return { kind: "taken", by: held.claim, remainingMs: held.expiresAtMs - nowMs };
+    this.#claim = { claim, expiresAtMs: nowMs + ttlMs };
+    return { kind: "claimed" };
+  }
+
+  async unclaim(claim: EngineClaim): Promise<void> {
+    this.#reach();
+    if (this.#claim && ownerOf(this.#claim.claim) === ownerOf(claim)) this.#claim = undefined;
   }
 
   async announce(controller: ControllerInfo, ttlMs: number): Promise<void> {
@@ -314,8 +375,13 @@ export class MemoryStore implements Store {
   }
 
   #reach(): void {
-    if (this.#fault === "none" && !this.#closed) return;
-    throw refusal("STORE_UNAVAILABLE", "the store cannot be reached; try again", { retryAfterMs: 1_000 });
+    if (this.#fault !== "none" || this.#closed) throw unavailable({ kind: "away" });
+  }
+
+  /** Fails also if everything was lost. */
+  #reachState(): void {
+    this.#reach();
+    if (this.#empty) throw unavailable({ kind: "empty" });
   }
 }
 
@@ -324,21 +390,6 @@ function refill<K, V>(map: Map<K, V>, entries: ReadonlyMap<K, V>): void {
   for (const [key, value] of entries) map.set(key, value);
 }
 
-function kindOf(write: Write): Kind {
-  return "put" in write ? write.put : write.delete;
-}
-
 function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
-}
-
-/** Whether this is the kept answer. */
-function isSame(kept: KeptJson | undefined, answer: Json | undefined): boolean {
-  if (kept === undefined || answer === undefined) return false;
-  const { json, references } = split(answer);
-  return kept.json === json && kept.references === references;
-}
-
-function bytesOf(key: string, kept: KeptJson | undefined): number {
-  return Buffer.byteLength(key) + Buffer.byteLength(kept?.json ?? "") + (kept?.references ?? "").length + overheadBytes;
 }

@@ -5,7 +5,7 @@ import type { Log } from "../log/log.ts";
 import { pageMax } from "./bounds.ts";
 import { Lineage, type Named } from "./lineage.ts";
 import { MirrorState } from "./mirror-state.ts";
-import { type Entry, type Kind, kinds, type StateChange, type Store } from "./store.ts";
+import { type Entry, type Kind, type KindEntry, kinds, type StateChange, type Store, type StoreContent } from "./store.ts";
 
 /** How long one call waits for changes. */
 const followMs = 5_000;
@@ -127,6 +127,15 @@ export class Mirror {
    */
   replicasOf(deployment: string): readonly Entry<"replica">[] {
     return this.#state.of("replica", deployment);
+  }
+
+  /** The whole state of `position`, as it is at the call. */
+  content(): Pick<StoreContent, "position" | "entries"> {
+    return { position: this.position, entries: kinds.flatMap((kind) => this.#entries(kind)) };
+  }
+
+  #entries<K extends Kind>(kind: K): readonly KindEntry[] {
+    return [...this.#state.all(kind).values()].map((entry) => ({ kind, entry }) as unknown as KindEntry);
   }
 
   /**

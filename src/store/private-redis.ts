@@ -5,6 +5,7 @@ import { dirname, resolve } from "node:path";
 import type { Redis } from "ioredis";
 import type { Clock } from "../clock/clock.ts";
 import type { Log } from "../log/log.ts";
+import { repairAof } from "./aof-repair.ts";
 import { probe } from "./redis-probe.ts";
 import { logPath, pidPath, spawnRedis } from "./redis-process.ts";
 
@@ -160,7 +161,36 @@ class Supervisor implements PrivateRedis {
     return this.#adopted(await this.#ready());
   }
 
+  /** Starts the server. If it cannot read its append-only file, repairs it and tries again. */
   async #spawn(): Promise<Server> {
+    try {
+      return await this.#spawnOnce();
+    } catch (error) {
+      if (!(await this.#repaired())) throw error;
+      return await this.#spawnOnce();
+    }
+  }
+
+  /** Whether the append-only file was damaged, and is repaired. Fails if it needs an operator. */
+  async #repaired(): Promise<boolean> {
+    const repair = await repairAof(this.#binary, this.#dataDir, this.#clock.nowMs());
+    if (repair === undefined) return false;
+    const { file, bytes, soundBytes } = repair.damage;
+    if (repair.kind === "beyondRepair") {
+      throw new Error(
+        `redis-server cannot read its append-only file: ${file} is damaged from byte ${soundBytes} of ${bytes} on. ` +
+          `Copy ${this.#dataDir}, then run ${repair.command}, which cuts the file there. ` +
+          `Or move ${this.#dataDir} away: the controller then goes on with the snapshot in its data folder.`,
+      );
+    }
+    this.#log.warn(
+      { file, lostBytes: bytes - soundBytes, keptBytes: soundBytes, copy: repair.copy },
+      "the end of Redis's append-only file was damaged and was cut off; a copy of the file as it was is kept",
+    );
+    return true;
+  }
+
+  async #spawnOnce(): Promise<Server> {
     const child = await spawnRedis({ binary: this.#binary, dataDir: this.#dataDir, socketPath: this.socketPath });
     try {
       return { ...(await this.#ready(child)), child };

@@ -1,6 +1,6 @@
-import { Redis, type RedisOptions, ReplyError } from "ioredis";
-import { refusal, StatusError } from "../core/errors.ts";
+import { Redis, type RedisOptions } from "ioredis";
 import type { Log } from "../log/log.ts";
+import type { RedisHealth } from "./redis-health.ts";
 
 /** The longest time for a command. */
 export const commandTimeoutMs = 2_000;
@@ -11,8 +11,6 @@ const connectTimeoutMs = 2_000;
  * again.
  */
 const silenceTimeoutMs = 2 * commandTimeoutMs;
-/** The wait that callers are asked to keep before a retry. */
-const retryAfterMs = 1_000;
 const reconnectMaxMs = 1_000;
 
 /** The address of a Redis. */
@@ -30,9 +28,11 @@ export function printable(address: RedisAddress): string {
  * A connection for commands. While Redis is unavailable, commands fail at once. No command is sent
  * twice. It reconnects by itself. Not connected yet.
  */
-export function commandConnection(address: RedisAddress, log: Log): Redis {
+export function commandConnection(address: RedisAddress, health: RedisHealth, log: Log): Redis {
   const redis = connection(address, {
     enableOfflineQueue: false,
+    // Commands are sent at once, so that Redis itself says that it still loads or wants a password.
+    enableReadyCheck: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     commandTimeout: commandTimeoutMs,
@@ -41,16 +41,11 @@ export function commandConnection(address: RedisAddress, log: Log): Redis {
     // After a failover the old primary refuses writes: reconnect, to find the new one.
     reconnectOnError: (error) => error.message.startsWith("READONLY"),
   });
-  let away = false;
-  redis.on("error", (error: Error) => log.debug({ err: error }, "redis connection"));
-  redis.on("reconnecting", () => {
-    if (!away) log.warn("Redis cannot be reached; reconnecting");
-    away = true;
+  redis.on("error", (error: Error) => {
+    log.debug({ err: error }, "redis connection");
+    health.disconnected(error);
   });
-  redis.on("ready", () => {
-    if (away) log.info("Redis can be reached again");
-    away = false;
-  });
+  redis.on("ready", () => health.connected());
   return redis;
 }
 
@@ -79,25 +74,4 @@ export async function disconnect(redis: Redis): Promise<void> {
   const ended = open ? new Promise((resolve) => redis.once("end", resolve)) : undefined;
   redis.disconnect();
   await ended;
-}
-
-/**
- * Error replies of a Redis that is reachable but cannot serve now. Any other error reply is a bug
- * of ours.
- */
-const passing = /^(LOADING|MASTERDOWN|READONLY|MISCONF|OOM|NOREPLICAS|BUSY|CLUSTERDOWN|TRYAGAIN|NOAUTH|WRONGPASS|NOPERM)\b/;
-
-/**
- * Returns StatusErrors as they are, and STORE_UNAVAILABLE for everything that an unavailable Redis
- * can cause.
- */
-export function storeError(error: unknown): unknown {
-  if (error instanceof StatusError) return error;
-  if (!(error instanceof ReplyError)) return unavailable("Redis did not answer; try again");
-  const { message } = error as Error;
-  return passing.test(message) ? unavailable(`Redis refuses for now: ${message.split("\n")[0]}`) : error;
-}
-
-export function unavailable(message: string): StatusError {
-  return refusal("STORE_UNAVAILABLE", message, { retryAfterMs });
 }

@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
+import { refusal } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import { ContentCache, digestsIn, joined } from "./contents.ts";
-import { unavailable } from "./redis-connection.ts";
 
 /** Contents that are read from Redis at once. */
 const contentsPerRead = 16;
@@ -38,7 +38,11 @@ export class RedisContents {
       const whole = stored.map(({ json, references }) => joined<T>(json, references, contents));
       if (whole.every((one) => one !== undefined)) return [answer, whole as readonly T[]];
     }
-    throw unavailable(`values that records refer to are not in Redis at ${this.#key}: restore its data, or delete the deployments`);
+    throw refusal(
+      "STORE_UNAVAILABLE",
+      `values that records refer to are not in Redis at ${this.#key}: restore its data, or delete the deployments`,
+      { retryAfterMs: 1_000 },
+    );
   }
 
   async #contentsOf(stored: readonly StoredJson[]): Promise<ReadonlyMap<string, Json>> {

@@ -5,6 +5,8 @@ import { join } from "node:path";
 
 /** A larger redis.log is renamed to redis.log.1 at the start of the server. */
 const logBytesMax = 1 << 20;
+/** How much of the end of a tool's output is kept. */
+const outputCharsMax = 64 << 10;
 
 export interface RedisProcessOptions {
   readonly binary: string;
@@ -66,4 +68,20 @@ async function putAsideLog(path: string): Promise<void> {
     () => 0,
   );
   if (bytes > logBytesMax) await rename(path, `${path}.1`);
+}
+
+/**
+ * What redis-check-aof prints of an append-only file. It is the same program as redis-server, under
+ * another name. Empty: it cannot be run.
+ */
+export function checkAof(binary: string, manifest: string): Promise<string> {
+  return new Promise((done) => {
+    const tool = spawn(binary, [manifest], { argv0: "redis-check-aof", stdio: ["ignore", "pipe", "ignore"] });
+    let output = "";
+    tool.stdout.on("data", (chunk: Buffer) => {
+      output = (output + chunk.toString()).slice(-outputCharsMax);
+    });
+    tool.once("error", () => done(""));
+    tool.once("close", () => done(output));
+  });
 }

@@ -1,29 +1,44 @@
 import type { Redis } from "ioredis";
 import type { Clock } from "../clock/clock.ts";
 import type { Json } from "../core/json.ts";
+import type { StoreTrouble } from "../core/store-trouble.ts";
 import type { Log } from "../log/log.ts";
 import { answersBytesMax, batchMax, changesBytesMax, changesKept, pageMax, requestTtlMs } from "./bounds.ts";
 import { type Content, type Parts, split } from "./contents.ts";
-import { commandConnection, disconnect, printable, type RedisAddress, storeError } from "./redis-connection.ts";
-import { RedisContents, type StoredJson } from "./redis-contents.ts";
+import { KeptAnswers } from "./kept-answers.ts";
+import { commandConnection, disconnect, type RedisAddress } from "./redis-connection.ts";
+import { RedisContents } from "./redis-contents.ts";
+import { type FillKeys, fillRedis } from "./redis-fill.ts";
+import { RedisHealth } from "./redis-health.ts";
+import { reach } from "./redis-reach.ts";
 import { ChangeWaiters } from "./redis-waiters.ts";
 import { judgeServer } from "./requirements.ts";
 import { evaluate, type Script, scripts } from "./scripts.ts";
 import {
   type ChangeBatch,
+  type ClaimResult,
   type CommitOptions,
   type CommitResult,
   type ControllerInfo,
+  type EngineClaim,
   type Entry,
+  type FillResult,
   type Kind,
+  kindOf,
   kinds,
   type LeaseAnswer,
+  noContent,
+  ownerOf,
   type Records,
+  type RequestAnswer,
   type StateChange,
   type Store,
+  type StoreContent,
   type StoreSize,
   type Write,
 } from "./store.ts";
+import { pairs, partsOf, type StoredObject, storedChange } from "./stored-forms.ts";
+import { UnreadWrites } from "./unread-writes.ts";
 import { upgraded } from "./upgrade.ts";
 
 /**
@@ -31,8 +46,6 @@ import { upgraded } from "./upgrade.ts";
  * read.
  */
 const positionKey = "revision";
-/** The longest time that {@link openRedisStore} waits for a Redis that is loading. */
-const openTimeoutMs = 60_000;
 
 export type RedisStoreOptions = RedisAddress & {
   /** A prefix of every key. Its `{…}` keeps all keys in one hash slot. Default: `{drover}:`. */
@@ -43,6 +56,8 @@ export type RedisStoreOptions = RedisAddress & {
   readonly changesBytesMax?: number;
   /** Default: {@link answersBytesMax}. */
   readonly answersBytesMax?: number;
+  /** What a Redis without any data is filled with. Default, and if undefined: nothing. */
+  readonly whenEmpty?: () => Promise<StoreContent | undefined>;
   readonly clock: Clock;
   readonly log: Log;
 };
@@ -51,41 +66,31 @@ export type RedisStoreOptions = RedisAddress & {
  * Connects to Redis. If Redis cannot be reached or used, fails with an Error that says what to do.
  */
 export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
-  const redis = commandConnection(options, options.log);
+  const health = new RedisHealth(options.log);
+  const redis = commandConnection(options, health, options.log);
   try {
-    await reach(redis, options);
-    const { refusals, warnings } = judgeServer(await redis.info());
+    const { refusals, warnings } = judgeServer(await reach(redis, options));
     if (refusals.length > 0) throw new Error(refusals.join("\n"));
     for (const warning of warnings) options.log.warn(warning);
   } catch (error) {
     redis.disconnect();
     throw error;
   }
-  return new RedisStore(redis, options);
-}
-
-async function reach(redis: Redis, options: RedisStoreOptions): Promise<void> {
-  let cause = "no answer";
-  const note = (error: Error) => {
-    cause = error.message;
-  };
-  redis.on("error", note);
-  const giveUp = options.clock.after(openTimeoutMs, () => redis.disconnect());
+  const store = new RedisStore(redis, health, options);
   try {
-    await redis.connect();
-  } catch {
-    throw new Error(
-      `Redis cannot be reached at ${printable(options)} (${cause}): start it there, point --redis at another, or leave --redis out.`,
-    );
-  } finally {
-    giveUp();
-    redis.off("error", note);
+    await store.begin(options.whenEmpty);
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
   }
 }
 
 class RedisStore implements Store {
   readonly #redis: Redis;
+  readonly #health: RedisHealth;
   readonly #waiters: ChangeWaiters;
+  readonly #clock: Clock;
   readonly #prefix: string;
   readonly #contents: RedisContents;
   /** How many changes to keep, their most bytes, and the most bytes of answers. */
@@ -95,9 +100,13 @@ class RedisStore implements Store {
    * another history.
    */
   #seen: { readonly position: number; readonly at: string } | undefined;
+  readonly #answers = new KeptAnswers();
+  readonly #unread = new UnreadWrites();
 
-  constructor(redis: Redis, options: RedisStoreOptions) {
+  constructor(redis: Redis, health: RedisHealth, options: RedisStoreOptions) {
     this.#redis = redis;
+    this.#health = health;
+    this.#clock = options.clock;
     this.#prefix = options.prefix ?? "{drover}:";
     this.#bounds = [
       options.changesKept ?? changesKept,
@@ -105,7 +114,32 @@ class RedisStore implements Store {
       options.answersBytesMax ?? answersBytesMax,
     ];
     this.#contents = new RedisContents(redis, this.#key("contents"));
-    this.#waiters = new ChangeWaiters(options, this.#key("changes"), options.clock);
+    this.#waiters = new ChangeWaiters(options, this.#key("changes"), health, options.clock);
+  }
+
+  get trouble(): StoreTrouble | undefined {
+    return this.#health.trouble;
+  }
+
+  /** Fills a Redis without any data. */
+  async begin(whenEmpty: RedisStoreOptions["whenEmpty"]): Promise<void> {
+    const position = await this.#try(() => this.#redis.get(this.#key(positionKey)));
+    if (position === null) await this.fill((await whenEmpty?.()) ?? noContent);
+  }
+
+  async fill(content: StoreContent, lease?: { readonly holder: string; readonly ttlMs: number }): Promise<FillResult> {
+    const whole = this.#unread.over(content);
+    const nowMs = this.#clock.nowMs();
+    const result = await this.#try(() => fillRedis({ redis: this.#redis, keys: this.#keys, content: whole, lease, nowMs }));
+    if (result.kind === "kept") return result;
+    this.#health.succeeded("wrote");
+    // The new history has no changes yet, so none of them can be of another time.
+    this.#seen = { position: whole.position, at: "" };
+    return result;
+  }
+
+  answers(): readonly RequestAnswer[] {
+    return this.#answers.at(this.#clock.nowMs());
   }
 
   async get<K extends Kind>(kind: K, key: string): Promise<Entry<K> | undefined> {
@@ -124,7 +158,7 @@ class RedisStore implements Store {
     const from = page.after === undefined ? "-" : `(${page.after}`;
     const read = async () => {
       const answer = await evaluate(this.#redis, scripts.list, keys, [from, Math.min(page.limit, pageMax)]);
-      const [position, more, ...flat] = answer as [number, number, ...string[]];
+      const [position, more, ...flat] = this.#filled(answer as Filled<[number, number, ...string[]]>, "read");
       return { position, more: more === 1, kept: pairs(flat).map(([key, kept]) => ({ key, ...partsOf(kept) })) };
     };
     return await this.#try(async () => {
@@ -138,7 +172,8 @@ class RedisStore implements Store {
   }
 
   async position(): Promise<number> {
-    return Number((await this.#try(() => this.#redis.get(this.#key(positionKey)))) ?? 0);
+    const position = await this.#try(() => this.#redis.get(this.#key(positionKey)));
+    return Number(this.#filled(position === null ? ["empty"] : [position], "read")[0]);
   }
 
   async commit(writes: readonly Write[], options: CommitOptions = {}): Promise<CommitResult> {
@@ -157,14 +192,20 @@ class RedisStore implements Store {
     ];
     const writeArguments = [...unchanged.flatMap(checkArgs), ...written.flatMap(({ write, parts }) => writeArgs(write, parts))];
     const run = async (contents: readonly (string | number)[]) =>
-      (await this.#run(scripts.commit, keys, [...args, contents.length / 2, ...contents, ...writeArguments])) as CommitAnswer;
+      this.#filled(
+        (await this.#run(scripts.commit, keys, [...args, contents.length / 2, ...contents, ...writeArguments])) as Filled<CommitAnswer>,
+        "wrote",
+      );
     let result = await run([]);
     // Redis has most contents already, so they are sent only if it asks for them.
     if (result[0] === "missing") result = await run(contentArgs([answer, ...written.map(({ parts }) => parts)]));
     switch (result[0]) {
       case "committed": {
         const [, before] = result;
-        return { kind: "committed", positions: writes.map((_, i) => before + i + 1) };
+        const positions = writes.map((_, i) => before + i + 1);
+        this.#unread.add(writes, positions);
+        if (request) this.#answers.add({ ...request, expiresAtMs: this.#clock.nowMs() + requestTtlMs });
+        return { kind: "committed", positions };
       }
       case "conflict":
         return { kind: "conflict", key: result[1], found: result[2] };
@@ -202,8 +243,10 @@ class RedisStore implements Store {
   async #readChanges(after: number): Promise<ChangeBatch> {
     const at = this.#seen?.position === after ? this.#seen.at : "";
     const keys = [this.#key(positionKey), this.#key("changes")];
+    this.#unread.readUpTo(after);
     const read = async () => {
-      const answer = (await evaluate(this.#redis, scripts.readChanges, keys, [after, at, batchMax])) as ChangesAnswer;
+      const found = await evaluate(this.#redis, scripts.readChanges, keys, [after, at, batchMax]);
+      const answer = this.#filled(found as Filled<ChangesAnswer>, "read");
       return answer[0] === "lost" ? answer : { changes: answer[1].map(([id, fields]) => storedChange(id, fields)), at: answer[2] };
     };
     return await this.#try(async () => {
@@ -226,12 +269,25 @@ class RedisStore implements Store {
   }
 
   async acquireLease(holder: string, ttlMs: number): Promise<LeaseAnswer> {
-    const answer = (await this.#run(scripts.acquireLease, [this.#key("lease"), this.#key("epoch")], [holder, ttlMs])) as LeaseReply;
-    return answer[0] === 1 ? { held: true, epoch: answer[1] } : { held: false, holder: answer[1], remainingMs: answer[2] };
+    const keys = [this.#key("lease"), this.#key("epoch"), this.#key(positionKey)];
+    const answer = this.#filled((await this.#run(scripts.acquireLease, keys, [holder, ttlMs])) as Filled<LeaseReply>, "wrote");
+    return answer[0] === 1
+      ? { held: true, epoch: answer[1] }
+      : { held: false, holder: answer[1], epoch: answer[3], remainingMs: answer[2] };
   }
 
   async releaseLease(holder: string): Promise<void> {
     await this.#run(scripts.releaseLease, [this.#key("lease")], [holder]);
+  }
+
+  async claim(claim: EngineClaim, ttlMs: number): Promise<ClaimResult> {
+    const args = [ownerOf(claim), JSON.stringify(claim), ttlMs];
+    const answer = (await this.#run(scripts.claim, [this.#key("claim")], args)) as [1] | [0, string, number];
+    return answer[0] === 1 ? { kind: "claimed" } : { kind: "taken", by: JSON.parse(answer[1]), remainingMs: answer[2] };
+  }
+
+  async unclaim(claim: EngineClaim): Promise<void> {
+    await this.#run(scripts.unclaim, [this.#key("claim")], [ownerOf(claim)]);
   }
 
   async announce(controller: ControllerInfo, ttlMs: number): Promise<void> {
@@ -273,6 +329,18 @@ class RedisStore implements Store {
     return this.#key(`request:${id}`);
   }
 
+  get #keys(): FillKeys {
+    const objects = kinds.map((kind) => ({ kind, objects: this.#objects(kind), index: this.#index(kind) }));
+    return { of: (name) => this.#key(name === "position" ? positionKey : name), objects, request: (id) => this.#request(id) };
+  }
+
+  /** The answer of a Redis that has a state. Fails if it is empty. */
+  #filled<T extends readonly unknown[]>(answer: Filled<T>, how: "read" | "wrote"): T {
+    if (answer[0] === "empty") throw this.#health.refused({ kind: "empty" });
+    this.#health.succeeded(how);
+    return answer as T;
+  }
+
   #run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
     return this.#try(() => evaluate(this.#redis, script, keys, args));
   }
@@ -281,21 +349,23 @@ class RedisStore implements Store {
     try {
       return await command();
     } catch (error) {
-      throw storeError(error);
+      throw this.#health.failed(error);
     }
   }
 }
 
+/** The answer of a script that needs a state. */
+type Filled<T extends readonly unknown[]> = T | ["empty"];
 type CommitAnswer = ["committed", number] | ["conflict", string, number] | ["fenced", number] | ["replayed"] | ["reused"] | ["missing"];
 type ChangesAnswer = ["lost", number, number] | ["changes", [id: string, fields: string[]][], string];
-type LeaseReply = [1, number] | [0, string, number];
+type LeaseReply = [1, number] | [0, string, number, number];
 
 function checkArgs({ kind, key, version }: NonNullable<CommitOptions["unchanged"]>[number]): (string | number)[] {
   return ["check", kinds.indexOf(kind) + 1, kind, key, version, "", ""];
 }
 
 function writeArgs(write: Write, parts: Parts | undefined): (string | number)[] {
-  const kind = "put" in write ? write.put : write.delete;
+  const kind = kindOf(write);
   const how = "put" in write ? "put" : "delete";
   return [how, kinds.indexOf(kind) + 1, kind, write.key, write.version, parts?.json ?? "", parts?.references ?? ""];
 }
@@ -305,37 +375,4 @@ function contentArgs(all: readonly (Parts | undefined)[]): readonly string[] {
   const contents = new Map<string, Content>();
   for (const parts of all) for (const content of parts?.contents ?? []) contents.set(content.digest, content);
   return [...contents.values()].flatMap(({ digest, value }) => [digest, JSON.stringify(value)]);
-}
-
-interface StoredObject extends StoredJson {
-  readonly version: number;
-}
-
-/** An object is stored as its version, its references if it has some, and its JSON. */
-function partsOf(kept: string): StoredObject {
-  const space = kept.indexOf(" ");
-  const json = kept.indexOf("{", space);
-  return {
-    version: Number(kept.slice(0, space)),
-    references: kept.slice(space + 1, Math.max(space + 1, json - 1)),
-    json: kept.slice(json),
-  };
-}
-
-interface StoredChange extends Omit<StateChange, "value"> {
-  /** Undefined: the object was deleted. */
-  readonly stored: StoredJson | undefined;
-  readonly at: string;
-}
-
-function storedChange(id: string, flat: readonly string[]): StoredChange {
-  const fields = new Map(pairs(flat));
-  const json = fields.get("value");
-  const stored = json === undefined ? undefined : { json, references: fields.get("contents") ?? "" };
-  const kind = fields.get("kind") as Kind;
-  return { position: Number.parseInt(id, 10), kind, key: fields.get("key") ?? "", stored, at: fields.get("at") ?? "" };
-}
-
-function pairs(flat: readonly string[]): [string, string][] {
-  return Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] as string, flat[2 * i + 1] as string]);
 }

@@ -1,6 +1,8 @@
 import type { Redis } from "ioredis";
 import type { Clock } from "../clock/clock.ts";
-import { commandTimeoutMs, disconnect, disposableConnection, type RedisAddress, storeError, unavailable } from "./redis-connection.ts";
+import { commandTimeoutMs, disconnect, disposableConnection, type RedisAddress } from "./redis-connection.ts";
+import type { RedisHealth } from "./redis-health.ts";
+import { unavailable } from "./unavailable.ts";
 
 /**
  * Waits for new changes in the stream. Each wait blocks its own connection; one connection is kept
@@ -10,13 +12,15 @@ export class ChangeWaiters {
   readonly #address: RedisAddress;
   readonly #stream: string;
   readonly #clock: Clock;
+  readonly #health: RedisHealth;
   readonly #busy = new Set<Redis>();
   #idle: Redis | undefined;
   readonly #closing = new AbortController();
 
-  constructor(address: RedisAddress, stream: string, clock: Clock) {
+  constructor(address: RedisAddress, stream: string, health: RedisHealth, clock: Clock) {
     this.#address = address;
     this.#stream = stream;
+    this.#health = health;
     this.#clock = clock;
   }
 
@@ -36,9 +40,9 @@ export class ChangeWaiters {
     let answered = false;
     try {
       answered = await Promise.race([this.#block(redis, position, waitMs), gone.promise]);
-      if (!answered && !signal.aborted) throw unavailable("Redis did not answer; try again");
+      if (!answered && !signal.aborted) throw unavailable({ kind: "away" });
     } catch (error) {
-      throw storeError(error);
+      throw this.#health.failed(error);
     } finally {
       stopTimer();
       for (const one of signals) one.removeEventListener("abort", giveUp);

@@ -17,8 +17,11 @@ export const scripts = {
   commit: load("commit"),
   readChanges: load("read-changes"),
   list: load("list"),
+  fill: load("fill"),
   acquireLease: load("acquire-lease"),
   releaseLease: load("release-lease"),
+  claim: load("claim"),
+  unclaim: load("unclaim"),
   announce: load("announce"),
   controllers: load("controllers"),
 } as const;

@@ -3,6 +3,7 @@ import type { DecisionRecord } from "../core/decision.ts";
 import type { DeploymentRecord, ProgressRecord, RevisionRecord } from "../core/deployment.ts";
 import type { Json } from "../core/json.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
+import type { StoreTrouble } from "../core/store-trouble.ts";
 
 /**
  * The kinds of objects. Keys: the deployment's name for deployment, progress and change; the id for
@@ -64,6 +65,8 @@ export interface DeleteWrite {
   readonly key: string;
   readonly version: number;
 }
+/** The kind of the object that is written. */
+export const kindOf = (write: Write): Kind => ("put" in write ? write.put : write.delete);
 
 export interface CommitOptions {
   /** Objects that must still have the version that was read. Otherwise nothing is written. */
@@ -126,16 +129,57 @@ export type LeaseAnswer =
    * Held until `ttlMs` after the call. `epoch` is new if `holder` did not hold the lease before.
    */
   | { readonly held: true; readonly epoch: number }
-  /** Another controller holds the lease for `remainingMs`. */
-  | { readonly held: false; readonly holder: string; readonly remainingMs: number };
+  /** Another controller holds the lease for `remainingMs`, under `epoch`. */
+  | { readonly held: false; readonly holder: string; readonly epoch: number; readonly remainingMs: number };
+
+/** An object, and its kind. */
+export type KindEntry = { readonly [K in Kind]: { readonly kind: K; readonly entry: Entry<K> } }[Kind];
+
+/** The answer to a request that was carried out. */
+export interface RequestAnswer {
+  readonly id: string;
+  readonly fingerprint: string;
+  readonly answer: Json;
+  /** When the answer is forgotten. */
+  readonly expiresAtMs: number;
+}
+
+/** A whole state. */
+export interface StoreContent {
+  readonly position: number;
+  readonly entries: Iterable<KindEntry>;
+  readonly requests: Iterable<RequestAnswer>;
+  /** The highest epoch known. A later lease has a higher one. */
+  readonly epoch: number;
+}
+
+/** A state without objects: that of a new store. */
+export const noContent: StoreContent = { position: 0, entries: [], requests: [], epoch: 0 };
+
+export type FillResult =
+  /** `epoch` is that of the lease, if one was asked for. */
+  | { readonly kind: "filled"; readonly epoch: number }
+  /** The store has a state already. Nothing was changed. */
+  | { readonly kind: "kept" };
 
 /**
  * Stores what was asked for and what was decided. If the store cannot be reached, every method
  * fails with `STORE_UNAVAILABLE` at once, without queueing. Invariant: a commit is all or nothing,
  * and each of its writes raises the position by one and is appended to the changes.
- * Large values of records and answers are kept once, and dropped when nothing refers to them.
+ * Large values of records and answers are kept once, and dropped when nothing refers to them. A
+ * store that lost everything is empty: until it is filled, `position`, `list`, `commit`, `changes`
+ * and `acquireLease` fail as if it could not be reached.
  */
 export interface Store {
+  /** Why calls fail now. Undefined: nothing is known to be wrong. */
+  readonly trouble: StoreTrouble | undefined;
+  /**
+   * Gives an empty store this state, and its lease to `holder`, in one step that only the first of
+   * several callers does. A store that is not empty stays as it is.
+   */
+  fill(content: StoreContent, lease?: { readonly holder: string; readonly ttlMs: number }): Promise<FillResult>;
+  /** The answers to requests that this process carried out, the latest of them. */
+  answers(): readonly RequestAnswer[];
   get<K extends Kind>(kind: K, key: string): Promise<Entry<K> | undefined>;
   /**
    * One page in the order of keys (by bytes), after the key `after`. `position` is that of the
@@ -159,6 +203,13 @@ export interface Store {
   acquireLease(holder: string, ttlMs: number): Promise<LeaseAnswer>;
   /** Releases the lease if `holder` has it. */
   releaseLease(holder: string): Promise<void>;
+  /**
+   * Claims the store for an engine whose replicas no other engine can see, for `ttlMs`. The same
+   * engine has the claim again, also from another process.
+   */
+  claim(claim: EngineClaim, ttlMs: number): Promise<ClaimResult>;
+  /** Gives up a claim. */
+  unclaim(claim: EngineClaim): Promise<void>;
   /** Announces a controller for `ttlMs`. `controllers` lists announced controllers. */
   announce(controller: ControllerInfo, ttlMs: number): Promise<void>;
   /** The announced controllers by id, and the holder of the lease. */
@@ -179,6 +230,22 @@ export interface StoreSize {
   readonly contents: number;
   readonly contentsBytes: number;
 }
+/** Who uses the store with an engine of its own. `node` and `dataDir` together identify the engine. */
+export interface EngineClaim {
+  readonly node: string;
+  readonly dataDir: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly api: string;
+  readonly gateway: string;
+}
+/** Identifies the engine of a claim. */
+export const ownerOf = ({ node, dataDir }: EngineClaim): string => `${node} ${dataDir}`;
+
+export type ClaimResult =
+  | { readonly kind: "claimed" }
+  /** Another engine has the claim for `remainingMs`. */
+  | { readonly kind: "taken"; readonly by: EngineClaim; readonly remainingMs: number };
 
 export interface LeaseHolder {
   readonly id: string;

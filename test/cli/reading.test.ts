@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { LogStream } from "../../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentState, ReplicaState } from "../../gen/drover/v1/deployment_pb.ts";
-import { ConditionReason, ConditionType } from "../../gen/drover/v1/facts_pb.ts";
+import { ConditionReason, ConditionType, StoreTroubleKind } from "../../gen/drover/v1/facts_pb.ts";
 import { conditionsOf, deploymentOf, nowMs, serve } from "./harness.ts";
 
 test("list is a table of all pages, one line each", async () => {
@@ -76,6 +76,17 @@ test("status shows what each deployment waits for, on one line without control c
       "",
     ].join("\n"),
   );
+});
+
+test("status says that the controller cannot act, and why, and shows what it knew last", async () => {
+  const run = await serve({
+    listDeployments: () => ({ deployments: [deploymentOf("a", { state: DeploymentState.HEALTHY })] }),
+    getCluster: () => ({ storeTrouble: { kind: StoreTroubleKind.MEMORY_FULL, message: "no memory: add some" } }),
+  });
+  const { stdout, stderr, exitCode } = await run(["status"]);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringContaining("no memory: add some") });
+  expect(stdout).toContain("HEALTHY");
+  expect((await run(["cluster"])).stderr).toContain("no memory: add some");
 });
 
 test("status of one deployment shows what is to be known of it, and since when, and its replicas", async () => {

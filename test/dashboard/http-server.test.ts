@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { ReplicaState } from "../../gen/drover/v1/deployment_pb.ts";
+import { StoreTroubleKind } from "../../gen/drover/v1/facts_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "../../gen/health/v1/health_pb.ts";
 import { realClock } from "../../src/clock/real.ts";
 import { refusal, StatusError } from "../../src/core/errors.ts";
@@ -11,9 +12,9 @@ import { silentLog } from "../../src/log/log.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { type Implementation, implement, type ServiceHandlers } from "../../src/rpc/service.ts";
 
-type Controller = Pick<ServiceHandlers<typeof ControllerService>, "listDeployments" | "listReplicas">;
+type Controller = Pick<ServiceHandlers<typeof ControllerService>, "listDeployments" | "listReplicas" | "getCluster">;
 
-const none: Controller = { listDeployments: () => ({}), listReplicas: () => ({}) };
+const none: Controller = { listDeployments: () => ({}), listReplicas: () => ({}), getCluster: () => ({}) };
 
 /** An HTTP server in front of a controller API with the given answers; returns its URL. */
 async function serve(status: () => ServingStatus, controller: Controller = none, names: readonly string[] = []): Promise<string> {
@@ -64,6 +65,7 @@ test("where the controller API does not answer, neither health nor metrics are i
 
 test("metrics are those of all pages, in Prometheus's text format", async () => {
   const url = await serve(() => ServingStatus.SERVING, {
+    ...none,
     listDeployments: ({ pageToken }) =>
       pageToken === ""
         ? {
@@ -99,6 +101,21 @@ test("metrics are those of all pages, in Prometheus's text format", async () => 
     'drover_replicas{deployment="a",state="FAILED"} 0',
   ])
     expect(text).toContain(`\n${line}\n`);
+});
+
+test("what is wrong with the store is in health, which stays good, and in the metrics, while it lasts", async () => {
+  let storeTrouble: { readonly kind: StoreTroubleKind; readonly message: string } | undefined = {
+    kind: StoreTroubleKind.DISK_FAILING,
+    message: "no room",
+  };
+  const url = await serve(() => ServingStatus.SERVING, { ...none, getCluster: () => (storeTrouble === undefined ? {} : { storeTrouble }) });
+  expect(await get(`${url}/healthz`)).toEqual([200, expect.stringMatching(/^ok.*no room/)]);
+  const lines = async () => (await get(`${url}/metrics`))[1].split("\n");
+  expect(await lines()).toContain('drover_store_trouble{kind="DISK_FAILING"} 1');
+  expect(await lines()).toContain('drover_store_trouble{kind="AWAY"} 0');
+  storeTrouble = undefined;
+  expect(await get(`${url}/healthz`)).toEqual([200, "ok\n"]);
+  expect(await lines()).toContain('drover_store_trouble{kind="DISK_FAILING"} 0');
 });
 
 test("the index says what there is; anything else is not found, and nothing can be changed", async () => {

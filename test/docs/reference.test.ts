@@ -41,7 +41,7 @@ test("the guide has every command", async () => {
 
 test("Operating has every metric", () => {
   expect(found(tableUnder(operating, "Health, metrics, logs"), /drover_[a-z_]+/g)).toEqual(
-    found(metricsText([], [], 0), /drover_[a-z_]+/g),
+    found(metricsText([], [], undefined, 0), /drover_[a-z_]+/g),
   );
 });
 

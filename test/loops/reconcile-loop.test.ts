@@ -5,7 +5,7 @@ import { silentLog } from "../../src/log/log.ts";
 import { LeaseKeeper, leaseMs } from "../../src/loops/lease-keeper.ts";
 import { strayGraceMs } from "../../src/loops/strays.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
-import type { CommitResult } from "../../src/store/store.ts";
+import { type CommitResult, noContent } from "../../src/store/store.ts";
 import { assignment } from "../engine/assignment.ts";
 import { HandClock } from "../kit/hand-clock.ts";
 import { until } from "../kit/until.ts";
@@ -80,6 +80,8 @@ test("a write under a lost lease is refused, and no deed follows it", async () =
   expect(await processes()).toEqual([]);
 });
 
+const content = () => noContent;
+
 test("a new leader acts only once it knows what was written before", async () => {
   const clock = new HandClock();
   const store = new MemoryStore({ clock });
@@ -87,7 +89,7 @@ test("a new leader acts only once it knows what was written before", async () =>
   let tries = 0;
   const catchUp = () => (tries++ === 0 ? Promise.reject(new Error("the store is away")) : known.promise);
   const end = new AbortController();
-  const keeper = new LeaseKeeper({ store, id: "late", catchUp, clock, log: silentLog });
+  const keeper = new LeaseKeeper({ store, id: "late", catchUp, content, clock, log: silentLog });
   const done = keeper.run(end.signal);
   await until(() => {
     clock.pass(500);
@@ -108,7 +110,7 @@ test("only one of two keepers leads; when it ends the other takes over under a h
   const store = new MemoryStore({ clock });
   const keep = (id: string) => {
     const end = new AbortController();
-    const keeper = new LeaseKeeper({ store, id, catchUp: async () => {}, clock, log: silentLog });
+    const keeper = new LeaseKeeper({ store, id, catchUp: async () => {}, content, clock, log: silentLog });
     return { keeper, end, done: keeper.run(end.signal) };
   };
   const first = keep("first");
@@ -133,7 +135,7 @@ test("a leader that cannot renew stops acting before another one may lead", asyn
   const clock = new HandClock();
   const store = new MemoryStore({ clock });
   const end = new AbortController();
-  const keeper = new LeaseKeeper({ store, id: "cut-off", catchUp: async () => {}, clock, log: silentLog });
+  const keeper = new LeaseKeeper({ store, id: "cut-off", catchUp: async () => {}, content, clock, log: silentLog });
   const done = keeper.run(end.signal);
   await until(() => keeper.epoch !== undefined);
   store.setFault("unavailable");

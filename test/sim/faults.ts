@@ -20,6 +20,7 @@ export const faultKinds = [
   "controller killed",
   "controller cut off",
   "store away",
+  "store emptied",
   "lost answer",
   "slow store",
   "slow engine",

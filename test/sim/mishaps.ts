@@ -25,6 +25,7 @@ export class Mishaps {
     this.#programs();
     this.#store();
     this.#clock();
+    this.#loss();
     await this.#controllers();
   }
 
@@ -39,7 +40,7 @@ export class Mishaps {
     for (const { line } of controllers) line.cut = false;
     for (const { replicaId } of engine.alive())
       behaviours.set(replicaId, { silent: false, lateOngoing: undefined, lateSinceMs: undefined });
-    while (this.#world.stopping !== undefined) await clock.pass(1_000);
+    while (this.#world.ending.size > 0) await clock.pass(1_000);
     if (this.#world.controllers.length === 0) await this.#world.startController();
   }
 
@@ -98,6 +99,19 @@ export class Mishaps {
       trace(`the wall clock steps by ${byMs} ms`);
       clock.stepWall(byMs);
     });
+  }
+
+  /**
+   * The store loses everything. Only while each controller knows all of it: what nobody knows cannot
+   * come back.
+   */
+  #loss(): void {
+    const { faults, store, controllers, ending, witness, clock, trace } = this.#world;
+    const know = ({ line, mirror }: SimulatedController) => !line.cut && mirror.position === witness.ledger.position;
+    if (clock.nowMs() < this.#storeBackAtMs || store.trouble !== undefined) return;
+    if (controllers.length === 0 || ![...controllers, ...ending].every(know) || !faults.strikes("store emptied", 0.02)) return;
+    trace("the store loses everything");
+    this.#world.lost = store.empty();
   }
 
   async #controllers(): Promise<void> {

@@ -2,7 +2,7 @@ import type { ConfigChangeRecord, ConfigPhase } from "../../src/core/config-chan
 import type { Capacity } from "../../src/core/resources.ts";
 import type { Assignment } from "../../src/engine/engine.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
-import type { Store } from "../../src/store/store.ts";
+import type { Store, StoreContent } from "../../src/store/store.ts";
 import { Faults, faultKinds } from "./faults.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
@@ -53,6 +53,10 @@ export class SimulatedWorld {
   readonly exclusive: boolean;
   /** A controller that is stopping: until it is gone, no other starts where it was the only one. */
   stopping: Promise<void> | undefined;
+  /** Controllers that are stopping, and act until they have stopped. */
+  readonly ending = new Set<SimulatedController>();
+  /** What the store lost, as it is also in a file. */
+  lost: StoreContent | undefined;
   /** `uid/revision` of programs that were good once, and do not start any more. */
   readonly spoilt = new Set<string>();
   readonly #kept: Store;
@@ -102,6 +106,8 @@ export class SimulatedWorld {
     };
     if (this.exclusive && (this.controllers.length > 0 || this.stopping !== undefined)) return false;
     try {
+      // Nobody is left who would fill it: the first controller that starts does, from the file.
+      if (this.controllers.length === 0 && this.ending.size === 0 && this.lost !== undefined) await this.store.fill(this.lost);
       const controller = await SimulatedController.open({ ...common, id: `controller-${this.#named++}`, line });
       this.controllers = [...this.controllers, controller];
       return true;
@@ -118,10 +124,12 @@ export class SimulatedWorld {
   }
 
   #stop(controller: SimulatedController): void {
-    if (!this.exclusive) return void controller.stop();
+    this.ending.add(controller);
+    const stopped = controller.stop().then(() => this.ending.delete(controller));
+    if (!this.exclusive) return;
     this.witness.stopping.add(controller.id);
     this.faults.note("replicas stopped with it");
-    this.stopping = controller.stop().then(() => {
+    this.stopping = stopped.then(() => {
       this.stopping = undefined;
       const [left] = this.engine.alive();
       if (left !== undefined) this.witness.raise({ invariant: "I10", text: `${controller.id} has stopped, and ${left.replicaId} has not` });

@@ -8,12 +8,14 @@ import type {
   CommitOptions,
   CommitResult,
   ControllerInfo,
+  FillResult,
   Kind,
   LeaseAnswer,
   Store,
   StoreSize,
   Write,
 } from "../../src/store/store.ts";
+import { UnreadWrites } from "../../src/store/unread-writes.ts";
 import type { ProcessClock, SimulatedClock } from "./simulated-clock.ts";
 import type { SimulatedEngine } from "./simulated-engine.ts";
 import type { Watch, Witness } from "./witness.ts";
@@ -42,6 +44,7 @@ export class WatchedStore implements Store {
   readonly #line: Line;
   readonly #witness: Witness;
   readonly #watch: Watch | undefined;
+  readonly #unread = new UnreadWrites();
 
   constructor(kept: Store, clock: SimulatedClock, line: Line, witness: Witness, watch?: Watch) {
     this.#kept = kept;
@@ -49,6 +52,21 @@ export class WatchedStore implements Store {
     this.#line = line;
     this.#witness = witness;
     this.#watch = watch;
+  }
+
+  get trouble() {
+    return this.#line.cut ? ({ kind: "away" } as const) : this.#kept.trouble;
+  }
+  fill(...[content, lease]: Parameters<Store["fill"]>): Promise<FillResult> {
+    return this.#call(async () => {
+      const result = await this.#kept.fill(this.#unread.over(content), lease);
+      if (result.kind === "filled" && lease !== undefined)
+        this.#witness.leased({ holder: lease.holder, epoch: result.epoch, untilMs: this.#clock.nowMs() + lease.ttlMs });
+      return result;
+    });
+  }
+  answers() {
+    return this.#kept.answers();
   }
 
   async #call<T>(ask: () => Promise<T>): Promise<T> {
@@ -75,6 +93,7 @@ export class WatchedStore implements Store {
     return this.#call(async () => {
       await this.#line.beforeCommit();
       const result = await this.#kept.commit(writes, options);
+      if (result.kind === "committed") this.#unread.add(writes, result.positions);
       if (result.kind === "committed") this.#witness.committed(writes, options, result.positions, this.#watch);
       if (result.kind === "replayed") this.#witness.replayed(options.request?.id ?? "", JSON.stringify(result.answer));
       if (this.#line.losesAnswer()) throw away();
@@ -89,6 +108,7 @@ export class WatchedStore implements Store {
     });
   }
   changes(after: number, waitMs: number, signal: AbortSignal): Promise<ChangeBatch> {
+    this.#unread.readUpTo(after);
     return this.#call(() => this.#kept.changes(after, waitMs, signal));
   }
   acquireLease(holder: string, ttlMs: number): Promise<LeaseAnswer> {
@@ -112,6 +132,12 @@ export class WatchedStore implements Store {
   }
   controllers() {
     return this.#call(() => this.#kept.controllers());
+  }
+  claim(...args: Parameters<Store["claim"]>) {
+    return this.#call(() => this.#kept.claim(...args));
+  }
+  unclaim(...args: Parameters<Store["unclaim"]>) {
+    return this.#call(() => this.#kept.unclaim(...args));
   }
   async close(): Promise<void> {}
 }

@@ -226,7 +226,7 @@ describe("on Redis", () => {
   });
   afterEach(() => redis.close());
 
-  test("a mirror follows over a restart, and notices at once that everything is gone", async () => {
+  test("a mirror follows over a restart, keeps what it has while everything is gone, and reads what it is filled with", async () => {
     const writer = await redis.store("{m}:");
     const mirror = await open(await redis.store("{m}:"), realClock);
     const seen = record(mirror);
@@ -247,6 +247,10 @@ describe("on Redis", () => {
     const raw = new Redis({ path: redis.server.socketPath });
     await raw.flushall();
     raw.disconnect();
+    await expect(mirror.catchUp()).rejects.toMatchObject({ facts: { metadata: { store: "empty" } } });
+    expect(seen).toEqual(["1 a", "2 b"]);
+    expect([...mirror.deployments().keys()]).toEqual(["a", "b"]);
+    await redis.store("{m}:"); // a store that is opened on an empty Redis fills it with nothing
     await mirror.catchUp();
     expect(seen).toEqual(["1 a", "2 b", "reset rewound"]);
     expect(mirror.deployments().size).toBe(0);

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { realClock } from "../../src/clock/real.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { openRedisStore } from "../../src/store/redis-store.ts";
-import type { Store, Write } from "../../src/store/store.ts";
+import { noContent, type Store, type Write } from "../../src/store/store.ts";
 import { deploymentRecord } from "../kit/records.ts";
 import { until } from "../kit/until.ts";
 import { startTestRedis, type TestRedis } from "./redis-fixture.ts";
@@ -147,11 +147,13 @@ test("a history that was replaced is noticed, also when it is as long as the one
   await store.commit([put("a"), put("b")]);
   expect(await store.changes(0, 0, never)).toMatchObject({ kind: "changes" });
   await raw.flushall();
+  await redis.store("{h}:"); // fills it with nothing
   expect(await store.changes(2, 0, never)).toEqual({ kind: "lost", position: 0, rewound: true });
   await other.commit([put("a"), put("b"), put("c")]);
   expect(await store.changes(0, 0, never)).toMatchObject({ kind: "changes", changes: { length: 3 } });
 
   await raw.flushall();
+  await redis.store("{h}:");
   await other.commit([put("x"), put("y"), put("z")]);
   expect(await store.changes(3, 0, never)).toEqual({ kind: "lost", position: 3, rewound: true });
 });
@@ -183,6 +185,7 @@ test("an epoch issued before Redis lost everything is not issued again", async (
   const first = await store.acquireLease("a", 60_000);
   await until(async () => Number((await raw.time())[0]) * 1_000 > (first.held ? first.epoch : 0));
   await raw.flushall();
+  await store.fill(noContent);
   const second = await store.acquireLease("b", 60_000);
   expect(second.held && first.held && second.epoch > first.epoch).toBe(true);
 });

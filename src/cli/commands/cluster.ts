@@ -19,7 +19,8 @@ export const addCluster: AddCommand = (program, act) => {
           printJson(session, messageJson(GetClusterResponseSchema, cluster));
           return exitCodes.done;
         }
-        const { capacity, allocated, memoryLimit } = cluster;
+        const { capacity, allocated, memoryLimit, storeTrouble } = cluster;
+        if (storeTrouble !== undefined) session.note(`the controller cannot act: ${plain(storeTrouble.message)}\n`);
         printTable(session, ["RESOURCE", "CAPACITY", "ALLOCATED", ...(capacity ? ["FREE"] : [])], resourceRows(capacity, allocated));
         if (memoryLimit !== "") session.print(plain(memoryLimit));
         session.print("");

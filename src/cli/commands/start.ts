@@ -13,6 +13,7 @@ export const addStart: AddCommand = (program, act) => {
     .option("--data <folder>", "where state, sockets and logs are kept (DROVER_DATA; default .drover)")
     .option("--ready-file <path>", "where to write the addresses as JSON once everything serves")
     .option("--keep-replicas", "let replicas go on running when the controller stops")
+    .option("--forget-node <name>", "a node that is gone for good: its replicas are given up and replaced; may be repeated", collect)
     .option("--insecure", "allow addresses that other machines can reach; there is no TLS yet")
     .option("--num-cpus <number>", "CPUs to give out (default: those of the machine)")
     .option("--num-gpus <number>", "GPUs to give out (default: those of the machine)")

@@ -1,4 +1,5 @@
 import { type Deployment, DeploymentSchema } from "../../../gen/drover/v1/deployment_pb.ts";
+import { plural } from "../../core/words.ts";
 import { CliError, exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
 import { conditionLines, conditionsInWords } from "../conditions.ts";
@@ -27,11 +28,30 @@ export const addStatus: AddCommand = (program, act) => {
     .addHelpText("after", examples("drover status", "drover status sentiment --watch"))
     .action(
       act(async (session, name: string | undefined, flags: StatusFlags) => {
+        if (flags.output !== "json") await noteTroubles(session);
         if (flags.watch) return watch(session, name, flags.output);
         return name === undefined ? showAll(session, flags.output) : showOne(session, name, flags.output);
       }),
     );
 };
+
+/** What keeps the controller from acting, or from seeing replicas. */
+async function noteTroubles(session: Session): Promise<void> {
+  // A controller that does not answer this now says so below.
+  const cluster = await session
+    .controller()
+    .getCluster({}, session.brief)
+    .catch(() => undefined);
+  if (cluster?.storeTrouble !== undefined)
+    session.note(`the controller cannot act, and this is what it knew last: ${plain(cluster.storeTrouble.message)}\n`);
+  for (const { node, replicas } of cluster?.unseenNodes ?? []) {
+    const name = plain(node);
+    session.note(
+      `${plural(replicas, "replica")} on node ${name}, which this controller does not see: start the controller there again; ` +
+        `or, if it is gone for good, start this one with --forget-node ${name}, which gives these replicas up and replaces them\n`,
+    );
+  }
+}
 
 async function showAll(session: Session, output: Format): Promise<number> {
   const deployments = await allDeployments(session);

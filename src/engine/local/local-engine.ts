@@ -61,10 +61,9 @@ export interface LocalEngineOptions {
   readonly neededRequirements: () => readonly Requirements[];
   /** How long an installation of packages may take. Default: that of `EnvironmentsOptions`. */
   readonly buildMs?: number;
-  /**
-   * Lets the kernel enforce memory bounds. Unset: the engine measures memory once per {@link
-   * watchMs} instead.
-   */
+  /** Nodes that are gone for good, with all that ran there. Default: none. */
+  readonly forgetNodes?: readonly string[];
+  /** Lets the kernel enforce memory bounds. Unset: memory is measured once per {@link watchMs}. */
   readonly cgroups?: Cgroups | undefined;
 }
 
@@ -185,7 +184,7 @@ export class LocalEngine implements Engine {
 
   async list(): Promise<Listing> {
     const replicas = [...this.#replicas.values()].map((replica) => ({ ...replica.describe(), node: this.#node }));
-    return { replicas, complete: new Set([this.#node]) };
+    return { replicas, complete: new Set([this.#node, ...(this.#options.forgetNodes ?? [])]) };
   }
 
   async stop(replicaId: string, how: "terminate" | "kill"): Promise<void> {

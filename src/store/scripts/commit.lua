@@ -16,13 +16,15 @@
 --       read, value as JSON ("" for delete), its references. The same with "check" for an object that
 --       must be unchanged and is not written
 --
--- Returns {"replayed"} | {"reused"} | {"fenced", epoch} | {"conflict", key, found}
+-- Returns {"empty"} | {"replayed"} | {"reused"} | {"fenced", epoch} | {"conflict", key, found}
 --       | {"missing"}: a content is not kept; send all of them | {"committed", position before}.
 -- An object is stored as "<version> <JSON>", with references as "<version> <references> <JSON>".
 -- References are `path=digest`, separated by commas. Each change has the microsecond it was made,
 -- which distinguishes two histories.
 -- A content is dropped when nothing holds it: "o" objects, "c" changes, "a" answers. A content that
 -- no object holds counts towards the bytes of the changes and of the answers that do.
+
+if redis.call("EXISTS", KEYS[1]) == 0 then return { "empty" } end
 
 local overhead = 128 -- as `overheadBytes`
 local objectsOf = function(kind) return KEYS[6 + 2 * kind] end

@@ -5,10 +5,11 @@
 -- ARGV  1 the caller's position   2 when it was made, as the caller knows, or ""
 --       3 how many changes at most
 --
--- Returns {"lost", position, 1 if the state went back else 0},
+-- Returns {"empty"}, or {"lost", position, 1 if the state went back else 0},
 -- or {"changes", entries, when the caller's position was made or ""}.
 
-local position = tonumber(redis.call("GET", KEYS[1]) or "0")
+local position = tonumber(redis.call("GET", KEYS[1]) or "")
+if not position then return { "empty" } end
 local after = tonumber(ARGV[1])
 if position < after then return { "lost", position, 1 } end
 

@@ -533,7 +533,7 @@ class GetClusterRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetClusterResponse(_message.Message):
-    __slots__ = ("capacity", "allocated", "pending", "controllers", "position", "deployments", "memory_limit")
+    __slots__ = ("capacity", "allocated", "pending", "controllers", "position", "deployments", "memory_limit", "store_trouble", "unseen_nodes")
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
     ALLOCATED_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
@@ -541,6 +541,8 @@ class GetClusterResponse(_message.Message):
     POSITION_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENTS_FIELD_NUMBER: _ClassVar[int]
     MEMORY_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    STORE_TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    UNSEEN_NODES_FIELD_NUMBER: _ClassVar[int]
     capacity: _deployment_pb2.Resources
     allocated: _deployment_pb2.Resources
     pending: _containers.RepeatedCompositeFieldContainer[PendingReplica]
@@ -548,7 +550,17 @@ class GetClusterResponse(_message.Message):
     position: int
     deployments: _containers.RepeatedCompositeFieldContainer[DeploymentAllocation]
     memory_limit: str
-    def __init__(self, capacity: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., allocated: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., pending: _Optional[_Iterable[_Union[PendingReplica, _Mapping]]] = ..., controllers: _Optional[_Iterable[_Union[Controller, _Mapping]]] = ..., position: _Optional[int] = ..., deployments: _Optional[_Iterable[_Union[DeploymentAllocation, _Mapping]]] = ..., memory_limit: _Optional[str] = ...) -> None: ...
+    store_trouble: _facts_pb2.StoreTrouble
+    unseen_nodes: _containers.RepeatedCompositeFieldContainer[UnseenNode]
+    def __init__(self, capacity: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., allocated: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., pending: _Optional[_Iterable[_Union[PendingReplica, _Mapping]]] = ..., controllers: _Optional[_Iterable[_Union[Controller, _Mapping]]] = ..., position: _Optional[int] = ..., deployments: _Optional[_Iterable[_Union[DeploymentAllocation, _Mapping]]] = ..., memory_limit: _Optional[str] = ..., store_trouble: _Optional[_Union[_facts_pb2.StoreTrouble, _Mapping]] = ..., unseen_nodes: _Optional[_Iterable[_Union[UnseenNode, _Mapping]]] = ...) -> None: ...
+
+class UnseenNode(_message.Message):
+    __slots__ = ("node", "replicas")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    replicas: int
+    def __init__(self, node: _Optional[str] = ..., replicas: _Optional[int] = ...) -> None: ...
 
 class DeploymentAllocation(_message.Message):
     __slots__ = ("deployment", "replicas", "allocated")

@@ -136,6 +136,20 @@ class DepartureKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DEPARTURE_KIND_UNKNOWN_CONFIG: _ClassVar[DepartureKind]
     DEPARTURE_KIND_NEVER_STARTED: _ClassVar[DepartureKind]
     DEPARTURE_KIND_EARLIER_VERSION: _ClassVar[DepartureKind]
+
+class StoreTroubleKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STORE_TROUBLE_KIND_UNSPECIFIED: _ClassVar[StoreTroubleKind]
+    STORE_TROUBLE_KIND_AWAY: _ClassVar[StoreTroubleKind]
+    STORE_TROUBLE_KIND_EMPTY: _ClassVar[StoreTroubleKind]
+    STORE_TROUBLE_KIND_PASSWORD_MISSING: _ClassVar[StoreTroubleKind]
+    STORE_TROUBLE_KIND_PASSWORD_WRONG: _ClassVar[StoreTroubleKind]
+    STORE_TROUBLE_KIND_NOT_PERMITTED: _ClassVar[StoreTroubleKind]
+    STORE_TROUBLE_KIND_DISK_FAILING: _ClassVar[StoreTroubleKind]
+    STORE_TROUBLE_KIND_MEMORY_FULL: _ClassVar[StoreTroubleKind]
+    STORE_TROUBLE_KIND_READ_ONLY: _ClassVar[StoreTroubleKind]
+    STORE_TROUBLE_KIND_LOADING: _ClassVar[StoreTroubleKind]
+    STORE_TROUBLE_KIND_REFUSING: _ClassVar[StoreTroubleKind]
 CONDITION_TYPE_UNSPECIFIED: ConditionType
 CONDITION_TYPE_DELETING: ConditionType
 CONDITION_TYPE_CONFIG_CHANGING: ConditionType
@@ -226,6 +240,17 @@ DEPARTURE_KIND_FAILING: DepartureKind
 DEPARTURE_KIND_UNKNOWN_CONFIG: DepartureKind
 DEPARTURE_KIND_NEVER_STARTED: DepartureKind
 DEPARTURE_KIND_EARLIER_VERSION: DepartureKind
+STORE_TROUBLE_KIND_UNSPECIFIED: StoreTroubleKind
+STORE_TROUBLE_KIND_AWAY: StoreTroubleKind
+STORE_TROUBLE_KIND_EMPTY: StoreTroubleKind
+STORE_TROUBLE_KIND_PASSWORD_MISSING: StoreTroubleKind
+STORE_TROUBLE_KIND_PASSWORD_WRONG: StoreTroubleKind
+STORE_TROUBLE_KIND_NOT_PERMITTED: StoreTroubleKind
+STORE_TROUBLE_KIND_DISK_FAILING: StoreTroubleKind
+STORE_TROUBLE_KIND_MEMORY_FULL: StoreTroubleKind
+STORE_TROUBLE_KIND_READ_ONLY: StoreTroubleKind
+STORE_TROUBLE_KIND_LOADING: StoreTroubleKind
+STORE_TROUBLE_KIND_REFUSING: StoreTroubleKind
 
 class Condition(_message.Message):
     __slots__ = ("type", "reason", "message", "since", "replicas_left", "replica_id", "more_replicas", "pending_reason", "revision", "to_revision", "failed_starts", "retry_time", "last_failure", "rollout_failure")
@@ -432,3 +457,11 @@ class Departure(_message.Message):
     config_problem: ConfigProblem
     text: str
     def __init__(self, kind: _Optional[_Union[DepartureKind, str]] = ..., by_revision: _Optional[int] = ..., config_problem: _Optional[_Union[ConfigProblem, _Mapping]] = ..., text: _Optional[str] = ...) -> None: ...
+
+class StoreTrouble(_message.Message):
+    __slots__ = ("kind", "message")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    kind: StoreTroubleKind
+    message: str
+    def __init__(self, kind: _Optional[_Union[StoreTroubleKind, str]] = ..., message: _Optional[str] = ...) -> None: ...
