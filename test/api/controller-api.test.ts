@@ -139,8 +139,8 @@ test("a deployment that is being deleted takes no change, and deleting it again 
   await controller().deploy({ spec: specOf("a") });
   const first = await controller().deleteDeployment({ name: "a" });
   expect(await controller().deleteDeployment({ name: "a" })).toEqual(first);
-  for (const change of [controller().deploy({ spec: specOf("a") }), controller().scale({ name: "a", numReplicas: 2 })]) {
-    await expect(change).rejects.toMatchObject({ code: "FAILED_PRECONDITION", reason: "DEPLOYMENT_DELETING" });
+  for (const change of [() => controller().deploy({ spec: specOf("a") }), () => controller().scale({ name: "a", numReplicas: 2 })]) {
+    await expect(change()).rejects.toMatchObject({ code: "FAILED_PRECONDITION", reason: "DEPLOYMENT_DELETING" });
   }
   await expect(controller().deleteDeployment({ name: "b" })).rejects.toMatchObject({ code: "NOT_FOUND" });
   expect(await controller().deleteDeployment({ name: "b", allowMissing: true })).not.toHaveProperty("deployment");
