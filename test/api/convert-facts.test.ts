@@ -5,11 +5,18 @@ import { describe, expect, test } from "vitest";
 import { ReplicaSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import * as facts from "../../gen/drover/v1/facts_pb.ts";
 import { configProblemToMessage, endingToMessage, healthProblemToMessage, replicaFailureToMessage } from "../../src/api/convert-endings.ts";
-import { conditionToMessage, departureToMessage, replicaFactsToMessage, waitToMessage } from "../../src/api/convert-facts.ts";
+import {
+  conditionToMessage,
+  departureToMessage,
+  replicaFactsToMessage,
+  storeTroubleToMessage,
+  waitToMessage,
+} from "../../src/api/convert-facts.ts";
 import type { Departure } from "../../src/core/departure.ts";
 import type { ConfigProblem, Ending, FailureCause, HealthProblem } from "../../src/core/ending.ts";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
 import type { Condition } from "../../src/core/rollout/conditions.ts";
+import type { StoreTrouble } from "../../src/core/store-trouble.ts";
 import type { Wait } from "../../src/core/wait.ts";
 
 /** As proto JSON by proto field names; what is zero is left out. */
@@ -337,6 +344,19 @@ const conditions: readonly (readonly [Condition, object])[] = [
   ],
 ];
 
+const troubles: readonly (readonly [StoreTrouble, object])[] = [
+  [{ kind: "away" }, { kind: "STORE_TROUBLE_KIND_AWAY" }],
+  [{ kind: "empty" }, { kind: "STORE_TROUBLE_KIND_EMPTY" }],
+  [{ kind: "passwordMissing", said: "NOAUTH" }, { kind: "STORE_TROUBLE_KIND_PASSWORD_MISSING" }],
+  [{ kind: "passwordWrong", said: "WRONGPASS" }, { kind: "STORE_TROUBLE_KIND_PASSWORD_WRONG" }],
+  [{ kind: "notPermitted", said: "NOPERM" }, { kind: "STORE_TROUBLE_KIND_NOT_PERMITTED" }],
+  [{ kind: "diskFailing", said: "MISCONF" }, { kind: "STORE_TROUBLE_KIND_DISK_FAILING" }],
+  [{ kind: "memoryFull", said: "OOM" }, { kind: "STORE_TROUBLE_KIND_MEMORY_FULL" }],
+  [{ kind: "readOnly", said: "READONLY" }, { kind: "STORE_TROUBLE_KIND_READ_ONLY" }],
+  [{ kind: "loading", said: "LOADING" }, { kind: "STORE_TROUBLE_KIND_LOADING" }],
+  [{ kind: "refusing", said: "BUSY" }, { kind: "STORE_TROUBLE_KIND_REFUSING" }],
+];
+
 const named = <T extends { readonly kind: string }>(samples: readonly (readonly [T, object])[]) =>
   samples.map(([fact, json]) => [fact.kind, fact, json] as const);
 
@@ -360,6 +380,11 @@ describe("each kind has its values on the wire", () => {
   test.each(named(departures))("of a departure: %s", (_, departure, json) => {
     expect(jsonOf(facts.DepartureSchema, departureToMessage(departure))).toEqual(json);
   });
+  test.each(named(troubles))("of a store's trouble: %s", (_, trouble, json) => {
+    const { message, ...rest } = jsonOf(facts.StoreTroubleSchema, storeTroubleToMessage(trouble)) as { readonly message: string };
+    expect(rest).toEqual(json);
+    expect(message).not.toBe("");
+  });
   test.each(conditions.map((sample) => [sample[0].type, ...sample] as const))("of a condition: %s", (_, condition, json) => {
     const { message, ...rest } = jsonOf(facts.ConditionSchema, conditionToMessage(condition, "a")) as { readonly message: string };
     expect(rest).toEqual(json);
@@ -369,7 +394,7 @@ describe("each kind has its values on the wire", () => {
 
 test("each kind of the proto is met by a kind of core", () => {
   const enums: readonly DescEnum[] = facts.file_drover_v1_facts.enums;
-  const met = JSON.stringify([endings, healthProblems, configProblems, causes, waits, departures, conditions].map(wireForms));
+  const met = JSON.stringify([endings, healthProblems, configProblems, causes, waits, departures, conditions, troubles].map(wireForms));
   const unmet = enums.flatMap(({ values }) => values.filter(({ number, name }) => number !== 0 && !met.includes(`"${name}"`)));
   expect(enums.length).toBeGreaterThan(10);
   expect(unmet.map(({ name }) => name)).toEqual([]);
