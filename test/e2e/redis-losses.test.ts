@@ -102,7 +102,7 @@ test("a second controller on the same Redis is refused and names the first; one 
   const first = await start(args);
   await first.deploy("mine");
   const other = await mkdtemp(join(tmpdir(), "drover-e2e-"));
-  opened.push({ close: () => rm(other, { recursive: true }) });
+  opened.push({ close: () => rm(other, { recursive: true, force: true }) });
   const refused = await run(process.execPath, [mainPath, ...startArgs(other), ...args]);
   expect(refused.code).toBe(1);
   expect(refused.stderr).toContain(`pid ${first.process.pid}`);
@@ -127,7 +127,7 @@ test("replicas of a controller that is gone for good are not taken for dead, unt
   await first.end("SIGKILL");
   await raw.del("{drover}:claim"); // as if it had run out
   const other = await mkdtemp(join(tmpdir(), "drover-e2e-"));
-  opened.push({ close: () => rm(other, { recursive: true }) });
+  opened.push({ close: () => rm(other, { recursive: true, force: true }) });
   const second = await start(args, other);
   await until("it leads", async () => (await second.controller.getCluster({})).controllers.some(({ leader }) => leader));
   const { stderr } = await second.cli("status");
