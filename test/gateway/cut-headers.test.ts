@@ -53,6 +53,15 @@ describe("bytes of a connection", () => {
   });
 });
 
+test("a block that is not continued passes in its place, for nghttp2 to refuse", () => {
+  const opened = encodeFrame(frameType.headers, 0, 1, headerBlock([["a", "b"]]));
+  const strayed = encodeFrame(frameType.continuation, flag.endHeaders, 3, headerBlock([["c", "d"]]));
+  const other = encodeFrame(frameType.ping, 0, 0, Buffer.alloc(8));
+  for (const bytes of [Buffer.concat([preface, opened, other, opened]), Buffer.concat([preface, opened, strayed, other])]) {
+    for (const pieceBytes of [5, 1_000]) expect(through(Buffer.concat([bytes, other]), pieceBytes)).toEqual(Buffer.concat([bytes, other]));
+  }
+});
+
 describe("a header block", () => {
   test("that nghttp2 takes is left alone", () => {
     expect(cutStrings(headerBlock(pairs(3, "v".repeat(20_000))))).toBeUndefined();

@@ -93,7 +93,7 @@ export class BlockCutter {
 
   push(chunk: Buffer): readonly Buffer[] {
     const out: Buffer[] = [];
-    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     let at = 0;
     let passedTo = 0;
     const flush = () => {
@@ -109,13 +109,16 @@ export class BlockCutter {
       const type = bytes[at + 3] as number;
       const ends = ((bytes[at + 4] as number) & endHeadersFlag) !== 0;
       const opens = type === headersType && !ends;
-      if (!opens && !(this.#block.length > 0 && type === continuationType)) {
+      const continues = type === continuationType && this.#block[0]?.readUInt32BE(5) === bytes.readUInt32BE(at + 5);
+      if (!continues) out.push(...this.#takeBlock()); // no block goes on with anything else: nghttp2 says so
+      if (!opens && !continues) {
         this.#pass = frameHeadBytes + length;
         continue;
       }
       flush();
       if (bytes.length - at < frameHeadBytes + length) {
         if (length <= frameBytesMax) break; // the rest of the frame is still to come
+        out.push(...this.#takeBlock());
         this.#pass = frameHeadBytes + length; // too long for any frame: nghttp2 ends the connection
         continue;
       }
@@ -124,14 +127,19 @@ export class BlockCutter {
       at += frameHeadBytes + length;
       passedTo = at;
       if (!ends && this.#blockBytes <= collectedBytesMax) continue;
-      out.push(...(ends ? cutBlock(this.#block) : this.#block));
-      this.#block = [];
-      this.#blockBytes = 0;
+      const block = this.#takeBlock();
+      out.push(...(ends ? cutBlock(block) : block));
     }
     flush();
-    bytes = bytes.subarray(at);
-    this.#rest = bytes;
+    this.#rest = bytes.subarray(at);
     return out;
+  }
+
+  #takeBlock(): readonly Buffer[] {
+    const block = this.#block;
+    if (block.length > 0) this.#block = [];
+    this.#blockBytes = 0;
+    return block;
   }
 }
 
