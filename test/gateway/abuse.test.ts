@@ -2,6 +2,7 @@
 // to it a caller that does nothing wrong, whose calls all succeed.
 import { connect } from "node:net";
 import { expect, test } from "vitest";
+import { resetsMax } from "../../src/gateway/leaving.ts";
 import { unreadPerCallBytes } from "../../src/gateway/unread.ts";
 import { lingerMs, prefaceMs } from "../../src/rpc/listener.ts";
 import { HandClock } from "../kit/hand-clock.ts";
@@ -69,7 +70,9 @@ test("a connection that takes back call after call is ended; the calls of others
   const attacked = attack();
   const served = await callUntil(at, attacked);
   expect([calm, internal]).toContain(await attacked); // the gateway counts, and so does nghttp2
-  expect([replica.calls, served > 0]).toEqual([served, true]);
+  expect(served).toBeGreaterThan(0);
+  // A reset may come a turn after its call has begun; most come before.
+  expect(replica.calls - served).toBeLessThan(resetsMax.burst);
   expect(at.gateway.ongoing("r")).toBe(0);
 });
 
