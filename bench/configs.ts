@@ -7,8 +7,8 @@ import { childOf, memoryOf } from "./process-facts.ts";
 import { figure, present, quick, type Section } from "./section.ts";
 
 const configBytes = 900_000;
-const changes = quick ? 20 : 100;
-const configs = quick ? 3 : 20;
+const changes = quick ? 20 : 1_000;
+const configs = quick ? 3 : 40;
 const idleMs = quick ? 500 : 25_000;
 const mebibyte = 2 ** 20;
 

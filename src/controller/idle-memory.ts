@@ -4,6 +4,8 @@ import type { Clock } from "../clock/clock.ts";
 
 /** How often it is looked whether memory can be given back. */
 const lookMs = 10_000;
+/** What was collected goes back to the system within this time. */
+const settleMs = 1_000;
 /** The least growth since the process was last at rest that is worth a collection. */
 const growthBytesMin = 64 * 2 ** 20;
 /** With more at rest, a collection would hold up requests for too long. */
@@ -33,7 +35,7 @@ export async function giveMemoryBack(clock: Clock, signal: AbortSignal, memory: 
     restingBytes = Math.min(restingBytes, residentBytes);
     if (signal.aborted || !isIdle || restingBytes > restingBytesMax || residentBytes < restingBytes + growthBytesMin) continue;
     memory.collect();
-    // What was collected may go back to the system a little later: the next look sees it.
+    await clock.sleep(settleMs, signal);
     restingBytes = memory.residentBytes();
   }
 }

@@ -4,6 +4,7 @@ import { HandClock } from "../kit/hand-clock.ts";
 
 const mebibyte = 2 ** 20;
 const lookMs = 10_000;
+const settleMs = 1_000;
 
 /** A process whose memory and work are set by hand. */
 function open() {
@@ -18,9 +19,13 @@ function open() {
       facts.held = facts.live;
     },
   });
-  const look = async () => {
-    clock.pass(lookMs);
+  const pass = async (ms: number) => {
+    clock.pass(ms);
     await new Promise((resolve) => setImmediate(resolve));
+  };
+  const look = async () => {
+    await pass(lookMs);
+    await pass(settleMs);
   };
   const close = async () => {
     stop.abort();
