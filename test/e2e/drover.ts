@@ -60,6 +60,13 @@ function finished(child: ChildProcess, input = ""): Promise<Finished> {
   });
 }
 
+/** No test makes a controller run into an error that nothing catches; its log counts them. */
+function withoutFaults(controller: Finished): Finished {
+  const fault = controller.stderr.split("\n").find((line) => /"faults":[1-9]/.test(line));
+  if (fault !== undefined) throw new Error(`an error was not caught in the controller: ${fault}`);
+  return controller;
+}
+
 interface Addresses {
   readonly api: string;
   readonly gateway: string;
@@ -93,7 +100,7 @@ export class Drover {
     await rm(readyFile, { force: true });
     const argv = [...enter, process.execPath, mainPath, ...startArgs(folder), "--ready-file", readyFile, ...args];
     const child = spawn(argv[0]!, argv.slice(1));
-    const ended = finished(child);
+    const ended = finished(child).then(withoutFaults);
     const text = await until("the controller is up", async () => {
       if (child.exitCode !== null) throw new Error(`the controller ended: ${(await ended).stderr}`);
       return readFile(readyFile, "utf8").catch(() => undefined);
