@@ -6,7 +6,7 @@ import { runCli } from "./cli/run-cli.ts";
 import { realClock, realRandom } from "./clock/real.ts";
 import { type Config, hidePassword } from "./config/config.ts";
 import type { Testbed } from "./conformance/testbed.ts";
-import { requestsInWork } from "./core/words.ts";
+import { requestsInWork } from "./core/words/status-words.ts";
 import { withPythonPath } from "./engine/local/python-path.ts";
 import { dropUnwritable } from "./replica/unwritable-output.ts";
 import { shipped } from "./shipped.ts";

@@ -7,7 +7,7 @@ import type { Room } from "../core/placement/room.ts";
 import { holds, type ReplicaRecord } from "../core/replica.ts";
 import { allocated, type Resources } from "../core/resources.ts";
 import { mayBeRead } from "../core/store-trouble.ts";
-import { replicaInWords } from "../core/words.ts";
+import { replicaInWords } from "../core/words/replica-words.ts";
 import type { Store } from "../store/store.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { resourcesToMessage } from "./convert.ts";

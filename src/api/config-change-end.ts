@@ -1,7 +1,7 @@
 import { type ConfigChangeRecord, isOver, type ReplicaOutcome, violationsOf } from "../core/config-change.ts";
 import { refusal, type StatusError } from "../core/errors.ts";
 import { ofLife } from "../core/lineage.ts";
-import { refusalInWords } from "../core/words.ts";
+import { refusalInWords } from "../core/words/config-change-words.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { reconfigureFailure } from "./convert-outcomes.ts";
 import { notFound } from "./refusals.ts";

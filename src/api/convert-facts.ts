@@ -23,9 +23,9 @@ import type { ReplicaRecord } from "../core/replica.ts";
 import type { Condition } from "../core/rollout/conditions.ts";
 import type { RolloutFailure, StartFailure } from "../core/rollout-failure.ts";
 import type { StoreTrouble, StoreTroubleKind } from "../core/store-trouble.ts";
-import { storeTroubleInWords } from "../core/store-trouble-words.ts";
 import type { Shortage, Wait, WaitingReplica } from "../core/wait.ts";
-import { conditionInWords } from "../core/words.ts";
+import { conditionInWords } from "../core/words/status-words.ts";
+import { storeTroubleInWords } from "../core/words/store-trouble-words.ts";
 import { configProblemToMessage, endingToMessage, healthProblemToMessage, replicaFailureToMessage } from "./convert-endings.ts";
 
 /** A condition of the deployment `name`. */

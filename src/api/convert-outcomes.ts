@@ -9,7 +9,7 @@ import {
 } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { ConfigChangeRecord, ReplicaOutcome } from "../core/config-change.ts";
 import type { ErrorDetail } from "../core/errors.ts";
-import { outcomeInWords } from "../core/words.ts";
+import { outcomeInWords } from "../core/words/config-change-words.ts";
 import { packDetail } from "../rpc/error-detail.ts";
 import { detailBytesMax } from "../rpc/status.ts";
 import { configProblemToMessage } from "./convert-endings.ts";

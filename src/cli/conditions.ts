@@ -1,6 +1,6 @@
 import type { DeploymentStatus } from "../../gen/drover/v1/deployment_pb.ts";
 import { type Condition, ConditionReason, ConditionType, type PendingReason } from "../../gen/drover/v1/facts_pb.ts";
-import { runningInWords } from "../core/words.ts";
+import { runningInWords } from "../core/words/status-words.ts";
 import { nameOf } from "../rpc/enum-name.ts";
 import { age } from "./print.ts";
 

@@ -1,6 +1,6 @@
 import { refusal, StatusError } from "../core/errors.ts";
 import type { NoReplicaExpected } from "../core/traffic/route.ts";
-import { noReplicaExpectedInWords } from "../core/words.ts";
+import { noReplicaExpectedInWords } from "../core/words/rollout-words.ts";
 import type { GivenBack, Place } from "./place.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { sameJson } from "../core/json.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
-import { replicaInWords } from "../core/words.ts";
+import { replicaInWords } from "../core/words/replica-words.ts";
 import type { Log } from "../log/log.ts";
 
 /** What a log line says of a replica. */

@@ -1,7 +1,7 @@
 import { ReplyError } from "ioredis";
 import { StatusError } from "../core/errors.ts";
 import { mayBeRead, type StoreTrouble, type StoreTroubleKind } from "../core/store-trouble.ts";
-import { storeTroubleInWords } from "../core/store-trouble-words.ts";
+import { storeTroubleInWords } from "../core/words/store-trouble-words.ts";
 import type { Log } from "../log/log.ts";
 import { unavailable } from "./unavailable.ts";
 

@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import type { Clock } from "../clock/clock.ts";
-import { storeTroubleInWords } from "../core/store-trouble-words.ts";
+import { storeTroubleInWords } from "../core/words/store-trouble-words.ts";
 import { printable, type RedisAddress } from "./redis-connection.ts";
 import { troubleOf } from "./redis-health.ts";
 import { parseInfo } from "./requirements.ts";

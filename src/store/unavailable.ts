@@ -1,6 +1,6 @@
 import { refusal, type StatusError } from "../core/errors.ts";
 import type { StoreTrouble } from "../core/store-trouble.ts";
-import { storeTroubleInWords } from "../core/store-trouble-words.ts";
+import { storeTroubleInWords } from "../core/words/store-trouble-words.ts";
 
 /** The wait that callers are asked to keep before a retry. */
 const retryAfterMs = 1_000;

@@ -1,7 +1,7 @@
 import { conditionsOf } from "../../src/core/rollout/conditions.ts";
 import { statusOf } from "../../src/core/rollout/status.ts";
 import { isForRoom } from "../../src/core/wait.ts";
-import { statusInWords } from "../../src/core/words.ts";
+import { statusInWords } from "../../src/core/words/status-words.ts";
 import { othersOf } from "./invariants/config.ts";
 import type { Verdict } from "./invariants/facts.ts";
 import { type Operators, schedulesOverAtMs } from "./operators.ts";

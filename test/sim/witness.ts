@@ -1,5 +1,5 @@
 import type { CallResult } from "../../src/core/config-change.ts";
-import { replicaInWords } from "../../src/core/words.ts";
+import { replicaInWords } from "../../src/core/words/replica-words.ts";
 import type { ConfigOrder, ReplicaContact } from "../../src/links/replica-port.ts";
 import type { Mirror, MirrorEvent } from "../../src/store/mirror.ts";
 import type { CommitOptions, Write } from "../../src/store/store.ts";

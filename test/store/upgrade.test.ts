@@ -3,7 +3,8 @@ import type { DeploymentRecord, ProgressRecord } from "../../src/core/deployment
 import { firstRecord } from "../../src/core/generations.ts";
 import { isFailing, type ReplicaRecord } from "../../src/core/replica.ts";
 import { conditionsOf } from "../../src/core/rollout/conditions.ts";
-import { replicaInWords, rolloutFailureInWords, startFailureInWords } from "../../src/core/words.ts";
+import { replicaInWords } from "../../src/core/words/replica-words.ts";
+import { rolloutFailureInWords, startFailureInWords } from "../../src/core/words/rollout-words.ts";
 import { upgraded } from "../../src/store/upgrade.ts";
 import { spec } from "../kit/records.ts";
 

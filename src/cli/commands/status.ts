@@ -1,5 +1,5 @@
 import { type Deployment, DeploymentSchema } from "../../../gen/drover/v1/deployment_pb.ts";
-import { plural } from "../../core/words.ts";
+import { plural } from "../../core/words/phrases.ts";
 import { CliError, exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
 import { conditionLines, conditionsInWords } from "../conditions.ts";

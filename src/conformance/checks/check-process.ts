@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { StatusError } from "../../core/errors.ts";
-import { endingInWords } from "../../core/words.ts";
+import { endingInWords } from "../../core/words/ending-words.ts";
 import { type LoneAssignment, type LoneReplica, startLoneReplica } from "../../engine/local/lone-replica.ts";
 import { type Checklist, textOf } from "../checklist.ts";
 import { broken, Ended, expectThat, type Outcome, unchecked } from "../outcome.ts";

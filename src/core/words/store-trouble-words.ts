@@ -1,4 +1,4 @@
-import type { StoreTrouble, StoreTroubleKind } from "./store-trouble.ts";
+import type { StoreTrouble, StoreTroubleKind } from "../store-trouble.ts";
 
 const storeTroubles: Readonly<Record<StoreTroubleKind, readonly [fact: string, remedy: string]>> = {
   away: ["Redis does not answer", "see that it runs and can be reached, then try again"],

@@ -1,25 +1,21 @@
 // The sentences themselves: the only tests that assert them. All others assert facts.
 import { describe, expect, test } from "vitest";
-import type { ConfigChangeRecord, ReplicaOutcome } from "../../src/core/config-change.ts";
-import type { ConfigProblem, Ending, FailureCause } from "../../src/core/ending.ts";
-import { firstRecord } from "../../src/core/generations.ts";
-import type { ReplicaRecord } from "../../src/core/replica.ts";
-import type { Condition } from "../../src/core/rollout/conditions.ts";
-import type { DeploymentStatus } from "../../src/core/rollout/status.ts";
-import type { Wait } from "../../src/core/wait.ts";
-import {
-  causeInWords,
-  endingInWords,
-  noReplicaExpectedInWords,
-  outcomeInWords,
-  plural,
-  refusalInWords,
-  replicaInWords,
-  rolloutFailureInWords,
-  statusInWords,
-  waitInWords,
-} from "../../src/core/words.ts";
-import { spec } from "../kit/records.ts";
+import type { ConfigChangeRecord, ReplicaOutcome } from "../../../src/core/config-change.ts";
+import type { ConfigProblem, Ending, FailureCause } from "../../../src/core/ending.ts";
+import { firstRecord } from "../../../src/core/generations.ts";
+import type { ReplicaRecord } from "../../../src/core/replica.ts";
+import type { Condition } from "../../../src/core/rollout/conditions.ts";
+import type { DeploymentStatus } from "../../../src/core/rollout/status.ts";
+import type { Wait } from "../../../src/core/wait.ts";
+import { outcomeInWords, refusalInWords } from "../../../src/core/words/config-change-words.ts";
+import { endingInWords } from "../../../src/core/words/ending-words.ts";
+import { causeInWords } from "../../../src/core/words/failure-words.ts";
+import { plural } from "../../../src/core/words/phrases.ts";
+import { replicaInWords } from "../../../src/core/words/replica-words.ts";
+import { noReplicaExpectedInWords, rolloutFailureInWords } from "../../../src/core/words/rollout-words.ts";
+import { statusInWords } from "../../../src/core/words/status-words.ts";
+import { waitInWords } from "../../../src/core/words/wait-words.ts";
+import { spec } from "../../kit/records.ts";
 
 const giB = 2 ** 30;
 
