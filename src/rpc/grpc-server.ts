@@ -1,6 +1,7 @@
-import type { ServerOptions as Http2Options, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { type ChannelOptions, Server } from "@grpc/grpc-js";
+import type { ServerOptions as Http2Options, Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { type ChannelOptions, Server, type ServerCredentials } from "@grpc/grpc-js";
 import { headerBytesMin, metadataBytesMax } from "./call-metadata.ts";
+import { guardStreams, type StreamGuard } from "./guarded-streams.ts";
 
 /** After so long the server asks whether a peer is still there, and so long it waits for the answer. */
 export const pingMs = 60_000;
@@ -12,10 +13,17 @@ export const pingAnswerMs = 60_000;
  */
 const headerBytesMax = 2 * metadataBytesMax;
 
-/** The parts of grpc-js's server that its options do not reach. A test holds each of them. */
+/**
+ * The parts of grpc-js's server that are not in its types. Drover uses these and no others, and only
+ * in this file. A test holds each of them.
+ */
 interface Inside {
+  /** What every http2 server is created with: grpc-js has no options for the bounds of headers. */
   commonServerOptions: Http2Options;
+  /** Its own takes every type that begins with `application/grpc`, and refuses with an empty body. */
   _verifyContentType(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
+  /** Each http2 server is created here, with grpc-js as its listener; nothing else gives access to it. */
+  createHttp2Server(credentials: ServerCredentials): Http2Server;
 }
 
 /** Whether a content type is gRPC's over HTTP/2; `application/grpc-web` is not. */
@@ -26,8 +34,11 @@ export function isGrpc(contentType: string | undefined): boolean {
 /** The answer to a call that is no gRPC, in plain HTTP. */
 export const notGrpc = { status: 415, text: "this is a gRPC server: content-type application/grpc\n" } as const;
 
-/** A server of grpc-js that finds dead peers, takes more metadata, and refuses what is not gRPC. */
-export function grpcServer(options: ChannelOptions): Server {
+/**
+ * A server of grpc-js that finds dead peers, takes more metadata, refuses what is not gRPC, and has a
+ * guard before each of its streams.
+ */
+export function grpcServer(options: ChannelOptions, guard: StreamGuard): Server {
   const server = new Server({ "grpc.keepalive_time_ms": pingMs, "grpc.keepalive_timeout_ms": pingAnswerMs, ...options });
   const inside = server as unknown as Inside;
   Object.assign(inside.commonServerOptions, {
@@ -40,6 +51,12 @@ export function grpcServer(options: ChannelOptions): Server {
     stream.respond({ ":status": notGrpc.status, "content-type": "text/plain; charset=utf-8" });
     stream.end(notGrpc.text);
     return false;
+  };
+  const create = inside.createHttp2Server.bind(server);
+  inside.createHttp2Server = (credentials) => {
+    const http2Server = create(credentials);
+    guardStreams(http2Server, guard);
+    return http2Server;
   };
   return server;
 }

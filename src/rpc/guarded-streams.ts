@@ -1,5 +1,4 @@
 import type { Http2Server, IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream, ServerStreamResponseOptions } from "node:http2";
-import type { Server, ServerCredentials } from "@grpc/grpc-js";
 import { invalid, StatusError } from "../core/errors.ts";
 import { headerBytesMin, metadataBytesMax } from "./call-metadata.ts";
 import { detailsKey, encodeStatus } from "./status.ts";
@@ -28,35 +27,24 @@ export interface StreamGuard {
   readonly unsendable: (cause: unknown, headers: IncomingHttpHeaders) => StatusError;
 }
 
-/** What of a server of grpc-js is not in its types: it shows its http2 servers to nobody. */
-interface ServerInside {
-  createHttp2Server(credentials: ServerCredentials): Http2Server;
-}
-
 type Serve = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: readonly string[]) => void;
 
 /**
- * Stands between node:http2 and grpc-js, for what grpc-js itself does wrong. Of requests: it takes
- * timeouts modulo 2^32, joins or drops repeated headers, and takes compressed messages for others.
- * Of responses: headers that node:http2 does not send leave a call without an answer, and trailers
- * end the process. Call it before the server is bound.
+ * Stands between node:http2 and grpc-js, which listens already, for what grpc-js itself does wrong.
+ * Of requests: it takes timeouts modulo 2^32, joins or drops repeated headers, and takes compressed
+ * messages for others. Of responses: headers that node:http2 does not send leave a call without an
+ * answer, and trailers end the process.
  */
-export function guardStreams(server: Server, guard: StreamGuard): void {
-  const inside = server as unknown as ServerInside;
-  const create = inside.createHttp2Server.bind(server);
-  inside.createHttp2Server = (credentials) => {
-    const http2Server = create(credentials);
-    const [serve] = http2Server.listeners("stream") as [Serve];
-    http2Server.removeAllListeners("stream");
-    http2Server.on("stream", ((stream, headers, flags, rawHeaders) => {
-      stream.on("error", ignore); // its end says the same to grpc-js, which listens to the first error only
-      const wrong = whyRefused(headers);
-      if (wrong !== undefined) return refuse(stream, wrong);
-      guardAnswer(stream, (cause) => guard.unsendable(cause, headers));
-      serve(stream, forGrpcJs(headers, rawHeaders, guard.nowMs), flags, rawHeaders);
-    }) satisfies Serve);
-    return http2Server;
-  };
+export function guardStreams(http2Server: Http2Server, guard: StreamGuard): void {
+  const [serve] = http2Server.listeners("stream") as [Serve];
+  http2Server.removeAllListeners("stream");
+  http2Server.on("stream", ((stream, headers, flags, rawHeaders) => {
+    stream.on("error", ignore); // its end says the same to grpc-js, which listens to the first error only
+    const wrong = whyRefused(headers);
+    if (wrong !== undefined) return refuse(stream, wrong);
+    guardAnswer(stream, (cause) => guard.unsendable(cause, headers));
+    serve(stream, forGrpcJs(headers, rawHeaders, guard.nowMs), flags, rawHeaders);
+  }) satisfies Serve);
 }
 
 const ignore = () => {};

@@ -26,7 +26,6 @@ import {
   Undecoded,
 } from "./codec.ts";
 import { grpcServer } from "./grpc-server.ts";
-import { guardStreams } from "./guarded-streams.ts";
 import { type Interceptor, runThrough } from "./interceptor.ts";
 import { clearAddress } from "./listen-address.ts";
 import { Listener } from "./listener.ts";
@@ -126,11 +125,10 @@ export class RpcServer {
     this.#startedAtMs = clock.nowMs();
     this.#messageBytesMax = messageBytesMax;
     this.#requestDecoder = options.requestDecoder;
-    this.#server = grpcServer({ "grpc.max_receive_message_length": messageBytesMax + excessBytesMax, "grpc.enable_channelz": 0 });
-    guardStreams(this.#server, {
-      nowMs: this.#nowMs,
-      unsendable: (cause, headers) => this.#unexpected(cause, headers[":path"], headers[requestIdKey]),
-    });
+    this.#server = grpcServer(
+      { "grpc.max_receive_message_length": messageBytesMax + excessBytesMax, "grpc.enable_channelz": 0 },
+      { nowMs: this.#nowMs, unsendable: (cause, headers) => this.#unexpected(cause, headers[":path"], headers[requestIdKey]) },
+    );
     const connections = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     const { connectionsMax, onCrowded } = options;
     this.#listener = new Listener({
