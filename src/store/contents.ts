@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Json } from "../core/json.ts";
-import { contentLengthMin } from "./bounds.ts";
+import { contentLengthMin, overheadBytes } from "./bounds.ts";
 
 /**
  * A large value of a record or an answer, such as a `user_config`. It is kept once, by its digest,
@@ -72,6 +72,11 @@ function contentOf(value: Json): Content | undefined {
 }
 
 const digestOf = (json: string): string => createHash("sha256").update(json).digest("base64url");
+
+/** What a change or an answer counts towards its bound, without its contents. Undefined: of a deleted object. */
+export function keptBytes(key: string, kept: Pick<Parts, "json" | "references"> | undefined): number {
+  return Buffer.byteLength(key) + Buffer.byteLength(kept?.json ?? "") + (kept?.references ?? "").length + overheadBytes;
+}
 
 /** The digests that references name. */
 export function digestsIn(references: string): readonly string[] {

@@ -2,9 +2,10 @@ import type { Clock } from "../clock/clock.ts";
 import type { Json } from "../core/json.ts";
 import type { StoreTrouble } from "../core/store-trouble.ts";
 import { answersBytesMax, batchMax, changesBytesMax, changesKept, pageMax, requestTtlMs } from "./bounds.ts";
-import { joined, split } from "./contents.ts";
-import { KeptContents } from "./kept-contents.ts";
-import { bytesOf, isSame, type KeptChange, type KeptJson, type KeptObject, type StoredAnswer } from "./kept-json.ts";
+import { joined, keptBytes, split } from "./contents.ts";
+import { MemoryContents } from "./memory-contents.ts";
+import { MemoryControllers } from "./memory-controllers.ts";
+import { byBytes, isSame, type KeptChange, type KeptJson, type KeptObject, type RememberedAnswer } from "./memory-forms.ts";
 import {
   type ChangeBatch,
   type ClaimResult,
@@ -19,7 +20,6 @@ import {
   kindOf,
   kinds,
   type LeaseAnswer,
-  ownerOf,
   type RequestAnswer,
   type StateChange,
   type Store,
@@ -51,7 +51,7 @@ export class MemoryStore implements Store {
   readonly #changesKept: number;
   readonly #changesBytesMax: number;
   readonly #answersBytesMax: number;
-  #contents = KeptContents.empty();
+  #contents = MemoryContents.empty();
   readonly #objects = Object.fromEntries(kinds.map((kind) => [kind, new Map<string, KeptObject>()])) as Readonly<
     Record<Kind, Map<string, KeptObject>>
   >;
@@ -61,17 +61,15 @@ export class MemoryStore implements Store {
   /** Whether everything was lost, and the store was not filled since. */
   #empty = false;
   /** In the order of their creation, so the oldest come first. */
-  readonly #answers = new Map<string, StoredAnswer>();
-  #lease: { readonly holder: string; readonly epoch: number; readonly expiresAtMs: number } | undefined;
-  #lastEpoch = 0;
-  #claim: { readonly claim: EngineClaim; readonly expiresAtMs: number } | undefined;
-  readonly #controllers = new Map<string, ControllerInfo & { readonly expiresAtMs: number }>();
+  readonly #answers = new Map<string, RememberedAnswer>();
+  readonly #controllers: MemoryControllers;
   readonly #waiting = new Set<() => void>();
   #fault: StoreFault = "none";
   #closed = false;
 
   constructor(options: MemoryStoreOptions) {
     this.#clock = options.clock;
+    this.#controllers = new MemoryControllers(options.clock);
     this.#changesKept = options.changesKept ?? changesKept;
     this.#changesBytesMax = options.changesBytesMax ?? changesBytesMax;
     this.#answersBytesMax = options.answersBytesMax ?? answersBytesMax;
@@ -88,7 +86,7 @@ export class MemoryStore implements Store {
   /** Returns a function that restores the present state, like a Redis that lost its last writes. */
   snapshot(): () => void {
     const objects = kinds.map((kind) => [kind, new Map(this.#objects[kind])] as const);
-    const [changes, position, lease, lastEpoch] = [new Map(this.#changes), this.#position, this.#lease, this.#lastEpoch];
+    const [changes, position, restoreLease] = [new Map(this.#changes), this.#position, this.#controllers.snapshot()];
     const [answers, contents] = [new Map(this.#answers), this.#contents.copy()];
     const empty = this.#empty;
     return () => {
@@ -98,8 +96,7 @@ export class MemoryStore implements Store {
       this.#contents = contents.copy();
       refill(this.#changes, changes);
       this.#position = position;
-      this.#lease = lease;
-      this.#lastEpoch = lastEpoch;
+      restoreLease();
       this.#wake();
     };
   }
@@ -111,10 +108,11 @@ export class MemoryStore implements Store {
     const entries = kinds.flatMap((kind) =>
       [...this.#objects[kind]].map(([key, kept]) => ({ kind, entry: this.#entryOf(key, kept) }) as unknown as KindEntry),
     );
-    const lost = { position: this.#position, entries, requests: this.answers(), epoch: this.#lastEpoch };
+    const lost = { position: this.#position, entries, requests: this.answers(), epoch: this.#controllers.lastEpoch };
     for (const kind of kinds) this.#objects[kind].clear();
-    [this.#position, this.#lease, this.#lastEpoch, this.#empty] = [0, undefined, 0, true];
-    for (const map of [this.#changes, this.#controllers]) map.clear();
+    [this.#position, this.#empty] = [0, true];
+    this.#changes.clear();
+    this.#controllers.empty();
     this.#wake();
     return lost;
   }
@@ -127,20 +125,16 @@ export class MemoryStore implements Store {
   async fill(content: StoreContent, lease?: { readonly holder: string; readonly ttlMs: number }): Promise<FillResult> {
     this.#reach();
     if (!this.#empty) return { kind: "kept" };
-    const nowMs = this.#clock.nowMs();
     const requests = [...content.requests];
-    this.#contents = KeptContents.empty();
+    this.#contents = MemoryContents.empty();
     this.#answers.clear();
     for (const { kind, entry } of content.entries)
       this.#objects[kind].set(entry.key, { version: entry.version, ...this.#keep("objects", entry.value) });
     for (const request of requests) this.#remember(request, request.expiresAtMs);
-    [this.#position, this.#empty, this.#lastEpoch] = [content.position, false, content.epoch];
-    if (lease !== undefined) {
-      this.#lastEpoch = Math.max(content.epoch + 1, nowMs);
-      this.#lease = { holder: lease.holder, epoch: this.#lastEpoch, expiresAtMs: nowMs + lease.ttlMs };
-    }
+    [this.#position, this.#empty] = [content.position, false];
+    const epoch = this.#controllers.fill(content.epoch, lease);
     this.#wake();
-    return { kind: "filled", epoch: this.#lastEpoch };
+    return { kind: "filled", epoch };
   }
 
   /** This process is the store, too: what it answered survives a loss of everything. */
@@ -177,7 +171,7 @@ export class MemoryStore implements Store {
     const { epoch, request } = options;
     const answered = request && this.#recall(request.id, request.fingerprint);
     if (answered && !(answered.kind === "replayed" && isSame(this.#answers.get(request.id), request.replaces))) return answered;
-    const holding = this.#leaseNow()?.epoch ?? 0;
+    const holding = this.#controllers.lease?.epoch ?? 0;
     if (epoch !== undefined && epoch !== holding) return { kind: "fenced", epoch: holding };
     const read = [
       ...(options.unchanged ?? []),
@@ -209,7 +203,7 @@ export class MemoryStore implements Store {
     else this.#objects[kind].set(write.key, { version: position, ...kept });
     this.#changes.set(position, { position, kind, key: write.key, kept });
     this.#contents.hold("changes", kept?.references ?? "", 1);
-    this.#contents.charge("changes", bytesOf(write.key, kept));
+    this.#contents.charge("changes", keptBytes(write.key, kept));
     return position;
   }
 
@@ -227,7 +221,7 @@ export class MemoryStore implements Store {
       if (this.#changes.size < 2 || !isFull()) break;
       this.#changes.delete(position);
       this.#contents.hold("changes", kept?.references ?? "", -1);
-      this.#contents.charge("changes", -bytesOf(key, kept));
+      this.#contents.charge("changes", -keptBytes(key, kept));
     }
     for (const id of this.#answers.keys()) {
       if (this.#answers.size < 2 || this.#contents.bytesOf("answers") <= this.#answersBytesMax) break;
@@ -239,7 +233,7 @@ export class MemoryStore implements Store {
     const kept = this.#keep("answers", answer);
     this.#forget(id);
     this.#answers.set(id, { ...kept, fingerprint, expiresAtMs });
-    this.#contents.charge("answers", bytesOf(id, kept));
+    this.#contents.charge("answers", keptBytes(id, kept));
   }
 
   #forgetExpired(): void {
@@ -255,7 +249,7 @@ export class MemoryStore implements Store {
     if (kept === undefined) return;
     this.#answers.delete(id);
     this.#contents.hold("answers", kept.references, -1);
-    this.#contents.charge("answers", -bytesOf(id, kept));
+    this.#contents.charge("answers", -keptBytes(id, kept));
   }
 
   async recall(requestId: string, fingerprint: string): Promise<CommitResult | undefined> {
@@ -316,51 +310,32 @@ export class MemoryStore implements Store {
 
   async acquireLease(holder: string, ttlMs: number): Promise<LeaseAnswer> {
     this.#reachState();
-    const nowMs = this.#clock.nowMs();
-    const held = this.#leaseNow();
-    if (held && held.holder !== holder)
-      return { held: false, holder: held.holder, epoch: held.epoch, remainingMs: held.expiresAtMs - nowMs };
-    if (!held) this.#lastEpoch = Math.max(this.#lastEpoch + 1, nowMs);
-    this.#lease = { holder, epoch: this.#lastEpoch, expiresAtMs: nowMs + ttlMs };
-    return { held: true, epoch: this.#lastEpoch };
+    return this.#controllers.acquireLease(holder, ttlMs);
   }
 
   async releaseLease(holder: string): Promise<void> {
     this.#reach();
-    if (this.#leaseNow()?.holder === holder) this.#lease = undefined;
-  }
-
-  #leaseNow() {
-    return this.#lease && this.#lease.expiresAtMs > this.#clock.nowMs() ? this.#lease : undefined;
+    this.#controllers.releaseLease(holder);
   }
 
   async claim(claim: EngineClaim, ttlMs: number): Promise<ClaimResult> {
     this.#reach();
-    const nowMs = this.#clock.nowMs();
-    const held = this.#claim;
-    if (held && held.expiresAtMs > nowMs && ownerOf(held.claim) !== ownerOf(claim))
-      return { kind: "taken", by: held.claim, remainingMs: held.expiresAtMs - nowMs };
-    this.#claim = { claim, expiresAtMs: nowMs + ttlMs };
-    return { kind: "claimed" };
+    return this.#controllers.claim(claim, ttlMs);
   }
 
   async unclaim(claim: EngineClaim): Promise<void> {
     this.#reach();
-    if (this.#claim && ownerOf(this.#claim.claim) === ownerOf(claim)) this.#claim = undefined;
+    this.#controllers.unclaim(claim);
   }
 
   async announce(controller: ControllerInfo, ttlMs: number): Promise<void> {
     this.#reach();
-    this.#controllers.set(controller.id, { ...controller, expiresAtMs: this.#clock.nowMs() + ttlMs });
+    this.#controllers.announce(controller, ttlMs);
   }
 
   async controllers() {
     this.#reach();
-    const nowMs = this.#clock.nowMs();
-    for (const [id, { expiresAtMs }] of this.#controllers) if (expiresAtMs <= nowMs) this.#controllers.delete(id);
-    const controllers = [...this.#controllers.values()].map(({ id, startedAtMs }) => ({ id, startedAtMs }));
-    const lease = this.#leaseNow();
-    return { controllers: controllers.sort((a, b) => byBytes(a.id, b.id)), leader: lease && { id: lease.holder, epoch: lease.epoch } };
+    return this.#controllers.list();
   }
 
   async size(): Promise<StoreSize> {
@@ -388,8 +363,4 @@ export class MemoryStore implements Store {
 function refill<K, V>(map: Map<K, V>, entries: ReadonlyMap<K, V>): void {
   map.clear();
   for (const [key, value] of entries) map.set(key, value);
-}
-
-function byBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

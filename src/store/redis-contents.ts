@@ -2,17 +2,12 @@ import type { Redis } from "ioredis";
 import { refusal } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import { ContentCache, digestsIn, joined } from "./contents.ts";
+import type { StoredJson } from "./redis-forms.ts";
 
 /** Contents that are read from Redis at once. */
 const contentsPerRead = 16;
 /** How often a read is repeated because a content was dropped after what refers to it was read. */
 const readsMax = 10;
-
-/** A record or an answer as Redis has it. */
-export interface StoredJson {
-  readonly json: string;
-  readonly references: string;
-}
 
 /** Reads contents from Redis. Equal contents in use are one value. */
 export class RedisContents {

@@ -1,6 +1,5 @@
 import type { Redis } from "ioredis";
-import { overheadBytes } from "./bounds.ts";
-import { digestsIn, type Parts, split } from "./contents.ts";
+import { digestsIn, keptBytes, type Parts, split } from "./contents.ts";
 import { evaluate, scripts } from "./scripts.ts";
 import type { FillResult, Kind, StoreContent } from "./store.ts";
 
@@ -75,9 +74,7 @@ export async function fillRedis({ redis, keys, content, lease, nowMs }: FillOpti
   await flush();
   // As `commit.lua` counts: an answer, and the contents that no object holds.
   const ownBytes = [...bytes].reduce((sum, [digest, one]) => sum + (counts.has(`o${digest}`) ? 0 : one), 0);
-  const costOf = (id: string, { json, references }: Parts) =>
-    Buffer.byteLength(id) + Buffer.byteLength(json) + references.length + overheadBytes;
-  const answersBytes = requests.reduce((sum, { id, parts }) => sum + costOf(id, parts), ownBytes);
+  const answersBytes = requests.reduce((sum, { id, parts }) => sum + keptBytes(id, parts), ownBytes);
   const renamed = [
     [contents, keys.of("contents")],
     [holds, keys.of("holds")],
@@ -95,7 +92,7 @@ export async function fillRedis({ redis, keys, content, lease, nowMs }: FillOpti
       ...[content.position, content.epoch, lease?.holder ?? "", lease?.ttlMs ?? 0, answersBytes, renamed.length],
       ...requests.flatMap(({ id, fingerprint, parts, ttlMs }) => [
         ...[fingerprint, parts.json, parts.references, ttlMs],
-        `${id} ${costOf(id, parts)} ${parts.references}`,
+        `${id} ${keptBytes(id, parts)} ${parts.references}`,
       ]),
     ],
   )) as ["filled" | "kept", number];

@@ -5,10 +5,11 @@ import type { StoreTrouble } from "../core/store-trouble.ts";
 import type { Log } from "../log/log.ts";
 import { answersBytesMax, batchMax, changesBytesMax, changesKept, pageMax, requestTtlMs } from "./bounds.ts";
 import { type Content, type Parts, split } from "./contents.ts";
-import { KeptAnswers } from "./kept-answers.ts";
+import { LatestAnswers } from "./latest-answers.ts";
 import { commandConnection, disconnect, type RedisAddress } from "./redis-connection.ts";
 import { RedisContents } from "./redis-contents.ts";
 import { type FillKeys, fillRedis } from "./redis-fill.ts";
+import { pairs, partsOf, type StoredObject, storedChange } from "./redis-forms.ts";
 import { RedisHealth } from "./redis-health.ts";
 import { reach } from "./redis-reach.ts";
 import { ChangeWaiters } from "./redis-waiters.ts";
@@ -37,7 +38,6 @@ import {
   type StoreSize,
   type Write,
 } from "./store.ts";
-import { pairs, partsOf, type StoredObject, storedChange } from "./stored-forms.ts";
 import { UnreadWrites } from "./unread-writes.ts";
 import { upgraded } from "./upgrade.ts";
 
@@ -100,7 +100,7 @@ class RedisStore implements Store {
    * another history.
    */
   #seen: { readonly position: number; readonly at: string } | undefined;
-  readonly #answers = new KeptAnswers();
+  readonly #answers = new LatestAnswers();
   readonly #unread = new UnreadWrites();
 
   constructor(redis: Redis, health: RedisHealth, options: RedisStoreOptions) {

@@ -1,5 +1,10 @@
-import type { StoredJson } from "./redis-contents.ts";
 import type { Kind, StateChange } from "./store.ts";
+
+/** A record or an answer as Redis has it. Its contents are apart. */
+export interface StoredJson {
+  readonly json: string;
+  readonly references: string;
+}
 
 export interface StoredObject extends StoredJson {
   readonly version: number;

@@ -15,7 +15,7 @@ interface KeptContent {
  * when nothing refers to it. A content that no object refers to counts towards the bytes of the
  * changes and of the answers that do.
  */
-export class KeptContents {
+export class MemoryContents {
   readonly #contents: Map<string, KeptContent>;
   #bytes: Readonly<Record<Holder, number>>;
 
@@ -24,12 +24,12 @@ export class KeptContents {
     this.#bytes = bytes;
   }
 
-  static empty(): KeptContents {
-    return new KeptContents(new Map(), { objects: 0, changes: 0, answers: 0 });
+  static empty(): MemoryContents {
+    return new MemoryContents(new Map(), { objects: 0, changes: 0, answers: 0 });
   }
 
-  copy(): KeptContents {
-    return new KeptContents(new Map(this.#contents), this.#bytes);
+  copy(): MemoryContents {
+    return new MemoryContents(new Map(this.#contents), this.#bytes);
   }
 
   get(digest: string): Json | undefined {

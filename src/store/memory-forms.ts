@@ -1,5 +1,4 @@
 import type { Json } from "../core/json.ts";
-import { overheadBytes } from "./bounds.ts";
 import { split } from "./contents.ts";
 import type { StateChange } from "./store.ts";
 
@@ -15,7 +14,7 @@ export interface KeptChange extends Omit<StateChange, "value"> {
   /** Undefined: the object was deleted. */
   readonly kept: KeptJson | undefined;
 }
-export interface StoredAnswer extends KeptJson {
+export interface RememberedAnswer extends KeptJson {
   readonly fingerprint: string;
   readonly expiresAtMs: number;
 }
@@ -27,6 +26,7 @@ export function isSame(kept: KeptJson | undefined, answer: Json | undefined): bo
   return kept.json === json && kept.references === references;
 }
 
-export function bytesOf(key: string, kept: KeptJson | undefined): number {
-  return Buffer.byteLength(key) + Buffer.byteLength(kept?.json ?? "") + (kept?.references ?? "").length + overheadBytes;
+/** The order of keys in Redis. */
+export function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

@@ -7,7 +7,7 @@ import type { RequestAnswer } from "./store.ts";
  * {@link answersMax} and {@link answerCharsMax}; the oldest go first. Their large values are those
  * that records have, too.
  */
-export class KeptAnswers {
+export class LatestAnswers {
   /** The oldest first. */
   readonly #answers = new Map<string, { readonly request: RequestAnswer; readonly chars: number }>();
   #chars = 0;
