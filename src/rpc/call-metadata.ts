@@ -1,22 +1,15 @@
 import { constants } from "node:http2";
 import { Metadata, type MetadataValue } from "@grpc/grpc-js";
 import { StatusError } from "../core/errors.ts";
+import { headerBytesMax, headersOfConnections, pairBytes } from "../core/traffic/header-rules.ts";
 
 /** The values of a metadata key: text, or bytes where the key ends in `-bin`; several, one by one. */
 export type MetadataValues = string | Uint8Array | readonly (string | Uint8Array)[];
 
-/**
- * The largest metadata of a call that is sent, in each direction, as HTTP/2 counts it: the gateway
- * takes no more. Larger values break a whole connection.
- */
-export const metadataBytesMax = 64 * 1024;
-/** What HTTP/2 counts for each header, besides its name and value. */
-export const headerBytesMin = 32;
-
 /** What gRPC itself sends, or HTTP/2 forbids; and `__proto__`, which grpc-js loses. */
 const reserved = new Set([
   ...["grpc-status", "grpc-message", "grpc-encoding", "grpc-accept-encoding", "content-type", "content-length", "te", "__proto__"],
-  ...["connection", "upgrade", "http2-settings", "keep-alive", "proxy-connection", "transfer-encoding"],
+  ...headersOfConnections,
 ]);
 
 /** Some of the headers that node:http2 knows may come once only. */
@@ -49,14 +42,14 @@ export function requestMetadata(given: Readonly<Record<string, MetadataValues>>)
       checkKey(key);
       for (const value of sendable(key, Array.isArray(values) ? values : [values])) {
         metadata.add(key, value);
-        bytes += key.length + value.length + headerBytesMin;
+        bytes += key.length + value.length + pairBytes;
       }
     }
   } catch (error) {
     throw new StatusError("INVALID_ARGUMENT", `metadata: ${error instanceof Error ? error.message : String(error)}`);
   }
-  if (bytes <= metadataBytesMax) return metadata;
-  throw new StatusError("RESOURCE_EXHAUSTED", `the metadata has ${bytes} bytes, and at most ${metadataBytesMax} are sent`);
+  if (bytes <= headerBytesMax) return metadata;
+  throw new StatusError("RESOURCE_EXHAUSTED", `the metadata has ${bytes} bytes, and at most ${headerBytesMax} are sent`);
 }
 
 /** By gRPC's protocol, text values of one key may be joined by a comma. */

@@ -1,6 +1,6 @@
 import type { ServerOptions as Http2Options, Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { type ChannelOptions, Server, type ServerCredentials } from "@grpc/grpc-js";
-import { headerBytesMin, metadataBytesMax } from "./call-metadata.ts";
+import { headerBytesMax, pairBytes } from "../core/traffic/header-rules.ts";
 import { guardStreams, type StreamGuard } from "./guarded-streams.ts";
 
 /** After so long the server asks whether a peer is still there, and so long it waits for the answer. */
@@ -11,7 +11,7 @@ export const pingAnswerMs = 60_000;
  * The largest headers of a call that a server reads, as HTTP/2 counts them: more than the gateway
  * takes from a caller, and what it adds.
  */
-const headerBytesMax = 2 * metadataBytesMax;
+const headerReadBytesMax = 2 * headerBytesMax;
 
 /**
  * The parts of grpc-js's server that are not in its types. Drover uses these and no others, and only
@@ -43,8 +43,8 @@ export function grpcServer(options: ChannelOptions, guard: StreamGuard): Server 
   const inside = server as unknown as Inside;
   Object.assign(inside.commonServerOptions, {
     strictSingleValueFields: false,
-    maxHeaderListPairs: headerBytesMax / headerBytesMin,
-    settings: { ...inside.commonServerOptions.settings, maxHeaderListSize: headerBytesMax },
+    maxHeaderListPairs: headerReadBytesMax / pairBytes,
+    settings: { ...inside.commonServerOptions.settings, maxHeaderListSize: headerReadBytesMax },
   });
   inside._verifyContentType = (stream, headers) => {
     if (isGrpc(headers["content-type"])) return true;

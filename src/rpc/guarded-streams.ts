@@ -1,6 +1,6 @@
 import type { Http2Server, IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream, ServerStreamResponseOptions } from "node:http2";
 import { invalid, StatusError } from "../core/errors.ts";
-import { headerBytesMin, metadataBytesMax } from "./call-metadata.ts";
+import { headerBytesMax, pairBytes } from "../core/traffic/header-rules.ts";
 import { detailsKey, encodeStatus } from "./status.ts";
 import { parseTimeout } from "./timeout.ts";
 
@@ -137,9 +137,9 @@ function guardAnswer(stream: ServerHttp2Stream, unsendable: (cause: unknown) => 
 function checkSize(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
   let bytes = 0;
   for (const [name, value] of Object.entries(headers)) {
-    for (const one of Array.isArray(value) ? value : [value]) bytes += name.length + String(one).length + headerBytesMin;
+    for (const one of Array.isArray(value) ? value : [value]) bytes += name.length + String(one).length + pairBytes;
   }
-  if (bytes > metadataBytesMax) throw new Error(`the response metadata has ${bytes} bytes, and at most ${metadataBytesMax} are sent`);
+  if (bytes > headerBytesMax) throw new Error(`the response metadata has ${bytes} bytes, and at most ${headerBytesMax} are sent`);
   return headers;
 }
 

@@ -1,15 +1,7 @@
 import { invalid, refusal, type StatusError } from "../../core/errors.ts";
+import { headerBytesMax, headerPairsMax, headersOfConnections, pairBytes } from "../../core/traffic/header-rules.ts";
 import type { Place } from "../place.ts";
 import type { HeaderFields } from "../sides.ts";
-
-/** Pairs of name and value that the headers or trailers of a call may have. */
-export const headerPairsMax = 1_000;
-/**
- * Bytes that the headers or trailers of a call may have, as HTTP/2 counts them: the bytes of each
- * name and value, and {@link pairBytes} for each pair.
- */
-export const headerBytesMax = 64 * 1024;
-const pairBytes = 32;
 
 /** Why headers or trailers of a call are not passed on. */
 export type BlockFault =
@@ -18,16 +10,6 @@ export type BlockFault =
   /** HTTP/2 keeps this name, with this value, for connections. */
   | { readonly kind: "notAllowed"; readonly name: string };
 
-// RFC 9113, section 8.2.2.
-const ofConnections: ReadonlySet<string> = new Set([
-  "connection",
-  "http2-settings",
-  "keep-alive",
-  "proxy-connection",
-  "transfer-encoding",
-  "upgrade",
-]);
-
 /** What keeps these fields from being passed on. Undefined: nothing. */
 export function faultOf(fields: HeaderFields): BlockFault | undefined {
   let pairs = 0;
@@ -35,7 +17,7 @@ export function faultOf(fields: HeaderFields): BlockFault | undefined {
   for (const name in fields) {
     const value = fields[name];
     if (value === undefined) continue;
-    if (ofConnections.has(name) || (name === "te" && value !== "trailers")) return { kind: "notAllowed", name };
+    if (headersOfConnections.has(name) || (name === "te" && value !== "trailers")) return { kind: "notAllowed", name };
     const values = typeof value === "string" ? 1 : value.length;
     pairs += values;
     bytes += values * (name.length + pairBytes);

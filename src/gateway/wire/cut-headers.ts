@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
-import { headerBytesMax } from "../grpc/header-block.ts";
+import { headerBytesMax } from "../../core/traffic/header-rules.ts";
 
 // nghttp2 ends a connection, with all of its calls, for a string above 64 KiB in a header block, and
 // for a block in more than nine frames. A caller's block that has either is cut before nghttp2 sees

@@ -1,4 +1,4 @@
-import { headerBytesMax, headerPairsMax } from "../grpc/header-block.ts";
+import { headerBytesMax, headerPairsMax } from "../../core/traffic/header-rules.ts";
 
 /** Calls that one connection may have open. */
 export const callsPerConnectionMax = 1_000;
