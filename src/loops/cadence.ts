@@ -1,5 +1,6 @@
 import type { Clock } from "../clock/clock.ts";
 import type { Log } from "../log/log.ts";
+import { Troubles } from "../log/troubles.ts";
 import { openCron } from "./cron.ts";
 
 const secondMs = 1_000;
@@ -30,6 +31,7 @@ export interface CadenceOptions {
 export async function runByCron({ cron, act, clock, log }: CadenceOptions, signal: AbortSignal): Promise<void> {
   const expression = everySecond.test(cron) ? undefined : openCron(cron);
   const nowMs = () => (expression === undefined ? clock.nowMs() : clock.wallMs());
+  const troubles = new Troubles(log);
   let last: number | undefined;
   try {
     for (;;) {
@@ -39,7 +41,10 @@ export async function runByCron({ cron, act, clock, log }: CadenceOptions, signa
       if (second === last) continue;
       last = second;
       if (expression?.matches(second * secondMs) === false) continue;
-      await act().catch((cause: unknown) => log.warn({ cause: String(cause) }, "a scheduled run failed; retrying at the next match"));
+      await act().then(
+        () => troubles.over("run", {}, "a scheduled run works again"),
+        (cause: unknown) => troubles.failed("run", cause, {}, "a scheduled run failed; retrying at each match"),
+      );
     }
   } finally {
     expression?.close();

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Clock } from "../clock/clock.ts";
 import type { Log } from "../log/log.ts";
+import { Troubles } from "../log/troubles.ts";
 import type { Mirror } from "./mirror.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot-file.ts";
 import type { Store, StoreContent } from "./store.ts";
@@ -33,12 +34,13 @@ export class Snapshots {
   readonly #options: SnapshotsOptions;
   readonly #end = new AbortController();
   readonly #running: Promise<void>;
+  readonly #troubles: Troubles;
   #written: number | undefined;
   #epoch = 0;
-  #failing = false;
 
   constructor(options: SnapshotsOptions) {
     this.#options = options;
+    this.#troubles = new Troubles(options.log);
     this.#running = this.#run();
   }
 
@@ -55,7 +57,7 @@ export class Snapshots {
   }
 
   async #write(): Promise<void> {
-    const { dataDir, store, mirror, clock, log } = this.#options;
+    const { dataDir, store, mirror, clock } = this.#options;
     // A copy that does not follow may be older than the file.
     if (!mirror.available || store.trouble !== undefined || mirror.position === this.#written) return;
     try {
@@ -63,12 +65,10 @@ export class Snapshots {
       const content = { ...mirror.content(), requests: store.answers(), epoch: this.#epoch };
       await writeSnapshot(pathIn(dataDir), { content, writtenAtMs: clock.nowMs() });
       this.#written = content.position;
-      if (this.#failing) log.info("the snapshot of the state can be written again");
-      this.#failing = false;
+      this.#troubles.over("snapshot", {}, "the snapshot of the state can be written again");
     } catch (error) {
       const text = "the snapshot of the state cannot be written; trying again, and the former one stays";
-      if (!this.#failing) log.warn({ file: pathIn(dataDir), cause: String(error) }, text);
-      this.#failing = true;
+      this.#troubles.failed("snapshot", error, { file: pathIn(dataDir) }, text);
     }
   }
 
