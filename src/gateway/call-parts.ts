@@ -30,7 +30,7 @@ export interface CallParts {
   ownConnection(): ReplicaConnection;
 }
 
-/** All that a call is told by others: by its two sides, the dispatcher, its timer and its peek. */
+/** All events of a call: from its two sides, the dispatcher, its timer and its peek. */
 export interface CallEvents extends Waiter, CallerEvents, ReplicaEvents {
   named(result: string | StatusError): void;
   expired(): void;

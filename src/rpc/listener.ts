@@ -2,9 +2,9 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import type { Clock } from "../clock/clock.ts";
 import { joinAddress, splitAddress } from "./socket-address.ts";
 
-/** The beginning of every HTTP/2 connection has so many bytes. */
+/** The length of the preface, with which every HTTP/2 connection begins. */
 const prefaceBytes = 24;
-/** How long a connection may take to send them. */
+/** How long a connection may take to send the preface. */
 export const prefaceMs = 10_000;
 /** How long a peer may take to close its side of a connection after this side is closed. */
 export const lingerMs = 500;
@@ -33,9 +33,9 @@ interface TakenConnection {
 }
 
 /**
- * Takes the connections of a port, and sees that each has an end: no connection is kept that never
- * speaks, that nobody is behind, or whose peer does not close it. What is said on a connection is
- * not its business.
+ * Takes the connections of a port, and sees that each has an end: a connection is closed that never
+ * sends anything, whose peer is gone, or whose peer does not close its side. It does not read what
+ * is sent.
  */
 export class Listener {
   readonly #options: ListenerOptions;

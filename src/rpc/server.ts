@@ -49,7 +49,7 @@ const excessBytesMax = 4 * 1024 * 1024;
  * are cut.
  */
 const flushMs = 500;
-/** The next message waits until one of at least so many bytes has gone out. */
+/** After a message of at least this size, the next one waits until it has gone out. */
 const largeMessageBytes = 64 * 1024;
 /**
  * When a caller should try again that was refused as the server ends: there, or at the server that

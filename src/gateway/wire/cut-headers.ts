@@ -214,7 +214,7 @@ function literal(name: string, valueBytes: number): Buffer {
   return Buffer.concat([Buffer.of(0, name.length), Buffer.from(name), text(valueBytes)]);
 }
 
-/** A string of HPACK: so many letters. */
+/** A string of HPACK that has this length. */
 function text(length: number): Buffer {
   const head: number[] = [];
   if (length < 127) head.push(length);

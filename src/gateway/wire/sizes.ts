@@ -21,7 +21,7 @@ export const connectionWindowBytes = 16 * 1024 * 1024;
  */
 export const headerReadBytesMax = 16 * headerBytesMax;
 const headerReadPairsMax = 4 * headerPairsMax;
-/** What node:http2 is told of headers. What was read is never held to be too large to send. */
+/** The bounds of headers for node:http2. What it reads is never too large for it to send. */
 export const headerLimits = {
   maxHeaderListPairs: headerReadPairsMax,
   maxSendHeaderBlockLength: 2 * headerReadBytesMax,

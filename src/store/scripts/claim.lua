@@ -2,9 +2,9 @@
 -- Claims the store for one engine, or renews its claim. Another engine's claim stays.
 --
 -- KEYS  1 claim
--- ARGV  1 owner   2 what others are told of it   3 for how long, ms
+-- ARGV  1 owner   2 the claim, for others to read   3 for how long, ms
 --
--- Returns {1} if it is claimed, else {0, what is told of the other owner, remaining ms}.
+-- Returns {1} if it is claimed, else {0, the claim of the other owner, remaining ms}.
 
 local claim = redis.call("HMGET", KEYS[1], "owner", "info")
 if claim[1] and claim[1] ~= ARGV[1] then
