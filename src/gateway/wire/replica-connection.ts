@@ -8,7 +8,7 @@ import { connectionWindowBytes, headerLimits, headerReadBytesMax, replicaWindowB
 
 // A server takes a peer that resets more than about 1,000 streams for an attacker, and closes the
 // connection with all of its streams. A connection retires before that.
-const resetsMax = 500;
+const resetsUntilRetired = 500;
 // Stream ids end at 2^31, two apart.
 const streamsMax = 2 ** 29;
 
@@ -71,7 +71,7 @@ export class Http2ReplicaConnection implements ReplicaConnection, StreamConnecti
   abandon(stream: ClientHttp2Stream, responded: boolean): void {
     if (stream.closed) return;
     stream.close(responded ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CANCEL);
-    if (++this.#resets >= resetsMax) this.retire();
+    if (++this.#resets >= resetsUntilRetired) this.retire();
   }
 
   fate(stream: ClientHttp2Stream): Fate {
