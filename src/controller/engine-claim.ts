@@ -22,8 +22,8 @@ export interface ClaimOptions {
 /**
  * Keeps a second controller with a local engine away from the same Redis: each would start the
  * replicas of all deployments on its own machine, and neither could see those of the other. A
- * controller that starts again on the same data folder has the claim at once. One that ends gives
- * it up, and that of one that was killed runs out.
+ * controller that starts again on the same data folder has the claim at once. A controller that ends
+ * gives its claim up; the claim of a controller that was killed runs out.
  */
 export class HeldClaim {
   readonly #options: ClaimOptions;

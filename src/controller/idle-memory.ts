@@ -2,8 +2,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Clock } from "../clock/clock.ts";
 
-/** How often it is looked whether memory can be given back. */
-const lookMs = 10_000;
+/** How often it checks whether memory can be given back. */
+const checkMs = 10_000;
 /** What was collected goes back to the system within this time. */
 const settleMs = 1_000;
 /** The least growth since the process was last at rest that is worth a collection. */
@@ -29,7 +29,7 @@ export interface ProcessMemory {
 export async function giveMemoryBack(clock: Clock, signal: AbortSignal, memory: ProcessMemory = thisProcess()): Promise<void> {
   let restingBytes = Number.POSITIVE_INFINITY;
   while (!signal.aborted) {
-    await clock.sleep(lookMs, signal);
+    await clock.sleep(checkMs, signal);
     const isIdle = memory.cpuMs() <= idleCpuMsMax;
     const residentBytes = memory.residentBytes();
     restingBytes = Math.min(restingBytes, residentBytes);
