@@ -2,9 +2,9 @@ import { rename, rm, writeFile } from "node:fs/promises";
 import { realClock as clock, realRandom as random } from "../clock/real.ts";
 import { type Config, hidePassword } from "../config/config.ts";
 import { connectionShares } from "../core/connection-limits.ts";
+import type { CallsInWork } from "../core/traffic/calls-in-work.ts";
 import { DiskReserve } from "../engine/local/disk-reserve.ts";
 import { lockFolder } from "../engine/local/folder-lock.ts";
-import type { CallsInWork } from "../gateway/closing.ts";
 import { createLog, type Log } from "../log/log.ts";
 import { Closers } from "./closers.ts";
 import { makeDataFolder, withRemedy } from "./data-folder.ts";
@@ -91,13 +91,16 @@ async function open(config: Config, life: ControllerLife, log: Log, closers: Clo
     autoscaleCron: config.autoscaleCron,
     keepReplicas: config.keepReplicas,
   });
-  closers.add(() => deciding.close());
-
+  let stoppingSinceMs = 0;
   const onWait = (work: readonly CallsInWork[]) => {
     for (const one of work) log.info(one, "waiting for requests in work");
     if (work.length > 0) life.onWait(work);
   };
-  closers.add(() => dataPath.drain(life.hastened, onWait));
+  closers.add(() => deciding.close({ sinceMs: stoppingSinceMs, hastened: life.hastened, onWait }));
+  closers.add(() => {
+    stoppingSinceMs = clock.nowMs();
+    return dataPath.drain(life.hastened, onWait);
+  });
   const gateway = await dataPath.listen();
   const servers = await openServers({
     ...common,

@@ -9,7 +9,7 @@ import { LeaderClock } from "../loops/leader-clock.ts";
 import { LeaseKeeper } from "../loops/lease-keeper.ts";
 import { ReconcileLoop } from "../loops/reconcile-loop.ts";
 import { openSchedules } from "../loops/schedules.ts";
-import { stopReplicas } from "../loops/stop-replicas.ts";
+import { type StopGrace, stopReplicas } from "../loops/stop-replicas.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Store } from "../store/store.ts";
 import type { Closable } from "./closers.ts";
@@ -39,10 +39,10 @@ export interface Deciding extends Closable {
   /** Takes the lease when it is free, and acts while holding it. Nothing is touched before. */
   begin(): void;
   /**
-   * Ends the loops, stops the replicas unless `keepReplicas`, and releases the lease. Requests must
-   * have ended before.
+   * Ends the loops, stops the replicas unless `keepReplicas`, and releases the lease. The gateway
+   * must have drained before; what else is in work gets `grace`. Default: counted from this call.
    */
-  close(): Promise<void>;
+  close(grace?: StopGrace): Promise<void>;
 }
 
 /** The lease, with which only one controller acts at a time. */
@@ -89,12 +89,13 @@ export function openDeciding(parts: DecidingParts): Deciding {
       leased = lease.run(leading.signal);
       running = Promise.all([reconcile, configChanges, autoscale].map((loop) => loop.run(loops.signal)));
     },
-    close: async () => {
+    close: async (grace = { sinceMs: clock.nowMs() }) => {
       for (const stop of unsubscribe) stop();
       loops.abort();
       await running;
       // A controller that never began touches no replica, in particular none of its predecessor.
-      if (running !== undefined && !parts.keepReplicas) await stopReplicas({ engine, mirror, store, epoch, clock, log });
+      if (running !== undefined && !parts.keepReplicas)
+        await stopReplicas({ engine, mirror, store, port, loads, grace, epoch, clock, log });
       leading.abort();
       await leased;
     },

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock/clock.ts";
 import type { StatusError } from "../core/errors.ts";
+import type { CallsInWork } from "../core/traffic/calls-in-work.ts";
 
 /** How a gateway ends. */
 export interface Closing {
@@ -11,13 +12,6 @@ export interface Closing {
   readonly graceMsOf?: (deployment: string) => number | undefined;
   /** Ends all grace at once when it aborts. Default: never. */
   readonly hastened?: AbortSignal | undefined;
-}
-
-/** The calls in work of one deployment that is given time to end them. */
-export interface CallsInWork {
-  readonly deployment: string;
-  readonly calls: number;
-  readonly graceMs: number;
 }
 
 /** A call that is not over, as its gateway sees it. */

@@ -1,11 +1,12 @@
 import type { Clock, Random } from "../clock/clock.ts";
 import { refusal } from "../core/errors.ts";
+import type { CallsInWork } from "../core/traffic/calls-in-work.ts";
 import type { GatewayCounts } from "../core/traffic/load.ts";
 import type { Log } from "../log/log.ts";
 import { Call } from "./call.ts";
 import type { CallObserver } from "./call-observer.ts";
 import type { CallParts } from "./call-parts.ts";
-import { afterGrace, type CallsInWork, type Closing, callsInWork, type OpenCall } from "./closing.ts";
+import { afterGrace, type Closing, callsInWork, type OpenCall } from "./closing.ts";
 import { retryMaxMs, shuttingDown } from "./denials.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { type Door, openDoor } from "./door.ts";

@@ -105,7 +105,12 @@ export class ReplicaLink {
     if (this.#intervalMs !== intervalMs) this.#reopen.abort("another interval");
     this.#config.wake();
     if (linked.replica.state !== "STARTING") this.#config.trust();
-    if (linked.replica.state === "DRAINING") this.#draining ??= this.#drain(this.#abort.signal).catch(() => {});
+    if (linked.replica.state === "DRAINING") this.drain();
+  }
+
+  /** Asks the replica to take no more requests, and waits until its last one has ended. */
+  drain(): void {
+    this.#draining ??= this.#drain(this.#abort.signal).catch(() => {});
   }
 
   /** Calls the replica with a config, as a step of a change. */

@@ -93,6 +93,10 @@ export class ReplicaLinks implements LiveReplicaPort {
     }
   }
 
+  drain(replicaId: string): void {
+    this.#links.get(replicaId)?.drain();
+  }
+
   async close(): Promise<void> {
     this.#end.abort();
     await this.#listening;

@@ -62,6 +62,8 @@ export interface ReplicaPort {
    * RUNNING ones, drains DRAINING ones. A replica without a known address is skipped.
    */
   connect(replicas: readonly LinkedReplica[]): void;
+  /** Drains a connected replica, whatever its record says. */
+  drain(replicaId: string): void;
   contact(replicaId: string): ReplicaContact;
   /**
    * Calls a replica with a config, as a step of a change. Never fails; `gone` once the signal

@@ -68,6 +68,8 @@ class Loop implements ReplicaPort {
 
   connect(): void {}
 
+  drain(): void {}
+
   contact() {
     return noContact;
   }

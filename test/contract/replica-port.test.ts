@@ -352,6 +352,18 @@ describe.each(ports)("%s", (_, open) => {
     await metUntil("DRAINING", ({ drained }) => drained);
   });
 
+  test("drains a replica when asked, whatever its record says", async () => {
+    const { port, serve, work, metUntil, contact } = await opened();
+    await serve();
+    await metUntil("STARTING", ({ answer }) => answer === "ready");
+    const done = await work();
+    await metUntil("RUNNING", ({ load }) => load?.ongoing === 1);
+    port.drain(id);
+    expect(contact().drained).toBe(false);
+    await done();
+    await metUntil("RUNNING", ({ drained }) => drained);
+  });
+
   test("drains no replica while another controller leads", async () => {
     const { wishes, serve, metUntil, contact } = await opened();
     await serve();

@@ -3,6 +3,7 @@ import { openRouting, type Routing } from "../../src/controller/data-path.ts";
 import { type Deciding, openDeciding, openLease } from "../../src/controller/deciding.ts";
 import { firstRecord } from "../../src/core/generations.ts";
 import { noGateway } from "../../src/links/loads.ts";
+import { wantedConfig } from "../../src/links/wanted-config.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { Mirror } from "../../src/store/mirror.ts";
@@ -35,10 +36,10 @@ afterEach(async () => {
 });
 
 /** A controller's deciding, with its routing, as they ship. */
-function open(id: string, keepReplicas: boolean): { readonly deciding: Deciding; readonly routing: Routing } {
+function open(id: string, keepReplicas: boolean): { readonly deciding: Deciding; readonly routing: Routing; readonly port: SimulatedPort } {
   const common = { store, mirror, clock, random: new SeededRandom(1), log: silentLog };
   const lease = openLease({ ...common, id });
-  const port = new SimulatedPort({ engine, clock, wanted: () => undefined, epoch: () => lease.epoch });
+  const port = new SimulatedPort({ engine, clock, wanted: (replica) => wantedConfig(mirror, replica), epoch: () => lease.epoch });
   const routing = openRouting({ ...common, lease, port, gateways: noGateway });
   const deciding = openDeciding({
     ...{ ...common, engine, lease, port, loads: routing.loads },
@@ -46,7 +47,7 @@ function open(id: string, keepReplicas: boolean): { readonly deciding: Deciding;
     keepReplicas,
   });
   closing.push(routing);
-  return { deciding, routing };
+  return { deciding, routing, port };
 }
 
 /** Closes while simulated time goes on. */
@@ -85,6 +86,33 @@ test.each([
   await mirror.catchUp();
   expect(mirror.replicas().size).toBe(left);
   expect((await store.controllers()).leader).toBeUndefined();
+});
+
+test("requests that came to a replica without a gateway have the grace of their deployment, and less if hastened", async () => {
+  const { deciding, routing, port } = open("a", false);
+  routing.begin();
+  deciding.begin();
+  const running = () => [...mirror.replicas().values()].filter(({ value }) => value.state === "RUNNING");
+  await clock.pass(15_000);
+  expect(running()).toHaveLength(2);
+  const [busy = ""] = engine.alive().map(({ replicaId }) => replicaId);
+  port.behave(busy, { ongoing: 3 });
+  const hastened = new AbortController();
+  const told: unknown[] = [];
+  const graceMs = spec.gracefulShutdownTimeoutMs;
+  let over = false;
+  const sinceMs = clock.nowMs();
+  const closed = deciding.close({ sinceMs, hastened: hastened.signal, onWait: (work) => told.push(...work) }).finally(() => {
+    over = true;
+  });
+  await clock.pass(graceMs / 2);
+  expect(told).toEqual([{ deployment: spec.name, calls: 3, graceMs }]);
+  expect(engine.alive()).toHaveLength(2);
+  hastened.abort();
+  while (!over) await clock.pass(100);
+  await closed;
+  expect(engine.alive()).toHaveLength(0);
+  expect(clock.nowMs() - sinceMs).toBeLessThan(graceMs);
 });
 
 test("a controller that ends before it began stops no replica of its predecessor", async () => {

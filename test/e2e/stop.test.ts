@@ -1,6 +1,10 @@
 // What SIGTERM gives to requests in work.
 import { expect, onTestFinished, test } from "vitest";
+import { connect } from "../../src/client/index.ts";
 import { Drover, until } from "./drover.ts";
+
+/** Longer than a replica gives its requests after a SIGTERM without a Drain. */
+const workMs = 4_000;
 
 test("a controller that stops gives requests the grace of their deployment, says so, and can be hastened", async () => {
   const drover = await Drover.start();
@@ -27,5 +31,26 @@ test("a controller that stops gives requests the grace of their deployment, says
   drover.process.kill("SIGTERM");
   await asked[1];
   expect(ends).toEqual(["brief SHUTTING_DOWN", "patient SHUTTING_DOWN"]);
+  expect(await until("it has ended", () => drover.process.exitCode !== null && [drover.process.exitCode])).toEqual([0]);
+});
+
+test("a request that a client sent directly to a replica has that grace, too", async () => {
+  const drover = await Drover.start();
+  onTestFinished(() => drover.close());
+  await drover.deploy("direct", { gracefulShutdownTimeout: { seconds: 3_000n } });
+  const client = connect({ api: drover.addresses.api });
+  onTestFinished(() => client.close());
+  let printed = "";
+  drover.process.stdout?.on("data", (chunk: Buffer) => {
+    printed += chunk;
+  });
+  const answered = client.deployment("direct").invoke("sleep", workMs);
+  await until("it is in work", async () => {
+    const { deployment } = await drover.controller.getDeployment({ name: "direct" });
+    return deployment?.status?.ongoingRequests === 1n;
+  });
+  drover.process.kill("SIGTERM");
+  await answered;
+  expect(printed).toContain("1 request of direct, up to 3000 s");
   expect(await until("it has ended", () => drover.process.exitCode !== null && [drover.process.exitCode])).toEqual([0]);
 });

@@ -126,6 +126,8 @@ export class SimulatedPort implements LiveReplicaPort {
    */
   readonly #given = new Set<string>();
   readonly #drained = new Set<string>();
+  /** Those to drain whatever their record says. */
+  readonly #draining = new Set<string>();
   readonly #contactSinceMs = new Map<string, number>();
   readonly #changeListeners = new Set<(deployment: string) => void>();
   readonly #reportListeners = new Set<(replicaId: string, ongoing: number) => void>();
@@ -165,10 +167,15 @@ export class SimulatedPort implements LiveReplicaPort {
     const reachable = replicas.filter(({ replica }) => replica.address !== undefined);
     const ids = new Set(reachable.map(({ replica }) => replica.id));
     for (const id of this.#met.keys())
-      if (!ids.has(id)) for (const known of [this.#contactSinceMs, this.#sure, this.#given, this.#drained, this.#heard]) known.delete(id);
+      if (!ids.has(id))
+        for (const known of [this.#contactSinceMs, this.#sure, this.#given, this.#drained, this.#draining, this.#heard]) known.delete(id);
     for (const id of ids) if (!this.#contactSinceMs.has(id)) this.#contactSinceMs.set(id, nowMs);
     this.#met = new Map(reachable.map((linked) => [linked.replica.id, linked]));
     for (const id of ids) this.#hear(id);
+  }
+
+  drain(replicaId: string): void {
+    this.#draining.add(replicaId);
   }
 
   /** A replica that serves is brought to the committed config at once. */
@@ -287,7 +294,8 @@ export class SimulatedPort implements LiveReplicaPort {
     const mute = hangsSinceMs !== undefined && nowMs - fromWorld(hangsSinceMs) >= simulatedSilentMs;
     // Before its first request it has its config.
     const waits = replica.state === "STARTING" && answer === "ready" && !this.#given.has(replicaId);
-    if (replica.state === "DRAINING" && ongoing === 0 && !silent && this.#options.epoch() !== undefined) this.#drained.add(replicaId);
+    const drains = replica.state === "DRAINING" || this.#draining.has(replicaId);
+    if (drains && ongoing === 0 && !silent && this.#options.epoch() !== undefined) this.#drained.add(replicaId);
     return {
       contactSinceMs,
       answer: waits ? "unknown" : answer,

@@ -253,6 +253,10 @@ export class WatchedPort implements LiveReplicaPort {
     this.#port.connect(replicas);
   }
 
+  drain(replicaId: string): void {
+    this.#port.drain(replicaId);
+  }
+
   onChange(listener: (deployment: string) => void): () => void {
     return this.#port.onChange(listener);
   }
