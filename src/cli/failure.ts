@@ -18,7 +18,6 @@ const remedies: Partial<Record<Reason, string>> = {
   NO_REPLICA: "`drover status` shows why no replica runs",
   REPLICA_LOST: "the request may or may not have had its effect: `drover replicas` shows what became of the replica",
   PROGRAM_ERROR: "`drover logs NAME` shows what the program printed",
-  STORE_UNAVAILABLE: "the controller cannot reach Redis: try again when it is back",
   SHUTTING_DOWN: "the server was being stopped: try again; long requests need a longer graceful_shutdown_timeout",
   INTERNAL: "this is a bug in Drover: the controller's log says more",
 };

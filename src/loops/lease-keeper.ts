@@ -1,5 +1,6 @@
 import type { Clock } from "../clock/clock.ts";
 import type { Log } from "../log/log.ts";
+import { Troubles } from "../log/troubles.ts";
 import type { Store, StoreContent } from "../store/store.ts";
 
 /** How long a leader keeps the lease without renewing it. */
@@ -37,6 +38,7 @@ export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
   readonly #startedAtMs: number;
   readonly #listeners = new Set<() => void>();
+  readonly #troubles: Troubles;
   #held: { readonly epoch: number; readonly untilMs: number } | undefined;
   /** The highest epoch that this controller knows. */
   #highestEpoch = 0;
@@ -46,6 +48,7 @@ export class LeaseKeeper {
   constructor(options: LeaseKeeperOptions) {
     this.#options = options;
     this.#startedAtMs = options.clock.nowMs();
+    this.#troubles = new Troubles(options.log);
   }
 
   /** The epoch under which this controller may act now; undefined: it may not. */
@@ -88,7 +91,7 @@ export class LeaseKeeper {
   }
 
   #retry(cause: unknown): number {
-    this.#options.log.warn({ cause: String(cause) }, `the lease could not be renewed; retrying in ${renewMs / 1_000} s`);
+    this.#troubles.failed("the lease", cause, {}, `the lease could not be renewed; retrying in ${renewMs / 1_000} s`);
     return renewMs;
   }
 
@@ -104,6 +107,7 @@ export class LeaseKeeper {
     await store.announce({ id, startedAtMs: this.#startedAtMs }, announcedMs);
     const answer = await store.acquireLease(id, leaseMs);
     this.#fillsAtMs = undefined;
+    this.#troubles.over("the lease", {}, "the store answers about the lease again");
     if (!answer.held) {
       this.#highestEpoch = Math.max(this.#highestEpoch, answer.epoch);
       if (this.#held !== undefined) log.warn({ holder: answer.holder }, "lost the lease; following the new leader");

@@ -109,7 +109,7 @@ export class ReconcileLoop {
       this.#wake = new AbortController();
       try {
         await this.tick();
-        this.#troubles.over("one tick", {}, "reconcile succeeded again");
+        if (this.#leads()) this.#troubles.over("one tick", {}, "reconcile succeeded again");
       } catch (cause) {
         this.#troubles.failed("one tick", cause, {}, `reconcile failed; retrying in ${periodMs / 1_000} s`);
       }

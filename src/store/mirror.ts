@@ -219,7 +219,7 @@ export class Mirror {
       } catch (error) {
         if (this.#closed) break;
         this.#available = false;
-        if (failures === 0) this.#log.warn({ err: error }, `the store cannot be followed; retrying in ${retryFirstMs} ms`);
+        if (failures === 0) this.#log.warn({ cause: String(error) }, `the store cannot be followed; retrying in ${retryFirstMs} ms`);
         await this.#clock.sleep(Math.min(retryFirstMs * 2 ** Math.min(failures, 10), retryMaxMs), this.#nudge.signal);
         failures += 1;
       }

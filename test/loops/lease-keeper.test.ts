@@ -1,6 +1,6 @@
 // Who fills a store that came back empty, and when.
 import { expect, onTestFinished, test } from "vitest";
-import { silentLog } from "../../src/log/log.ts";
+import { type Log, silentLog } from "../../src/log/log.ts";
 import { LeaseKeeper, leaseMs } from "../../src/loops/lease-keeper.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { Mirror } from "../../src/store/mirror.ts";
@@ -14,11 +14,11 @@ const put = (key: string): Write => ({ put: "deployment", key, version: 0, value
 async function world() {
   const clock = new HandClock();
   const store = new MemoryStore({ clock });
-  const keep = async (id: string) => {
+  const keep = async (id: string, log: Log = silentLog) => {
     const mirror = await Mirror.open({ store, clock, log: silentLog });
     const end = new AbortController();
     const keeper = new LeaseKeeper({
-      ...{ store, id, clock, log: silentLog },
+      ...{ store, id, clock, log },
       catchUp: () => mirror.catchUp(),
       content: () => mirror.content(),
     });
@@ -79,4 +79,21 @@ test("a leader whose lease ran out while the store was away fills it when nobody
   store.setFault("none");
   await passUntil(() => keeper.epoch !== undefined);
   expect(await store.get("deployment", "a")).toBeDefined();
+});
+
+test("a store that fails again and again is said once, and once more when it is back", async () => {
+  const { clock, store, keep, passUntil } = await world();
+  const lines: string[] = [];
+  const line = (level: string) => () => void lines.push(level);
+  const log = Object.assign(Object.create(silentLog), { warn: line("warn"), info: line("info") }) as Log;
+  const { keeper } = await keep("leader", log);
+  await until(() => keeper.epoch !== undefined);
+  lines.length = 0;
+  store.setFault("unavailable");
+  const downUntilMs = clock.nowMs() + 10 * leaseMs;
+  await passUntil(() => clock.nowMs() >= downUntilMs);
+  expect(lines).toEqual(["warn"]);
+  store.setFault("none");
+  await passUntil(() => keeper.epoch !== undefined);
+  expect(lines[1]).toBe("info");
 });
