@@ -1,8 +1,12 @@
 // Goal: bytes of a connection pass unchanged, however they are cut into pieces, unless a header block
 // is too large for nghttp2.
+import { once } from "node:events";
+import { createServer as createHttp2Server, type ServerHttp2Session } from "node:http2";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { describe, expect, test } from "vitest";
-import { BlockCutter, cutStrings } from "../../src/gateway/wire/cut-headers.ts";
+import { BlockCutter, CutHeaders, cutStrings } from "../../src/gateway/wire/cut-headers.ts";
 import { encodeFrame, flag, frameType, headerBlock, headerFrames, preface, settingsFrame } from "../kit/http2-frames.ts";
+import { withoutUncaught } from "../kit/raw-peers.ts";
 
 const pairs = (count: number, value: string) => Array.from({ length: count }, (_, index) => [`k${index}`, value] as const);
 const ordinary = Buffer.concat([
@@ -15,7 +19,7 @@ const ordinary = Buffer.concat([
 ]);
 
 const through = (bytes: Buffer, pieceBytes: number): Buffer => {
-  const cutter = new BlockCutter();
+  const cutter = new BlockCutter("caller");
   const out: Buffer[] = [];
   for (let at = 0; at < bytes.length; at += pieceBytes) out.push(...cutter.push(bytes.subarray(at, at + pieceBytes)));
   return Buffer.concat(out);
@@ -83,5 +87,32 @@ describe("a header block", () => {
     );
     expect([cut?.includes("one"), cut?.includes("two"), cut?.includes("x".repeat(65_536))]).toEqual([true, true, true]);
     expect(cut?.length).toBeLessThan(70_000);
+  });
+});
+
+test("a session may be destroyed in any turn after its peer has ended: nothing is thrown", async () => {
+  const turns = (count: number) =>
+    Array.from({ length: count }).reduce<Promise<void>>(
+      (before, _, index) => before.then(() => new Promise((next) => (index % 2 === 0 ? process.nextTick(next) : setImmediate(next)))),
+      Promise.resolve(),
+    );
+  await withoutUncaught(async () => {
+    for (let count = 0; count < 12; count++) {
+      const sessions: ServerHttp2Session[] = [];
+      const http2 = createHttp2Server().on("sessionError", () => {});
+      http2.on("session", (session) => sessions.push(session.on("error", () => {})));
+      const server = createServer((socket) => {
+        socket.once("end", () => turns(count).then(() => sessions[0]?.destroy(new Error("planted"), 11)));
+        http2.emit("connection", new CutHeaders(socket, "caller"));
+      }).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const peer = connect((server.address() as AddressInfo).port, "127.0.0.1");
+      peer.write(Buffer.concat([preface, settingsFrame([])]));
+      await once(peer, "data");
+      peer.resume().end();
+      await once(peer, "close");
+      await turns(12);
+      server.close();
+    }
   });
 });

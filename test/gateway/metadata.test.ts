@@ -133,6 +133,31 @@ describe("from the replica", () => {
   const refused = ["http2-settings", "x"] as const;
   const many = Array.from({ length: 1_001 }, (_, index) => [`k${index}`, "v"] as const);
   test.each([
+    ["headers", 70_000],
+    ["headers", 200_000],
+    ["trailers", 70_000],
+    ["trailers", 200_000],
+  ] as const)("%s with one value of %i bytes fail their call alone: others on the connection go on", async (place, bytes) => {
+    await using at = await house();
+    const big = ["big", "~".repeat(bytes)] as const;
+    const waiting: (() => void)[] = [];
+    await using replica = await frameServer((peer, stream) => {
+      const end = () => peer.write(headerFrames(stream, [ok], true));
+      const much = stream > 1 && waiting.length === 1;
+      peer.write(headerFrames(stream, [status, type, ...(much && place === "headers" ? [big] : [])], false));
+      peer.write(encodeFrame(frameType.data, 0, stream, frame("ok")));
+      if (much) peer.write(headerFrames(stream, [ok, ...(place === "trailers" ? [big] : [])], true));
+      else waiting.push(end);
+    });
+    at.routes.set("d", [endpoint("r", replica.address)]);
+    const before = at.caller.call(path);
+    await expect.poll(() => waiting.length).toBe(1);
+    expect(await at.caller.call(path)).toMatchObject({ status: 8, reason: "METADATA_TOO_LARGE" });
+    waiting[0]?.();
+    expect([(await before).status, replica.peers.length, at.gateway.ongoing("r")]).toEqual([0, 1, 0]);
+  });
+
+  test.each([
     ["headers that HTTP/2 does not allow", [status, type, refused], [ok], 13, "PROGRAM_ERROR"],
     ["trailers that HTTP/2 does not allow", [status, type], [ok, refused], 13, "PROGRAM_ERROR"],
     ["too many headers", [status, type, ...many], [ok], 8, "METADATA_TOO_LARGE"],

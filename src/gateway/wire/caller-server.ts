@@ -57,7 +57,7 @@ export class Http2CallerServer implements CallerServer {
     this.#listener = new Listener({
       onConnection: (socket) => {
         this.#taken = socket;
-        this.#server.emit("connection", new CutHeaders(socket));
+        this.#server.emit("connection", new CutHeaders(socket, "caller"));
         this.#taken = undefined;
       },
       onFault: options.onServerFault,

@@ -3,9 +3,10 @@ import { Duplex } from "node:stream";
 import { headerBytesMax } from "../../core/traffic/header-rules.ts";
 
 // nghttp2 ends a connection, with all of its calls, for a string above 64 KiB in a header block, and
-// for a block in more than nine frames. A caller's block that has either is cut before nghttp2 sees
-// it, so that the gateway can refuse its call alone.
+// for a block in more than nine frames. A peer's block that has either is cut before nghttp2 sees
+// it, so that the gateway can fail its call alone.
 
+/** What comes before the first frame of a caller. A replica sends frames alone. */
 const prefaceBytes = 24;
 const frameHeadBytes = 9;
 const frameBytesMax = 16_384;
@@ -29,19 +30,26 @@ const keptInTableBytes = 4_097;
 /** The pair that marks a block as cut: it alone has more bytes than a call may have. */
 const mark = literal("drover-cut", headerBytesMax);
 
-/** The bytes of a caller's connection, with header blocks cut that are too large for nghttp2. */
+/** Who sends the bytes of a connection. */
+export type Peer = "caller" | "replica";
+
+/** The bytes of a peer's connection, with header blocks cut that are too large for nghttp2. */
 export class CutHeaders extends Duplex {
   readonly #socket: Socket;
-  readonly #cutter = new BlockCutter();
+  readonly #cutter: BlockCutter;
   #drained: (() => void) | undefined;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, from: Peer) {
     super();
     this.#socket = socket;
+    this.#cutter = new BlockCutter(from);
     socket.on("data", (chunk: Buffer) => {
       for (const part of this.#cutter.push(chunk)) if (!this.push(part)) socket.pause();
     });
     socket.once("end", () => this.push(null));
+    // A session that still writes while node ends its socket throws where nobody catches it, so
+    // a peer that has ended its side gets nothing more.
+    this.once("end", () => this.destroy());
     socket.once("error", (error) => this.destroy(error));
     socket.once("close", () => this.destroy());
     socket.on("drain", () => {
@@ -82,14 +90,18 @@ export class CutHeaders extends Duplex {
   }
 }
 
-/** Passes on a caller's bytes. Only blocks of several frames are looked into. */
+/** Passes on a peer's bytes. Only blocks of several frames are looked into. */
 export class BlockCutter {
   /** Bytes that are passed on as they are: of the preface, or of a frame. */
-  #pass = prefaceBytes;
+  #pass: number;
   #rest: Buffer = Buffer.alloc(0);
   /** The frames of a block that has not ended. */
   #block: Buffer[] = [];
   #blockBytes = 0;
+
+  constructor(from: Peer) {
+    this.#pass = from === "caller" ? prefaceBytes : 0;
+  }
 
   push(chunk: Buffer): readonly Buffer[] {
     const out: Buffer[] = [];

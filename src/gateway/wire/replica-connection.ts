@@ -2,6 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import { connect as connectSocket, type Socket } from "node:net";
 import { splitAddress } from "../../rpc/socket-address.ts";
 import type { Fate, HeaderFields, ReplicaConnection, ReplicaEvents, ReplicaSide } from "../sides.ts";
+import { CutHeaders } from "./cut-headers.ts";
 import { sendBlock } from "./raw-headers.ts";
 import { Http2ReplicaSide, type StreamConnection } from "./replica-side.ts";
 import { connectionWindowBytes, headerLimits, headerReadBytesMax, replicaWindowBytes, sessionMemoryMb } from "./sizes.ts";
@@ -39,7 +40,7 @@ export class Http2ReplicaConnection implements ReplicaConnection, StreamConnecti
       this.#lost = true;
     });
     this.#session = connect("http://replica", {
-      createConnection: () => socket,
+      createConnection: () => new CutHeaders(socket, "replica"),
       maxSessionMemory: sessionMemoryMb,
       ...headerLimits,
       settings: { initialWindowSize: replicaWindowBytes, maxHeaderListSize: headerReadBytesMax, enablePush: false },
