@@ -6,11 +6,11 @@ import {
   type ReconfigureRequest,
   type SimulateAutoscalingRequest,
 } from "../../gen/drover/v1/controller_service_pb.ts";
+import { pacing } from "../clock/breathe.ts";
 import type { Clock } from "../clock/clock.ts";
 import { invalid } from "../core/errors.ts";
-import { pacing } from "../rpc/breathe.ts";
 import { type CallContext, type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
-import { violationsInParts, violationsMax, violationsOf } from "../rpc/validate.ts";
+import { compileRules, violationsInParts, violationsMax, violationsOf } from "../rpc/validate.ts";
 import { clusterHandlers } from "./cluster.ts";
 import type { ControllerParts, ControllerServiceOptions } from "./controller-parts.ts";
 import { decisionHandlers } from "./decisions.ts";
@@ -33,6 +33,7 @@ export class ControllerApi {
   readonly #closing = new AbortController();
 
   constructor(options: ControllerServiceOptions) {
+    for (const { input } of ControllerService.methods) compileRules(input);
     const view = new DeploymentView(options.mirror, options.observed);
     const turns = new Turns();
     this.#feed = new DeploymentFeed(options.mirror, view, turns);

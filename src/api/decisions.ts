@@ -3,6 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type DecisionSchema,
   DecisionSource,
+  ListDecisionsResponseSchema,
   type WatchDecisionsRequest,
   WatchDecisionsResponseSchema,
 } from "../../gen/drover/v1/controller_service_pb.ts";
@@ -15,24 +16,23 @@ import type { CallContext } from "../rpc/service.ts";
 import type { Mirror, MirrorEvent } from "../store/mirror.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { EventQueue } from "./event-queue.ts";
-import { pageOf } from "./pages.ts";
+import { newestFirst, pageOf } from "./pages.ts";
 
 /** What was decided for a deployment, and why. */
 export function decisionHandlers(parts: ControllerParts): ControllerHandlers<"listDecisions" | "watchDecisions"> {
-  const { mirror, view } = parts;
+  const { mirror, view, clock } = parts;
   return {
-    listDecisions: async ({ name, pageSize, pageToken }) => {
+    listDecisions: async (request) => {
       await view.catchUp();
-      const page = pageOf(decisionsOf(mirror, view.record(name)), newestFirst, pageSize, pageToken);
-      return { decisions: page.items.map(decisionToMessage), nextPageToken: page.nextPageToken };
+      const list = {
+        items: decisionsOf(mirror, view.record(request.name)),
+        keyOf: ({ number }: DecisionRecord) => newestFirst(number),
+        answer: (decision: DecisionRecord) => ({ decisions: [decisionToMessage(decision)] }),
+      };
+      return pageOf(ListDecisionsResponseSchema, request, list, clock);
     },
     watchDecisions: (request, context) => watch(parts, request, context),
   };
-}
-
-/** A key that sorts the last decision first. */
-function newestFirst({ number }: DecisionRecord): string {
-  return String(Number.MAX_SAFE_INTEGER - number).padStart(16, "0");
 }
 
 /** The oldest first. */

@@ -1,10 +1,11 @@
-import { fromJson, type JsonValue, toBinary } from "@bufbuild/protobuf";
+import { toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type Deployment, DeploymentSchema, DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import type { Json } from "../core/json.ts";
 import { Encoded, encode } from "../rpc/codec.ts";
+import { jsonToValue } from "../rpc/json-value.ts";
 
 /**
  * A change of one deployment as a `WatchDeploymentsResponse`, encoded once for all watches. Its
@@ -39,7 +40,7 @@ export function deploymentEvent(
 
 /** A `user_config` as the part of a `WatchDeploymentsResponse` that holds nothing else. */
 export function configBytes(userConfig: Json): Uint8Array {
-  const value = toBinary(ValueSchema, fromJson(ValueSchema, userConfig as JsonValue));
+  const value = toBinary(ValueSchema, jsonToValue(userConfig));
   const fields = [
     DeploymentSpecSchema.field.userConfig,
     DeploymentSchema.field.spec,

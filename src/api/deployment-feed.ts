@@ -83,9 +83,13 @@ export class DeploymentFeed {
     };
   }
 
-  /** The deployments that exist now, as events without a position of their own. */
-  present(wants: (name: string) => boolean): readonly DeploymentEvent[] {
-    return [...this.#mirror.deployments().keys()].filter(wants).map((name) => this.#eventOf(name, this.#mirror.position));
+  /**
+   * The deployments that exist now, as events without a position of their own. All are of the state
+   * at this call; each is made when it is read.
+   */
+  present(wants: (name: string) => boolean): Iterable<DeploymentEvent> {
+    const making = [...this.#mirror.deployments().keys()].filter(wants).map((name) => this.#making(name, this.#mirror.position));
+    return made(making);
   }
 
   close(): void {
@@ -109,28 +113,33 @@ export class DeploymentFeed {
     // A replica's record is erased only after the replica has ended, which was an event before.
     if (name === undefined || (kind === "progress" && value === undefined)) return;
     if (kind !== "deployment" && this.#mirror.deployment(name) === undefined) return;
-    const change = this.#eventOf(name, position);
+    const change = this.#making(name, position)();
     this.#keep(change);
     for (const { wants, queue } of this.#watches) if (wants(name)) queue.push(change);
   }
 
-  #eventOf(name: string, position: number): DeploymentEvent {
+  /** Makes the event of the deployment as it is at this call. */
+  #making(name: string, position: number): () => DeploymentEvent {
     const record = this.#mirror.deployment(name)?.value;
     if (record === undefined) {
       this.#configs.delete(name);
-      return deploymentEvent(position, name, undefined, undefined);
+      return () => deploymentEvent(position, name, undefined, undefined);
     }
-    const { userConfig, ...spec } = record.spec;
-    return deploymentEvent(position, name, this.#view.compose({ ...record, spec }), this.#configOf(name, userConfig));
+    const compose = this.#view.composing(record);
+    return () => {
+      const { userConfig, ...spec } = record.spec;
+      return deploymentEvent(position, name, compose({ ...record, spec }), this.#configOf(name, userConfig));
+    };
   }
 
   #configOf(name: string, userConfig: Json | undefined): Uint8Array | undefined {
     const known = this.#configs.get(name);
     if (known?.userConfig === userConfig) return known?.bytes;
-    this.#configs.delete(name);
+    const isPresent = this.#mirror.deployment(name)?.value.spec.userConfig === userConfig;
+    if (isPresent) this.#configs.delete(name);
     if (userConfig === undefined) return undefined;
     const bytes = configBytes(userConfig);
-    this.#configs.set(name, { userConfig, bytes });
+    if (isPresent) this.#configs.set(name, { userConfig, bytes });
     return bytes;
   }
 
@@ -152,6 +161,10 @@ export class DeploymentFeed {
     else this.#holders.set(config, before + by);
     return before === 0 || before + by === 0 ? config.length : 0;
   }
+}
+
+function* made(making: readonly (() => DeploymentEvent)[]): Iterable<DeploymentEvent> {
+  for (const make of making) yield make();
 }
 
 function expired(position: number): StatusError {

@@ -35,12 +35,16 @@ export class DeploymentView {
 
   /** The deployment of a record, as clients see it. */
   compose(record: DeploymentRecord): Deployment {
-    const { name } = record.spec;
-    return deploymentToMessage(
-      record,
-      this.#mirror.progress(name)?.value,
-      this.#mirror.replicasOf(name).map(({ value }) => value),
-      this.#observed,
-    );
+    return this.composing(record)(record);
+  }
+
+  /**
+   * As {@link compose}, in two steps: the state is that of this call, and the message is made when
+   * the function is called. It takes the record, or the record with another spec.
+   */
+  composing({ spec: { name } }: DeploymentRecord): (record: DeploymentRecord) => Deployment {
+    const progress = this.#mirror.progress(name)?.value;
+    const replicas = this.#mirror.replicasOf(name).map(({ value }) => value);
+    return (record) => deploymentToMessage(record, progress, replicas, this.#observed);
   }
 }

@@ -1,5 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { WatchDeploymentsRequest, WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import {
+  ListDeploymentsResponseSchema,
+  type WatchDeploymentsRequest,
+  type WatchDeploymentsResponseSchema,
+} from "../../gen/drover/v1/controller_service_pb.ts";
 import { refusal } from "../core/errors.ts";
 import type { Encoded } from "../rpc/codec.ts";
 import type { CallContext } from "../rpc/service.ts";
@@ -10,16 +14,20 @@ import { notFound } from "./refusals.ts";
 
 /** Reads of deployments. */
 export function deploymentHandlers(parts: ControllerParts): ControllerHandlers<"getDeployment" | "listDeployments" | "watchDeployments"> {
-  const { mirror, view } = parts;
+  const { mirror, view, clock } = parts;
   return {
     getDeployment: async ({ name }) => {
       await view.catchUp();
       return { deployment: view.current(name) ?? notFound(name) };
     },
-    listDeployments: async ({ pageSize, pageToken }) => {
+    listDeployments: async (request) => {
       await view.catchUp();
-      const page = pageOf(mirror.deployments().keys(), (name) => name, pageSize, pageToken);
-      return { deployments: page.items.flatMap((name) => view.current(name) ?? []), nextPageToken: page.nextPageToken };
+      const answer = (name: string) => {
+        const deployment = view.current(name);
+        return { deployments: deployment === undefined ? [] : [deployment] };
+      };
+      const list = { items: mirror.deployments().keys(), keyOf: (name: string) => name, answer };
+      return pageOf(ListDeploymentsResponseSchema, request, list, clock);
     },
     watchDeployments: (request, context) => watch(parts, request, context),
   };

@@ -8,11 +8,11 @@ import {
   DeployResponseSchema,
   Effect,
 } from "../../gen/drover/v1/controller_service_pb.ts";
+import { type Pace, pacing } from "../clock/breathe.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
 import { effectOf } from "../core/effect.ts";
 import type { FieldViolation } from "../core/errors.ts";
 import { deleted, firstRecord, nextRecord } from "../core/generations.ts";
-import { type Pace, pacing } from "../rpc/breathe.ts";
 import type { CallContext } from "../rpc/service.ts";
 import { beginningChange } from "./begin-change.ts";
 import { type ChangeEnd, endOf } from "./config-change-end.ts";

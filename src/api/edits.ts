@@ -1,9 +1,9 @@
+import type { Pace } from "../clock/breathe.ts";
 import type { Clock } from "../clock/clock.ts";
 import type { ConfigChangeRecord } from "../core/config-change.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
 import { refusal, type StatusError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
-import type { Pace } from "../rpc/breathe.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { CommitOptions, Entry, Store, Write } from "../store/store.ts";
 import { beginChange } from "../store/writes/change-writes.ts";

@@ -1,8 +1,8 @@
 import { createHash, type Hash } from "node:crypto";
 import { create, type DescMessage, fromJson, type JsonValue, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
+import { type Pace, pacing } from "../clock/breathe.ts";
 import { StatusError } from "../core/errors.ts";
 import type { Json, JsonObject } from "../core/json.ts";
-import { type Pace, pacing } from "../rpc/breathe.ts";
 import { jsonInParts } from "../rpc/json-in-parts.ts";
 import type { CallContext } from "../rpc/service.ts";
 import { type Caller, forCaller } from "./caller.ts";

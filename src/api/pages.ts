@@ -1,24 +1,64 @@
+import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
+import { pacing } from "../clock/breathe.ts";
+import type { Clock } from "../clock/clock.ts";
 import { refusal } from "../core/errors.ts";
+import { Encoded, encode } from "../rpc/codec.ts";
 
 /** Items of a page by default. */
 const pageSizeDefault = 100;
+/**
+ * The most bytes of a page that has more than one item: half of what gRPC clients read by default.
+ * No item alone is too large for them.
+ */
+export const pageBytesMax = 2 * 2 ** 20;
 
-export interface Page<T> {
-  readonly items: readonly T[];
-  readonly nextPageToken: string;
+/** Which page is wanted. */
+export interface PageRequest {
+  /** 0: {@link pageSizeDefault}. */
+  readonly pageSize: number;
+  /** Empty: the first page. */
+  readonly pageToken: string;
+}
+
+/** A list that is answered in pages. */
+export interface PagedList<O extends DescMessage, T> {
+  readonly items: Iterable<T>;
+  /** The items are in the order of their keys. */
+  readonly keyOf: (item: T) => string;
+  /** The response with that item alone; with none if it is gone. */
+  readonly answer: (item: T) => MessageInitShape<O>;
 }
 
 /**
- * One page of items in the order of their keys. A token is the last key of the page before, so
- * items that come or go do not shift the others.
+ * One page of a list, encoded item by item, so that everything else of this process goes on. The
+ * page ends at the size that is asked for, or before an item with which it would have more than
+ * {@link pageBytesMax}. A token is the last key of the page before, so items that come or go do not
+ * shift the others.
  */
-export function pageOf<T>(items: Iterable<T>, keyOf: (item: T) => string, pageSize: number, pageToken: string): Page<T> {
+export async function pageOf<O extends DescMessage, T>(
+  output: O,
+  { pageSize, pageToken }: PageRequest,
+  { items, keyOf, answer }: PagedList<O, T>,
+  clock: Pick<Clock, "nowMs">,
+): Promise<Encoded> {
   const after = decodeToken(pageToken);
-  const size = pageSize === 0 ? pageSizeDefault : pageSize;
-  const rest = [...items].filter((item) => after === undefined || keyOf(item) > after).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-  const page = rest.slice(0, size);
-  const last = page.at(-1);
-  return { items: page, nextPageToken: rest.length > size && last !== undefined ? encodeToken(keyOf(last)) : "" };
+  const rest = Array.from(items, (item) => ({ key: keyOf(item), item }))
+    .filter(({ key }) => after === undefined || key > after)
+    .sort((a, b) => (a.key < b.key ? -1 : 1));
+  const pace = pacing(() => clock.nowMs());
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  let last = "";
+  for (const { key, item } of rest.slice(0, pageSize === 0 ? pageSizeDefault : pageSize)) {
+    const part = encode(output, answer(item));
+    if (bytes > 0 && bytes + part.length > pageBytesMax) break;
+    parts.push(part);
+    bytes += part.length;
+    last = key;
+    await pace();
+  }
+  if (rest.length > parts.length) parts.push(encode(output, { nextPageToken: encodeToken(last) } as MessageInitShape<DescMessage>));
+  return new Encoded(Buffer.concat(parts));
 }
 
 const mark = "p1:";
@@ -34,4 +74,9 @@ function decodeToken(token: string): string | undefined {
     });
   }
   return text.slice(mark.length);
+}
+
+/** A key that sorts what has the highest number first. */
+export function newestFirst(number: number): string {
+  return String(Number.MAX_SAFE_INTEGER - number).padStart(16, "0");
 }

@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type ConfigSchema,
+  ListConfigsResponseSchema,
   type ReconfigureRequest,
   ReconfigureRequestSchema,
   ReconfigureResponseSchema,
@@ -17,11 +18,12 @@ import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts"
 import { jsonOf } from "./convert.ts";
 import { replicasToMessage } from "./convert-outcomes.ts";
 import { editOne } from "./edit-one.ts";
+import { newestFirst, pageOf } from "./pages.ts";
 import { userConfigViolations } from "./spec-violations.ts";
 
 /** Changes of config, and the configs that are kept. */
 export function reconfigureHandlers(parts: ControllerParts): ControllerHandlers<"reconfigure" | "listConfigs"> {
-  const { mirror, view } = parts;
+  const { mirror, view, clock } = parts;
   return {
     reconfigure: (request, context) =>
       editOne(
@@ -45,11 +47,15 @@ export function reconfigureHandlers(parts: ControllerParts): ControllerHandlers<
           },
         },
       ),
-    listConfigs: async ({ name }) => {
+    listConfigs: async (request) => {
       await view.catchUp();
-      const record = view.record(name);
-      const configs = keptConfigs(mirror, record).toReversed();
-      return { configs: configs.map((config) => configToMessage(config, record)) };
+      const record = view.record(request.name);
+      const list = {
+        items: keptConfigs(mirror, record),
+        keyOf: ({ generation }: ConfigRecord) => newestFirst(generation),
+        answer: (config: ConfigRecord) => ({ configs: [configToMessage(config, record)] }),
+      };
+      return pageOf(ListConfigsResponseSchema, request, list, clock);
     },
   };
 }

@@ -1,10 +1,16 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { LogStream, type WatchLogsRequest, type WatchLogsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import {
+  ListReplicasResponseSchema,
+  LogStream,
+  type WatchLogsRequest,
+  type WatchLogsResponseSchema,
+} from "../../gen/drover/v1/controller_service_pb.ts";
 import { refusal } from "../core/errors.ts";
 import type { LogLine } from "../core/log-line.ts";
 import { hasEnded } from "../core/replica.ts";
 import type { CallContext } from "../rpc/service.ts";
+import type { Entry } from "../store/store.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { replicaToMessage } from "./convert.ts";
 import { followLogs } from "./follow-logs.ts";
@@ -14,14 +20,19 @@ const tailLinesDefault = 100;
 
 /** Replicas, and what they print. */
 export function replicaHandlers(parts: ControllerParts): ControllerHandlers<"listReplicas" | "watchLogs"> {
-  const { mirror, observed, view } = parts;
+  const { mirror, observed, view, clock } = parts;
   return {
-    listReplicas: async ({ deployment, pageSize, pageToken }) => {
+    listReplicas: async (request) => {
+      const { deployment } = request;
       await view.catchUp();
       if (deployment !== "") view.record(deployment);
-      const entries = deployment === "" ? mirror.replicas().values() : mirror.replicasOf(deployment);
-      const page = pageOf(entries, ({ value }) => `${value.deployment}/${value.id}`, pageSize, pageToken);
-      return { replicas: page.items.map(({ value }) => replicaToMessage(value, observed)), nextPageToken: page.nextPageToken };
+      const items = deployment === "" ? mirror.replicas().values() : mirror.replicasOf(deployment);
+      const list = {
+        items,
+        keyOf: ({ value }: Entry<"replica">) => `${value.deployment}/${value.id}`,
+        answer: ({ value }: Entry<"replica">) => ({ replicas: [replicaToMessage(value, observed)] }),
+      };
+      return pageOf(ListReplicasResponseSchema, request, list, clock);
     },
     watchLogs: (request, context) => watchLogs(parts, request, context),
   };

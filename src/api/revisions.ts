@@ -1,11 +1,11 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { RevisionSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import type { ListRevisionsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { DeploymentRecord, RevisionRecord } from "../core/deployment.ts";
 import { refusal } from "../core/errors.ts";
 import { revisionBefore } from "../core/generations.ts";
 import type { Mirror } from "../store/mirror.ts";
 import { specToMessage } from "./convert.ts";
+import { newestFirst, type PagedList } from "./pages.ts";
 
 /** The revision that a rollback goes to. Fails with REVISION_NOT_FOUND or NO_HEALTHY_REVISION. */
 export function revisionToGoBackTo(mirror: Mirror, record: DeploymentRecord, wanted: number): RevisionRecord {
@@ -30,19 +30,21 @@ export function revisionToGoBackTo(mirror: Mirror, record: DeploymentRecord, wan
 }
 
 /** The revisions of a deployment as clients see them, the newest first. */
-export function revisionsToMessage(mirror: Mirror, record: DeploymentRecord): readonly MessageInitShape<typeof RevisionSchema>[] {
+export function revisionsOf(mirror: Mirror, record: DeploymentRecord): PagedList<typeof ListRevisionsResponseSchema, RevisionRecord> {
   const lineage = mirror.lineage(record);
   const healthy = lineage.progress()?.value.healthyRevisions ?? [];
   const running = lineage.replicas().filter(({ value }) => value.state === "RUNNING");
-  return lineage
-    .revisions()
-    .toReversed()
-    .map(({ value: { revision, spec, createdAtMs } }) => ({
-      revision: BigInt(revision),
-      spec: specToMessage(spec),
-      createTime: timestampFromMs(createdAtMs),
-      current: revision === record.revision,
-      wasHealthy: healthy.includes(revision),
-      runningReplicas: running.filter(({ value }) => value.revision === revision).length,
-    }));
+  const toMessage = ({ revision, spec, createdAtMs }: RevisionRecord) => ({
+    revision: BigInt(revision),
+    spec: specToMessage(spec),
+    createTime: timestampFromMs(createdAtMs),
+    current: revision === record.revision,
+    wasHealthy: healthy.includes(revision),
+    runningReplicas: running.filter(({ value }) => value.revision === revision).length,
+  });
+  return {
+    items: lineage.revisions().map(({ value }) => value),
+    keyOf: ({ revision }) => newestFirst(revision),
+    answer: (revision) => ({ revisions: [toMessage(revision)] }),
+  };
 }

@@ -1,4 +1,5 @@
 import {
+  ListRevisionsResponseSchema,
   PauseRolloutRequestSchema,
   PauseRolloutResponseSchema,
   ResumeRolloutRequestSchema,
@@ -11,7 +12,8 @@ import { acknowledged, paused, resumed, rolledBack } from "../core/generations.t
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { editOne } from "./edit-one.ts";
 import { editTimeMs } from "./edits.ts";
-import { revisionsToMessage, revisionToGoBackTo } from "./revisions.ts";
+import { pageOf } from "./pages.ts";
+import { revisionsOf, revisionToGoBackTo } from "./revisions.ts";
 
 type RolloutMethod = "listRevisions" | "rollback" | "pauseRollout" | "resumeRollout";
 
@@ -23,9 +25,9 @@ export function rolloutHandlers(parts: ControllerParts): ControllerHandlers<Roll
     answer: (after: DeploymentRecord) => ({ deployment: view.compose(after) }),
   });
   return {
-    listRevisions: async ({ name }) => {
+    listRevisions: async (request) => {
       await view.catchUp();
-      return { revisions: [...revisionsToMessage(mirror, view.record(name))] };
+      return pageOf(ListRevisionsResponseSchema, request, revisionsOf(mirror, view.record(request.name)), clock);
     },
     rollback: (request, context) => {
       const back = (before: DeploymentRecord, nowMs: number) => {

@@ -5,9 +5,9 @@ import type {
   SimulateAutoscalingResponseSchema,
   SimulatedPointSchema,
 } from "../../gen/drover/v1/controller_service_pb.ts";
+import { pacing } from "../clock/breathe.ts";
 import { autoscaler, type LoadSample, simulating } from "../core/autoscaling/simulate-autoscaling.ts";
 import { type FieldViolation, refusal } from "../core/errors.ts";
-import { pacing } from "../rpc/breathe.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { autoscalingFromMessage, scheduleViolations } from "./convert-autoscaling.ts";
 

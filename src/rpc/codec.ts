@@ -1,6 +1,6 @@
 import { create, type DescMessage, type DescMethod, fromBinary, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { pacing } from "../clock/breathe.ts";
 import { refusal, type StatusError } from "../core/errors.ts";
-import { pacing } from "./breathe.ts";
 
 /** The largest message that is read by default, in bytes: 4 MiB. */
 export const defaultMessageBytesMax = 4 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import { type DescField, type DescMessage, type JsonValue, type Message, type MessageShape, toJson } from "@bufbuild/protobuf";
+import type { Pace } from "../clock/breathe.ts";
 import type { Json } from "../core/json.ts";
-import type { Pace } from "./breathe.ts";
 
 /**
  * The proto JSON of a message. Lists of messages in it are printed item by item, at that pace, so

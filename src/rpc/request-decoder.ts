@@ -1,6 +1,6 @@
 import { create, type DescMessage, type Message, mergeFromBinary } from "@bufbuild/protobuf";
+import { breathe } from "../clock/breathe.ts";
 import { invalid } from "../core/errors.ts";
-import { breathe } from "./breathe.ts";
 import { notA, type RequestDecoder } from "./codec.ts";
 import type { RequestBounds } from "./request-bounds.ts";
 import { scanRequest } from "./request-scan.ts";
@@ -18,7 +18,7 @@ export function decoderWithin(bounds: RequestBounds): RequestDecoder {
 
 async function decodeWithin(schema: DescMessage, bytes: Uint8Array, bounds: RequestBounds): Promise<Message> {
   if (bytes.length > smallBytes) await breathe();
-  const scanned = scanRequest(schema, bytes, bounds);
+  const scanned = await scanRequest(schema, bytes, bounds);
   if (scanned.wrong !== undefined) throw invalid([scanned.wrong]);
   const message = create(schema);
   let begin = 0;

@@ -1,4 +1,5 @@
 import type { DescMessage } from "@bufbuild/protobuf";
+import { breathe } from "../clock/breathe.ts";
 import type { FieldViolation } from "../core/errors.ts";
 import { jsonLevelsMax } from "../core/json.ts";
 import { type RequestBounds, settingsMax, unknownFieldsMax } from "./request-bounds.ts";
@@ -9,6 +10,8 @@ export type Scanned = { readonly wrong: FieldViolation } | { readonly wrong?: un
 
 /** Fields between two cuts, at least: about 1 ms of decoding. */
 const cutFields = 2_000;
+/** Cuts after which everything else of this process goes on: about 3 ms of scanning. */
+const cutsPerBreath = 10;
 /** Groups within groups that are still read, as the decoder does. */
 const groupLevelsMax = 64;
 
@@ -18,10 +21,10 @@ const groupLevelsMax = 64;
  * levels of JSON. A Struct must not hold what is no JSON: the decoder would say so without the path.
  * The scan ends at the first thing that is wrong.
  */
-export function scanRequest(schema: DescMessage, bytes: Uint8Array, bounds: RequestBounds): Scanned {
+export async function scanRequest(schema: DescMessage, bytes: Uint8Array, bounds: RequestBounds): Promise<Scanned> {
   const scan = new RequestScan(bytes, bounds);
   try {
-    const wrong = scan.message(planOf(schema), bytes.length, true);
+    const wrong = await scan.request(planOf(schema));
     return wrong === undefined ? { cuts: scan.cuts } : { wrong };
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
@@ -31,6 +34,15 @@ export function scanRequest(schema: DescMessage, bytes: Uint8Array, bounds: Requ
 
 /** Bytes that are no protobuf. */
 class Malformed extends Error {}
+
+/** How often a message has its fields so far. */
+interface Counts {
+  /** By the index of the field. */
+  readonly known: number[];
+  unknown: number;
+}
+
+const countsOf = ({ fields }: MessagePlan): Counts => ({ known: new Array<number>(fields.size).fill(0), unknown: 0 });
 
 class RequestScan {
   /** Places between two fields of the outermost message. */
@@ -51,31 +63,44 @@ class RequestScan {
     this.#bounds = bounds;
   }
 
-  message({ typeName, fields }: MessagePlan, end: number, outermost: boolean): FieldViolation | undefined {
-    const counts = new Array<number>(fields.size).fill(0);
-    let unknown = 0;
+  /** Scans the whole message, and cuts it. Only its own fields may be many: all others are counted. */
+  async request(plan: MessagePlan): Promise<FieldViolation | undefined> {
+    const end = this.#bytes.length;
+    const counts = countsOf(plan);
     while (this.#pos < end) {
-      const tag = this.#tag(end);
-      if (tag === undefined) return tooManyFields(this.#bounds);
-      const field = fields.get(tag >>> 3);
-      if (field === undefined) {
-        unknown += 1;
-        if (unknown > unknownFieldsMax) {
-          return {
-            field: "",
-            description: `more than ${unknownFieldsMax} fields are not known to this server: the client is newer, or this is no ${typeName}`,
-          };
-        }
-        this.#skip(tag, end, 0);
-        continue;
-      }
-      const wrong = this.#field(field, tag & 7, end, counts);
+      const wrong = this.#next(plan, end, counts);
       if (wrong !== undefined) return wrong;
-      if (outermost && this.#fields - this.#fieldsAtCut >= cutFields && this.#pos < end) {
-        this.#fieldsAtCut = this.#fields;
-        this.cuts.push(this.#pos);
-      }
+      if (this.#fields - this.#fieldsAtCut < cutFields || this.#pos === end) continue;
+      this.#fieldsAtCut = this.#fields;
+      this.cuts.push(this.#pos);
+      if (this.cuts.length % cutsPerBreath === 0) await breathe();
     }
+    return undefined;
+  }
+
+  #message(plan: MessagePlan, end: number): FieldViolation | undefined {
+    const counts = countsOf(plan);
+    while (this.#pos < end) {
+      const wrong = this.#next(plan, end, counts);
+      if (wrong !== undefined) return wrong;
+    }
+    return undefined;
+  }
+
+  /** The next field of a message. */
+  #next({ typeName, fields }: MessagePlan, end: number, counts: Counts): FieldViolation | undefined {
+    const tag = this.#tag(end);
+    if (tag === undefined) return tooManyFields(this.#bounds);
+    const field = fields.get(tag >>> 3);
+    if (field !== undefined) return this.#field(field, tag & 7, end, counts.known);
+    counts.unknown += 1;
+    if (counts.unknown > unknownFieldsMax) {
+      return {
+        field: "",
+        description: `more than ${unknownFieldsMax} fields are not known to this server: the client is newer, or this is no ${typeName}`,
+      };
+    }
+    this.#skip(tag, end, 0);
     return undefined;
   }
 
@@ -94,7 +119,7 @@ class RequestScan {
     }
     const innerEnd = this.#length(end);
     this.#inStruct = field.inner === "struct";
-    const wrong = typeof field.inner === "string" ? this.#json(field.inner, innerEnd, 0) : this.message(field.inner, innerEnd, false);
+    const wrong = typeof field.inner === "string" ? this.#json(field.inner, innerEnd, 0) : this.#message(field.inner, innerEnd);
     if (wrong === undefined) return undefined;
     if (field.isMap)
       return within(`${name}[${JSON.stringify(this.#keyIn(begin, innerEnd))}]`, { ...wrong, field: wrong.field.replace(/^value\.?/, "") });

@@ -264,7 +264,8 @@ async function run(call: ServerCall, handle: Handle, nowMs: () => number, decode
   const first = "request" in raw ? read(raw.request) : requestsOf(call, read);
   const request = first instanceof Promise ? await first : first;
   if (method.methodKind === "unary" || method.methodKind === "client_streaming") {
-    call.response = await encodeInParts(method.output, (await handle(request, call)) as MessageOut, nowMs);
+    const response = (await handle(request, call)) as MessageOut | Encoded;
+    call.response = response instanceof Encoded ? response.bytes : await encodeInParts(method.output, response, nowMs);
     call.sendHeaders();
   } else {
     await pump(call, handle(request, call) as AsyncIterable<MessageOut | Encoded>);

@@ -32,7 +32,7 @@ export interface CallContext {
 
 type Handler<M extends DescMethod> =
   M extends DescMethodUnary<infer I, infer O>
-    ? (request: MessageShape<I>, context: CallContext) => Promise<MessageInitShape<O>> | MessageInitShape<O>
+    ? (request: MessageShape<I>, context: CallContext) => Promise<MessageInitShape<O> | Encoded> | MessageInitShape<O> | Encoded
     : M extends DescMethodServerStreaming<infer I, infer O>
       ? (request: MessageShape<I>, context: CallContext) => AsyncIterable<MessageInitShape<O> | Encoded>
       : M extends DescMethodClientStreaming<infer I, infer O>

@@ -1,9 +1,9 @@
-import { type DescMessage, isMessage, type Message, type MessageShape } from "@bufbuild/protobuf";
+import { create, type DescMessage, isMessage, type Message, type MessageShape } from "@bufbuild/protobuf";
 import { isReflectList, isReflectMap, isReflectMessage, type Path, type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
+import type { Pace } from "../clock/breathe.ts";
 import type { FieldViolation } from "../core/errors.ts";
-import type { Pace } from "./breathe.ts";
 import { joinPath, keyText, malformed } from "./malformed.ts";
 
 /** The most characters of a wrong value that a description shows. */
@@ -18,6 +18,14 @@ let validator: Validator | undefined;
  */
 export function violationsOf<D extends DescMessage>(schema: D, message: MessageShape<D>, root = ""): readonly FieldViolation[] {
   return [...malformed(schema, message, root), ...ruleViolations(schema, message, root)];
+}
+
+/**
+ * Compiles the rules of a message's proto, which takes long the first time. Called before a server
+ * takes requests, so that its first request does not hold up all others.
+ */
+export function compileRules(schema: DescMessage): void {
+  ruleViolations(schema, create(schema), "");
 }
 
 function ruleViolations<D extends DescMessage>(schema: D, message: MessageShape<D>, root: string): readonly FieldViolation[] {

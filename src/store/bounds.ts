@@ -5,8 +5,8 @@ export const changesKept = 20_000;
  * The oldest changes go first; the last one always stays.
  */
 export const changesBytesMax = 16 * 2 ** 20;
-/** Changes in one batch. */
-export const batchMax = 1_000;
+/** Changes in one batch: so few that their JSON is read at once, even where each is of a large spec. */
+export const batchMax = 200;
 /** Entries per page. A larger limit is cut to it. */
 export const pageMax = 1_000;
 /** How long the answer to a request id is kept. */

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Pace } from "../clock/breathe.ts";
 import type { Json } from "../core/json.ts";
 import { contentLengthMin, overheadBytes } from "./bounds.ts";
 
@@ -29,8 +30,27 @@ const digests = new WeakMap<object, string>();
  * of any object: these stay equal while the rest of a record changes.
  */
 export function split(whole: unknown): Parts {
+  const steps = splitting(whole);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** As {@link split}, for what may be large: everything else of this process goes on in between. */
+export async function splitInParts(whole: unknown, pace: Pace): Promise<Parts> {
+  const steps = splitting(whole);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await pace();
+  }
+}
+
+/** One step for each field that may be a content. */
+function* splitting(whole: unknown): Generator<void, Parts> {
   const found: { readonly path: string; readonly content: Content }[] = [];
-  const rest = without(whole as Json, "", "", found);
+  const rest = yield* without(whole as Json, "", "", found);
   return {
     json: JSON.stringify(rest),
     references: found.map(({ path, content }) => `${path}=${content.digest}`).join(","),
@@ -38,7 +58,7 @@ export function split(whole: unknown): Parts {
   };
 }
 
-function without(value: Json, name: string, path: string, found: { path: string; content: Content }[]): Json {
+function* without(value: Json, name: string, path: string, found: { path: string; content: Content }[]): Generator<void, Json> {
   if (typeof value !== "object" || value === null) return value;
   let copy: Record<string, Json> | undefined;
   for (const [field, inner] of Object.entries(value as Readonly<Record<string, Json>>)) {
@@ -47,7 +67,8 @@ function without(value: Json, name: string, path: string, found: { path: string;
     const at = path === "" ? field : `${path}.${field}`;
     const mayBeContent = name === "spec" || field === "userConfig";
     const content = mayBeContent ? contentOf(inner) : undefined;
-    const rest = content !== undefined || mayBeContent ? inner : without(inner, field, at, found);
+    if (mayBeContent) yield;
+    const rest = mayBeContent ? inner : yield* without(inner, field, at, found);
     if (content !== undefined) found.push({ path: at, content });
     if (content === undefined && rest === inner) continue;
     copy ??= (Array.isArray(value) ? [...value] : { ...value }) as Record<string, Json>;

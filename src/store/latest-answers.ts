@@ -1,5 +1,4 @@
 import { answerCharsMax, answersMax } from "./bounds.ts";
-import { split } from "./contents.ts";
 import type { RequestAnswer } from "./store.ts";
 
 /**
@@ -12,9 +11,9 @@ export class LatestAnswers {
   readonly #answers = new Map<string, { readonly request: RequestAnswer; readonly chars: number }>();
   #chars = 0;
 
-  add({ id, fingerprint, answer, expiresAtMs }: RequestAnswer): void {
+  /** `chars`: of the answer as JSON, without its large values. */
+  add({ id, fingerprint, answer, expiresAtMs }: RequestAnswer, chars: number): void {
     this.#remove(id);
-    const chars = split(answer).json.length;
     this.#answers.set(id, { request: { id, fingerprint, answer, expiresAtMs }, chars });
     this.#chars += chars;
     for (const oldest of this.#answers.keys()) {

@@ -1,3 +1,4 @@
+import { breatheFirst, pacing } from "../clock/breathe.ts";
 import type { Clock } from "../clock/clock.ts";
 import { refusal } from "../core/errors.ts";
 import { ofLife } from "../core/lineage.ts";
@@ -230,9 +231,11 @@ export class Mirror {
   async #next(waitMs: number): Promise<{ readonly rewound: boolean } | undefined> {
     const batch = await this.#store.changes(this.position, waitMs, this.#nudge.signal);
     if (batch.kind === "lost") return batch;
+    const pace = pacing(() => this.#clock.nowMs(), breatheFirst);
     for (const change of batch.changes) {
       const deployment = this.#state.apply(change);
       this.#emit({ kind: "change", change, deployment });
+      await pace();
     }
     return undefined;
   }

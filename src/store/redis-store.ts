@@ -1,12 +1,15 @@
 import type { Redis } from "ioredis";
+import { type Pace, pacing } from "../clock/breathe.ts";
 import type { Clock } from "../clock/clock.ts";
 import type { Json } from "../core/json.ts";
 import type { StoreTrouble } from "../core/store-trouble.ts";
 import type { Log } from "../log/log.ts";
 import { answersBytesMax, batchMax, changesBytesMax, changesKept, pageMax, requestTtlMs } from "./bounds.ts";
-import { type Content, type Parts, split } from "./contents.ts";
+
+import { type Content, type Parts, splitInParts } from "./contents.ts";
 import { LatestAnswers } from "./latest-answers.ts";
 import { commandConnection, disconnect, type RedisAddress } from "./redis-connection.ts";
+
 import { RedisContents } from "./redis-contents.ts";
 import { type FillKeys, fillRedis } from "./redis-fill.ts";
 import { pairs, partsOf, type StoredObject, storedChange } from "./redis-forms.ts";
@@ -182,9 +185,11 @@ class RedisStore implements Store {
     keys.unshift(this.#key(positionKey));
     for (const kind of kinds) keys.push(this.#objects(kind), this.#index(kind));
     if (request) keys.push(this.#request(request.id));
-    const answer = request && split(request.answer);
-    const replaces = request?.replaces === undefined ? undefined : split(request.replaces);
-    const written = writes.map((write) => ({ write, parts: "put" in write ? split(write.value) : undefined }));
+    const pace = pacing(() => this.#clock.nowMs());
+    const answer = request && (await splitInParts(request.answer, pace));
+    const replaces = request?.replaces === undefined ? undefined : await splitInParts(request.replaces, pace);
+    const written: { readonly write: Write; readonly parts: Parts | undefined }[] = [];
+    for (const write of writes) written.push({ write, parts: "put" in write ? await splitInParts(write.value, pace) : undefined });
     const args = [
       ...[epoch ?? "", request?.fingerprint ?? "", answer?.json ?? "", answer?.references ?? ""],
       ...[replaces?.json ?? "", replaces?.references ?? "", request?.id ?? "", this.#request(""), requestTtlMs],
@@ -198,13 +203,13 @@ class RedisStore implements Store {
       );
     let result = await run([]);
     // Redis has most contents already, so they are sent only if it asks for them.
-    if (result[0] === "missing") result = await run(contentArgs([answer, ...written.map(({ parts }) => parts)]));
+    if (result[0] === "missing") result = await run(await contentArgs([answer, ...written.map(({ parts }) => parts)], pace));
     switch (result[0]) {
       case "committed": {
         const [, before] = result;
         const positions = writes.map((_, i) => before + i + 1);
         this.#unread.add(writes, positions);
-        if (request) this.#answers.add({ ...request, expiresAtMs: this.#clock.nowMs() + requestTtlMs });
+        if (request && answer) this.#answers.add({ ...request, expiresAtMs: this.#clock.nowMs() + requestTtlMs }, answer.json.length);
         return { kind: "committed", positions };
       }
       case "conflict":
@@ -371,8 +376,13 @@ function writeArgs(write: Write, parts: Parts | undefined): (string | number)[] 
 }
 
 /** Each content once: its digest and its JSON. */
-function contentArgs(all: readonly (Parts | undefined)[]): readonly string[] {
+async function contentArgs(all: readonly (Parts | undefined)[], pace: Pace): Promise<readonly string[]> {
   const contents = new Map<string, Content>();
   for (const parts of all) for (const content of parts?.contents ?? []) contents.set(content.digest, content);
-  return [...contents.values()].flatMap(({ digest, value }) => [digest, JSON.stringify(value)]);
+  const args: string[] = [];
+  for (const { digest, value } of contents.values()) {
+    args.push(digest, JSON.stringify(value));
+    await pace();
+  }
+  return args;
 }

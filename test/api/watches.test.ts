@@ -1,6 +1,11 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { WatchDeploymentsRequestSchema, WatchDeploymentsResponse } from "../../gen/drover/v1/controller_service_pb.ts";
+import {
+  type WatchDeploymentsRequestSchema,
+  type WatchDeploymentsResponse,
+  WatchDeploymentsResponseSchema,
+} from "../../gen/drover/v1/controller_service_pb.ts";
+import { type DeploymentEvent, encodedEvent } from "../../src/api/deployment-event.ts";
 import { DeploymentFeed, eventsBytesMax } from "../../src/api/deployment-feed.ts";
 import { DeploymentView } from "../../src/api/deployment-view.ts";
 import { Turns } from "../../src/api/turns.ts";
@@ -112,9 +117,12 @@ test("a watch of some deployments is not slowed down by the others", async () =>
 class CountingView extends DeploymentView {
   composed = 0;
 
-  override compose(record: DeploymentRecord) {
-    this.composed += 1;
-    return super.compose(record);
+  override composing(record: DeploymentRecord) {
+    const compose = super.composing(record);
+    return (one: DeploymentRecord) => {
+      this.composed += 1;
+      return compose(one);
+    };
   }
 }
 
@@ -138,6 +146,25 @@ function openFeed() {
 }
 
 const everything = { wants: () => true, drop: () => {} };
+
+test("the deployments that a watch begins with are made one by one, of the state at its begin", async () => {
+  const { feed, view, write } = openFeed();
+  await opened.store.commit([{ put: "deployment", key: "aaa", version: 0, value: firstRecord({ ...spec, name: "aaa" }, "u", 1) }]);
+  await write("before", "before");
+  const present = feed.present(() => true)[Symbol.iterator]();
+  const before = view.composed;
+  const first = present.next();
+  expect(view.composed).toBe(before + 1);
+  await write("after", "after");
+  const events = [first, present.next()].map(({ value }) => encodedEvent(value as DeploymentEvent, { position: false }).bytes);
+  expect(events.map((bytes) => textOf(fromBinary(WatchDeploymentsResponseSchema, bytes)))).toEqual(["", "before"]);
+  expect(present.next().done).toBe(true);
+  const { backlog } = feed.watch(0, everything);
+  expect(
+    textOf(fromBinary(WatchDeploymentsResponseSchema, encodedEvent(backlog.at(-1) as DeploymentEvent, { position: true }).bytes)),
+  ).toBe("after");
+  feed.close();
+});
 
 test("the feed counts and keeps a config once, over a thousand changes of one label", async () => {
   const { feed, write } = openFeed();

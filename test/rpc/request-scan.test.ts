@@ -17,9 +17,9 @@ import { scanRequest } from "../../src/rpc/request-scan.ts";
 type Spec = Extract<MessageInitShape<typeof DeploymentSpecSchema>, { $typeName?: never }>;
 
 const bytesOf = (spec: Spec) => toBinary(DeployRequestSchema, create(DeployRequestSchema, { spec }));
-const wrongField = (spec: Spec) => scanRequest(DeployRequestSchema, bytesOf(spec), apiRequestBounds).wrong?.field;
-const wrongIn = (schema: typeof DeployRequestSchema | typeof ApplyRequestSchema, bytes: Uint8Array) =>
-  scanRequest(schema, bytes, apiRequestBounds).wrong;
+const wrongField = async (spec: Spec) => (await scanRequest(DeployRequestSchema, bytesOf(spec), apiRequestBounds)).wrong?.field;
+const wrongIn = async (schema: typeof DeployRequestSchema | typeof ApplyRequestSchema, bytes: Uint8Array) =>
+  (await scanRequest(schema, bytes, apiRequestBounds)).wrong;
 const times = <T>(count: number, of: (index: number) => T): T[] => Array.from({ length: count }, (_, index) => of(index));
 const text = (no: number, content: Uint8Array) => new BinaryWriter().tag(no, WireType.LengthDelimited).bytes(content).finish();
 
@@ -46,54 +46,54 @@ describe("counts are checked by the rules of the proto, before anything is decod
       (count: number) => ({ program: { kind: { case: "command" as const, value: { argv: times(count, () => "") } } } }),
     ],
     ["spec.autoscaling_config.schedules", 20, (count: number) => ({ autoscalingConfig: { schedules: times(count, () => ({})) } })],
-  ])("%s: %i, and not one more", (field, max, specOf) => {
-    expect(wrongField(specOf(max))).toBeUndefined();
-    expect(wrongField(specOf(max + 1))).toBe(field);
+  ])("%s: %i, and not one more", async (field, max, specOf) => {
+    expect(await wrongField(specOf(max))).toBeUndefined();
+    expect(await wrongField(specOf(max + 1))).toBe(field);
   });
 
-  test("specs of an Apply, also where each is empty", () => {
+  test("specs of an Apply, also where each is empty", async () => {
     const specs = (count: number) => Buffer.concat(times(count, () => text(1, new Uint8Array())));
-    expect(wrongIn(ApplyRequestSchema, specs(500))).toBeUndefined();
-    expect(wrongIn(ApplyRequestSchema, specs(501))?.field).toBe("specs");
+    expect(await wrongIn(ApplyRequestSchema, specs(500))).toBeUndefined();
+    expect((await wrongIn(ApplyRequestSchema, specs(501)))?.field).toBe("specs");
     const labels = Buffer.concat(times(65, () => text(16, new Uint8Array())));
-    expect(wrongIn(ApplyRequestSchema, Buffer.concat([specs(3), text(1, labels)]))?.field).toBe("specs[3].labels");
+    expect((await wrongIn(ApplyRequestSchema, Buffer.concat([specs(3), text(1, labels)])))?.field).toBe("specs[3].labels");
   });
 
-  test("all JSON values of a request together", () => {
+  test("all JSON values of a request together", async () => {
     const half = times(apiRequestBounds.jsonValuesMax / 2 - 1, () => create(ValueSchema, { kind: { case: "nullValue", value: 0 } }));
     const list = (values: Value[]) => create(ValueSchema, { kind: { case: "listValue", value: { values } } });
     const apply = (userConfig: Value) =>
       toBinary(ApplyRequestSchema, create(ApplyRequestSchema, { specs: [{ userConfig }, { userConfig: list(half) }] }));
-    expect(wrongIn(ApplyRequestSchema, apply(list(half)))).toBeUndefined();
-    expect(wrongIn(ApplyRequestSchema, apply(list([...half, ...half.slice(0, 1)])))?.field).toMatch(/^specs\[1\].user_config/);
+    expect(await wrongIn(ApplyRequestSchema, apply(list(half)))).toBeUndefined();
+    expect((await wrongIn(ApplyRequestSchema, apply(list([...half, ...half.slice(0, 1)]))))?.field).toMatch(/^specs\[1\].user_config/);
   });
 
-  test("fields in all, fields that are set again, and fields that are not known", () => {
+  test("fields in all, fields that are set again, and fields that are not known", async () => {
     const fields = (count: number, no: number) => Buffer.concat(times(count, () => text(no, new Uint8Array())));
-    expect(wrongIn(DeployRequestSchema, text(1, fields(9, 2)))?.field).toBe("spec.version");
-    expect(wrongIn(DeployRequestSchema, fields(20, 999))).toBeUndefined();
-    expect(wrongIn(DeployRequestSchema, fields(21, 999))).toBeDefined();
-    expect(scanRequest(ApplyRequestSchema, fields(10, 1), { fieldsMax: 9, jsonValuesMax: 1 }).wrong).toBeDefined();
-    expect(scanRequest(ApplyRequestSchema, fields(9, 1), { fieldsMax: 9, jsonValuesMax: 1 }).wrong).toBeUndefined();
+    expect((await wrongIn(DeployRequestSchema, text(1, fields(9, 2))))?.field).toBe("spec.version");
+    expect(await wrongIn(DeployRequestSchema, fields(20, 999))).toBeUndefined();
+    expect(await wrongIn(DeployRequestSchema, fields(21, 999))).toBeDefined();
+    expect((await scanRequest(ApplyRequestSchema, fields(10, 1), { fieldsMax: 9, jsonValuesMax: 1 })).wrong).toBeDefined();
+    expect((await scanRequest(ApplyRequestSchema, fields(9, 1), { fieldsMax: 9, jsonValuesMax: 1 })).wrong).toBeUndefined();
   });
 });
 
 describe("JSON", () => {
-  test(`has ${jsonLevelsMax} levels at most, and the path says where`, () => {
+  test(`has ${jsonLevelsMax} levels at most, and the path says where`, async () => {
     const argumentsOf = (levels: number) => Object.fromEntries([["b", JSON.parse(`${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`)]]);
-    expect(wrongField({ userConfig: nested(jsonLevelsMax) })).toBeUndefined();
-    expect(wrongField({ userConfig: nested(jsonLevelsMax + 1) })).toBe(`spec.user_config${".a".repeat(jsonLevelsMax)}`);
-    expect(wrongField({ initArgs: argumentsOf(jsonLevelsMax - 1) })).toBeUndefined();
-    expect(wrongField({ initArgs: argumentsOf(jsonLevelsMax) })).toBe(`spec.init_args.b${".a".repeat(jsonLevelsMax - 1)}`);
+    expect(await wrongField({ userConfig: nested(jsonLevelsMax) })).toBeUndefined();
+    expect(await wrongField({ userConfig: nested(jsonLevelsMax + 1) })).toBe(`spec.user_config${".a".repeat(jsonLevelsMax)}`);
+    expect(await wrongField({ initArgs: argumentsOf(jsonLevelsMax - 1) })).toBeUndefined();
+    expect(await wrongField({ initArgs: argumentsOf(jsonLevelsMax) })).toBe(`spec.init_args.b${".a".repeat(jsonLevelsMax - 1)}`);
   });
 
   test.each([
     ["with nothing set", create(ValueSchema)],
     ["NaN", create(ValueSchema, { kind: { case: "numberValue", value: Number.NaN } })],
     ["infinite", create(ValueSchema, { kind: { case: "numberValue", value: Number.NEGATIVE_INFINITY } })],
-  ])("a value in a Struct that is %s is named by its path", (_, value) => {
+  ])("a value in a Struct that is %s is named by its path", async (_, value) => {
     const member = Buffer.concat([text(1, Buffer.from("b")), text(2, toBinary(ValueSchema, nested(1, value)))]);
-    expect(wrongIn(DeployRequestSchema, text(1, text(4, text(1, member))))?.field).toBe("spec.init_args.b.a");
+    expect((await wrongIn(DeployRequestSchema, text(1, text(4, text(1, member)))))?.field).toBe("spec.init_args.b.a");
   });
 });
 
@@ -106,7 +106,7 @@ test.each([
   ["an end of a group that never began", Buffer.from([0x0c])],
   ["groups within groups", Buffer.alloc(10_000, 0xfb)],
 ])("bytes that are no request are refused: %s", async (_, bytes) => {
-  expect(wrongIn(DeployRequestSchema, bytes)).toBeDefined();
+  expect(await wrongIn(DeployRequestSchema, bytes)).toBeDefined();
   await expect(decoderWithin(apiRequestBounds)(DeployRequestSchema, bytes)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
 });
 
@@ -118,7 +118,9 @@ test("a message that is decoded in parts is the message", async () => {
     startupDelay: { seconds: 1n },
   });
   const bytes = toBinary(SimulateAutoscalingRequestSchema, simulate);
-  expect(scanRequest(SimulateAutoscalingRequestSchema, bytes, apiRequestBounds)).toMatchObject({ cuts: { length: expect.any(Number) } });
+  expect(await scanRequest(SimulateAutoscalingRequestSchema, bytes, apiRequestBounds)).toMatchObject({
+    cuts: { length: expect.any(Number) },
+  });
   expect(await decoderWithin(apiRequestBounds)(SimulateAutoscalingRequestSchema, bytes)).toEqual(simulate);
   const list = create(ListReplicasRequestSchema, { deployment: "a".repeat(100_000), pageSize: -1 });
   expect(await decoderWithin(apiRequestBounds)(ListReplicasRequestSchema, toBinary(ListReplicasRequestSchema, list))).toEqual(list);

@@ -55,6 +55,24 @@ test("a mirror opens with all there is, of every kind, over many pages", async (
   expect(mirror.replicasOf("d1")).toHaveLength(1_250);
 });
 
+test("between the changes that one commit made, everything else of the process goes on", async () => {
+  // Each look at this clock is a second later, so a wait is due after each change.
+  let seconds = 0;
+  const mirror = await open(store, { ...realClock, nowMs: () => 1_000 * seconds++ });
+  let turn = 0;
+  const count = () => {
+    turn += 1;
+    immediate = setImmediate(count);
+  };
+  let immediate = setImmediate(count);
+  const turns: number[] = [];
+  mirror.subscribe(() => turns.push(turn));
+  await store.commit(Array.from({ length: 50 }, (_, i) => put(`d${i}`)));
+  await mirror.catchUp();
+  clearImmediate(immediate);
+  expect(new Set(turns).size).toBe(50);
+});
+
 test("what is written after a caller's write is read by catching up", async () => {
   const mirror = await open();
   for (let i = 0; i < 20; i++) {

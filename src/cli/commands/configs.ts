@@ -1,6 +1,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
-import { ConfigSchema } from "../../../gen/drover/v1/controller_service_pb.ts";
+import { type Config, ConfigSchema } from "../../../gen/drover/v1/controller_service_pb.ts";
+import { everyPage } from "../../rpc/every-page.ts";
 import { exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
 import { plain } from "../plain-text.ts";
@@ -16,7 +17,10 @@ export const addConfigs: AddCommand = (program, act) => {
     .addHelpText("after", examples("drover configs sentiment", "drover configs sentiment -o json"))
     .action(
       act(async (session, name: string, flags: { readonly output: Format }) => {
-        const { configs } = await session.controller().listConfigs({ name }, session.brief);
+        const controller = session.controller();
+        const configs: Config[] = [];
+        for await (const page of everyPage((pageToken) => controller.listConfigs({ name, pageToken }, session.brief)))
+          configs.push(...page.configs);
         if (flags.output === "json")
           printJson(
             session,

@@ -1,4 +1,5 @@
-import { RevisionSchema } from "../../../gen/drover/v1/controller_service_pb.ts";
+import { type Revision, RevisionSchema } from "../../../gen/drover/v1/controller_service_pb.ts";
+import { everyPage } from "../../rpc/every-page.ts";
 import { exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
 import { age, messageJson, printJson, printTable } from "../print.ts";
@@ -13,7 +14,10 @@ export const addRevisions: AddCommand = (program, act) => {
     .addHelpText("after", examples("drover revisions sentiment", "drover revisions sentiment -o json"))
     .action(
       act(async (session, name: string, flags: { readonly output: Format }) => {
-        const { revisions } = await session.controller().listRevisions({ name }, session.brief);
+        const controller = session.controller();
+        const revisions: Revision[] = [];
+        for await (const page of everyPage((pageToken) => controller.listRevisions({ name, pageToken }, session.brief)))
+          revisions.push(...page.revisions);
         if (flags.output === "json")
           printJson(
             session,

@@ -262,16 +262,22 @@ class ReconfiguredReplica(_message.Message):
     def __init__(self, replica_id: _Optional[str] = ..., outcome: _Optional[_Union[ReconfigureOutcome, str]] = ..., message: _Optional[str] = ..., problem: _Optional[_Union[_facts_pb2.ConfigProblem, _Mapping]] = ..., revert_problem: _Optional[_Union[_facts_pb2.ConfigProblem, _Mapping]] = ...) -> None: ...
 
 class ListConfigsRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "page_size", "page_token")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    page_size: int
+    page_token: str
+    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListConfigsResponse(_message.Message):
-    __slots__ = ("configs",)
+    __slots__ = ("configs", "next_page_token")
     CONFIGS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     configs: _containers.RepeatedCompositeFieldContainer[Config]
-    def __init__(self, configs: _Optional[_Iterable[_Union[Config, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, configs: _Optional[_Iterable[_Union[Config, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Config(_message.Message):
     __slots__ = ("config_generation", "user_config", "max_ongoing_requests", "revision", "commit_time", "author", "current")
@@ -292,16 +298,22 @@ class Config(_message.Message):
     def __init__(self, config_generation: _Optional[int] = ..., user_config: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., max_ongoing_requests: _Optional[int] = ..., revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., author: _Optional[str] = ..., current: bool = ...) -> None: ...
 
 class ListRevisionsRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "page_size", "page_token")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    page_size: int
+    page_token: str
+    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListRevisionsResponse(_message.Message):
-    __slots__ = ("revisions",)
+    __slots__ = ("revisions", "next_page_token")
     REVISIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     revisions: _containers.RepeatedCompositeFieldContainer[Revision]
-    def __init__(self, revisions: _Optional[_Iterable[_Union[Revision, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, revisions: _Optional[_Iterable[_Union[Revision, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Revision(_message.Message):
     __slots__ = ("revision", "spec", "create_time", "current", "was_healthy", "running_replicas")

@@ -235,8 +235,8 @@ class ControllerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListConfigs(self, request, context):
-        """Returns the configs of a deployment that were committed, the newest first:
-        the last 20.
+        """Returns the configs of a deployment that were committed, the newest first, in
+        pages: the last 20.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -244,7 +244,7 @@ class ControllerServiceServicer(object):
 
     def ListRevisions(self, request, context):
         """Returns the revisions of a deployment's program that are kept, the newest
-        first: the last 10 and every one in use.
+        first, in pages: the last 10 and every one in use.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

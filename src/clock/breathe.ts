@@ -5,7 +5,7 @@ let last: Promise<void> = Promise.resolve();
  * parts. However many such works there are, each turn of the event loop runs one part of one.
  */
 export function breathe(): Promise<void> {
-  last = last.then(() => new Promise((resolve) => setImmediate(resolve)));
+  last = last.then(breatheFirst);
   return last;
 }
 
@@ -15,11 +15,14 @@ const workMs = 5;
 /** Waits where work is due to breathe; returns undefined where it may go on. */
 export type Pace = () => Promise<void> | undefined;
 
+/** As {@link breathe}, for work of the process itself: it does not wait for that of requests. */
+export const breatheFirst = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** Measures the time since work last breathed, by the milliseconds of `nowMs`. */
-export function pacing(nowMs: () => number): Pace {
+export function pacing(nowMs: () => number, breath = breathe): Pace {
   let sinceMs = nowMs();
   const begin = () => {
     sinceMs = nowMs();
   };
-  return () => (Math.abs(nowMs() - sinceMs) < workMs ? undefined : breathe().then(begin));
+  return () => (Math.abs(nowMs() - sinceMs) < workMs ? undefined : breath().then(begin));
 }
