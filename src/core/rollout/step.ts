@@ -206,14 +206,23 @@ function spare(oldRunning: readonly Settled[], staying: readonly Settled[], floo
   return [...oldRunning.filter((one) => !routable(one)), ...oldRunning.filter(routable).slice(0, mostRoutable)].slice(0, most);
 }
 
-/** The order of removal: not yet running, not available, not routable, least loaded, youngest. */
+/**
+ * The order of removal: not yet running, not available, not routable, least loaded, youngest. Of
+ * those that run and are not available yet, the one that became ready last goes first: a former
+ * leader may have known the others as available.
+ */
 function victims(replicas: readonly Settled[], available: readonly Settled[]): readonly Settled[] {
   const ready = new Set(available);
   const rank = (one: Settled) => {
     const { state, readyAtMs } = one.replica;
     return state === "PENDING" ? 0 : state === "STARTING" && readyAtMs === undefined ? 1 : !ready.has(one) ? 2 : one.seen.routable ? 4 : 3;
   };
+  const readyLast = (a: Settled, b: Settled) => (rank(a) === 2 ? (b.replica.readyAtMs ?? 0) - (a.replica.readyAtMs ?? 0) : 0);
   return replicas.toSorted(
-    (a, b) => rank(a) - rank(b) || (a.seen.ongoing ?? 0) - (b.seen.ongoing ?? 0) || b.replica.createdAtMs - a.replica.createdAtMs,
+    (a, b) =>
+      rank(a) - rank(b) ||
+      readyLast(a, b) ||
+      (a.seen.ongoing ?? 0) - (b.seen.ongoing ?? 0) ||
+      b.replica.createdAtMs - a.replica.createdAtMs,
   );
 }

@@ -45,6 +45,21 @@ describe("scaling", () => {
     expect(state(world)).toMatchObject({ state: "HEALTHY", running: 2, reconciling: true });
   });
 
+  test("down takes, of replicas that are not available yet, those that became ready last", () => {
+    const world = new World(2);
+    world.update({ rollout: { ...defaultRollout, minReadyTimeMs: 60_000 } });
+    world.settle(5);
+    world.nowMs += 1_000;
+    world.update({ numReplicas: 4 });
+    world.settle(5);
+    const [first, second] = bodies(world, "RUNNING").toSorted((a, b) => (a.record.readyAtMs ?? 0) - (b.record.readyAtMs ?? 0));
+    expect(world.count("RUNNING")).toBe(4);
+    for (const body of bodies(world, "RUNNING")) body.ongoing = body === first || body === second ? 0 : 5;
+    world.update({ numReplicas: 2 });
+    world.step();
+    expect(bodies(world, "RUNNING")).toEqual([first, second]);
+  });
+
   test("down takes replicas that do not run yet before those that do", () => {
     const world = new World(2);
     world.settle(5);
