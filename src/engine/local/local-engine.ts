@@ -3,7 +3,7 @@ import { mkdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../clock/clock.ts";
 import type { Requirements } from "../../core/deployment.ts";
-import type { Preparation, Preparing } from "../../core/ending.ts";
+import type { Preparation } from "../../core/ending.ts";
 import type { LogLine } from "../../core/log-line.ts";
 import type { Room } from "../../core/placement/room.ts";
 import type { Capacity } from "../../core/resources.ts";
@@ -12,13 +12,13 @@ import { Troubles } from "../../log/troubles.ts";
 import type { Assignment, Engine, Listing } from "../engine.ts";
 import type { Cgroup, Cgroups } from "./cgroups.ts";
 import { Environments } from "./environments.ts";
-import { failureOf, type Installation } from "./installation.ts";
 import { environmentVars } from "./installers.ts";
 import { expectFolder, launch } from "./launch.ts";
 import { Leftovers } from "./leftovers.ts";
 import { LocalReplica } from "./local-replica.ts";
 import { groupsOverMemory } from "./memory.ts";
 import { nodeName } from "./node-name.ts";
+import { failureOf, Preparations, packagesOf, preparing } from "./preparations.ts";
 import { bootId, killProcessesWith } from "./process-identity.ts";
 import { withPythonPath } from "./python-path.ts";
 import { type ProcessEnvironment, programArgv, replicaArgv, replicaEnv } from "./replica-env.ts";
@@ -33,8 +33,6 @@ const watchMs = 1_000;
 const retrying = `retrying in ${watchMs / 1_000} s`;
 /** Outputs are bounded at every fifth check. */
 const checksPerBound = 5;
-/** How long an installation, or its outcome, is kept after the last `prepare` for it. */
-const preparationMs = 10_000;
 /** The most kept of each output of a replica, once in its file and once in the older file. */
 const logBytesMaxDefault = 10 * 1024 * 1024;
 
@@ -83,12 +81,9 @@ export class LocalEngine implements Engine {
   readonly #environments: Environments;
   readonly #leftovers: Leftovers;
   readonly #troubles: Troubles;
-  /** Installations and delayed starts that are going on. */
+  readonly #preparations: Preparations;
+  /** Starts that wait for their packages. */
   readonly #preparing = new Set<Promise<void>>();
-  /**
-   * Installations for replicas that are not started yet, by the name that `prepare` is called with.
-   */
-  readonly #installations = new Map<string, Installation>();
   /** Addresses of the replicas that ended since the last check. */
   readonly #justEnded = new Set<string>();
   #watching: Promise<void> = Promise.resolve();
@@ -116,6 +111,7 @@ export class LocalEngine implements Engine {
     this.#troubles = new Troubles(log);
     const folder = join(dataDir, "environments");
     this.#environments = new Environments({ folder, ambientEnv, needed, clock, log, ...(buildMs === undefined ? {} : { buildMs }) });
+    this.#preparations = new Preparations(this.#environments, clock, (name) => this.#notify(name));
   }
 
   room(): Room {
@@ -139,8 +135,8 @@ export class LocalEngine implements Engine {
     if (packagesOf(assignment.runtimeEnv) > 0) {
       const unwanted = replica.prepare(undefined);
       this.#replicas.set(replicaId, replica);
-      const preparing = this.#prepare(assignment, folder, replica, unwanted).finally(() => this.#preparing.delete(preparing));
-      this.#preparing.add(preparing);
+      const started = this.#prepare(assignment, folder, replica, unwanted).finally(() => this.#preparing.delete(started));
+      this.#preparing.add(started);
       return;
     }
     const child = await this.#launch(assignment, folder, replica).catch(async (error) => {
@@ -153,33 +149,7 @@ export class LocalEngine implements Engine {
   }
 
   prepare(name: string, requirements: Requirements): Preparation {
-    if (packagesOf(requirements) === 0) return { kind: "ready" };
-    const nowMs = this.#options.clock.nowMs();
-    const known = this.#installations.get(name);
-    if (known !== undefined) {
-      known.askedAtMs = nowMs;
-      return known.preparation;
-    }
-    const installation: Installation = {
-      preparation: { kind: "installing", ...installing(requirements) },
-      askedAtMs: nowMs,
-      abort: new AbortController(),
-    };
-    this.#installations.set(name, installation);
-    const settle = (preparation: Preparation) => {
-      installation.preparation = preparation;
-      for (const listener of this.#listeners) listener(name);
-    };
-    const building = this.#environments.build(requirements, installation.abort.signal).then(
-      (path) => {
-        this.#environments.giveBack(path);
-        settle({ kind: "ready" });
-      },
-      (cause: unknown) => settle(failureOf(cause)),
-    );
-    const done = building.finally(() => this.#preparing.delete(done));
-    this.#preparing.add(done);
-    return installation.preparation;
+    return this.#preparations.prepare(name, requirements);
   }
 
   async list(): Promise<Listing> {
@@ -226,6 +196,7 @@ export class LocalEngine implements Engine {
     this.#listeners.clear();
     this.#cancelWatch();
     await this.#environments.close();
+    await this.#preparations.close();
     await Promise.all(this.#preparing);
     await this.#watching;
     this.#killLeft();
@@ -271,7 +242,7 @@ export class LocalEngine implements Engine {
     await expectFolder(runtimeEnv.workingDir);
     let environment = await this.#environments.find(runtimeEnv);
     if (environment === undefined) {
-      replica.prepare(installing(runtimeEnv));
+      replica.prepare(preparing(runtimeEnv));
       environment = await this.#environments.build(runtimeEnv, unwanted);
     }
     if (unwanted.aborted || this.#closing.signal.aborted) {
@@ -341,7 +312,11 @@ export class LocalEngine implements Engine {
     if (replica !== undefined) this.#justEnded.add(replica.address);
     const environment = replica?.environment;
     if (environment !== undefined) this.#environments.giveBack(environment);
-    for (const listener of this.#listeners) listener(replicaId);
+    this.#notify(replicaId);
+  }
+
+  #notify(name: string): void {
+    for (const listener of this.#listeners) listener(name);
   }
 
   /**
@@ -364,11 +339,7 @@ export class LocalEngine implements Engine {
   }
 
   async #watch(): Promise<void> {
-    for (const [name, { askedAtMs, abort }] of this.#installations) {
-      if (this.#options.clock.nowMs() - askedAtMs < preparationMs) continue;
-      this.#installations.delete(name);
-      abort.abort("not wanted any more");
-    }
+    this.#preparations.dropUnwanted();
     const bounding = this.#checks++ % checksPerBound === 0;
     if (bounding) this.#options.cgroups?.sweep();
     if (bounding) await this.#leftovers.retry();
@@ -388,10 +359,6 @@ export class LocalEngine implements Engine {
     }
   }
 }
-
-const packagesOf = ({ npm, pip }: Requirements): number => npm.length + pip.length;
-
-const installing = (requirements: Requirements): Preparing => ({ packages: packagesOf(requirements) });
 
 /** The path in a unix address. */
 function socketOf(address: string): string {

@@ -1,0 +1,87 @@
+import type { Clock } from "../../clock/clock.ts";
+import type { Requirements } from "../../core/deployment.ts";
+import type { Preparation, Preparing } from "../../core/ending.ts";
+import { BuildError, type Environments } from "./environments.ts";
+import { isShortage } from "./shortage.ts";
+
+/** How long an installation, or its outcome, is kept after the last `prepare` for it. */
+const keptMs = 10_000;
+
+interface Prepared {
+  preparation: Preparation;
+  askedAtMs: number;
+  readonly abort: AbortController;
+}
+
+/** Installs the packages of replicas that wait for room, so that they start at once when there is some. */
+export class Preparations {
+  readonly #environments: Pick<Environments, "build" | "giveBack">;
+  readonly #clock: Clock;
+  readonly #onSettled: (name: string) => void;
+  readonly #preparations = new Map<string, Prepared>();
+  readonly #building = new Set<Promise<void>>();
+
+  /** `onSettled`: an installation has ended, either way. */
+  constructor(environments: Pick<Environments, "build" | "giveBack">, clock: Clock, onSettled: (name: string) => void) {
+    this.#environments = environments;
+    this.#clock = clock;
+    this.#onSettled = onSettled;
+  }
+
+  /** Begins the installation, or says how it goes. An installation that nobody asks for ends. */
+  prepare(name: string, requirements: Requirements): Preparation {
+    if (packagesOf(requirements) === 0) return { kind: "ready" };
+    const nowMs = this.#clock.nowMs();
+    const known = this.#preparations.get(name);
+    if (known !== undefined) {
+      known.askedAtMs = nowMs;
+      return known.preparation;
+    }
+    const preparation: Preparation = { kind: "installing", ...preparing(requirements) };
+    const installation: Prepared = { preparation, askedAtMs: nowMs, abort: new AbortController() };
+    this.#preparations.set(name, installation);
+    const building = this.#build(name, requirements, installation).finally(() => this.#building.delete(building));
+    this.#building.add(building);
+    return preparation;
+  }
+
+  async #build(name: string, requirements: Requirements, installation: Prepared): Promise<void> {
+    installation.preparation = await this.#environments.build(requirements, installation.abort.signal).then(
+      (path): Preparation => {
+        this.#environments.giveBack(path);
+        return { kind: "ready" };
+      },
+      (cause: unknown) => failureOf(cause),
+    );
+    this.#onSettled(name);
+  }
+
+  /** Ends and forgets those that nobody has asked for lately. */
+  dropUnwanted(): void {
+    for (const [name, { askedAtMs, abort }] of this.#preparations) {
+      if (this.#clock.nowMs() - askedAtMs < keptMs) continue;
+      this.#preparations.delete(name);
+      abort.abort("not wanted any more");
+    }
+  }
+
+  /** Resolves when none is going on; the environments are closed already. */
+  async close(): Promise<void> {
+    await Promise.all(this.#building);
+  }
+}
+
+export const packagesOf = ({ npm, pip }: Requirements): number => npm.length + pip.length;
+
+export const preparing = (requirements: Requirements): Preparing => ({ packages: packagesOf(requirements) });
+
+/** Why packages could not be installed, or a process could not be started. */
+export function failureOf(cause: unknown): Extract<Preparation, { kind: "failed" }> {
+  if (cause instanceof BuildError) {
+    const { problem, freeBytes, lines } = cause;
+    return { kind: "failed", ending: { kind: "packagesFailed", problem, freeBytes }, lines };
+  }
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const shortage = isShortage(cause) ? { shortage: true as const } : {};
+  return { kind: "failed", ending: { kind: "failedToStart", why, ...shortage }, lines: [] };
+}
