@@ -9,7 +9,7 @@ import type { Store } from "../store/store.ts";
 import type { Observed } from "./convert.ts";
 import type { DeploymentFeed } from "./deployment-feed.ts";
 import type { DeploymentView } from "./deployment-view.ts";
-import type { Turns } from "./turns.ts";
+import type { ReaderTurns } from "./reader-turns.ts";
 
 export interface ControllerServiceOptions {
   readonly store: Store;
@@ -37,7 +37,7 @@ export interface ControllerParts extends ControllerServiceOptions {
   readonly view: DeploymentView;
   readonly feed: DeploymentFeed;
   /** The turns in which watches are served. */
-  readonly turns: Turns;
+  readonly turns: ReaderTurns;
   /** Aborts when the controller stops. */
   readonly closing: AbortSignal;
 }

@@ -18,13 +18,13 @@ import { DeploymentFeed } from "./deployment-feed.ts";
 import { DeploymentView } from "./deployment-view.ts";
 import { deploymentHandlers } from "./deployments.ts";
 import { applyChecks, deployChecks, deployHandlers } from "./deploys.ts";
+import { ReaderTurns } from "./reader-turns.ts";
 import { reconfigureHandlers, reconfigureViolations } from "./reconfigure.ts";
 import { replicaHandlers } from "./replicas.ts";
 import type { RequestCheck } from "./request-check.ts";
 import { rolloutHandlers } from "./rollouts.ts";
 import { scaleAndDeleteHandlers } from "./scale-and-delete.ts";
 import { simulateHandlers, simulateViolations } from "./simulate.ts";
-import { Turns } from "./turns.ts";
 
 /** The handlers of `drover.v1.ControllerService`. */
 export class ControllerApi {
@@ -35,7 +35,7 @@ export class ControllerApi {
   constructor(options: ControllerServiceOptions) {
     for (const { input } of ControllerService.methods) compileRules(input);
     const view = new DeploymentView(options.mirror, options.observed);
-    const turns = new Turns();
+    const turns = new ReaderTurns();
     this.#feed = new DeploymentFeed(options.mirror, view, turns);
     const parts: ControllerParts = { ...options, view, feed: this.#feed, turns, closing: this.#closing.signal };
     this.implementation = implement(ControllerService, checked(handlersOf(parts), parts.clock));

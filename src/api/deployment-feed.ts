@@ -4,7 +4,7 @@ import type { Mirror, MirrorEvent } from "../store/mirror.ts";
 import { bytesOfEvent, configBytes, type DeploymentEvent, deploymentEvent } from "./deployment-event.ts";
 import type { DeploymentView } from "./deployment-view.ts";
 import { EventQueue } from "./event-queue.ts";
-import type { Turns } from "./turns.ts";
+import type { ReaderTurns } from "./reader-turns.ts";
 
 /** Events kept for watches that resume, */
 export const eventsKept = 5_000;
@@ -38,7 +38,7 @@ interface OpenWatch extends Pick<FeedWatchOptions, "wants"> {
 export class DeploymentFeed {
   readonly #mirror: Mirror;
   readonly #view: DeploymentView;
-  readonly #turns: Turns;
+  readonly #turns: ReaderTurns;
   readonly #watches = new Set<OpenWatch>();
   readonly #unsubscribe: () => void;
   #events: DeploymentEvent[] = [];
@@ -50,7 +50,7 @@ export class DeploymentFeed {
   /** Every event after this position is kept. */
   #since: number;
 
-  constructor(mirror: Mirror, view: DeploymentView, turns: Turns) {
+  constructor(mirror: Mirror, view: DeploymentView, turns: ReaderTurns) {
     this.#mirror = mirror;
     this.#view = view;
     this.#turns = turns;

@@ -1,9 +1,9 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import type { DeploymentRecord } from "../core/deployment.ts";
+import { editIfFree } from "./commit-in-turn.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import type { Edit } from "./edits.ts";
 import { type Expectations, expectSame } from "./expectations.ts";
-import { editIfFree } from "./in-turn.ts";
 import { once, type WriteCall, type WriteWork } from "./once.ts";
 import { notFound } from "./refusals.ts";
 

@@ -6,10 +6,10 @@ import type { Json, JsonObject } from "../core/json.ts";
 import { jsonInParts } from "../rpc/json-in-parts.ts";
 import type { CallContext } from "../rpc/service.ts";
 import { type Caller, forCaller } from "./caller.ts";
+import { commitInTurn } from "./commit-in-turn.ts";
 import { type BegunChange, type ChangeEnd, endOf } from "./config-change-end.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 import { type EditPlan, type MadeEdit, reused } from "./edits.ts";
-import { commitInTurn } from "./in-turn.ts";
 
 /** A call that writes. */
 export interface WriteCall<I extends DescMessage, O extends DescMessage> {

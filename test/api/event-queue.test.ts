@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { behindBytesMax, behindMax, EventQueue } from "../../src/api/event-queue.ts";
-import { Turns } from "../../src/api/turns.ts";
+import { ReaderTurns } from "../../src/api/reader-turns.ts";
 
 function open({ bytesOf = (_event: number): number => 1, inTurn = (wake: () => void) => wake() } = {}) {
   const slowAt: number[] = [];
@@ -76,7 +76,7 @@ test("a reader that is too many bytes behind ends; one event may be larger", asy
 });
 
 test("many readers are woken in turns, so that other work goes on in between", async () => {
-  const turns = new Turns();
+  const turns = new ReaderTurns();
   let woken = 0;
   const turnsTaken: number[] = [];
   for (let i = 0; i < 100; i++)
@@ -91,7 +91,7 @@ test("many readers are woken in turns, so that other work goes on in between", a
 });
 
 test("a reader that is woken again before its turn has one turn", async () => {
-  const turns = new Turns();
+  const turns = new ReaderTurns();
   let woken = 0;
   const wake = () => {
     woken += 1;

@@ -8,7 +8,7 @@ import {
 import { type DeploymentEvent, encodedEvent } from "../../src/api/deployment-event.ts";
 import { DeploymentFeed, eventsBytesMax } from "../../src/api/deployment-feed.ts";
 import { DeploymentView } from "../../src/api/deployment-view.ts";
-import { Turns } from "../../src/api/turns.ts";
+import { ReaderTurns } from "../../src/api/reader-turns.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import { firstRecord } from "../../src/core/generations.ts";
 import type { Json } from "../../src/core/json.ts";
@@ -133,7 +133,7 @@ function openFeed() {
     deployment: () => ({ ongoing: 0, queued: 0 }),
     pid: () => 0,
   });
-  const feed = new DeploymentFeed(mirror, view, new Turns());
+  const feed = new DeploymentFeed(mirror, view, new ReaderTurns());
   let version = 0;
   /** Writes a deployment with this config and label. */
   const write = async (userConfig: Json, label: string) => {

@@ -8,7 +8,7 @@ const readersPerTurn = 8;
  * Wakes the readers of many queues in turns, so that an event for a thousand readers does not hold
  * up the calls, the loops and the lease.
  */
-export class Turns {
+export class ReaderTurns {
   readonly #waiting = new Set<() => void>();
   #isRunning = false;
 
