@@ -3,7 +3,7 @@ import { create, type DescMessage, fromJson, type JsonValue, type MessageInitSha
 import { type Pace, pacing } from "../clock/breathe.ts";
 import { StatusError } from "../core/errors.ts";
 import type { Json, JsonObject } from "../core/json.ts";
-import { jsonInParts } from "../rpc/json-in-parts.ts";
+import { jsonInParts } from "../rpc/in-parts.ts";
 import type { CallContext } from "../rpc/service.ts";
 import { type Caller, forCaller } from "./caller.ts";
 import { commitInTurn } from "./commit-in-turn.ts";

@@ -1,5 +1,4 @@
 import { create, type DescMessage, type DescMethod, fromBinary, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { pacing } from "../clock/breathe.ts";
 import { refusal, type StatusError } from "../core/errors.ts";
 
 /** The largest message that is read by default, in bytes: 4 MiB. */
@@ -78,32 +77,6 @@ export function tooLargeFor(bytes: Uint8Array, bytesMax: number): Undecodable | 
 /** The error for bytes that the decoder does not take. */
 export function notA(schema: DescMessage, error: unknown): StatusError {
   return refusal("INVALID_FIELD", `not a ${schema.typeName}: ${error instanceof Error ? error.message : "malformed"}`);
-}
-
-/** Items of a list that are encoded at once. */
-const itemsAtOnce = 20;
-
-/**
- * As {@link encode}. A list of many messages is encoded in parts, at a pace, so that everything else
- * of this process goes on: the parts of a message in a row are the message.
- */
-export async function encodeInParts(schema: DescMessage, message: MessageInitShape<DescMessage>, nowMs: () => number): Promise<Buffer> {
-  const fields = message as Readonly<Record<string, unknown>>;
-  const lists = schema.fields.flatMap(({ fieldKind, message: item, localName }) => {
-    const items = fieldKind === "list" && item !== undefined ? fields[localName] : undefined;
-    return Array.isArray(items) && items.length > itemsAtOnce ? [[localName, items as readonly unknown[]] as const] : [];
-  });
-  if (lists.length === 0) return encode(schema, message);
-  const pace = pacing(nowMs);
-  const { $typeName: _, $unknown: __, ...rest } = fields;
-  const parts = [encode(schema, { ...rest, ...Object.fromEntries(lists.map(([name]) => [name, []])) } as MessageInitShape<DescMessage>)];
-  for (const [name, items] of lists) {
-    for (let index = 0; index < items.length; index += itemsAtOnce) {
-      await pace();
-      parts.push(encode(schema, { [name]: items.slice(index, index + itemsAtOnce) } as MessageInitShape<DescMessage>));
-    }
-  }
-  return Buffer.concat(parts);
 }
 
 /** The serializer of messages that are bytes already. */

@@ -17,7 +17,6 @@ import {
   defaultMessageBytesMax,
   Encoded,
   encode,
-  encodeInParts,
   pathOf,
   type RequestDecoder,
   tooLargeFor,
@@ -26,6 +25,7 @@ import {
   Undecoded,
 } from "./codec.ts";
 import { grpcServer } from "./grpc-server.ts";
+import { encodeInParts } from "./in-parts.ts";
 import { type Interceptor, runThrough } from "./interceptor.ts";
 import { clearAddress } from "./listen-address.ts";
 import { Listener } from "./listener.ts";

@@ -4,6 +4,7 @@ import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
 import type { Pace } from "../clock/breathe.ts";
 import type { FieldViolation } from "../core/errors.ts";
+import { longLists } from "./in-parts.ts";
 import { joinPath, keyText, malformed } from "./malformed.ts";
 
 /** The most characters of a wrong value that a description shows. */
@@ -37,8 +38,6 @@ function ruleViolations<D extends DescMessage>(schema: D, message: MessageShape<
   return result.violations.map((violation) => describe(reflected, violation, root));
 }
 
-/** A list with more items is checked item by item. */
-const itemsAtOnce = 20;
 /** After this many violations, the items that are left are not checked. */
 export const violationsMax = 50;
 
@@ -47,12 +46,7 @@ export const violationsMax = 50;
  * one after the other, at that pace, and only until there are enough violations for an error.
  */
 export async function violationsInParts(schema: DescMessage, message: Message, pace: Pace): Promise<readonly FieldViolation[]> {
-  const fields = message as unknown as Readonly<Record<string, unknown>>;
-  const lists = schema.fields.flatMap((field) => {
-    const items = fields[field.localName];
-    const isLong = field.fieldKind === "list" && Array.isArray(items) && items.length > itemsAtOnce;
-    return isLong && field.message !== undefined ? [{ field, item: field.message, items: items as readonly Message[] }] : [];
-  });
+  const lists = longLists(schema, message);
   if (lists.length === 0) return violationsOf(schema, message);
   // A list that is checked by parts must not be empty here: rules want at least one item. Its
   // length was checked before it was decoded.
