@@ -9,7 +9,7 @@ import type { Clock } from "../../src/clock/clock.ts";
 import { realClock } from "../../src/clock/real.ts";
 import type { CallObserver, ObservedCall } from "../../src/gateway/call-observer.ts";
 import { anyMetadataReceived, anyMove, fieldsOfMetadata, type Move } from "../kit/any-http2.ts";
-import type { RawFields } from "../kit/raw-http2.ts";
+import type { RawFields } from "../kit/http2-frames.ts";
 import { type MoveOnStream, playAt, rawServer, withoutUncaught } from "../kit/raw-peers.ts";
 import { until } from "../kit/until.ts";
 import { answer, endpoint, frame, type House, house, type RawReplica, rawReplica } from "./harness.ts";

@@ -1,6 +1,6 @@
 // What a peer of HTTP/2 may send, well or badly, as arbitraries of fast-check.
 import fc from "fast-check";
-import { encodeFrame, flags, frameTypes, headerFrames, type RawFields } from "./raw-http2.ts";
+import { encodeFrame, flag, frameType, headerFrames, type RawFields } from "./http2-frames.ts";
 
 /** One thing that a peer does on its connection. */
 export type Move =
@@ -20,14 +20,14 @@ export function bytesOf(move: Move, stream: number): Buffer | undefined {
     case "headers":
       return headerFrames(stream, move.fields, move.end, move.pieces);
     case "data":
-      return encodeFrame({ type: frameTypes.data, flags: move.end ? flags.endStream : 0, stream, payload: Buffer.from(move.bytes) });
+      return encodeFrame(frameType.data, move.end ? flag.endStream : 0, stream, move.bytes);
     case "reset":
-      return encodeFrame({ type: frameTypes.reset, flags: 0, stream, payload: numbers(move.code) });
+      return encodeFrame(frameType.resetStream, 0, stream, numbers(move.code));
     case "goaway":
-      return encodeFrame({ type: frameTypes.goaway, flags: 0, stream: 0, payload: numbers(move.lastStream, move.code) });
+      return encodeFrame(frameType.goAway, 0, 0, numbers(move.lastStream, move.code));
     case "frame": {
       const { type, ofConnection, payload } = move;
-      return encodeFrame({ type, flags: move.flags, stream: ofConnection ? 0 : stream, payload: Buffer.from(payload) });
+      return encodeFrame(type, move.flags, ofConnection ? 0 : stream, payload);
     }
     default:
       return undefined;

@@ -34,21 +34,52 @@ export function encodeFrame(type: number, flags: number, stream: number, payload
   return Buffer.concat([head, payload]);
 }
 
+/** Names and values, in order; a character is a byte. */
+export type RawFields = readonly (readonly [name: string, value: string])[];
+
 /** A header block in which every pair is a literal that no table keeps. */
-export function headerBlock(pairs: readonly (readonly [name: string, value: string])[]): Buffer {
-  return Buffer.concat(pairs.flatMap(([name, value]) => [Buffer.of(0), literal(name), literal(value)]));
+export function headerBlock(fields: RawFields): Buffer {
+  return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.of(0), literal(name), literal(value)]));
 }
 
-/** HEADERS, and CONTINUATION for what does not fit. */
-export function headerFrames(stream: number, pairs: readonly (readonly [string, string])[], end: boolean): Buffer {
-  const block = headerBlock(pairs);
+/** HEADERS and, for what is in further pieces or does not fit, CONTINUATION. */
+export function headerFrames(stream: number, fields: RawFields, end: boolean, pieces = 1): Buffer {
+  const block = headerBlock(fields);
+  const size = Math.min(frameBytesMax, Math.max(1, Math.ceil(block.length / pieces)));
   const frames: Buffer[] = [];
-  for (let at = 0; at === 0 || at < block.length; at += frameBytesMax) {
-    const last = at + frameBytesMax >= block.length ? flag.endHeaders : 0;
+  for (let at = 0; at === 0 || at < block.length; at += size) {
+    const last = at + size >= block.length ? flag.endHeaders : 0;
     const [type, ending] = at === 0 ? [frameType.headers, end ? flag.endStream : 0] : [frameType.continuation, 0];
-    frames.push(encodeFrame(type, last | ending, stream, block.subarray(at, at + frameBytesMax)));
+    frames.push(encodeFrame(type, last | ending, stream, block.subarray(at, at + size)));
   }
   return Buffer.concat(frames);
+}
+
+/** Cuts what comes into frames. */
+export class FrameReader {
+  #rest = Buffer.alloc(0);
+  /** Bytes of a preface that are still to come. */
+  #skip: number;
+
+  constructor(skip = 0) {
+    this.#skip = skip;
+  }
+
+  read(chunk: Buffer): readonly Frame[] {
+    const skipped = Math.min(this.#skip, chunk.length);
+    this.#skip -= skipped;
+    let bytes = Buffer.concat([this.#rest, chunk.subarray(skipped)]);
+    const frames: Frame[] = [];
+    for (;;) {
+      const end = bytes.length < 9 ? Number.POSITIVE_INFINITY : 9 + bytes.readUIntBE(0, 3);
+      if (bytes.length < end) break;
+      const [, , , type = 0, flags = 0] = bytes;
+      frames.push({ type, flags, stream: bytes.readUInt32BE(5) & 0x7fffffff, payload: bytes.subarray(9, end) });
+      bytes = bytes.subarray(end);
+    }
+    this.#rest = bytes;
+    return frames;
+  }
 }
 
 export function settingsFrame(settings: readonly (readonly [id: number, value: number])[] = []): Buffer {
@@ -85,22 +116,16 @@ export class FramePeer {
   readonly socket: Socket;
   readonly frames: Frame[] = [];
   closed = false;
-  #rest = Buffer.alloc(0);
-  /** Bytes of a preface that are still to come. */
-  #skip: number;
 
   constructor(socket: Socket, onFrame: (frame: Frame) => void = () => {}, skip = 0) {
     this.socket = socket;
-    this.#skip = skip;
+    const reader = new FrameReader(skip);
     socket.on("error", () => {});
     socket.on("close", () => {
       this.closed = true;
     });
     socket.on("data", (chunk: Buffer) => {
-      const skipped = Math.min(this.#skip, chunk.length);
-      this.#skip -= skipped;
-      this.#rest = Buffer.concat([this.#rest, chunk.subarray(skipped)]);
-      for (let frame = this.#next(); frame !== undefined; frame = this.#next()) {
+      for (const frame of reader.read(chunk)) {
         if (frame.type === frameType.settings && (frame.flags & flag.ack) === 0) {
           socket.write(encodeFrame(frameType.settings, flag.ack, 0));
         }
@@ -117,17 +142,6 @@ export class FramePeer {
   /** The error code of the connection's end. Undefined: none came. */
   get goAway(): number | undefined {
     return this.frames.find(({ type }) => type === frameType.goAway)?.payload.readUInt32BE(4);
-  }
-
-  #next(): Frame | undefined {
-    if (this.#rest.length < 9) return undefined;
-    const length = this.#rest.readUIntBE(0, 3);
-    if (this.#rest.length < 9 + length) return undefined;
-    const [, , , type = 0, flags = 0] = this.#rest;
-    const stream = this.#rest.readUInt32BE(5) & 0x7fffffff;
-    const payload = this.#rest.subarray(9, 9 + length);
-    this.#rest = this.#rest.subarray(9 + length);
-    return { type, flags, stream, payload };
   }
 }
 

@@ -2,11 +2,11 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { bytesOf, type Move } from "./any-http2.ts";
-import { encodeFrame, FrameReader, flags, frameTypes, preface } from "./raw-http2.ts";
+import { encodeFrame, FrameReader, flag, frameType, preface, settingsFrame } from "./http2-frames.ts";
 
-const settings = encodeFrame({ type: frameTypes.settings, flags: 0, stream: 0, payload: Buffer.alloc(0) });
-const settingsAck = encodeFrame({ type: frameTypes.settings, flags: flags.ack, stream: 0, payload: Buffer.alloc(0) });
-const ping = encodeFrame({ type: frameTypes.ping, flags: 0, stream: 0, payload: Buffer.from("whatever") });
+const settings = settingsFrame();
+const settingsAck = encodeFrame(frameType.settings, flag.ack, 0);
+const ping = encodeFrame(frameType.ping, 0, 0, Buffer.from("whatever"));
 
 /** Lets timers, sockets and streams of this process have their turn. */
 const turn = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
@@ -29,14 +29,11 @@ export async function rawServer(movesOn: (stream: number) => readonly Move[]): P
     socket.on("error", () => {});
     socket.once("close", () => sockets.delete(socket));
     socket.write(settings);
-    const reader = new FrameReader();
-    let prefaceLeft = preface.length;
+    const reader = new FrameReader(preface.length);
     socket.on("data", (chunk) => {
-      const skipped = Math.min(prefaceLeft, chunk.length);
-      prefaceLeft -= skipped;
-      for (const frame of reader.read(chunk.subarray(skipped))) {
-        if (frame.type === frameTypes.settings && (frame.flags & flags.ack) === 0) socket.write(settingsAck);
-        if (frame.type === frameTypes.headers) void play(frame.stream);
+      for (const frame of reader.read(chunk)) {
+        if (frame.type === frameType.settings && (frame.flags & flag.ack) === 0) socket.write(settingsAck);
+        if (frame.type === frameType.headers) void play(frame.stream);
       }
     });
     const play = async (stream: number) => {
@@ -80,10 +77,10 @@ export async function playAt(address: string, moves: readonly MoveOnStream[]): P
   socket.on("data", (chunk) => {
     for (const { type, flags: given, stream } of reader.read(chunk)) {
       // A server that gives up a connection says so, but may wait for the caller to close it.
-      if (type === frameTypes.goaway || (type === frameTypes.ping && (given & flags.ack) !== 0)) answered.resolve();
-      const carries = type === frameTypes.data || type === frameTypes.headers;
+      if (type === frameType.goAway || (type === frameType.ping && (given & flag.ack) !== 0)) answered.resolve();
+      const carries = type === frameType.data || type === frameType.headers;
       if (carries && ended.has(stream)) after.push(stream);
-      if ((carries && (given & flags.endStream) !== 0) || type === frameTypes.reset) ended.add(stream);
+      if ((carries && (given & flag.endStream) !== 0) || type === frameType.resetStream) ended.add(stream);
     }
   });
   socket.write(Buffer.concat([preface, settings]));

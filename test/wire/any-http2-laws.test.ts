@@ -6,7 +6,7 @@ import { StatusError } from "../../src/core/errors.ts";
 import { Channel } from "../../src/rpc/channel.ts";
 import type { ServiceHandlers } from "../../src/rpc/service.ts";
 import { anyMetadata, anyMove, fieldsOfMetadata } from "../kit/any-http2.ts";
-import type { RawFields } from "../kit/raw-http2.ts";
+import type { RawFields } from "../kit/http2-frames.ts";
 import { playAt, rawServer, withoutUncaught } from "../kit/raw-peers.ts";
 import { WireService } from "./gen/test/v1/wire_pb.ts";
 import { collect, each, serve } from "./harness.ts";
