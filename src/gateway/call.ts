@@ -1,12 +1,12 @@
 import { invalid, refusal, StatusError } from "../core/errors.ts";
 import { isGrpc, notGrpc } from "../rpc/grpc-server.ts";
 import { internalText } from "../rpc/status.ts";
-import { formatTimeout, parseTimeout } from "../rpc/timeout.ts";
+import { parseTimeout } from "../rpc/timeout.ts";
 import type { CallEnd, ObservedCall } from "./call-observer.ts";
 import { type CallEvents, type CallParts, CallShield } from "./call-parts.ts";
 import { arrived, type CallState, entering, isAtReplica, over } from "./call-state.ts";
 import { CallTimer } from "./call-timer.ts";
-import { notInvocable, notSentAgain, replicaLost, shuttingDown, unreadTooLong } from "./denials.ts";
+import { notSentAgain, replicaLost, shuttingDown, unreadTooLong } from "./denials.ts";
 import { destination, disagreement } from "./destination.ts";
 import type { Admission } from "./door.ts";
 import { faultOf, replicaOverwhelmed, requestFault, responseFault } from "./grpc/header-block.ts";
@@ -25,8 +25,9 @@ import {
 } from "./grpc/headers.ts";
 import { Peek } from "./grpc/peek.ts";
 import { KeptRequest } from "./kept-request.ts";
+import { type OpeningRequest, openOn, openReplica } from "./open-replica.ts";
 import type { GivenBack, Place } from "./place.ts";
-import { type CallerSide, type Fate, type HeaderFields, http2Code, type ReplicaConnection, type ReplicaSide } from "./sides.ts";
+import { type CallerSide, type Fate, type HeaderFields, http2Code, type ReplicaSide } from "./sides.ts";
 import type { UnreadCall } from "./unread.ts";
 import type { Visit } from "./visit.ts";
 
@@ -138,7 +139,7 @@ export class Call implements CallEvents, ObservedCall, UnreadCall {
   #sendToOwn(): void {
     this.#timer.set(this.#deadlineMs);
     if (this.#state === over) return;
-    const replica = this.#open(this.#parts.ownConnection());
+    const replica = openOn(this.#parts.ownConnection(), this.#opening, this.#parts.clock.nowMs());
     if (replica instanceof StatusError) this.fail(replica);
     else this.#send(replica, undefined, undefined);
   }
@@ -177,7 +178,7 @@ export class Call implements CallEvents, ObservedCall, UnreadCall {
 
   granted(visit: Visit, place: Place): void {
     if (visit.cold && this.#coldStartMs === undefined) this.#coldStartMs = this.#parts.clock.nowMs() - visit.enteredMs;
-    const replica = this.#openAt(place);
+    const replica = openReplica(place, this.#opening, this.#parts);
     if (replica instanceof StatusError) {
       this.fail(replica);
       this.#parts.dispatcher.release(place);
@@ -188,25 +189,8 @@ export class Call implements CallEvents, ObservedCall, UnreadCall {
     this.fail(error);
   }
 
-  #openAt(place: Place): ReplicaSide | StatusError {
-    if (this.#invoke && !place.endpoint.invocable) return notInvocable(place.deployment);
-    try {
-      return this.#open(this.#parts.connectionTo(place));
-    } catch (error) {
-      this.#parts.log.error({ replica: place.endpoint.replicaId, err: error }, "a request could not be sent; its caller gets INTERNAL");
-      return refusal("INTERNAL", internalText);
-    }
-  }
-
-  #open(connection: ReplicaConnection): ReplicaSide | StatusError {
-    if (this.#deadlineMs !== Number.POSITIVE_INFINITY) {
-      this.headers[timeoutHeader] = formatTimeout(this.#deadlineMs - this.#parts.clock.nowMs());
-    }
-    try {
-      return connection.open(this.headers, this.#events);
-    } catch (error) {
-      return invalid([{ field: "", description: `headers: ${error instanceof Error ? error.message : ""}` }]);
-    }
+  get #opening(): OpeningRequest {
+    return { headers: this.headers, deadlineMs: this.#deadlineMs, invoke: this.#invoke, events: this.#events };
   }
 
   /** Sends what there is of the request. From then on, bytes go both ways as they come. */
