@@ -1,6 +1,6 @@
 import type { Log } from "./log.ts";
 
-/** How many troubles are remembered. One that is forgotten is said again. */
+/** How many troubles are remembered. A forgotten trouble is logged again. */
 const troublesMax = 1_000;
 
 /**

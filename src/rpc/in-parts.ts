@@ -14,7 +14,7 @@ import type { Json } from "../core/json.ts";
 import { encode } from "./codec.ts";
 
 /** A list with no more items than this is encoded or checked at once. */
-const itemsAtOnce = 20;
+const itemsAtOnce = 5;
 
 interface ListOfMessages {
   readonly field: DescField;

@@ -42,7 +42,7 @@ export class Listener {
   readonly #server: Server;
   readonly #connections = new Map<Socket, TakenConnection>();
   readonly #ofPeer = new Map<string, Socket>();
-  /** Those without calls, the longest idle first. */
+  /** The connections without calls, the longest idle first. */
   readonly #idle = new Set<TakenConnection>();
   #crowded = false;
   #closing: Promise<void> | undefined;
@@ -93,7 +93,7 @@ export class Listener {
   }
 
   /**
-   * Takes no new connections, and closes those that have said nothing. Resolves when the last one
+   * Takes no new connections, and closes those that have sent nothing. Resolves when the last one
    * is closed. Whoever took them over ends the others.
    */
   close(): Promise<void> {

@@ -22,7 +22,7 @@ export class LatestAnswers {
     }
   }
 
-  /** Those that are still to be kept. */
+  /** The answers that have not expired. */
   at(nowMs: number): readonly RequestAnswer[] {
     for (const { request } of this.#answers.values()) if (request.expiresAtMs <= nowMs) this.#remove(request.id);
     return [...this.#answers.values()].map(({ request }) => request);

@@ -28,7 +28,7 @@ export class Preparations {
     this.#onSettled = onSettled;
   }
 
-  /** Begins the installation, or says how it goes. An installation that nobody asks for ends. */
+  /** Begins the installation, or returns how far it is. It ends when nobody asks for it any more. */
   prepare(name: string, requirements: Requirements): Preparation {
     if (packagesOf(requirements) === 0) return { kind: "ready" };
     const nowMs = this.#clock.nowMs();
@@ -56,7 +56,7 @@ export class Preparations {
     this.#onSettled(name);
   }
 
-  /** Ends and forgets those that nobody has asked for lately. */
+  /** Ends and forgets the installations that nobody has asked for lately. */
   dropUnwanted(): void {
     for (const [name, { askedAtMs, abort }] of this.#preparations) {
       if (this.#clock.nowMs() - askedAtMs < keptMs) continue;
