@@ -2,6 +2,7 @@ import type { Random } from "../clock/clock.ts";
 import { type Code, type ErrorFacts, type Reason, refusal, StatusError } from "../core/errors.ts";
 import type { Interceptor } from "../rpc/server.ts";
 import type { CallContext } from "../rpc/service.ts";
+import { encodeStatus } from "../rpc/status.ts";
 import type { ReplicaLog } from "./stderr-log.ts";
 
 /** The message to the caller for an error that the program did not mean for callers. */
@@ -17,7 +18,10 @@ export function programErrors(log: ReplicaLog, random: Random, isProgram: (conte
     try {
       await next();
     } catch (cause) {
-      throw statusOf(cause) ?? endOf(context) ?? unknownError(cause, context, log, random);
+      const status = statusOf(cause) ?? endOf(context);
+      if (status === undefined) throw unknownError(cause, context, log, random);
+      const lack = formless(status);
+      throw lack === undefined ? status : unknownError(lack, context, log, random);
     }
   };
 }
@@ -32,6 +36,16 @@ export function statusOf(cause: unknown): StatusError | undefined {
   const { code, reason, facts } = cause as { code?: Code; reason?: Reason; facts?: ErrorFacts };
   if (typeof code !== "string") return undefined;
   return new StatusError(code, cause.message, { ...facts, ...(reason && { reason }) });
+}
+
+/** Why a status has no form on the wire: a program may give a code or facts of other types. */
+function formless(status: StatusError): unknown {
+  try {
+    encodeStatus(status);
+    return undefined;
+  } catch (lack) {
+    return lack;
+  }
 }
 
 /** An error after the caller left is not the program's: returns the reason of the signal. */

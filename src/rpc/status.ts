@@ -140,7 +140,7 @@ function shorten(text: string, bytesMax: number): string {
 }
 
 function fitMetadata(metadata: Readonly<Record<string, string>>): Record<string, string> {
-  const fitting: Record<string, string> = {};
+  const fitting = Object.create(null) as Record<string, string>; // `__proto__` is a name like any other
   let left = metadataBytesMax;
   for (const [name, value] of Object.entries(metadata)) {
     left -= encodeURI(name.toWellFormed()).length;

@@ -228,7 +228,8 @@ describe("Invoke", () => {
     { retryAfterMs: "soon" },
   ])("answers INTERNAL for a status that has no form on the wire: %j", async (facts) => {
     const { invoke, logged } = await serve(definition);
-    expect(await failure(invoke("refuseWrongly", facts, { deadlineMs: 60_000 }))).toMatchObject({ code: "INTERNAL" });
+    const wrong = await failure(invoke("refuseWrongly", facts, { deadlineMs: 60_000 }));
+    expect(wrong).toMatchObject({ code: "INTERNAL", reason: "PROGRAM_ERROR" });
     expect(logged).toHaveLength(1);
     expect(await invoke("echo", 1)).toBe(1);
   });

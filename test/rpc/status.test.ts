@@ -81,6 +81,12 @@ test("the metadata and details of a program's status survive the wire without a 
   expect(through(through(error)).facts).toMatchObject({ metadata: facts.metadata, details: error.facts.details });
 });
 
+test("metadata may have any name", () => {
+  const metadata = JSON.parse('{"__proto__":"1","constructor":"2","":"3","\u{1F600}":"\\u0000"}');
+  const read = through(new StatusError("NOT_FOUND", "no such user", { metadata })).facts.metadata ?? {};
+  expect(Object.entries(read).sort()).toEqual(Object.entries(metadata).sort());
+});
+
 test("a status without reason and facts carries no details", () => {
   expect(encodeStatus(new StatusError("NOT_FOUND", "of a program"))).toEqual({
     code: 5,
