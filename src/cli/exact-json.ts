@@ -17,12 +17,13 @@ class Inexact {
 
 /**
  * Parses JSON as `JSON.parse` does. Throws an {@link InexactJson} for what a double or UTF-8 cannot
- * hold: whole numbers beyond ±2^53, numbers that are infinite, and halves of surrogate pairs.
- * `root` stands before the path of the value.
+ * hold: whole numbers beyond ±2^53, numbers that are infinite, and halves of surrogate pairs; and for
+ * a name that an object has twice, of which one value would be lost. `root` stands before the path of
+ * the value.
  */
 export function parseExactJson(text: string, root: string): Json {
   const value = JSON.parse(text, markInexact as never) as Json | Inexact;
-  const found = findInexact(value, root);
+  const found = findInexact(value, root) ?? findRepeated(text, root);
   if (found !== undefined) throw new InexactJson(found);
   return value as Json;
 }
@@ -55,6 +56,30 @@ function findInexact(value: unknown, path: string): string | undefined {
     const wrongName = inexactText(name);
     const found = wrongName === undefined ? findInexact(inner, pathOf(value, path, name)) : `${path}: in a name, ${wrongName}`;
     if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** Strings, with the colon behind a name, and what else gives JSON its structure. */
+const tokens = /("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}[\],]/g;
+
+/** `text` is valid JSON. */
+function findRepeated(text: string, root: string): string | undefined {
+  const around: { readonly names: Set<string> | undefined; step: string | number }[] = [];
+  for (const [token, string = "", colon] of text.matchAll(tokens)) {
+    const inner = around.at(-1);
+    if (token === "{" || token === "[") around.push(token === "{" ? { names: new Set(), step: "" } : { names: undefined, step: 0 });
+    else if (token === "}" || token === "]") around.pop();
+    else if (token === "," && typeof inner?.step === "number") inner.step += 1;
+    else if (colon !== undefined && inner?.names !== undefined) {
+      const name = JSON.parse(string) as string;
+      inner.step = name;
+      if (inner.names.has(name)) {
+        const path = around.reduce((outer, { step }) => outer + (typeof step === "number" ? `[${step}]` : `.${step}`), root);
+        return `${path}: the name comes twice in its object: give it once`;
+      }
+      inner.names.add(name);
+    }
   }
   return undefined;
 }

@@ -212,10 +212,11 @@ export class MessageReader {
       this.#nodes = Number.POSITIVE_INFINITY;
       return undefined;
     }
+    if (node === undefined && isAlias(given)) this.#report(given, path, `no anchor &${given.source} comes before it in this document`);
     return node;
   }
 
-  /** What an alias stands for. To find that, the library walks through the document. */
+  /** What an alias stands for; undefined: nothing. To find that, the library walks through the document. */
   #resolved(alias: Alias): unknown {
     if (!this.#aliases.has(alias)) this.#aliases.set(alias, alias.resolve(this.#document));
     return this.#aliases.get(alias);

@@ -25,6 +25,9 @@ describe("JSON that would change on its way is refused by its path", () => {
     ["[-1e400]", "v[0]"],
     [String.raw`["\ud800"]`, "v[0]"],
     [String.raw`{"a\udc00": 1}`, "v"],
+    ['{"a": 1, "b": 2, "a": 1}', "v.a"],
+    ['{"__proto__": 1, "__proto__": 1}', "v.__proto__"],
+    [String.raw`{"a": [{}, {"}\"{": {"b": 1, "\u0062": 2}}]}`, 'v.a[1].}"{.b'],
   ])("%s", (text, path) => {
     expect(pathIn(text)).toBe(path);
   });
@@ -37,6 +40,8 @@ describe("JSON that would change on its way is refused by its path", () => {
     "1e20",
     String.raw`"\ud83d\ude00"`,
     '{"__proto__": 1}',
+    String.raw`[{"a": "a", "b": ["a", "a", ":"]}, {"a": {"a": "\\"}, "b": "\":"}]`,
+    JSON.stringify({ long: `"${"\\,{".repeat(1_000_000)}` }),
   ])("%s arrives as it is", (text) => {
     expect(parseExactJson(text, "v")).toEqual(JSON.parse(text));
   });
@@ -95,6 +100,13 @@ describe("YAML", () => {
 
   test("what a double holds stays", () => {
     expect(configOf("user_config: [9007199254740992, 1e20, 0x10, -1]")).toMatchObject({ config: [2 ** 53, 1e20, 16, -1], problems: [] });
+  });
+
+  test("an alias without an anchor in its document is refused, by its path", () => {
+    expect(configOf("user_config: { a: *b }").problems).toEqual([expect.stringContaining("spec.user_config.a")]);
+    const second = configOf("user_config: &c { x: 1 }\n---\nname: b\nprogram: { command: { argv: [a] } }\nuser_config: *c");
+    expect(second.problems).toEqual([expect.stringMatching(/^a.yaml:7: spec.user_config:/)]);
+    expect(configOf("user_config: { <<: *b }").problems).not.toEqual([]);
   });
 
   test("merge keys are merged: its own names win, then the first mapping", () => {
