@@ -8,15 +8,15 @@ export interface Cron {
 }
 
 /**
- * Opens an expression of five fields, which matches at full minutes, or of six, with seconds first.
- * `timeZone` undefined: that of the process.
+ * Opens an expression of five fields, which matches at full minutes, or of six, with seconds first; or
+ * a name, such as `@daily`. `timeZone` undefined: that of the process.
  *
  * Where both the day of the month and the day of the week are set, either is enough, as POSIX has
  * it. node-cron wants both, so such an expression is split into one for each.
  */
 export function openCron(expression: string, timeZone?: string): Cron {
   const options = timeZone === undefined ? {} : { timezone: timeZone };
-  const tasks: readonly ScheduledTask[] = splitDays(withSeconds(expression)).map((one) => createTask(one, () => {}, options));
+  const tasks: readonly ScheduledTask[] = parts(expression).map((one) => createTask(one, () => {}, options));
   return {
     matches: (secondMs) => tasks.some((task) => task.match(new Date(secondMs))),
     close: () => {
@@ -24,6 +24,10 @@ export function openCron(expression: string, timeZone?: string): Cron {
     },
   };
 }
+
+/** The expressions of which each is enough. Names are node-cron's own. */
+const parts = (expression: string): readonly string[] =>
+  expression.trim().startsWith("@") ? [expression] : splitDays(withSeconds(expression));
 
 const fieldsOf = (expression: string): readonly string[] => expression.trim().split(/\s+/);
 
