@@ -1,5 +1,5 @@
 import type { Http2Server, IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream, ServerStreamResponseOptions } from "node:http2";
-import { invalid, StatusError } from "../core/errors.ts";
+import { invalid, refusal, type StatusError } from "../core/errors.ts";
 import { headerBytesMax, pairBytes } from "../core/traffic/header-rules.ts";
 import { detailsKey, encodeStatus } from "./status.ts";
 import { parseTimeout } from "./timeout.ts";
@@ -52,7 +52,8 @@ const ignore = () => {};
 function whyRefused(headers: IncomingHttpHeaders): StatusError | undefined {
   const encoding = headers[encodingKey];
   if (encoding !== undefined && !acceptedEncodings.includes(String(encoding))) {
-    return new StatusError("UNIMPLEMENTED", `messages cannot be encoded as "${encoding}" here, only as ${acceptedEncodings.join(", ")}`);
+    const text = `messages cannot be encoded as "${encoding}" here, only as ${acceptedEncodings.join(", ")}`;
+    return refusal("ENCODING_NOT_SUPPORTED", text);
   }
   if (!Number.isNaN(timeoutOf(headers))) return undefined;
   return invalid([{ field: timeoutKey, description: "must be 1 to 8 digits and one of HMSmun" }]);
@@ -143,9 +144,17 @@ function checkSize(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
   return headers;
 }
 
-/** The only status in which the name {@link noEncoding} comes is the refusal of such a message. */
+/** What grpc-js says of a message in its own words, and Drover in others. */
+const wordsOfGrpcJs: ReadonlyMap<string, string> = new Map([
+  // The only status in which the name comes is the refusal of such a message.
+  [noEncoding, `a message is marked as compressed, but the call has no ${encodingKey}`],
+  ["Failed%20to%20decompress%20message", `a message is not valid in its ${encodingKey}`],
+]);
+
 function inOurWords(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
-  if (!String(headers["grpc-message"] ?? "").includes(noEncoding)) return headers;
-  const text = `a message is marked as compressed, but the call has no ${encodingKey}`;
-  return { ...headers, ...trailersOf(new StatusError("INTERNAL", text)) };
+  const theirs = String(headers["grpc-message"] ?? "");
+  for (const [words, text] of wordsOfGrpcJs) {
+    if (theirs.includes(words)) return { ...headers, ...trailersOf(refusal("PROTOCOL_VIOLATION", text)) };
+  }
+  return headers;
 }

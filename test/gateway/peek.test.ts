@@ -95,7 +95,7 @@ describe("peek", () => {
     expect(await peek([frame("x", true)], "snappy")).toMatchObject({ code: "UNIMPLEMENTED", reason: "ENCODING_NOT_SUPPORTED" });
     expect(await peek([frame("x", true)])).toMatchObject({ code: "INTERNAL", reason: "PROTOCOL_VIOLATION" });
     expect(await peek([frame("x", true)], "identity")).toMatchObject({ code: "INTERNAL", reason: "PROTOCOL_VIOLATION" });
-    expect(await peek([frame("not gzip", true)], "gzip")).toMatchObject({ code: "INVALID_ARGUMENT" });
+    expect(await peek([frame("not gzip", true)], "gzip")).toMatchObject({ code: "INTERNAL", reason: "PROTOCOL_VIOLATION" });
   });
 });
 

@@ -14,6 +14,8 @@ const methods = ["Unary", "ServerStream", "ClientStream", "BidiStream"] as const
 const path = (method: string) => `/test.v1.WireService/${method}`;
 const hello = bytesOf(WireRequestSchema, { text: "hello", count: 1 });
 const status = ({ fields }: RawEnd) => Number(fields["grpc-status"]);
+const reason = ({ fields }: RawEnd) =>
+  /[A-Z]+(_[A-Z]+)+/.exec(Buffer.from(fields["grpc-status-details-bin"] ?? "", "base64").toString())?.[0];
 
 async function started() {
   const service = wireService();
@@ -32,7 +34,7 @@ describe.each(methods)("compression of requests: %s", (method) => {
     async (encoding) => {
       await using all = await started();
       const end = await all.caller.call(path(method), { "grpc-encoding": encoding }, framed(hello, true));
-      expect(status(end)).toBe(12);
+      expect([status(end), reason(end)]).toEqual([12, "ENCODING_NOT_SUPPORTED"]);
       expect(end.fields["grpc-accept-encoding"]).toBe("identity,deflate,gzip");
     },
   );
@@ -43,13 +45,22 @@ describe.each(methods)("compression of requests: %s", (method) => {
       await using all = await started();
       for (const bytes of [hello, gzipSync(hello), new Uint8Array()]) {
         const end = await all.caller.call(path(method), headers, framed(bytes, true));
-        expect(status(end)).toBe(13);
+        expect([status(end), reason(end)]).toEqual([13, "PROTOCOL_VIOLATION"]);
         expect(end.resetCode).toBe(0);
       }
       expect(status(await all.caller.call(path(method), headers, framed(hello)))).toBe(0);
       expect(all.wire.logged).toEqual([]);
     },
   );
+
+  test("a message that is no gzip, marked as gzip, is INTERNAL, and not in grpc-js's words", async () => {
+    await using all = await started();
+    for (const bytes of [hello, new Uint8Array()]) {
+      const end = await all.caller.call(path(method), { "grpc-encoding": "gzip" }, framed(bytes, true));
+      expect([status(end), reason(end)]).toEqual([13, "PROTOCOL_VIOLATION"]);
+    }
+    expect(all.wire.logged).toEqual([]);
+  });
 
   test("gzip is understood", async () => {
     await using all = await started();

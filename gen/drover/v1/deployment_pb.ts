@@ -647,7 +647,8 @@ export const BurstSchema: GenMessage<Burst> = /*@__PURE__*/
 export type ScheduledMinimum = Message<"drover.v1.ScheduledMinimum"> & {
   /**
    * When it begins, as a cron expression of five fields (minute, hour, day of
-   * month, month, day of week), or six with seconds first: 1 to 100 characters.
+   * month, month, day of week), or six with seconds first, or a name such as
+   * `@daily`: 1 to 100 characters.
    * Where both day fields are set, either is enough, as POSIX has it:
    * `0 12 13 * 5` is noon on each 13th and on each Friday.
    *

@@ -289,7 +289,7 @@ export const ErrorReason = {
 
   /**
    * INTERNAL: the message does not keep gRPC's protocol: it is marked as
-   * compressed, and the call names no encoding.
+   * compressed, and the call names no encoding, or it is not valid in it.
    *
    * @generated from enum value: ERROR_REASON_PROTOCOL_VIOLATION = 36;
    */

@@ -115,7 +115,7 @@ export class Peek {
     }
     unpack.on("data", (part: Uint8Array) => this.#take(part, false));
     unpack.once("end", () => this.#take(new Uint8Array(), true));
-    unpack.once("error", () => this.end(invalid([{ field: "", description: `the message is not valid ${encoding}` }])));
+    unpack.once("error", () => this.end(refusal("PROTOCOL_VIOLATION", `the message is not valid ${encoding}`)));
     this.#unpack = unpack;
   }
 
