@@ -43,6 +43,7 @@ export function grpcServer(options: ChannelOptions, guard: StreamGuard): Server 
   const inside = server as unknown as Inside;
   Object.assign(inside.commonServerOptions, {
     strictSingleValueFields: false,
+    strictFieldWhitespaceValidation: false,
     maxHeaderListPairs: headerReadBytesMax / pairBytes,
     settings: { ...inside.commonServerOptions.settings, maxHeaderListSize: headerReadBytesMax },
   });

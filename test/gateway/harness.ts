@@ -83,7 +83,12 @@ export function endpoint(replicaId: string, address = `unix:/${replicaId}`, more
 }
 
 /** A peer that sends and takes what HTTP/2 allows. */
-const lenient = { maxHeaderListPairs: 4_000, maxSendHeaderBlockLength: 1 << 21, strictSingleValueFields: false };
+const lenient = {
+  maxHeaderListPairs: 4_000,
+  maxSendHeaderBlockLength: 1 << 21,
+  strictSingleValueFields: false,
+  strictFieldWhitespaceValidation: false,
+};
 
 export type OnCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]) => void;
 

@@ -14,6 +14,19 @@ const valuesOf = (raw: readonly string[], name: string): readonly string[] =>
 
 const pairsOf = (count: number, value = "v") => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, value]));
 
+test("values with blanks at their ends, and empty ones, pass as they are, both ways", async () => {
+  await using at = await house();
+  const values = [" a", "b ", "", " "];
+  const seen: (readonly string[])[] = [];
+  await using replica = await rawReplica((stream, _headers, raw) => {
+    seen.push(valuesOf(raw, "x-tag"));
+    answer(stream, frame("ok"), { "grpc-status": "0", "x-tag": values });
+  });
+  at.routes.set("d", [endpoint("r", replica.address)]);
+  const got = await at.caller.call(path, { "x-tag": values });
+  expect([seen, valuesOf(got.rawTrailers, "x-tag")]).toEqual([[values], values]);
+});
+
 describe("to the replica", () => {
   test.each([...single, "x-tag", "constructor", "__proto__", "tostring"])("two values of %s arrive as two, in order", async (name) => {
     await using at = await house();

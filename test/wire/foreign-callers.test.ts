@@ -103,6 +103,15 @@ describe("the deadline of a call", () => {
   });
 });
 
+test("metadata with blanks at its ends reaches the handler", async () => {
+  await using all = await started();
+  const waiting = all.caller.call(path("Unary"), { "x-tag": " a " }, framed(bytesOf(WireRequestSchema, { text: "wait" })));
+  const { metadata } = await all.service.entered;
+  expect(metadata.get("x-tag")).toEqual([" a "]);
+  all.service.release();
+  expect(status(await waiting)).toBe(0);
+});
+
 test("a caller that leaves at once disturbs nobody, whatever it sent", async () => {
   await using all = await started();
   const odd = [

@@ -27,6 +27,8 @@ export const headerLimits = {
   maxSendHeaderBlockLength: 2 * headerReadBytesMax,
   // Whatever the name, values of one name pass as they came.
   strictSingleValueFields: false,
+  // Otherwise a value with a blank at one of its ends is dropped, without an error.
+  strictFieldWhitespaceValidation: false,
 };
 /**
  * What node:http2 may hold for one connection before it refuses streams, in its unit: megabytes.
