@@ -17,7 +17,15 @@ export interface ReplicaLog {
  */
 export function createReplicaLog(write: (line: string) => void, clock: Clock): ReplicaLog {
   const line = (level: number) => (facts: object, message: string) => {
-    write(`${JSON.stringify({ level, time: clock.wallMs(), ...facts, msg: message }, plain)}\n`);
+    const record = { level, time: clock.wallMs(), ...facts, msg: message };
+    let text: string;
+    try {
+      text = JSON.stringify(record, plain);
+    } catch {
+      // A program may throw what has no JSON, such as an object that contains itself.
+      text = JSON.stringify({ ...record, err: "an error that has no JSON" });
+    }
+    write(`${text}\n`);
   };
   const nothing = () => {};
   return { error: line(50), warn: line(40), info: nothing, debug: nothing };

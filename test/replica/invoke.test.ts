@@ -58,6 +58,11 @@ class Program extends Base {
   refuseByAnotherCopy() {
     throw Object.assign(new Error("theirs"), { name: "StatusError", code: "ABORTED", facts: {} });
   }
+  crashInCircles() {
+    const cause: { self?: unknown } = {};
+    cause.self = cause;
+    throw new Error("in circles", { cause });
+  }
   crash() {
     throw new Error("the password is hunter2");
   }
@@ -192,7 +197,7 @@ describe("Invoke", () => {
       const { invoke } = await serve(definition);
       const error = await failure(invoke(name));
       expect(error).toMatchObject({ code: "NOT_FOUND", reason: "METHOD_NOT_FOUND" });
-      expect(error.message).toContain("there are: args, bad, breaks, context, count, crash, day, echo, inherited");
+      expect(error.message).toContain("there are: args, bad, breaks, context, count, crash, crashInCircles, day, echo, inherited");
     },
   );
 
@@ -232,6 +237,12 @@ describe("Invoke", () => {
     expect(wrong).toMatchObject({ code: "INTERNAL", reason: "PROGRAM_ERROR" });
     expect(logged).toHaveLength(1);
     expect(await invoke("echo", 1)).toBe(1);
+  });
+
+  test("an error that has no JSON is the program's, and is logged as far as it can be", async () => {
+    const { invoke, logged } = await serve(definition);
+    expect(await failure(invoke("crashInCircles"))).toMatchObject({ reason: "PROGRAM_ERROR" });
+    expect(logged).toHaveLength(1);
   });
 
   test("says where a result is not JSON", async () => {
