@@ -6,7 +6,7 @@ export const changesKept = 20_000;
  */
 export const changesBytesMax = 16 * 2 ** 20;
 /** Changes in one batch: so few that their JSON is read at once, even where each is of a large spec. */
-export const batchMax = 200;
+export const batchMax = 100;
 /** Entries per page. A larger limit is cut to it. */
 export const pageMax = 1_000;
 /** How long the answer to a request id is kept. */

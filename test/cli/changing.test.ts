@@ -374,15 +374,18 @@ test("delete goes on past a name that is not there, and ends with 1", async () =
   expect(await run(["delete", "a", "--no-wait"])).toMatchObject({ exitCode: 0, stdout: "a  deleting\n" });
 });
 
-test("revisions are listed, and a rollback goes to the one named", async () => {
+test("revisions are listed over all pages, and a rollback goes to the one named", async () => {
   const asked: unknown[] = [];
   const run = await serve({
-    listRevisions: () => ({
-      revisions: [
-        { revision: 2n, spec: { version: "b" }, current: true, runningReplicas: 3, createTime: timestampFromMs(nowMs - 60_000) },
-        { revision: 1n, wasHealthy: true, createTime: timestampFromMs(nowMs - 3_600_000) },
-      ],
-    }),
+    listRevisions: ({ pageToken }) =>
+      pageToken === ""
+        ? {
+            revisions: [
+              { revision: 2n, spec: { version: "b" }, current: true, runningReplicas: 3, createTime: timestampFromMs(nowMs - 60_000) },
+            ],
+            nextPageToken: "more",
+          }
+        : { revisions: [{ revision: 1n, wasHealthy: true, createTime: timestampFromMs(nowMs - 3_600_000) }] },
     rollback: (request) => {
       asked.push([request.name, request.revision]);
       return { deployment: { spec: { name: request.name }, status: { revision: 1n } } };

@@ -233,27 +233,28 @@ test("Ctrl-C ends with 130 and says that the change may go on", async () => {
   });
 });
 
-test("configs are listed with their authors, long configs cut to a line", async () => {
+test("configs are listed over all pages with their authors, long configs cut to a line", async () => {
   const long = { words: { kind: { case: "stringValue" as const, value: `${"🐑".repeat(60)}\n` } } };
   const run = await serve({
-    listConfigs: ({ name }) => ({
-      configs:
-        name === "none"
-          ? []
-          : [
-              {
-                configGeneration: 4n,
-                revision: 2n,
-                maxOngoingRequests: 8,
-                author: "ada@tower",
-                commitTime: timestampFromMs(nowMs - 60_000),
-                userConfig: { kind: { case: "structValue", value: { fields: long } } },
-                current: true,
-              },
-              { configGeneration: 2n, revision: 1n, maxOngoingRequests: 5, userConfig: { kind: { case: "boolValue", value: false } } },
-              { configGeneration: 1n, revision: 1n, maxOngoingRequests: 5 },
-            ],
-    }),
+    listConfigs: ({ name, pageToken }) => {
+      if (name === "none") return { configs: [] };
+      const first = {
+        configGeneration: 4n,
+        revision: 2n,
+        maxOngoingRequests: 8,
+        author: "ada@tower",
+        commitTime: timestampFromMs(nowMs - 60_000),
+        userConfig: { kind: { case: "structValue" as const, value: { fields: long } } },
+        current: true,
+      };
+      if (pageToken === "") return { configs: [first], nextPageToken: "more" };
+      return {
+        configs: [
+          { configGeneration: 2n, revision: 1n, maxOngoingRequests: 5, userConfig: { kind: { case: "boolValue", value: false } } },
+          { configGeneration: 1n, revision: 1n, maxOngoingRequests: 5 },
+        ],
+      };
+    },
   });
   const { stdout } = await run(["configs", "a"]);
   expect(stdout.split("\n").map((line) => line.split(/\s{2,}/))).toEqual([
