@@ -1,3 +1,4 @@
+import { pacing } from "../clock/breathe.ts";
 import type { Random } from "../clock/clock.ts";
 import { type ActingTime, elapsedMs } from "../core/acting-time.ts";
 import { committedConfig } from "../core/config-change.ts";
@@ -119,7 +120,7 @@ export class ReconcileLoop {
 
   /** Observes everything, and acts on it. Fails if the store cannot be reached. */
   async tick(): Promise<void> {
-    const { mirror, engine } = this.#options;
+    const { mirror, engine, clock } = this.#options;
     this.#takeEpoch(this.#options.epoch());
     const leads = this.#epoch !== undefined;
     if (leads) await mirror.catchUp();
@@ -131,7 +132,14 @@ export class ReconcileLoop {
     // Adopted replicas are not seen yet. End the tick, so that nothing is started in their place.
     if (await this.#strays.settle(found.replicas, this.#time)) return this.wake();
     const held = usingLedger(this.#held(found), engine.room());
-    for (const entry of mirror.deployments().values()) await this.#alone(entry.key, () => this.#reconcile(entry, found, held));
+    const pace = pacing(
+      () => clock.nowMs(),
+      () => clock.sleep(0),
+    );
+    for (const entry of mirror.deployments().values()) {
+      await this.#alone(entry.key, () => this.#reconcile(entry, found, held));
+      await pace();
+    }
     await this.#alone("the start of replicas", () => this.#starter.startPending(held, (replica) => this.#processOf(replica) !== "none"));
   }
 
