@@ -3,7 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { GetClusterResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { StatusError } from "../core/errors.ts";
 import { byCreation } from "../core/placement/placement.ts";
-import type { Room } from "../core/placement/room.ts";
+import { type Room, unseenReplicas } from "../core/placement/room.ts";
 import { holds, type ReplicaRecord } from "../core/replica.ts";
 import { allocated, type Resources } from "../core/resources.ts";
 import { mayBeRead } from "../core/store-trouble.ts";
@@ -78,11 +78,10 @@ async function controllersOf(store: Store): ReturnType<Store["controllers"]> {
   }
 }
 
-/** Nodes other than this controller's. An engine that places replicas itself sees all of its nodes. */
+/** How many replicas are on each node that this controller does not see. */
 function unseenNodes(held: readonly ReplicaRecord[], room: Room): { readonly node: string; readonly replicas: number }[] {
-  if (room.kind === "engine") return [];
   const counts = new Map<string, number>();
-  for (const { node } of held) if (node !== undefined && node !== room.node) counts.set(node, (counts.get(node) ?? 0) + 1);
+  for (const { node = "" } of unseenReplicas(held, room)) counts.set(node, (counts.get(node) ?? 0) + 1);
   return [...counts].map(([node, replicas]) => ({ node, replicas })).sort((a, b) => (a.node < b.node ? -1 : 1));
 }
 

@@ -34,7 +34,7 @@ export class ControllerApi {
 
   constructor(options: ControllerServiceOptions) {
     for (const { input } of ControllerService.methods) compileRules(input);
-    const view = new DeploymentView(options.mirror, options.observed);
+    const view = new DeploymentView(options);
     const turns = new ReaderTurns();
     this.#feed = new DeploymentFeed(options.mirror, view, turns);
     const parts: ControllerParts = { ...options, view, feed: this.#feed, turns, closing: this.#closing.signal };

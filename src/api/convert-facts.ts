@@ -52,6 +52,8 @@ function valuesOf(condition: Condition): MessageInitShape<typeof ConditionSchema
       const { replicaId, more, wait } = condition;
       return { replicaId, moreReplicas: more, ...(wait && { pendingReason: waitToMessage(wait) }) };
     }
+    case "REPLICAS_UNSEEN":
+      return { replicaId: condition.replicaId, moreReplicas: condition.more, node: condition.node };
     case "WAITING_FOR_PACKAGES": {
       const { revision, packages, replicaId = "", more = 0 } = condition;
       return { revision: BigInt(revision), replicaId, moreReplicas: more, pendingReason: waitToMessage({ kind: "packages", packages }) };

@@ -18,6 +18,7 @@ import {
 import type { DeploymentRecord, DeploymentSpec, Program, ProgressRecord } from "../core/deployment.ts";
 import type { Json } from "../core/json.ts";
 import { ofLife } from "../core/lineage.ts";
+import type { Room } from "../core/placement/room.ts";
 import type { ReplicaState as CoreReplicaState, ReplicaRecord } from "../core/replica.ts";
 import type { Resources } from "../core/resources.ts";
 import { conditionsOf } from "../core/rollout/conditions.ts";
@@ -134,9 +135,10 @@ export function deploymentToMessage(
   progress: ProgressRecord | undefined,
   replicas: readonly ReplicaRecord[],
   observed: Observed,
+  room: Room,
 ): Deployment {
   const status = statusOf(record, progress, replicas);
-  const conditions = conditionsOf(record, progress, replicas);
+  const conditions = conditionsOf(record, progress, replicas, room);
   const load = observed.deployment(record.spec.name);
   return create(DeploymentSchema, {
     spec: specToMessage(record.spec),

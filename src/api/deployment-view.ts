@@ -1,17 +1,27 @@
 import type { Deployment } from "../../gen/drover/v1/deployment_pb.ts";
 import type { DeploymentRecord } from "../core/deployment.ts";
+import type { Room } from "../core/placement/room.ts";
 import type { Mirror } from "../store/mirror.ts";
 import { deploymentToMessage, type Observed } from "./convert.ts";
 import { notFound } from "./refusals.ts";
+
+export interface DeploymentViewOptions {
+  readonly mirror: Mirror;
+  readonly observed: Observed;
+  /** As `Engine.room`. */
+  readonly room: () => Room;
+}
 
 /** Deployments as clients see them now. */
 export class DeploymentView {
   readonly #mirror: Mirror;
   readonly #observed: Observed;
+  readonly #room: () => Room;
 
-  constructor(mirror: Mirror, observed: Observed) {
+  constructor({ mirror, observed, room }: DeploymentViewOptions) {
     this.#mirror = mirror;
     this.#observed = observed;
+    this.#room = room;
   }
 
   /**
@@ -45,6 +55,7 @@ export class DeploymentView {
   composing({ spec: { name } }: DeploymentRecord): (record: DeploymentRecord) => Deployment {
     const progress = this.#mirror.progress(name)?.value;
     const replicas = this.#mirror.replicasOf(name).map(({ value }) => value);
-    return (record) => deploymentToMessage(record, progress, replicas, this.#observed);
+    const room = this.#room();
+    return (record) => deploymentToMessage(record, progress, replicas, this.#observed, room);
   }
 }

@@ -332,6 +332,16 @@ const conditions: readonly (readonly [Condition, object])[] = [
     },
   ],
   [
+    { type: "REPLICAS_UNSEEN", reason: "OTHER_NODE", sinceMs: undefined, replicaId: "a-1", more: 2, node: "there" },
+    {
+      type: "CONDITION_TYPE_REPLICAS_UNSEEN",
+      reason: "CONDITION_REASON_OTHER_NODE",
+      replica_id: "a-1",
+      more_replicas: 2,
+      node: "there",
+    },
+  ],
+  [
     { type: "ROLLED_BACK", reason: "EARLIER_VERSION", sinceMs, revision: 2, to: 1, failure: { kind: "earlier", text: "it broke" } },
     {
       type: "CONDITION_TYPE_ROLLED_BACK",

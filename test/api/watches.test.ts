@@ -128,11 +128,8 @@ class CountingView extends DeploymentView {
 
 function openFeed() {
   const { mirror, store } = opened;
-  const view = new CountingView(mirror, {
-    replica: () => undefined,
-    deployment: () => ({ ongoing: 0, queued: 0 }),
-    pid: () => 0,
-  });
+  const observed = { replica: () => undefined, deployment: () => ({ ongoing: 0, queued: 0 }), pid: () => 0 };
+  const view = new CountingView({ mirror, observed, room: () => ({ kind: "engine" }) });
   const feed = new DeploymentFeed(mirror, view, new ReaderTurns());
   let version = 0;
   /** Writes a deployment with this config and label. */

@@ -89,6 +89,26 @@ test("status says that the controller cannot act, and why, and shows what it kne
   expect((await run(["cluster"])).stderr).toContain("no memory: add some");
 });
 
+test("status --watch says what keeps the controller from acting, and when that is over", async () => {
+  const over = new AbortController();
+  let asked = 0;
+  const run = await serve({
+    async *watchDeployments() {
+      yield { event: { case: "synced", value: {} } };
+      await new Promise((done) => over.signal.addEventListener("abort", done));
+    },
+    getCluster: () => ({ ...(asked++ === 0 && { storeTrouble: { kind: StoreTroubleKind.MEMORY_FULL, message: "no memory: add some" } }) }),
+  });
+  const printed: string[] = [];
+  const onPrint = (text: string) => {
+    printed.push(text);
+    if (printed.length === 2) over.abort();
+  };
+  await run(["status", "--watch"], { onPrint });
+  expect(printed[0]).toContain("no memory: add some");
+  expect(printed[1]).not.toContain("no memory");
+});
+
 test("status of one deployment shows what is to be known of it, and since when, and its replicas", async () => {
   const conditions = conditionsOf(
     { type: ConditionType.ROLLOUT_PAUSED, message: "first\nsecond \u001b[31mred\u0007", since: timestampFromMs(nowMs - 180_000) },

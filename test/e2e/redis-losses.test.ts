@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterEach, expect, test } from "vitest";
-import { StoreTroubleKind } from "../../gen/drover/v1/facts_pb.ts";
+import { ConditionType, StoreTroubleKind } from "../../gen/drover/v1/facts_pb.ts";
 import { startTestRedis, type TestRedis } from "../store/redis-fixture.ts";
+import { conditionOf } from "./conditions.ts";
 import { alive, Drover, mainPath, run, startArgs, until } from "./drover.ts";
 
 const opened: { close(): Promise<unknown> }[] = [];
@@ -136,6 +137,8 @@ test("replicas of a controller that is gone for good are not taken for dead, unt
   const { replicas } = await second.controller.listReplicas({ deployment: "left" });
   expect(replicas.find(({ replicaId }) => replicaId === before?.replicaId)?.failure).toBeUndefined();
   expect(alive(before?.pid ?? 0n)).toBe(true);
+  const { status } = (await second.controller.getDeployment({ name: "left" })).deployment ?? {};
+  expect(conditionOf(status, ConditionType.REPLICAS_UNSEEN)).toMatchObject({ node: before?.node, replicaId: before?.replicaId });
   await second.end("SIGKILL");
   const third = await start([...args, "--forget-node", before?.node ?? ""], other);
   await until("another one runs", async () => (await third.running("left")).some(({ node }) => node !== before?.node));

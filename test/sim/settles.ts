@@ -54,7 +54,7 @@ function stateOf(world: SimulatedWorld, name: string): { readonly wrong?: string
   const kept = ledger.objects.get(`progress/${name}`);
   const progress = kept === undefined ? undefined : JSON.parse(kept);
   const status = statusOf(deployment, progress, replicas);
-  const conditions = conditionsOf(deployment, progress, replicas);
+  const conditions = conditionsOf(deployment, progress, replicas, { kind: "engine" });
   const { state } = status;
   const says = (...types: readonly (typeof conditions)[number]["type"][]) => conditions.some(({ type }) => types.includes(type));
   const { program } = deployment.spec;

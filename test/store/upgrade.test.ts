@@ -95,7 +95,7 @@ describe("a record in which sentences and sentinels were kept", () => {
     expect([now.settled, now.installing]).toEqual([undefined, undefined]);
     expect(now.lastFailure && startFailureInWords(now.lastFailure)).toBe(progress.lastFailure);
     expect(now.rolloutFailure && rolloutFailureInWords(now.rolloutFailure)).toBe(progress.rolloutFailure);
-    const conditions = conditionsOf(firstRecord(spec, "u", 1), now, []);
+    const conditions = conditionsOf(firstRecord(spec, "u", 1), now, [], { kind: "engine" });
     expect(conditions.map(({ type, reason }) => [type, reason])).toEqual([["ROLLOUT_FAILED", "EARLIER_VERSION"]]);
   });
 

@@ -12,6 +12,9 @@ import { watchDeployments } from "../watch.ts";
 import { allDeployments } from "./list.ts";
 import { allReplicas, printReplicas } from "./replicas.ts";
 
+/** How often a watch asks for troubles. */
+const troublesMs = 2_000;
+
 interface StatusFlags {
   readonly output: Format;
   readonly watch?: boolean;
@@ -28,28 +31,44 @@ export const addStatus: AddCommand = (program, act) => {
     .addHelpText("after", examples("drover status", "drover status sentiment --watch"))
     .action(
       act(async (session, name: string | undefined, flags: StatusFlags) => {
-        if (flags.output !== "json") await noteTroubles(session);
         if (flags.watch) return watch(session, name, flags.output);
+        if (flags.output !== "json") for (const line of (await troublesOf(session)) ?? []) session.note(`${line}\n`);
         return name === undefined ? showAll(session, flags.output) : showOne(session, name, flags.output);
       }),
     );
 };
 
-/** What keeps the controller from acting, or from seeing replicas. */
-async function noteTroubles(session: Session): Promise<void> {
-  // A controller that does not answer this now says so below.
+/** What keeps the controller from acting, or from seeing replicas; a line each. Undefined: it does not answer. */
+async function troublesOf(session: Session, signal = session.io.interrupted): Promise<readonly string[] | undefined> {
   const cluster = await session
     .controller()
-    .getCluster({}, session.brief)
+    .getCluster({}, { ...session.brief, signal })
     .catch(() => undefined);
-  if (cluster?.storeTrouble !== undefined)
-    session.note(`the controller cannot act, and this is what it knew last: ${plain(cluster.storeTrouble.message)}\n`);
-  for (const { node, replicas } of cluster?.unseenNodes ?? []) {
+  if (cluster === undefined) return undefined;
+  const trouble = cluster.storeTrouble;
+  const unseen = cluster.unseenNodes.map(({ node, replicas }) => {
     const name = plain(node);
-    session.note(
+    return (
       `${plural(replicas, "replica")} on node ${name}, which this controller does not see: start the controller there again; ` +
-        `or, if it is gone for good, start this one with --forget-node ${name}, which gives these replicas up and replaces them\n`,
+      `or, if it is gone for good, start this one with --forget-node ${name}, which gives these replicas up and replaces them`
     );
+  });
+  return [
+    ...(trouble === undefined ? [] : [`the controller cannot act, and this is what it knew last: ${plain(trouble.message)}`]),
+    ...unseen,
+  ];
+}
+
+/** Calls `show` with the troubles, now if there are any and whenever they change, until the signal aborts. */
+async function followTroubles(session: Session, signal: AbortSignal, show: (lines: readonly string[]) => void): Promise<void> {
+  let before = "";
+  while (!signal.aborted) {
+    const lines = await troublesOf(session, signal);
+    if (lines !== undefined && lines.join() !== before && !signal.aborted) {
+      before = lines.join();
+      show(lines);
+    }
+    await session.io.sleep(troublesMs, signal);
   }
 }
 
@@ -120,19 +139,36 @@ async function watch(session: Session, name: string | undefined, output: Format)
   const { stdout } = session.io;
   const lines = new Progress({ write: (chunk) => stdout.write(chunk) }, session.colors);
   const history = new StatusHistory(stdout.columns);
-  for await (const { deployments, synced, changed } of watchDeployments(session, name === undefined ? [] : [name])) {
-    const now = changed === undefined ? undefined : deployments.get(changed);
-    if (name !== undefined && synced && !deployments.has(name))
-      throw new CliError(changed ? `${name}: was deleted` : `no deployment "${name}"`);
-    if (output === "json") {
-      const event = now ? messageJson(DeploymentSchema, now) : changed === undefined ? undefined : { deployment_deleted: changed };
-      if (event !== undefined) session.print(JSON.stringify(event));
-    } else if (stdout.isTTY) {
-      if (changed !== undefined) history.note(changed, now?.status);
-      const all = [...deployments.values()].sort((a, b) => ((a.spec?.name ?? "") < (b.spec?.name ?? "") ? -1 : 1));
-      if (synced) stdout.write(`\u001b[H\u001b[2J${statusTable(session, all, history)}\n`);
-    } else if (now) lines.show(now);
-    else if (changed !== undefined) lines.line(changed, `${changed}  deleted`);
+  let draw = () => {};
+  let troubles: readonly string[] = [];
+  const over = new AbortController();
+  const onTroubles = (lines: readonly string[]) => {
+    troubles = lines;
+    if (stdout.isTTY) draw();
+    else for (const line of lines.length > 0 ? lines : ["the controller can act again, and sees all replicas"]) session.note(line);
+  };
+  const following =
+    output === "json" ? undefined : followTroubles(session, AbortSignal.any([over.signal, session.io.interrupted]), onTroubles);
+  try {
+    for await (const { deployments, synced, changed } of watchDeployments(session, name === undefined ? [] : [name])) {
+      const now = changed === undefined ? undefined : deployments.get(changed);
+      if (name !== undefined && synced && !deployments.has(name))
+        throw new CliError(changed ? `${name}: was deleted` : `no deployment "${name}"`);
+      if (output === "json") {
+        const event = now ? messageJson(DeploymentSchema, now) : changed === undefined ? undefined : { deployment_deleted: changed };
+        if (event !== undefined) session.print(JSON.stringify(event));
+      } else if (stdout.isTTY) {
+        if (changed !== undefined) history.note(changed, now?.status);
+        const all = [...deployments.values()].sort((a, b) => ((a.spec?.name ?? "") < (b.spec?.name ?? "") ? -1 : 1));
+        draw = () =>
+          stdout.write(["\u001b[H\u001b[2J", ...troubles.map((line) => `${line}\n\n`), statusTable(session, all, history), "\n"].join(""));
+        if (synced) draw();
+      } else if (now) lines.show(now);
+      else if (changed !== undefined) lines.line(changed, `${changed}  deleted`);
+    }
+  } finally {
+    over.abort();
+    await following;
   }
   return exitCodes.done;
 }

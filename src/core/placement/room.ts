@@ -1,3 +1,4 @@
+import { holds, type ReplicaRecord } from "../replica.ts";
 import type { Capacity } from "../resources.ts";
 
 /** The part that decides where a replica runs. */
@@ -35,4 +36,10 @@ export function processOf(node: string | undefined, seen: "waiting" | "alive" | 
  */
 export function usingLedger<R extends { readonly node?: string }>(replicas: readonly R[], room: Room): readonly R[] {
   return room.kind === "ledger" ? replicas.filter(({ node }) => node === undefined || node === room.node) : [];
+}
+
+/** The replicas on nodes other than the ledger's. An engine that places replicas sees all of its nodes. */
+export function unseenReplicas<R extends Pick<ReplicaRecord, "node" | "state">>(replicas: readonly R[], room: Room): readonly R[] {
+  if (room.kind === "engine") return [];
+  return replicas.filter(({ node, state }) => holds(state) && node !== undefined && node !== room.node);
 }

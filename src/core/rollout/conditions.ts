@@ -2,6 +2,7 @@ import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
 import type { Preparing } from "../ending.ts";
 import { sameJson } from "../json.ts";
 import { ofLife } from "../lineage.ts";
+import { type Room, unseenReplicas } from "../placement/room.ts";
 import { counts, type ReplicaRecord, waitsForRoom } from "../replica.ts";
 import type { RolloutFailure, StartFailure } from "../rollout-failure.ts";
 import { availableMin } from "../rollout-policy.ts";
@@ -32,6 +33,8 @@ export type Condition = { readonly sinceMs: number | undefined } & (
       readonly last: StartFailure;
     }
   | { readonly type: "ROLLOUT_FAILED"; readonly reason: FailedReason; readonly revision: number; readonly failure: RolloutFailure }
+  /** Replicas are on nodes that are out of sight; `node` is the first one's. */
+  | ({ readonly type: "REPLICAS_UNSEEN"; readonly reason: "OTHER_NODE"; readonly node: string } & Group)
   /** The rollout of `revision` failed, and was rolled back to `to`. */
   | {
       readonly type: "ROLLED_BACK";
@@ -55,6 +58,7 @@ export function conditionsOf(
   deployment: DeploymentRecord,
   progress: ProgressRecord | undefined,
   replicas: readonly ReplicaRecord[],
+  room: Room,
 ): readonly Condition[] {
   const { revision, changing, pausedSinceMs, deletingSinceMs } = deployment;
   if (deletingSinceMs !== undefined) {
@@ -66,7 +70,7 @@ export function conditionsOf(
   const conditions: Condition[] = [];
   if (changing !== undefined) conditions.push({ type: "CONFIG_CHANGING", reason: "RECONFIGURE", sinceMs: undefined });
   if (pausedSinceMs !== undefined) conditions.push({ type: "ROLLOUT_PAUSED", reason: "REQUESTED", sinceMs: pausedSinceMs });
-  conditions.push(...capacity(deployment, replicas), ...starts(replicas));
+  conditions.push(...unseen(replicas, room), ...capacity(deployment, replicas), ...starts(replicas));
   if (ours?.installing !== undefined) conditions.push({ type: "WAITING_FOR_PACKAGES", reason: "INSTALLING", revision, ...ours.installing });
   if (ours !== undefined && statusOf(deployment, progress, replicas).state !== "HEALTHY") conditions.push(...failing(ours, replicas));
   return [...conditions, ...failed(deployment, ours)];
@@ -85,6 +89,14 @@ export function isBlockedByCapacity(deployment: DeploymentRecord, replicas: read
   if (replicas.some(({ state }) => state === "STARTING" || state === "DRAINING")) return false;
   const waits = replicas.some((replica) => replica.revision === revision && waitsForRoom(replica) && replica.waits?.kind !== "neverFits");
   return waits && replicas.some((replica) => replica.revision !== revision && replica.state === "RUNNING");
+}
+
+function unseen(replicas: readonly ReplicaRecord[], room: Room): readonly Condition[] {
+  const [first, ...others] = unseenReplicas(replicas, room);
+  if (first?.node === undefined) return [];
+  return [
+    { type: "REPLICAS_UNSEEN", reason: "OTHER_NODE", sinceMs: undefined, replicaId: first.id, more: others.length, node: first.node },
+  ];
 }
 
 function capacity(deployment: DeploymentRecord, replicas: readonly ReplicaRecord[]): readonly Condition[] {

@@ -23,7 +23,7 @@ export function runningInWords({
 export function statusInWords({ spec, revision }: DeploymentRecord, status: DeploymentStatus, conditions: readonly Condition[]): string {
   const deleting = conditions.find(({ type }) => type === "DELETING");
   if (deleting !== undefined) return conditionInWords(deleting, spec.name);
-  if (status.state === "HEALTHY" && !conditions.some(({ type }) => type === "CONFIG_CHANGING")) return "";
+  if (status.state === "HEALTHY" && !conditions.some(({ type }) => type === "CONFIG_CHANGING" || type === "REPLICAS_UNSEEN")) return "";
   return [runningInWords({ ...status, revision }), ...conditions.map((condition) => conditionInWords(condition, spec.name))].join("; ");
 }
 
@@ -52,6 +52,8 @@ export function conditionInWords(condition: Condition, name: string): string {
     }
     case "ROLLOUT_FAILED":
       return `the rollout of revision ${condition.revision} has failed: ${rolloutFailureInWords(condition.failure)}`;
+    case "REPLICAS_UNSEEN":
+      return `${condition.replicaId}${andMore(condition.more)}: on node ${condition.node}, which this controller does not see`;
     case "ROLLED_BACK":
       return `revision ${condition.revision} has failed and was rolled back to revision ${condition.to}: ${rolloutFailureInWords(condition.failure)}`;
   }

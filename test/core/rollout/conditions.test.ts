@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { DeploymentRecord } from "../../../src/core/deployment.ts";
-import type { ReplicaRecord } from "../../../src/core/replica.ts";
+import type { Room } from "../../../src/core/placement/room.ts";
+import { holds, type ReplicaRecord } from "../../../src/core/replica.ts";
 import { conditionsOf, isBlockedByCapacity } from "../../../src/core/rollout/conditions.ts";
 import { World } from "./plan-world.ts";
 
@@ -13,7 +14,21 @@ function full(rollout: ConstructorParameters<typeof World>[1]): World {
   return world;
 }
 
-const conditions = (world: World) => conditionsOf(world.deployment, world.progress, world.records);
+const conditions = (world: World) => conditionsOf(world.deployment, world.progress, world.records, { kind: "engine" });
+
+test("replicas on another node are out of sight, whatever else is well, and an engine's own nodes never are", () => {
+  const world = full({});
+  const records = world.records.map((replica, at) => ({ ...replica, node: at === 0 ? "here" : "there" }));
+  const capacity = { cpuMilli: 0, gpuCount: 0, memoryBytes: 0 };
+  const seenBy = (room: Room) =>
+    conditionsOf(world.deployment, world.progress, records, room).filter(({ type }) => type === "REPLICAS_UNSEEN");
+  const there = records.filter(({ node, state }) => node === "there" && holds(state));
+  expect(there.length).toBeGreaterThan(0);
+  expect(seenBy({ kind: "ledger", node: "here", capacity })).toMatchObject([
+    { reason: "OTHER_NODE", node: "there", replicaId: there[0]?.id, more: there.length - 1 },
+  ]);
+  expect(seenBy({ kind: "engine" })).toEqual([]);
+});
 
 describe("a rollout is blocked by capacity", () => {
   const blocked = () => {
@@ -52,7 +67,7 @@ describe("a rollout is blocked by capacity", () => {
     const never = (replica: ReplicaRecord): ReplicaRecord =>
       replica.waits ? { ...replica, waits: { kind: "neverFits", short: [] } } : replica;
     expect(isBlocked(world, never)).toBe(false);
-    expect(conditionsOf(world.deployment, world.progress, world.records.map(never))).toMatchObject([
+    expect(conditionsOf(world.deployment, world.progress, world.records.map(never), { kind: "engine" })).toMatchObject([
       { type: "NO_CAPACITY", reason: "NEVER_FITS" },
     ]);
   });

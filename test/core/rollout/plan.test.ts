@@ -7,7 +7,7 @@ import { availableMin, defaultRollout, replicasMax } from "../../../src/core/rol
 import { type Body, crashed, World } from "./plan-world.ts";
 
 const state = (world: World) => statusOf(world.deployment, world.progress, world.records);
-const conditions = (world: World) => conditionsOf(world.deployment, world.progress, world.records);
+const conditions = (world: World) => conditionsOf(world.deployment, world.progress, world.records, { kind: "engine" });
 const bodies = (world: World, ...states: string[]): Body[] =>
   [...world.bodies.values()].filter(({ record }) => states.includes(record.state));
 

@@ -8,7 +8,7 @@ import { availableMin, type RolloutPolicy, replicasMax } from "../../../src/core
 import { crashed, World } from "./plan-world.ts";
 
 const state = (world: World) => statusOf(world.deployment, world.progress, world.records);
-const conditions = (world: World) => conditionsOf(world.deployment, world.progress, world.records);
+const conditions = (world: World) => conditionsOf(world.deployment, world.progress, world.records, { kind: "engine" });
 const running = (world: World, revision: number) =>
   world.records.filter((replica) => replica.state === "RUNNING" && replica.revision === revision).length;
 const summaries = (world: World) => world.decisions.map(({ summary }) => summary);

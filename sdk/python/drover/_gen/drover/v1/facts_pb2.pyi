@@ -23,6 +23,7 @@ class ConditionType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONDITION_TYPE_STARTS_FAILING: _ClassVar[ConditionType]
     CONDITION_TYPE_ROLLOUT_FAILED: _ClassVar[ConditionType]
     CONDITION_TYPE_ROLLED_BACK: _ClassVar[ConditionType]
+    CONDITION_TYPE_REPLICAS_UNSEEN: _ClassVar[ConditionType]
 
 class ConditionReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -40,6 +41,7 @@ class ConditionReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONDITION_REASON_FAILED_STARTS: _ClassVar[ConditionReason]
     CONDITION_REASON_PROGRESS_DEADLINE: _ClassVar[ConditionReason]
     CONDITION_REASON_EARLIER_VERSION: _ClassVar[ConditionReason]
+    CONDITION_REASON_OTHER_NODE: _ClassVar[ConditionReason]
 
 class PendingKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -160,6 +162,7 @@ CONDITION_TYPE_STARTING: ConditionType
 CONDITION_TYPE_STARTS_FAILING: ConditionType
 CONDITION_TYPE_ROLLOUT_FAILED: ConditionType
 CONDITION_TYPE_ROLLED_BACK: ConditionType
+CONDITION_TYPE_REPLICAS_UNSEEN: ConditionType
 CONDITION_REASON_UNSPECIFIED: ConditionReason
 CONDITION_REASON_REQUESTED: ConditionReason
 CONDITION_REASON_RECONFIGURE: ConditionReason
@@ -174,6 +177,7 @@ CONDITION_REASON_TRYING: ConditionReason
 CONDITION_REASON_FAILED_STARTS: ConditionReason
 CONDITION_REASON_PROGRESS_DEADLINE: ConditionReason
 CONDITION_REASON_EARLIER_VERSION: ConditionReason
+CONDITION_REASON_OTHER_NODE: ConditionReason
 PENDING_KIND_UNSPECIFIED: PendingKind
 PENDING_KIND_RESOURCES: PendingKind
 PENDING_KIND_NEVER_FITS: PendingKind
@@ -253,7 +257,7 @@ STORE_TROUBLE_KIND_LOADING: StoreTroubleKind
 STORE_TROUBLE_KIND_REFUSING: StoreTroubleKind
 
 class Condition(_message.Message):
-    __slots__ = ("type", "reason", "message", "since", "replicas_left", "replica_id", "more_replicas", "pending_reason", "revision", "to_revision", "failed_starts", "retry_time", "last_failure", "rollout_failure")
+    __slots__ = ("type", "reason", "message", "since", "replicas_left", "replica_id", "more_replicas", "pending_reason", "revision", "to_revision", "failed_starts", "retry_time", "last_failure", "rollout_failure", "node")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -268,6 +272,7 @@ class Condition(_message.Message):
     RETRY_TIME_FIELD_NUMBER: _ClassVar[int]
     LAST_FAILURE_FIELD_NUMBER: _ClassVar[int]
     ROLLOUT_FAILURE_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
     type: ConditionType
     reason: ConditionReason
     message: str
@@ -282,7 +287,8 @@ class Condition(_message.Message):
     retry_time: _timestamp_pb2.Timestamp
     last_failure: StartFailure
     rollout_failure: RolloutFailure
-    def __init__(self, type: _Optional[_Union[ConditionType, str]] = ..., reason: _Optional[_Union[ConditionReason, str]] = ..., message: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replicas_left: _Optional[int] = ..., replica_id: _Optional[str] = ..., more_replicas: _Optional[int] = ..., pending_reason: _Optional[_Union[PendingReason, _Mapping]] = ..., revision: _Optional[int] = ..., to_revision: _Optional[int] = ..., failed_starts: _Optional[int] = ..., retry_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_failure: _Optional[_Union[StartFailure, _Mapping]] = ..., rollout_failure: _Optional[_Union[RolloutFailure, _Mapping]] = ...) -> None: ...
+    node: str
+    def __init__(self, type: _Optional[_Union[ConditionType, str]] = ..., reason: _Optional[_Union[ConditionReason, str]] = ..., message: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replicas_left: _Optional[int] = ..., replica_id: _Optional[str] = ..., more_replicas: _Optional[int] = ..., pending_reason: _Optional[_Union[PendingReason, _Mapping]] = ..., revision: _Optional[int] = ..., to_revision: _Optional[int] = ..., failed_starts: _Optional[int] = ..., retry_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_failure: _Optional[_Union[StartFailure, _Mapping]] = ..., rollout_failure: _Optional[_Union[RolloutFailure, _Mapping]] = ..., node: _Optional[str] = ...) -> None: ...
 
 class PendingReason(_message.Message):
     __slots__ = ("kind", "shortages", "kept_for_replica_id", "engine_reason", "packages", "health_problem")
