@@ -22,5 +22,3 @@ export const contentLengthMin = 1_024;
 export const overheadBytes = 128;
 /** How many of the latest answers to requests a process keeps for a store that comes back empty. */
 export const answersMax = 10_000;
-/** How many characters these answers have together. */
-export const answerCharsMax = 8 << 20;

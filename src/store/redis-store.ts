@@ -209,7 +209,7 @@ class RedisStore implements Store {
         const [, before] = result;
         const positions = writes.map((_, i) => before + i + 1);
         this.#unread.add(writes, positions);
-        if (request && answer) this.#answers.add({ ...request, expiresAtMs: this.#clock.nowMs() + requestTtlMs }, answer.json.length);
+        if (request && answer) this.#answers.add({ ...request, expiresAtMs: this.#clock.nowMs() + requestTtlMs }, answer);
         return { kind: "committed", positions };
       }
       case "conflict":
