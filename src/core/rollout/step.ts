@@ -208,16 +208,18 @@ function spare(oldRunning: readonly Settled[], staying: readonly Settled[], floo
 
 /**
  * The order of removal: not yet running, not available, not routable, least loaded, youngest. Of
- * those that run and are not available yet, the one that became ready last goes first: a former
- * leader may have known the others as available.
+ * those that run and are not available yet, those that are not routable go first, then the one that
+ * became ready last: a former leader may have known the others as available.
  */
 function victims(replicas: readonly Settled[], available: readonly Settled[]): readonly Settled[] {
   const ready = new Set(available);
   const rank = (one: Settled) => {
     const { state, readyAtMs } = one.replica;
-    return state === "PENDING" ? 0 : state === "STARTING" && readyAtMs === undefined ? 1 : !ready.has(one) ? 2 : one.seen.routable ? 4 : 3;
+    if (state === "PENDING") return 0;
+    if (state === "STARTING" && readyAtMs === undefined) return 1;
+    return (ready.has(one) ? 4 : 2) + (one.seen.routable ? 1 : 0);
   };
-  const readyLast = (a: Settled, b: Settled) => (rank(a) === 2 ? (b.replica.readyAtMs ?? 0) - (a.replica.readyAtMs ?? 0) : 0);
+  const readyLast = (a: Settled, b: Settled) => (ready.has(a) ? 0 : (b.replica.readyAtMs ?? 0) - (a.replica.readyAtMs ?? 0));
   return replicas.toSorted(
     (a, b) =>
       rank(a) - rank(b) ||
