@@ -35,7 +35,7 @@ test("the load of a deployment is that of its replicas, and what waits", async (
 
 test("a replica that reports nothing is not known, and so is its deployment's load", async () => {
   const [first = ""] = await ids();
-  cluster.port.behave(first, { silent: true });
+  cluster.port.behave(first, { silentSinceMs: 0 });
   expect(loads.replica(first)).toBeUndefined();
   expect(loads.deployment("app")).toMatchObject({ known: false, routable: 1 });
 });

@@ -83,11 +83,11 @@ test("a new deployment has its initial replicas, and the number follows the load
 
 test("while a replica is silent, none is removed, and that is recorded once", async () => {
   const [first] = await cluster.replicas("RUNNING");
-  cluster.port.behave(first?.id ?? "", { silent: true });
+  cluster.port.behave(first?.id ?? "", { silentSinceMs: 0 });
   await ticks(30);
   expect(target()).toBe(2);
   expect(decisions().filter(({ bound }) => bound === "stale_load")).toHaveLength(1);
-  cluster.port.behave(first?.id ?? "", { silent: false });
+  cluster.port.behave(first?.id ?? "", { silentSinceMs: undefined });
   await ticks(10);
   expect(target()).toBe(0);
 });

@@ -39,7 +39,7 @@ export class Mishaps {
     store.setFault("none");
     for (const { line } of controllers) line.cut = false;
     for (const { replicaId } of engine.alive())
-      behaviours.set(replicaId, { silent: false, lateOngoing: undefined, lateSinceMs: undefined });
+      behaviours.set(replicaId, { silentSinceMs: undefined, lateOngoing: undefined, lateSinceMs: undefined });
     while (this.#world.ending.size > 0) await clock.pass(1_000);
     if (this.#world.controllers.length === 0) await this.#world.startController();
   }
@@ -61,8 +61,8 @@ export class Mishaps {
       }
       if (faults.strikes("lost load reports", 0.02)) {
         trace(`lost reports ${replicaId}`);
-        behaviours.set(replicaId, { silent: true });
-        clock.after(random.pick([50, 1_000, 8_000]), () => behaviours.set(replicaId, { silent: false }));
+        behaviours.set(replicaId, { silentSinceMs: clock.nowMs() });
+        clock.after(random.pick([50, 1_000, 8_000]), () => behaviours.set(replicaId, { silentSinceMs: undefined }));
       }
       if (faults.strikes("late load reports", 0.03)) {
         behaviours.set(replicaId, { lateOngoing: behaviours.of(replicaId).ongoing, lateSinceMs: clock.nowMs() });

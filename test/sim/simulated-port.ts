@@ -27,8 +27,11 @@ export interface Behaviour {
    * unhealthy; another one learns nothing of it.
    */
   readonly hangsSinceMs: number | undefined;
-  /** Its load stream is broken: nothing is known of its load, and it gets no requests. */
-  readonly silent: boolean;
+  /**
+   * Since when its load stream is broken: nothing is known of its load, and it gets no requests.
+   * Undefined: it is not.
+   */
+  readonly silentSinceMs: number | undefined;
   /** What it reports while its reports come late; undefined: they do not. */
   readonly lateOngoing: number | undefined;
   /** When the late reports were made. */
@@ -42,7 +45,7 @@ const healthy: Behaviour = {
   answer: "ready",
   failure: undefined,
   hangsSinceMs: undefined,
-  silent: false,
+  silentSinceMs: undefined,
   lateOngoing: undefined,
   lateSinceMs: undefined,
 };
@@ -283,25 +286,27 @@ export class SimulatedPort implements LiveReplicaPort {
       const known = { answer: this.#behaviours.of(replicaId).answer, controllable: true, invocable: true };
       return this.#heard.has(replicaId) ? { ...unheard, ...known } : unheard;
     }
-    const { ongoing, completed, failed, answer, failure, silent, lateOngoing, lateSinceMs, hangsSinceMs } = this.#behaviours.of(replicaId);
+    const { ongoing, completed, failed, answer, failure, silentSinceMs, lateOngoing, lateSinceMs, hangsSinceMs } =
+      this.#behaviours.of(replicaId);
     const { replica } = linked;
     const { clock, fromWorld = (worldMs: number) => worldMs } = this.#options;
     const nowMs = clock.nowMs();
     const times = [lateSinceMs, hangsSinceMs].flatMap((worldMs) => (worldMs === undefined ? [] : fromWorld(worldMs)));
     const configGeneration = this.#sure.get(replicaId)?.generation ?? this.#behaviours.configs.of(replicaId).generation;
     const reported = lateOngoing ?? ongoing;
+    const isSilent = silentSinceMs !== undefined;
     // It answers nothing, for so long that it is noticed.
     const mute = hangsSinceMs !== undefined && nowMs - fromWorld(hangsSinceMs) >= simulatedSilentMs;
     // Before its first request it has its config.
     const waits = replica.state === "STARTING" && answer === "ready" && !this.#given.has(replicaId);
     const drains = replica.state === "DRAINING" || this.#draining.has(replicaId);
-    if (drains && ongoing === 0 && !silent && this.#options.epoch() !== undefined) this.#drained.add(replicaId);
+    if (drains && ongoing === 0 && !isSilent && this.#options.epoch() !== undefined) this.#drained.add(replicaId);
     return {
       contactSinceMs,
       answer: waits ? "unknown" : answer,
       failure,
       load:
-        silent || waits
+        isSilent || waits
           ? undefined
           : {
               ongoing: reported,
@@ -313,7 +318,7 @@ export class SimulatedPort implements LiveReplicaPort {
             },
       configGeneration,
       drained: this.#drained.has(replicaId),
-      routable: answer === "ready" && !silent && !waits && !mute,
+      routable: answer === "ready" && !isSilent && !waits && !mute,
       silent: mute,
       controllable: true,
       invocable: true,

@@ -90,11 +90,13 @@ export class WatchedStore implements Store {
     return this.#call(() => this.#kept.position());
   }
   commit(writes: readonly Write[], options: CommitOptions = {}): Promise<CommitResult> {
+    const askedAtMs = this.#clock.nowMs();
     return this.#call(async () => {
       await this.#line.beforeCommit();
       const result = await this.#kept.commit(writes, options);
       if (result.kind === "committed") this.#unread.add(writes, result.positions);
-      if (result.kind === "committed") this.#witness.committed(writes, options, result.positions, this.#watch);
+      if (result.kind === "committed")
+        this.#witness.committed(writes, options, { positions: result.positions, look: this.#watch, askedAtMs });
       if (result.kind === "replayed") this.#witness.replayed(options.request?.id ?? "", JSON.stringify(result.answer));
       if (this.#line.losesAnswer()) throw away();
       return result;

@@ -7,7 +7,7 @@ import { decidedBy } from "./decided.ts";
 import { autoscaling } from "./invariants/autoscaling.ts";
 import { availability } from "./invariants/availability.ts";
 import { oneConfig } from "./invariants/config.ts";
-import type { Deed, Facts, Invariant, Lease, Look, Verdict } from "./invariants/facts.ts";
+import type { Deed, Facts, Invariant, Lease, Look, Verdict, Written } from "./invariants/facts.ts";
 import { grace } from "./invariants/grace.ts";
 import { actsUnderLease, epochsGrow, writesUnderLease } from "./invariants/leadership.ts";
 import { allocation, usage } from "./invariants/resources.ts";
@@ -93,9 +93,10 @@ export class Witness {
     this.alarm ??= { ...verdict, atMs: this.#clock.nowMs() };
   }
 
-  committed(writes: readonly Write[], options: CommitOptions, positions: readonly number[], look: Look | undefined): void {
+  committed(writes: readonly Write[], options: CommitOptions, how: Pick<Written, "positions" | "look" | "askedAtMs">): void {
+    const { positions, look } = how;
     const atMs = look?.atMs ?? this.#clock.nowMs();
-    const written = { writes: this.ledger.inTime(writes, atMs), options, positions, look };
+    const written: Written = { ...how, writes: this.ledger.inTime(writes, atMs), options };
     for (const check of [writesUnderLease, availability, allocation, rollback, oneConfig, autoscaling])
       this.raise(check(this.#facts, written));
     this.#checkPositions(positions);

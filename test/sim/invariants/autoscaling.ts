@@ -8,7 +8,7 @@ const staleMs = 4_500;
  * report is stale. The bounds are always kept, unless another write changed them since the tick's
  * observation.
  */
-export function autoscaling(facts: Facts, { writes, look }: Written): Verdict {
+export function autoscaling(facts: Facts, { writes, look, askedAtMs }: Written): Verdict {
   if (look === undefined) return undefined;
   for (const write of writes) {
     if (!("put" in write) || write.put !== "deployment") continue;
@@ -22,11 +22,9 @@ export function autoscaling(facts: Facts, { writes, look }: Written): Verdict {
     // A schedule of bounds that were changed takes it down without asking for the load.
     if (autoscaled.target > before.autoscaled.target || before.autoscaled.target > maxReplicas) continue;
     const silent = facts.ledger.of(write.key).find(({ id, state, sinceMs }) => {
-      const { silent, lateSinceMs, hangsSinceMs } = facts.behaviours.of(id);
-      const unheardMs = facts.nowMs - Math.min(lateSinceMs ?? facts.nowMs, hangsSinceMs ?? facts.nowMs);
-      return (
-        state === "RUNNING" && facts.nowMs - sinceMs > 1_000 && facts.engine.find(id)?.state === "alive" && (silent || unheardMs > staleMs)
-      );
+      const { silentSinceMs = askedAtMs, lateSinceMs = askedAtMs, hangsSinceMs = askedAtMs } = facts.behaviours.of(id);
+      const isUnheard = silentSinceMs < askedAtMs || askedAtMs - Math.min(lateSinceMs, hangsSinceMs) > staleMs;
+      return state === "RUNNING" && askedAtMs - sinceMs > 1_000 && facts.engine.find(id)?.state === "alive" && isUnheard;
     });
     if (silent !== undefined)
       return {

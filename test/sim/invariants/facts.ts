@@ -42,6 +42,8 @@ export interface Written {
   readonly options: CommitOptions;
   readonly positions: readonly number[];
   readonly look: Look | undefined;
+  /** When the store was asked. A slow store answers later, and more may have happened by then. */
+  readonly askedAtMs: number;
 }
 
 /** What a controller does to a process. */
