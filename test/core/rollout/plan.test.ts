@@ -45,11 +45,14 @@ describe("scaling", () => {
     expect(state(world)).toMatchObject({ state: "HEALTHY", running: 2, reconciling: true });
   });
 
-  test("down takes, of replicas that are not available yet, those that became ready last", () => {
-    const world = new World(2);
+  test("down takes, of replicas that are not available yet, what is not routable and what became ready last", () => {
+    const world = new World(1);
     world.update({ rollout: { ...defaultRollout, minReadyTimeMs: 60_000 } });
-    world.settle(5);
-    world.nowMs += 1_000;
+    for (const numReplicas of [1, 2]) {
+      world.update({ numReplicas });
+      world.settle(5);
+      world.nowMs += 1_000;
+    }
     world.update({ numReplicas: 4 });
     world.settle(5);
     const [first, second] = bodies(world, "RUNNING").toSorted((a, b) => (a.record.readyAtMs ?? 0) - (b.record.readyAtMs ?? 0));
@@ -58,6 +61,10 @@ describe("scaling", () => {
     world.update({ numReplicas: 2 });
     world.step();
     expect(bodies(world, "RUNNING")).toEqual([first, second]);
+    if (first !== undefined) first.answer = "unknown";
+    world.update({ numReplicas: 1 });
+    world.step();
+    expect(bodies(world, "RUNNING")).toEqual([second]);
   });
 
   test("down takes replicas that do not run yet before those that do", () => {
