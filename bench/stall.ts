@@ -56,7 +56,7 @@ const full: Spec = {
 const deploy = (spec: Spec, requestId = "") =>
   toBinary(DeployRequestSchema, create(DeployRequestSchema, { spec: { ...small, ...spec }, requestId }));
 const apply = (specs: Spec[], requestId = "") => toBinary(ApplyRequestSchema, create(ApplyRequestSchema, { specs, requestId }));
-const config = (run: number, item: unknown) => jsonToValue({ run, items: list(49_990, () => item) });
+const config = (run: number, count: number, item: unknown) => jsonToValue({ run, items: list(count - 10, () => item) });
 
 const requests: readonly LargeRequest[] = [
   { what: "Apply, 1,500,000 empty specs", method: "apply", bytes: () => repeated(1_500_000, 1, empty) },
@@ -90,12 +90,12 @@ const requests: readonly LargeRequest[] = [
   {
     what: "Deploy, user_config of 50,000 numbers",
     method: "deploy",
-    bytes: (run) => deploy({ name: "numbers", userConfig: config(run, 0.5) }, `numbers-${run}`),
+    bytes: (run) => deploy({ name: "numbers", userConfig: config(run, 50_000, 0.5) }, `numbers-${run}`),
   },
   {
-    what: "Deploy, user_config of 50,000 lists",
+    what: "Deploy, user_config of 25,000 lists",
     method: "deploy",
-    bytes: (run) => deploy({ name: "lists", userConfig: config(run, []) }, `lists-${run}`),
+    bytes: (run) => deploy({ name: "lists", userConfig: config(run, 25_000, []) }, `lists-${run}`),
   },
   {
     what: "Deploy, user_config of 1 MiB of text",

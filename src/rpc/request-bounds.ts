@@ -2,7 +2,10 @@
 export interface RequestBounds {
   /** The most fields that are set, those of the messages in it and the items of lists counted. */
   readonly fieldsMax: number;
-  /** The most JSON values in all its JSON together; each item of a list is one, too. */
+  /**
+   * The most JSON values in all its JSON together. Each item of a list is one, too, and an object
+   * or a list counts as two.
+   */
   readonly jsonValuesMax: number;
 }
 

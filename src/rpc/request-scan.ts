@@ -138,9 +138,7 @@ class RequestScan {
   }
 
   #jsonValue(end: number, level: number): FieldViolation | undefined {
-    const { jsonValuesMax } = this.#bounds;
-    if (++this.#jsonValues > jsonValuesMax)
-      return { field: "", description: `the JSON of one request may hold ${jsonValuesMax} values at most` };
+    if (!this.#countJson()) return tooManyValues(this.#bounds);
     let kinds = 0;
     while (this.#pos < end) {
       const tag = this.#tag(end);
@@ -152,6 +150,8 @@ class RequestScan {
         if (this.#inStruct && !Number.isFinite(number)) return { field: "", description: `is not JSON: it holds ${number}` };
         this.#pos += 8;
       } else if (tag === structTag || tag === listTag) {
+        // An object or a list costs about twice as much as another value.
+        if (!this.#countJson()) return tooManyValues(this.#bounds);
         const wrong = this.#json(tag === structTag ? "struct" : "list", this.#length(end), level);
         if (wrong !== undefined) return wrong;
       } else if (tag === nullTag || tag === boolTag || tag === textTag) this.#skip(tag, end, 0);
@@ -160,6 +160,11 @@ class RequestScan {
     return this.#inStruct && kinds === 0
       ? { field: "", description: "is a google.protobuf.Value with nothing set: set null_value for null" }
       : undefined;
+  }
+
+  #countJson(): boolean {
+    this.#jsonValues += 1;
+    return this.#jsonValues <= this.#bounds.jsonValuesMax;
   }
 
   #jsonMembers(end: number, level: number): FieldViolation | undefined {
@@ -310,6 +315,11 @@ const tooDeep: FieldViolation = { field: "", description: `must have at most ${j
 
 function tooManyFields({ fieldsMax }: RequestBounds): FieldViolation {
   return { field: "", description: `a request may set ${fieldsMax} fields at most, with those of the messages in it` };
+}
+
+function tooManyValues({ jsonValuesMax }: RequestBounds): FieldViolation {
+  const description = `the JSON of one request may hold ${jsonValuesMax} values at most; an object or a list counts as two`;
+  return { field: "", description };
 }
 
 function tooMany({ isList, isMap, countMax }: FieldPlan): string {

@@ -633,8 +633,8 @@ export type ReconfigureRequest = Message<"drover.v1.ReconfigureRequest"> & {
 
   /**
    * The config wanted: any JSON value, at most 1 MiB as JSON, 32 levels of objects
-   * and lists, and 50,000 values. Required, unless
-   * `to_generation` is set.
+   * and lists, and 50,000 values, of which objects and lists count twice.
+   * Required, unless `to_generation` is set.
    *
    * @generated from field: google.protobuf.Value user_config = 6;
    */

@@ -152,8 +152,9 @@ export type DeploymentSpec = Message<"drover.v1.DeploymentSpec"> & {
   /**
    * The argument of the program's `reconfigure`, which is called before the first
    * request and at each change: any JSON value, at most 1 MiB as JSON, 32 levels
-   * of objects and lists, and 50,000 values. A change
-   * reaches running replicas without a restart. To unset it is a new revision.
+   * of objects and lists, and 50,000 values, of which objects and lists count
+   * twice. A change reaches running replicas without a restart. To unset it is a
+   * new revision.
    *
    * @generated from field: google.protobuf.Value user_config = 11;
    */
