@@ -88,14 +88,14 @@ const requests: readonly LargeRequest[] = [
       ),
   },
   {
-    what: "Deploy, user_config of 50,000 numbers",
+    what: "Deploy, user_config of 30,000 numbers",
     method: "deploy",
-    bytes: (run) => deploy({ name: "numbers", userConfig: config(run, 50_000, 0.5) }, `numbers-${run}`),
+    bytes: (run) => deploy({ name: "numbers", userConfig: config(run, 30_000, 0.5) }, `numbers-${run}`),
   },
   {
-    what: "Deploy, user_config of 25,000 lists",
+    what: "Deploy, user_config of 15,000 lists",
     method: "deploy",
-    bytes: (run) => deploy({ name: "lists", userConfig: config(run, 25_000, []) }, `lists-${run}`),
+    bytes: (run) => deploy({ name: "lists", userConfig: config(run, 15_000, []) }, `lists-${run}`),
   },
   {
     what: "Deploy, user_config of 1 MiB of text",

@@ -10,7 +10,7 @@ export interface RequestBounds {
 }
 
 /** The bounds of the controller's API. */
-export const apiRequestBounds: RequestBounds = { fieldsMax: 600_000, jsonValuesMax: 50_000 };
+export const apiRequestBounds: RequestBounds = { fieldsMax: 600_000, jsonValuesMax: 30_000 };
 
 /** The most items of a list, or entries of a map, whose proto has no rule. */
 export const itemsMaxDefault = 1_000;

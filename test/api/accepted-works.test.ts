@@ -96,7 +96,7 @@ describe("packages", () => {
 });
 
 test("a config of 1 MiB is accepted, written and read back", async () => {
-  const config = { texts: Array.from({ length: 40_000 }, (_, index) => `${index}`.padEnd(21, "x")) };
+  const config = { texts: Array.from({ length: 25_000 }, (_, index) => `${index}`.padEnd(36, "x")) };
   await opened.controller.deploy({ spec: { ...specOf("large"), userConfig: jsonToValue(config) }, requestId: "large" });
   const { deployment } = await opened.controller.getDeployment({ name: "large" });
   expect(deployment?.spec?.userConfig).toEqual(jsonToValue(config));

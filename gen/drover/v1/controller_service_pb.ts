@@ -633,7 +633,7 @@ export type ReconfigureRequest = Message<"drover.v1.ReconfigureRequest"> & {
 
   /**
    * The config wanted: any JSON value, at most 1 MiB as JSON, 32 levels of objects
-   * and lists, and 50,000 values, of which objects and lists count twice.
+   * and lists, and 30,000 values, of which objects and lists count twice.
    * Required, unless `to_generation` is set.
    *
    * @generated from field: google.protobuf.Value user_config = 6;

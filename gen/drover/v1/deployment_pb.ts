@@ -152,7 +152,7 @@ export type DeploymentSpec = Message<"drover.v1.DeploymentSpec"> & {
   /**
    * The argument of the program's `reconfigure`, which is called before the first
    * request and at each change: any JSON value, at most 1 MiB as JSON, 32 levels
-   * of objects and lists, and 50,000 values, of which objects and lists count
+   * of objects and lists, and 30,000 values, of which objects and lists count
    * twice. A change reaches running replicas without a restart. To unset it is a
    * new revision.
    *
