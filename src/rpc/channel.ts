@@ -281,9 +281,15 @@ export class Channel {
   }
 
   #failureOf(status: StatusObject | ServiceError, { signal }: CallOptions): StatusError {
+    // grpc-js gives this failure neither a code nor a text.
+    if ((status as Partial<StatusObject>).code === undefined) return this.#encodedByNone();
     if (status.code === 1 && signal?.aborted) return cancelled(signal);
     if (status.code === 1 && this.#closed.signal.aborted) return this.#closedError();
     return inOurWords(decodeStatus(status), this.address);
+  }
+
+  #encodedByNone(): StatusError {
+    return refusal("PROTOCOL_VIOLATION", `${this.address} marked a message as compressed, but its answer has no grpc-encoding`);
   }
 
   #closedError(): StatusError {
@@ -339,7 +345,7 @@ function encodeRequest(method: DescMethod, request: MessageIn): Buffer {
 }
 
 function isStatus(error: Error): error is ServiceError {
-  return typeof (error as Partial<ServiceError>).code === "number" && "details" in error;
+  return "code" in error && "details" in error;
 }
 
 /** The reason of a signal, where it is a `StatusError`; otherwise CANCELLED. */

@@ -49,6 +49,14 @@ async function foreignServer(answer: (stream: ServerHttp2Stream, socket: Socket)
 }
 
 describe("a failure of a call says in our words", () => {
+  test("a message that is marked as compressed in an answer without an encoding is INTERNAL", async () => {
+    const address = await foreignServer((stream) => {
+      stream.respond({ ":status": 200, "content-type": "application/grpc" });
+      stream.write(framed(Buffer.from("a"), true));
+    });
+    for (const error of await failures(address)) expect(error).toMatchObject({ code: "INTERNAL", reason: "PROTOCOL_VIOLATION" });
+  });
+
   test("that nothing listens at the address", async () => {
     for (const error of await failures("127.0.0.1:1"))
       expect(error).toMatchObject({ code: "UNAVAILABLE", facts: { unreached: { refused: true } } });
