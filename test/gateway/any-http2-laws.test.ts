@@ -1,6 +1,7 @@
 // Goal: nothing that a replica or a caller sends hurts anything but its own calls. Method: peers that
 // make arbitrary moves of HTTP/2 stand on either side of a real gateway, beside a neighbour that
 // behaves. fast-check prints the seed and the moves of what fails.
+
 import { once } from "node:events";
 import type { ClientHttp2Stream } from "node:http2";
 import fc from "fast-check";
@@ -9,12 +10,13 @@ import type { Clock } from "../../src/clock/clock.ts";
 import { realClock } from "../../src/clock/real.ts";
 import type { CallObserver, ObservedCall } from "../../src/gateway/call-observer.ts";
 import { anyMetadataReceived, anyMove, fieldsOfMetadata, type Move } from "../kit/any-http2.ts";
+import { fuzzSeed } from "../kit/fuzz-seed.ts";
 import type { RawFields } from "../kit/http2-frames.ts";
 import { type MoveOnStream, playAt, rawServer, withoutUncaught } from "../kit/raw-peers.ts";
 import { until } from "../kit/until.ts";
 import { answer, endpoint, frame, type House, house, type RawReplica, rawReplica } from "./harness.ts";
 
-const runs = { numRuns: 150, timeout: 20_000, interruptAfterTimeLimit: 60_000 };
+const runs = { seed: fuzzSeed, numRuns: 150, timeout: 20_000, interruptAfterTimeLimit: 60_000 };
 /** What the gateway does about a silent peer after a minute, it does here after 2 s. */
 const hurried: Clock = { ...realClock, after: (ms, run) => realClock.after(Math.min(ms, 2_000), run) };
 const path = "/test.Any/Do";

@@ -1,18 +1,20 @@
 // Goal: nothing that a peer sends, and no metadata that a program sets, hurts anything but its own
 // calls. Method: peers that make arbitrary moves of HTTP/2 face a real server and a real channel.
+
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { StatusError } from "../../src/core/errors.ts";
 import { Channel } from "../../src/rpc/channel.ts";
 import type { ServiceHandlers } from "../../src/rpc/service.ts";
 import { anyMetadata, anyMove, fieldsOfMetadata } from "../kit/any-http2.ts";
+import { fuzzSeed } from "../kit/fuzz-seed.ts";
 import type { RawFields } from "../kit/http2-frames.ts";
 import { playAt, rawServer, withoutUncaught } from "../kit/raw-peers.ts";
 import { WireService } from "./gen/test/v1/wire_pb.ts";
 import { collect, each, serve } from "./harness.ts";
 import { wireService } from "./wire-service.ts";
 
-const runs = { numRuns: 150, timeout: 20_000, interruptAfterTimeLimit: 60_000 };
+const runs = { seed: fuzzSeed, numRuns: 150, timeout: 20_000, interruptAfterTimeLimit: 60_000 };
 
 /** A stream of requests that a test writes one by one. */
 function writable() {

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { StatusError } from "../../src/core/errors.ts";
 import { type CallContext, implement } from "../../src/rpc/service.ts";
+import { fuzzSeed } from "../kit/fuzz-seed.ts";
 import { WireService } from "./gen/test/v1/wire_pb.ts";
 import { collect, rejection, serve } from "./harness.ts";
 import { kinds, wireService } from "./wire-service.ts";
@@ -85,7 +86,7 @@ test("whatever metadata a caller gives, its call is refused or arrives with it, 
         else expect(got, name).toEqual(values);
       }
     }),
-    { numRuns: 300 },
+    { seed: fuzzSeed, numRuns: 300 },
   );
   service.release();
   expect((await parked).text).toBe("done");

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { StatusError } from "../../src/core/errors.ts";
 import { type CallContext, implement } from "../../src/rpc/service.ts";
+import { fuzzSeed } from "../kit/fuzz-seed.ts";
 import { WireService } from "./gen/test/v1/wire_pb.ts";
 import { collect, rejection, serve } from "./harness.ts";
 import { kinds } from "./wire-service.ts";
@@ -131,6 +132,6 @@ test("whatever metadata a handler sends, its call has one end, and the server go
       if (typeof end === "string") expect(end).toBe("INTERNAL");
       else expect(end).toEqual(["hello"]);
     }),
-    { numRuns: 500 },
+    { seed: fuzzSeed, numRuns: 500 },
   );
 });
