@@ -153,13 +153,7 @@ const foreignText = (host = ""): string =>
   `this server does not answer for the host ${JSON.stringify(host)}: use its address, or start the controller with --http-name and that name`;
 
 /** Answers and ends the connection. */
-function refuse(
-  response: ServerResponse,
-  method: string,
-  status: number,
-  text: string,
-  headers: Readonly<Record<string, string>> = {},
-): void {
+function refuse(...[response, method, status, text, headers]: Parameters<typeof send>): void {
   send(response, method, status, text, { connection: "close", ...headers });
 }
 

@@ -252,8 +252,8 @@ export class ReplicaLink {
   }
 
   /**
-   * Whether a replica gets requests again by the answer to a health check, as one that reports no
-   * load. A replica that does gets them with its next report.
+   * Whether an answered health check is enough for the replica to get requests again. It is if the
+   * replica reports no load. Otherwise the next load report is needed.
    */
   get #isBack(): boolean {
     return !this.#contact.controllable && !this.#contact.routable;

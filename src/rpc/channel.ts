@@ -282,13 +282,13 @@ export class Channel {
 
   #failureOf(status: StatusObject | ServiceError, { signal }: CallOptions): StatusError {
     // grpc-js gives this failure neither a code nor a text.
-    if ((status as Partial<StatusObject>).code === undefined) return this.#encodedByNone();
+    if ((status as Partial<StatusObject>).code === undefined) return this.#compressedWithoutEncoding();
     if (status.code === 1 && signal?.aborted) return cancelled(signal);
     if (status.code === 1 && this.#closed.signal.aborted) return this.#closedError();
     return inOurWords(decodeStatus(status), this.address);
   }
 
-  #encodedByNone(): StatusError {
+  #compressedWithoutEncoding(): StatusError {
     return refusal("PROTOCOL_VIOLATION", `${this.address} marked a message as compressed, but its answer has no grpc-encoding`);
   }
 

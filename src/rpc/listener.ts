@@ -140,7 +140,7 @@ export class Listener {
     this.#options.onConnection(socket);
   }
 
-  /** Whether another connection may be taken; if necessary, closes the one that is idle longest. */
+  /** Whether another connection may be taken; if necessary, closes the connection that is idle longest. */
   #makeRoom(): boolean {
     const { connectionsMax = Number.POSITIVE_INFINITY, onCrowded } = this.#options;
     if (this.#connections.size < connectionsMax) return true;

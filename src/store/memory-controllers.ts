@@ -8,7 +8,7 @@ interface LeaseState {
   readonly lastEpoch: number;
 }
 
-/** Which controllers there are, in the store in memory: who leads, who has the engine, who is there. */
+/** Which controllers there are, in the store in memory: the leader, the owner of the engine, and all that announced themselves. */
 export class MemoryControllers {
   readonly #clock: Clock;
   #leading: LeaseState = { lease: undefined, lastEpoch: 0 };
@@ -37,7 +37,7 @@ export class MemoryControllers {
     };
   }
 
-  /** Loses the lease, the epochs and who is there. */
+  /** Loses the lease, the epochs and the announcements. */
   empty(): void {
     this.#leading = { lease: undefined, lastEpoch: 0 };
     this.#announced.clear();

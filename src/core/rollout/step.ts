@@ -208,8 +208,8 @@ function spare(oldRunning: readonly Settled[], staying: readonly Settled[], floo
 
 /**
  * The order of removal: not yet running, not available, not routable, least loaded, youngest. Of
- * those that run and are not available yet, those that are not routable go first, then the one that
- * became ready last: a former leader may have known the others as available.
+ * replicas that run and are not available yet, the unroutable go first, then the last to become
+ * ready: to a former leader, the others may have been available.
  */
 function victims(replicas: readonly Settled[], available: readonly Settled[]): readonly Settled[] {
   const ready = new Set(available);

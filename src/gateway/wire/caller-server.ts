@@ -105,8 +105,8 @@ export class Http2CallerServer implements CallerServer {
         stop();
         stop = this.#clock.after(pingMs, ask);
       };
-      // node:http2 sends no ping on a closing connection, but it sends settings. Its calls may still
-      // be in work, and it may be one that node:http2 has given up and reads no more.
+      // On a closing connection node:http2 sends settings, but no ping. Calls may still be in work
+      // there, although node:http2 may have stopped to read from it.
       if (session.closed) session.settings({}, onAnswer);
       else if (!session.ping(onAnswer)) session.destroy();
     };

@@ -3,8 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { plan } from "../../../src/core/rollout/plan.ts";
 import { statusOf } from "../../../src/core/rollout/status.ts";
-import { availableMin, defaultRollout, replicasMax } from "../../../src/core/rollout-policy.ts";
-import { crashed, World } from "./plan-world.ts";
+import { crashed, rollsOutWithinBounds, World } from "./plan-world.ts";
 
 const state = (world: World) => statusOf(world.deployment, world.progress, world.records);
 
@@ -14,17 +13,7 @@ test("at every N: available and extra stay within the bounds of the table, whate
       const world = new World(n);
       world.settle(30);
       world.update({ version: "2" }, true);
-      for (const draw of draws) {
-        world.step();
-        expect(world.count("RUNNING")).toBeGreaterThanOrEqual(availableMin(n, defaultRollout));
-        expect(world.count("PENDING", "STARTING", "RUNNING")).toBeLessThanOrEqual(replicasMax(n, defaultRollout));
-        const all = [...world.bodies.values()];
-        const body = all[draw % all.length];
-        if (body !== undefined) world.obey(body);
-        world.nowMs += 10;
-      }
-      world.settle(100);
-      expect(state(world)).toMatchObject({ state: "HEALTHY", running: n, updated: n });
+      rollsOutWithinBounds(world, n, draws);
     }),
     { numRuns: 60 },
   );

@@ -1,3 +1,4 @@
+import { expect } from "vitest";
 import type { Verdict } from "../../../src/core/decision.ts";
 import type { DeploymentRecord, DeploymentSpec, ProgressRecord, RevisionRecord } from "../../../src/core/deployment.ts";
 import type { Ending, HealthProblem } from "../../../src/core/ending.ts";
@@ -6,8 +7,9 @@ import { place } from "../../../src/core/placement/placement.ts";
 import { advance, holds, type ReplicaRecord } from "../../../src/core/replica.ts";
 import { plan } from "../../../src/core/rollout/plan.ts";
 import type { Action, PlanInput, SeenReplica } from "../../../src/core/rollout/sight.ts";
+import { statusOf } from "../../../src/core/rollout/status.ts";
 import { wantsPackagesFirst } from "../../../src/core/rollout/step.ts";
-import { defaultRollout } from "../../../src/core/rollout-policy.ts";
+import { availableMin, defaultRollout, replicasMax } from "../../../src/core/rollout-policy.ts";
 import { spec } from "../../kit/records.ts";
 
 /** A process that ended by itself, with this code. */
@@ -217,4 +219,21 @@ export class World {
     if (body === undefined) throw new Error(`no replica ${id}`);
     return body;
   }
+}
+
+/** A rollout with events in the order of the draws: the bounds hold at every step, and it ends. */
+export function rollsOutWithinBounds(world: World, n: number, draws: readonly number[]): void {
+  const { rollout } = world.deployment.spec;
+  for (const draw of draws) {
+    world.step();
+    expect(world.count("RUNNING")).toBeGreaterThanOrEqual(availableMin(n, rollout));
+    expect(world.count("PENDING", "STARTING", "RUNNING")).toBeLessThanOrEqual(replicasMax(n, rollout));
+    const all = [...world.bodies.values()];
+    const body = all[draw % all.length];
+    if (body !== undefined) world.obey(body);
+    world.nowMs += 10;
+  }
+  world.settle(100);
+  const status = statusOf(world.deployment, world.progress, world.records);
+  expect(status).toMatchObject({ state: "HEALTHY", running: n, updated: n });
 }

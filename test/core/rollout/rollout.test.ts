@@ -4,8 +4,8 @@ import { nextRecord, scaled } from "../../../src/core/generations.ts";
 import { conditionsOf } from "../../../src/core/rollout/conditions.ts";
 import { plan } from "../../../src/core/rollout/plan.ts";
 import { statusOf } from "../../../src/core/rollout/status.ts";
-import { availableMin, type RolloutPolicy, replicasMax } from "../../../src/core/rollout-policy.ts";
-import { crashed, World } from "./plan-world.ts";
+import { availableMin, type RolloutPolicy } from "../../../src/core/rollout-policy.ts";
+import { crashed, rollsOutWithinBounds, World } from "./plan-world.ts";
 
 const state = (world: World) => statusOf(world.deployment, world.progress, world.records);
 const conditions = (world: World) => conditionsOf(world.deployment, world.progress, world.records, { kind: "engine" });
@@ -42,18 +42,7 @@ describe("the bounds", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 20 }), policy, fc.array(fc.nat(), { minLength: 300, maxLength: 300 }), (n, percents, draws) => {
         const world = updating(n, percents);
-        const { rollout } = world.deployment.spec;
-        for (const draw of draws) {
-          world.step();
-          expect(world.count("RUNNING")).toBeGreaterThanOrEqual(availableMin(n, rollout));
-          expect(world.count("PENDING", "STARTING", "RUNNING")).toBeLessThanOrEqual(replicasMax(n, rollout));
-          const all = [...world.bodies.values()];
-          const body = all[draw % all.length];
-          if (body !== undefined) world.obey(body);
-          world.nowMs += 10;
-        }
-        world.settle(100);
-        expect(state(world)).toMatchObject({ state: "HEALTHY", running: n, updated: n });
+        rollsOutWithinBounds(world, n, draws);
       }),
       { numRuns: 60 },
     );
