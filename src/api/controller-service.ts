@@ -8,7 +8,7 @@ import {
 } from "../../gen/drover/v1/controller_service_pb.ts";
 import { pacing } from "../clock/breathe.ts";
 import type { Clock } from "../clock/clock.ts";
-import { invalid } from "../core/errors.ts";
+import { invalid, StatusError } from "../core/errors.ts";
 import { type CallContext, type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
 import { compileRules, violationsInParts, violationsMax, violationsOf } from "../rpc/validate.ts";
 import { clusterHandlers } from "./cluster.ts";
@@ -59,8 +59,15 @@ function handlersOf(parts: ControllerParts): ServiceHandlers<typeof ControllerSe
     ...replicaHandlers(parts),
     ...simulateHandlers(parts),
     ...clusterHandlers(parts),
+    watchEndpoints: endpointsHandler(),
   };
 }
+
+const endpointsHandler = () =>
+  // biome-ignore lint/correctness/useYield: the next commit serves it
+  async function* (): AsyncGenerator<never> {
+    throw new StatusError("UNIMPLEMENTED", "WatchEndpoints is not served yet");
+  };
 
 /** Rules, by method, that the proto of a request cannot express; one check for each of its specs. */
 const moreRules: { readonly [method: string]: ((request: never) => readonly RequestCheck[]) | undefined } = {

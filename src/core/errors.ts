@@ -41,6 +41,7 @@ export const codeOfReason = {
   NO_HEALTHY_REVISION: "FAILED_PRECONDITION",
   STALE_EPOCH: "FAILED_PRECONDITION",
   WRONG_REPLICA: "FAILED_PRECONDITION",
+  OTHER_APPLICATION: "FAILED_PRECONDITION",
   TOKEN_MISMATCH: "PERMISSION_DENIED",
   QUEUE_FULL: "RESOURCE_EXHAUSTED",
   REPLICA_BUSY: "RESOURCE_EXHAUSTED",
@@ -57,6 +58,8 @@ export const codeOfReason = {
   PROTOCOL_VIOLATION: "INTERNAL",
   INTERNAL: "INTERNAL",
   PROGRAM_ERROR: "INTERNAL",
+  /** As a rule with the code of the callee. */
+  CALLEE_FAILED: "INTERNAL",
 } as const satisfies Record<string, Code>;
 
 /** Why a call failed, in more detail than its code. */

@@ -1,6 +1,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
+import type { InvokeResponse } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { InexactJson, parseExactJson } from "../../src/cli/exact-json.ts";
 import { parseSpecs } from "../../src/cli/spec-file.ts";
 import { folder, serve } from "./harness.ts";
@@ -62,7 +63,7 @@ describe("the command line sends nothing that would change", () => {
       {
         invoke: ({ input }) => {
           called.push("invoke");
-          return { output: input };
+          return { output: input as InvokeResponse["output"] };
         },
       },
     );
@@ -78,7 +79,7 @@ describe("the command line sends nothing that would change", () => {
   });
 
   test("nor what is no UTF-8", async () => {
-    const run = await serve({}, { invoke: ({ input }) => ({ output: input }) });
+    const run = await serve({}, { invoke: ({ input }) => ({ output: input as InvokeResponse["output"] }) });
     const cwd = await folder({ "in.json": Buffer.from([0x22, 0xff, 0x22]) });
     expect((await run(["invoke", "a", "m", "@in.json"], { cwd })).exitCode).toBe(1);
   });

@@ -1,6 +1,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
+import type { InvokeResponse } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { QuotaFailureSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusError } from "../../src/core/errors.ts";
 import { packDetail } from "../../src/rpc/error-detail.ts";
@@ -8,7 +9,7 @@ import { type InvokeHandlers, serve } from "./harness.ts";
 
 /** Gives back what it was given. */
 const echo: InvokeHandlers = {
-  invoke: ({ input }) => ({ output: input.case === undefined ? { case: undefined } : input }),
+  invoke: ({ input }) => ({ output: input as InvokeResponse["output"] }),
 };
 
 test("the result is JSON: compact in a pipe, indented on a terminal", async () => {

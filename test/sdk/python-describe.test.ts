@@ -7,7 +7,7 @@ import { fromJson } from "@bufbuild/protobuf";
 import { describe, expect, onTestFinished } from "vitest";
 import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type DeploymentSpec, DeploymentSpecSchema, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
-import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
+import { type InvokeResponse, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { fillVersion } from "../../src/cli/fill-version.ts";
 import { realClock } from "../../src/clock/real.ts";
 import { refusal } from "../../src/core/errors.ts";
@@ -237,11 +237,11 @@ async function controllerReporting(...statuses: ([DeploymentState, number, strin
   const gateway = implement(InvokeService, {
     invoke: ({ deployment, method, input }) => {
       if (method === "missing") throw refusal("METHOD_NOT_FOUND", `no method of ${deployment}`);
-      return { output: input };
+      return { output: input as InvokeResponse["output"] };
     },
     async *invokeServerStream({ input }) {
-      yield { output: input };
-      yield { output: input };
+      yield { output: input as InvokeResponse["output"] };
+      yield { output: input as InvokeResponse["output"] };
     },
   });
   const controller = implement(ControllerService, { ...others, ...handlers } as unknown as ServiceHandlers<typeof ControllerService>);

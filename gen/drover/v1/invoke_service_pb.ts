@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file drover/v1/invoke_service.proto.
  */
 export const file_drover_v1_invoke_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5kcm92ZXIvdjEvaW52b2tlX3NlcnZpY2UucHJvdG8SCWRyb3Zlci52MSJ1Cg1JbnZva2VSZXF1ZXN0EhIKCmRlcGxveW1lbnQYASABKAkSDgoGbWV0aG9kGAIgASgJEiYKBGpzb24YAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVIABIPCgVieXRlcxgEIAEoDEgAQgcKBWlucHV0IlMKDkludm9rZVJlc3BvbnNlEiYKBGpzb24YASABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVIABIPCgVieXRlcxgCIAEoDEgAQggKBm91dHB1dCKBAQoZSW52b2tlU2VydmVyU3RyZWFtUmVxdWVzdBISCgpkZXBsb3ltZW50GAEgASgJEg4KBm1ldGhvZBgCIAEoCRImCgRqc29uGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAASDwoFYnl0ZXMYBCABKAxIAEIHCgVpbnB1dCJfChpJbnZva2VTZXJ2ZXJTdHJlYW1SZXNwb25zZRImCgRqc29uGAEgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAASDwoFYnl0ZXMYAiABKAxIAEIICgZvdXRwdXQyswEKDUludm9rZVNlcnZpY2USPQoGSW52b2tlEhguZHJvdmVyLnYxLkludm9rZVJlcXVlc3QaGS5kcm92ZXIudjEuSW52b2tlUmVzcG9uc2USYwoSSW52b2tlU2VydmVyU3RyZWFtEiQuZHJvdmVyLnYxLkludm9rZVNlcnZlclN0cmVhbVJlcXVlc3QaJS5kcm92ZXIudjEuSW52b2tlU2VydmVyU3RyZWFtUmVzcG9uc2UwAUJJCg1kZXYuZHJvdmVyLnYxUAFaNmdpdGh1Yi5jb20vZHJvdmVyLWRldi9kcm92ZXIvZ2VuL2dvL2Ryb3Zlci92MTtkcm92ZXJ2MWIGcHJvdG8z", [file_google_protobuf_struct]);
+  fileDesc("Ch5kcm92ZXIvdjEvaW52b2tlX3NlcnZpY2UucHJvdG8SCWRyb3Zlci52MSLAAQoNSW52b2tlUmVxdWVzdBISCgpkZXBsb3ltZW50GAEgASgJEg4KBm1ldGhvZBgCIAEoCRImCgRqc29uGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAASDwoFYnl0ZXMYBCABKAxIABIpCglhcmd1bWVudHMYBSABKAsyFC5kcm92ZXIudjEuQXJndW1lbnRzSAASHgoFcGFydHMYBiADKAsyDy5kcm92ZXIudjEuUGFydEIHCgVpbnB1dCJzCg5JbnZva2VSZXNwb25zZRImCgRqc29uGAEgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAASDwoFYnl0ZXMYAiABKAxIABIeCgVwYXJ0cxgDIAMoCzIPLmRyb3Zlci52MS5QYXJ0QggKBm91dHB1dCLMAQoZSW52b2tlU2VydmVyU3RyZWFtUmVxdWVzdBISCgpkZXBsb3ltZW50GAEgASgJEg4KBm1ldGhvZBgCIAEoCRImCgRqc29uGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAASDwoFYnl0ZXMYBCABKAxIABIpCglhcmd1bWVudHMYBSABKAsyFC5kcm92ZXIudjEuQXJndW1lbnRzSAASHgoFcGFydHMYBiADKAsyDy5kcm92ZXIudjEuUGFydEIHCgVpbnB1dCJ/ChpJbnZva2VTZXJ2ZXJTdHJlYW1SZXNwb25zZRImCgRqc29uGAEgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAASDwoFYnl0ZXMYAiABKAxIABIeCgVwYXJ0cxgDIAMoCzIPLmRyb3Zlci52MS5QYXJ0QggKBm91dHB1dCKtAQoJQXJndW1lbnRzEioKCnBvc2l0aW9uYWwYASADKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSLgoFbmFtZWQYAiADKAsyHy5kcm92ZXIudjEuQXJndW1lbnRzLk5hbWVkRW50cnkaRAoKTmFtZWRFbnRyeRILCgNrZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWU6AjgBIlsKBFBhcnQSDAoEcGF0aBgBIAEoCRIUCgxlbGVtZW50X3R5cGUYAiABKAkSDQoFc2hhcGUYAyADKAMSEgoKbWVkaWFfdHlwZRgEIAEoCRIMCgRkYXRhGAUgASgMMrMBCg1JbnZva2VTZXJ2aWNlEj0KBkludm9rZRIYLmRyb3Zlci52MS5JbnZva2VSZXF1ZXN0GhkuZHJvdmVyLnYxLkludm9rZVJlc3BvbnNlEmMKEkludm9rZVNlcnZlclN0cmVhbRIkLmRyb3Zlci52MS5JbnZva2VTZXJ2ZXJTdHJlYW1SZXF1ZXN0GiUuZHJvdmVyLnYxLkludm9rZVNlcnZlclN0cmVhbVJlc3BvbnNlMAFCSQoNZGV2LmRyb3Zlci52MVABWjZnaXRodWIuY29tL2Ryb3Zlci1kZXYvZHJvdmVyL2dlbi9nby9kcm92ZXIvdjE7ZHJvdmVydjFiBnByb3RvMw", [file_google_protobuf_struct]);
 
 /**
  * The request of `Invoke`.
@@ -36,13 +36,13 @@ export type InvokeRequest = Message<"drover.v1.InvokeRequest"> & {
   method: string;
 
   /**
-   * The argument; none: the method is called with JSON null.
+   * The arguments; none: the method is called with JSON null.
    *
    * @generated from oneof drover.v1.InvokeRequest.input
    */
   input: {
     /**
-     * Any JSON value.
+     * One argument: any JSON value.
      *
      * @generated from field: google.protobuf.Value json = 3;
      */
@@ -50,13 +50,28 @@ export type InvokeRequest = Message<"drover.v1.InvokeRequest"> & {
     case: "json";
   } | {
     /**
-     * Bytes, given to the program as they are.
+     * One argument: bytes, given to the program as they are.
      *
      * @generated from field: bytes bytes = 4;
      */
     value: Uint8Array;
     case: "bytes";
+  } | {
+    /**
+     * Several arguments, by position and by name.
+     *
+     * @generated from field: drover.v1.Arguments arguments = 5;
+     */
+    value: Arguments;
+    case: "arguments";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Binary values inside `json` or `arguments`. 10,000 at most.
+   *
+   * @generated from field: repeated drover.v1.Part parts = 6;
+   */
+  parts: Part[];
 };
 
 /**
@@ -94,6 +109,13 @@ export type InvokeResponse = Message<"drover.v1.InvokeResponse"> & {
     value: Uint8Array;
     case: "bytes";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Binary values inside `json`. 10,000 at most.
+   *
+   * @generated from field: repeated drover.v1.Part parts = 3;
+   */
+  parts: Part[];
 };
 
 /**
@@ -125,13 +147,13 @@ export type InvokeServerStreamRequest = Message<"drover.v1.InvokeServerStreamReq
   method: string;
 
   /**
-   * The argument; none: the method is called with JSON null.
+   * The arguments; none: the method is called with JSON null.
    *
    * @generated from oneof drover.v1.InvokeServerStreamRequest.input
    */
   input: {
     /**
-     * Any JSON value.
+     * One argument: any JSON value.
      *
      * @generated from field: google.protobuf.Value json = 3;
      */
@@ -139,13 +161,28 @@ export type InvokeServerStreamRequest = Message<"drover.v1.InvokeServerStreamReq
     case: "json";
   } | {
     /**
-     * Bytes, given to the program as they are.
+     * One argument: bytes, given to the program as they are.
      *
      * @generated from field: bytes bytes = 4;
      */
     value: Uint8Array;
     case: "bytes";
+  } | {
+    /**
+     * Several arguments, by position and by name.
+     *
+     * @generated from field: drover.v1.Arguments arguments = 5;
+     */
+    value: Arguments;
+    case: "arguments";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Binary values inside `json` or `arguments`. 10,000 at most.
+   *
+   * @generated from field: repeated drover.v1.Part parts = 6;
+   */
+  parts: Part[];
 };
 
 /**
@@ -183,6 +220,13 @@ export type InvokeServerStreamResponse = Message<"drover.v1.InvokeServerStreamRe
     value: Uint8Array;
     case: "bytes";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Binary values inside `json`. 10,000 at most.
+   *
+   * @generated from field: repeated drover.v1.Part parts = 3;
+   */
+  parts: Part[];
 };
 
 /**
@@ -191,6 +235,90 @@ export type InvokeServerStreamResponse = Message<"drover.v1.InvokeServerStreamRe
  */
 export const InvokeServerStreamResponseSchema: GenMessage<InvokeServerStreamResponse> = /*@__PURE__*/
   messageDesc(file_drover_v1_invoke_service, 3);
+
+/**
+ * The arguments of a method.
+ *
+ * @generated from message drover.v1.Arguments
+ */
+export type Arguments = Message<"drover.v1.Arguments"> & {
+  /**
+   * By position, in the order of the method's parameters.
+   *
+   * @generated from field: repeated google.protobuf.Value positional = 1;
+   */
+  positional: Value[];
+
+  /**
+   * By the parameter's name. A parameter that is unknown, that is given twice, or
+   * that has no default and is missing is `INVALID_ARGUMENT`, with its name.
+   *
+   * @generated from field: map<string, google.protobuf.Value> named = 2;
+   */
+  named: { [key: string]: Value };
+};
+
+/**
+ * Describes the message drover.v1.Arguments.
+ * Use `create(ArgumentsSchema)` to create a new message.
+ */
+export const ArgumentsSchema: GenMessage<Arguments> = /*@__PURE__*/
+  messageDesc(file_drover_v1_invoke_service, 4);
+
+/**
+ * A binary value inside JSON: the place in the JSON, which holds null there, and
+ * the bytes. Numbers are little-endian; what has several dimensions is in row-major
+ * order. The bytes are whole: their number is that of the elements times the size of one.
+ *
+ * @generated from message drover.v1.Part
+ */
+export type Part = Message<"drover.v1.Part"> & {
+  /**
+   * The place, as a JSON Pointer (RFC 6901): empty is the whole value,
+   * `/items/0/image` is a member; 4,096 bytes at most. In `arguments` it begins with
+   * `/positional/INDEX` or `/named/NAME`.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * What the bytes are, for an array of numbers: `bool`, `int8` to `int64`, `uint8`
+   * to `uint64`, `float16`, `float32`, `float64`, `complex64` or `complex128`.
+   * Empty: no array, but bytes or a file of `media_type`.
+   *
+   * @generated from field: string element_type = 2;
+   */
+  elementType: string;
+
+  /**
+   * The length of each dimension of an array: 32 at most; none: a single number.
+   *
+   * @generated from field: repeated int64 shape = 3;
+   */
+  shape: bigint[];
+
+  /**
+   * What the bytes are, for a file such as an image: `image/png`. Empty: plain bytes.
+   *
+   * @generated from field: string media_type = 4;
+   */
+  mediaType: string;
+
+  /**
+   * The bytes.
+   *
+   * @generated from field: bytes data = 5;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message drover.v1.Part.
+ * Use `create(PartSchema)` to create a new message.
+ */
+export const PartSchema: GenMessage<Part> = /*@__PURE__*/
+  messageDesc(file_drover_v1_invoke_service, 5);
 
 /**
  * Calls methods of a program that has no proto of its own. The gateway serves

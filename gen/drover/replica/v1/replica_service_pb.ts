@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file drover/replica/v1/replica_service.proto.
  */
 export const file_drover_replica_v1_replica_service: GenFile = /*@__PURE__*/
-  fileDesc("Cidkcm92ZXIvcmVwbGljYS92MS9yZXBsaWNhX3NlcnZpY2UucHJvdG8SEWRyb3Zlci5yZXBsaWNhLnYxIhAKDkdldEluZm9SZXF1ZXN0IngKD0dldEluZm9SZXNwb25zZRISCgpyZXBsaWNhX2lkGAEgASgJEhIKCmRlcGxveW1lbnQYAiABKAkSEAoIcmV2aXNpb24YAyABKAMSGQoRY29uZmlnX2dlbmVyYXRpb24YBCABKAMSEAoIc2VydmljZXMYBSADKAki2wEKElJlY29uZmlndXJlUmVxdWVzdBIyCgVwaGFzZRgBIAEoDjIjLmRyb3Zlci5yZXBsaWNhLnYxLlJlY29uZmlndXJlUGhhc2USGQoRY29uZmlnX2dlbmVyYXRpb24YAiABKAMSKwoLdXNlcl9jb25maWcYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDQoFZXBvY2gYBCABKAMSIQoUbWF4X29uZ29pbmdfcmVxdWVzdHMYBSABKAVIAIgBAUIXChVfbWF4X29uZ29pbmdfcmVxdWVzdHMiMAoTUmVjb25maWd1cmVSZXNwb25zZRIZChFjb25maWdfZ2VuZXJhdGlvbhgBIAEoAyI/ChBXYXRjaExvYWRSZXF1ZXN0EisKCGludGVydmFsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIncKEVdhdGNoTG9hZFJlc3BvbnNlEhgKEG9uZ29pbmdfcmVxdWVzdHMYASABKAMSFwoPY29tcGxldGVkX3RvdGFsGAIgASgDEhQKDGZhaWxlZF90b3RhbBgDIAEoAxIZChFjb25maWdfZ2VuZXJhdGlvbhgEIAEoAyJOCgxEcmFpblJlcXVlc3QSLwoMZ3JhY2VfcGVyaW9kGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg0KBWVwb2NoGAIgASgDIikKDURyYWluUmVzcG9uc2USGAoQb25nb2luZ19yZXF1ZXN0cxgBIAEoAyqPAQoQUmVjb25maWd1cmVQaGFzZRIhCh1SRUNPTkZJR1VSRV9QSEFTRV9VTlNQRUNJRklFRBAAEh0KGVJFQ09ORklHVVJFX1BIQVNFX1BSRVBBUkUQARIbChdSRUNPTkZJR1VSRV9QSEFTRV9BUFBMWRACEhwKGFJFQ09ORklHVVJFX1BIQVNFX1JFVkVSVBADMvUCCg5SZXBsaWNhU2VydmljZRJVCgdHZXRJbmZvEiEuZHJvdmVyLnJlcGxpY2EudjEuR2V0SW5mb1JlcXVlc3QaIi5kcm92ZXIucmVwbGljYS52MS5HZXRJbmZvUmVzcG9uc2UiA5ACARJcCgtSZWNvbmZpZ3VyZRIlLmRyb3Zlci5yZXBsaWNhLnYxLlJlY29uZmlndXJlUmVxdWVzdBomLmRyb3Zlci5yZXBsaWNhLnYxLlJlY29uZmlndXJlUmVzcG9uc2USXQoJV2F0Y2hMb2FkEiMuZHJvdmVyLnJlcGxpY2EudjEuV2F0Y2hMb2FkUmVxdWVzdBokLmRyb3Zlci5yZXBsaWNhLnYxLldhdGNoTG9hZFJlc3BvbnNlIgOQAgEwARJPCgVEcmFpbhIfLmRyb3Zlci5yZXBsaWNhLnYxLkRyYWluUmVxdWVzdBogLmRyb3Zlci5yZXBsaWNhLnYxLkRyYWluUmVzcG9uc2UiA5ACAkJaChVkZXYuZHJvdmVyLnJlcGxpY2EudjFQAVo/Z2l0aHViLmNvbS9kcm92ZXItZGV2L2Ryb3Zlci9nZW4vZ28vZHJvdmVyL3JlcGxpY2EvdjE7cmVwbGljYXYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct]);
+  fileDesc("Cidkcm92ZXIvcmVwbGljYS92MS9yZXBsaWNhX3NlcnZpY2UucHJvdG8SEWRyb3Zlci5yZXBsaWNhLnYxIhAKDkdldEluZm9SZXF1ZXN0IngKD0dldEluZm9SZXNwb25zZRISCgpyZXBsaWNhX2lkGAEgASgJEhIKCmRlcGxveW1lbnQYAiABKAkSEAoIcmV2aXNpb24YAyABKAMSGQoRY29uZmlnX2dlbmVyYXRpb24YBCABKAMSEAoIc2VydmljZXMYBSADKAki2wEKElJlY29uZmlndXJlUmVxdWVzdBIyCgVwaGFzZRgBIAEoDjIjLmRyb3Zlci5yZXBsaWNhLnYxLlJlY29uZmlndXJlUGhhc2USGQoRY29uZmlnX2dlbmVyYXRpb24YAiABKAMSKwoLdXNlcl9jb25maWcYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDQoFZXBvY2gYBCABKAMSIQoUbWF4X29uZ29pbmdfcmVxdWVzdHMYBSABKAVIAIgBAUIXChVfbWF4X29uZ29pbmdfcmVxdWVzdHMiMAoTUmVjb25maWd1cmVSZXNwb25zZRIZChFjb25maWdfZ2VuZXJhdGlvbhgBIAEoAyI/ChBXYXRjaExvYWRSZXF1ZXN0EisKCGludGVydmFsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIswBChFXYXRjaExvYWRSZXNwb25zZRIYChBvbmdvaW5nX3JlcXVlc3RzGAEgASgDEhcKD2NvbXBsZXRlZF90b3RhbBgCIAEoAxIUCgxmYWlsZWRfdG90YWwYAyABKAMSGQoRY29uZmlnX2dlbmVyYXRpb24YBCABKAMSDgoGbW9kZWxzGAUgAygJEhIKCm1heF9tb2RlbHMYBiABKAUSLwoHYmF0Y2hlcxgHIAMoCzIeLmRyb3Zlci5yZXBsaWNhLnYxLkJhdGNoVG90YWxzImUKC0JhdGNoVG90YWxzEg4KBm1ldGhvZBgBIAEoCRIVCg1iYXRjaGVzX3RvdGFsGAIgASgDEhMKC2l0ZW1zX3RvdGFsGAMgASgDEhoKEndhaXRfc2Vjb25kc190b3RhbBgEIAEoASJOCgxEcmFpblJlcXVlc3QSLwoMZ3JhY2VfcGVyaW9kGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg0KBWVwb2NoGAIgASgDIikKDURyYWluUmVzcG9uc2USGAoQb25nb2luZ19yZXF1ZXN0cxgBIAEoAyqPAQoQUmVjb25maWd1cmVQaGFzZRIhCh1SRUNPTkZJR1VSRV9QSEFTRV9VTlNQRUNJRklFRBAAEh0KGVJFQ09ORklHVVJFX1BIQVNFX1BSRVBBUkUQARIbChdSRUNPTkZJR1VSRV9QSEFTRV9BUFBMWRACEhwKGFJFQ09ORklHVVJFX1BIQVNFX1JFVkVSVBADMvUCCg5SZXBsaWNhU2VydmljZRJVCgdHZXRJbmZvEiEuZHJvdmVyLnJlcGxpY2EudjEuR2V0SW5mb1JlcXVlc3QaIi5kcm92ZXIucmVwbGljYS52MS5HZXRJbmZvUmVzcG9uc2UiA5ACARJcCgtSZWNvbmZpZ3VyZRIlLmRyb3Zlci5yZXBsaWNhLnYxLlJlY29uZmlndXJlUmVxdWVzdBomLmRyb3Zlci5yZXBsaWNhLnYxLlJlY29uZmlndXJlUmVzcG9uc2USXQoJV2F0Y2hMb2FkEiMuZHJvdmVyLnJlcGxpY2EudjEuV2F0Y2hMb2FkUmVxdWVzdBokLmRyb3Zlci5yZXBsaWNhLnYxLldhdGNoTG9hZFJlc3BvbnNlIgOQAgEwARJPCgVEcmFpbhIfLmRyb3Zlci5yZXBsaWNhLnYxLkRyYWluUmVxdWVzdBogLmRyb3Zlci5yZXBsaWNhLnYxLkRyYWluUmVzcG9uc2UiA5ACAkJaChVkZXYuZHJvdmVyLnJlcGxpY2EudjFQAVo/Z2l0aHViLmNvbS9kcm92ZXItZGV2L2Ryb3Zlci9nZW4vZ28vZHJvdmVyL3JlcGxpY2EvdjE7cmVwbGljYXYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct]);
 
 /**
  * The request of `GetInfo`.
@@ -208,6 +208,27 @@ export type WatchLoadResponse = Message<"drover.replica.v1.WatchLoadResponse"> &
    * @generated from field: int64 config_generation = 4;
    */
   configGeneration: bigint;
+
+  /**
+   * The models that the program has loaded, by name; 1,000 at most.
+   *
+   * @generated from field: repeated string models = 5;
+   */
+  models: string[];
+
+  /**
+   * How many models it holds at a time; 0: it loads none by name.
+   *
+   * @generated from field: int32 max_models = 6;
+   */
+  maxModels: number;
+
+  /**
+   * What the program has done in batches, by method; 100 methods at most.
+   *
+   * @generated from field: repeated drover.replica.v1.BatchTotals batches = 7;
+   */
+  batches: BatchTotals[];
 };
 
 /**
@@ -216,6 +237,48 @@ export type WatchLoadResponse = Message<"drover.replica.v1.WatchLoadResponse"> &
  */
 export const WatchLoadResponseSchema: GenMessage<WatchLoadResponse> = /*@__PURE__*/
   messageDesc(file_drover_replica_v1_replica_service, 5);
+
+/**
+ * What one method has done in batches since the replica started.
+ *
+ * @generated from message drover.replica.v1.BatchTotals
+ */
+export type BatchTotals = Message<"drover.replica.v1.BatchTotals"> & {
+  /**
+   * The method's name.
+   *
+   * @generated from field: string method = 1;
+   */
+  method: string;
+
+  /**
+   * The batches that were worked on.
+   *
+   * @generated from field: int64 batches_total = 2;
+   */
+  batchesTotal: bigint;
+
+  /**
+   * The requests in them.
+   *
+   * @generated from field: int64 items_total = 3;
+   */
+  itemsTotal: bigint;
+
+  /**
+   * How long these requests waited for their batch to begin, together, in seconds.
+   *
+   * @generated from field: double wait_seconds_total = 4;
+   */
+  waitSecondsTotal: number;
+};
+
+/**
+ * Describes the message drover.replica.v1.BatchTotals.
+ * Use `create(BatchTotalsSchema)` to create a new message.
+ */
+export const BatchTotalsSchema: GenMessage<BatchTotals> = /*@__PURE__*/
+  messageDesc(file_drover_replica_v1_replica_service, 6);
 
 /**
  * The request of `Drain`.
@@ -243,7 +306,7 @@ export type DrainRequest = Message<"drover.replica.v1.DrainRequest"> & {
  * Use `create(DrainRequestSchema)` to create a new message.
  */
 export const DrainRequestSchema: GenMessage<DrainRequest> = /*@__PURE__*/
-  messageDesc(file_drover_replica_v1_replica_service, 6);
+  messageDesc(file_drover_replica_v1_replica_service, 7);
 
 /**
  * The response of `Drain`.
@@ -264,7 +327,7 @@ export type DrainResponse = Message<"drover.replica.v1.DrainResponse"> & {
  * Use `create(DrainResponseSchema)` to create a new message.
  */
 export const DrainResponseSchema: GenMessage<DrainResponse> = /*@__PURE__*/
-  messageDesc(file_drover_replica_v1_replica_service, 7);
+  messageDesc(file_drover_replica_v1_replica_service, 8);
 
 /**
  * A step of a change of `user_config`.

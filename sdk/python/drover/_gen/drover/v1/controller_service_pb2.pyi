@@ -99,7 +99,7 @@ class DeployResponse(_message.Message):
     def __init__(self, deployment: _Optional[_Union[_deployment_pb2.Deployment, _Mapping]] = ..., effect: _Optional[_Union[Effect, str]] = ..., changes: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., replicas: _Optional[_Iterable[_Union[ReconfiguredReplica, _Mapping]]] = ...) -> None: ...
 
 class ApplyRequest(_message.Message):
-    __slots__ = ("specs", "request_id", "expected_generations", "validate_only", "prune")
+    __slots__ = ("specs", "request_id", "expected_generations", "validate_only", "prune", "application")
     class ExpectedGenerationsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -112,12 +112,14 @@ class ApplyRequest(_message.Message):
     EXPECTED_GENERATIONS_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     PRUNE_FIELD_NUMBER: _ClassVar[int]
+    APPLICATION_FIELD_NUMBER: _ClassVar[int]
     specs: _containers.RepeatedCompositeFieldContainer[_deployment_pb2.DeploymentSpec]
     request_id: str
     expected_generations: _containers.ScalarMap[str, int]
     validate_only: bool
     prune: bool
-    def __init__(self, specs: _Optional[_Iterable[_Union[_deployment_pb2.DeploymentSpec, _Mapping]]] = ..., request_id: _Optional[str] = ..., expected_generations: _Optional[_Mapping[str, int]] = ..., validate_only: bool = ..., prune: bool = ...) -> None: ...
+    application: str
+    def __init__(self, specs: _Optional[_Iterable[_Union[_deployment_pb2.DeploymentSpec, _Mapping]]] = ..., request_id: _Optional[str] = ..., expected_generations: _Optional[_Mapping[str, int]] = ..., validate_only: bool = ..., prune: bool = ..., application: _Optional[str] = ...) -> None: ...
 
 class ApplyResponse(_message.Message):
     __slots__ = ("results", "pruned")
@@ -140,12 +142,14 @@ class GetDeploymentResponse(_message.Message):
     def __init__(self, deployment: _Optional[_Union[_deployment_pb2.Deployment, _Mapping]] = ...) -> None: ...
 
 class ListDeploymentsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token")
+    __slots__ = ("page_size", "page_token", "application")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    APPLICATION_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    application: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., application: _Optional[str] = ...) -> None: ...
 
 class ListDeploymentsResponse(_message.Message):
     __slots__ = ("deployments", "next_page_token")
@@ -545,7 +549,7 @@ class GetClusterRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetClusterResponse(_message.Message):
-    __slots__ = ("capacity", "allocated", "pending", "controllers", "position", "deployments", "memory_limit", "store_trouble", "unseen_nodes")
+    __slots__ = ("capacity", "allocated", "pending", "controllers", "position", "deployments", "memory_limit", "store_trouble", "unseen_nodes", "max_message_bytes")
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
     ALLOCATED_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
@@ -555,6 +559,7 @@ class GetClusterResponse(_message.Message):
     MEMORY_LIMIT_FIELD_NUMBER: _ClassVar[int]
     STORE_TROUBLE_FIELD_NUMBER: _ClassVar[int]
     UNSEEN_NODES_FIELD_NUMBER: _ClassVar[int]
+    MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     capacity: _deployment_pb2.Resources
     allocated: _deployment_pb2.Resources
     pending: _containers.RepeatedCompositeFieldContainer[PendingReplica]
@@ -564,7 +569,42 @@ class GetClusterResponse(_message.Message):
     memory_limit: str
     store_trouble: _facts_pb2.StoreTrouble
     unseen_nodes: _containers.RepeatedCompositeFieldContainer[UnseenNode]
-    def __init__(self, capacity: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., allocated: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., pending: _Optional[_Iterable[_Union[PendingReplica, _Mapping]]] = ..., controllers: _Optional[_Iterable[_Union[Controller, _Mapping]]] = ..., position: _Optional[int] = ..., deployments: _Optional[_Iterable[_Union[DeploymentAllocation, _Mapping]]] = ..., memory_limit: _Optional[str] = ..., store_trouble: _Optional[_Union[_facts_pb2.StoreTrouble, _Mapping]] = ..., unseen_nodes: _Optional[_Iterable[_Union[UnseenNode, _Mapping]]] = ...) -> None: ...
+    max_message_bytes: int
+    def __init__(self, capacity: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., allocated: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., pending: _Optional[_Iterable[_Union[PendingReplica, _Mapping]]] = ..., controllers: _Optional[_Iterable[_Union[Controller, _Mapping]]] = ..., position: _Optional[int] = ..., deployments: _Optional[_Iterable[_Union[DeploymentAllocation, _Mapping]]] = ..., memory_limit: _Optional[str] = ..., store_trouble: _Optional[_Union[_facts_pb2.StoreTrouble, _Mapping]] = ..., unseen_nodes: _Optional[_Iterable[_Union[UnseenNode, _Mapping]]] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
+
+class WatchEndpointsRequest(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class WatchEndpointsResponse(_message.Message):
+    __slots__ = ("deployment", "exists", "endpoints", "max_ongoing_requests", "max_message_bytes")
+    DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
+    EXISTS_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    MAX_ONGOING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    deployment: str
+    exists: bool
+    endpoints: _containers.RepeatedCompositeFieldContainer[Endpoint]
+    max_ongoing_requests: int
+    max_message_bytes: int
+    def __init__(self, deployment: _Optional[str] = ..., exists: bool = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., max_ongoing_requests: _Optional[int] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
+
+class Endpoint(_message.Message):
+    __slots__ = ("replica_id", "address", "invocable", "models", "max_models")
+    REPLICA_ID_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    INVOCABLE_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_MODELS_FIELD_NUMBER: _ClassVar[int]
+    replica_id: str
+    address: str
+    invocable: bool
+    models: _containers.RepeatedScalarFieldContainer[str]
+    max_models: int
+    def __init__(self, replica_id: _Optional[str] = ..., address: _Optional[str] = ..., invocable: bool = ..., models: _Optional[_Iterable[str]] = ..., max_models: _Optional[int] = ...) -> None: ...
 
 class UnseenNode(_message.Message):
     __slots__ = ("node", "replicas")

@@ -75,6 +75,11 @@ class ControllerServiceStub(object):
                 request_serializer=drover_dot_v1_dot_controller__service__pb2.WatchDeploymentsRequest.SerializeToString,
                 response_deserializer=drover_dot_v1_dot_controller__service__pb2.WatchDeploymentsResponse.FromString,
                 _registered_method=True)
+        self.WatchEndpoints = channel.unary_stream(
+                '/drover.v1.ControllerService/WatchEndpoints',
+                request_serializer=drover_dot_v1_dot_controller__service__pb2.WatchEndpointsRequest.SerializeToString,
+                response_deserializer=drover_dot_v1_dot_controller__service__pb2.WatchEndpointsResponse.FromString,
+                _registered_method=True)
         self.Scale = channel.unary_unary(
                 '/drover.v1.ControllerService/Scale',
                 request_serializer=drover_dot_v1_dot_controller__service__pb2.ScaleRequest.SerializeToString,
@@ -205,6 +210,16 @@ class ControllerServiceServicer(object):
         controller stops (`UNAVAILABLE`), and when the caller is too slow or resumes
         too far back (`ABORTED`, `WATCH_EXPIRED`: watch again without
         `resume_position`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchEndpoints(self, request, context):
+        """Streams where requests to some deployments can go, for clients that call
+        replicas directly: the present state of each at once, then each whole state
+        that is new. A client whose request no replica of the list has room for calls
+        the gateway, where requests wait. Ends as `WatchDeployments` does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -361,6 +376,11 @@ def add_ControllerServiceServicer_to_server(servicer, server):
                     servicer.WatchDeployments,
                     request_deserializer=drover_dot_v1_dot_controller__service__pb2.WatchDeploymentsRequest.FromString,
                     response_serializer=drover_dot_v1_dot_controller__service__pb2.WatchDeploymentsResponse.SerializeToString,
+            ),
+            'WatchEndpoints': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchEndpoints,
+                    request_deserializer=drover_dot_v1_dot_controller__service__pb2.WatchEndpointsRequest.FromString,
+                    response_serializer=drover_dot_v1_dot_controller__service__pb2.WatchEndpointsResponse.SerializeToString,
             ),
             'Scale': grpc.unary_unary_rpc_method_handler(
                     servicer.Scale,
@@ -601,6 +621,33 @@ class ControllerService(object):
             '/drover.v1.ControllerService/WatchDeployments',
             drover_dot_v1_dot_controller__service__pb2.WatchDeploymentsRequest.SerializeToString,
             drover_dot_v1_dot_controller__service__pb2.WatchDeploymentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchEndpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/drover.v1.ControllerService/WatchEndpoints',
+            drover_dot_v1_dot_controller__service__pb2.WatchEndpointsRequest.SerializeToString,
+            drover_dot_v1_dot_controller__service__pb2.WatchEndpointsResponse.FromString,
             options,
             channel_credentials,
             insecure,

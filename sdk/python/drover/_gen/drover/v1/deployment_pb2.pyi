@@ -84,7 +84,7 @@ class Deployment(_message.Message):
     def __init__(self, spec: _Optional[_Union[DeploymentSpec, _Mapping]] = ..., status: _Optional[_Union[DeploymentStatus, _Mapping]] = ..., uid: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class DeploymentSpec(_message.Message):
-    __slots__ = ("name", "version", "program", "init_args", "runtime_env", "num_replicas", "autoscaling_config", "resources", "max_ongoing_requests", "max_queued_requests", "user_config", "health_check", "graceful_shutdown_timeout", "startup_timeout", "request_timeout", "labels", "rollout")
+    __slots__ = ("name", "version", "program", "init_args", "runtime_env", "num_replicas", "autoscaling_config", "resources", "max_ongoing_requests", "max_queued_requests", "user_config", "health_check", "graceful_shutdown_timeout", "startup_timeout", "request_timeout", "labels", "rollout", "application", "max_message_bytes")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +109,8 @@ class DeploymentSpec(_message.Message):
     REQUEST_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    APPLICATION_FIELD_NUMBER: _ClassVar[int]
+    MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     program: Program
@@ -126,7 +128,9 @@ class DeploymentSpec(_message.Message):
     request_timeout: _duration_pb2.Duration
     labels: _containers.ScalarMap[str, str]
     rollout: Rollout
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., program: _Optional[_Union[Program, _Mapping]] = ..., init_args: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., runtime_env: _Optional[_Union[RuntimeEnv, _Mapping]] = ..., num_replicas: _Optional[int] = ..., autoscaling_config: _Optional[_Union[AutoscalingConfig, _Mapping]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., max_ongoing_requests: _Optional[int] = ..., max_queued_requests: _Optional[int] = ..., user_config: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., health_check: _Optional[_Union[HealthCheck, _Mapping]] = ..., graceful_shutdown_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., startup_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., request_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., rollout: _Optional[_Union[Rollout, _Mapping]] = ...) -> None: ...
+    application: str
+    max_message_bytes: int
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., program: _Optional[_Union[Program, _Mapping]] = ..., init_args: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., runtime_env: _Optional[_Union[RuntimeEnv, _Mapping]] = ..., num_replicas: _Optional[int] = ..., autoscaling_config: _Optional[_Union[AutoscalingConfig, _Mapping]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., max_ongoing_requests: _Optional[int] = ..., max_queued_requests: _Optional[int] = ..., user_config: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., health_check: _Optional[_Union[HealthCheck, _Mapping]] = ..., graceful_shutdown_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., startup_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., request_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., rollout: _Optional[_Union[Rollout, _Mapping]] = ..., application: _Optional[str] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
 
 class Program(_message.Message):
     __slots__ = ("module", "command")
@@ -207,7 +211,7 @@ class Rollout(_message.Message):
     def __init__(self, max_unavailable_percent: _Optional[int] = ..., max_surge_percent: _Optional[int] = ..., strategy: _Optional[_Union[RolloutStrategy, str]] = ..., min_ready_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., progress_deadline: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_start_failures: _Optional[int] = ..., auto_rollback: bool = ...) -> None: ...
 
 class AutoscalingConfig(_message.Message):
-    __slots__ = ("min_replicas", "max_replicas", "initial_replicas", "target_ongoing_requests", "upscale_delay", "downscale_delay", "downscale_to_zero_delay", "upscaling_factor", "downscaling_factor", "look_back_period", "metrics_interval", "aggregation", "burst", "schedules")
+    __slots__ = ("min_replicas", "max_replicas", "initial_replicas", "target_ongoing_requests", "upscale_delay", "downscale_delay", "downscale_to_zero_delay", "upscaling_factor", "downscaling_factor", "look_back_period", "metrics_interval", "aggregation", "burst", "schedules", "buffer_replicas")
     MIN_REPLICAS_FIELD_NUMBER: _ClassVar[int]
     MAX_REPLICAS_FIELD_NUMBER: _ClassVar[int]
     INITIAL_REPLICAS_FIELD_NUMBER: _ClassVar[int]
@@ -222,6 +226,7 @@ class AutoscalingConfig(_message.Message):
     AGGREGATION_FIELD_NUMBER: _ClassVar[int]
     BURST_FIELD_NUMBER: _ClassVar[int]
     SCHEDULES_FIELD_NUMBER: _ClassVar[int]
+    BUFFER_REPLICAS_FIELD_NUMBER: _ClassVar[int]
     min_replicas: int
     max_replicas: int
     initial_replicas: int
@@ -236,7 +241,8 @@ class AutoscalingConfig(_message.Message):
     aggregation: Aggregation
     burst: Burst
     schedules: _containers.RepeatedCompositeFieldContainer[ScheduledMinimum]
-    def __init__(self, min_replicas: _Optional[int] = ..., max_replicas: _Optional[int] = ..., initial_replicas: _Optional[int] = ..., target_ongoing_requests: _Optional[float] = ..., upscale_delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., downscale_delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., downscale_to_zero_delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., upscaling_factor: _Optional[float] = ..., downscaling_factor: _Optional[float] = ..., look_back_period: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., metrics_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., aggregation: _Optional[_Union[Aggregation, str]] = ..., burst: _Optional[_Union[Burst, _Mapping]] = ..., schedules: _Optional[_Iterable[_Union[ScheduledMinimum, _Mapping]]] = ...) -> None: ...
+    buffer_replicas: int
+    def __init__(self, min_replicas: _Optional[int] = ..., max_replicas: _Optional[int] = ..., initial_replicas: _Optional[int] = ..., target_ongoing_requests: _Optional[float] = ..., upscale_delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., downscale_delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., downscale_to_zero_delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., upscaling_factor: _Optional[float] = ..., downscaling_factor: _Optional[float] = ..., look_back_period: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., metrics_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., aggregation: _Optional[_Union[Aggregation, str]] = ..., burst: _Optional[_Union[Burst, _Mapping]] = ..., schedules: _Optional[_Iterable[_Union[ScheduledMinimum, _Mapping]]] = ..., buffer_replicas: _Optional[int] = ...) -> None: ...
 
 class Burst(_message.Message):
     __slots__ = ("window", "threshold", "disabled")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64rover/v1/invoke_service.proto\x12\tdrover.v1\x1a\x1cgoogle/protobuf/struct.proto\"\x96\x01\n\rInvokeRequest\x12\x1e\n\ndeployment\x18\x01 \x01(\tR\ndeployment\x12\x16\n\x06method\x18\x02 \x01(\tR\x06method\x12,\n\x04json\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00R\x04json\x12\x16\n\x05\x62ytes\x18\x04 \x01(\x0cH\x00R\x05\x62ytesB\x07\n\x05input\"`\n\x0eInvokeResponse\x12,\n\x04json\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00R\x04json\x12\x16\n\x05\x62ytes\x18\x02 \x01(\x0cH\x00R\x05\x62ytesB\x08\n\x06output\"\xa2\x01\n\x19InvokeServerStreamRequest\x12\x1e\n\ndeployment\x18\x01 \x01(\tR\ndeployment\x12\x16\n\x06method\x18\x02 \x01(\tR\x06method\x12,\n\x04json\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00R\x04json\x12\x16\n\x05\x62ytes\x18\x04 \x01(\x0cH\x00R\x05\x62ytesB\x07\n\x05input\"l\n\x1aInvokeServerStreamResponse\x12,\n\x04json\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00R\x04json\x12\x16\n\x05\x62ytes\x18\x02 \x01(\x0cH\x00R\x05\x62ytesB\x08\n\x06output2\xb3\x01\n\rInvokeService\x12=\n\x06Invoke\x12\x18.drover.v1.InvokeRequest\x1a\x19.drover.v1.InvokeResponse\x12\x63\n\x12InvokeServerStream\x12$.drover.v1.InvokeServerStreamRequest\x1a%.drover.v1.InvokeServerStreamResponse0\x01\x42I\n\rdev.drover.v1P\x01Z6github.com/drover-dev/drover/gen/go/drover/v1;droverv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64rover/v1/invoke_service.proto\x12\tdrover.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xf3\x01\n\rInvokeRequest\x12\x1e\n\ndeployment\x18\x01 \x01(\tR\ndeployment\x12\x16\n\x06method\x18\x02 \x01(\tR\x06method\x12,\n\x04json\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00R\x04json\x12\x16\n\x05\x62ytes\x18\x04 \x01(\x0cH\x00R\x05\x62ytes\x12\x34\n\targuments\x18\x05 \x01(\x0b\x32\x14.drover.v1.ArgumentsH\x00R\targuments\x12%\n\x05parts\x18\x06 \x03(\x0b\x32\x0f.drover.v1.PartR\x05partsB\x07\n\x05input\"\x87\x01\n\x0eInvokeResponse\x12,\n\x04json\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00R\x04json\x12\x16\n\x05\x62ytes\x18\x02 \x01(\x0cH\x00R\x05\x62ytes\x12%\n\x05parts\x18\x03 \x03(\x0b\x32\x0f.drover.v1.PartR\x05partsB\x08\n\x06output\"\xff\x01\n\x19InvokeServerStreamRequest\x12\x1e\n\ndeployment\x18\x01 \x01(\tR\ndeployment\x12\x16\n\x06method\x18\x02 \x01(\tR\x06method\x12,\n\x04json\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00R\x04json\x12\x16\n\x05\x62ytes\x18\x04 \x01(\x0cH\x00R\x05\x62ytes\x12\x34\n\targuments\x18\x05 \x01(\x0b\x32\x14.drover.v1.ArgumentsH\x00R\targuments\x12%\n\x05parts\x18\x06 \x03(\x0b\x32\x0f.drover.v1.PartR\x05partsB\x07\n\x05input\"\x93\x01\n\x1aInvokeServerStreamResponse\x12,\n\x04json\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00R\x04json\x12\x16\n\x05\x62ytes\x18\x02 \x01(\x0cH\x00R\x05\x62ytes\x12%\n\x05parts\x18\x03 \x03(\x0b\x32\x0f.drover.v1.PartR\x05partsB\x08\n\x06output\"\xcc\x01\n\tArguments\x12\x36\n\npositional\x18\x01 \x03(\x0b\x32\x16.google.protobuf.ValueR\npositional\x12\x35\n\x05named\x18\x02 \x03(\x0b\x32\x1f.drover.v1.Arguments.NamedEntryR\x05named\x1aP\n\nNamedEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueR\x05value:\x02\x38\x01\"\x86\x01\n\x04Part\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12!\n\x0c\x65lement_type\x18\x02 \x01(\tR\x0b\x65lementType\x12\x14\n\x05shape\x18\x03 \x03(\x03R\x05shape\x12\x1d\n\nmedia_type\x18\x04 \x01(\tR\tmediaType\x12\x12\n\x04\x64\x61ta\x18\x05 \x01(\x0cR\x04\x64\x61ta2\xb3\x01\n\rInvokeService\x12=\n\x06Invoke\x12\x18.drover.v1.InvokeRequest\x1a\x19.drover.v1.InvokeResponse\x12\x63\n\x12InvokeServerStream\x12$.drover.v1.InvokeServerStreamRequest\x1a%.drover.v1.InvokeServerStreamResponse0\x01\x42I\n\rdev.drover.v1P\x01Z6github.com/drover-dev/drover/gen/go/drover/v1;droverv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,14 +33,22 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'drover._gen.drover.v1.invok
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rdev.drover.v1P\001Z6github.com/drover-dev/drover/gen/go/drover/v1;droverv1'
+  _globals['_ARGUMENTS_NAMEDENTRY']._loaded_options = None
+  _globals['_ARGUMENTS_NAMEDENTRY']._serialized_options = b'8\001'
   _globals['_INVOKEREQUEST']._serialized_start=76
-  _globals['_INVOKEREQUEST']._serialized_end=226
-  _globals['_INVOKERESPONSE']._serialized_start=228
-  _globals['_INVOKERESPONSE']._serialized_end=324
-  _globals['_INVOKESERVERSTREAMREQUEST']._serialized_start=327
-  _globals['_INVOKESERVERSTREAMREQUEST']._serialized_end=489
-  _globals['_INVOKESERVERSTREAMRESPONSE']._serialized_start=491
-  _globals['_INVOKESERVERSTREAMRESPONSE']._serialized_end=599
-  _globals['_INVOKESERVICE']._serialized_start=602
-  _globals['_INVOKESERVICE']._serialized_end=781
+  _globals['_INVOKEREQUEST']._serialized_end=319
+  _globals['_INVOKERESPONSE']._serialized_start=322
+  _globals['_INVOKERESPONSE']._serialized_end=457
+  _globals['_INVOKESERVERSTREAMREQUEST']._serialized_start=460
+  _globals['_INVOKESERVERSTREAMREQUEST']._serialized_end=715
+  _globals['_INVOKESERVERSTREAMRESPONSE']._serialized_start=718
+  _globals['_INVOKESERVERSTREAMRESPONSE']._serialized_end=865
+  _globals['_ARGUMENTS']._serialized_start=868
+  _globals['_ARGUMENTS']._serialized_end=1072
+  _globals['_ARGUMENTS_NAMEDENTRY']._serialized_start=992
+  _globals['_ARGUMENTS_NAMEDENTRY']._serialized_end=1072
+  _globals['_PART']._serialized_start=1075
+  _globals['_PART']._serialized_end=1209
+  _globals['_INVOKESERVICE']._serialized_start=1212
+  _globals['_INVOKESERVICE']._serialized_end=1391
 # @@protoc_insertion_point(module_scope)

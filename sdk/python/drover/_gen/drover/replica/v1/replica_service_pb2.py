@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'drover/replica/v1/replica_service.proto\x12\x11\x64rover.replica.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x10\n\x0eGetInfoRequest\"\xb5\x01\n\x0fGetInfoResponse\x12\x1d\n\nreplica_id\x18\x01 \x01(\tR\treplicaId\x12\x1e\n\ndeployment\x18\x02 \x01(\tR\ndeployment\x12\x1a\n\x08revision\x18\x03 \x01(\x03R\x08revision\x12+\n\x11\x63onfig_generation\x18\x04 \x01(\x03R\x10\x63onfigGeneration\x12\x1a\n\x08services\x18\x05 \x03(\tR\x08services\"\x9b\x02\n\x12ReconfigureRequest\x12\x39\n\x05phase\x18\x01 \x01(\x0e\x32#.drover.replica.v1.ReconfigurePhaseR\x05phase\x12+\n\x11\x63onfig_generation\x18\x02 \x01(\x03R\x10\x63onfigGeneration\x12\x37\n\x0buser_config\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueR\nuserConfig\x12\x14\n\x05\x65poch\x18\x04 \x01(\x03R\x05\x65poch\x12\x35\n\x14max_ongoing_requests\x18\x05 \x01(\x05H\x00R\x12maxOngoingRequests\x88\x01\x01\x42\x17\n\x15_max_ongoing_requests\"B\n\x13ReconfigureResponse\x12+\n\x11\x63onfig_generation\x18\x01 \x01(\x03R\x10\x63onfigGeneration\"I\n\x10WatchLoadRequest\x12\x35\n\x08interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08interval\"\xb7\x01\n\x11WatchLoadResponse\x12)\n\x10ongoing_requests\x18\x01 \x01(\x03R\x0fongoingRequests\x12\'\n\x0f\x63ompleted_total\x18\x02 \x01(\x03R\x0e\x63ompletedTotal\x12!\n\x0c\x66\x61iled_total\x18\x03 \x01(\x03R\x0b\x66\x61iledTotal\x12+\n\x11\x63onfig_generation\x18\x04 \x01(\x03R\x10\x63onfigGeneration\"b\n\x0c\x44rainRequest\x12<\n\x0cgrace_period\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0bgracePeriod\x12\x14\n\x05\x65poch\x18\x02 \x01(\x03R\x05\x65poch\":\n\rDrainResponse\x12)\n\x10ongoing_requests\x18\x01 \x01(\x03R\x0fongoingRequests*\x8f\x01\n\x10ReconfigurePhase\x12!\n\x1dRECONFIGURE_PHASE_UNSPECIFIED\x10\x00\x12\x1d\n\x19RECONFIGURE_PHASE_PREPARE\x10\x01\x12\x1b\n\x17RECONFIGURE_PHASE_APPLY\x10\x02\x12\x1c\n\x18RECONFIGURE_PHASE_REVERT\x10\x03\x32\xf5\x02\n\x0eReplicaService\x12U\n\x07GetInfo\x12!.drover.replica.v1.GetInfoRequest\x1a\".drover.replica.v1.GetInfoResponse\"\x03\x90\x02\x01\x12\\\n\x0bReconfigure\x12%.drover.replica.v1.ReconfigureRequest\x1a&.drover.replica.v1.ReconfigureResponse\x12]\n\tWatchLoad\x12#.drover.replica.v1.WatchLoadRequest\x1a$.drover.replica.v1.WatchLoadResponse\"\x03\x90\x02\x01\x30\x01\x12O\n\x05\x44rain\x12\x1f.drover.replica.v1.DrainRequest\x1a .drover.replica.v1.DrainResponse\"\x03\x90\x02\x02\x42Z\n\x15\x64\x65v.drover.replica.v1P\x01Z?github.com/drover-dev/drover/gen/go/drover/replica/v1;replicav1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'drover/replica/v1/replica_service.proto\x12\x11\x64rover.replica.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x10\n\x0eGetInfoRequest\"\xb5\x01\n\x0fGetInfoResponse\x12\x1d\n\nreplica_id\x18\x01 \x01(\tR\treplicaId\x12\x1e\n\ndeployment\x18\x02 \x01(\tR\ndeployment\x12\x1a\n\x08revision\x18\x03 \x01(\x03R\x08revision\x12+\n\x11\x63onfig_generation\x18\x04 \x01(\x03R\x10\x63onfigGeneration\x12\x1a\n\x08services\x18\x05 \x03(\tR\x08services\"\x9b\x02\n\x12ReconfigureRequest\x12\x39\n\x05phase\x18\x01 \x01(\x0e\x32#.drover.replica.v1.ReconfigurePhaseR\x05phase\x12+\n\x11\x63onfig_generation\x18\x02 \x01(\x03R\x10\x63onfigGeneration\x12\x37\n\x0buser_config\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueR\nuserConfig\x12\x14\n\x05\x65poch\x18\x04 \x01(\x03R\x05\x65poch\x12\x35\n\x14max_ongoing_requests\x18\x05 \x01(\x05H\x00R\x12maxOngoingRequests\x88\x01\x01\x42\x17\n\x15_max_ongoing_requests\"B\n\x13ReconfigureResponse\x12+\n\x11\x63onfig_generation\x18\x01 \x01(\x03R\x10\x63onfigGeneration\"I\n\x10WatchLoadRequest\x12\x35\n\x08interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08interval\"\xa8\x02\n\x11WatchLoadResponse\x12)\n\x10ongoing_requests\x18\x01 \x01(\x03R\x0fongoingRequests\x12\'\n\x0f\x63ompleted_total\x18\x02 \x01(\x03R\x0e\x63ompletedTotal\x12!\n\x0c\x66\x61iled_total\x18\x03 \x01(\x03R\x0b\x66\x61iledTotal\x12+\n\x11\x63onfig_generation\x18\x04 \x01(\x03R\x10\x63onfigGeneration\x12\x16\n\x06models\x18\x05 \x03(\tR\x06models\x12\x1d\n\nmax_models\x18\x06 \x01(\x05R\tmaxModels\x12\x38\n\x07\x62\x61tches\x18\x07 \x03(\x0b\x32\x1e.drover.replica.v1.BatchTotalsR\x07\x62\x61tches\"\x99\x01\n\x0b\x42\x61tchTotals\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12#\n\rbatches_total\x18\x02 \x01(\x03R\x0c\x62\x61tchesTotal\x12\x1f\n\x0bitems_total\x18\x03 \x01(\x03R\nitemsTotal\x12,\n\x12wait_seconds_total\x18\x04 \x01(\x01R\x10waitSecondsTotal\"b\n\x0c\x44rainRequest\x12<\n\x0cgrace_period\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0bgracePeriod\x12\x14\n\x05\x65poch\x18\x02 \x01(\x03R\x05\x65poch\":\n\rDrainResponse\x12)\n\x10ongoing_requests\x18\x01 \x01(\x03R\x0fongoingRequests*\x8f\x01\n\x10ReconfigurePhase\x12!\n\x1dRECONFIGURE_PHASE_UNSPECIFIED\x10\x00\x12\x1d\n\x19RECONFIGURE_PHASE_PREPARE\x10\x01\x12\x1b\n\x17RECONFIGURE_PHASE_APPLY\x10\x02\x12\x1c\n\x18RECONFIGURE_PHASE_REVERT\x10\x03\x32\xf5\x02\n\x0eReplicaService\x12U\n\x07GetInfo\x12!.drover.replica.v1.GetInfoRequest\x1a\".drover.replica.v1.GetInfoResponse\"\x03\x90\x02\x01\x12\\\n\x0bReconfigure\x12%.drover.replica.v1.ReconfigureRequest\x1a&.drover.replica.v1.ReconfigureResponse\x12]\n\tWatchLoad\x12#.drover.replica.v1.WatchLoadRequest\x1a$.drover.replica.v1.WatchLoadResponse\"\x03\x90\x02\x01\x30\x01\x12O\n\x05\x44rain\x12\x1f.drover.replica.v1.DrainRequest\x1a .drover.replica.v1.DrainResponse\"\x03\x90\x02\x02\x42Z\n\x15\x64\x65v.drover.replica.v1P\x01Z?github.com/drover-dev/drover/gen/go/drover/replica/v1;replicav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,8 +40,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPLICASERVICE'].methods_by_name['WatchLoad']._serialized_options = b'\220\002\001'
   _globals['_REPLICASERVICE'].methods_by_name['Drain']._loaded_options = None
   _globals['_REPLICASERVICE'].methods_by_name['Drain']._serialized_options = b'\220\002\002'
-  _globals['_RECONFIGUREPHASE']._serialized_start=1102
-  _globals['_RECONFIGUREPHASE']._serialized_end=1245
+  _globals['_RECONFIGUREPHASE']._serialized_start=1371
+  _globals['_RECONFIGUREPHASE']._serialized_end=1514
   _globals['_GETINFOREQUEST']._serialized_start=124
   _globals['_GETINFOREQUEST']._serialized_end=140
   _globals['_GETINFORESPONSE']._serialized_start=143
@@ -53,11 +53,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHLOADREQUEST']._serialized_start=680
   _globals['_WATCHLOADREQUEST']._serialized_end=753
   _globals['_WATCHLOADRESPONSE']._serialized_start=756
-  _globals['_WATCHLOADRESPONSE']._serialized_end=939
-  _globals['_DRAINREQUEST']._serialized_start=941
-  _globals['_DRAINREQUEST']._serialized_end=1039
-  _globals['_DRAINRESPONSE']._serialized_start=1041
-  _globals['_DRAINRESPONSE']._serialized_end=1099
-  _globals['_REPLICASERVICE']._serialized_start=1248
-  _globals['_REPLICASERVICE']._serialized_end=1621
+  _globals['_WATCHLOADRESPONSE']._serialized_end=1052
+  _globals['_BATCHTOTALS']._serialized_start=1055
+  _globals['_BATCHTOTALS']._serialized_end=1208
+  _globals['_DRAINREQUEST']._serialized_start=1210
+  _globals['_DRAINREQUEST']._serialized_end=1308
+  _globals['_DRAINRESPONSE']._serialized_start=1310
+  _globals['_DRAINRESPONSE']._serialized_end=1368
+  _globals['_REPLICASERVICE']._serialized_start=1517
+  _globals['_REPLICASERVICE']._serialized_end=1890
 # @@protoc_insertion_point(module_scope)

@@ -67,16 +67,34 @@ class WatchLoadRequest(_message.Message):
     def __init__(self, interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class WatchLoadResponse(_message.Message):
-    __slots__ = ("ongoing_requests", "completed_total", "failed_total", "config_generation")
+    __slots__ = ("ongoing_requests", "completed_total", "failed_total", "config_generation", "models", "max_models", "batches")
     ONGOING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     COMPLETED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     FAILED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     CONFIG_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_MODELS_FIELD_NUMBER: _ClassVar[int]
+    BATCHES_FIELD_NUMBER: _ClassVar[int]
     ongoing_requests: int
     completed_total: int
     failed_total: int
     config_generation: int
-    def __init__(self, ongoing_requests: _Optional[int] = ..., completed_total: _Optional[int] = ..., failed_total: _Optional[int] = ..., config_generation: _Optional[int] = ...) -> None: ...
+    models: _containers.RepeatedScalarFieldContainer[str]
+    max_models: int
+    batches: _containers.RepeatedCompositeFieldContainer[BatchTotals]
+    def __init__(self, ongoing_requests: _Optional[int] = ..., completed_total: _Optional[int] = ..., failed_total: _Optional[int] = ..., config_generation: _Optional[int] = ..., models: _Optional[_Iterable[str]] = ..., max_models: _Optional[int] = ..., batches: _Optional[_Iterable[_Union[BatchTotals, _Mapping]]] = ...) -> None: ...
+
+class BatchTotals(_message.Message):
+    __slots__ = ("method", "batches_total", "items_total", "wait_seconds_total")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    BATCHES_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    batches_total: int
+    items_total: int
+    wait_seconds_total: float
+    def __init__(self, method: _Optional[str] = ..., batches_total: _Optional[int] = ..., items_total: _Optional[int] = ..., wait_seconds_total: _Optional[float] = ...) -> None: ...
 
 class DrainRequest(_message.Message):
     __slots__ = ("grace_period", "epoch")
