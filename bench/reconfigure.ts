@@ -111,6 +111,7 @@ async function openController(
     store,
     mirror,
     observed,
+    routes: routing.routes,
     room: () => engine.room(),
     logs: () => engine.logs(),
     openSchedules,

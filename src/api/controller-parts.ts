@@ -9,12 +9,14 @@ import type { Store } from "../store/store.ts";
 import type { Observed } from "./convert.ts";
 import type { DeploymentFeed } from "./deployment-feed.ts";
 import type { DeploymentView } from "./deployment-view.ts";
+import type { EndpointSource } from "./endpoint-source.ts";
 import type { ReaderTurns } from "./reader-turns.ts";
 
 export interface ControllerServiceOptions {
   readonly store: Store;
   readonly mirror: Mirror;
   readonly observed: Observed;
+  readonly routes: EndpointSource;
   /** As `Engine.room`. */
   readonly room: () => Room;
   /** The output of a replica, as `Engine.logs`. */

@@ -8,7 +8,7 @@ import {
 } from "../../gen/drover/v1/controller_service_pb.ts";
 import { pacing } from "../clock/breathe.ts";
 import type { Clock } from "../clock/clock.ts";
-import { invalid, StatusError } from "../core/errors.ts";
+import { invalid } from "../core/errors.ts";
 import { type CallContext, type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
 import { compileRules, violationsInParts, violationsMax, violationsOf } from "../rpc/validate.ts";
 import { clusterHandlers } from "./cluster.ts";
@@ -25,6 +25,7 @@ import type { RequestCheck } from "./request-check.ts";
 import { rolloutHandlers } from "./rollouts.ts";
 import { scaleAndDeleteHandlers } from "./scale-and-delete.ts";
 import { simulateHandlers, simulateViolations } from "./simulate.ts";
+import { endpointHandlers } from "./watch-endpoints.ts";
 
 /** The handlers of `drover.v1.ControllerService`. */
 export class ControllerApi {
@@ -59,15 +60,9 @@ function handlersOf(parts: ControllerParts): ServiceHandlers<typeof ControllerSe
     ...replicaHandlers(parts),
     ...simulateHandlers(parts),
     ...clusterHandlers(parts),
-    watchEndpoints: endpointsHandler(),
+    ...endpointHandlers(parts),
   };
 }
-
-const endpointsHandler = () =>
-  // biome-ignore lint/correctness/useYield: the next commit serves it
-  async function* (): AsyncGenerator<never> {
-    throw new StatusError("UNIMPLEMENTED", "WatchEndpoints is not served yet");
-  };
 
 /** Rules, by method, that the proto of a request cannot express; one check for each of its specs. */
 const moreRules: { readonly [method: string]: ((request: never) => readonly RequestCheck[]) | undefined } = {

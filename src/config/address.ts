@@ -27,6 +27,14 @@ export function printAddress({ host, port }: Address): string {
 }
 
 /**
+ * How a program of this machine calls a server that listens at the address: a server on all
+ * addresses is called on loopback.
+ */
+export function fromThisMachine(listening: string): string {
+  return listening.replace(/^0\.0\.0\.0(?=:\d+$)/, "127.0.0.1").replace(/^\[::\](?=:\d+$)/, "[::1]");
+}
+
+/**
  * Whether only this machine can reach the address. Names other than `localhost` are not resolved,
  * and so are not trusted.
  */

@@ -1,10 +1,12 @@
 import { rename, rm, writeFile } from "node:fs/promises";
 import { realClock as clock, realRandom as random } from "../clock/real.ts";
+import { fromThisMachine } from "../config/address.ts";
 import { type Config, hidePassword } from "../config/config.ts";
 import { connectionShares } from "../core/connection-limits.ts";
 import type { CallsInWork } from "../core/traffic/calls-in-work.ts";
 import { DiskReserve } from "../engine/local/disk-reserve.ts";
 import { lockFolder } from "../engine/local/folder-lock.ts";
+import type { ControllerAddresses } from "../engine/local/replica-env.ts";
 import { createLog, type Log } from "../log/log.ts";
 import { Closers } from "./closers.ts";
 import { makeDataFolder, withRemedy } from "./data-folder.ts";
@@ -77,7 +79,9 @@ async function open(config: Config, life: ControllerLife, log: Log, closers: Clo
   const storage = await openStorage({ ...common, log: log.child({ room: "store" }) });
   closers.add(() => storage.close());
   const { store, mirror, id, claim } = storage;
-  const { engine, pid } = await openEngine({ ...common, mirror, cgroups });
+  // Known once the servers listen, which is before the first replica starts.
+  let reached: ControllerAddresses | undefined;
+  const { engine, pid } = await openEngine({ ...common, mirror, cgroups, controller: () => reached });
   closers.add(() => engine.close());
 
   const loopLog = log.child({ room: "loops" });
@@ -108,6 +112,7 @@ async function open(config: Config, life: ControllerLife, log: Log, closers: Clo
     mirror,
     engine,
     loads: dataPath.loads,
+    routes: dataPath.routes,
     pid,
     connections,
     faults: () => guard.faults,
@@ -115,6 +120,7 @@ async function open(config: Config, life: ControllerLife, log: Log, closers: Clo
   closers.add(() => servers.close());
 
   claim.listens({ api: servers.api, gateway });
+  reached = { api: fromThisMachine(servers.api), gateway: fromThisMachine(gateway) };
 
   // Only once everything listens: a controller that cannot start touches no replica.
   dataPath.begin();

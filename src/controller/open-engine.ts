@@ -6,6 +6,7 @@ import type { Engine } from "../engine/engine.ts";
 import { detectCapacity } from "../engine/local/capacity.ts";
 import { Cgroups } from "../engine/local/cgroups.ts";
 import { LocalEngine } from "../engine/local/local-engine.ts";
+import type { ControllerAddresses } from "../engine/local/replica-env.ts";
 import type { Log } from "../log/log.ts";
 import { shipped } from "../shipped.ts";
 import type { Mirror } from "../store/mirror.ts";
@@ -22,6 +23,8 @@ export interface EngineParts {
   readonly mirror: Mirror;
   /** Must be opened before any other process is started, which would prevent it. */
   readonly cgroups: Cgroups | undefined;
+  /** Where replicas reach this controller. Undefined: it does not listen yet. */
+  readonly controller: () => ControllerAddresses | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -32,7 +35,7 @@ export async function openCgroups(dataDir: string): Promise<Cgroups | undefined>
 }
 
 /** The engine that runs replicas as processes of this machine. */
-export async function openEngine({ config, mirror, cgroups, clock, log }: EngineParts): Promise<OpenedEngine> {
+export async function openEngine({ config, mirror, cgroups, controller, clock, log }: EngineParts): Promise<OpenedEngine> {
   const { dataDir, numCpus, numGpus, custom, forgetNodes } = config;
   const capacity = await detectCapacity({
     ...(numCpus === undefined ? {} : { cpus: numCpus }),
@@ -48,6 +51,7 @@ export async function openEngine({ config, mirror, cgroups, clock, log }: Engine
     clock,
     log: log.child({ room: "engine" }),
     ambientEnv: process.env,
+    controller,
     pythonSdk: shipped.pythonSdk,
     npmHook: shipped.npmHook,
     moduleHost: [process.execPath, shipped.moduleHost],

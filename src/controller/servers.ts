@@ -9,6 +9,7 @@ import type { ConnectionShares } from "../core/connection-limits.ts";
 import { HttpServer } from "../dashboard/http-server.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Loads } from "../links/loads.ts";
+import type { RouteTable } from "../links/route-table.ts";
 import type { Log } from "../log/log.ts";
 import { openSchedules } from "../loops/schedules.ts";
 import { HealthService } from "../rpc/health.ts";
@@ -28,6 +29,7 @@ export interface ServersParts {
   readonly store: Store;
   readonly mirror: Mirror;
   readonly loads: Pick<Loads, "replica" | "deployment">;
+  readonly routes: RouteTable;
   readonly engine: Pick<Engine, "room" | "logs">;
   /** The process id of a replica. Undefined: not known. */
   readonly pid: (replicaId: string) => number | undefined;
@@ -52,6 +54,7 @@ export function openServers({
   store,
   mirror,
   loads,
+  routes,
   engine,
   pid,
   connections,
@@ -66,6 +69,7 @@ export function openServers({
       store,
       mirror,
       observed,
+      routes,
       room: () => engine.room(),
       logs: (id, options, stop) => engine.logs(id, options, stop),
       openSchedules,

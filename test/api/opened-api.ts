@@ -5,6 +5,7 @@ import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts"
 import { ControllerApi } from "../../src/api/controller-service.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
 import type { DeploymentRecord, ProgressRecord } from "../../src/core/deployment.ts";
+import { RouteTable } from "../../src/links/route-table.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { openSchedules } from "../../src/loops/schedules.ts";
 import { Channel } from "../../src/rpc/channel.ts";
@@ -40,7 +41,12 @@ export async function openApi(shared?: MemoryStore): Promise<OpenedApi> {
   const logs = async function* (replicaId: string) {
     yield { replicaId, stream: "stdout" as const, line: `${replicaId} speaks` };
   };
-  const api = new ControllerApi({ store, mirror, observed, room, logs, openSchedules, clock: realClock, random: realRandom });
+  const contact = () => ({ routable: true, silent: false, invocable: true, services: [] });
+  const routes = new RouteTable({ mirror, contact, reported: () => undefined });
+  mirror.subscribe((event) =>
+    event.kind === "reset" ? routes.reset() : event.deployment !== undefined && routes.changed(event.deployment),
+  );
+  const api = new ControllerApi({ store, mirror, observed, routes, room, logs, openSchedules, clock: realClock, random: realRandom });
   const server = new RpcServer({
     implementations: [api.implementation],
     requestDecoder: decoderWithin(apiRequestBounds),

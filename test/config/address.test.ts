@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isLoopback, parseAddress, printAddress } from "../../src/config/address.ts";
+import { fromThisMachine, isLoopback, parseAddress, printAddress } from "../../src/config/address.ts";
 
 test.each([
   ["127.0.0.1:9001", { host: "127.0.0.1", port: 9001 }],
@@ -40,4 +40,14 @@ test("only addresses that no other machine can reach are loopback", () => {
     expect(isLoopback(host), host).toBe(true);
   for (const host of ["0.0.0.0", "::", "10.0.0.1", "128.0.0.1", "fe80::1", "localhost.example.com", "127.0.0.1.example.com", ""])
     expect(isLoopback(host), host).toBe(false);
+});
+
+test("a server on all addresses is called on loopback from its machine, any other where it listens", () => {
+  for (const [listening, called] of [
+    ["0.0.0.0:9001", "127.0.0.1:9001"],
+    ["[::]:9001", "[::1]:9001"],
+    ["10.0.0.0:9001", "10.0.0.0:9001"],
+    ["localhost:9001", "localhost:9001"],
+  ] as const)
+    expect(fromThisMachine(listening)).toBe(called);
 });

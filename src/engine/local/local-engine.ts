@@ -21,7 +21,7 @@ import { nodeName } from "./node-name.ts";
 import { failureOf, Preparations, packagesOf, preparing } from "./preparations.ts";
 import { bootId, killProcessesWith } from "./process-identity.ts";
 import { withPythonPath } from "./python-path.ts";
-import { type ProcessEnvironment, programArgv, replicaArgv, replicaEnv } from "./replica-env.ts";
+import { type ControllerAddresses, type ProcessEnvironment, programArgv, replicaArgv, replicaEnv } from "./replica-env.ts";
 import { ReplicaFolder, replicaFolders } from "./replica-folder.ts";
 import { startError } from "./shortage.ts";
 import { prepareSocketFolder, socketPath } from "./socket-path.ts";
@@ -44,6 +44,11 @@ export interface LocalEngineOptions {
   readonly log: Log;
   /** The variables that replicas inherit. */
   readonly ambientEnv: ProcessEnvironment;
+  /**
+   * Where replicas reach the controller. Read at each start of a replica. Undefined, and default:
+   * they are not given an address.
+   */
+  readonly controller?: () => ControllerAddresses | undefined;
   /**
    * The most kept of each output of a replica, bytes; twice that on disk. Default {@link
    * logBytesMaxDefault}.
@@ -282,7 +287,10 @@ export class LocalEngine implements Engine {
   #envOf(assignment: Assignment, address: string, environment: string | undefined): Record<string, string> {
     const { ambientEnv, capacity, npmHook, pythonSdk } = this.#options;
     const { runtimeEnv } = assignment;
-    const env = withPythonPath(replicaEnv({ ...assignment, address, envVars: runtimeEnv.envVars }, ambientEnv, capacity), pythonSdk);
+    const env = withPythonPath(
+      replicaEnv({ ...assignment, address, envVars: runtimeEnv.envVars, controller: this.#options.controller?.() }, ambientEnv, capacity),
+      pythonSdk,
+    );
     return environment === undefined ? env : { ...env, ...environmentVars(environment, runtimeEnv, env, npmHook) };
   }
 

@@ -4,6 +4,12 @@ import type { Assignment } from "../engine.ts";
 import { visibleGpus } from "./capacity.ts";
 import { heapMiB } from "./memory.ts";
 
+/** Where programs reach the controller, `host:port`. */
+export interface ControllerAddresses {
+  readonly api: string;
+  readonly gateway: string;
+}
+
 /** What a replica reads from its environment variables. */
 interface ReplicaParameters
   extends Pick<
@@ -12,6 +18,8 @@ interface ReplicaParameters
   > {
   readonly envVars: RuntimeEnv["envVars"];
   readonly address: string;
+  /** The controller that starts it. Undefined: none does. */
+  readonly controller?: ControllerAddresses | undefined;
 }
 
 /** The environment variables of a process. */
@@ -43,6 +51,7 @@ export function replicaEnv(assignment: ReplicaParameters, ambient: ProcessEnviro
     DROVER_INIT_ARGS: assignment.initArgs,
     DROVER_MAX_ONGOING_REQUESTS: String(assignment.maxOngoingRequests),
     DROVER_TOKEN: assignment.token,
+    ...(assignment.controller && { DROVER_API: assignment.controller.api, DROVER_GATEWAY: assignment.controller.gateway }),
   };
 }
 

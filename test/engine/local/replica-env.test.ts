@@ -32,6 +32,12 @@ describe("the environment of a replica", () => {
     });
   });
 
+  test("has the addresses of the controller that starts it, which the spec cannot change", () => {
+    const controller = { api: "127.0.0.1:4711", gateway: "127.0.0.1:4712" };
+    const env = replicaEnv(assignment({ controller, envVars: { DROVER_API: "forged:1" } }), { DROVER_GATEWAY: "forged:2" }, machine(0));
+    expect(env).toMatchObject({ DROVER_API: controller.api, DROVER_GATEWAY: controller.gateway });
+  });
+
   test("has none of what the controller's shell says of itself, but what the spec says under those names", () => {
     const ambient = { PWD: "/a", OLDPWD: "/b", SHLVL: "1", _: "/usr/bin/node", PS1: "$ " };
     const env = replicaEnv(assignment({ envVars: { OLDPWD: "/c" } }), ambient, machine(0));
