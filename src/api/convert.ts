@@ -63,6 +63,7 @@ export function specFromMessage(message: DeploymentSpecMessage): DeploymentSpec 
   const { runtimeEnv, resources, healthCheck } = message;
   return {
     name: message.name,
+    ...(message.application === "" ? {} : { application: message.application }),
     version: message.version,
     program: programFromMessage(message.program),
     initArgs: message.initArgs ?? {},
@@ -178,6 +179,7 @@ export function specToMessage(spec: DeploymentSpec): MessageInitShape<typeof Dep
   const { program } = spec;
   return {
     name: spec.name,
+    application: spec.application ?? "",
     version: spec.version,
     program: {
       kind:

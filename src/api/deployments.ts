@@ -26,7 +26,10 @@ export function deploymentHandlers(parts: ControllerParts): ControllerHandlers<"
         const deployment = view.current(name);
         return { deployments: deployment === undefined ? [] : [deployment] };
       };
-      const list = { items: mirror.deployments().keys(), keyOf: (name: string) => name, answer };
+      const { application } = request;
+      const all = Array.from(mirror.deployments(), ([name, { value }]) => ({ name, application: value.spec.application }));
+      const names = all.flatMap((one) => (application === "" || one.application === application ? one.name : []));
+      const list = { items: names, keyOf: (name: string) => name, answer };
       return pageOf(ListDeploymentsResponseSchema, request, list, clock);
     },
     watchDeployments: (request, context) => watch(parts, request, context),

@@ -21,7 +21,7 @@ import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts"
 import { specFromMessage } from "./convert.ts";
 import { replicasToMessage } from "./convert-outcomes.ts";
 import { type Edit, type EditPlan, editTimeMs, type MadeEdit } from "./edits.ts";
-import { expectSame } from "./expectations.ts";
+import { expectApplication, expectSame } from "./expectations.ts";
 import { fieldChangesToMessage } from "./field-changes.ts";
 import { once, type WriteWork } from "./once.ts";
 import type { RequestCheck } from "./request-check.ts";
@@ -42,7 +42,21 @@ export function deployChecks({ spec }: DeployRequest): readonly RequestCheck[] {
 }
 
 export function applyChecks(request: ApplyRequest): readonly RequestCheck[] {
-  return [() => nameViolations(request), ...request.specs.map((spec, index) => () => specViolations(spec, `specs[${index}]`))];
+  return [
+    () => applicationViolations(request),
+    () => nameViolations(request),
+    ...request.specs.map((spec, index) => () => specViolations(spec, `specs[${index}]`)),
+  ];
+}
+
+function applicationViolations({ specs, application, prune }: ApplyRequest): readonly FieldViolation[] {
+  const description = "must be 1 to 500 specs, or none with application and prune, which deletes the application";
+  if (specs.length === 0) return application !== "" && prune ? [] : [{ field: "specs", description }];
+  return specs.flatMap((spec, index) => {
+    if (application === "" || spec.application === "" || spec.application === application) return [];
+    const given = JSON.stringify(spec.application);
+    return [{ field: `specs[${index}].application`, description: `must be "${application}", as in the request, or empty (got ${given})` }];
+  });
 }
 
 function nameViolations({ specs, expectedGenerations }: ApplyRequest): readonly FieldViolation[] {
@@ -61,9 +75,9 @@ function nameViolations({ specs, expectedGenerations }: ApplyRequest): readonly 
 /** The specs that are wanted. */
 interface WantedSpecs {
   readonly specs: readonly DeploymentSpec[];
-  /** Delete all other deployments. */
-  readonly prune: boolean;
-  /** Throws CONFLICT where the deployment is not what the request expects. */
+  /** Whether a deployment that is not among the specs is deleted. */
+  readonly prune: (other: DeploymentRecord) => boolean;
+  /** Throws the refusal where the deployment is not what the request expects. */
   readonly expect: (before: DeploymentRecord | undefined, name: string) => void;
 }
 
@@ -73,7 +87,7 @@ async function deploy(parts: ControllerParts, request: DeployRequest, context: C
   if (request.spec === undefined) throw new Error("validation lets no request without a spec through");
   const wish: WantedSpecs = {
     specs: [specFromMessage(request.spec)],
-    prune: false,
+    prune: () => false,
     expect: (before, name) => expectSame(name, before, request),
   };
   const [input, output] = [DeployRequestSchema, DeployResponseSchema];
@@ -87,17 +101,22 @@ async function deploy(parts: ControllerParts, request: DeployRequest, context: C
 }
 
 async function apply(parts: ControllerParts, request: ApplyRequest, context: CallContext) {
-  const { expectedGenerations, prune } = request;
+  const { expectedGenerations, application } = request;
   const specs: DeploymentSpec[] = [];
   const pace = paceOf(parts);
   for (const spec of request.specs) {
-    specs.push(specFromMessage(spec));
+    const own = specFromMessage(spec);
+    specs.push(application === "" ? own : { ...own, application });
     await pace();
   }
   const wish: WantedSpecs = {
     specs,
-    prune,
-    expect: (before, name) => expectSame(name, before, { expectedGeneration: expectedGenerations[name], uid: "" }),
+    prune: ({ spec }) => request.prune && (application === "" || spec.application === application),
+    expect: (before, name) => {
+      expectSame(name, before, { expectedGeneration: expectedGenerations[name], uid: "" });
+      const index = specs.findIndex((spec) => spec.name === name);
+      if (application !== "") expectApplication(before, application, `specs[${index}].name`);
+    },
   };
   const [input, output] = [ApplyRequestSchema, ApplyResponseSchema];
   const answer = (made: readonly MadeEdit[]) => outcomeOf(parts, wish, made);
@@ -122,7 +141,7 @@ function workOf(parts: ControllerParts, wish: WantedSpecs): Pick<WriteWork<typeo
 }
 
 /**
- * Edits of the specs' deployments in their order, then, for `prune`, of all others by name. Without
+ * Edits of the specs' deployments in their order, then of those that `prune` deletes, by name. Without
  * `change`, a config counts as taken by all replicas.
  */
 function planOf(parts: ControllerParts, wish: WantedSpecs, change?: { readonly dryRun: boolean; readonly author: string }): EditPlan {
@@ -132,7 +151,8 @@ function planOf(parts: ControllerParts, wish: WantedSpecs, change?: { readonly d
   const edit = (before: DeploymentRecord | undefined, name: string): Edit | "changing" => {
     const nowMs = editTimeMs(clock, before);
     const { spec, uid } = wanted.get(name) ?? {};
-    if (spec === undefined || uid === undefined) return { after: before && deleted(before, nowMs) };
+    // The mirror may be behind: the record that is written decides.
+    if (spec === undefined || uid === undefined) return { after: before && (prune(before) ? deleted(before, nowMs) : before) };
     expect(before, name);
     if (before === undefined) return { after: firstRecord(spec, uid, nowMs) };
     return editIfFree(before, (record) => {
@@ -145,8 +165,8 @@ function planOf(parts: ControllerParts, wish: WantedSpecs, change?: { readonly d
     pace: paceOf(parts),
     names: async () => {
       await mirror.catchUp();
-      const others = prune ? [...mirror.deployments().keys()].filter((name) => !wanted.has(name)) : [];
-      return [...wanted.keys(), ...others.sort()];
+      const others = Array.from(mirror.deployments()).filter(([name, { value }]) => !wanted.has(name) && prune(value));
+      return [...wanted.keys(), ...others.map(([name]) => name).sort()];
     },
     edit: (before, name) => {
       const made = edit(before, name);

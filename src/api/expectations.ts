@@ -23,3 +23,18 @@ export function expectSame(name: string, before: DeploymentRecord | undefined, {
     metadata: { deployment: name, generation: String(generation) },
   });
 }
+
+/**
+ * Fails with OTHER_APPLICATION if the deployment belongs to another application. A deployment of
+ * none may join one; one that is being deleted is refused for that.
+ */
+export function expectApplication(before: DeploymentRecord | undefined, application: string, field: string): void {
+  const other = before?.deletingSinceMs === undefined ? before?.spec.application : undefined;
+  if (before === undefined || other === undefined || other === application) return;
+  const { name } = before.spec;
+  const description = `must not be "${name}", which is a deployment of application "${other}": choose another name, or delete that deployment`;
+  throw refusal("OTHER_APPLICATION", `deployment "${name}" belongs to application "${other}", not "${application}"`, {
+    violations: [{ field, description }],
+    metadata: { deployment: name, application: other },
+  });
+}

@@ -25,6 +25,8 @@ export interface Requirements {
 /** A deployment's spec with every default filled in. Times in milliseconds. */
 export interface DeploymentSpec {
   readonly name: string;
+  /** The application that it is a part of. Undefined: none. */
+  readonly application?: string;
   /** Empty: every Deploy makes a new revision. */
   readonly version: string;
   readonly program: Program;

@@ -16,6 +16,7 @@ export const effects = ["NONE", "LIVE", "RECONFIGURE", "ROLLOUT"] as const;
  */
 export const fieldEffects: Readonly<Record<keyof DeploymentSpec, Effect>> = {
   name: "NONE",
+  application: "LIVE",
   version: "ROLLOUT",
   program: "ROLLOUT",
   initArgs: "ROLLOUT",

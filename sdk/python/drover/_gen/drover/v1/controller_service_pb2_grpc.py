@@ -176,7 +176,9 @@ class ControllerServiceServicer(object):
 
     def Apply(self, request, context):
         """Deploys several specs at once: all or none. Fails as `Deploy` does, naming
-        every wrong field of every spec, for example `specs[1].name`.
+        every wrong field of every spec, for example `specs[1].name`, and with
+        `FAILED_PRECONDITION` (`OTHER_APPLICATION`) where a name belongs to another
+        application than that of the request.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -190,7 +192,7 @@ class ControllerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListDeployments(self, request, context):
-        """Returns all deployments, by name, in pages.
+        """Returns all deployments, or those of one application, by name, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
