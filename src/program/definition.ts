@@ -139,7 +139,7 @@ function listed(moduleExports: Readonly<Record<string, unknown>>, definitions: r
 }
 
 /** The name of the class or function; where it has none, of the export, else of the file. */
-function defaultName(definition: Definition, program: { readonly path: string; readonly exportName: string }): string {
+export function defaultName(definition: Definition, program: { readonly path: string; readonly exportName: string }): string {
   const file = program.path.replace(/^.*[\\/]/, "").replace(/\.\w+$/, "");
   const own = (definition.target as { readonly name?: unknown }).name;
   const names = [typeof own === "string" ? own.replace(/^bound /, "") : "", program.exportName, file];

@@ -1,3 +1,4 @@
+import { type Application, type BoundArguments, bind } from "../program/application.ts";
 import { type Definition, define, type StandardSchemaV1 } from "../program/definition.ts";
 import type { DeploymentOptions } from "../program/deployment-options.ts";
 import type { Implementation } from "../rpc/service.ts";
@@ -19,6 +20,12 @@ export interface ProgramOptions<Instance> extends DeploymentOptions {
 export interface DeploymentDefinition<Instance> extends Definition {
   /** A copy with some options replaced. */
   options(overrides: ProgramOptions<Instance>): DeploymentDefinition<Instance>;
+  /**
+   * The deployment with arguments of its constructor, over those of the option `initArgs`: JSON, and
+   * other bound deployments, which the constructor gets as handles. `drover run` deploys all of them
+   * as one application. Throws a TypeError that names the first argument that is neither.
+   */
+  bind(initArgs?: BoundArguments): Application;
 }
 
 /** A class whose public methods can be called: `method(input, context: RequestContext)`. */
@@ -44,8 +51,10 @@ export function deployment(target: unknown, options: ProgramOptions<never> = {})
 
 function definitionOf(target: unknown, options: ProgramOptions<never>): DeploymentDefinition<never> {
   const { services, userConfigSchema, ...settings } = options;
-  return Object.freeze({
+  const definition: DeploymentDefinition<never> = Object.freeze({
     ...define(target, settings, { services, userConfigSchema }),
     options: (overrides: ProgramOptions<never>) => definitionOf(target, { ...options, ...overrides }),
+    bind: (initArgs?: BoundArguments) => bind(definition, initArgs),
   });
+  return definition;
 }

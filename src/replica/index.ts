@@ -1,5 +1,6 @@
 export { type Code, type ErrorDetail, type ErrorFacts, type FieldViolation, StatusError } from "../core/errors.ts";
 export type { Json, JsonObject } from "../core/json.ts";
+export type { Application, BoundArgument, BoundArguments } from "../program/application.ts";
 export type { DeploymentOptions, Duration } from "../program/deployment-options.ts";
 export { detailOf, packDetail } from "../rpc/error-detail.ts";
 export { type CallContext, type Implementation, implement } from "../rpc/service.ts";

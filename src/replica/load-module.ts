@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type Definition, findDefinition } from "../program/definition.ts";
+import { definitionAt } from "../program/application.ts";
+import type { Definition } from "../program/definition.ts";
 
 /** Why a program does not start, for its author; shown without a stack. */
 export class StartError extends Error {
@@ -10,16 +11,16 @@ export class StartError extends Error {
 }
 
 /**
- * The definition that the module at `path` (relative to the working folder) exports. Fails with a
- * `StartError`.
+ * The definition in the module at `path` (relative to the working folder): an export, or a
+ * deployment of an application. Fails with a `StartError`.
  */
 export async function loadDefinition(path: string, exportName: string): Promise<Definition> {
   const file = resolve(path);
   if (!existsSync(file))
     throw new StartError(`no such module: ${file}; replicas run on the machine ${hostname()}, and paths are of that machine`);
-  const found = findDefinition(await importModule(file), exportName);
+  const found = await definitionAt(await importModule(file), exportName, file);
   if ("error" in found) throw new StartError(`${file}: ${found.error}`);
-  return found.definition;
+  return found;
 }
 
 async function importModule(file: string): Promise<Record<string, unknown>> {
