@@ -1936,7 +1936,7 @@ export type Endpoint = Message<"drover.v1.Endpoint"> & {
   invocable: boolean;
 
   /**
-   * The models that it has loaded, as it last reported.
+   * The models that it has loaded, or is loading, as it last reported.
    *
    * @generated from field: repeated string models = 4;
    */

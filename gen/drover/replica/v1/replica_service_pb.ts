@@ -210,7 +210,8 @@ export type WatchLoadResponse = Message<"drover.replica.v1.WatchLoadResponse"> &
   configGeneration: bigint;
 
   /**
-   * The models that the program has loaded, by name; 1,000 at most.
+   * The models that the program has loaded, or is loading, by name; 1,000 at most,
+   * and 256 bytes each.
    *
    * @generated from field: repeated string models = 5;
    */

@@ -1,5 +1,6 @@
 import datetime
 
+from drover._gen.drover.replica.v1 import replica_service_pb2 as _replica_service_pb2
 from drover._gen.drover.v1 import facts_pb2 as _facts_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -309,7 +310,7 @@ class DeploymentStatus(_message.Message):
     def __init__(self, state: _Optional[_Union[DeploymentState, str]] = ..., message: _Optional[str] = ..., generation: _Optional[int] = ..., observed_generation: _Optional[int] = ..., revision: _Optional[int] = ..., config_generation: _Optional[int] = ..., target_replicas: _Optional[int] = ..., running_replicas: _Optional[int] = ..., updated_replicas: _Optional[int] = ..., ongoing_requests: _Optional[int] = ..., queued_requests: _Optional[int] = ..., reconciling: bool = ..., paused: bool = ..., conditions: _Optional[_Iterable[_Union[_facts_pb2.Condition, _Mapping]]] = ...) -> None: ...
 
 class Replica(_message.Message):
-    __slots__ = ("replica_id", "deployment", "revision", "state", "message", "config_generation", "address", "pid", "resources", "gpu_indexes", "ongoing_requests", "completed_total", "failed_total", "create_time", "ready_time", "pending_reason", "departure", "failure", "ending", "killed_after", "node")
+    __slots__ = ("replica_id", "deployment", "revision", "state", "message", "config_generation", "address", "pid", "resources", "gpu_indexes", "ongoing_requests", "completed_total", "failed_total", "create_time", "ready_time", "pending_reason", "departure", "failure", "ending", "killed_after", "node", "models", "max_models", "batches")
     REPLICA_ID_FIELD_NUMBER: _ClassVar[int]
     DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -331,6 +332,9 @@ class Replica(_message.Message):
     ENDING_FIELD_NUMBER: _ClassVar[int]
     KILLED_AFTER_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_MODELS_FIELD_NUMBER: _ClassVar[int]
+    BATCHES_FIELD_NUMBER: _ClassVar[int]
     replica_id: str
     deployment: str
     revision: int
@@ -352,4 +356,7 @@ class Replica(_message.Message):
     ending: _facts_pb2.Ending
     killed_after: _duration_pb2.Duration
     node: str
-    def __init__(self, replica_id: _Optional[str] = ..., deployment: _Optional[str] = ..., revision: _Optional[int] = ..., state: _Optional[_Union[ReplicaState, str]] = ..., message: _Optional[str] = ..., config_generation: _Optional[int] = ..., address: _Optional[str] = ..., pid: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., gpu_indexes: _Optional[_Iterable[int]] = ..., ongoing_requests: _Optional[int] = ..., completed_total: _Optional[int] = ..., failed_total: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ready_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pending_reason: _Optional[_Union[_facts_pb2.PendingReason, _Mapping]] = ..., departure: _Optional[_Union[_facts_pb2.Departure, _Mapping]] = ..., failure: _Optional[_Union[_facts_pb2.ReplicaFailure, _Mapping]] = ..., ending: _Optional[_Union[_facts_pb2.Ending, _Mapping]] = ..., killed_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., node: _Optional[str] = ...) -> None: ...
+    models: _containers.RepeatedScalarFieldContainer[str]
+    max_models: int
+    batches: _containers.RepeatedCompositeFieldContainer[_replica_service_pb2.BatchTotals]
+    def __init__(self, replica_id: _Optional[str] = ..., deployment: _Optional[str] = ..., revision: _Optional[int] = ..., state: _Optional[_Union[ReplicaState, str]] = ..., message: _Optional[str] = ..., config_generation: _Optional[int] = ..., address: _Optional[str] = ..., pid: _Optional[int] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., gpu_indexes: _Optional[_Iterable[int]] = ..., ongoing_requests: _Optional[int] = ..., completed_total: _Optional[int] = ..., failed_total: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ready_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pending_reason: _Optional[_Union[_facts_pb2.PendingReason, _Mapping]] = ..., departure: _Optional[_Union[_facts_pb2.Departure, _Mapping]] = ..., failure: _Optional[_Union[_facts_pb2.ReplicaFailure, _Mapping]] = ..., ending: _Optional[_Union[_facts_pb2.Ending, _Mapping]] = ..., killed_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., node: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., max_models: _Optional[int] = ..., batches: _Optional[_Iterable[_Union[_replica_service_pb2.BatchTotals, _Mapping]]] = ...) -> None: ...
