@@ -24,6 +24,7 @@ import type { Resources } from "../core/resources.ts";
 import { conditionsOf } from "../core/rollout/conditions.ts";
 import { type DeploymentState as CoreDeploymentState, statusOf } from "../core/rollout/status.ts";
 import { defaultRollout, type RolloutPolicy } from "../core/rollout-policy.ts";
+import type { BatchCounts } from "../core/traffic/batch-counts.ts";
 import { replicaInWords } from "../core/words/replica-words.ts";
 import { statusInWords } from "../core/words/status-words.ts";
 import { jsonToValue, valueToJson } from "../rpc/json-value.ts";
@@ -41,6 +42,11 @@ export interface ObservedLoad {
   readonly configGeneration: number | undefined;
   /** It has said nothing for so long that it gets no requests, until it is heard again. */
   readonly silent: boolean;
+  /** The models that it has loaded or is loading, and how many it holds. Absent: it reports none. */
+  readonly models?: readonly string[] | undefined;
+  readonly maxModels?: number | undefined;
+  /** What its methods have done in batches. Absent: none, or not known. */
+  readonly batches?: readonly BatchCounts[] | undefined;
 }
 
 /** What is observed of deployments and replicas, and is not in the store. */
@@ -258,6 +264,11 @@ export function replicaToMessage(record: ReplicaRecord, observed: Observed): Rep
     ongoingRequests: BigInt(load?.ongoing ?? 0),
     completedTotal: BigInt(load?.completed ?? 0),
     failedTotal: BigInt(load?.failed ?? 0),
+    models: [...(load?.models ?? [])],
+    maxModels: load?.maxModels ?? 0,
+    batches: (load?.batches ?? []).map(({ method, batches, items, waitSeconds }) => ({
+      ...{ method, batchesTotal: BigInt(batches), itemsTotal: BigInt(items), waitSecondsTotal: waitSeconds },
+    })),
     createTime: timestampFromMs(record.createdAtMs),
     ...(record.readyAtMs === undefined ? {} : { readyTime: timestampFromMs(record.readyAtMs) }),
     ...replicaFactsToMessage(record),

@@ -41,11 +41,13 @@ export function metricsText(
       byDeployment((status) => status.queuedRequests),
     ),
     gauge("drover_replicas", "Replicas by deployment and state.", countReplicas(deployments, replicas)),
+    gauge("drover_models", "Models that a replica holds.", heldModels(replicas)),
+    counter("drover_batches_total", "Batches that a method worked on.", byMethod(replicas, "batchesTotal")),
+    counter("drover_batch_items_total", "Requests in these batches.", byMethod(replicas, "itemsTotal")),
+    counter("drover_batch_wait_seconds_total", "How long these requests waited for their batch.", byMethod(replicas, "waitSecondsTotal")),
     ...(faults === undefined
       ? []
-      : [
-          series("counter", "drover_uncaught_errors_total", "Errors that nothing caught: bugs in Drover.", [{ labels: {}, value: faults }]),
-        ]),
+      : [counter("drover_uncaught_errors_total", "Errors that nothing caught: bugs in Drover.", [{ labels: {}, value: faults }])]),
     gauge("drover_store_trouble", "1 for what is wrong with the store now, so that nothing can be changed.", troubles(storeTrouble)),
   ].join("");
 }
@@ -68,6 +70,26 @@ function countReplicas(deployments: readonly Deployment[], replicas: readonly Re
   return [...names].flatMap((deployment) =>
     states.map(([state, value]) => ({ labels: { deployment, state }, value: counts.get(`${deployment} ${value}`) ?? 0 })),
   );
+}
+
+/** Of each replica whose program loads models by name. */
+function heldModels(replicas: readonly Replica[]): readonly Sample[] {
+  return replicas.flatMap(({ deployment, replicaId: replica, models, maxModels }) =>
+    maxModels > 0 || models.length > 0 ? [{ labels: { deployment, replica }, value: models.length }] : [],
+  );
+}
+
+/**
+ * By replica, as a counter may not fall when a replica ends: Prometheus sums the rates of replicas.
+ */
+function byMethod(replicas: readonly Replica[], total: "batchesTotal" | "itemsTotal" | "waitSecondsTotal"): readonly Sample[] {
+  return replicas.flatMap(({ deployment, replicaId: replica, batches }) =>
+    batches.map((of) => ({ labels: { deployment, replica, method: of.method }, value: of[total] })),
+  );
+}
+
+function counter(name: string, help: string, samples: readonly Sample[]): string {
+  return series("counter", name, help, samples);
 }
 
 function gauge(name: string, help: string, samples: readonly Sample[]): string {

@@ -17,6 +17,7 @@ import {
   errorTrailers,
   headerOf,
   methodHeader,
+  modelOf,
   pathHeader,
   refusedHeader,
   replicaHeader,
@@ -169,7 +170,7 @@ export class Call implements CallEvents, ObservedCall, UnreadCall {
     this.#timer.set(this.#deadlineMs);
     if (this.#state === over) return;
     this.#setState(entering);
-    const visit = dispatcher.enter(deployment, this.#events);
+    const visit = dispatcher.enter(deployment, this.#events, modelOf(this.headers));
     if (this.#state === entering) {
       this.#setState({ name: "waiting", visit });
       this.#parts.observer?.queued(this);

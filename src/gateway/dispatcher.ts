@@ -1,7 +1,9 @@
 import type { Clock, Random } from "../clock/clock.ts";
 import type { StatusError } from "../core/errors.ts";
+import { chooseWaiting } from "../core/traffic/choose-waiting.ts";
 import type { GatewayCounts } from "../core/traffic/load.ts";
 import { isFull, pick } from "../core/traffic/pick.ts";
+import { pickForModel } from "../core/traffic/pick-for-model.ts";
 import type { Endpoint, Route } from "../core/traffic/route.ts";
 import { givenUp, noneRuns, notFound, queueFull, shuttingDown } from "./denials.ts";
 import { type GivenBack, Place } from "./place.ts";
@@ -83,17 +85,19 @@ export class Dispatcher implements GatewayCounts {
   }
 
   /**
-   * Grants `waiter` a place, or lets it wait for one. Denies it with DEPLOYMENT_NOT_FOUND,
+   * Grants `waiter` a place, or lets it wait for one. `model`: the one that the request needs. Denies it with DEPLOYMENT_NOT_FOUND,
    * QUEUE_FULL (with RetryInfo), NO_REPLICA, REPLICA_BUSY or SHUTTING_DOWN.
    */
-  enter(deployment: string, waiter: Waiter): Visit {
+  enter(deployment: string, waiter: Waiter, model?: string): Visit {
     const visit: Visit = {
       deployment,
       waiter,
+      model,
       turn: this.#turns++,
       enteredMs: this.#clock.nowMs(),
       cold: false,
       tries: 0,
+      passed: 0,
       ticket: undefined,
     };
     const lane = this.#lane(deployment);
@@ -210,7 +214,7 @@ export class Dispatcher implements GatewayCounts {
   }
 
   #admit(lane: Lane, visit: Visit): void {
-    const place = lane.queue.size > 0 ? undefined : this.#pick(lane);
+    const place = lane.queue.size > 0 ? undefined : this.#pick(lane, visit.model);
     const { maxQueuedRequests } = lane.route;
     if (place !== undefined) this.#grant(place, visit);
     else if (lane.queue.size >= (maxQueuedRequests ?? queuedMax)) {
@@ -223,19 +227,28 @@ export class Dispatcher implements GatewayCounts {
     }
   }
 
-  #pick(lane: Lane): Place | undefined {
-    return pick(lane.places, lane.route.maxOngoingRequests, this.#random.next(), this.#random.next());
+  #pick({ places, route: { maxOngoingRequests } }: Lane, model: string | undefined): Place | undefined {
+    const draws = [this.#random.next(), this.#random.next()] as const;
+    return model === undefined ? pick(places, maxOngoingRequests, ...draws) : pickForModel(places, maxOngoingRequests, model, ...draws);
   }
 
   #grant(place: Place, visit: Visit): void {
     visit.ticket = undefined;
-    place.ongoing++;
+    place.take(visit.model);
     visit.waiter.granted(visit, place);
   }
 
-  #grantFirst(lane: Lane, place: Place): void {
-    const visit = lane.queue.shift();
-    if (visit !== undefined) this.#grant(place, visit);
+  /** Grants the place to the waiting request that it suits: the first, unless models decide. */
+  #grantNext({ queue, places }: Lane, place: Place): void {
+    const first = queue.first?.value;
+    const visit = chooseWaiting(queue, {
+      holds: (model) => place.models.has(model),
+      heldSomewhere: (model) => places.some(({ models }) => models.has(model)),
+    });
+    if (first === undefined || visit?.ticket === undefined) return;
+    if (visit !== first) first.passed++;
+    queue.remove(visit.ticket);
+    this.#grant(place, visit);
   }
 
   /**
@@ -247,11 +260,11 @@ export class Dispatcher implements GatewayCounts {
     if (lane.serving) return;
     lane.serving = true;
     try {
-      if (freed !== undefined) this.#grantFirst(lane, freed);
+      if (freed !== undefined) this.#grantNext(lane, freed);
       while (lane.again && lane.queue.size > 0) {
-        const place = this.#pick(lane);
+        const place = this.#pick(lane, lane.queue.first?.value.model);
         if (place === undefined) break;
-        this.#grantFirst(lane, place);
+        this.#grantNext(lane, place);
       }
     } finally {
       lane.serving = false;

@@ -1,14 +1,16 @@
 import { elsewhereOf } from "../core/traffic/load.ts";
-import type { Candidate } from "../core/traffic/pick.ts";
+import type { ModelCandidate } from "../core/traffic/pick-for-model.ts";
 import type { Endpoint } from "../core/traffic/route.ts";
+import { HeldModels } from "./held-models.ts";
 
 /** Why a replica gave a request back: it is full, or it cannot be reached (any more). */
 export type GivenBack = "busy" | "away";
 
 /** A replica as a place for requests: what the gateway itself knows of it. */
-export class Place implements Candidate {
+export class Place implements ModelCandidate {
   readonly deployment: string;
-  endpoint: Endpoint;
+  #endpoint: Endpoint;
+  readonly #held = new HeldModels();
   /**
    * In the routes. False: the place gets no more requests, and is forgotten when its last one ends.
    */
@@ -30,8 +32,36 @@ export class Place implements Candidate {
   /** `reported`: the requests in work of the replica's last report. Undefined: no report. */
   constructor(deployment: string, endpoint: Endpoint, reported: number | undefined) {
     this.deployment = deployment;
-    this.endpoint = endpoint;
+    this.#endpoint = endpoint;
+    this.#held.learn(endpoint);
     this.elsewhere = elsewhereOf(reported, 0);
+  }
+
+  get endpoint(): Endpoint {
+    return this.#endpoint;
+  }
+
+  set endpoint(endpoint: Endpoint) {
+    this.#endpoint = endpoint;
+    this.#held.learn(endpoint);
+  }
+
+  get replicaId(): string {
+    return this.#endpoint.replicaId;
+  }
+
+  get models(): ReadonlySet<string> {
+    return this.#held.names;
+  }
+
+  get hasModelRoom(): boolean {
+    return this.#held.hasRoom;
+  }
+
+  /** The replica gets a request. `model`: the one that the request needs, if any. */
+  take(model: string | undefined): void {
+    this.ongoing++;
+    if (model !== undefined) this.#held.give(model);
   }
 
   /**
@@ -40,5 +70,6 @@ export class Place implements Candidate {
    */
   noteReport(ongoing: number): void {
     this.elsewhere = elsewhereOf(ongoing, this.ongoing);
+    this.#held.noteReport();
   }
 }

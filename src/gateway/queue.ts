@@ -49,6 +49,11 @@ export class Queue<T> {
     return node;
   }
 
+  /** The members in the order of their turns. */
+  *[Symbol.iterator](): Iterator<T> {
+    for (let next = this.#first; next !== undefined; next = next.after) yield next.value;
+  }
+
   /** Takes out the first member. */
   shift(): T | undefined {
     const first = this.#first;

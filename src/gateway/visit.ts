@@ -20,10 +20,14 @@ export interface Waiter {
 export interface Visit {
   readonly deployment: string;
   readonly waiter: Waiter;
+  /** The model that the request needs. Undefined: none. */
+  readonly model: string | undefined;
   readonly turn: number;
   readonly enteredMs: number;
   /** Whether there was no replica when it came. */
   cold: boolean;
   tries: number;
+  /** How often a later request of its lane was served first, because its model was at hand. */
+  passed: number;
   ticket: Ticket<Visit> | undefined;
 }

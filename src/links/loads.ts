@@ -1,4 +1,5 @@
 import type { Clock } from "../clock/clock.ts";
+import type { BatchCounts } from "../core/traffic/batch-counts.ts";
 import { type DeploymentLoad, type GatewayCounts, loadOfDeployment, loadOfReplica, type ReplicaSight } from "../core/traffic/load.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { ReplicaContact } from "./replica-port.ts";
@@ -15,6 +16,10 @@ export interface ObservedReplica {
   readonly configGeneration: number | undefined;
   /** It has said nothing for so long that it gets no requests. */
   readonly silent: boolean;
+  /** As in `ReplicaContact` and `ReplicaLoad`. */
+  readonly models?: readonly string[] | undefined;
+  readonly maxModels?: number | undefined;
+  readonly batches?: readonly BatchCounts[] | undefined;
 }
 
 export interface LoadsOptions {
@@ -54,6 +59,9 @@ export class Loads {
       failed: Math.max(known.load?.failed ?? 0, ended.failed),
       configGeneration: known.configGeneration,
       silent: known.silent,
+      models: known.models,
+      maxModels: known.maxModels,
+      batches: known.load?.batches,
     };
   }
 

@@ -16,6 +16,7 @@ import { Channel } from "../rpc/channel.ts";
 import { readDescriptors } from "../rpc/reflection.ts";
 import { ConfigLink } from "./config-link.ts";
 import { sightOf } from "./loads.ts";
+import { batchesOf, modelsOf, sameModels } from "./read-report.ts";
 import { type ConfigOrder, type LinkedReplica, noContact, type ReplicaContact } from "./replica-port.ts";
 import type { WantedConfig } from "./wanted-config.ts";
 
@@ -272,18 +273,21 @@ export class ReplicaLink {
         for await (const report of channel.client(ReplicaService).watchLoad({ interval: durationFromMs(this.#intervalMs) }, options)) {
           this.#heard();
           const ongoing = Number(report.ongoingRequests);
+          const batches = batchesOf(report);
           const load = {
             ongoing,
             elsewhere: elsewhereOf(ongoing, this.#options.given(this.#id)),
             completed: Number(report.completedTotal),
             failed: Number(report.failedTotal),
             atMs: this.#options.clock.nowMs(),
+            ...(batches !== undefined && { batches }),
           };
           // The leader sends the configs, and knows of each before it is reported.
           const follows = this.#options.epoch() === undefined;
           const learnt = { load, ...(follows && { configGeneration: Number(report.configGeneration) }) };
           const back = !this.#contact.routable && this.#contact.answer === "ready";
-          if (back) this.#set({ ...learnt, routable: true });
+          const models = modelsOf(report);
+          if (back || !sameModels(models, this.#contact)) this.#set({ ...learnt, ...models, ...(back && { routable: true }) });
           else this.#contact = { ...this.#contact, ...learnt };
           this.#options.onReport(ongoing);
         }

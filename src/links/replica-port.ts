@@ -2,12 +2,15 @@ import type { CallResult, ConfigPhase, ReplicaConfig } from "../core/config-chan
 import type { DeploymentRecord } from "../core/deployment.ts";
 import type { FailureCause, HealthProblem } from "../core/ending.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
+import type { BatchCounts } from "../core/traffic/batch-counts.ts";
 import type { LoadReport } from "../core/traffic/load.ts";
 
 /** A replica's own report of its load. */
 export interface ReplicaLoad extends LoadReport {
   readonly completed: number;
   readonly failed: number;
+  /** What its methods have done in batches. Absent: none. */
+  readonly batches?: readonly BatchCounts[];
 }
 
 /** What is known of a replica from its connection. */
@@ -39,6 +42,9 @@ export interface ReplicaContact {
   readonly invocable: boolean;
   /** The gRPC services of its program. */
   readonly services: readonly string[];
+  /** The models that it has loaded or is loading, and how many it holds. Absent: it reports none. */
+  readonly models?: readonly string[] | undefined;
+  readonly maxModels?: number | undefined;
 }
 
 /** The records of a replica to connect to. */

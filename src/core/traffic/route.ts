@@ -11,6 +11,10 @@ export interface Endpoint {
    * proto.
    */
   readonly invocable: boolean;
+  /** The models that it has loaded or is loading, as it last reported. Absent: it reports none. */
+  readonly models?: readonly string[];
+  /** How many models it holds at most. Absent: it does not say. */
+  readonly maxModels?: number;
 }
 
 /**
@@ -52,6 +56,9 @@ export interface RoutableContact {
   readonly silent: boolean;
   readonly invocable: boolean;
   readonly services: readonly string[];
+  /** As in {@link Endpoint}. */
+  readonly models?: readonly string[] | undefined;
+  readonly maxModels?: number | undefined;
 }
 
 export interface RouteInput {
@@ -79,7 +86,11 @@ export function routeOf({ deployment, progress, replicas, contact, servicesBefor
   const reason = noReplicaReason(deployment, progress, replicas);
   return {
     deployment: spec.name,
-    endpoints: routable.map(({ replicaId, address, known }) => ({ replicaId, address, invocable: known.invocable })),
+    endpoints: routable.map(({ replicaId, address, known: { invocable, models, maxModels } }) => ({
+      ...{ replicaId, address, invocable },
+      ...(models !== undefined && { models }),
+      ...(maxModels !== undefined && { maxModels }),
+    })),
     ...(givenUp.length > 0 && { givenUp }),
     services: routable.length === 0 ? servicesBefore : [...new Set(routable.flatMap(({ known }) => known.services))],
     maxOngoingRequests: spec.maxOngoingRequests,

@@ -1,4 +1,5 @@
 import type { StatusError } from "../../core/errors.ts";
+import { modelHeader, modelNameMax } from "../../core/traffic/model-bounds.ts";
 import { codeNumber, detailsKey, encodeStatus } from "../../rpc/status.ts";
 import type { HeaderFields } from "../sides.ts";
 
@@ -23,6 +24,12 @@ export const acceptedEncodings = "identity,deflate,gzip";
 export function headerOf(headers: HeaderFields, name: string): string | undefined {
   const value = headers[name];
   return value === undefined ? undefined : String(value);
+}
+
+/** The model that the request needs. Undefined: none, or a name that no replica takes. */
+export function modelOf(headers: HeaderFields): string | undefined {
+  const model = headerOf(headers, modelHeader);
+  return model === undefined || model === "" || model.length > modelNameMax ? undefined : model;
 }
 
 /** The gRPC status in headers or trailers; UNKNOWN if they have none. */

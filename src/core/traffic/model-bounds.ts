@@ -1,0 +1,8 @@
+/** The metadata key that names the model that a request needs. */
+export const modelHeader = "drover-model";
+/** The longest name of a model, in bytes. */
+export const modelNameMax = 256;
+/** How many models of a replica are known at most. */
+export const modelsMax = 1_000;
+/** How many methods of a replica report batches at most. */
+export const batchMethodsMax = 100;
