@@ -117,13 +117,14 @@ describe.each(languages)("in $language", ({ file, skipped, language }) => {
 });
 
 test.skipIf(missing !== undefined && !toolchainsRequired)(
-  "a program in Python deploys itself and calls itself, and the command line finds it unchanged",
+  "a program in Python deploys itself, twice, and calls itself, and the command line finds it unchanged",
   async () => {
     const folder = await mkdtemp(join(tmpdir(), "drover-guide-"));
     try {
       const path = join(folder, "itself.py");
       const text = `
 import drover
+from drover import run
 
 @drover.deployment(resources={"num_cpus": 0.1})
 class Itself:
@@ -131,6 +132,7 @@ class Itself:
     def count(self, to): yield from range(to)
 
 if __name__ == "__main__":
+    run(Itself)
     with drover.get(drover.run(Itself)) as itself:
         print(itself.invoke("twice", 21), list(itself.stream("count", 3)))
 `;

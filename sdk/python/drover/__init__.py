@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from .errors import FieldViolation, StatusError
     from .json_value import Json
     from .request_context import RequestContext
-    from .run import run
+    from .run_file import run
 
 __all__ = [
     "Deployment",
@@ -70,6 +70,8 @@ __all__ = [
 ]
 
 #: Imported when first used, so that a replica does not pay for what it never uses.
+#: Invariant: no module of the package has the name of a member of `__all__`. Its import would put
+#: the module in the member's place.
 _LATER = {
     "DeploymentClient": ".client",
     "DeploymentOptions": ".deployment_options",
@@ -78,7 +80,7 @@ _LATER = {
     "RequestContext": ".request_context",
     "StatusError": ".errors",
     "get": ".client",
-    "run": ".run",
+    "run": ".run_file",
 }
 
 
@@ -86,3 +88,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_LATER[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,59 @@
+// The Python package as its users import it.
+import { spawn } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect } from "vitest";
+import { temporaryFolder } from "../replica/harness.ts";
+import { dedent, python, runModule, sdk, pythonTest as test } from "./python-harness.ts";
+
+async function check(source: string, env: Record<string, string> = {}) {
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, "check.py"), dedent(source));
+  return runModule("check", [], folder, env).ended;
+}
+
+describe("the names of the package", () => {
+  test("are the same things however often and however they are imported, and no module has one of them", async () => {
+    const { stdout, stderr } = await check(`
+      import importlib, pkgutil, types
+      import drover
+      first = {name: getattr(drover, name) for name in drover.__all__}
+      modules = {module.name for module in pkgutil.iter_modules(drover.__path__)}
+      assert not modules & set(drover.__all__), modules & set(drover.__all__)
+      for module in sorted(modules):
+          importlib.import_module("drover." + module)
+      for name in drover.__all__:
+          exec("from drover import " + name + " as imported")
+          assert imported is first[name] is getattr(drover, name), name
+          assert not isinstance(imported, types.ModuleType), name
+      from drover import *
+      assert run is first["run"] and set(drover.__all__) <= set(dir(drover))
+      print("good")
+    `);
+    expect(stdout, stderr).toBe("good\n");
+  });
+});
+
+describe("run", () => {
+  const text = "import drover\n@drover.deployment\nclass Model: pass\ntry: drover.run(Model)\nexcept ValueError as error: print(error)\n";
+
+  test("says what to do where a deployment comes from standard input", async () => {
+    const child = spawn(python(), ["-"], { env: { PATH: process.env.PATH, PYTHONPATH: sdk, PYTHONDONTWRITEBYTECODE: "1" } });
+    let stdout = "";
+    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk));
+    child.stdin.end(text);
+    await new Promise((done) => child.once("close", done));
+    expect(stdout).toMatch(/^Model .*standard input.*from app import Model.*\n$/);
+  });
+
+  test("says what to do where a deployment comes from a notebook", async () => {
+    // As Jupyter runs a cell: in a module __main__ without a file.
+    const { stdout, stderr } = await check(`
+      import types, sys
+      sys.modules["__main__"] = cells = types.ModuleType("__main__")
+      cells.get_ipython = lambda: None
+      exec(${JSON.stringify(text)}, vars(cells))
+    `);
+    expect(stdout, stderr).toMatch(/^Model .*notebook.*%%writefile app\.py.*from app import Model.*\n$/);
+  });
+});
