@@ -138,13 +138,13 @@ export function applicationParts({ root, reference }: FoundApplication, moduleEx
   });
 }
 
-interface Node {
+interface ApplicationNode {
   readonly name: string;
   readonly application: Application;
 }
 
 /** Each deployment once, with a name of its own: of those that would have the same, the second gets `-2`. */
-function nodesOf(root: Application, wantedName: (definition: Definition) => string): readonly Node[] {
+function nodesOf(root: Application, wantedName: (definition: Definition) => string): readonly ApplicationNode[] {
   const names = new Map<Application, string>();
   const taken = new Set<string>();
   const visit = (application: Application): void => {
