@@ -62,8 +62,11 @@ type EndNow = ConfigChangeRecord | ChangeEnd | "gone" | "refused" | "unknown";
 function endNow({ mirror }: ControllerParts, begun: BegunChange): EndNow | undefined {
   const lineage = mirror.lineage({ uid: begun.uid, spec: { name: begun.deployment } });
   const change = lineage.change()?.value;
-  if (change?.id === begun.id) return isOver(change) ? change : undefined;
-  if (ofLife(mirror.deployment(begun.deployment)?.value, begun) === undefined) return "gone";
+  const deployment = ofLife(mirror.deployment(begun.deployment)?.value, begun);
+  if (change?.id === begun.id && !isOver(change)) return undefined;
+  if (deployment?.changing === begun.id) return undefined; // its end is written, and not all of it is mirrored
+  if (change?.id === begun.id) return change;
+  if (deployment === undefined) return "gone";
   const kept = lineage.configs().map(({ value }) => value.generation);
   if (kept.includes(begun.generation)) return { ...begun, committed: true, replicas: [] };
   // The oldest configs are deleted first, so a missing one was committed only if it is older than all.
