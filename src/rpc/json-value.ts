@@ -1,4 +1,5 @@
 import type { ListValue, Struct, Value } from "@bufbuild/protobuf/wkt";
+import type { Part } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { isInexact, type Json, type JsonObject, jsonLevelsMax } from "../core/json.ts";
 
 /** A value that has no form in JSON; `path` is where it is in the whole value. */
@@ -38,11 +39,20 @@ function structToJson(struct: Struct): JsonObject {
   return object;
 }
 
+/** Where the binary values of a JSON value go. */
+export interface PartsTaken {
+  /** The part of a binary value, with an empty path; undefined: the value is not binary. */
+  readonly partOf: (value: object) => Part | undefined;
+  /** Those taken out so far. */
+  readonly parts: Part[];
+}
+
 /**
  * The message of the value that `JSON.stringify` would write. Throws `NotJson` where that would
- * lose something (NaN, functions, maps, promises, half a character) or fail.
+ * lose something (NaN, functions, maps, promises, half a character) or fail. With `taken`, a binary
+ * value becomes null, and is put among the parts.
  */
-export function jsonToValue(json: unknown, level = 0): Value {
+export function jsonToValue(json: unknown, level = 0, taken?: PartsTaken): Value {
   switch (typeof json) {
     case "string":
       return { $typeName: "google.protobuf.Value", kind: { case: "stringValue", value: wellFormed(json) } };
@@ -54,7 +64,7 @@ export function jsonToValue(json: unknown, level = 0): Value {
     case "undefined":
       return nullValue;
     case "object":
-      return json === null ? nullValue : valueOfObject(json, level);
+      return json === null ? nullValue : valueOfObject(json, level, taken);
     case "bigint":
       throw new NotJson(`a BigInt (${json}n)`);
     default:
@@ -66,8 +76,8 @@ export function jsonToValue(json: unknown, level = 0): Value {
  * As {@link jsonToValue}, for what a caller sends: also throws for a whole number beyond 2^53, for
  * it was rounded before it came here.
  */
-export function inputToValue(json: unknown): Value {
-  const value = jsonToValue(json);
+export function inputToValue(json: unknown, taken?: PartsTaken): Value {
+  const value = jsonToValue(json, 0, taken);
   checkNumbers(value);
   return value;
 }
@@ -97,49 +107,71 @@ function wellFormed(text: string): string {
   return text;
 }
 
-function valueOfObject(json: object, level: number): Value {
+function valueOfObject(json: object, level: number, taken: PartsTaken | undefined): Value {
   if (level === jsonLevelsMax) throw new NotJson(`more than ${jsonLevelsMax} levels, or an object that contains itself`);
-  if (Array.isArray(json)) return { $typeName: "google.protobuf.Value", kind: { case: "listValue", value: listOf(json, level) } };
+  if (Array.isArray(json)) return { $typeName: "google.protobuf.Value", kind: { case: "listValue", value: listOf(json, level, taken) } };
   const prototype: unknown = Object.getPrototypeOf(json);
   if (prototype !== Object.prototype && prototype !== null) {
+    const part = taken?.partOf(json);
+    if (part !== undefined) {
+      taken?.parts.push(part);
+      return nullValue;
+    }
     if (ArrayBuffer.isView(json) && !("toJSON" in json) && !(json instanceof DataView)) {
       return jsonToValue(Array.from(json as unknown as Iterable<unknown>), level);
     }
     if (json instanceof Number || json instanceof String || json instanceof Boolean) return jsonToValue(json.valueOf(), level);
   }
-  if (typeof (json as { toJSON?: unknown }).toJSON === "function") return jsonToValue((json as { toJSON(): unknown }).toJSON(), level + 1);
+  if (typeof (json as { toJSON?: unknown }).toJSON === "function")
+    return jsonToValue((json as { toJSON(): unknown }).toJSON(), level + 1, taken);
   const tag = Object.prototype.toString.call(json).slice(8, -1);
   if (lossy.has(tag)) throw new NotJson(tag === "Promise" ? "a Promise (is an await missing?)" : `a ${tag}`);
-  return { $typeName: "google.protobuf.Value", kind: { case: "structValue", value: structOf(json, level) } };
+  return { $typeName: "google.protobuf.Value", kind: { case: "structValue", value: structOf(json, level, taken) } };
 }
 
 /** Objects whose contents `JSON.stringify` would silently leave out. */
 const lossy = new Set(["Map", "Set", "WeakMap", "WeakSet", "Promise", "ArrayBuffer", "DataView"]);
 
-function listOf(items: readonly unknown[], level: number): ListValue {
+function listOf(items: readonly unknown[], level: number, taken: PartsTaken | undefined): ListValue {
   const values = new Array<Value>(items.length);
   let index = 0;
   try {
-    for (; index < items.length; index++) values[index] = jsonToValue(items[index], level + 1);
+    for (; index < items.length; index++) values[index] = member(`${index}`, items[index], level, taken);
   } catch (cause) {
     throw within(`[${index}]`, cause);
   }
   return { $typeName: "google.protobuf.ListValue", values };
 }
 
-function structOf(object: object, level: number): Struct {
+function structOf(object: object, level: number, taken: PartsTaken | undefined): Struct {
   const fields: Record<string, Value> = {};
   let name = "";
   try {
     for (name of Object.keys(object)) {
-      const member: unknown = (object as Record<string, unknown>)[name];
-      if (member !== undefined) put(fields, name, jsonToValue(member, level + 1));
+      const value: unknown = (object as Record<string, unknown>)[name];
+      if (value !== undefined) put(fields, name, member(name, value, level, taken));
     }
   } catch (cause) {
     throw within(`.${name}`, cause);
   }
   for (name in fields) wellFormed(name);
   return { $typeName: "google.protobuf.Struct", fields };
+}
+
+/** A member of a list or an object. The parts in it get its name before their paths. */
+function member(name: string, json: unknown, level: number, taken: PartsTaken | undefined): Value {
+  const before = taken?.parts.length ?? 0;
+  const value = jsonToValue(json, level + 1, taken);
+  if (taken && taken.parts.length > before) {
+    const step = pointerStep(name);
+    for (const part of taken.parts.slice(before)) part.path = step + part.path;
+  }
+  return value;
+}
+
+/** A name as a step of a JSON Pointer (RFC 6901). */
+export function pointerStep(name: string): string {
+  return `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
 
 function within(step: string, cause: unknown): unknown {

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, Union
+from typing import Any, Protocol, Union
 
 from google.protobuf import struct_pb2
+
+from .dumped_model import dumped
 
 #: Any JSON value.
 Json = Union[None, bool, int, float, str, "list[Json]", "dict[str, Json]"]
@@ -29,6 +31,18 @@ class NotJson(TypeError):
         self.path = ""
 
 
+class PartsTaken(Protocol):
+    """Where the binary values of a JSON value go."""
+
+    def take(self, thing: object) -> bool:
+        """Adds the part of a binary value, with an empty path; False: it is not binary."""
+
+    def put_under(self, name: str, first: int) -> None:
+        """Puts a name before the paths of the parts from `first` on."""
+
+    def __len__(self) -> int: ...
+
+
 def value_to_json(value: struct_pb2.Value) -> Json:
     """The JSON value in a message; an empty message is None. Whole numbers are ints."""
     kind = value.WhichOneof("kind")
@@ -46,9 +60,9 @@ def value_to_json(value: struct_pb2.Value) -> Json:
     return None
 
 
-def json_to_value(json: object, value: struct_pb2.Value) -> None:
+def json_to_value(json: object, value: struct_pb2.Value, parts: PartsTaken | None = None) -> None:
     """Writes `plain(json)` into `value`. Raises `NotJson`."""
-    _write(plain(json), value)
+    _write(plain(json, 0, parts), value)
 
 
 def _write(json: Json, value: struct_pb2.Value) -> None:
@@ -72,13 +86,13 @@ def _write(json: Json, value: struct_pb2.Value) -> None:
             _write(item, values.add())
 
 
-def plain(json: object, level: int = 0) -> Json:
+def plain(json: object, level: int = 0, parts: PartsTaken | None = None) -> Json:
     """A copy made of Python's own JSON types.
 
     Tuples become lists. Dataclasses and objects with `model_dump` (pydantic) become dicts. Arrays
     and scalars with `tolist` (numpy, torch) become the result of that. Dates and times become ISO
     8601 text. Raises `NotJson` if JSON would lose something: NaN, ints beyond 2^53, sets, bytes,
-    keys that are not text.
+    keys that are not text. With `parts`, a binary value becomes None, and goes there.
     """
     if json is None or isinstance(json, (bool, str)):
         return text_of(json) if isinstance(json, str) else json
@@ -93,28 +107,34 @@ def plain(json: object, level: int = 0) -> Json:
     if level == LEVELS_MAX:
         raise NotJson(f"more than {LEVELS_MAX} levels, or an object that contains itself")
     if isinstance(json, Mapping):
-        return _plain_object(json, level)
+        return _plain_object(json, level, parts)
     if isinstance(json, (list, tuple)):
-        return [_within(f"[{index}]", item, level) for index, item in enumerate(json)]
-    return plain(_converted(json), level + 1)
+        return [_within(f"[{index}]", str(index), item, level, parts) for index, item in enumerate(json)]
+    if parts is not None and parts.take(json):
+        return None
+    return plain(_converted(json, parts), level + 1, parts)
 
 
-def _plain_object(mapping: Mapping[Any, object], level: int) -> dict[str, Json]:
+def _plain_object(mapping: Mapping[Any, object], level: int, parts: PartsTaken | None) -> dict[str, Json]:
     members: dict[str, Json] = {}
     for name, member in mapping.items():
         if not isinstance(name, str):
             raise NotJson(f"an object with the key {name!r}, which is not text")
         text = text_of(name)
-        members[text] = _within(f".{text}", member, level)
+        members[text] = _within(f".{text}", text, member, level, parts)
     return members
 
 
-def _within(step: str, json: object, level: int) -> Json:
+def _within(step: str, name: str, json: object, level: int, parts: PartsTaken | None) -> Json:
+    first = 0 if parts is None else len(parts)
     try:
-        return plain(json, level + 1)
+        member = plain(json, level + 1, parts)
     except NotJson as error:
         error.path = step + error.path
         raise
+    if parts is not None and len(parts) > first:
+        parts.put_under(name, first)
+    return member
 
 
 def text_of(text: str) -> str:
@@ -127,8 +147,10 @@ def text_of(text: str) -> str:
     return str.__str__(text)
 
 
-def _converted(thing: object) -> object:
+def _converted(thing: object, parts: PartsTaken | None) -> object:
     kind = type(thing)
+    if parts is not None and callable(getattr(kind, "model_dump", None)):
+        return dumped(thing)
     for name in ("model_dump", "tolist", "isoformat"):
         convert = getattr(kind, name, None)
         if callable(convert):
