@@ -1,9 +1,9 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import { type InvokeRequest, type InvokeResponse, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
+import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import type { Clock } from "../clock/clock.ts";
 import { refusal, type StatusError } from "../core/errors.ts";
-import { inputToValue, NotJson, valueToJson } from "../rpc/json-value.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
+import { decodeResult, encodeArguments } from "../rpc/values.ts";
 import type { Endpoints, ReplicaEndpoint } from "./endpoints.ts";
 
 /** How long a call without a deadline waits for a replica. */
@@ -42,16 +42,16 @@ export class DeploymentClient {
    * else as JSON.
    */
   async invoke(method: string, input?: unknown, options: CallOptions = {}): Promise<unknown> {
-    const request = { deployment: this.#name, method, input: inputOf(input) };
+    const request = { deployment: this.#name, method, ...encodeArguments({ positional: [input], named: {} }) };
     const send = (endpoint: ReplicaEndpoint, placed: CallOptions) => endpoint.client(InvokeService).invoke(request, placed);
-    return outputOf(await this.#unary(send, options));
+    return decodeResult(await this.#unary(send, options));
   }
 
   /** Calls a method that returns a stream of results. Leaving the loop cancels the call. */
   async *stream(method: string, input?: unknown, options: CallOptions = {}): AsyncGenerator<unknown, void> {
-    const request = { deployment: this.#name, method, input: inputOf(input) };
+    const request = { deployment: this.#name, method, ...encodeArguments({ positional: [input], named: {} }) };
     const send = (endpoint: ReplicaEndpoint, placed: CallOptions) => endpoint.client(InvokeService).invokeServerStream(request, placed);
-    for await (const response of this.#streaming(send, options, true)) yield outputOf(response);
+    for await (const response of this.#streaming(send, options, true)) yield decodeResult(response);
   }
 
   /** A typed client of one of the program's own gRPC services. */
@@ -160,20 +160,4 @@ async function reachable(endpoint: ReplicaEndpoint, signal: AbortSignal): Promis
   } catch {
     return false;
   }
-}
-
-function inputOf(input: unknown): InvokeRequest["input"] {
-  if (input === undefined) return { case: undefined };
-  if (input instanceof Uint8Array) return { case: "bytes", value: input };
-  try {
-    return { case: "json", value: inputToValue(input) };
-  } catch (cause) {
-    if (!(cause instanceof NotJson)) throw cause;
-    throw new TypeError(`the input is not JSON: input${cause.path} is ${cause.what}`);
-  }
-}
-
-function outputOf({ output }: Pick<InvokeResponse, "output">): unknown {
-  if (output.case === "json") return valueToJson(output.value);
-  return output.case === "bytes" ? output.value : null;
 }

@@ -7,7 +7,9 @@ import { Endpoints } from "./endpoints.ts";
 export { type Code, type ErrorDetail, type ErrorFacts, type FieldViolation, StatusError } from "../core/errors.ts";
 export { Channel } from "../rpc/channel.ts";
 export { detailOf } from "../rpc/error-detail.ts";
+export { Media } from "../rpc/media.ts";
 export type { CallOptions, Client } from "../rpc/service.ts";
+export { type ElementType, Tensor, type TypedArray } from "../rpc/tensor.ts";
 export type { DeploymentClient } from "./deployment-client.ts";
 
 export interface ConnectOptions {

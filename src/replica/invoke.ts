@@ -1,8 +1,9 @@
-import type { Value } from "@bufbuild/protobuf/wkt";
-import { type InvokeRequest, type InvokeResponse, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
+import { type InvokeRequest, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { invalid, refusal } from "../core/errors.ts";
-import { jsonToValue, NotJson, valueToJson } from "../rpc/json-value.ts";
+import { NotJson } from "../rpc/json-value.ts";
 import { type CallContext, type Implementation, implement } from "../rpc/service.ts";
+import { decodeArguments, encodeResult, type ResultFields } from "../rpc/values.ts";
+import { argumentsFor } from "./arguments.ts";
 import type { HostedProgram, ProgramMethod, RequestContext, RequestMetadata } from "./program.ts";
 
 /** The replica's place in the cluster, for contexts and `GetInfo`. */
@@ -12,8 +13,7 @@ export interface Identity {
   readonly revision: number;
 }
 
-type Request = Pick<InvokeRequest, "deployment" | "method" | "input">;
-type InvokeOutput = InvokeResponse["output"];
+type Request = Pick<InvokeRequest, "deployment" | "method" | "input" | "parts">;
 
 /** `InvokeService` for a program's methods. A request names this replica's deployment, or none. */
 export function invokeService(program: HostedProgram, identity: Identity): Implementation {
@@ -21,7 +21,8 @@ export function invokeService(program: HostedProgram, identity: Identity): Imple
     if (request.deployment && request.deployment !== identity.deployment) {
       throw refusal("WRONG_REPLICA", `this is a replica of "${identity.deployment}", not of "${request.deployment}"`);
     }
-    return methodOf(program, request.method)(inputOf(request), new CallView(context, identity));
+    const { call, parameters } = methodOf(program, request.method);
+    return call(...argumentsFor(request.method || "call", parameters, decodeArguments(request), new CallView(context, identity)));
   };
   return implement(InvokeService, {
     invoke: async (request, context) => {
@@ -36,13 +37,13 @@ export function invokeService(program: HostedProgram, identity: Identity): Imple
           },
         ]);
       }
-      return { output: outputOf(result, method) };
+      return outputOf(result, method);
     },
     invokeServerStream: async function* (request, context) {
       const method = request.method || "call";
       const result = await start(request, context);
-      if (!isStream(result)) yield { output: outputOf(result, method) };
-      else for await (const item of untilLeft(result, context.signal)) yield { output: outputOf(item, method) };
+      if (!isStream(result)) yield outputOf(result, method);
+      else for await (const item of untilLeft(result, context.signal)) yield outputOf(item, method);
     },
   });
 }
@@ -52,11 +53,6 @@ function methodOf(program: HostedProgram, name: string): ProgramMethod {
   if (method) return method;
   const names = [...program.methods.keys()].sort();
   throw refusal("METHOD_NOT_FOUND", `no method "${name || "call"}"; there ${names.length ? `are: ${names.join(", ")}` : "is none"}`);
-}
-
-function inputOf({ input }: Request) {
-  if (input.case === "json") return valueToJson(input.value);
-  return input.case === "bytes" ? input.value : null;
 }
 
 /** One is made for each request, so it reads from the call only what the program uses. */
@@ -113,14 +109,9 @@ class MetadataView {
   }
 }
 
-function outputOf(result: unknown, method: string): InvokeOutput {
-  if (result instanceof Uint8Array) return { case: "bytes", value: result };
-  return { case: "json", value: jsonOf(result, method) };
-}
-
-function jsonOf(result: unknown, method: string): Value {
+function outputOf(result: unknown, method: string): ResultFields {
   try {
-    return jsonToValue(result);
+    return encodeResult(result);
   } catch (cause) {
     if (!(cause instanceof NotJson)) throw cause;
     throw refusal("PROGRAM_ERROR", `the result of "${method}" is not JSON: result${cause.path} is ${cause.what}`);
@@ -130,7 +121,7 @@ function jsonOf(result: unknown, method: string): Value {
 type Stream = AsyncIterable<unknown> | Iterable<unknown>;
 type StreamIterator = AsyncIterator<unknown> | Iterator<unknown>;
 
-/** Whether a result is a stream: anything iterable that is not a JSON value or bytes. */
+/** Whether a result is a stream: anything iterable that is not a JSON value or binary. */
 function isStream(result: unknown): result is Stream {
   if (typeof result !== "object" || result === null) return false;
   if (Symbol.asyncIterator in result) return true;

@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from "../core/json.ts";
 import { type Definition, isClass, type StandardSchemaV1 } from "../program/definition.ts";
 import type { Implementation } from "../rpc/service.ts";
+import { type Parameter, parametersOf } from "./parameters.ts";
 
 /**
  * The metadata of a request. Upper and lower case make no difference in names. Values are text, or
@@ -15,7 +16,7 @@ export interface RequestMetadata {
   getAll(name: string): readonly string[];
 }
 
-/** The context of a request: the second argument of a program's method. */
+/** The context of a request: what a parameter named `context` of a program's method gets. */
 export interface RequestContext {
   /** Aborts when the caller leaves or the deadline passes. */
   readonly signal: AbortSignal;
@@ -29,7 +30,11 @@ export interface RequestContext {
 }
 
 /** A method that `Invoke` can call. */
-export type ProgramMethod = (input: Json | Uint8Array, context: RequestContext) => unknown;
+export interface ProgramMethod {
+  readonly call: (...given: unknown[]) => unknown;
+  /** Undefined: they are not known. */
+  readonly parameters: readonly Parameter[] | undefined;
+}
 
 /**
  * Optional methods of a program that Drover calls. `UserConfig` is JSON, or the output type of the
@@ -72,10 +77,10 @@ const hookNames = ["reconfigure", "validateConfig", "checkHealth", "close"] as c
  */
 export async function createProgram(definition: Definition, initArgs: JsonObject): Promise<HostedProgram> {
   const { target, services, userConfigSchema } = definition;
-  const instance = isClass(target) ? await construct(target, initArgs) : (target as ProgramMethod);
+  const instance = isClass(target) ? await construct(target, initArgs) : (target as object);
   const implementations = (services?.(instance as never) ?? []) as readonly Implementation[];
   const parts = { implementations, userConfigSchema };
-  if (typeof instance === "function") return { methods: methodsOfFunction(instance as ProgramMethod), hooks: {}, ...parts };
+  if (typeof instance === "function") return { methods: methodsOfFunction(instance as ProgramMethod["call"]), hooks: {}, ...parts };
   const hooks: Record<string, unknown> = {};
   for (const name of hookNames) {
     const hook = (instance as Record<string, unknown>)[name];
@@ -92,11 +97,12 @@ async function construct(target: new (initArgs: JsonObject) => object, initArgs:
   return instance;
 }
 
-function methodsOfFunction(call: ProgramMethod): ReadonlyMap<string, ProgramMethod> {
+function methodsOfFunction(call: ProgramMethod["call"]): ReadonlyMap<string, ProgramMethod> {
   const name = call.name && call.name !== "default" ? call.name : "call";
+  const method = { call, parameters: parametersOf(call) };
   return new Map([
-    ["call", call],
-    [name, call],
+    ["call", method],
+    [name, method],
   ]);
 }
 
@@ -109,7 +115,7 @@ function methodsOf(instance: object): ReadonlyMap<string, ProgramMethod> {
   for (let holder: object | null = instance; holder && holder !== Object.prototype; holder = Object.getPrototypeOf(holder)) {
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(holder))) {
       if (typeof value !== "function" || methods.has(name) || !isPublic(name)) continue;
-      methods.set(name, value.bind(instance));
+      methods.set(name, { call: value.bind(instance), parameters: parametersOf(value) });
     }
   }
   return methods;

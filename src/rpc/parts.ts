@@ -65,10 +65,10 @@ export function placeParts(root: unknown, parts: readonly Part[]): unknown {
   return holder[""];
 }
 
-type Holder = Record<string, unknown>;
+type PartHolder = Record<string, unknown>;
 
 /** The object or list in which a path's null is, and its name there. */
-function placeOf(holder: Holder, path: string): { readonly holder: Holder; readonly name: string } | undefined {
+function placeOf(holder: PartHolder, path: string): { readonly holder: PartHolder; readonly name: string } | undefined {
   if (Buffer.byteLength(path) > pathBytesMax) return undefined;
   const names = path.split("/").map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"));
   let inside: unknown = holder;
@@ -78,7 +78,7 @@ function placeOf(holder: Holder, path: string): { readonly holder: Holder; reado
 }
 
 /** Whether a value is an object or a list that has a member of this name itself. */
-function isHolder(value: unknown, name: string): value is Holder {
+function isHolder(value: unknown, name: string): value is PartHolder {
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return false;
   if (Array.isArray(value) && !/^(0|[1-9][0-9]*)$/.test(name)) return false;
   return Object.hasOwn(value, name) && !(value instanceof Tensor) && !(value instanceof Media);

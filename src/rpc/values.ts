@@ -12,15 +12,15 @@ export interface GivenArguments {
   readonly named: Readonly<Record<string, unknown>>;
 }
 
-type Input = Pick<InvokeRequest, "input" | "parts">;
-type Output = Pick<InvokeResponse, "output" | "parts">;
+export type ArgumentFields = Pick<InvokeRequest, "input" | "parts">;
+export type ResultFields = Pick<InvokeResponse, "output" | "parts">;
 
 /**
  * The arguments as the fields of a request. One argument by position goes as `json` or `bytes`. Ends
  * of `positional` that are undefined are not given. Throws a `TypeError` with the place of what
  * cannot be sent.
  */
-export function encodeArguments({ positional, named }: GivenArguments): Input {
+export function encodeArguments({ positional, named }: GivenArguments): ArgumentFields {
   const given = positional.slice(0, positional.findLastIndex((argument) => argument !== undefined) + 1);
   const names = Object.keys(named).filter((name) => named[name] !== undefined);
   if (given.length === 0 && names.length === 0) return { input: { case: undefined }, parts: [] };
@@ -58,7 +58,7 @@ function withParts(path: string, parts: Part[], convert: (taken: PartsTaken) => 
 }
 
 /** The arguments of a request. Throws INVALID_FIELD for a part without a place. */
-export function decodeArguments({ input, parts }: Input): GivenArguments {
+export function decodeArguments({ input, parts }: ArgumentFields): GivenArguments {
   try {
     switch (input.case) {
       case "json":
@@ -79,14 +79,14 @@ export function decodeArguments({ input, parts }: Input): GivenArguments {
 }
 
 /** A result, or an item of a stream, as the fields of a response. Throws `NotJson`. */
-export function encodeResult(result: unknown): Output {
+export function encodeResult(result: unknown): ResultFields {
   if (result instanceof Uint8Array) return { output: { case: "bytes", value: result as Uint8Array<ArrayBuffer> }, parts: [] };
   const parts: Part[] = [];
   return { output: { case: "json", value: withParts("", parts, (taken) => jsonToValue(result, 0, taken)) }, parts };
 }
 
 /** The result in a response. Throws PROTOCOL_VIOLATION for a part without a place. */
-export function decodeResult({ output, parts }: Output): unknown {
+export function decodeResult({ output, parts }: ResultFields): unknown {
   if (output.case === "bytes") return output.value;
   try {
     return placeParts(output.case === "json" ? valueToJson(output.value) : null, parts);

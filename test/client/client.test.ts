@@ -45,7 +45,8 @@ async function named(name: string, maxOngoingRequests = 100) {
     echo(input: unknown) {
       return input;
     }
-    async deadline(_input: unknown, { deadlineMs }: RequestContext) {
+    async deadline(_input: unknown, context: RequestContext) {
+      const { deadlineMs } = context;
       return deadlineMs !== undefined;
     }
   }
@@ -85,7 +86,7 @@ describe("a client", () => {
 
   test("refuses input that is not JSON before it is sent", async () => {
     const { echo } = await connected();
-    await expect(echo.invoke("echo", { n: [Number.NaN] })).rejects.toThrow("input.n[0] is NaN");
+    await expect(echo.invoke("echo", { n: [Number.NaN] })).rejects.toThrow("arguments[0].n[0] is NaN");
     await expect(echo.invoke("echo", { text: "a\ud800b" })).rejects.toThrow("input.text");
     await expect(echo.invoke("echo", { id: 2 ** 53 + 2 })).rejects.toThrow("input.id");
     await expect(collect(echo.stream("echo", [1e300, 2 ** 60]))).rejects.toThrow("input[1]");

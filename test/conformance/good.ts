@@ -18,7 +18,8 @@ class Good {
   }
 
   /** Works for a while, as long as its caller stays. */
-  async work(ms: number, { signal }: RequestContext): Promise<string> {
+  async work(ms: number, context: RequestContext): Promise<string> {
+    const { signal } = context;
     await new Promise<void>((done) => {
       const timer = setTimeout(done, ms);
       signal.addEventListener("abort", () => {

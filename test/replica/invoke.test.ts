@@ -30,10 +30,12 @@ class Program extends Base {
   async args() {
     return this.initArgs;
   }
-  context(_input: unknown, { deadlineMs, metadata, replicaId, deployment, revision, signal }: RequestContext) {
+  context(_input: unknown, context: RequestContext) {
+    const { deadlineMs, metadata, replicaId, deployment, revision, signal } = context;
     return { deadline: typeof deadlineMs, caller: metadata.get("x-caller"), replicaId, deployment, revision, aborted: signal.aborted };
   }
-  metadata(names: readonly string[], { metadata }: RequestContext) {
+  metadata(names: readonly string[], context: RequestContext) {
+    const { metadata } = context;
     return names.map((name) => [described(metadata.get(name)), metadata.getAll(name).map(described)]);
   }
   nothing() {}
@@ -258,7 +260,7 @@ describe("Invoke", () => {
   test("of a method that streams says to use the other call", async () => {
     const { invoke } = await serve(definition);
     for (const name of ["count", "syncCount", "set"]) {
-      const error = await failure(invoke(name, 3));
+      const error = await failure(invoke(name, name === "set" ? null : 3));
       expect(error.code).toBe("INVALID_ARGUMENT");
       expect(error.message).toContain("call it with InvokeServerStream");
     }
@@ -290,7 +292,8 @@ describe("InvokeServerStream", () => {
 
   test("runs a generator's finally when the caller leaves", async () => {
     const ended = gate();
-    const program = async function* (_input: unknown, { signal }: RequestContext) {
+    const program = async function* (_input: unknown, context: RequestContext) {
+      const { signal } = context;
       try {
         for (let n = 0; ; n++) {
           yield n;

@@ -39,7 +39,8 @@ function waiting() {
     fail() {
       throw new StatusError("ABORTED", "no");
     }
-    async untilLeft(_input: unknown, { signal }: RequestContext) {
+    async untilLeft(_input: unknown, context: RequestContext) {
+      const { signal } = context;
       begun.shift()?.();
       if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
       ended.resolve();

@@ -44,7 +44,8 @@ async function slow() {
       await work(`request under ${config}`);
       return config;
     }
-    async untilLeft(_input: unknown, { signal }: RequestContext) {
+    async untilLeft(_input: unknown, context: RequestContext) {
+      const { signal } = context;
       const aborted = new Promise((resolve) => signal.addEventListener("abort", resolve));
       await work("untilLeft");
       await aborted;
