@@ -25,7 +25,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   loops: ["core", "store", "engine", "links", "clock", "log", "observe"],
   api: ["core", "program", "store", "rpc", "security", "clock", "log", "observe", "gen"],
   gateway: ["core", "rpc", "security", "clock", "log", "observe", "gen"],
-  replica: ["core", "program", "rpc", "clock", "gen"],
+  replica: ["core", "program", "rpc", "client", "clock", "gen"],
   client: ["core", "program", "rpc", "clock", "gen"],
   conformance: ["core", "program", "rpc", "gen"],
   cli: ["core", "program", "config", "rpc", "log", "gen", "conformance"],

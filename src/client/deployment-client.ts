@@ -1,57 +1,67 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
-import type { Clock } from "../clock/clock.ts";
-import { refusal, type StatusError } from "../core/errors.ts";
+import type { Clock, Random } from "../clock/clock.ts";
+import type { Channel } from "../rpc/channel.ts";
+import { requestInWork } from "../rpc/request-in-work.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
-import { decodeResult, encodeArguments } from "../rpc/values.ts";
-import type { Endpoints, ReplicaEndpoint } from "./endpoints.ts";
+import { decodeResult, encodeArguments, type GivenArguments } from "../rpc/values.ts";
+import { goesAlong } from "./goes-along.ts";
+import type { RoutedCall, RoutedCalls } from "./routed-calls.ts";
 
-/** How long a call without a deadline waits for a replica. */
-const waitMaxMs = 60_000;
-/** How long a connection to a replica may take before the call tries another one. */
-const connectMs = 1_000;
-/** The trailer of a call that a replica refused before it began. */
-const refusedTrailer = "drover-refused";
+const requestIdLength = 12;
+/** The method of a deployment that is a function. */
+const defaultMethod = "call";
 
-/** A call that has a place at a replica. */
-interface PlacedCall {
-  readonly endpoint: ReplicaEndpoint;
-  readonly options: CallOptions;
-  /** Whether the replica refused, so that the call may go elsewhere. */
-  refused(): boolean;
+/** The options of a call by name. */
+export interface InvokeOptions extends CallOptions {
+  /** The model that the call is for, of a program that loads several. */
+  readonly model?: string | undefined;
 }
 
 /**
- * Calls the replicas of one deployment. A call waits for a replica until its deadline, or 60 s
- * without one. A call that a replica refused or never got goes to another replica; a call that it
- * may have begun is never sent twice. Every failure is a `StatusError`.
+ * Calls one deployment: a replica directly where one is known that has room, else the gateway. A
+ * call for a request takes along its deadline, its end and some of its metadata. Every failure is a
+ * `StatusError` with its `callee`.
  */
 export class DeploymentClient {
   readonly #name: string;
-  readonly #endpoints: Endpoints;
+  readonly #calls: RoutedCalls;
   readonly #clock: Clock;
+  readonly #random: Random;
 
-  constructor(name: string, endpoints: Endpoints, clock: Clock) {
+  constructor(name: string, calls: RoutedCalls, clock: Clock, random: Random) {
     this.#name = name;
-    this.#endpoints = endpoints;
+    this.#calls = calls;
     this.#clock = clock;
+    this.#random = random;
   }
 
   /**
    * Calls a method of the program; empty: `call`. Bytes are sent and returned as bytes, anything
    * else as JSON.
    */
-  async invoke(method: string, input?: unknown, options: CallOptions = {}): Promise<unknown> {
-    const request = { deployment: this.#name, method, ...encodeArguments({ positional: [input], named: {} }) };
-    const send = (endpoint: ReplicaEndpoint, placed: CallOptions) => endpoint.client(InvokeService).invoke(request, placed);
-    return decodeResult(await this.#unary(send, options));
+  invoke(method: string, input?: unknown, options: InvokeOptions = {}): Promise<unknown> {
+    return this.call(method, { positional: [input], named: {} }, options);
   }
 
   /** Calls a method that returns a stream of results. Leaving the loop cancels the call. */
-  async *stream(method: string, input?: unknown, options: CallOptions = {}): AsyncGenerator<unknown, void> {
-    const request = { deployment: this.#name, method, ...encodeArguments({ positional: [input], named: {} }) };
-    const send = (endpoint: ReplicaEndpoint, placed: CallOptions) => endpoint.client(InvokeService).invokeServerStream(request, placed);
-    for await (const response of this.#streaming(send, options, true)) yield decodeResult(response);
+  stream(method: string, input?: unknown, options: InvokeOptions = {}): AsyncGenerator<unknown, void> {
+    return this.callStream(method, { positional: [input], named: {} }, options);
+  }
+
+  /** As `invoke`, with several arguments. */
+  async call(method: string, given: GivenArguments, options: InvokeOptions = {}): Promise<unknown> {
+    const request = { deployment: this.#name, method, ...encodeArguments(given) };
+    const call = this.#routed(method || defaultMethod, options, { again: true, invocable: true });
+    return decodeResult(await this.#calls.unary(call, (channel, placed) => channel.client(InvokeService).invoke(request, placed)));
+  }
+
+  /** As `stream`, with several arguments. */
+  callStream(method: string, given: GivenArguments, options: InvokeOptions = {}): AsyncGenerator<unknown, void> {
+    const request = { deployment: this.#name, method, ...encodeArguments(given) };
+    // Now, and not when the stream is first read: that may be in another request.
+    const call = this.#routed(method || defaultMethod, options, { again: true, invocable: true });
+    return results(this.#calls.stream(call, (channel, placed) => channel.client(InvokeService).invokeServerStream(request, placed)));
   }
 
   /** A typed client of one of the program's own gRPC services. */
@@ -59,105 +69,29 @@ export class DeploymentClient {
     return Object.fromEntries(service.methods.map((method) => [method.localName, this.#caller(service, method)])) as Client<S>;
   }
 
-  /** Ends the watch of replicas and closes the connections to them. */
-  close(): Promise<void> {
-    return this.#endpoints.close();
-  }
-
   #caller(service: DescService, method: DescMethod) {
     type AnyCall = (request: unknown, options: CallOptions) => never;
-    const call = (endpoint: ReplicaEndpoint) => (endpoint.client(service) as Record<string, AnyCall>)[method.localName] as AnyCall;
-    // A stream of requests cannot be read a second time.
+    const call = (channel: Channel) => (channel.client(service) as unknown as Record<string, AnyCall>)[method.localName] as AnyCall;
+    // A stream of requests cannot be read a second time, so it goes to the gateway.
     const again = method.methodKind === "unary" || method.methodKind === "server_streaming";
+    const routed = (options: CallOptions) => this.#routed(method.name, options, { again, invocable: false });
     return method.methodKind === "unary" || method.methodKind === "client_streaming"
       ? (request: unknown, options: CallOptions = {}) =>
-          this.#unary((endpoint, placed) => call(endpoint)(request, placed) as Promise<unknown>, options, again)
+          this.#calls.unary(routed(options), (channel, placed) => call(channel)(request, placed) as Promise<unknown>)
       : (request: unknown, options: CallOptions = {}) =>
-          this.#streaming((endpoint, placed) => call(endpoint)(request, placed) as AsyncIterable<unknown>, options, again);
+          this.#calls.stream(routed(options), (channel, placed) => call(channel)(request, placed) as AsyncIterable<unknown>);
   }
 
-  async #unary<T>(send: (endpoint: ReplicaEndpoint, options: CallOptions) => Promise<T>, options: CallOptions, again = true): Promise<T> {
-    const endMs = this.#endMs(options);
-    for (;;) {
-      const place = await this.#place(options, endMs);
-      try {
-        return await send(place.endpoint, place.options);
-      } catch (cause) {
-        if (!again || !place.refused()) throw cause;
-        this.#endpoints.rest(place.endpoint, "refused");
-      } finally {
-        this.#endpoints.release(place.endpoint);
-      }
-    }
-  }
-
-  async *#streaming<T>(
-    send: (endpoint: ReplicaEndpoint, options: CallOptions) => AsyncIterable<T>,
-    options: CallOptions,
-    again: boolean,
-  ): AsyncGenerator<T, void> {
-    const endMs = this.#endMs(options);
-    for (;;) {
-      const place = await this.#place(options, endMs);
-      try {
-        yield* send(place.endpoint, place.options);
-        return;
-      } catch (cause) {
-        if (!again || !place.refused()) throw cause;
-        this.#endpoints.rest(place.endpoint, "refused");
-      } finally {
-        this.#endpoints.release(place.endpoint);
-      }
-    }
-  }
-
-  #endMs({ deadlineMs }: CallOptions): number | undefined {
-    return deadlineMs === undefined ? undefined : this.#clock.nowMs() + deadlineMs;
-  }
-
-  /** Waits for a place at a replica that can be reached. */
-  async #place(options: CallOptions, endMs: number | undefined): Promise<PlacedCall> {
-    const waitMs = endMs === undefined ? waitMaxMs : Math.max(0, endMs - this.#clock.nowMs());
-    const wait = new AbortController();
-    const onAbort = () => wait.abort(refusal("CANCELLED", "the call was cancelled"));
-    const stopTimer = this.#clock.after(waitMs, () => wait.abort(this.#tooLate(endMs)));
-    options.signal?.addEventListener("abort", onAbort);
-    if (options.signal?.aborted) onAbort();
-    try {
-      for (;;) {
-        const endpoint = await this.#endpoints.acquire(wait.signal);
-        if (await reachable(endpoint, wait.signal)) return this.#placed(endpoint, options, endMs);
-        this.#endpoints.rest(endpoint, "unreachable");
-        this.#endpoints.release(endpoint);
-      }
-    } finally {
-      stopTimer();
-      options.signal?.removeEventListener("abort", onAbort);
-    }
-  }
-
-  #placed(endpoint: ReplicaEndpoint, options: CallOptions, endMs: number | undefined): PlacedCall {
-    let refused = false;
-    const onTrailers: CallOptions["onTrailers"] = (metadata) => {
-      refused = metadata.get(refusedTrailer).length > 0;
-      if (!refused) options.onTrailers?.(metadata);
-    };
-    const left = endMs === undefined ? {} : { deadlineMs: Math.max(1, endMs - this.#clock.nowMs()) };
-    return { endpoint, options: { ...options, ...left, onTrailers }, refused: () => refused };
-  }
-
-  #tooLate(endMs: number | undefined): StatusError {
-    return endMs === undefined
-      ? refusal("NO_REPLICA", `no replica of "${this.#name}" could take the request within ${waitMaxMs / 1000} s`)
-      : refusal("QUEUE_DEADLINE", `the deadline passed while the request waited for a replica of "${this.#name}"`);
+  #routed(
+    method: string,
+    { model, ...options }: InvokeOptions,
+    { again, invocable }: Pick<RoutedCall, "again"> & { readonly invocable: boolean },
+  ): RoutedCall {
+    const terms = goesAlong(requestInWork(), options, this.#clock, () => this.#random.id(requestIdLength));
+    return { deployment: this.#name, method, terms, options, again, wanted: { invocable, model } };
   }
 }
 
-async function reachable(endpoint: ReplicaEndpoint, signal: AbortSignal): Promise<boolean> {
-  try {
-    await endpoint.channel.ready(connectMs, signal);
-    return true;
-  } catch {
-    return false;
-  }
+async function* results(responses: AsyncIterable<Parameters<typeof decodeResult>[0]>): AsyncGenerator<unknown, void> {
+  for await (const response of responses) yield decodeResult(response);
 }

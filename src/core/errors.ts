@@ -88,6 +88,14 @@ export interface Unreached {
   readonly cause: string;
 }
 
+/** The deployment that a call by a handle was for. */
+export interface Callee {
+  readonly deployment: string;
+  readonly method: string;
+  /** The id of the replica that was called. Unset: it is not known; the call may have reached none. */
+  readonly replica?: string;
+}
+
 /** What an error may carry besides its message. */
 export interface ErrorFacts {
   readonly violations?: readonly FieldViolation[];
@@ -102,6 +110,8 @@ export interface ErrorFacts {
   readonly details?: readonly ErrorDetail[];
   /** Set by a client, and never sent: the call reached no server. */
   readonly unreached?: Unreached;
+  /** Set by a handle, and never sent: the deployment that failed. */
+  readonly callee?: Callee;
 }
 
 /**
@@ -114,12 +124,18 @@ export class StatusError extends Error {
   /** Unset: the status comes from a program, not from Drover. */
   readonly reason: Reason | undefined;
   readonly facts: ErrorFacts;
+  /**
+   * The deployment that failed, in an error of a call by a handle. A program that lets the error
+   * pass fails with CALLEE_FAILED. Undefined: no handle was called.
+   */
+  readonly callee: Callee | undefined;
 
   constructor(code: Code, message: string, facts: ErrorFacts & { readonly reason?: Reason } = {}) {
     super(message);
     this.code = code;
     this.reason = facts.reason;
     this.facts = facts;
+    this.callee = facts.callee;
   }
 }
 

@@ -41,6 +41,8 @@ export interface DefinitionInCode {
   readonly services?: ((instance: never) => readonly unknown[]) | undefined;
   /** Checks every `user_config`, and makes the value that the program gets. */
   readonly userConfigSchema?: StandardSchemaV1 | undefined;
+  /** Names of metadata that calls by handles take along. */
+  readonly forwardMetadata?: readonly string[] | undefined;
 }
 
 /** What a module exports to be deployed. */
@@ -59,12 +61,24 @@ export type FoundDefinition = { readonly definition: Definition; readonly export
  * wrong type.
  */
 export function define(target: unknown, settings: DeploymentOptions = {}, inCode: DefinitionInCode = {}): Definition {
-  const { services, userConfigSchema } = inCode;
+  const { services, userConfigSchema, forwardMetadata } = inCode;
   if (typeof target !== "function") throw new TypeError(`deployment: must be given a class or a function, not ${typeof target}`);
   if (services !== undefined && typeof services !== "function") throw new TypeError("deployment option services: must be a function");
   if (userConfigSchema !== undefined) checkSchema(userConfigSchema, target);
+  if (forwardMetadata !== undefined) checkNames(forwardMetadata);
   optionsJson(settings);
-  return Object.freeze({ [brand]: true as const, target, settings: Object.freeze({ ...settings }), services, userConfigSchema });
+  return Object.freeze({ [brand]: true as const, target, settings: Object.freeze({ ...settings }), ...inCode });
+}
+
+/** The name of metadata, as gRPC sends it. */
+const metadataName = /^[0-9a-z_.-]+$/;
+
+function checkNames(names: unknown): void {
+  const wrong = Array.isArray(names) ? names.find((name) => typeof name !== "string" || !metadataName.test(name)) : names;
+  if (Array.isArray(names) && wrong === undefined) return;
+  throw new TypeError(
+    `deployment option forwardMetadata: must be an array of names of lower-case letters, digits and any of "_-.", not ${JSON.stringify(wrong)}`,
+  );
 }
 
 function checkSchema(schema: unknown, target: unknown): void {

@@ -176,7 +176,7 @@ function list(item: Reader): Reader {
     Array.isArray(value) ? value.map((one, index) => item(one, `${option}[${index}]`)) : fail(option, "a list", value);
 }
 
-function readDuration(value: unknown, option: string): string {
+export function readDuration(value: unknown, option: string): string {
   if (typeof value === "string" && /^\d+(\.\d{1,9})?s$/.test(value)) return value;
   const seconds = typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
   if (seconds === undefined) return fail(option, 'a time: seconds as a number, or text like "1.5s"', value);

@@ -1,8 +1,8 @@
 import { type Application, type BoundArguments, bind } from "../program/application.ts";
 import { type Definition, define, type StandardSchemaV1 } from "../program/definition.ts";
 import type { DeploymentOptions } from "../program/deployment-options.ts";
+import type { RequestContext } from "../rpc/request-context.ts";
 import type { Implementation } from "../rpc/service.ts";
-import type { RequestContext } from "./program.ts";
 
 /** Options of a deployment whose program is an `Instance`. */
 export interface ProgramOptions<Instance> extends DeploymentOptions {
@@ -14,6 +14,12 @@ export interface ProgramOptions<Instance> extends DeploymentOptions {
    * `reconfigure` get its output. For classes only.
    */
   readonly userConfigSchema?: StandardSchemaV1;
+  /**
+   * Names of metadata, in lower case. The calls that a method makes by handles take them along from
+   * its own caller, as they do `x-request-id`, `traceparent`, `tracestate` and `baggage`. Default:
+   * none.
+   */
+  readonly forwardMetadata?: readonly string[];
 }
 
 /** A deployment defined in code: export it, and deploy the module. */
@@ -50,9 +56,9 @@ export function deployment(target: unknown, options: ProgramOptions<never> = {})
 }
 
 function definitionOf(target: unknown, options: ProgramOptions<never>): DeploymentDefinition<never> {
-  const { services, userConfigSchema, ...settings } = options;
+  const { services, userConfigSchema, forwardMetadata, ...settings } = options;
   const definition: DeploymentDefinition<never> = Object.freeze({
-    ...define(target, settings, { services, userConfigSchema }),
+    ...define(target, settings, { services, userConfigSchema, forwardMetadata }),
     options: (overrides: ProgramOptions<never>) => definitionOf(target, { ...options, ...overrides }),
     bind: (initArgs?: BoundArguments) => bind(definition, initArgs),
   });

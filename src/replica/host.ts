@@ -1,8 +1,10 @@
 // Runs a module as a replica: `node host.js MODULE [EXPORT]`, with the environment variables of the
 // contract.
+import { handle } from "../client/connection.ts";
 import { realClock, realRandom } from "../clock/real.ts";
 import type { JsonObject } from "../core/json.ts";
 import { importFlag } from "../program/definition.ts";
+import { withHandles } from "./handles-in.ts";
 import { loadDefinition, StartError, textOf } from "./load-module.ts";
 import { createProgram, type HostedProgram } from "./program.ts";
 import { ReplicaServer } from "./replica-server.ts";
@@ -21,7 +23,7 @@ async function start(): Promise<void> {
   const environment = readEnvironment(process.env);
   (globalThis as Record<symbol, unknown>)[importFlag] = true;
   const definition = await loadDefinition(path, exportName);
-  const program = await createProgram(definition, environment.initArgs).catch((cause: unknown) => {
+  const program = await createProgram(definition, withHandles(environment.initArgs, handle)).catch((cause: unknown) => {
     throw new StartError(`${path}: the program could not be constructed: ${textOf(cause)}`);
   });
   const server = serverOf(program, environment);

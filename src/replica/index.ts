@@ -1,11 +1,15 @@
-export { type Code, type ErrorDetail, type ErrorFacts, type FieldViolation, StatusError } from "../core/errors.ts";
+export { handle } from "../client/connection.ts";
+export type { Handle, HandleCall, HandleMethod, HandleOptions } from "../client/handle-types.ts";
+export { type Callee, type Code, type ErrorDetail, type ErrorFacts, type FieldViolation, StatusError } from "../core/errors.ts";
 export type { Json, JsonObject } from "../core/json.ts";
 export type { Application, BoundArgument, BoundArguments } from "../program/application.ts";
 export type { DeploymentOptions, Duration } from "../program/deployment-options.ts";
 export { detailOf, packDetail } from "../rpc/error-detail.ts";
 export { Media } from "../rpc/media.ts";
+export type { RequestContext, RequestMetadata } from "../rpc/request-context.ts";
+export { context } from "../rpc/request-in-work.ts";
 export { type CallContext, type Implementation, implement } from "../rpc/service.ts";
 export { type ElementType, Tensor, type TypedArray } from "../rpc/tensor.ts";
 export { type DeploymentDefinition, deployment, type ProgramOptions } from "./deployment.ts";
-export type { ProgramHooks, RequestContext, RequestMetadata } from "./program.ts";
+export type { ProgramHooks } from "./program.ts";
 export { type RunOptions, run } from "./run.ts";

@@ -1,33 +1,28 @@
 import { type InvokeRequest, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { invalid, refusal } from "../core/errors.ts";
 import { NotJson } from "../rpc/json-value.ts";
-import { type CallContext, type Implementation, implement } from "../rpc/service.ts";
+import { type Implementation, implement } from "../rpc/service.ts";
 import { decodeArguments, encodeResult, type ResultFields } from "../rpc/values.ts";
 import { argumentsFor } from "./arguments.ts";
-import type { HostedProgram, ProgramMethod, RequestContext, RequestMetadata } from "./program.ts";
-
-/** The replica's place in the cluster, for contexts and `GetInfo`. */
-export interface Identity {
-  readonly replicaId: string;
-  readonly deployment: string;
-  readonly revision: number;
-}
+import type { HostedProgram, ProgramMethod } from "./program.ts";
+import { contextOf, type Identity } from "./request-view.ts";
 
 type Request = Pick<InvokeRequest, "deployment" | "method" | "input" | "parts">;
 
 /** `InvokeService` for a program's methods. A request names this replica's deployment, or none. */
 export function invokeService(program: HostedProgram, identity: Identity): Implementation {
-  const start = (request: Request, context: CallContext): unknown => {
+  const start = (request: Request): unknown => {
     if (request.deployment && request.deployment !== identity.deployment) {
       throw refusal("WRONG_REPLICA", `this is a replica of "${identity.deployment}", not of "${request.deployment}"`);
     }
     const { call, parameters } = methodOf(program, request.method);
-    return call(...argumentsFor(request.method || "call", parameters, decodeArguments(request), new CallView(context, identity)));
+    const name = request.method || "call";
+    return call(...argumentsFor(name, parameters, decodeArguments(request), contextOf(name)));
   };
   return implement(InvokeService, {
-    invoke: async (request, context) => {
+    invoke: async (request) => {
       const method = request.method || "call";
-      const result = await start(request, context);
+      const result = await start(request);
       if (isStream(result)) {
         void leave(iteratorOf(result));
         throw invalid([
@@ -41,7 +36,7 @@ export function invokeService(program: HostedProgram, identity: Identity): Imple
     },
     invokeServerStream: async function* (request, context) {
       const method = request.method || "call";
-      const result = await start(request, context);
+      const result = await start(request);
       if (!isStream(result)) yield outputOf(result, method);
       else for await (const item of untilLeft(result, context.signal)) yield outputOf(item, method);
     },
@@ -53,60 +48,6 @@ function methodOf(program: HostedProgram, name: string): ProgramMethod {
   if (method) return method;
   const names = [...program.methods.keys()].sort();
   throw refusal("METHOD_NOT_FOUND", `no method "${name || "call"}"; there ${names.length ? `are: ${names.join(", ")}` : "is none"}`);
-}
-
-/** One is made for each request, so it reads from the call only what the program uses. */
-class CallView implements RequestContext {
-  readonly #call: CallContext;
-  readonly #identity: Identity;
-
-  constructor(call: CallContext, identity: Identity) {
-    this.#call = call;
-    this.#identity = identity;
-  }
-
-  get signal(): AbortSignal {
-    return this.#call.signal;
-  }
-
-  get deadlineMs(): number | undefined {
-    return this.#call.deadlineMs;
-  }
-
-  get metadata(): RequestMetadata {
-    return new MetadataView(this.#call.metadata);
-  }
-
-  get replicaId(): string {
-    return this.#identity.replicaId;
-  }
-
-  get deployment(): string {
-    return this.#identity.deployment;
-  }
-
-  get revision(): number {
-    return this.#identity.revision;
-  }
-}
-
-/** A caller's metadata in the SDK's own types, which are the same in both SDKs. */
-class MetadataView {
-  readonly #metadata: CallContext["metadata"];
-
-  constructor(metadata: CallContext["metadata"]) {
-    this.#metadata = metadata;
-  }
-
-  get(name: string): never {
-    const values = this.getAll(name) as readonly (string | Uint8Array)[];
-    return (values.length > 1 && typeof values[0] === "string" ? values.join(", ") : values[0]) as never;
-  }
-
-  getAll(name: string): never {
-    // A Buffer's `slice` behaves otherwise than a Uint8Array's.
-    return this.#metadata.get(name).map((value) => (typeof value === "string" ? value : new Uint8Array(value))) as never;
-  }
 }
 
 function outputOf(result: unknown, method: string): ResultFields {

@@ -1,27 +1,26 @@
-import type { Random } from "../clock/clock.ts";
-import { type Code, type ErrorFacts, type Reason, refusal, StatusError } from "../core/errors.ts";
+import { type Callee, type Code, type ErrorFacts, type Reason, refusal, StatusError } from "../core/errors.ts";
+import { context } from "../rpc/request-in-work.ts";
 import type { Interceptor } from "../rpc/server.ts";
 import type { CallContext } from "../rpc/service.ts";
 import { encodeStatus } from "../rpc/status.ts";
 import type { ReplicaLog } from "./stderr-log.ts";
 
-/** The message to the caller for an error that the program did not mean for callers. */
-const fixedText = "the program failed; the cause is in the replica's log";
-
 /**
- * Passes on a program's own statuses and replaces every other error by a fixed text. The cause goes
- * to the log, with the request id that the caller gets too.
+ * Passes on a program's own statuses and those of deployments that it called, and replaces every
+ * other error by a text that says where its cause is: in the log, with the request id that the
+ * caller gets too.
  */
-export function programErrors(log: ReplicaLog, random: Random, isProgram: (context: CallContext) => boolean): Interceptor {
-  return async (context, next) => {
-    if (!isProgram(context)) return next();
+export function programErrors(log: ReplicaLog, isProgram: (context: CallContext) => boolean): Interceptor {
+  return async (call, next) => {
+    if (!isProgram(call)) return next();
     try {
       await next();
     } catch (cause) {
-      const status = statusOf(cause) ?? endOf(context);
-      if (status === undefined) throw unknownError(cause, context, log, random);
+      const status = statusOf(cause) ?? endOf(call);
+      if (status === undefined) throw unknownError(cause, log);
       const lack = formless(status);
-      throw lack === undefined ? status : unknownError(lack, context, log, random);
+      if (lack !== undefined) throw unknownError(lack, log);
+      throw status.callee === undefined ? status : calleeFailed(status, status.callee);
     }
   };
 }
@@ -54,9 +53,27 @@ function endOf({ signal }: CallContext): StatusError | undefined {
   return statusOf(signal.reason) ?? refusal("CANCELLED", "the caller left");
 }
 
-function unknownError(cause: unknown, context: CallContext, log: ReplicaLog, random: Random): StatusError {
-  const requestId = String(context.metadata.get("x-request-id")[0] ?? random.id(12)).slice(0, 128);
-  const method = `${context.method.parent.typeName}/${context.method.name}`;
+/**
+ * The error of a program that let the error of a deployment pass, which it called. The fields that
+ * the callee refused are none of the caller's.
+ */
+function calleeFailed({ code, message, reason, facts }: StatusError, { deployment, method }: Callee): StatusError {
+  const { violations: _, metadata, ...rest } = facts;
+  const names = { callee: deployment, callee_method: method, ...(reason && { callee_reason: reason }) };
+  return new StatusError(code, `"${deployment}" (${method}): ${message}`, {
+    ...rest,
+    reason: "CALLEE_FAILED",
+    metadata: { ...names, ...metadata, ...names },
+  });
+}
+
+function unknownError(cause: unknown, log: ReplicaLog): StatusError {
+  const request = context();
+  if (request === undefined) throw cause;
+  const { requestId, method, replicaId, deployment } = request;
   log.error({ requestId, method, err: cause }, "the program failed");
-  return refusal("PROGRAM_ERROR", fixedText, { metadata: { request_id: requestId } });
+  const where = replicaId === "" ? "the replica" : `replica ${replicaId}: drover logs ${deployment} --replica ${replicaId}`;
+  return refusal("PROGRAM_ERROR", `method "${method}" failed in request ${requestId}; the cause is in the log of ${where}`, {
+    metadata: { request_id: requestId, method, replica_id: replicaId },
+  });
 }

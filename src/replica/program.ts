@@ -3,32 +3,6 @@ import { type Definition, isClass, type StandardSchemaV1 } from "../program/defi
 import type { Implementation } from "../rpc/service.ts";
 import { type Parameter, parametersOf } from "./parameters.ts";
 
-/**
- * The metadata of a request. Upper and lower case make no difference in names. Values are text, or
- * bytes where the name ends in `-bin`.
- */
-export interface RequestMetadata {
-  /** The value; undefined: there is none. Text that came several times is joined by `, `. */
-  get(name: `${string}-bin`): Uint8Array | undefined;
-  get(name: string): string | undefined;
-  /** All values, in the order in which they came. `get` of bytes returns the first of them. */
-  getAll(name: `${string}-bin`): readonly Uint8Array[];
-  getAll(name: string): readonly string[];
-}
-
-/** The context of a request: what a parameter named `context` of a program's method gets. */
-export interface RequestContext {
-  /** Aborts when the caller leaves or the deadline passes. */
-  readonly signal: AbortSignal;
-  /** When the caller stops waiting, milliseconds since 1970; undefined: never. */
-  readonly deadlineMs: number | undefined;
-  /** The metadata that the caller sent. */
-  readonly metadata: RequestMetadata;
-  readonly replicaId: string;
-  readonly deployment: string;
-  readonly revision: number;
-}
-
 /** A method that `Invoke` can call. */
 export interface ProgramMethod {
   readonly call: (...given: unknown[]) => unknown;
@@ -65,6 +39,8 @@ export interface HostedProgram {
   readonly hooks: ProgramHooks<unknown>;
   /** Validates a `user_config` before the hooks get it. */
   readonly userConfigSchema: StandardSchemaV1 | undefined;
+  /** Metadata that its calls by handles take along. */
+  readonly forwardMetadata: readonly string[];
   /** Its own gRPC services. */
   readonly implementations: readonly Implementation[];
 }
@@ -76,10 +52,10 @@ const hookNames = ["reconfigure", "validateConfig", "checkHealth", "close"] as c
  * has one, else by its constructor. Throws what the program throws.
  */
 export async function createProgram(definition: Definition, initArgs: JsonObject): Promise<HostedProgram> {
-  const { target, services, userConfigSchema } = definition;
+  const { target, services, userConfigSchema, forwardMetadata = [] } = definition;
   const instance = isClass(target) ? await construct(target, initArgs) : (target as object);
   const implementations = (services?.(instance as never) ?? []) as readonly Implementation[];
-  const parts = { implementations, userConfigSchema };
+  const parts = { implementations, userConfigSchema, forwardMetadata };
   if (typeof instance === "function") return { methods: methodsOfFunction(instance as ProgramMethod["call"]), hooks: {}, ...parts };
   const hooks: Record<string, unknown> = {};
   for (const name of hookNames) {

@@ -5,12 +5,13 @@ import { RpcServer, type RpcServerOptions } from "../rpc/server.ts";
 import type { CallContext } from "../rpc/service.ts";
 import { Control } from "./control.ts";
 import { ReplicaHealth } from "./health.ts";
-import { type Identity, invokeService } from "./invoke.ts";
+import { invokeService } from "./invoke.ts";
 import { Load } from "./load.ts";
 import type { HostedProgram } from "./program.ts";
 import { ProgramConfig } from "./program-config.ts";
 import { programErrors } from "./program-errors.ts";
 import { idleWithin, replicaService } from "./replica-service.ts";
+import { type Identity, requestViews } from "./request-view.ts";
 import type { ReplicaLog } from "./stderr-log.ts";
 
 /**
@@ -59,7 +60,11 @@ export class ReplicaServer {
     const implementations = [replicaService(parts), this.#health.implementation, ...requestServices];
     this.#server = new RpcServer({
       implementations: [...implementations, ...reflection(descriptorsOf(implementations.map(({ service }) => service)))],
-      interceptors: [this.#load.interceptor, programErrors(log, random, isRequest)],
+      interceptors: [
+        this.#load.interceptor,
+        requestViews({ identity, forwardMetadata: program.forwardMetadata, random, isRequest }),
+        programErrors(log, isRequest),
+      ],
       closingText: stoppedText,
       log: log as unknown as RpcServerOptions["log"], // a server calls only the methods of ReplicaLog
       clock,

@@ -12,9 +12,9 @@ import { valueToJson } from "../rpc/json-value.ts";
 import { malformed } from "../rpc/malformed.ts";
 import { type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
 import type { Control } from "./control.ts";
-import type { Identity } from "./invoke.ts";
 import type { Load } from "./load.ts";
 import type { ProgramConfig } from "./program-config.ts";
+import type { Identity } from "./request-view.ts";
 
 const intervalMinMs = 50;
 const intervalMaxMs = 60_000;

@@ -89,7 +89,7 @@ export interface RpcServerOptions {
 const requestIdKey = "x-request-id";
 
 /** A handler as the server calls it: request and response may each be a stream. */
-type Handle = (request: unknown, context: CallContext) => unknown;
+type AnyHandler = (request: unknown, context: CallContext) => unknown;
 type MessageOut = MessageInitShape<DescMessage>;
 
 const handlerTypes = {
@@ -140,7 +140,7 @@ export class RpcServer {
     });
     for (const { service, handlers } of implementations) {
       for (const method of service.methods) {
-        const handle = handlers[method.localName] as Handle | undefined;
+        const handle = handlers[method.localName] as AnyHandler | undefined;
         if (handle === undefined) throw new Error(`${service.typeName} has no handler of ${method.name}`);
         this.#register(method, handle.bind(handlers));
       }
@@ -184,7 +184,7 @@ export class RpcServer {
     cancelTimer();
   }
 
-  #register(method: DescMethod, handle: Handle): void {
+  #register(method: DescMethod, handle: AnyHandler): void {
     const serve = (raw: Raw<Buffer>, callback?: sendUnaryData<Buffer>) => {
       void this.#serve(new ServerCall(method, raw, callback, this.#nowMs), handle);
     };
@@ -207,7 +207,7 @@ export class RpcServer {
   }
 
   /** Runs one call to its answer. Never rejects. */
-  async #serve(call: ServerCall, handle: Handle): Promise<void> {
+  async #serve(call: ServerCall, handle: AnyHandler): Promise<void> {
     this.#open.add(call);
     const connection = this.#listener.connectionOf(call.raw.getPeer());
     this.#listener.begin(connection);
@@ -257,7 +257,7 @@ export class RpcServer {
 }
 
 /** Runs the handler; resolves after its last message was written. */
-async function run(call: ServerCall, handle: Handle, nowMs: () => number, decoder: RequestDecoder | undefined): Promise<void> {
+async function run(call: ServerCall, handle: AnyHandler, nowMs: () => number, decoder: RequestDecoder | undefined): Promise<void> {
   const { method, raw } = call;
   const read = (request: unknown) => decoded(request, method, decoder);
   // Nothing is awaited for a request that is decoded already.

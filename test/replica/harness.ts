@@ -26,13 +26,18 @@ export interface ServeOptions {
   readonly initArgs?: JsonObject;
   readonly maxOngoingRequests?: number;
   readonly token?: string;
+  /** Default: `echo`. */
+  readonly deployment?: string;
 }
 
 /** Serves a definition in this process, on a unix socket of its own, until the test ends. */
-export async function serve(definition: Definition, { initArgs = {}, maxOngoingRequests = 100, token }: ServeOptions = {}) {
+export async function serve(
+  definition: Definition,
+  { initArgs = {}, maxOngoingRequests = 100, token, deployment = "echo" }: ServeOptions = {},
+) {
   const logged: { requestId?: string; err?: { message: string; stack: string } }[] = [];
   const server = new ReplicaServer(await createProgram(definition, initArgs), {
-    identity: { replicaId: "echo-1", deployment: "echo", revision: 7 },
+    identity: { replicaId: `${deployment}-1`, deployment, revision: 7 },
     maxOngoingRequests,
     token,
     log: createReplicaLog((line) => logged.push(JSON.parse(line)), realClock),

@@ -296,9 +296,9 @@ export const ErrorReason = {
   PROTOCOL_VIOLATION: 36,
 
   /**
-   * A deployment that the program called failed, and the program let the error
-   * pass. The code is that of the callee; `metadata` has `callee`, `callee_method`,
-   * and `callee_reason` where there is one.
+   * INTERNAL: a deployment that the program called failed, and the program let the
+   * error pass. In place of INTERNAL it has the code of the callee; `metadata` has
+   * `callee`, `callee_method`, and `callee_reason` where there is one.
    *
    * @generated from enum value: ERROR_REASON_CALLEE_FAILED = 37;
    */

@@ -1,0 +1,171 @@
+import type { Clock } from "../clock/clock.ts";
+import { type Callee, StatusError } from "../core/errors.ts";
+import type { MetadataValues } from "../rpc/call-metadata.ts";
+import type { Channel } from "../rpc/channel.ts";
+import type { CallOptions } from "../rpc/service.ts";
+import type { EndpointWatch } from "./endpoint-watch.ts";
+import type { Endpoints, WantedReplica } from "./endpoints.ts";
+import type { CallTerms } from "./goes-along.ts";
+import type { ReplicaEndpoint } from "./replica-endpoint.ts";
+
+/** The trailer of a call that a replica refused before it began. */
+const refusedTrailer = "drover-refused";
+/** The header in which the gateway names the replica. */
+const replicaHeader = "drover-replica";
+/** Names the deployment for the gateway. */
+const deploymentKey = "drover-deployment";
+/** Names the model that a request is for. */
+const modelKey = "drover-model";
+
+/** One call, wherever it goes. */
+export interface RoutedCall {
+  readonly deployment: string;
+  readonly method: string;
+  readonly terms: CallTerms;
+  readonly options: CallOptions;
+  /** Whether its request can be sent a second time, to the gateway after a replica. */
+  readonly again: boolean;
+  /** Which replicas it may go to directly. */
+  readonly wanted: WantedReplica;
+}
+
+interface DirectPlace {
+  readonly endpoints: Endpoints;
+  readonly replica: ReplicaEndpoint;
+}
+
+export interface RoutedCallsParts {
+  readonly watch: EndpointWatch;
+  readonly gateway: Channel;
+  readonly clock: Clock;
+}
+
+/**
+ * Sends calls to a replica where one is known that has room, and otherwise to the gateway, where
+ * requests wait, wake a deployment from zero, and count. A call that a replica refused or never got
+ * goes to the gateway; a call that a replica may have begun is never sent twice.
+ */
+export class RoutedCalls {
+  readonly #parts: RoutedCallsParts;
+
+  constructor(parts: RoutedCallsParts) {
+    this.#parts = parts;
+  }
+
+  async unary<T>(call: RoutedCall, send: (channel: Channel, options: CallOptions) => Promise<T>): Promise<T> {
+    const { endpoints, end } = this.#parts.watch.begin(call.deployment);
+    try {
+      const place = await this.#place(call, endpoints);
+      if (place !== undefined) {
+        const attempt = new Attempt(call, this.#parts.clock, place.replica.replicaId);
+        try {
+          return await send(place.replica.channel, attempt.options);
+        } catch (cause) {
+          const why = attempt.undelivered(cause);
+          if (why === undefined) throw attempt.named(cause);
+          place.endpoints.rest(place.replica, why);
+        } finally {
+          place.replica.release();
+        }
+      }
+      const over = endpoints?.sendToGateway();
+      const attempt = new Attempt(call, this.#parts.clock);
+      try {
+        return await send(this.#parts.gateway, attempt.options);
+      } catch (cause) {
+        throw attempt.named(cause);
+      } finally {
+        over?.();
+      }
+    } finally {
+      end();
+    }
+  }
+
+  async *stream<T>(call: RoutedCall, send: (channel: Channel, options: CallOptions) => AsyncIterable<T>): AsyncGenerator<T, void> {
+    const { endpoints, end } = this.#parts.watch.begin(call.deployment);
+    try {
+      const place = await this.#place(call, endpoints);
+      if (place !== undefined) {
+        const attempt = new Attempt(call, this.#parts.clock, place.replica.replicaId);
+        try {
+          yield* send(place.replica.channel, attempt.options);
+          return;
+        } catch (cause) {
+          const why = attempt.undelivered(cause);
+          if (why === undefined) throw attempt.named(cause);
+          place.endpoints.rest(place.replica, why);
+        } finally {
+          place.replica.release();
+        }
+      }
+      const over = endpoints?.sendToGateway();
+      const attempt = new Attempt(call, this.#parts.clock);
+      try {
+        yield* send(this.#parts.gateway, attempt.options);
+      } catch (cause) {
+        throw attempt.named(cause);
+      } finally {
+        over?.();
+      }
+    } finally {
+      end();
+    }
+  }
+
+  /** Takes a place at a replica that has room and can be reached. Undefined: none is known. */
+  async #place({ again, wanted, terms }: RoutedCall, endpoints: Endpoints | undefined): Promise<DirectPlace | undefined> {
+    const replica = again ? endpoints?.acquire(wanted) : undefined;
+    if (replica === undefined || endpoints === undefined) return undefined;
+    if (await replica.connected(terms.signal)) return { endpoints, replica };
+    endpoints.rest(replica, "unreachable");
+    replica.release();
+    return undefined;
+  }
+}
+
+/** A call on its way to one server. */
+class Attempt {
+  readonly options: CallOptions;
+  readonly #call: RoutedCall;
+  #replicaId: string | undefined;
+  #refused = false;
+
+  /** `replicaId`: the replica that it is sent to. Undefined: it is sent to the gateway. */
+  constructor(call: RoutedCall, clock: Clock, replicaId?: string) {
+    const { terms, options, wanted, deployment } = call;
+    this.#call = call;
+    this.#replicaId = replicaId;
+    const metadata: Record<string, MetadataValues> = { ...terms.metadata };
+    if (wanted.model !== undefined) metadata[modelKey] = wanted.model;
+    if (replicaId === undefined) metadata[deploymentKey] = deployment;
+    this.options = {
+      metadata,
+      ...(terms.signal && { signal: terms.signal }),
+      ...(terms.endMs !== undefined && { deadlineMs: Math.max(1, terms.endMs - clock.nowMs()) }),
+      onHeaders: (headers) => {
+        this.#replicaId ??= headers.get(replicaHeader)[0]?.toString();
+        options.onHeaders?.(headers);
+      },
+      onTrailers: (trailers) => {
+        this.#replicaId ??= trailers.get(replicaHeader)[0]?.toString();
+        this.#refused = replicaId !== undefined && trailers.get(refusedTrailer).length > 0;
+        if (!this.#refused) options.onTrailers?.(trailers);
+      },
+    };
+  }
+
+  /** Why the replica has certainly done nothing about the call. Undefined: it may have. */
+  undelivered(cause: unknown): "refused" | "unreachable" | undefined {
+    if (this.#refused) return "refused";
+    return cause instanceof StatusError && cause.facts.unreached !== undefined ? "unreachable" : undefined;
+  }
+
+  /** The error with the callee's name. The end of the caller's own request is not the callee's. */
+  named(cause: unknown): unknown {
+    const { terms, deployment, method } = this.#call;
+    if (!(cause instanceof StatusError) || terms.signal?.aborted) return cause;
+    const callee: Callee = { deployment, method, ...(this.#replicaId !== undefined && { replica: this.#replicaId }) };
+    return new StatusError(cause.code, cause.message, { ...cause.facts, ...(cause.reason && { reason: cause.reason }), callee });
+  }
+}
