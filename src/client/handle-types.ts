@@ -68,17 +68,19 @@ type HandleOf<Program> = Program extends (...given: infer Given) => infer Result
     };
 
 /** The arguments without the context, which the replica adds. */
-type WithoutContext<Given extends readonly unknown[]> = Given extends readonly [infer First, ...infer Rest]
-  ? IsContext<First> extends true
-    ? WithoutContext<Rest>
-    : [First, ...WithoutContext<Rest>]
-  : Given extends readonly [(infer First)?, ...infer Rest]
-    ? Rest extends Given
-      ? Given
-      : IsContext<First> extends true
-        ? WithoutContext<Rest>
-        : [First?, ...WithoutContext<Rest>]
-    : Given;
+type WithoutContext<Given extends readonly unknown[]> = Given extends readonly []
+  ? []
+  : Given extends readonly [infer First, ...infer Rest]
+    ? IsContext<First> extends true
+      ? WithoutContext<Rest>
+      : [First, ...WithoutContext<Rest>]
+    : Given extends readonly [(infer First)?, ...infer Rest]
+      ? Rest extends Given
+        ? Given
+        : IsContext<First> extends true
+          ? WithoutContext<Rest>
+          : [First?, ...WithoutContext<Rest>]
+      : Given;
 
 type IsContext<Type> = 0 extends 1 & Type ? false : [Type] extends [RequestContext] ? true : false;
 

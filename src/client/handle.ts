@@ -22,9 +22,9 @@ export function makeHandle<Program>(name: string, client: DeploymentClient, cloc
     },
     remote: itself.remote,
   };
-  return new Proxy(itself, {
+  return new Proxy(Object.assign(itself, { [inspect]: () => `Handle(${name})` }), {
     get: (_, key) => {
-      if (typeof key === "symbol") return key === inspect ? () => `Handle(${name})` : undefined;
+      if (typeof key === "symbol") return undefined;
       if (Object.hasOwn(special, key)) return special[key];
       // A handle is neither a promise nor JSON: `await handle` is the handle itself.
       if (key === "then" || key === "toJSON") return undefined;
