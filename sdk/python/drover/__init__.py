@@ -51,21 +51,29 @@ from .definition import Deployment, deployment  # noqa: E402 (after the check)
 if TYPE_CHECKING:
     from .client import DeploymentClient, get
     from .deployment_options import DeploymentOptions
-    from .errors import FieldViolation, StatusError
+    from .errors import Callee, FieldViolation, StatusError
+    from .handles import Handle, handle
     from .json_value import Json
-    from .request_context import RequestContext
+    from .request_context import RequestContext, context
+    from .responses import Response, ResponseStream
     from .run_file import run
 
 __all__ = [
+    "Callee",
     "Deployment",
     "DeploymentClient",
     "DeploymentOptions",
     "FieldViolation",
+    "Handle",
     "Json",
     "RequestContext",
+    "Response",
+    "ResponseStream",
     "StatusError",
+    "context",
     "deployment",
     "get",
+    "handle",
     "run",
 ]
 
@@ -73,13 +81,19 @@ __all__ = [
 #: Invariant: no module of the package has the name of a member of `__all__`. Its import would put
 #: the module in the member's place.
 _LATER = {
+    "Callee": ".errors",
     "DeploymentClient": ".client",
     "DeploymentOptions": ".deployment_options",
     "FieldViolation": ".errors",
+    "Handle": ".handles",
     "Json": ".json_value",
     "RequestContext": ".request_context",
+    "Response": ".responses",
+    "ResponseStream": ".responses",
     "StatusError": ".errors",
+    "context": ".request_context",
     "get": ".client",
+    "handle": ".handles",
     "run": ".run_file",
 }
 

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 Target = TypeVar("Target", bound=Callable[..., Any])
 
 #: Options that exist in code only and are no part of a spec.
-IN_CODE = ("services", "user_config_schema")
+IN_CODE = ("services", "user_config_schema", "forward_metadata")
+
+#: What the name of metadata may be, as gRPC sends it.
+METADATA_NAME = re.compile(r"[0-9a-z_.-]+")
 
 
 class Deployment(Generic[Target]):
@@ -36,6 +39,7 @@ class Deployment(Generic[Target]):
         self.target = target
         self.services: Callable[[Any], Any] | None = options.get("services")
         self.user_config_schema: object = options.get("user_config_schema")
+        self.forward_metadata = _names_of_metadata(options.get("forward_metadata"))
         self._options = dict(options)
         self._json = options_json(settings)
         _check_in_code(target, self.services, self.user_config_schema)
@@ -115,6 +119,17 @@ def _check_in_code(target: object, services: object, schema: object) -> None:
     if not inspect.isclass(target) and target is not _anything:
         remedy = "make it a class with reconfigure(self, user_config)"
         raise TypeError(f"deployment option user_config_schema: a function takes no user_config; {remedy}")
+
+
+def _names_of_metadata(names: object) -> tuple[str, ...]:
+    if names is None:
+        return ()
+    if not isinstance(names, (list, tuple)):
+        raise TypeError(f"deployment option forward_metadata: must be a list of names, not a {type(names).__name__}")
+    for name in names:
+        if not isinstance(name, str) or not METADATA_NAME.fullmatch(name):
+            raise TypeError(f"deployment option forward_metadata: {name!r} must be of lower-case letters, digits and any of _-.")
+    return tuple(names)
 
 
 def find_deployment(module: ModuleType, name: str) -> tuple[Deployment[Any], str]:

@@ -135,3 +135,7 @@ class DeploymentOptions(TypedDict, total=False):
     #: A pydantic model or `TypeAdapter`, or a function. If it raises, the `user_config` is refused;
     #: `validate_config` and `reconfigure` get its result. In code only, and for classes only.
     user_config_schema: Any
+    #: Names of metadata, in lower case. The calls that a method makes by handles take them along
+    #: from its own caller, as they do `x-request-id`, `traceparent`, `tracestate` and `baggage`. In
+    #: code only.
+    forward_metadata: Sequence[str]

@@ -52,6 +52,15 @@ class FieldViolation(NamedTuple):
     description: str
 
 
+class Callee(NamedTuple):
+    """The method of a deployment that a handle called."""
+
+    deployment: str
+    method: str
+    #: The id of the replica; None: the call went through the gateway.
+    replica: str | None = None
+
+
 class StatusError(Exception):
     """A gRPC status that a caller is meant to see.
 
@@ -69,6 +78,8 @@ class StatusError(Exception):
         details: protobuf messages for the caller, each as it is or as a `google.protobuf.Any`;
             together at most 2 KiB, what exceeds it is left out. In an error that was received, each
             is a `google.protobuf.Any`.
+        callee: which deployment failed, in an error of a handle's call; only Drover sets it. If a
+            method lets the error pass, its own caller gets it as CALLEE_FAILED.
 
     Raises:
         ValueError: there is no such code.
@@ -84,6 +95,7 @@ class StatusError(Exception):
         retry_after: float | None = None,
         metadata: Mapping[str, str] | None = None,
         details: Sequence[Any] = (),
+        callee: Callee | None = None,
     ) -> None:
         super().__init__(message)
         name = code if isinstance(code, str) else getattr(code, "name", code)
@@ -96,6 +108,7 @@ class StatusError(Exception):
         self.retry_after = retry_after
         self.metadata = dict(metadata or {})
         self.details = tuple(details)
+        self.callee = callee
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

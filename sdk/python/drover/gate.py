@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import grpc
 
 from .errors import StatusError, refusal
 from .load import REFUSED_TRAILER, Load, Refused
-from .program_errors import REQUEST_ID_KEY, status_of, unknown_error
+from .program_errors import status_of, unknown_error
+from .request_context import Identity, RequestContext, RequestMetadata, begin_request
 from .status_wire import Trailers, encode_status
 
 T = TypeVar("T")
@@ -38,10 +39,13 @@ class Ending(Exception):
 
 
 class Gate:
-    """Counts requests, turns errors into statuses, and ends open calls when the replica ends."""
+    """Counts requests, gives each its context, turns errors into statuses, and ends open calls when
+    the replica ends. `forward_metadata`: what calls by handles take along of a request."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, identity: Identity, forward_metadata: Sequence[str] = ()) -> None:
         self._load = load
+        self._identity = identity
+        self._forward_metadata = forward_metadata
         self._closing = False
         self._open: dict[asyncio.Task[Any], grpc.aio.ServicerContext] = {}
 
@@ -51,17 +55,23 @@ class Gate:
         task = asyncio.current_task()
         assert task is not None
         call = _Call(task)
+        request: RequestContext | None = None
         try:
             self._enter(counts)
             ok = False
             self._open[task] = context
             try:
+                if counts:
+                    request = self._request(context, method)
+                    begin_request(request)
                 answer = await call.run(work)
                 # A caller that left got no OK, whatever the program returned.
                 ok = is_ok(context) and not call.left
                 return answer
             finally:
                 del self._open[task]
+                if request is not None and call.left:
+                    request.leave()
                 if counts:
                     self._load.end(ok)
         except grpc.aio.AbortError:
@@ -74,7 +84,7 @@ class Gate:
                 if not context.done():
                     await _end_cancelled(context, error)
                 raise asyncio.CancelledError from None
-            code, message, trailers = ending_of(error, method, context).arguments()
+            code, message, trailers = ending_of(error, method, context, request).arguments()
             await context.abort(code, message, (*(context.trailing_metadata() or ()), *trailers))
             raise  # never: abort raises
 
@@ -87,6 +97,12 @@ class Gate:
             self._load.begin()
         except Refused as refused:
             raise Ending(refused.status, ((REFUSED_TRAILER, refused.trailer),)) from None
+
+    def _request(self, context: Any, method: str) -> RequestContext:
+        metadata = RequestMetadata(context.invocation_metadata() or ())
+        request = RequestContext(self._identity, context.time_remaining(), metadata, self._forward_metadata)
+        request.method = method
+        return request
 
     async def close(self) -> None:
         """Ends all open calls with SHUTTING_DOWN, whatever their handlers do, and refuses new
@@ -161,18 +177,17 @@ def is_ok(context: Any) -> bool:
     return code in (None, 0, grpc.StatusCode.OK)
 
 
-def ending_of(error: BaseException, method: str, context: Any) -> Ending:
+def ending_of(error: BaseException, method: str, context: Any, request: RequestContext | None) -> Ending:
     """The ending for an error: a status of the program's own, else a fixed text."""
     if isinstance(error, Ending):
         return error
     if not is_ok(context):  # the program has set a status at the context
         return Ending(StatusError(_code_of(context.code()), context.details() or ""))
-    request_id = next((value for key, value in context.invocation_metadata() if key == REQUEST_ID_KEY), None)
-    ending = Ending(status_of(error) or unknown_error(error, method, request_id))
+    ending = Ending(status_of(error) or unknown_error(error, method, request))
     try:
         ending.arguments()
     except Exception as wrong:  # facts of a StatusError that have no form on the wire
-        return Ending(unknown_error(wrong, method, request_id))
+        return Ending(unknown_error(wrong, method, request))
     return ending
 
 

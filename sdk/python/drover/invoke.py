@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import time
 from typing import Any
 
 import grpc
@@ -14,8 +13,8 @@ from .errors import FieldViolation, StatusError, invalid, refusal
 from .gate import Gate
 from .json_value import NotJson, json_to_value, value_to_json
 from .program import Method, Program
-from .request_context import Identity, RequestContext
-from .service import metadata_of, server_stream, service, unary
+from .request_context import Identity, RequestContext, context
+from .service import server_stream, service, unary
 from .threads import END, Threads
 
 NAME = pb.DESCRIPTOR.services_by_name["InvokeService"].full_name
@@ -41,8 +40,8 @@ class Invoker:
         self._identity = identity
         self._threads = threads
 
-    async def invoke(self, request: pb.InvokeRequest, context: Any) -> pb.InvokeResponse:
-        result = await self._call(request, self._context_of(context))
+    async def invoke(self, request: pb.InvokeRequest, _context: Any) -> pb.InvokeResponse:
+        result = await self._call(request, _own_context())
         method = request.method or "call"
         if is_stream(result):
             await self._leave(result)
@@ -53,7 +52,7 @@ class Invoker:
         return response
 
     async def invoke_server_stream(self, request: pb.InvokeServerStreamRequest, context: Any) -> None:
-        own = self._context_of(context)
+        own = _own_context()
         result = await self._call(request, own)
         method = request.method or "call"
 
@@ -86,7 +85,8 @@ class Invoker:
         if request.deployment and request.deployment != self._identity.deployment:
             mine = self._identity.deployment
             raise refusal("WRONG_REPLICA", f'this is a replica of "{mine}", not of "{request.deployment}"')
-        method = self._method(request.method or "call")
+        own.method = request.method or "call"
+        method = self._method(own.method)
         call = method.bound_call(_input(request), own)
         try:
             result = call() if method.is_async else await self._threads.run(call, own.cancelled.set)
@@ -101,11 +101,6 @@ class Invoker:
             return method
         names = sorted(self._program.methods)
         raise refusal("METHOD_NOT_FOUND", f'no method "{name}"; there {"are: " + ", ".join(names) if names else "is none"}')
-
-    def _context_of(self, context: Any) -> RequestContext:
-        left = context.time_remaining()
-        deadline = None if left is None else time.time() + left
-        return RequestContext(self._identity, deadline, metadata_of(context))
 
     async def _leave(self, stream: Any) -> None:
         """Ends an iterator that is not read any more. Errors of its clean-up are ignored."""
@@ -122,6 +117,12 @@ def is_stream(result: object) -> bool:
     """Whether a result is a stream: an asynchronous iterable, or an iterator such as a generator;
     not a list."""
     return hasattr(result, "__aiter__") or (hasattr(result, "__next__") and hasattr(result, "__iter__"))
+
+
+def _own_context() -> RequestContext:
+    request = context()
+    assert request is not None, "the gate begins each request"
+    return request
 
 
 def _input(request: Any) -> object:

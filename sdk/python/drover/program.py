@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .json_value import Json
 from .threads import Threads
 
 if TYPE_CHECKING:
@@ -58,9 +57,11 @@ class Program:
     schema: Hook | None = None
     #: Each registers one of the program's own gRPC services at the server that it gets.
     services: tuple[Callable[[Any], object], ...] = ()
+    #: Metadata that calls by handles take along; `DeploymentOptions.forward_metadata`.
+    forward_metadata: tuple[str, ...] = ()
 
 
-async def create_program(deployment: Deployment[Any], init_args: Mapping[str, Json], threads: Threads) -> Program:
+async def create_program(deployment: Deployment[Any], init_args: Mapping[str, Any], threads: Threads) -> Program:
     """Makes the program of a deployment. A class is constructed by its classmethod `create`, if it
     has one, else by its constructor. Raises what the program raises."""
     target: Any = deployment.target
@@ -81,7 +82,7 @@ async def create_program(deployment: Deployment[Any], init_args: Mapping[str, Js
     for add in own:
         if not callable(add):
             raise TypeError(f"services: must return functions that take a server, not {type(add).__name__}")
-    return Program(methods, hooks, _schema(deployment.user_config_schema, threads), own)
+    return Program(methods, hooks, _schema(deployment.user_config_schema, threads), own, deployment.forward_metadata)
 
 
 def _has_factory(target: type) -> bool:

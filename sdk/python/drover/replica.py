@@ -9,12 +9,13 @@ import os
 import re
 import signal
 import sys
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 # gRPC's core also prints the errors that it returns, unless this is set when it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-from .json_value import Json
+from .call_loop import serve_calls
+from .init_args import with_handles
 from .load_module import StartError, load_deployment
 from .program import create_program
 from .replica_server import ReplicaOptions, ReplicaServer
@@ -32,7 +33,8 @@ class Environment(NamedTuple):
 
     address: str
     options: ReplicaOptions
-    init_args: dict[str, Json]
+    #: JSON, in which other deployments are handles.
+    init_args: dict[str, Any]
 
 
 async def serve(argv: list[str]) -> None:
@@ -40,6 +42,7 @@ async def serve(argv: list[str]) -> None:
     if not argv or len(argv) > 2:
         raise StartError("usage: python3 -m drover.replica FILE [NAME]")
     environment = read_environment(os.environ)
+    serve_calls()
     path, name = argv[0], argv[1] if len(argv) > 1 else ""
     if not os.path.isfile(path):
         host = os.uname().nodename
@@ -83,7 +86,7 @@ def _integer(name: str, text: str | None, unset: int) -> int:
     return int(text)
 
 
-def _init_args(text: str | None) -> dict[str, Json]:
+def _init_args(text: str | None) -> dict[str, Any]:
     if not text:
         return {}
     try:
@@ -92,7 +95,7 @@ def _init_args(text: str | None) -> dict[str, Json]:
         raise StartError(f"DROVER_INIT_ARGS is not JSON: {error}") from None
     if not isinstance(init_args, dict):
         raise StartError("DROVER_INIT_ARGS is not a JSON object")
-    return init_args
+    return {name: with_handles(value) for name, value in init_args.items()}
 
 
 def main() -> NoReturn:

@@ -55,7 +55,7 @@ class ReplicaServer:
     def __init__(self, program: Program, options: ReplicaOptions, threads: Threads) -> None:
         self._program = program
         self._load = Load(options.max_ongoing_requests)
-        self._gate = Gate(self._load)
+        self._gate = Gate(self._load, options.identity, program.forward_metadata)
         own = OwnServices(program.services)
         names = [INVOKE_SERVICE, *own.names]
         from grpc_health.v1 import health_pb2

@@ -1,10 +1,18 @@
-"""The context of a request, for a program's method."""
+"""The context of a request: an argument for a program's method, and the request in work."""
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import NamedTuple, Union
+
+#: The metadata key of a request's id.
+REQUEST_ID_KEY = "x-request-id"
+#: The longest id that is kept of a caller's; the rest is cut.
+REQUEST_ID_CHARACTERS_MAX = 128
 
 
 class Identity(NamedTuple):
@@ -45,18 +53,33 @@ class RequestMetadata(Mapping[str, Union[str, bytes]]):
 
 
 class RequestContext:
-    """The argument for a method's second parameter, `context`."""
+    """The argument for a method's parameter `context`; `drover.context()` returns it too.
 
-    def __init__(self, identity: Identity, deadline: float | None, metadata: RequestMetadata) -> None:
+    Args:
+        left: seconds until the caller stops waiting; None: it waits for ever.
+        forward_metadata: names of metadata that calls by handles take along.
+    """
+
+    def __init__(self, identity: Identity, left: float | None, metadata: RequestMetadata, forward_metadata: Sequence[str] = ()) -> None:
         #: When the caller stops waiting, in seconds since 1970 as in `time.time()`; None: never.
-        self.deadline = deadline
+        self.deadline = None if left is None else time.time() + left
+        #: The same by `time.monotonic()`, which nobody sets.
+        self.ends = None if left is None else time.monotonic() + left
         #: The metadata that the caller sent.
         self.metadata = metadata
         #: Set when the caller has left or its deadline has passed. The task of an async method is
         #: also cancelled then; a method in a thread that runs for long should check this event, or
         #: wait for it.
         self.cancelled = threading.Event()
+        #: The id of the request, from `x-request-id`; made here if the caller sent none.
+        self.request_id = _request_id(metadata)
+        #: The name of the method. Of a program's own service: the whole name in gRPC.
+        self.method = ""
+        self.forward_metadata = forward_metadata
         self._identity = identity
+        self._lock = threading.Lock()
+        self._left = False
+        self._when_left: set[Callable[[], None]] = set()
 
     def is_cancelled(self) -> bool:
         """Whether the caller does not wait for the answer any more."""
@@ -75,3 +98,44 @@ class RequestContext:
     def revision(self) -> int:
         """The revision of the program, 1 or more; 0 if no controller started it."""
         return self._identity.revision
+
+    def leave(self) -> None:
+        """The caller has left: ends what the request has begun elsewhere. Only Drover calls it."""
+        with self._lock:
+            self._left = True
+            ends, self._when_left = self._when_left, set()
+        self.cancelled.set()
+        for end in ends:
+            end()
+
+    def on_leave(self, end: Callable[[], None]) -> None:
+        """Calls `end` when the caller leaves, in any thread; at once if it has left."""
+        with self._lock:
+            if not self._left:
+                self._when_left.add(end)
+                return
+        end()
+
+    def off_leave(self, end: Callable[[], None]) -> None:
+        """Takes back `on_leave`."""
+        with self._lock:
+            self._when_left.discard(end)
+
+
+_in_work: ContextVar[RequestContext | None] = ContextVar("drover_request", default=None)
+
+
+def context() -> RequestContext | None:
+    """The context of the request in work, in any function that the request's method calls; None
+    outside of requests. Tasks and `asyncio.to_thread` inherit it; a thread of your own does not."""
+    return _in_work.get()
+
+
+def begin_request(request: RequestContext) -> None:
+    """Makes it the request in work of the current task and of what the task starts."""
+    _in_work.set(request)
+
+
+def _request_id(metadata: RequestMetadata) -> str:
+    given = next(iter(metadata.get_all(REQUEST_ID_KEY)), "")
+    return given[:REQUEST_ID_CHARACTERS_MAX] if isinstance(given, str) and given else os.urandom(6).hex()

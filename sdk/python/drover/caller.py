@@ -1,0 +1,169 @@
+"""How a call by a handle reaches a replica: directly where one has room, else by the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from ._gen.drover.v1 import invoke_service_pb2 as pb
+from ._gen.drover.v1 import invoke_service_pb2_grpc as pb_grpc
+from .call_loop import close_with_loop
+from .channel import open_async_channel
+from .endpoint_watch import EndpointWatch
+from .endpoints import REST_REFUSED, REST_UNREACHABLE, Endpoint
+from .errors import Callee, StatusError
+from .load import REFUSED_TRAILER
+from .status_wire import decode_status
+
+#: How long a replica may take to be connected to, in seconds, before the gateway gets the call.
+CONNECT = 1.0
+#: A longer deadline is none, in seconds: gRPC has no timer for it.
+DEADLINE_MAX = 10 * 365 * 86400.0
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that a handle makes."""
+
+    deployment: str
+    method: str
+    #: An `InvokeRequest` or an `InvokeServerStreamRequest`.
+    request: Any
+    metadata: tuple[tuple[str, str | bytes], ...]
+    #: When the caller stops waiting, by `time.monotonic()`; None: never.
+    ends: float | None
+    #: The model that it is for; empty: none.
+    model: str
+
+    def how(self) -> dict[str, Any]:
+        """The arguments for a method of a stub."""
+        left = None if self.ends is None else self.ends - time.monotonic()
+        return {"timeout": None if left is None or left > DEADLINE_MAX else max(0.0, left), "metadata": self.metadata}
+
+
+class Caller:
+    """Calls deployments of one controller. Belongs to the loop for calls."""
+
+    def __init__(self, api: str, gateway: str) -> None:
+        self._watch = EndpointWatch(api)
+        self._gateway = gateway
+        self._channel: Any = None
+        close_with_loop(self.close)
+
+    async def invoke(self, call: Call) -> pb.InvokeResponse:
+        """Raises StatusError, with the callee."""
+        async with self._place(call) as endpoint:
+            if endpoint is not None:
+                try:
+                    return await endpoint.stub.Invoke(call.request, **call.how())
+                except grpc.RpcError as error:
+                    if not self._never_began(endpoint, error):
+                        raise _failed(call, error, endpoint.replica_id) from None
+        try:
+            return await self._stub().Invoke(call.request, **call.how())
+        except grpc.RpcError as error:
+            raise self._gateway_failed(call, error) from None
+
+    async def stream(self, call: Call) -> AsyncIterator[pb.InvokeServerStreamResponse]:
+        """Raises StatusError, with the callee."""
+        async with self._place(call) as endpoint:
+            if endpoint is not None:
+                began = False
+                items = endpoint.stub.InvokeServerStream(call.request, **call.how())
+                try:
+                    async for item in items:
+                        began = True
+                        yield item
+                    return
+                except grpc.RpcError as error:
+                    if began or not self._never_began(endpoint, error):
+                        raise _failed(call, error, endpoint.replica_id) from None
+                finally:
+                    items.cancel()
+        items = self._stub().InvokeServerStream(call.request, **call.how())
+        try:
+            async for item in items:
+                yield item
+        except grpc.RpcError as error:
+            raise self._gateway_failed(call, error) from None
+        finally:
+            items.cancel()
+
+    async def close(self) -> None:
+        await self._watch.close()
+        if self._channel is not None:
+            await self._channel.close()
+
+    def _stub(self) -> Any:
+        if self._channel is None:
+            self._channel = open_async_channel(self._gateway)
+        return pb_grpc.InvokeServiceStub(self._channel)
+
+    @asynccontextmanager
+    async def _place(self, call: Call) -> AsyncIterator[Endpoint | None]:
+        """A place at a replica that is connected; None: the gateway gets the call."""
+        endpoint = self._watch.acquire(call.deployment, call.model)
+        if endpoint is None:
+            yield None
+            return
+        try:
+            if await _is_connected(endpoint.channel):
+                yield endpoint
+            else:
+                self._watch.rest(endpoint, REST_UNREACHABLE)
+                yield None
+        finally:
+            self._watch.release(endpoint)
+
+    def _never_began(self, endpoint: Endpoint, error: Any) -> bool:
+        """Whether the replica has not begun with the call, so that it may go elsewhere."""
+        if any(key == REFUSED_TRAILER for key, _ in error.trailing_metadata() or ()):
+            self._watch.rest(endpoint, REST_REFUSED)
+            return True
+        if _not_connected(error):
+            self._watch.rest(endpoint, REST_UNREACHABLE)
+            return True
+        return False
+
+    def _gateway_failed(self, call: Call, error: Any) -> StatusError:
+        if not _not_connected(error):
+            return _failed(call, error, None)
+        text = f"the gateway at {self._gateway} cannot be reached: is the controller running, and is it the address in DROVER_GATEWAY?"
+        return StatusError("UNAVAILABLE", text, callee=Callee(call.deployment, call.method))
+
+
+async def _is_connected(channel: Any) -> bool:
+    """Connects, if the channel is not connected. A channel that failed to connect a moment ago is
+    not waited for: it tries again by itself."""
+    state = channel.get_state(try_to_connect=True)
+    if state is grpc.ChannelConnectivity.READY:
+        return True
+
+    async def connect(state: Any) -> bool:
+        while state not in (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE):
+            await channel.wait_for_state_change(state)
+            state = channel.get_state(try_to_connect=True)
+        return state is grpc.ChannelConnectivity.READY
+
+    try:
+        return await asyncio.wait_for(connect(state), CONNECT)
+    except asyncio.TimeoutError:
+        return False
+
+
+def _not_connected(error: Any) -> bool:
+    """Whether there was no connection to send the call by. gRPC has no other sign of that than its
+    text: without the text, the call may have been delivered."""
+    return error.code() is grpc.StatusCode.UNAVAILABLE and "failed to connect" in (error.details() or "")
+
+
+def _failed(call: Call, error: Any, replica: str | None) -> StatusError:
+    status = decode_status(error)
+    status.callee = Callee(call.deployment, call.method, replica)
+    return status

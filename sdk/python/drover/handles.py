@@ -1,0 +1,195 @@
+"""Handles: programs call other deployments by them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple, Union
+
+from ._gen.drover.v1 import invoke_service_pb2 as pb
+from .caller import Call, Caller
+from .errors import Callee
+from .json_value import json_to_value, value_to_json
+from .outgoing import outgoing_metadata
+from .request_context import context
+from .responses import Response, ResponseStream
+
+#: The values of a metadata key: text, or bytes where the key ends in `-bin`; several, one by one.
+MetadataValues = Union[str, bytes, Sequence[Union[str, bytes]]]
+
+
+class CallOptions(NamedTuple):
+    """The options of a handle's calls."""
+
+    timeout: float | None = None
+    metadata: Mapping[str, MetadataValues] | None = None
+    model: str = ""
+
+
+class Handle:
+    """Calls the methods of one deployment; made by `drover.handle`. Safe to use from many threads
+    and event loops.
+
+    `await handle.translate("hi", max_length=3)` in async code, `handle.translate("hi").result()`
+    elsewhere. `handle(...)` calls the method `call`, which is that of a function. A method whose
+    name a handle itself uses, or that begins with `_`, is called by `handle.method(name)`.
+    """
+
+    def __init__(self, deployment: str, place: _Place, options: CallOptions = CallOptions()) -> None:  # noqa: B008 (immutable)
+        self._deployment = deployment
+        self._place = place
+        self._options = options
+
+    def options(
+        self,
+        *,
+        timeout: float | str | timedelta | None = None,
+        metadata: Mapping[str, MetadataValues] | None = None,
+        model: str | None = None,
+    ) -> Handle:
+        """A copy with other options; what is not given stays.
+
+        Args:
+            timeout: how long a call may take, with the wait in the queue: seconds, `"10s"` or a
+                `timedelta`. Inside a request, a call ends at the latest with the request.
+            metadata: headers to send: names in lower case, text in ASCII, or bytes where the name
+                ends in `-bin`; a list is sent value by value.
+            model: the model that the calls are for, in a deployment that holds several.
+        """
+        mine = self._options
+        changed = CallOptions(
+            mine.timeout if timeout is None else _seconds(timeout),
+            mine.metadata if metadata is None else metadata,
+            mine.model if model is None else model,
+        )
+        return Handle(self._deployment, self._place, changed)
+
+    def method(self, name: str) -> HandleMethod:
+        """The method with this name."""
+        return HandleMethod(self._deployment, name, self._place, self._options)
+
+    def __call__(self, *args: Any, **keywords: Any) -> Response:
+        return self.method("call")(*args, **keywords)
+
+    remote = __call__
+
+    def stream(self, *args: Any, **keywords: Any) -> ResponseStream:
+        """The stream of the method `call`."""
+        return self.method("call").stream(*args, **keywords)
+
+    def __getattr__(self, name: str) -> HandleMethod:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self.method(name)
+
+    def __repr__(self) -> str:
+        return f"<drover.Handle of {self._deployment}>"
+
+
+class HandleMethod:
+    """A method of a deployment. Arguments are those of the method: JSON values and bytes, by
+    position or by name."""
+
+    def __init__(self, deployment: str, name: str, place: _Place, options: CallOptions) -> None:
+        self._callee = Callee(deployment, name)
+        self._place = place
+        self._options = options
+
+    def __call__(self, *args: Any, **keywords: Any) -> Response:
+        """Begins the call. Raises TypeError for an argument that cannot be sent."""
+        call = self._call(pb.InvokeRequest(), args, keywords)
+        return Response(self._invoke(call), self._callee)
+
+    remote = __call__
+
+    def stream(self, *args: Any, **keywords: Any) -> ResponseStream:
+        """The results of a method that returns a stream. Raises TypeError for an argument that
+        cannot be sent."""
+        call = self._call(pb.InvokeServerStreamRequest(), args, keywords)
+        return ResponseStream(self._stream(call), self._callee)
+
+    def __repr__(self) -> str:
+        return f"<method {self._callee.method} of {self._callee.deployment}>"
+
+    async def _invoke(self, call: Call) -> Any:
+        return _result(await self._place.caller().invoke(call))
+
+    async def _stream(self, call: Call) -> Any:
+        items = self._place.caller().stream(call)
+        try:
+            async for item in items:
+                yield _result(item)
+        finally:
+            await items.aclose()  # type: ignore[attr-defined]
+
+    def _call(self, request: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Call:
+        request.deployment, request.method = self._callee.deployment, self._callee.method
+        _write_arguments(request, args, keywords)
+        options, asking = self._options, context()
+        metadata = outgoing_metadata(asking, options.metadata or {}, options.model)
+        ends = [] if asking is None or asking.ends is None else [asking.ends]
+        if options.timeout is not None:
+            ends.append(time.monotonic() + options.timeout)
+        return Call(self._callee.deployment, self._callee.method, request, metadata, min(ends, default=None), options.model)
+
+
+class _Place(NamedTuple):
+    """The addresses of a controller."""
+
+    api: str
+    gateway: str
+
+    def caller(self) -> Caller:
+        """To be called on the loop for calls."""
+        caller = _callers.get(self)
+        if caller is None:
+            caller = _callers[self] = Caller(self.api, self.gateway)
+        return caller
+
+
+_callers: dict[_Place, Caller] = {}
+
+
+def handle(name: str, *, api: str | None = None, gateway: str | None = None) -> Handle:
+    """A handle of the deployment with this name, which need not exist yet.
+
+    Args:
+        api: the controller's API, `host:port`; None: the environment variable `DROVER_API`, else
+            127.0.0.1:9001. It lists the replicas that calls go to directly; without it, all calls
+            go through the gateway.
+        gateway: `host:port`; None: the environment variable `DROVER_GATEWAY`, else 127.0.0.1:9000.
+            In a replica, both variables name the controller that started it.
+    """
+    place = _Place(
+        api or os.environ.get("DROVER_API") or "127.0.0.1:9001",
+        gateway or os.environ.get("DROVER_GATEWAY") or "127.0.0.1:9000",
+    )
+    return Handle(name, place)
+
+
+def _write_arguments(request: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+    """One argument by position is sent as the input itself, which old replicas know too."""
+    if len(args) == 1 and not keywords:
+        if isinstance(args[0], (bytes, bytearray, memoryview)):
+            request.bytes = bytes(args[0])
+        else:
+            json_to_value(args[0], request.json)
+        return
+    if not args and not keywords:
+        return
+    for given in args:
+        json_to_value(given, request.arguments.positional.add())
+    for name, given in keywords.items():
+        json_to_value(given, request.arguments.named[name])
+
+
+def _result(response: Any) -> Any:
+    return bytes(response.bytes) if response.WhichOneof("output") == "bytes" else value_to_json(response.json)
+
+
+def _seconds(timeout: float | str | timedelta) -> float:
+    from .spec import _read_duration
+
+    return float(_read_duration(timeout, "timeout").removesuffix("s"))
