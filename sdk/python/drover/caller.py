@@ -17,7 +17,7 @@ from .call_loop import close_with_loop
 from .channel import open_async_channel
 from .endpoint_watch import EndpointWatch
 from .endpoints import REST_REFUSED, REST_UNREACHABLE, Endpoint
-from .errors import Callee, StatusError
+from .errors import Callee, StatusError, refusal
 from .load import REFUSED_TRAILER
 from .status_wire import decode_status
 
@@ -165,5 +165,7 @@ def _not_connected(error: Any) -> bool:
 
 def _failed(call: Call, error: Any, replica: str | None) -> StatusError:
     status = decode_status(error)
+    if status.code == "DEADLINE_EXCEEDED" and call.ends is not None and call.ends <= time.monotonic():
+        status = refusal("DEADLINE", "the deadline of the call has passed")
     status.callee = Callee(call.deployment, call.method, replica)
     return status

@@ -25,7 +25,7 @@ CODES: Mapping[str, int] = {
     "UNAUTHENTICATED": 16,
 }
 
-#: The code of each reason that a replica fails with; names of the proto enum `ErrorReason`.
+#: The code of each reason that a replica or a handle fails with; names of the proto enum `ErrorReason`.
 CODE_OF_REASON: Mapping[str, str] = {
     "INVALID_FIELD": "INVALID_ARGUMENT",
     "MESSAGE_TOO_LARGE": "INVALID_ARGUMENT",
@@ -39,6 +39,7 @@ CODE_OF_REASON: Mapping[str, str] = {
     "REPLICA_DRAINING": "UNAVAILABLE",
     "SHUTTING_DOWN": "UNAVAILABLE",
     "CANCELLED": "CANCELLED",
+    "DEADLINE": "DEADLINE_EXCEEDED",
     "PROGRAM_ERROR": "INTERNAL",
 }
 

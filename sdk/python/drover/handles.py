@@ -33,8 +33,9 @@ class Handle:
     and event loops.
 
     `await handle.translate("hi", max_length=3)` in async code, `handle.translate("hi").result()`
-    elsewhere. `handle(...)` calls the method `call`, which is that of a function. A method whose
-    name a handle itself uses, or that begins with `_`, is called by `handle.method(name)`.
+    elsewhere; `handle.generate.stream("hi")` is a stream. `handle(...)` calls the method `call`,
+    which is that of a function. A method with the name `options`, `method` or `remote`, or with one
+    that begins with `_`, is called by `handle.method(name)`.
     """
 
     def __init__(self, deployment: str, place: _Place, options: CallOptions = CallOptions()) -> None:  # noqa: B008 (immutable)
@@ -74,10 +75,6 @@ class Handle:
         return self.method("call")(*args, **keywords)
 
     remote = __call__
-
-    def stream(self, *args: Any, **keywords: Any) -> ResponseStream:
-        """The stream of the method `call`."""
-        return self.method("call").stream(*args, **keywords)
 
     def __getattr__(self, name: str) -> HandleMethod:
         if name.startswith("_"):
