@@ -1,0 +1,181 @@
+// Where the calls of a handle go: to a replica that is known and has room, else to the gateway.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { expect, onTestFinished } from "vitest";
+import { ControllerService, type WatchEndpointsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
+import { realClock } from "../../src/clock/real.ts";
+import { refusal } from "../../src/core/errors.ts";
+import { silentLog } from "../../src/log/log.ts";
+import { deployment } from "../../src/replica/index.ts";
+import { jsonToValue } from "../../src/rpc/json-value.ts";
+import { RpcServer } from "../../src/rpc/server.ts";
+import { type Implementation, implement, type ServiceHandlers } from "../../src/rpc/service.ts";
+import { until } from "../kit/until.ts";
+import { serve, temporaryFolder } from "../replica/harness.ts";
+import { dedent, runModule, pythonTest as test } from "./python-harness.ts";
+
+type Listed = MessageInitShape<typeof WatchEndpointsResponseSchema>;
+
+/** Lists what the test says, and knows who watches what. */
+class Lister {
+  readonly watches: (readonly string[])[] = [];
+  readonly #listed = new Map<string, Listed>();
+  #changed = Promise.withResolvers<"listed" | "ended">();
+
+  list(deployment: string, addresses: readonly string[], more: Partial<Listed> = {}, models: readonly string[] = []): void {
+    const endpoints = addresses.map((address) => ({ replicaId: address, address, invocable: true, models: [...models] }));
+    this.#listed.set(deployment, { deployment, exists: true, maxOngoingRequests: 5, endpoints, ...more });
+    this.#wake("listed");
+  }
+
+  /** Ends all watches. */
+  endWatches(): void {
+    this.#wake("ended");
+  }
+
+  async *watchEndpoints({ names }: { readonly names: readonly string[] }, { signal }: { readonly signal: AbortSignal }) {
+    this.watches.push(names);
+    const left = new Promise<"left">((done) => signal.addEventListener("abort", () => done("left")));
+    for (;;) {
+      const changed = this.#changed.promise;
+      for (const name of names) yield this.#listed.get(name) ?? { deployment: name };
+      if ((await Promise.race([changed, left])) !== "listed") return;
+    }
+  }
+
+  #wake(why: "listed" | "ended"): void {
+    const { resolve } = this.#changed;
+    this.#changed = Promise.withResolvers();
+    resolve(why);
+  }
+}
+
+async function listening(implementation: Implementation): Promise<string> {
+  const server = new RpcServer({ implementations: [implementation], log: silentLog, clock: realClock });
+  onTestFinished(() => server.close(0));
+  return server.listen("127.0.0.1:0");
+}
+
+const driver = `
+  import json, sys, threading, time
+  import drover
+
+  def handle(name, **options):
+      return drover.handle(name).options(timeout=20, **options)
+
+  for line in sys.stdin:
+      try:
+          answer = eval(line)
+      except drover.StatusError as error:
+          answer = {"code": error.code, "reason": error.reason, "callee": error.callee}
+      print(json.dumps(answer), flush=True)
+`;
+
+/** A controller's API and gateway, and a script in Python that evaluates expressions. */
+async function setUp(options: { readonly api?: string } = {}) {
+  const lister = new Lister();
+  const others = ControllerService.methods.map(({ localName }) => [localName, () => Promise.reject(refusal("INTERNAL", localName))]);
+  const handlers = { ...Object.fromEntries(others), watchEndpoints: lister.watchEndpoints.bind(lister) };
+  const api = await listening(implement(ControllerService, handlers as unknown as ServiceHandlers<typeof ControllerService>));
+  const output = { output: { case: "json" as const, value: jsonToValue("gateway") } };
+  const gateway = await listening(
+    implement(InvokeService, {
+      invoke: () => output,
+      async *invokeServerStream() {
+        yield output;
+      },
+    }),
+  );
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, "driver.py"), dedent(driver));
+  const { child, ended } = runModule("driver", [], folder, { DROVER_API: options.api ?? api, DROVER_GATEWAY: gateway });
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  const evaluate = async (expression: string): Promise<unknown> => {
+    child.stdin.write(`${expression}\n`);
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`the script ended: ${(await ended).stderr}`);
+    return JSON.parse(value);
+  };
+  const isDirect = (name: string) => until(async () => (await evaluate(`handle("${name}").where().result()`)) === "replica");
+  return { lister, evaluate, isDirect, end: () => child.stdin.end(), ended };
+}
+
+/** A replica that says where it is, and has requests that wait until the caller leaves. */
+const replicaOf = (maxOngoingRequests: number) => {
+  class Program {
+    where() {
+      return "replica";
+    }
+    wait(_input: unknown, { signal }: { signal: AbortSignal }) {
+      return new Promise((done) => signal.addEventListener("abort", done));
+    }
+    async *several() {
+      yield "replica";
+    }
+  }
+  return serve(deployment(Program), { maxOngoingRequests });
+};
+
+test("calls go to the gateway until replicas are known, then directly, and again to the gateway when they are gone", async () => {
+  const { lister, evaluate, isDirect, end, ended } = await setUp();
+  const { address, server } = await replicaOf(100);
+  expect(await evaluate('handle("echo").where().result()')).toBe("gateway"); // nothing is known yet
+  lister.list("echo", [address]);
+  await isDirect("echo");
+  expect(await evaluate('list(handle("echo").several.stream())')).toEqual(["replica"]);
+  expect(await evaluate('handle("echo").nope().result()')).toEqual({
+    code: "NOT_FOUND",
+    reason: "METHOD_NOT_FOUND",
+    callee: ["echo", "nope", address],
+  });
+  // Its socket is gone, or nobody listens there: the list is old.
+  await server.close(0);
+  expect(await evaluate('handle("echo").where().result()')).toBe("gateway");
+  expect(await evaluate('list(handle("echo").several.stream())')).toEqual(["gateway"]);
+  end();
+  expect(await ended).toMatchObject({ exit: 0, stderr: "" });
+});
+
+test("one watch has all names; it is opened again when it ends, and what is known holds meanwhile", async () => {
+  const { lister, evaluate, isDirect } = await setUp();
+  const { address } = await replicaOf(100);
+  lister.list("echo", [address]);
+  await isDirect("echo");
+  await evaluate('handle("other").where().result()');
+  await until(() => lister.watches.length === 2);
+  expect(lister.watches).toEqual([["echo"], ["echo", "other"]]);
+  lister.endWatches();
+  expect(await evaluate('handle("echo").where().result()')).toBe("replica");
+  await until(() => lister.watches.length === 3);
+  lister.list("other", [address]);
+  await until(async () => (await evaluate('handle("other").where().result()')) !== "gateway");
+  // The replica is of another deployment, and says so.
+  expect(await evaluate('handle("other").where().result()')).toMatchObject({ code: "FAILED_PRECONDITION", reason: "WRONG_REPLICA" });
+});
+
+test("a replica without room, that refuses, or that lacks the model leaves a call to the gateway", async () => {
+  const { lister, evaluate, isDirect } = await setUp();
+  const { address } = await replicaOf(1);
+  lister.list("echo", [address], { maxOngoingRequests: 2 }, ["fr"]);
+  await isDirect("echo");
+  // The second call is refused; then the replica is left alone for a moment.
+  await evaluate('globals().update(first=handle("echo").wait(), second=handle("echo").where())');
+  expect(await evaluate("second.result()")).toBe("gateway");
+  await evaluate("first.cancel()");
+  lister.list("echo", [address], { maxOngoingRequests: 1 }, ["fr"]);
+  await isDirect("echo");
+  await evaluate('globals().update(first=handle("echo").wait())');
+  expect(await evaluate('handle("echo").where().result()')).toBe("gateway");
+  await evaluate("first.cancel()");
+  await isDirect("echo");
+  expect(await evaluate('handle("echo", model="de").where().result()')).toBe("gateway");
+  await until(async () => (await evaluate('handle("echo", model="fr").where().result()')) === "replica");
+});
+
+test("without the API, all calls go through the gateway", async () => {
+  const { evaluate } = await setUp({ api: "unix:/nowhere/api.sock" });
+  for (let times = 0; times < 5; times++) expect(await evaluate('handle("echo").where().result()')).toBe("gateway");
+});
