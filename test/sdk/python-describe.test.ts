@@ -194,7 +194,8 @@ test("the types of the options are those of the proto", async () => {
     import typing
     from drover import deployment_options as options
     from drover._gen.drover.v1 import deployment_pb2 as pb
-    in_code, not_options = {"services", "user_config_schema"}, {"program"}
+    from drover.definition import IN_CODE
+    in_code, not_options = set(IN_CODE), {"program"}
     assert set(options.DeploymentOptions.__annotations__) - in_code == set(pb.DeploymentSpec.DESCRIPTOR.fields_by_name) - not_options
     for name in ("Resources", "RuntimeEnv", "Burst", "ScheduledMinimum", "AutoscalingConfig", "Rollout", "HealthCheck"):
         assert set(getattr(options, name).__annotations__) == set(getattr(pb, name).DESCRIPTOR.fields_by_name), name

@@ -25,9 +25,9 @@ class Lister {
   readonly #listed = new Map<string, Listed>();
   #changed = Promise.withResolvers<"listed" | "ended">();
 
-  list(deployment: string, addresses: readonly string[], more: Partial<Listed> = {}, models: readonly string[] = []): void {
+  list(deployment: string, addresses: readonly string[], maxOngoingRequests = 5, models: readonly string[] = []): void {
     const endpoints = addresses.map((address) => ({ replicaId: address, address, invocable: true, models: [...models] }));
-    this.#listed.set(deployment, { deployment, exists: true, maxOngoingRequests: 5, endpoints, ...more });
+    this.#listed.set(deployment, { deployment, exists: true, maxOngoingRequests, endpoints });
     this.#wake("listed");
   }
 
@@ -159,13 +159,13 @@ test("one watch has all names; it is opened again when it ends, and what is know
 test("a replica without room, that refuses, or that lacks the model leaves a call to the gateway", async () => {
   const { lister, evaluate, isDirect } = await setUp();
   const { address } = await replicaOf(1);
-  lister.list("echo", [address], { maxOngoingRequests: 2 }, ["fr"]);
+  lister.list("echo", [address], 2, ["fr"]);
   await isDirect("echo");
   // The second call is refused; then the replica is left alone for a moment.
   await evaluate('globals().update(first=handle("echo").wait(), second=handle("echo").where())');
   expect(await evaluate("second.result()")).toBe("gateway");
   await evaluate("first.cancel()");
-  lister.list("echo", [address], { maxOngoingRequests: 1 }, ["fr"]);
+  lister.list("echo", [address], 1, ["fr"]);
   await isDirect("echo");
   await evaluate('globals().update(first=handle("echo").wait())');
   expect(await evaluate('handle("echo").where().result()')).toBe("gateway");

@@ -194,7 +194,7 @@ describe("Invoke", () => {
   test("keeps any other error to itself, and logs it under the request's id with the program's own frames", async () => {
     const { invoke, stream, kill, ended } = await serve(program);
     const error = await failure(invoke("crash", null, { metadata: { "x-request-id": "r-1" } }));
-    expect(error).toMatchObject({ code: "INTERNAL", reason: "PROGRAM_ERROR", facts: { metadata: { request_id: "r-1" } } });
+    expect(error).toMatchObject({ code: "INTERNAL", reason: "PROGRAM_ERROR", facts: { metadata: { request_id: "r-1", method: "crash", replica_id: "echo-1" } } });
     expect(error.message).not.toContain("hunter2");
     for (const method of [
       "stop",
@@ -213,7 +213,7 @@ describe("Invoke", () => {
     expect(await invoke("echo", 1)).toBe(1);
     kill("SIGTERM");
     const { stderr } = await ended;
-    expect(stderr).toMatch(/^request r-1: drover\.v1\.InvokeService\/Invoke failed: Traceback[^\n]*\n +File "[^"]*program\.py"/);
+    expect(stderr).toMatch(/^request r-1: crash failed: Traceback[^\n]*\n +File "[^"]*program\.py"/);
     expect(stderr).toContain("RuntimeError: the password is hunter2");
     expect(stderr).not.toContain("drover/invoke.py");
   });
