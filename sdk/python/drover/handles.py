@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, Union
 from ._gen.drover.v1 import invoke_service_pb2 as pb
 from .caller import Call, Caller
 from .errors import Callee
-from .json_value import json_to_value, value_to_json
 from .outgoing import outgoing_metadata
 from .request_context import context
 from .responses import Response, ResponseStream
+from .values import decode_result, encode_arguments
 
 #: The values of a metadata key: text, or bytes where the key ends in `-bin`; several, one by one.
 MetadataValues = Union[str, bytes, Sequence[Union[str, bytes]]]
@@ -86,8 +86,8 @@ class Handle:
 
 
 class HandleMethod:
-    """A method of a deployment. Arguments are those of the method: JSON values and bytes, by
-    position or by name."""
+    """A method of a deployment. Arguments are those of the method, by position or by name: JSON
+    values, bytes, arrays and files."""
 
     def __init__(self, deployment: str, name: str, place: _Place, options: CallOptions) -> None:
         self._callee = Callee(deployment, name)
@@ -111,19 +111,19 @@ class HandleMethod:
         return f"<method {self._callee.method} of {self._callee.deployment}>"
 
     async def _invoke(self, call: Call) -> Any:
-        return _result(await self._place.caller().invoke(call))
+        return decode_result(await self._place.caller().invoke(call))
 
     async def _stream(self, call: Call) -> Any:
         items = self._place.caller().stream(call)
         try:
             async for item in items:
-                yield _result(item)
+                yield decode_result(item)
         finally:
             await items.aclose()  # type: ignore[attr-defined]
 
     def _call(self, request: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Call:
         request.deployment, request.method = self._callee.deployment, self._callee.method
-        _write_arguments(request, args, keywords)
+        encode_arguments(request, args, keywords)
         options, asking = self._options, context()
         metadata = outgoing_metadata(asking, options.metadata or {}, options.model)
         ends = [] if asking is None or asking.ends is None else [asking.ends]
@@ -164,26 +164,6 @@ def handle(name: str, *, api: str | None = None, gateway: str | None = None) -> 
         gateway or os.environ.get("DROVER_GATEWAY") or "127.0.0.1:9000",
     )
     return Handle(name, place)
-
-
-def _write_arguments(request: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
-    """One argument by position is sent as the input itself, which old replicas know too."""
-    if len(args) == 1 and not keywords:
-        if isinstance(args[0], (bytes, bytearray, memoryview)):
-            request.bytes = bytes(args[0])
-        else:
-            json_to_value(args[0], request.json)
-        return
-    if not args and not keywords:
-        return
-    for given in args:
-        json_to_value(given, request.arguments.positional.add())
-    for name, given in keywords.items():
-        json_to_value(given, request.arguments.named[name])
-
-
-def _result(response: Any) -> Any:
-    return bytes(response.bytes) if response.WhichOneof("output") == "bytes" else value_to_json(response.json)
 
 
 def _seconds(timeout: float | str | timedelta) -> float:
