@@ -50,8 +50,8 @@ class Call:
 class Caller:
     """Calls deployments of one controller. Belongs to the loop for calls."""
 
-    def __init__(self, api: str, gateway: str) -> None:
-        self._watch = EndpointWatch(api)
+    def __init__(self, api: str | None, gateway: str) -> None:
+        self._watch = None if api is None else EndpointWatch(api)
         self._gateway = gateway
         self._channel: Any = None
         close_with_loop(self.close)
@@ -63,7 +63,7 @@ class Caller:
                 try:
                     return await endpoint.stub.Invoke(call.request, **call.how())
                 except grpc.RpcError as error:
-                    if not self._never_began(endpoint, error):
+                    if not _never_began(endpoint, error):
                         raise _failed(call, error, endpoint.replica_id) from None
         try:
             return await self._stub().Invoke(call.request, **call.how())
@@ -82,7 +82,7 @@ class Caller:
                         yield item
                     return
                 except grpc.RpcError as error:
-                    if began or not self._never_began(endpoint, error):
+                    if began or not _never_began(endpoint, error):
                         raise _failed(call, error, endpoint.replica_id) from None
                 finally:
                     items.cancel()
@@ -96,7 +96,8 @@ class Caller:
             items.cancel()
 
     async def close(self) -> None:
-        await self._watch.close()
+        if self._watch is not None:
+            await self._watch.close()
         if self._channel is not None:
             await self._channel.close()
 
@@ -108,28 +109,19 @@ class Caller:
     @asynccontextmanager
     async def _place(self, call: Call) -> AsyncIterator[Endpoint | None]:
         """A place at a replica that is connected; None: the gateway gets the call."""
-        endpoint = self._watch.acquire(call.deployment, call.model)
-        if endpoint is None:
+        watch = self._watch
+        endpoint = None if watch is None else watch.acquire(call.deployment, call.model)
+        if watch is None or endpoint is None:
             yield None
             return
         try:
             if await _is_connected(endpoint.channel):
                 yield endpoint
             else:
-                self._watch.rest(endpoint, REST_UNREACHABLE)
+                endpoint.rest(REST_UNREACHABLE)
                 yield None
         finally:
-            self._watch.release(endpoint)
-
-    def _never_began(self, endpoint: Endpoint, error: Any) -> bool:
-        """Whether the replica has not begun with the call, so that it may go elsewhere."""
-        if any(key == REFUSED_TRAILER for key, _ in error.trailing_metadata() or ()):
-            self._watch.rest(endpoint, REST_REFUSED)
-            return True
-        if _not_connected(error):
-            self._watch.rest(endpoint, REST_UNREACHABLE)
-            return True
-        return False
+            watch.release(endpoint)
 
     def _gateway_failed(self, call: Call, error: Any) -> StatusError:
         if not _not_connected(error):
@@ -155,6 +147,17 @@ async def _is_connected(channel: Any) -> bool:
         return await asyncio.wait_for(connect(state), CONNECT)
     except asyncio.TimeoutError:
         return False
+
+
+def _never_began(endpoint: Endpoint, error: Any) -> bool:
+    """Whether the replica has not begun with the call, so that it may go elsewhere."""
+    if any(key == REFUSED_TRAILER for key, _ in error.trailing_metadata() or ()):
+        endpoint.rest(REST_REFUSED)
+        return True
+    if _not_connected(error):
+        endpoint.rest(REST_UNREACHABLE)
+        return True
+    return False
 
 
 def _not_connected(error: Any) -> bool:

@@ -6,28 +6,30 @@ from typing import Any
 
 import grpc
 
-#: It uses no HTTP proxy, and shares no connection with other channels.
-_OPTIONS = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
-#: The largest message that is read: as much as a controller may be set to let pass, 1 GiB.
+#: They reconnect by themselves, share no connection, and use no HTTP proxy.
+CHANNEL_OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
+#: The largest message that a handle reads: as much as a controller may be set to let pass, 1 GiB.
 MESSAGE_BYTES_MAX = 1024 * 1024 * 1024
-#: The longest wait before a lost connection is made again, in milliseconds; gRPC's own is minutes.
+# The wait before a lost connection is made again, in milliseconds: the first and the longest.
+# gRPC's own grows to two minutes.
+RECONNECT_MS_FIRST = 100
 RECONNECT_MS_MAX = 5_000
 
 
 def open_channel(address: str) -> grpc.Channel:
     """A channel to `host:port` or `unix:/path`. It connects when first used, reconnects by itself,
     and uses no HTTP proxy."""
-    return grpc.insecure_channel(address, options=_OPTIONS)
+    return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
 
 
 def open_async_channel(address: str) -> Any:
     """As `open_channel`, for the running event loop, and for messages of any size."""
     return grpc.aio.insecure_channel(
         address,
-        options=[
-            *_OPTIONS,
+        options=(
+            *CHANNEL_OPTIONS,
             ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.initial_reconnect_backoff_ms", RECONNECT_MS_FIRST),
             ("grpc.max_reconnect_backoff_ms", RECONNECT_MS_MAX),
-        ],
+        ),
     )

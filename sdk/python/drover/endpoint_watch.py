@@ -51,10 +51,6 @@ class EndpointWatch:
         if endpoint.gone and endpoint.ongoing == 0:
             self._close(endpoint)
 
-    def rest(self, endpoint: Endpoint, seconds: float) -> None:
-        """Gives the replica no calls for a moment."""
-        endpoint.rests_until = max(endpoint.rests_until, time.monotonic() + seconds)
-
     async def close(self) -> None:
         if self._watching is not None:
             self._watching.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -43,6 +44,10 @@ class Endpoint:
         if self._stub is None:
             self._stub = invoke_grpc.InvokeServiceStub(self.channel)
         return self._stub
+
+    def rest(self, seconds: float) -> None:
+        """Gives it no calls for a moment."""
+        self.rests_until = max(self.rests_until, time.monotonic() + seconds)
 
     async def close(self) -> None:
         if self._channel is not None:

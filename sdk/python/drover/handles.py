@@ -135,7 +135,8 @@ class HandleMethod:
 class _Place(NamedTuple):
     """The addresses of a controller."""
 
-    api: str
+    #: None: calls go through the gateway alone.
+    api: str | None
     gateway: str
 
     def caller(self) -> Caller:
@@ -153,17 +154,19 @@ def handle(name: str, *, api: str | None = None, gateway: str | None = None) -> 
     """A handle of the deployment with this name, which need not exist yet.
 
     Args:
-        api: the controller's API, `host:port`; None: the environment variable `DROVER_API`, else
-            127.0.0.1:9001. It lists the replicas that calls go to directly; without it, all calls
-            go through the gateway.
-        gateway: `host:port`; None: the environment variable `DROVER_GATEWAY`, else 127.0.0.1:9000.
-            In a replica, both variables name the controller that started it.
+        api: the controller's API, `host:port`; None: the environment variable `DROVER_API`. It lists
+            the replicas, which calls then reach directly.
+        gateway: `host:port`; None: the environment variable `DROVER_GATEWAY`.
+
+    A replica has both variables, of the controller that started it. Where neither address is given,
+    they are 127.0.0.1:9001 and 127.0.0.1:9000. Where only the gateway is, all calls go through it:
+    what listens at the default address of the API may be another controller.
     """
-    place = _Place(
-        api or os.environ.get("DROVER_API") or "127.0.0.1:9001",
-        gateway or os.environ.get("DROVER_GATEWAY") or "127.0.0.1:9000",
-    )
-    return Handle(name, place)
+    if gateway is None:
+        api, gateway = api or os.environ.get("DROVER_API"), os.environ.get("DROVER_GATEWAY")
+    if not gateway:
+        return Handle(name, _Place(api or "127.0.0.1:9001", "127.0.0.1:9000"))
+    return Handle(name, _Place(api or None, gateway))
 
 
 def _seconds(timeout: float | str | timedelta) -> float:
