@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { GetClusterResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { StatusError } from "../core/errors.ts";
+import { messageBytes } from "../core/message-bounds.ts";
 import { byCreation } from "../core/placement/placement.ts";
 import { type Room, unseenReplicas } from "../core/placement/room.ts";
 import { holds, type ReplicaRecord } from "../core/replica.ts";
@@ -21,7 +22,13 @@ export function clusterHandlers(parts: ControllerParts): ControllerHandlers<"get
   return { getCluster: () => cluster(parts) };
 }
 
-async function cluster({ store, mirror, room, view }: ControllerParts): Promise<MessageInitShape<typeof GetClusterResponseSchema>> {
+async function cluster({
+  store,
+  mirror,
+  room,
+  view,
+  messageBytesMax = messageBytes.default,
+}: ControllerParts): Promise<MessageInitShape<typeof GetClusterResponseSchema>> {
   // A store that is known to be away is not asked again, so that this answer, which says so, is not
   // late. The leader asks it all the time.
   if (canBeRead(store)) await view.catchUp();
@@ -59,6 +66,7 @@ async function cluster({ store, mirror, room, view }: ControllerParts): Promise<
       startTime: timestampFromMs(startedAtMs),
     })),
     position: BigInt(mirror.position),
+    maxMessageBytes: BigInt(messageBytesMax),
     unseenNodes: unseenNodes(held, room()),
     ...(trouble && { storeTrouble: storeTroubleToMessage(trouble) }),
   };

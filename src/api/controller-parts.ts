@@ -30,6 +30,8 @@ export interface ControllerServiceOptions {
    * back.
    */
   readonly openSchedules: () => (schedules: readonly ScheduledMinimum[], nowMs: number) => number;
+  /** The largest message of a request or its answer, in bytes. Default: 64 MiB. */
+  readonly messageBytesMax?: number;
   readonly clock: Clock;
   readonly random: Random;
 }

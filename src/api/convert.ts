@@ -89,6 +89,7 @@ export function specFromMessage(message: DeploymentSpecMessage): DeploymentSpec 
     },
     maxOngoingRequests: message.maxOngoingRequests ?? 5,
     ...(message.maxQueuedRequests === undefined ? {} : { maxQueuedRequests: message.maxQueuedRequests }),
+    ...(message.maxMessageBytes === undefined ? {} : { maxMessageBytes: Number(message.maxMessageBytes) }),
     ...(userConfig === undefined ? {} : { userConfig }),
     healthCheck: {
       periodMs: msOf(healthCheck?.period, 10_000),
@@ -206,6 +207,7 @@ export function specToMessage(spec: DeploymentSpec): MessageInitShape<typeof Dep
     resources: resourcesToMessage(spec.resources),
     maxOngoingRequests: spec.maxOngoingRequests,
     ...(spec.maxQueuedRequests === undefined ? {} : { maxQueuedRequests: spec.maxQueuedRequests }),
+    ...(spec.maxMessageBytes === undefined ? {} : { maxMessageBytes: BigInt(spec.maxMessageBytes) }),
     ...(spec.userConfig === undefined ? {} : { userConfig: jsonToValue(spec.userConfig) }),
     healthCheck: {
       period: durationFromMs(spec.healthCheck.periodMs),

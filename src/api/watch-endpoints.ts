@@ -1,8 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type WatchEndpointsRequest, WatchEndpointsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { refusal } from "../core/errors.ts";
+import { messageBytes, messageBytesMaxOf } from "../core/message-bounds.ts";
 import type { Route } from "../core/traffic/route.ts";
-import { defaultMessageBytesMax, Encoded, encode } from "../rpc/codec.ts";
+import { Encoded, encode } from "../rpc/codec.ts";
 import type { CallContext } from "../rpc/service.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 
@@ -12,7 +13,7 @@ export function endpointHandlers(parts: ControllerParts): ControllerHandlers<"wa
   /** Many watches have the same routes, so each is encoded once. */
   const encodedOf = (name: string, route: Route | undefined): Encoded => {
     if (route === undefined) return answer({ deployment: name });
-    const bytes = encoded.get(route) ?? answer(stateOf(route));
+    const bytes = encoded.get(route) ?? answer(stateOf(route, parts.messageBytesMax ?? messageBytes.default));
     encoded.set(route, bytes);
     return bytes;
   };
@@ -23,13 +24,14 @@ type Init = MessageInitShape<typeof WatchEndpointsResponseSchema>;
 
 const answer = (state: Init): Encoded => new Encoded(encode(WatchEndpointsResponseSchema, state));
 
-function stateOf({ deployment, endpoints, maxOngoingRequests }: Route): Init {
+function stateOf(route: Route, controllersMax: number): Init {
+  const { deployment, endpoints, maxOngoingRequests } = route;
   return {
     deployment,
     exists: true,
-    endpoints: endpoints.map(({ replicaId, address, invocable }) => ({ replicaId, address, invocable })),
+    endpoints: endpoints.map(({ models = [], maxModels = 0, ...endpoint }) => ({ ...endpoint, models: [...models], maxModels })),
     maxOngoingRequests,
-    maxMessageBytes: BigInt(defaultMessageBytesMax),
+    maxMessageBytes: BigInt(messageBytesMaxOf(route, controllersMax)),
   };
 }
 

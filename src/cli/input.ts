@@ -1,12 +1,13 @@
 import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import type { Json } from "../core/json.ts";
+import { messageBytes } from "../core/message-bounds.ts";
 import { CliError, usage } from "./cli-error.ts";
 import { InexactJson, parseExactJson } from "./exact-json.ts";
 import type { CliIo } from "./io.ts";
 
-/** Far above the limit of servers: a bound for input that never ends. */
-const inputBytesMax = 256 * 1024 * 1024;
+/** What a server may take at most: a bound for input that never ends. */
+const inputBytesMax = messageBytes.max;
 
 /** The bytes of an argument: of its text, of the file in `@FILE`, or of standard input for `-`. */
 export async function readInput(argument: string, io: Pick<CliIo, "cwd" | "stdin">): Promise<Uint8Array> {

@@ -2,6 +2,7 @@ import pc from "picocolors";
 import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { type Address, parseAddress, printAddress } from "../config/address.ts";
+import { messageBytes } from "../core/message-bounds.ts";
 import { Channel } from "../rpc/channel.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
 import { usage } from "./cli-error.ts";
@@ -11,8 +12,8 @@ export type Colors = ReturnType<typeof pc.createColors>;
 
 /** The longest that a call may take that should be answered at once. */
 export const callMs = 30_000;
-/** Large enough for a page of large specs, and for large results. */
-const messageBytesMax = 256 * 1024 * 1024;
+/** Any message that a server may send. */
+const messageBytesMax = messageBytes.max;
 
 const servers = {
   api: { flag: "--api", variable: "DROVER_API", standard: "127.0.0.1:9001" },

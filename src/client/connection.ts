@@ -1,5 +1,6 @@
 import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { realClock, realRandom } from "../clock/real.ts";
+import { messageBytes } from "../core/message-bounds.ts";
 import { Channel } from "../rpc/channel.ts";
 import { DeploymentClient } from "./deployment-client.ts";
 import { EndpointWatch } from "./endpoint-watch.ts";
@@ -34,7 +35,7 @@ export class Connection {
 
   constructor(api: string, gateway: string, options: { readonly lingerMs?: number } = {}) {
     this.#api = new Channel(api);
-    this.#gateway = new Channel(gateway);
+    this.#gateway = new Channel(gateway, { messageBytesMax: messageBytes.max });
     const common = { clock: realClock, random: realRandom };
     this.#watch = new EndpointWatch({ controller: this.#api.client(ControllerService), lingerMs: options.lingerMs, ...common });
     this.#calls = new RoutedCalls({ watch: this.#watch, gateway: this.#gateway, ...common });

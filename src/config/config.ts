@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { validateDetailed } from "node-cron";
+import { messageBytes } from "../core/message-bounds.ts";
 import { type Address, isLoopback, parseAddress, printAddress } from "./address.ts";
 
 /** The flags of `drover start`, as written. */
@@ -20,6 +21,7 @@ export interface Flags {
   /** `NAME=AMOUNT` each. */
   readonly resource?: readonly string[];
   readonly autoscaleCron?: string;
+  readonly maxMessageBytes?: string;
   readonly logLevel?: string;
 }
 
@@ -70,6 +72,12 @@ export interface Config {
   readonly custom: Readonly<Record<string, number>>;
   /** When the autoscaler ticks: a cron expression with seconds. Default: every second. */
   readonly autoscaleCron: string;
+  /**
+   * The largest message of a request or its answer, in bytes: 64 KiB to 1 GiB. Raise it for large
+   * arrays and files; a replica and the gateway may hold several messages of this size. Default:
+   * 64 MiB.
+   */
+  readonly messageBytesMax: number;
   readonly logLevel: string;
 }
 
@@ -129,6 +137,7 @@ export function readConfig(
     numGpus: readAmount(given("--num-gpus", flags.numGpus), numGpusMax, 1, report),
     custom: readCustom(flags.resource ?? [], report),
     autoscaleCron: readCron(given("--autoscale-cron", flags.autoscaleCron, "DROVER_AUTOSCALE_CRON"), report),
+    messageBytesMax: readMessageBytes(given("--max-message-bytes", flags.maxMessageBytes, "DROVER_MAX_MESSAGE_BYTES"), report),
     logLevel: readLogLevel(given("--log-level", flags.logLevel, "DROVER_LOG_LEVEL"), report),
   };
   problems.push(...sharedAddresses(config));
@@ -224,6 +233,14 @@ function readCron(setting: Setting | undefined, report: Report): string {
       `must be a cron expression, such as "*/2 * * * * *" for every other second: ${errors.map(({ message }) => message).join("; ")}`,
     );
   return setting.value;
+}
+
+function readMessageBytes(setting: Setting | undefined, report: Report): number {
+  if (!setting) return messageBytes.default;
+  const { min, max } = messageBytes;
+  const bytes = /^\d{1,10}$/.test(setting.value) ? Number(setting.value) : Number.NaN;
+  if (!(bytes >= min && bytes <= max)) report(setting, `must be a number of bytes from ${min} (64 KiB) to ${max} (1 GiB)`);
+  return bytes;
 }
 
 function readLogLevel(setting: Setting | undefined, report: Report): string {

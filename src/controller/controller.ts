@@ -93,6 +93,7 @@ async function open(config: Config, life: ControllerLife, log: Log, closers: Clo
   const deciding = openDeciding({
     ...{ ...common, store, mirror, engine, lease, port: dataPath.links, loads: dataPath.loads, log: loopLog },
     autoscaleCron: config.autoscaleCron,
+    messageBytesMax: config.messageBytesMax,
     keepReplicas: config.keepReplicas,
   });
   let stoppingSinceMs = 0;

@@ -34,6 +34,8 @@ export interface RoutingParts {
   readonly lease: Pick<LeaseKeeper, "onLead">;
   readonly port: LiveReplicaPort;
   readonly gateways: GatewayCounts;
+  /** The largest message of a request or its answer, in bytes. Default: 64 MiB. */
+  readonly messageBytesMax?: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -47,9 +49,9 @@ export interface Routing extends Closable {
   begin(): void;
 }
 
-export function openRouting({ mirror, lease, port, gateways, clock, log }: RoutingParts): Routing {
+export function openRouting({ mirror, lease, port, gateways, messageBytesMax, clock, log }: RoutingParts): Routing {
   const contact = (id: string) => port.contact(id);
-  const routes = new RouteTable({ mirror, contact, reported: (id) => port.contact(id).load?.ongoing });
+  const routes = new RouteTable({ mirror, contact, reported: (id) => port.contact(id).load?.ongoing, messageBytesMax });
   const loads = new Loads({ mirror, contact, gateways, clock });
   const keeper = new LinkKeeper({ mirror, port, clock, log });
   const unsubscribe = [
@@ -80,7 +82,7 @@ export function openRouting({ mirror, lease, port, gateways, clock, log }: Routi
 }
 
 export interface DataPathParts {
-  readonly config: { readonly dataDir: string; readonly gateway: Address };
+  readonly config: { readonly dataDir: string; readonly gateway: Address; readonly messageBytesMax: number };
   readonly mirror: Mirror;
   readonly lease: Pick<LeaseKeeper, "epoch" | "onLead">;
   /** Called for each request that comes while its deployment has no replica. */
@@ -136,7 +138,8 @@ export function openDataPath({
       log: linkLog,
     });
     closers.add(() => links.close());
-    const routing = openRouting({ mirror, lease, port: links, gateways: counts, clock, log: linkLog });
+    const { messageBytesMax } = config;
+    const routing = openRouting({ mirror, lease, port: links, gateways: counts, messageBytesMax, clock, log: linkLog });
     closers.add(() => routing.close());
     const socket = socketPath(config.dataDir, join(config.dataDir, "run", "gateway.sock"));
     await prepareSocketFolder(socket);
@@ -146,6 +149,7 @@ export function openDataPath({
       random,
       log: log.child({ room: "gateway" }),
       socketFolder: dirname(socket),
+      messageBytesMax,
       onCold,
       ...(door && { door }),
       ...(observer && { observer }),

@@ -24,6 +24,8 @@ export interface DecidingParts {
   readonly loads: Pick<Loads, "ongoing" | "deployment">;
   /** When the autoscaler ticks: a cron expression with seconds. */
   readonly autoscaleCron: string;
+  /** The largest message of a request or its answer, in bytes. Default: 64 MiB. */
+  readonly messageBytesMax?: number;
   /** Whether the replicas keep running when this controller ends. */
   readonly keepReplicas: boolean;
   readonly clock: Clock;
@@ -59,11 +61,11 @@ export function openLease(parts: {
 
 /** The loops, and everything that wakes them. */
 export function openDeciding(parts: DecidingParts): Deciding {
-  const { store, mirror, engine, lease, port, loads, clock, random, log } = parts;
+  const { store, mirror, engine, lease, port, loads, messageBytesMax, clock, random, log } = parts;
   const epoch = () => lease.epoch;
   const leaderClock = new LeaderClock(clock, mirror);
   const common = { mirror, store, epoch, clock: leaderClock, log };
-  const reconcile = new ReconcileLoop({ ...common, engine, port, loads, random });
+  const reconcile = new ReconcileLoop({ ...common, engine, port, loads, messageBytesMax, random });
   const configChanges = new ConfigChangeLoop({ ...common, port });
   const scheduledMinimum = openSchedules();
   const autoscale = new AutoscaleLoop({ ...common, loads, scheduledMinimum, cron: parts.autoscaleCron });

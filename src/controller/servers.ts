@@ -25,7 +25,12 @@ import { crowdedText } from "./data-path.ts";
 const apiGraceMs = 1_000;
 
 export interface ServersParts {
-  readonly config: { readonly api: Address; readonly http: Address; readonly httpNames: readonly string[] };
+  readonly config: {
+    readonly api: Address;
+    readonly http: Address;
+    readonly httpNames: readonly string[];
+    readonly messageBytesMax: number;
+  };
   readonly store: Store;
   readonly mirror: Mirror;
   readonly loads: Pick<Loads, "replica" | "deployment">;
@@ -73,6 +78,7 @@ export function openServers({
       room: () => engine.room(),
       logs: (id, options, stop) => engine.logs(id, options, stop),
       openSchedules,
+      messageBytesMax: config.messageBytesMax,
       clock,
       random,
     });

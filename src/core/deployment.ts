@@ -40,6 +40,8 @@ export interface DeploymentSpec {
   readonly maxOngoingRequests: number;
   /** Undefined: no bound. */
   readonly maxQueuedRequests?: number;
+  /** The largest message, in bytes. Undefined: the controller's bound. */
+  readonly maxMessageBytes?: number;
   /** Undefined: no config. `null` is a config. */
   readonly userConfig?: Json;
   readonly healthCheck: { readonly periodMs: number; readonly timeoutMs: number; readonly failureThreshold: number };

@@ -26,6 +26,7 @@ export const fieldEffects: Readonly<Record<keyof DeploymentSpec, Effect>> = {
   resources: "ROLLOUT",
   maxOngoingRequests: "RECONFIGURE",
   maxQueuedRequests: "LIVE",
+  maxMessageBytes: "ROLLOUT",
   userConfig: "RECONFIGURE",
   healthCheck: "LIVE",
   gracefulShutdownTimeoutMs: "LIVE",

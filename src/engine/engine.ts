@@ -28,6 +28,8 @@ export interface Assignment {
   /** JSON. */
   readonly initArgs: string;
   readonly maxOngoingRequests: number;
+  /** The largest message that the replica takes or sends, in bytes. */
+  readonly messageBytesMax: number;
   readonly resources: Resources;
   /** The GPUs that core assigned; empty if the engine places replicas (`Engine.room`). */
   readonly gpuIndexes: readonly number[];

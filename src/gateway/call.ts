@@ -1,4 +1,5 @@
 import { invalid, refusal, StatusError } from "../core/errors.ts";
+import { messageTooLarge } from "../rpc/codec.ts";
 import { isGrpc, notGrpc } from "../rpc/grpc-server.ts";
 import { internalText } from "../rpc/status.ts";
 import { parseTimeout } from "../rpc/timeout.ts";
@@ -154,18 +155,25 @@ export class Call implements CallEvents, ObservedCall, UnreadCall {
   }
 
   named(result: string | StatusError): void {
-    if (this.#state === over) return;
+    const state = this.#state;
+    if (state.name !== "naming") return;
     this.#caller.pause();
     const inHeaders = headerOf(this.headers, deploymentHeader);
     if (typeof result !== "string") this.fail(result);
     else if (inHeaders !== undefined && inHeaders !== result) this.fail(disagreement(result, inHeaders));
-    else this.#enter(result);
+    else this.#enter(result, state.peek.messageBytes);
   }
 
-  #enter(deployment: string): void {
+  /** `messageBytes`: what is known of the length of the first message; 0: nothing. */
+  #enter(deployment: string, messageBytes = 0): void {
     const { routes, dispatcher } = this.#parts;
     this.#deployment = deployment;
-    const timeoutMs = routes.get(deployment)?.requestTimeoutMs ?? 0;
+    const route = routes.get(deployment);
+    if (route !== undefined && messageBytes > route.messageBytesMax) {
+      this.fail(messageTooLarge(messageBytes, route.messageBytesMax)); // before any of it is sent
+      return;
+    }
+    const timeoutMs = route?.requestTimeoutMs ?? 0;
     if (timeoutMs > 0) this.#deadlineMs = Math.min(this.#deadlineMs, this.startedMs + timeoutMs);
     this.#timer.set(this.#deadlineMs);
     if (this.#state === over) return;

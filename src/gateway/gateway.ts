@@ -38,6 +38,8 @@ export interface GatewayOptions {
   readonly door?: Door;
   /** Sees what becomes of each call. Default: none. */
   readonly observer?: CallObserver;
+  /** The largest message of a request, in bytes; a deployment may have a smaller bound. Default: 64 MiB. */
+  readonly messageBytesMax?: number;
   /** Callers' connections at the same time. Default: no bound. */
   readonly connectionsMax?: number;
   /** The bound of connections is reached; see `Listener`. */
@@ -75,7 +77,7 @@ export class Gateway implements GatewayCounts {
       dispatcher: this.#dispatcher,
       door: options.door ?? openDoor,
       observer: options.observer,
-      keptPool: new KeptPool(),
+      keptPool: new KeptPool(options.messageBytesMax),
       unread: new Unread(),
       calls: new Set(),
       connectionTo: (place) => this.#connectionTo(place),

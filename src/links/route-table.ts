@@ -1,3 +1,4 @@
+import { messageBytes } from "../core/message-bounds.ts";
 import { type RoutableContact, type Route, routeOf } from "../core/traffic/route.ts";
 import type { Mirror } from "../store/mirror.ts";
 
@@ -7,6 +8,8 @@ export interface RouteSources {
   readonly contact: (replicaId: string) => RoutableContact;
   /** The requests in work of a replica's last report. Undefined: no report. */
   readonly reported: (replicaId: string) => number | undefined;
+  /** The controller's bound on messages, in bytes. Default: 64 MiB. */
+  readonly messageBytesMax?: number | undefined;
 }
 
 /**
@@ -30,7 +33,7 @@ export class RouteTable {
   get(deployment: string): Route | undefined {
     const known = this.#routes.get(deployment);
     if (known !== undefined) return known;
-    const { mirror, contact } = this.#sources;
+    const { mirror, contact, messageBytesMax = messageBytes.default } = this.#sources;
     const record = mirror.deployment(deployment)?.value;
     if (record === undefined) return undefined;
     const route = routeOf({
@@ -39,6 +42,7 @@ export class RouteTable {
       replicas: mirror.replicasOf(deployment).map(({ value }) => value),
       contact,
       servicesBefore: this.#services.get(deployment) ?? [],
+      messageBytesMax,
     });
     this.#services.set(deployment, route.services);
     this.#routes.set(deployment, route);

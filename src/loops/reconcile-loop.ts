@@ -57,6 +57,8 @@ export interface ReconcileOptions {
   readonly loads: Pick<Loads, "ongoing">;
   /** The epoch to act under; undefined: do not act. */
   readonly epoch: () => number | undefined;
+  /** The controller's bound on messages, in bytes. Default: 64 MiB. */
+  readonly messageBytesMax?: number | undefined;
   readonly clock: LeaderClock;
   readonly random: Random;
   readonly log: Log;

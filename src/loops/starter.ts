@@ -3,6 +3,7 @@ import type { ActingTime } from "../core/acting-time.ts";
 import type { DeploymentSpec } from "../core/deployment.ts";
 import type { Ending } from "../core/ending.ts";
 import { sameJson } from "../core/json.ts";
+import { messageBytes, messageBytesMaxOf } from "../core/message-bounds.ts";
 import { byCreation, place } from "../core/placement/placement.ts";
 import type { Room } from "../core/placement/room.ts";
 import { advance, type ReplicaRecord } from "../core/replica.ts";
@@ -27,6 +28,8 @@ export interface StarterOptions {
   readonly onError: (replicaId: string, ending: Ending) => void;
   /** The moment of the present tick. */
   readonly time: () => ActingTime;
+  /** The controller's bound on messages, in bytes. Default: 64 MiB. */
+  readonly messageBytesMax?: number | undefined;
   readonly random: Random;
   readonly log: Log;
 }
@@ -98,12 +101,12 @@ export class Starter {
   }
 
   async #start(replica: ReplicaRecord): Promise<void> {
-    const { mirror, engine, leads, onError, log } = this.#options;
+    const { mirror, engine, leads, onError, log, messageBytesMax = messageBytes.default } = this.#options;
     const spec = specOf(mirror, replica);
     // Without a spec, the deployment was changed since, and the plan will remove this replica.
     if (spec === undefined || !leads()) return;
     try {
-      await engine.start(assignmentOf(replica, spec));
+      await engine.start(assignmentOf(replica, spec, messageBytesMax));
       log.info({ deployment: replica.deployment, replica: replica.id, state: replica.state }, "replica");
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
@@ -124,7 +127,7 @@ export function specOf(mirror: Mirror, replica: Pick<ReplicaRecord, "deployment"
   return mirror.lineage(record).revision(replica.revision)?.value.spec;
 }
 
-function assignmentOf(replica: ReplicaRecord, spec: DeploymentSpec): Assignment {
+function assignmentOf(replica: ReplicaRecord, spec: DeploymentSpec, messageBytesMax: number): Assignment {
   return {
     replicaId: replica.id,
     deployment: replica.deployment,
@@ -134,6 +137,7 @@ function assignmentOf(replica: ReplicaRecord, spec: DeploymentSpec): Assignment 
     runtimeEnv: spec.runtimeEnv,
     initArgs: JSON.stringify(spec.initArgs),
     maxOngoingRequests: spec.maxOngoingRequests,
+    messageBytesMax: messageBytesMaxOf(spec, messageBytesMax),
     resources: replica.resources,
     gpuIndexes: replica.gpuIndexes,
     token: replica.token,

@@ -31,6 +31,8 @@ export interface DeploymentOptions {
   readonly maxOngoingRequests?: number;
   /** Default: no bound. */
   readonly maxQueuedRequests?: number;
+  /** Bytes: 64 KiB to 1 GiB. Default, and the most that takes effect: the controller's bound. */
+  readonly maxMessageBytes?: number;
   /** The argument of the program's `reconfigure`. */
   readonly userConfig?: Json;
   readonly healthCheck?: { readonly period?: Duration; readonly timeout?: Duration; readonly failureThreshold?: number };
@@ -84,6 +86,7 @@ const readers: { readonly [K in keyof Required<DeploymentOptions>]: Reader } = {
   resources: record({ numCpus: readNumber, numGpus: readNumber, memoryBytes: readInteger, custom: mapOf(readNumber) }),
   maxOngoingRequests: readInteger,
   maxQueuedRequests: readInteger,
+  maxMessageBytes: readInteger,
   userConfig: readJson,
   healthCheck: record({ period: readDuration, timeout: readDuration, failureThreshold: readInteger }),
   gracefulShutdownTimeout: readDuration,

@@ -3,6 +3,7 @@
 import { handle } from "../client/connection.ts";
 import { realClock, realRandom } from "../clock/real.ts";
 import type { JsonObject } from "../core/json.ts";
+import { messageBytes } from "../core/message-bounds.ts";
 import { importFlag } from "../program/definition.ts";
 import { withHandles } from "./handles-in.ts";
 import { loadDefinition, StartError, textOf } from "./load-module.ts";
@@ -53,6 +54,7 @@ function readEnvironment(env: NodeJS.ProcessEnv) {
       revision: readInteger("DROVER_REVISION", env.DROVER_REVISION, 0),
     },
     maxOngoingRequests: readInteger("DROVER_MAX_ONGOING_REQUESTS", env.DROVER_MAX_ONGOING_REQUESTS, 5),
+    messageBytesMax: readInteger("DROVER_MAX_MESSAGE_BYTES", env.DROVER_MAX_MESSAGE_BYTES, messageBytes.default),
     token: env.DROVER_TOKEN || undefined,
     initArgs: readInitArgs(env.DROVER_INIT_ARGS),
   };

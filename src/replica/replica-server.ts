@@ -1,5 +1,6 @@
 import { ReplicaService } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import type { Clock, Random } from "../clock/clock.ts";
+import { messageBytes } from "../core/message-bounds.ts";
 import { descriptorsOf, reflection } from "../rpc/reflection.ts";
 import { RpcServer, type RpcServerOptions } from "../rpc/server.ts";
 import type { CallContext } from "../rpc/service.ts";
@@ -25,6 +26,8 @@ export interface ReplicaOptions {
   readonly identity: Identity;
   /** Bound on requests at a time; more are refused. */
   readonly maxOngoingRequests: number;
+  /** The largest message of a request or its answer, in bytes. Default: 64 MiB. */
+  readonly messageBytesMax?: number;
   /** The token that control calls must carry; undefined: none. */
   readonly token: string | undefined;
   readonly log: ReplicaLog;
@@ -47,7 +50,7 @@ export class ReplicaServer {
   readonly #server: RpcServer;
 
   constructor(program: HostedProgram, options: ReplicaOptions) {
-    const { identity, token, log, clock, random } = options;
+    const { identity, token, messageBytesMax = messageBytes.default, log, clock, random } = options;
     this.#program = program;
     this.#options = options;
     const requestServices = [invokeService(program, identity), ...program.implementations];
@@ -57,7 +60,8 @@ export class ReplicaServer {
     this.#health = new ReplicaHealth(program.hooks.checkHealth, [ReplicaService.typeName, ...requestNames], log);
     const config = new ProgramConfig(program, this.#load, log);
     const parts = { services: requestNames, identity, load: this.#load, config, control: new Control(token), clock };
-    const implementations = [replicaService(parts), this.#health.implementation, ...requestServices];
+    const requests = requestServices.map((one) => ({ ...one, messageBytesMax }));
+    const implementations = [replicaService(parts), this.#health.implementation, ...requests];
     this.#server = new RpcServer({
       implementations: [...implementations, ...reflection(descriptorsOf(implementations.map(({ service }) => service)))],
       interceptors: [

@@ -69,9 +69,19 @@ export function tryDecode(schema: DescMessage, bytes: Uint8Array, bytesMax: numb
 
 /** What is wrong with bytes above `bytesMax`; undefined: they are not. */
 export function tooLargeFor(bytes: Uint8Array, bytesMax: number): Undecodable | undefined {
-  if (bytes.length <= bytesMax) return undefined;
-  const text = `the message has ${bytes.length} bytes, and at most ${bytesMax} are read`;
-  return new Undecodable(refusal("MESSAGE_TOO_LARGE", text));
+  return bytes.length <= bytesMax ? undefined : new Undecodable(messageTooLarge(bytes.length, bytesMax));
+}
+
+/** The error for a request that is larger than what is read. */
+export function messageTooLarge(bytes: number, bytesMax: number): StatusError {
+  return refusal("MESSAGE_TOO_LARGE", `the message has ${bytes} bytes, and at most ${bytesMax} are read`);
+}
+
+/** The bytes of an answer. Throws a `StatusError` where they are more than `bytesMax`. */
+export function sendable(bytes: Buffer, bytesMax: number | undefined): Buffer {
+  if (bytesMax === undefined || bytes.length <= bytesMax) return bytes;
+  const remedy = "return less, or in parts as a stream, or raise max_message_bytes";
+  throw refusal("PROGRAM_ERROR", `the result has ${bytes.length} bytes as a message, and at most ${bytesMax} are sent: ${remedy}`);
 }
 
 /** The error for bytes that the decoder does not take. */

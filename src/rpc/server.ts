@@ -19,6 +19,7 @@ import {
   encode,
   pathOf,
   type RequestDecoder,
+  sendable,
   tooLargeFor,
   tryDecode,
   Undecodable,
@@ -63,7 +64,8 @@ export interface RpcServerOptions {
   readonly interceptors?: readonly Interceptor[];
   readonly log: Pick<Log, "error">;
   /**
-   * The largest request message. Default: {@link defaultMessageBytesMax}. A larger message is
+   * The largest request message of a service without a bound of its own. Default:
+   * {@link defaultMessageBytesMax}. A larger message is
    * refused with MESSAGE_TOO_LARGE before any handler sees it; if it is more than {@link
    * excessBytesMax} larger, by grpc-js with RESOURCE_EXHAUSTED and no details.
    */
@@ -92,6 +94,20 @@ const requestIdKey = "x-request-id";
 type AnyHandler = (request: unknown, context: CallContext) => unknown;
 type MessageOut = MessageInitShape<DescMessage>;
 
+/** The largest messages of a service, in bytes. */
+interface MessageBounds {
+  readonly readBytesMax: number;
+  /** Undefined: no bound. */
+  readonly sentBytesMax: number | undefined;
+}
+
+/** What is done with each call of a method. */
+interface Work extends Pick<MessageBounds, "sentBytesMax"> {
+  readonly handle: AnyHandler;
+  readonly nowMs: () => number;
+  readonly decoder: RequestDecoder | undefined;
+}
+
 const handlerTypes = {
   unary: "unary",
   server_streaming: "serverStream",
@@ -107,7 +123,6 @@ export class RpcServer {
   readonly #log: Pick<Log, "error">;
   readonly #clock: Clock;
   readonly #nowMs: () => number;
-  readonly #messageBytesMax: number;
   readonly #requestDecoder: RequestDecoder | undefined;
   readonly #open = new Set<ServerCall>();
   readonly #startedAtMs: number;
@@ -123,10 +138,10 @@ export class RpcServer {
     this.#clock = clock;
     this.#nowMs = () => clock.wallMs();
     this.#startedAtMs = clock.nowMs();
-    this.#messageBytesMax = messageBytesMax;
     this.#requestDecoder = options.requestDecoder;
+    const readBytesMax = Math.max(messageBytesMax, ...implementations.map((one) => one.messageBytesMax ?? 0));
     this.#server = grpcServer(
-      { "grpc.max_receive_message_length": messageBytesMax + excessBytesMax, "grpc.enable_channelz": 0 },
+      { "grpc.max_receive_message_length": readBytesMax + excessBytesMax, "grpc.enable_channelz": 0 },
       { nowMs: this.#nowMs, unsendable: (cause, headers) => this.#unexpected(cause, headers[":path"], headers[requestIdKey]) },
     );
     const connections = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -138,11 +153,12 @@ export class RpcServer {
       onCrowded,
       clock,
     });
-    for (const { service, handlers } of implementations) {
+    for (const { service, handlers, messageBytesMax: own } of implementations) {
+      const bounds = { readBytesMax: own ?? messageBytesMax, sentBytesMax: own };
       for (const method of service.methods) {
         const handle = handlers[method.localName] as AnyHandler | undefined;
         if (handle === undefined) throw new Error(`${service.typeName} has no handler of ${method.name}`);
-        this.#register(method, handle.bind(handlers));
+        this.#register(method, handle.bind(handlers), bounds);
       }
     }
   }
@@ -184,9 +200,10 @@ export class RpcServer {
     cancelTimer();
   }
 
-  #register(method: DescMethod, handle: AnyHandler): void {
+  #register(method: DescMethod, handle: AnyHandler, { readBytesMax, sentBytesMax }: MessageBounds): void {
+    const work: Work = { handle, sentBytesMax, nowMs: this.#nowMs, decoder: this.#requestDecoder };
     const serve = (raw: Raw<Buffer>, callback?: sendUnaryData<Buffer>) => {
-      void this.#serve(new ServerCall(method, raw, callback, this.#nowMs), handle);
+      void this.#serve(new ServerCall(method, raw, callback, this.#nowMs), work);
     };
     // One function takes all four kinds: grpc-js passes a callback where the response is one
     // message.
@@ -194,27 +211,27 @@ export class RpcServer {
       pathOf(method),
       serve as handleUnaryCall<unknown, Buffer>,
       asBytes,
-      (bytes) => this.#read(method, bytes),
+      (bytes) => this.#read(method, bytes, readBytesMax),
       handlerTypes[method.methodKind],
     );
     if (!free) throw new Error(`${method.parent.typeName} is implemented twice`);
   }
 
   /** A request as it arrives. A `RequestDecoder` decodes it when the call is served. */
-  #read({ input }: DescMethod, bytes: Uint8Array): unknown {
-    if (this.#requestDecoder === undefined) return tryDecode(input, bytes, this.#messageBytesMax);
-    return tooLargeFor(bytes, this.#messageBytesMax) ?? new Undecoded(bytes);
+  #read({ input }: DescMethod, bytes: Uint8Array, bytesMax: number): unknown {
+    if (this.#requestDecoder === undefined) return tryDecode(input, bytes, bytesMax);
+    return tooLargeFor(bytes, bytesMax) ?? new Undecoded(bytes);
   }
 
   /** Runs one call to its answer. Never rejects. */
-  async #serve(call: ServerCall, handle: AnyHandler): Promise<void> {
+  async #serve(call: ServerCall, work: Work): Promise<void> {
     this.#open.add(call);
     const connection = this.#listener.connectionOf(call.raw.getPeer());
     this.#listener.begin(connection);
     try {
       if (this.#closing !== undefined) throw this.#shuttingDown();
-      if (this.#interceptors.length === 0) await run(call, handle, this.#nowMs, this.#requestDecoder);
-      else await runThrough(this.#interceptors, call, () => run(call, handle, this.#nowMs, this.#requestDecoder));
+      if (this.#interceptors.length === 0) await run(call, work);
+      else await runThrough(this.#interceptors, call, () => run(call, work));
       call.succeed();
     } catch (error) {
       this.#fail(call, error);
@@ -257,7 +274,7 @@ export class RpcServer {
 }
 
 /** Runs the handler; resolves after its last message was written. */
-async function run(call: ServerCall, handle: AnyHandler, nowMs: () => number, decoder: RequestDecoder | undefined): Promise<void> {
+async function run(call: ServerCall, { handle, sentBytesMax, nowMs, decoder }: Work): Promise<void> {
   const { method, raw } = call;
   const read = (request: unknown) => decoded(request, method, decoder);
   // Nothing is awaited for a request that is decoded already.
@@ -265,10 +282,11 @@ async function run(call: ServerCall, handle: AnyHandler, nowMs: () => number, de
   const request = first instanceof Promise ? await first : first;
   if (method.methodKind === "unary" || method.methodKind === "client_streaming") {
     const response = (await handle(request, call)) as MessageOut | Encoded;
-    call.response = response instanceof Encoded ? response.bytes : await encodeInParts(method.output, response, nowMs);
+    const bytes = response instanceof Encoded ? response.bytes : await encodeInParts(method.output, response, nowMs);
+    call.response = sendable(bytes, sentBytesMax);
     call.sendHeaders();
   } else {
-    await pump(call, handle(request, call) as AsyncIterable<MessageOut | Encoded>);
+    await pump(call, handle(request, call) as AsyncIterable<MessageOut | Encoded>, sentBytesMax);
   }
 }
 
@@ -276,13 +294,13 @@ async function run(call: ServerCall, handle: AnyHandler, nowMs: () => number, de
  * Writes a handler's messages as fast as the caller reads them; ends the handler when the signal
  * aborts.
  */
-async function pump(call: ServerCall, messages: AsyncIterable<MessageOut | Encoded>): Promise<void> {
+async function pump(call: ServerCall, messages: AsyncIterable<MessageOut | Encoded>, sentBytesMax: number | undefined): Promise<void> {
   const raw = call.raw as ServerWritableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>;
   const { signal } = call;
   for await (const message of messages) {
     if (signal.aborted) break;
     call.sendHeaders();
-    const bytes = message instanceof Encoded ? message.bytes : encode(call.method.output, message);
+    const bytes = sendable(message instanceof Encoded ? message.bytes : encode(call.method.output, message), sentBytesMax);
     // The stream counts messages, and not their bytes.
     if (bytes.length >= largeMessageBytes) await written(raw, bytes, signal);
     else if (!raw.write(bytes)) await drained(raw, signal);

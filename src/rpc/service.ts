@@ -48,6 +48,11 @@ export type ServiceHandlers<S extends DescService> = { readonly [M in keyof S["m
 export interface Implementation {
   readonly service: DescService;
   readonly handlers: Readonly<Record<string, (request: never, context: CallContext) => unknown>>;
+  /**
+   * The largest message that it reads and sends, in bytes. Default: it reads what the server reads,
+   * and sends without a bound.
+   */
+  readonly messageBytesMax?: number;
 }
 
 /** Pairs a generated service with handlers of the right types. */

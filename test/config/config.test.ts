@@ -31,6 +31,7 @@ test("without flags and environment everything has its default", () => {
     numGpus: undefined,
     custom: {},
     autoscaleCron: "* * * * * *",
+    messageBytesMax: 64 * 2 ** 20,
     logLevel: "info",
   });
 });
@@ -51,6 +52,7 @@ test("every setting can be given by flag", () => {
     numGpus: "2",
     resource: ["tpu=4", "slots.fast=0.5"],
     autoscaleCron: "*/2 * * * * *",
+    maxMessageBytes: "1073741824",
     logLevel: "debug",
   };
   expect(configOf(flags)).toEqual({
@@ -69,8 +71,17 @@ test("every setting can be given by flag", () => {
     numGpus: 2,
     custom: { tpu: 4_000, "slots.fast": 500 },
     autoscaleCron: "*/2 * * * * *",
+    messageBytesMax: 2 ** 30,
     logLevel: "debug",
   });
+});
+
+test("the largest message is 64 KiB to 1 GiB, by flag or else by variable", () => {
+  expect(configOf({}, { DROVER_MAX_MESSAGE_BYTES: "65536" }).messageBytesMax).toBe(65_536);
+  expect(configOf({ maxMessageBytes: "70000" }, { DROVER_MAX_MESSAGE_BYTES: "65536" }).messageBytesMax).toBe(70_000);
+  for (const maxMessageBytes of ["65535", "1073741825", "64MiB", "-1", "1e6"]) {
+    expect(problemsOf({ maxMessageBytes })).toEqual([expect.stringContaining(`--max-message-bytes "${maxMessageBytes}"`)]);
+  }
 });
 
 test.each([

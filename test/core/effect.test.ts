@@ -5,6 +5,7 @@ import { spec } from "../kit/records.ts";
 test("what a replica is started with takes a new revision; what only the controller reads does not", () => {
   expect(effectOf(spec, { ...spec, program: { kind: "command", argv: ["other"] } })).toBe("ROLLOUT");
   expect(effectOf(spec, { ...spec, resources: { ...spec.resources, cpuMilli: 500 } })).toBe("ROLLOUT");
+  expect(effectOf(spec, { ...spec, maxMessageBytes: 2 ** 20 })).toBe("ROLLOUT");
   expect(effectOf(spec, { ...spec, runtimeEnv: { ...spec.runtimeEnv, envVars: { A: "1" } } })).toBe("ROLLOUT");
   for (const change of [
     { numReplicas: 9 },

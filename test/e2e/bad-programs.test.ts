@@ -143,10 +143,12 @@ test("a request over the message limit is refused with its size, and the server 
   expect((await drover.controller.getCluster({})).controllers).toHaveLength(1);
 });
 
-test("a request over the message limit is refused by the replica, through the gateway, and the replica goes on", async () => {
-  await drover.deploy("measures");
-  const error = await drover.invoke("measures", "echo", "x".repeat(5_000_000)).catch((cause: unknown) => cause);
+test("the largest message is the deployment's own bound, at the gateway and in the replica, and the replica goes on", async () => {
+  await drover.deploy("measures", { maxMessageBytes: 1_000_000n });
+  const error = await drover.invoke("measures", "echo", "x".repeat(1_000_000)).catch((cause: unknown) => cause);
   expect(error).toMatchObject({ code: "INVALID_ARGUMENT", reason: "MESSAGE_TOO_LARGE" });
-  expect((error as Error).message).toMatch(/ 50000\d\d bytes.* 4194304 /);
+  expect((error as Error).message).toMatch(/ 10000\d\d bytes.* 1000000 /);
   expect(await drover.invoke("measures", "echo", "short")).toMatchObject({ input: "short" });
+  expect(await drover.invoke("measures", "environment", ["DROVER_MAX_MESSAGE_BYTES"])).toEqual({ DROVER_MAX_MESSAGE_BYTES: "1000000" });
+  expect((await drover.controller.getCluster({})).maxMessageBytes).toBe(64n * 2n ** 20n);
 });

@@ -16,6 +16,7 @@ export function assignment(
     runtimeEnv: { workingDir, envVars, npm, pip },
     initArgs: "{}",
     maxOngoingRequests: 5,
+    messageBytesMax: 2 ** 26,
     resources: { cpuMilli: 1000, gpuMilli: 0, memoryBytes: 0 },
     gpuIndexes: [],
     token: "secret",

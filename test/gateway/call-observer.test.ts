@@ -7,10 +7,9 @@ import { realClock } from "../../src/clock/real.ts";
 import { refusal } from "../../src/core/errors.ts";
 import type { CallEnd, CallObserver, ObservedCall } from "../../src/gateway/call-observer.ts";
 import type { Door } from "../../src/gateway/door.ts";
-import { keptBytesMax } from "../../src/gateway/kept-request.ts";
 import { HandClock } from "../kit/hand-clock.ts";
 import { until } from "../kit/until.ts";
-import { answer, endpoint, frame, type House, house, rawReplica, refuse } from "./harness.ts";
+import { answer, endpoint, frame, type House, house, messageBytesMax, rawReplica, refuse } from "./harness.ts";
 
 const path = "/test.Echo/Any";
 
@@ -149,7 +148,7 @@ describe("call observer", () => {
     const { at, notes } = house;
     await using busy = await rawReplica((stream) => stream.resume().once("end", () => refuse(stream, "busy")));
     at.routes.set("d", [endpoint("busy", busy.address)]);
-    await at.caller.call(path, { "x-name": "a" }, frame(Buffer.alloc(keptBytesMax)));
+    await at.caller.call(path, { "x-name": "a" }, frame(Buffer.alloc(messageBytesMax + 1)));
     expect(notes.of("a")).toEqual(["admitted", "given busy", "given back busy busy", "ended failed REPLICA_BUSY"]);
   });
 

@@ -21,6 +21,9 @@ import { Gateway, type GatewayOptions } from "../../src/gateway/gateway.ts";
 import type { Routes } from "../../src/gateway/routes.ts";
 import { silentLog } from "../../src/log/log.ts";
 
+/** The bound on messages of the gateway and its deployments, where a test sets no other. */
+export const messageBytesMax = 8 * 1024 * 1024;
+
 /** Routes that a test sets. */
 export class TestRoutes implements Routes {
   readonly #routes = new Map<string, Route>();
@@ -29,7 +32,13 @@ export class TestRoutes implements Routes {
   readonly #reportListeners = new Set<(replicaId: string, ongoing: number) => void>();
 
   set(deployment: string, endpoints: readonly Endpoint[], options: Partial<Route> = {}): void {
-    const defaults = { services: ["test.Echo"], maxOngoingRequests: 5, maxQueuedRequests: undefined, requestTimeoutMs: 0 };
+    const defaults = {
+      services: ["test.Echo"],
+      maxOngoingRequests: 5,
+      maxQueuedRequests: undefined,
+      messageBytesMax,
+      requestTimeoutMs: 0,
+    };
     this.#routes.set(deployment, { ...defaults, ...this.#routes.get(deployment), ...options, deployment, endpoints });
     this.#changed(deployment);
   }
@@ -266,7 +275,7 @@ export interface House extends AsyncDisposable {
 
 export async function house(clock: Clock = realClock, more: Pick<GatewayOptions, "door" | "observer"> = {}): Promise<House> {
   const routes = new TestRoutes();
-  const gateway = new Gateway({ routes, clock, random: realRandom, log: silentLog, ...more });
+  const gateway = new Gateway({ routes, clock, random: realRandom, log: silentLog, messageBytesMax, ...more });
   const address = await gateway.listen("127.0.0.1:0");
   const caller = new RawCaller(address);
   const close = async () => {

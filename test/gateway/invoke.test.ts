@@ -52,6 +52,19 @@ test("an invoke that comes in many small frames, or is large, arrives as it was"
   expect((await at.caller.call(invoke, {}, large)).body.equals(large)).toBe(true);
 });
 
+test("an invoke above the bound of its deployment is refused before any of it is sent, also where it goes on for ever", async () => {
+  await using at = await house();
+  await using replica = await program(at, "one");
+  at.routes.set("one", at.routes.get("one")?.endpoints ?? [], { messageBytesMax: 65_536 });
+  const fits = frame(message("one", Buffer.alloc(65_000)));
+  expect((await at.caller.call(invoke, {}, fits)).status).toBe(0);
+  const stream = at.caller.open(invoke);
+  const done = answered(stream);
+  stream.write(frame(message("one", Buffer.alloc(70_000))).subarray(0, 100));
+  expect(await done).toMatchObject({ status: 3, reason: "MESSAGE_TOO_LARGE" });
+  expect(replica.calls).toBe(1);
+});
+
 test("a compressed invoke is passed on compressed", async () => {
   await using at = await house();
   await using _one = await program(at, "one");

@@ -4,12 +4,12 @@ import type { ServerHttp2Stream } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { keptAlwaysBytes, keptBytesMax, keptPoolBytes } from "../../src/gateway/kept-request.ts";
-import { defaultMessageBytesMax } from "../../src/rpc/codec.ts";
+import { KeptPool, keptAlwaysBytes } from "../../src/gateway/kept-request.ts";
 import { until } from "../kit/until.ts";
-import { answer, answered, deferred, endpoint, frame, house, rawReplica, refuse } from "./harness.ts";
+import { answer, answered, deferred, endpoint, frame, house, messageBytesMax, rawReplica, refuse } from "./harness.ts";
 
 const path = "/test.Echo/Any";
+const pool = new KeptPool(messageBytesMax);
 
 /** Reads a request to its end and answers with what it read. */
 function echo(stream: ServerHttp2Stream): void {
@@ -116,7 +116,7 @@ describe("a request that had no effect is sent elsewhere", () => {
     await rm(folder, { recursive: true });
   });
 
-  test.each([1_000_000, defaultMessageBytesMax])("a message of %i bytes, refused or not delivered", async (bytes) => {
+  test.each([1_000_000, messageBytesMax])("a message of %i bytes, refused or not delivered", async (bytes) => {
     await using at = await house();
     const body = frame(Buffer.alloc(bytes, "0123456789abc"));
     await using fickle = await rawReplica((stream) => {
@@ -140,9 +140,9 @@ describe("a request that had no effect is sent elsewhere", () => {
       stream.once("end", () => refuse(stream, "busy"));
     });
     at.routes.set("d", [endpoint("r", refusing.address)]);
-    const got = await at.caller.call(path, {}, frame(Buffer.alloc(keptBytesMax)));
+    const got = await at.caller.call(path, {}, frame(Buffer.alloc(messageBytesMax + 1)));
     expect(got).toMatchObject({ status: 8, reason: "REPLICA_BUSY", retryAfterMs: 1_000 });
-    expect(got.message).toContain(`only ${keptBytesMax} bytes`);
+    expect(got.message).toContain(`only ${pool.requestBytesMax} bytes`);
     expect([refusing.calls, at.gateway.ongoing("r"), at.gateway.queued("d")]).toEqual([1, 0, 0]);
   });
 
@@ -168,14 +168,14 @@ describe("a request that had no effect is sent elsewhere", () => {
 
     const large = frame(Buffer.alloc(4_000_000));
     const inWork: Awaited<ReturnType<typeof send>>[] = [];
-    const fits = Math.floor(keptPoolBytes / (large.length - keptAlwaysBytes));
+    const fits = Math.floor(pool.bytesMax / (large.length - keptAlwaysBytes));
     for (let index = 0; index < fits; index++) inWork.push(await send(large));
 
     const tooMuch = await send(large);
     refuse(tooMuch.stream, "draining");
     const got = await tooMuch.call;
     expect(got).toMatchObject({ status: 14, reason: "NO_REPLICA", retryAfterMs: 1_000 });
-    expect(got.message).toContain(`the gateway keeps ${keptPoolBytes} bytes`);
+    expect(got.message).toContain(`the gateway keeps ${pool.bytesMax} bytes`);
 
     await isSentAgain(frame(Buffer.alloc(200_000)));
     for (const [index, { call, stream }] of inWork.entries()) {

@@ -7,6 +7,7 @@ import { type InvokeResponse, InvokeService } from "../../gen/drover/v1/invoke_s
 import { realClock, realRandom } from "../../src/clock/real.ts";
 import type { StatusError } from "../../src/core/errors.ts";
 import type { Json, JsonObject } from "../../src/core/json.ts";
+import { messageBytes } from "../../src/core/message-bounds.ts";
 import type { Definition } from "../../src/program/definition.ts";
 import { createProgram } from "../../src/replica/program.ts";
 import { ReplicaServer } from "../../src/replica/replica-server.ts";
@@ -25,6 +26,7 @@ export async function temporaryFolder(): Promise<string> {
 export interface ServeOptions {
   readonly initArgs?: JsonObject;
   readonly maxOngoingRequests?: number;
+  readonly messageBytesMax?: number;
   readonly token?: string;
   /** Default: `echo`. */
   readonly deployment?: string;
@@ -33,19 +35,20 @@ export interface ServeOptions {
 /** Serves a definition in this process, on a unix socket of its own, until the test ends. */
 export async function serve(
   definition: Definition,
-  { initArgs = {}, maxOngoingRequests = 100, token, deployment = "echo" }: ServeOptions = {},
+  { initArgs = {}, maxOngoingRequests = 100, messageBytesMax, token, deployment = "echo" }: ServeOptions = {},
 ) {
   const logged: { requestId?: string; err?: { message: string; stack: string } }[] = [];
   const server = new ReplicaServer(await createProgram(definition, initArgs), {
     identity: { replicaId: `${deployment}-1`, deployment, revision: 7 },
     maxOngoingRequests,
+    ...(messageBytesMax !== undefined && { messageBytesMax }),
     token,
     log: createReplicaLog((line) => logged.push(JSON.parse(line)), realClock),
     clock: realClock,
     random: realRandom,
   });
   const address = await server.listen(`unix:${join(await temporaryFolder(), "replica.sock")}`);
-  const channel = new Channel(address);
+  const channel = new Channel(address, { messageBytesMax: messageBytes.max });
   onTestFinished(async () => {
     channel.close();
     await server.close(0);

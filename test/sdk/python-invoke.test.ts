@@ -2,7 +2,7 @@
 // programs in Python.
 import fc from "fast-check";
 import { describe, expect } from "vitest";
-import { failure } from "../replica/harness.ts";
+import { change, failure } from "../replica/harness.ts";
 import { collect, serve, pythonTest as test } from "./python-harness.ts";
 
 const program = `
@@ -194,7 +194,11 @@ describe("Invoke", () => {
   test("keeps any other error to itself, and logs it under the request's id with the program's own frames", async () => {
     const { invoke, stream, kill, ended } = await serve(program);
     const error = await failure(invoke("crash", null, { metadata: { "x-request-id": "r-1" } }));
-    expect(error).toMatchObject({ code: "INTERNAL", reason: "PROGRAM_ERROR", facts: { metadata: { request_id: "r-1", method: "crash", replica_id: "echo-1" } } });
+    expect(error).toMatchObject({
+      code: "INTERNAL",
+      reason: "PROGRAM_ERROR",
+      facts: { metadata: { request_id: "r-1", method: "crash", replica_id: "echo-1" } },
+    });
     expect(error.message).not.toContain("hunter2");
     for (const method of [
       "stop",
@@ -240,10 +244,26 @@ describe("Invoke", () => {
     }
   });
 
-  test("of a message that is too large, or none, is refused with details", async () => {
-    const { invokeService } = await serve(program);
-    const input = { case: "bytes" as const, value: new Uint8Array(4 * 1024 * 1024) };
-    expect(await failure(invokeService.invoke({ method: "echo", input }))).toMatchObject({ reason: "MESSAGE_TOO_LARGE" });
+  test("of a message above the bound is refused: a request as the caller's error, a result as the program's", async () => {
+    const bound = 65_536;
+    const source = `
+      @drover.deployment
+      class Program:
+          def size(self, data): return len(data)
+          def zeros(self, length): return bytes(length)
+          def several(self, lengths): yield from (bytes(length) for length in lengths)
+          def reconfigure(self, user_config): pass
+    `;
+    const { invoke, stream, replica } = await serve(source, { env: { DROVER_MAX_MESSAGE_BYTES: String(bound) } });
+    expect(await invoke("size", new Uint8Array(65_000))).toBe(65_000);
+    expect(await failure(invoke("size", new Uint8Array(bound)))).toMatchObject({ reason: "MESSAGE_TOO_LARGE" });
+    expect(await invoke("zeros", 65_000)).toHaveLength(65_000);
+    expect(await failure(invoke("zeros", bound))).toMatchObject({ code: "INTERNAL", reason: "PROGRAM_ERROR" });
+    const items = stream("several", [1, bound, 2]);
+    expect((await items.next()).value).toHaveLength(1);
+    expect(await failure(items.next())).toMatchObject({ reason: "PROGRAM_ERROR" });
+    // Control has its own bound.
+    expect((await replica.reconfigure(change(1, "x".repeat(1_000_000)))).configGeneration).toBe(1n);
   });
 
   test("of methods that are not async runs them at the same time, in threads", async () => {

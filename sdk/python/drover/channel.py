@@ -6,10 +6,16 @@ from typing import Any
 
 import grpc
 
-#: They reconnect by themselves, share no connection, and use no HTTP proxy.
-CHANNEL_OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
-#: The largest message that a handle reads: as much as a controller may be set to let pass, 1 GiB.
-MESSAGE_BYTES_MAX = 1024 * 1024 * 1024
+from .message_bounds import MESSAGE_BYTES_CEILING
+
+#: The options of a channel: it shares no connection, uses no HTTP proxy, and reads what a server may
+#: send. The server knows the bound of its requests.
+CHANNEL_OPTIONS = (
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_CEILING),
+    ("grpc.max_send_message_length", -1),
+)
 # The wait before a lost connection is made again, in milliseconds: the first and the longest.
 # gRPC's own grows to two minutes.
 RECONNECT_MS_FIRST = 100
@@ -23,12 +29,11 @@ def open_channel(address: str) -> grpc.Channel:
 
 
 def open_async_channel(address: str) -> Any:
-    """As `open_channel`, for the running event loop, and for messages of any size."""
+    """As `open_channel`, for the running event loop."""
     return grpc.aio.insecure_channel(
         address,
         options=(
             *CHANNEL_OPTIONS,
-            ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
             ("grpc.initial_reconnect_backoff_ms", RECONNECT_MS_FIRST),
             ("grpc.max_reconnect_backoff_ms", RECONNECT_MS_MAX),
         ),

@@ -120,6 +120,9 @@ class DeploymentOptions(TypedDict, total=False):
     #: Requests that may wait at a gateway while all replicas are full: 0 to 1,000,000; unset: no
     #: bound.
     max_queued_requests: int
+    #: The largest message of a request or its answer, in bytes: 64 KiB to 1 GiB; unset, and at most:
+    #: the controller's bound.
+    max_message_bytes: int
     #: The argument of the program's `reconfigure`: any JSON value but None, which is the same as
     #: unset.
     user_config: Json

@@ -14,20 +14,20 @@ from .gate import Gate
 from .json_value import NotJson, json_to_value, value_to_json
 from .program import Method, Program
 from .request_context import Identity, RequestContext, context
-from .service import server_stream, service, unary
+from .service import encode, server_stream, service, unary
 from .threads import END, Threads
 
 NAME = pb.DESCRIPTOR.services_by_name["InvokeService"].full_name
 
 
-def invoke_service(invoker: Invoker, gate: Gate) -> grpc.GenericRpcHandler:
+def invoke_service(invoker: Invoker, gate: Gate, bytes_max: int) -> grpc.GenericRpcHandler:
     invoke = f"{NAME}/Invoke"
     stream = f"{invoke}ServerStream"
     return service(
         NAME,
         {
-            "Invoke": unary(gate, invoke, pb.InvokeRequest, invoker.invoke, counts=True),
-            "InvokeServerStream": server_stream(gate, stream, pb.InvokeServerStreamRequest, invoker.invoke_server_stream, counts=True),
+            "Invoke": unary(gate, invoke, pb.InvokeRequest, invoker.invoke, bytes_max),
+            "InvokeServerStream": server_stream(gate, stream, pb.InvokeServerStreamRequest, invoker.invoke_server_stream, bytes_max),
         },
     )
 
@@ -35,10 +35,11 @@ def invoke_service(invoker: Invoker, gate: Gate) -> grpc.GenericRpcHandler:
 class Invoker:
     """The handlers of `InvokeService`. A request names this replica's deployment, or none."""
 
-    def __init__(self, program: Program, identity: Identity, threads: Threads) -> None:
+    def __init__(self, program: Program, identity: Identity, threads: Threads, bytes_max: int) -> None:
         self._program = program
         self._identity = identity
         self._threads = threads
+        self._bytes_max = bytes_max
 
     async def invoke(self, request: pb.InvokeRequest, _context: Any) -> pb.InvokeResponse:
         result = await self._call(request, _own_context())
@@ -59,7 +60,7 @@ class Invoker:
         async def write(item: object) -> None:
             response = pb.InvokeServerStreamResponse()
             _write_output(response, item, method)
-            await context.write(response.SerializeToString())
+            await context.write(encode(response, self._bytes_max))
 
         if not is_stream(result):
             await write(result)

@@ -17,6 +17,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 from .call_loop import serve_calls
 from .init_args import with_handles
 from .load_module import StartError, load_deployment
+from .message_bounds import MESSAGE_BYTES_DEFAULT
 from .program import create_program
 from .replica_server import ReplicaOptions, ReplicaServer
 from .request_context import Identity
@@ -74,7 +75,8 @@ def read_environment(env: os._Environ[str]) -> Environment:
     revision = _integer("DROVER_REVISION", env.get("DROVER_REVISION"), 0)
     identity = Identity(env.get("DROVER_REPLICA_ID", ""), env.get("DROVER_DEPLOYMENT", ""), revision)
     ongoing_max = _integer("DROVER_MAX_ONGOING_REQUESTS", env.get("DROVER_MAX_ONGOING_REQUESTS"), 5)
-    options = ReplicaOptions(identity, ongoing_max, env.get("DROVER_TOKEN", ""))
+    bytes_max = _integer("DROVER_MAX_MESSAGE_BYTES", env.get("DROVER_MAX_MESSAGE_BYTES"), MESSAGE_BYTES_DEFAULT)
+    options = ReplicaOptions(identity, ongoing_max, bytes_max, env.get("DROVER_TOKEN", ""))
     return Environment(address, options, _init_args(env.get("DROVER_INIT_ARGS")))
 
 

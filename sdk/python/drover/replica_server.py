@@ -19,6 +19,7 @@ from .health import ReplicaHealth
 from .invoke import NAME as INVOKE_SERVICE
 from .invoke import Invoker, invoke_service
 from .load import Load
+from .message_bounds import CONTROL_BYTES_MAX, EXCESS_BYTES_MAX
 from .own_services import OwnServices
 from .program import Program
 from .program_errors import write_error
@@ -27,7 +28,6 @@ from .reflection import reflection
 from .replica_service import NAME as REPLICA_SERVICE
 from .replica_service import ReplicaParts, replica_service
 from .request_context import Identity
-from .service import EXCESS_BYTES_MAX, MESSAGE_BYTES_MAX
 from .threads import Threads
 
 #: How long the program's `close` may take, in seconds. With the grace before it, less than the 5 s
@@ -44,6 +44,8 @@ class ReplicaOptions(NamedTuple):
     identity: Identity
     #: Bound on requests at a time; more are refused.
     max_ongoing_requests: int
+    #: The largest message of a request or its answer, in bytes.
+    max_message_bytes: int
     #: The token that control calls must carry; empty: none.
     token: str
 
@@ -73,18 +75,19 @@ class ReplicaServer:
             control=Control(options.token),
             gate=self._gate,
         )
+        bytes_max = options.max_message_bytes
         self._server = aio.server(
             options=[
-                ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX + EXCESS_BYTES_MAX),
-                ("grpc.max_send_message_length", -1),
+                ("grpc.max_receive_message_length", max(bytes_max, CONTROL_BYTES_MAX) + EXCESS_BYTES_MAX),
+                ("grpc.max_send_message_length", max(bytes_max, CONTROL_BYTES_MAX)),
                 # Of what a caller sends: as much as a replica in TypeScript reads.
                 ("grpc.max_metadata_size", 2 * METADATA_BYTES_MAX),
                 ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES_MAX),
                 ("grpc.so_reuseport", 0),  # else a second process could silently take half of the requests
             ],
         )
-        invoker = Invoker(program, options.identity, threads)
-        handlers: list[grpc.GenericRpcHandler] = [replica_service(parts), invoke_service(invoker, self._gate)]
+        invoker = Invoker(program, options.identity, threads, bytes_max)
+        handlers: list[grpc.GenericRpcHandler] = [replica_service(parts), invoke_service(invoker, self._gate, bytes_max)]
         handlers.append(self._health.handler(self._gate))
         handlers += own.behind(self._gate, threads)
         handlers += reflection([REPLICA_SERVICE, health_name, *names])

@@ -1,4 +1,5 @@
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
+import { messageBytesMaxOf } from "../message-bounds.ts";
 import { isFailing, type ReplicaRecord } from "../replica.ts";
 
 /** A replica that gets requests. */
@@ -37,8 +38,12 @@ export interface Route {
   readonly maxOngoingRequests: number;
   /** Undefined: no bound. */
   readonly maxQueuedRequests: number | undefined;
+  /** The largest message that its replicas take or send, in bytes. */
+  readonly messageBytesMax: number;
   /** Undefined: no bound. */
   readonly requestTimeoutMs: number | undefined;
+  /** The deployment's own bound of a message. Absent: the controller's holds. */
+  readonly maxMessageBytes?: number;
   /**
    * How long the start of a first replica may take, for a deployment that scales to zero. Unset: it
    * never scales to zero.
@@ -71,10 +76,12 @@ export interface RouteInput {
    * replica runs.
    */
   readonly servicesBefore: readonly string[];
+  /** The controller's bound on messages, in bytes. */
+  readonly messageBytesMax: number;
 }
 
 /** Where requests to a deployment go now. */
-export function routeOf({ deployment, progress, replicas, contact, servicesBefore }: RouteInput): Route {
+export function routeOf({ deployment, progress, replicas, contact, servicesBefore, messageBytesMax }: RouteInput): Route {
   const { spec } = deployment;
   const routable = replicas.flatMap(({ id, state, address }) => {
     const known = contact(id);
@@ -95,7 +102,9 @@ export function routeOf({ deployment, progress, replicas, contact, servicesBefor
     services: routable.length === 0 ? servicesBefore : [...new Set(routable.flatMap(({ known }) => known.services))],
     maxOngoingRequests: spec.maxOngoingRequests,
     maxQueuedRequests: spec.maxQueuedRequests,
+    messageBytesMax: messageBytesMaxOf(spec, messageBytesMax),
     requestTimeoutMs: spec.requestTimeoutMs === 0 ? undefined : spec.requestTimeoutMs,
+    ...(spec.maxMessageBytes !== undefined && { maxMessageBytes: spec.maxMessageBytes }),
     ...(spec.autoscalingConfig?.minReplicas === 0 && { coldStartMs: spec.startupTimeoutMs }),
     ...(reason !== undefined && { noReplicaExpected: reason }),
   };

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Program } from "../../core/deployment.ts";
 import type { ProcessEnd } from "../../core/ending.ts";
+import { messageBytes } from "../../core/message-bounds.ts";
 import { launch } from "./launch.ts";
 import { processEnd } from "./process-end.ts";
 import { type ProcessEnvironment, programArgv, replicaArgv, replicaEnv } from "./replica-env.ts";
@@ -52,7 +53,7 @@ export async function startLoneReplica(assignment: LoneAssignment, { ambient, mo
   const folder = await mkdtemp(join(tmpdir(), "drover-lone-"));
   const address = assignment.address ?? `unix:${join(folder, "replica.sock")}`;
   const output = new ReplicaOutput(folder);
-  const parameters = { ...assignment, address, envVars: {}, resources: noResources, gpuIndexes: [] };
+  const parameters = { ...assignment, address, messageBytesMax: messageBytes.default, envVars: {}, resources: noResources, gpuIndexes: [] };
   try {
     const child = await launch({
       argv: replicaArgv({ argv: programArgv(assignment.program, moduleHost, noResources.memoryBytes), address }),

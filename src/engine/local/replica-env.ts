@@ -14,7 +14,7 @@ export interface ControllerAddresses {
 interface ReplicaParameters
   extends Pick<
     Assignment,
-    "replicaId" | "deployment" | "revision" | "initArgs" | "maxOngoingRequests" | "resources" | "gpuIndexes" | "token"
+    "replicaId" | "deployment" | "revision" | "initArgs" | "maxOngoingRequests" | "messageBytesMax" | "resources" | "gpuIndexes" | "token"
   > {
   readonly envVars: RuntimeEnv["envVars"];
   readonly address: string;
@@ -50,6 +50,7 @@ export function replicaEnv(assignment: ReplicaParameters, ambient: ProcessEnviro
     DROVER_REVISION: String(assignment.revision),
     DROVER_INIT_ARGS: assignment.initArgs,
     DROVER_MAX_ONGOING_REQUESTS: String(assignment.maxOngoingRequests),
+    DROVER_MAX_MESSAGE_BYTES: String(assignment.messageBytesMax),
     DROVER_TOKEN: assignment.token,
     ...(assignment.controller && { DROVER_API: assignment.controller.api, DROVER_GATEWAY: assignment.controller.gateway }),
   };

@@ -42,6 +42,7 @@ export class Peek {
   readonly #done: (result: string | StatusError) => void;
   readonly #prefix = new Uint8Array(prefixBytes);
   #bytes = 0;
+  #messageBytes = 0;
   /** Of the message's bytes, how many are still to come; known with the prefix. */
   #missing = 0;
   #unpack: Gunzip | Inflate | undefined;
@@ -61,6 +62,11 @@ export class Peek {
   constructor(encoding: string | undefined, done: (result: string | StatusError) => void) {
     this.#encoding = encoding;
     this.#done = done;
+  }
+
+  /** The length of the first message as its prefix says it; 0 before. Compressed, if it is compressed. */
+  get messageBytes(): number {
+    return this.#messageBytes;
   }
 
   /** The next bytes of the stream. */
@@ -100,7 +106,8 @@ export class Peek {
 
   /** Reads the prefix: whether the message is compressed, and its length. */
   #begin(): void {
-    this.#missing = new DataView(this.#prefix.buffer).getUint32(1);
+    this.#messageBytes = new DataView(this.#prefix.buffer).getUint32(1);
+    this.#missing = this.#messageBytes;
     const [flag] = this.#prefix;
     if (flag === 0) return;
     const encoding = this.#encoding ?? "identity";

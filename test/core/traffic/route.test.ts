@@ -12,10 +12,16 @@ const replica = (id: string, more: Partial<ReplicaRecord>): ReplicaRecord => ({
 });
 
 /** The route to these replicas, of which those in `silent` say nothing. */
-function routeTo(replicas: readonly ReplicaRecord[], silent: readonly string[]) {
+function routeTo(replicas: readonly ReplicaRecord[], silent: readonly string[], maxMessageBytes?: number) {
   const contact = (id: string) => ({ routable: !silent.includes(id), silent: silent.includes(id), invocable: true, services: [] });
-  return routeOf({ deployment, progress: undefined, replicas, contact, servicesBefore: [] });
+  const own = maxMessageBytes === undefined ? deployment : firstRecord({ ...spec, maxMessageBytes }, "u", 0);
+  return routeOf({ deployment: own, progress: undefined, replicas, contact, servicesBefore: [], messageBytesMax: 2 ** 26 });
 }
+
+test("the largest message is the deployment's own bound, and never more than the controller's", () => {
+  const bounds = [undefined, 2 ** 16, 2 ** 26, 2 ** 30].map((own) => routeTo([], [], own).messageBytesMax);
+  expect(bounds).toEqual([2 ** 26, 2 ** 16, 2 ** 26, 2 ** 26]);
+});
 
 test("a silent replica gets no requests, and those it has in work are not lost yet", () => {
   const { endpoints, givenUp } = routeTo([replica("a", { state: "RUNNING" }), replica("b", { state: "RUNNING" })], ["a"]);

@@ -9,6 +9,7 @@ const assignment = (more: Partial<Parameters<typeof replicaEnv>[0]> = {}) => ({
   envVars: {},
   initArgs: "{}",
   maxOngoingRequests: 7,
+  messageBytesMax: 65_536,
   resources: { cpuMilli: 1000, gpuMilli: 0, memoryBytes: 0 },
   gpuIndexes: [],
   address: "unix:/s",
@@ -27,6 +28,7 @@ describe("the environment of a replica", () => {
       DROVER_REVISION: "2",
       DROVER_INIT_ARGS: "{}",
       DROVER_MAX_ONGOING_REQUESTS: "7",
+      DROVER_MAX_MESSAGE_BYTES: "65536",
       DROVER_TOKEN: "t",
       OMP_NUM_THREADS: "1",
     });
