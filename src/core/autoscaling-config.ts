@@ -4,6 +4,8 @@ export interface AutoscalingConfig {
   readonly maxReplicas: number;
   /** Replicas of a new deployment. Undefined: `minReplicas`. */
   readonly initialReplicas?: number;
+  /** Spare replicas: this many more than the load needs, within the bounds. Undefined: none. */
+  readonly bufferReplicas?: number;
   /** Requests in work that one replica should have. */
   readonly targetOngoingRequests: number;
   readonly upscaleDelayMs: number;

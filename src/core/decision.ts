@@ -19,6 +19,7 @@ export type FailureRule = "max_start_failures" | "progress_deadline" | "rollback
 /** The rules of the autoscaler. */
 export type AutoscalingRule =
   | "upscale_delay"
+  | "buffer_replicas"
   | "starting"
   | "downscale_delay"
   | "downscale_to_zero_delay"

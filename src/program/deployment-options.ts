@@ -45,6 +45,8 @@ export interface DeploymentOptions {
     readonly minReplicas?: number;
     readonly maxReplicas?: number;
     readonly initialReplicas?: number;
+    /** Spare replicas above what the load needs. */
+    readonly bufferReplicas?: number;
     readonly targetOngoingRequests?: number;
     readonly upscaleDelay?: Duration;
     readonly downscaleDelay?: Duration;
@@ -97,6 +99,7 @@ const readers: { readonly [K in keyof Required<DeploymentOptions>]: Reader } = {
     minReplicas: readInteger,
     maxReplicas: readInteger,
     initialReplicas: readInteger,
+    bufferReplicas: readInteger,
     targetOngoingRequests: readNumber,
     upscaleDelay: readDuration,
     downscaleDelay: readDuration,

@@ -104,6 +104,7 @@ describe("the spec of a definition", () => {
         minReplicas: 0,
         maxReplicas: 8,
         initialReplicas: 2,
+        bufferReplicas: 1,
         targetOngoingRequests: 2.5,
         upscaleDelay: 0,
         downscaleDelay: "90s",

@@ -68,6 +68,8 @@ class AutoscalingConfig(TypedDict, total=False):
     min_replicas: int
     max_replicas: int
     initial_replicas: int
+    #: Spare replicas above what the load needs; unset: 0.
+    buffer_replicas: int
     target_ongoing_requests: float
     upscale_delay: Duration
     downscale_delay: Duration

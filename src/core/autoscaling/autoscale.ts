@@ -80,7 +80,8 @@ const slack = 1e-9;
  * The target of the number of replicas. Pure: the same arguments give the same result. `desired =
  * ⌈cur + factor · (raw − cur)⌉` with `raw = load / target_ongoing_requests`. The target goes up to
  * the smallest `desired` of the upscale delay, and down to the largest of the downscale delay. It
- * goes up at once for a burst and from zero. It stays within the bounds.
+ * goes up at once for a burst and from zero. `buffer_replicas` is added to each of these numbers, and
+ * `cur` does not count them. The target stays within the bounds.
  */
 export function decide(
   config: AutoscalingConfig,
@@ -94,15 +95,17 @@ export function decide(
   const knownSinceMs = known ? (before.knownSinceMs ?? nowMs) : undefined;
   const load = push(before.load, now, nowMs);
   const bursts = push(before.bursts, now, nowMs);
-  const cur = Math.min(seen.running, seen.target);
+  // A deployment at zero keeps no spare replicas.
+  const spare = seen.target === 0 && now === 0 ? 0 : (config.bufferReplicas ?? 0);
+  const cur = Math.max(0, Math.min(seen.running, seen.target) - spare);
   const mean = aggregate(load, config.aggregation, nowMs);
   const raw = mean / config.targetOngoingRequests;
-  const desired = desiredOf(config, raw, cur);
-  const rules = new Rules(config, seen, before, nowMs);
+  const desired = desiredOf(config, raw, cur) + spare;
+  const rules = new Rules(config, seen, before, nowMs, spare);
   const ups = push(before.ups, desired, nowMs);
   // While a factor limits the step up, replicas that are starting for the rest of the way are not
   // surplus.
-  const enough = raw > cur ? Math.max(desired, Math.ceil(raw - slack)) : desired;
+  const enough = raw > cur ? Math.max(desired, Math.ceil(raw - slack) + spare) : desired;
   // What is asked for from zero counts as wanted. The mean load does not show it yet, and would
   // remove it again at the next tick.
   const wanted = seen.target === 0 && now > 0 ? Math.max(enough, rules.fromZero(now)) : enough;
@@ -179,19 +182,22 @@ class Rules {
   readonly #seen: LoadSeen;
   readonly #before: AutoscaleState;
   readonly #nowMs: number;
+  readonly #spare: number;
 
-  constructor(config: AutoscalingConfig, seen: LoadSeen, before: AutoscaleState, nowMs: number) {
+  constructor(config: AutoscalingConfig, seen: LoadSeen, before: AutoscaleState, nowMs: number, spare: number) {
     this.#config = config;
     this.#seen = seen;
     this.#before = before;
     this.#nowMs = nowMs;
+    this.#spare = spare;
+    if (spare > 0) this.#note("buffer_replicas", spare, "spare: that many more than the load needs");
   }
 
   /**
    * The smallest number wanted during the whole upscale delay. Undefined: not known for that long.
    */
   up(window: LoadWindow, desired: number, ongoing: number): number | undefined {
-    const { upscaleDelayMs, targetOngoingRequests } = this.#config;
+    const { upscaleDelayMs } = this.#config;
     const { target, running, startupMs } = this.#seen;
     const smallest = upscaleDelayMs === 0 ? desired : aggregate(window, "MIN", this.#nowMs);
     this.#note("upscale_delay", smallest, `at least ${smallest} wanted during the last ${seconds(upscaleDelayMs)}`);
@@ -199,7 +205,7 @@ class Rules {
     // Starting replicas will serve the backlog: a backlog alone asks for no more of them.
     const starting = running < target && this.#nowMs - this.#before.raisedAtMs < startupMs;
     if (!starting || smallest <= target) return smallest;
-    const withoutBacklog = Math.ceil(ongoing / targetOngoingRequests - slack);
+    const withoutBacklog = this.#needed(ongoing);
     this.#note("starting", target - running, `${target - running} still start: they will serve what waits`);
     return Math.min(smallest, Math.max(target, withoutBacklog));
   }
@@ -226,16 +232,21 @@ class Rules {
     const from = burst.threshold * capacity;
     this.#note("burst", rounded(mean), `load of the last ${seconds(burst.windowMs)}; a burst from ${rounded(from)}`);
     if (!(mean > 0 && capacity > 0 && mean >= from)) return undefined;
-    const wanted = Math.ceil(mean / targetOngoingRequests - slack);
+    const wanted = this.#needed(mean);
     const { target, running, startupMs } = this.#seen;
     // Starting replicas will serve the backlog, in a burst as well.
     const starting = running < target && this.#nowMs - this.#before.raisedAtMs < startupMs;
-    return starting ? Math.min(wanted, Math.max(target, Math.ceil(ongoing / targetOngoingRequests - slack))) : wanted;
+    return starting ? Math.min(wanted, Math.max(target, this.#needed(ongoing))) : wanted;
   }
 
   /** Replicas for the waiting requests of a deployment with target 0. */
   fromZero(now: number): number {
-    return Math.max(1, Math.ceil(now / this.#config.targetOngoingRequests - slack));
+    return Math.max(1, this.#needed(now));
+  }
+
+  /** Replicas for this load, and the spare ones. */
+  #needed(load: number): number {
+    return Math.ceil(load / this.#config.targetOngoingRequests - slack) + this.#spare;
   }
 
   choose(proposals: Proposals): Wish {
@@ -260,7 +271,9 @@ class Rules {
     const { minReplicas, downscaleToZeroDelayMs } = this.#config;
     const lower = down !== undefined && down < target ? Math.max(1, down) : target;
     const step: Wish = { target: lower, why: "the load was lower for the whole downscale delay", bound: "downscale_delay" };
-    const toZero = minReplicas === 0 && desired === 0 && (target === 1 || down === 0);
+    // Without load, the spare replicas are left, and at least one.
+    const idle = desired === this.#spare && (target === Math.max(1, this.#spare) || down === this.#spare);
+    const toZero = minReplicas === 0 && idle;
     if (!toZero || target === 0) return lower < target ? step : undefined;
     const idleMs = idleSinceMs === undefined ? 0 : this.#nowMs - idleSinceMs;
     const needed = seconds(downscaleToZeroDelayMs);

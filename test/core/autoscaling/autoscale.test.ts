@@ -345,6 +345,7 @@ const anyConfig = fc
     downscalingFactor: fc.double({ min: 0.01, max: 1_000, noNaN: true }),
     lookBackPeriodMs: fc.integer({ min: 1, max: 40 }).map((seconds) => seconds * 1_000),
     aggregation: fc.constantFrom("MEAN" as const, "MAX" as const, "MIN" as const),
+    bufferReplicas: fc.constantFrom(0, 1, 5, 30),
     disabled: fc.boolean(),
   })
   .map(({ bounds: [one, other], disabled, ...rest }) =>

@@ -55,6 +55,7 @@ describe("once the load is constant", () => {
     upscalingFactor: part,
     downscalingFactor: part,
     minReplicas: fc.constantFrom(0, 1, 3),
+    bufferReplicas: fc.constantFrom(0, 1, 2, 60),
     aggregation: fc.constantFrom("MEAN" as const, "MAX" as const, "MIN" as const),
   });
   const lookBackPeriodMs = 10_000;
@@ -82,12 +83,13 @@ describe("once the load is constant", () => {
     return { changes, needed: Math.ceil((trace.at(-1)?.load ?? 0) / 10), last: points.at(-1)?.desired };
   }
 
-  test("the number never turns, and ends at what the load needs", () => {
+  test("the number never turns, and ends at what the load needs and the spare replicas above it", () => {
     fc.assert(
       fc.property(steps, anySettings, seconds(20), (held, settings, startupMs) => {
         const { changes, needed, last } = constant(held, settings, startupMs);
         expect(new Set(changes.map(({ sign }) => sign)).size).toBeLessThanOrEqual(1);
-        expect(last).toBe(Math.max(settings.minReplicas, needed));
+        const atZero = settings.minReplicas === 0 && needed === 0;
+        expect(last).toBe(atZero ? 0 : Math.min(100, Math.max(settings.minReplicas, needed + settings.bufferReplicas)));
       }),
       { numRuns: 60 },
     );
