@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { parseDurationMs } from "./duration.ts";
+import { parseDurationMs } from "../program/parse-duration.ts";
 import type { Session } from "./session.ts";
 
 /**

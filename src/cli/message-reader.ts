@@ -1,8 +1,10 @@
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, type LineCounter, type Node, type Pair, type YAMLMap } from "yaml";
+import { DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import type { Json } from "../core/json.ts";
-import { didYouMean } from "./did-you-mean.ts";
-import { parseDurationMs, protoDuration } from "./duration.ts";
+import { autoscalingOfAuto } from "../program/auto-replicas.ts";
+import { fieldHint, type KnownFields } from "../program/field-hint.ts";
+import { parseDurationMs, protoDuration } from "../program/parse-duration.ts";
 import { inexactNumber, inexactText } from "./exact-json.ts";
 
 /** Bounds of one document, as aliases make a small file large. */
@@ -45,6 +47,7 @@ export class MessageReader {
     if (!isMap(node)) return this.#wrong(node, path, schema.typeName === "google.protobuf.Struct" ? "a JSON object" : "fields with values");
     if (schema.typeName === "google.protobuf.Struct") return this.#json(node, path, level);
     const fields: Fields = {};
+    let auto = false;
     const oneofs = new Map<string, string>();
     for (const pair of this.#pairs(node, path, level)) {
       const field = this.#fieldOf(pair, schema, path);
@@ -58,9 +61,14 @@ export class MessageReader {
         oneofs.set(field.oneof.name, field.name);
       }
       this.lines.set(fieldPath, this.#lineOf(pair.key, this.lines.get(path) ?? 1));
+      if (field === DeploymentSpecSchema.field.numReplicas && isAuto(pair.value)) {
+        auto = true;
+        continue;
+      }
       // In proto JSON null means that a field is not set.
       if (!nothing) fields[field.name] = this.#field(pair.value, field, fieldPath, level + 1);
     }
+    if (auto) fields.autoscaling_config = autoscalingOfAuto(fields.autoscaling_config);
     return fields;
   }
 
@@ -68,9 +76,8 @@ export class MessageReader {
     const name = isScalar(pair.key) ? String(pair.key.value) : "";
     const field = schema.fields.find((known) => known.name === name || known.jsonName === name);
     if (field) return field;
-    const names = schema.fields.map((known) => known.name);
-    const meant = didYouMean(name.replace(/([a-z])([A-Z])/g, "$1_$2"), names);
-    this.#report(pair.key, `${path}.${name}`, `no such field; ${meant ? `did you mean ${meant}?` : `there are ${names.join(", ")}`}`);
+    const spelled = name.replace(/([a-z])([A-Z])/g, "$1_$2").toLowerCase();
+    this.#report(pair.key, `${path}.${name}`, `no such field; ${fieldHint(spelled, knownFields(schema))}`);
     return undefined;
   }
 
@@ -256,6 +263,18 @@ function isMerge({ key }: Pair): boolean {
 
 function nameOf(key: unknown): unknown {
   return isScalar(key) ? String(key.source ?? key.value) : key;
+}
+
+/** `num_replicas: auto`. */
+function isAuto(node: unknown): boolean {
+  return isScalar(node) && node.value === "auto";
+}
+
+function knownFields({ fields, typeName }: DescMessage): KnownFields {
+  if (typeName.startsWith("google.")) return {};
+  return Object.fromEntries(
+    fields.map(({ name, fieldKind, message }) => [name, fieldKind === "message" && message ? knownFields(message) : {}]),
+  );
 }
 
 function isInteger(value: unknown, max: number): value is number {

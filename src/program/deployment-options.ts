@@ -1,8 +1,11 @@
 import type { Aggregation } from "../core/autoscaling-config.ts";
 import { isInexact, type Json, type JsonObject, jsonLevelsMax } from "../core/json.ts";
 import type { RolloutStrategy } from "../core/rollout-policy.ts";
+import { autoscalingOfAuto } from "./auto-replicas.ts";
+import { fieldHint, type KnownFields } from "./field-hint.ts";
+import { parseDurationMs, protoDuration } from "./parse-duration.ts";
 
-/** A time: `"20s"`, `"1.5s"`, or a number of seconds. */
+/** A time: `"20s"`, `"500ms"`, `"10m"`, `"1h30m"`, or a number of seconds. */
 export type Duration = string | number;
 
 /**
@@ -21,7 +24,8 @@ export interface DeploymentOptions {
     readonly npm?: readonly string[];
     readonly pip?: readonly string[];
   };
-  readonly numReplicas?: number;
+  /** `"auto"`: from 1 to 100, by the load; what `autoscalingConfig` says of them wins. */
+  readonly numReplicas?: number | "auto";
   readonly resources?: {
     readonly numCpus?: number;
     readonly numGpus?: number;
@@ -77,14 +81,18 @@ export interface DeploymentOptions {
 }
 
 /** Checks a value's type and returns it as proto JSON; throws a TypeError that names the option. */
-type Reader = (value: unknown, option: string) => Json;
+interface Reader {
+  (value: unknown, option: string): Json;
+  /** The options in it. */
+  readonly inner?: KnownFields;
+}
 
 const readers: { readonly [K in keyof Required<DeploymentOptions>]: Reader } = {
   name: readString,
   version: readString,
   initArgs: (value, option) => (isPlainObject(value) ? readJson(value, option) : fail(option, "a JSON object", value)),
   runtimeEnv: record({ workingDir: readString, envVars: mapOf(readString), npm: list(readString), pip: list(readString) }),
-  numReplicas: readInteger,
+  numReplicas: (value, option) => (value === "auto" ? value : readInteger(value, option)),
   resources: record({ numCpus: readNumber, numGpus: readNumber, memoryBytes: readInteger, custom: mapOf(readNumber) }),
   maxOngoingRequests: readInteger,
   maxQueuedRequests: readInteger,
@@ -130,7 +138,10 @@ const readOptions = record(readers);
  * that is unknown or of the wrong type.
  */
 export function optionsJson(options: DeploymentOptions): JsonObject {
-  return readOptions(options, "") as JsonObject;
+  const read = readOptions(options, "") as JsonObject;
+  if (read.numReplicas !== "auto") return read;
+  const { numReplicas, ...rest } = read;
+  return { ...rest, autoscalingConfig: autoscalingOfAuto(read.autoscalingConfig, camel) };
 }
 
 /** Whether `value` is an object with no class of its own. */
@@ -141,17 +152,27 @@ export function isPlainObject(value: unknown): value is Readonly<Record<string, 
 }
 
 function record(fields: Readonly<Record<string, Reader>>): Reader {
-  return (value, option) => {
+  const inner: KnownFields = Object.fromEntries(Object.entries(fields).map(([name, reader]) => [snake(name), reader.inner ?? {}]));
+  const read = (value: unknown, option: string): Json => {
     if (!isPlainObject(value)) return fail(option || "options", "an object", value);
     const read: Record<string, Json> = {};
     for (const [name, given] of Object.entries(value)) {
       const path = option ? `${option}.${name}` : name;
       const reader = Object.hasOwn(fields, name) ? fields[name] : undefined;
-      if (!reader) throw new TypeError(`deployment option ${path}: there is no such option; there are ${Object.keys(fields).join(", ")}`);
+      if (!reader) throw new TypeError(`deployment option ${path}: there is no such option; ${fieldHint(snake(name), inner, camel)}`);
       if (given !== undefined) read[name] = reader(given, path);
     }
     return read;
   };
+  return Object.assign(read, { inner });
+}
+
+function snake(name: string): string {
+  return name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toLowerCase();
+}
+
+function camel(path: string): string {
+  return path.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function readString(value: unknown, option: string): string {
@@ -185,8 +206,8 @@ function list(item: Reader): Reader {
 export function readDuration(value: unknown, option: string): string {
   if (typeof value === "string" && /^\d+(\.\d{1,9})?s$/.test(value)) return value;
   const seconds = typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
-  if (seconds === undefined) return fail(option, 'a time: seconds as a number, or text like "1.5s"', value);
-  return `${seconds.toFixed(9).replace(/\.?0+$/, "")}s`;
+  const ms = typeof value === "string" ? parseDurationMs(value) : seconds === undefined ? undefined : seconds * 1_000;
+  return ms === undefined ? fail(option, 'a time: seconds as a number, or text like "1.5s", "10m" or "1h30m"', value) : protoDuration(ms);
 }
 
 function mapOf(item: Reader): Reader {

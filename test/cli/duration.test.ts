@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseDurationMs, printDuration, protoDuration } from "../../src/cli/duration.ts";
+import { printDuration } from "../../src/cli/duration.ts";
+import { parseDurationMs, protoDuration } from "../../src/program/parse-duration.ts";
 
 test.each([
   ["20s", 20_000],

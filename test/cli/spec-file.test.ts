@@ -51,6 +51,33 @@ test("a spec in YAML becomes the message, field by field", () => {
   expect(spec?.requestTimeout && durationMs(spec.requestTimeout)).toBe(250);
 });
 
+test("num_replicas auto follows the load, by what autoscaling_config says, or else as Ray Serve does", () => {
+  for (const [more, maxReplicas] of [
+    ["", 100],
+    ["\nautoscaling_config: { max_replicas: 5 }", 5],
+  ] as const) {
+    const spec = parseSpecs("app.yaml", `name: a\nnum_replicas: auto${more}`).specs[0]?.spec;
+    expect(spec?.numReplicas).toBeUndefined();
+    expect(spec?.autoscalingConfig).toMatchObject({ minReplicas: 1, maxReplicas, targetOngoingRequests: 2 });
+  }
+});
+
+test.each([
+  ["num_cpus: 1", "did you mean resources.num_cpus?"],
+  ["numCpus: 1", "did you mean resources.num_cpus?"],
+  ["ray_actor_options: {}", "did you mean resources and runtime_env?"],
+  ["upscale_delay_s: 1", "did you mean autoscaling_config.upscale_delay?"],
+  ["max_replicas: 3", "did you mean autoscaling_config.max_replicas?"],
+  ["health_check_period_s: 1", "did you mean health_check.period?"],
+  ["graceful_shutdown_timeout_s: 1", "did you mean graceful_shutdown_timeout?"],
+  ["max_concurrent_queries: 1", "did you mean max_ongoing_requests?"],
+  ["resources: { memory: 1 }", "did you mean memory_bytes?"],
+  ["autoscaling_config: { target_num_ongoing_requests_per_replica: 1 }", "did you mean target_ongoing_requests?"],
+  ["route_prefix: /", "Ray Serve has it; leave it out"],
+])("a name of Ray Serve, or of another level, is known: %s", (line, hint) => {
+  expect(problemsOf(`name: a\n${line}`)).toEqual([expect.stringContaining(`no such field; ${hint}`)]);
+});
+
 test("one document, several documents, a list and JSON with tabs hold the same specs", () => {
   const names = (text: string) => {
     const { specs, problems } = parseSpecs("app", text);

@@ -28,7 +28,12 @@ describe("a definition", () => {
     [{ initArgs: [1] }, "initArgs: must be a JSON object, not a list"],
     [{ initArgs: { at: new Date(0) } }, "initArgs.at: must be a JSON value, not a Date"],
     [{ userConfig: { a: [1n] } }, "userConfig.a[0]: must be a JSON value, not a bigint"],
-    [{ startupTimeout: "1m" }, "startupTimeout: must be a time"],
+    [{ startupTimeout: "1m 3s" }, "startupTimeout: must be a time"],
+    [{ numReplicas: "many" }, 'numReplicas: must be a whole number, not "many"'],
+    [{ numCpus: 1 }, "numCpus: there is no such option; did you mean resources.numCpus?"],
+    [{ rayActorOptions: {} }, "rayActorOptions: there is no such option; did you mean resources and runtimeEnv?"],
+    [{ routePrefix: "/" }, "routePrefix: there is no such option; Ray Serve has it; leave it out"],
+    [{ autoscalingConfig: { upscaleDelayS: 3 } }, "autoscalingConfig.upscaleDelayS: there is no such option; did you mean upscaleDelay?"],
     [{ startupTimeout: -1 }, "startupTimeout: must be a time"],
     [{ runtimeEnv: { envVars: { A: 1 } } }, "runtimeEnv.envVars.A: must be a string, not 1"],
     [null, "options: must be an object, not null"],
@@ -158,6 +163,18 @@ describe("the spec of a definition", () => {
       },
     });
     expect(create(DeploymentSpecSchema, spec)).toEqual(spec);
+  });
+
+  test("takes a time with any units", () => {
+    for (const [text, seconds] of Object.entries({ "10m": "600s", "1h30m": "5400s", "500ms": "0.5s" }))
+      expect(specJson(define(SentimentV2, { requestTimeout: text }), program).requestTimeout).toBe(seconds);
+  });
+
+  test("follows the load with numReplicas auto, by what autoscalingConfig says, or else as Ray Serve does", () => {
+    const spec = specJson(define(SentimentV2, { numReplicas: "auto", autoscalingConfig: { maxReplicas: 5 } }), program);
+    const { numReplicas, autoscalingConfig } = fromJson(DeploymentSpecSchema, spec as JsonValue);
+    expect(numReplicas).toBeUndefined();
+    expect(autoscalingConfig).toMatchObject({ minReplicas: 1, maxReplicas: 5, targetOngoingRequests: 2 });
   });
 
   const named = {

@@ -13,6 +13,7 @@ import { realClock } from "../../src/clock/real.ts";
 import { refusal } from "../../src/core/errors.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { kebab } from "../../src/program/definition.ts";
+import { raysNames } from "../../src/program/rays-names.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { implement, type ServiceHandlers } from "../../src/rpc/service.ts";
 import { temporaryFolder } from "../replica/harness.ts";
@@ -137,7 +138,15 @@ describe("wrong options are a TypeError that names the option:", () => {
     ["labels={'a': 1}", "option labels.a: must be text, not 1"],
     ["labels={1: 'a'}", "option labels: must be a dict whose keys are text, not 1"],
     ["runtime_env={'pip': 'numpy'}", "option runtime_env.pip: must be a list, not 'numpy'"],
-    ["request_timeout='20'", "option request_timeout: must be a time: seconds as a number, or text like \"1.5s\", not '20'"],
+    ["request_timeout='20'", "option request_timeout: must be a time: seconds as a number, or text like "],
+    ["request_timeout='1h 30m'", "option request_timeout: must be a time"],
+    ["num_cpus=1", "option num_cpus: there is no such option; do you mean resources.num_cpus?"],
+    ["ray_actor_options={}", "option ray_actor_options: there is no such option; do you mean resources and runtime_env?"],
+    ["route_prefix='/'", "option route_prefix: there is no such option; Ray Serve has it; leave it out"],
+    [
+      "autoscaling_config={'upscale_delay_s': 1}",
+      "option autoscaling_config.upscale_delay_s: there is no such option; do you mean upscale_delay?",
+    ],
     ["request_timeout=-1", "option request_timeout: must be a time"],
     ["rollout={'strategy': 'FAST'}", "option rollout.strategy: must be AUTO or AVAILABILITY, not 'FAST'"],
     ["autoscaling_config={'schedules': [{'cron': 1}]}", "option autoscaling_config.schedules[0].cron: must be text, not 1"],
@@ -205,6 +214,26 @@ test("the types of the options are those of the proto", async () => {
     print("good")
   `;
   expect(await runIn({ "check.py": check }, "check", [])).toMatchObject({ exit: 0, stdout: "good\n" });
+});
+
+test("times, num_replicas and names of Ray Serve are read as the command line and the TypeScript SDK read them", async () => {
+  const check = `
+    import json
+    from drover.rays_names import RAYS_NAMES
+    from drover.spec import options_json
+    print(json.dumps({
+        "rays": {name: meaning if isinstance(meaning, str) else list(meaning) for name, meaning in RAYS_NAMES.items()},
+        "times": [options_json({"request_timeout": text})["request_timeout"] for text in ("10m", "1h30m", "500ms", "1.5h", "0.000000001s")],
+        "auto": options_json({"num_replicas": "auto", "autoscaling_config": {"max_replicas": 5}}),
+    }))
+  `;
+  const { stdout } = (await runIn({ "check.py": check }, "check", [])) as { stdout: string };
+  const rays = Object.entries(raysNames).map(([name, meaning]) => [name, "fields" in meaning ? meaning.fields : meaning.remedy]);
+  expect(JSON.parse(stdout)).toEqual({
+    rays: Object.fromEntries(rays),
+    times: ["600s", "5400s", "0.5s", "5400s", "0.000000001s"],
+    auto: { autoscaling_config: { min_replicas: 1, max_replicas: 5, target_ongoing_requests: 2 } },
+  });
 });
 
 const { HEALTHY, UPDATING, DEPLOY_FAILED } = DeploymentState;

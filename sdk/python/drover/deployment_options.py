@@ -13,7 +13,7 @@ from typing import Any, Literal, TypedDict, Union
 
 from .json_value import Json
 
-#: A time: `"20s"`, `"1.5s"`, a number of seconds, or a `timedelta`.
+#: A time: `"20s"`, `"500ms"`, `"10m"`, `"1h30m"`, a number of seconds, or a `timedelta`.
 Duration = Union[str, float, timedelta]
 
 #: Registers one gRPC service at a server, such as
@@ -112,8 +112,9 @@ class DeploymentOptions(TypedDict, total=False):
     #: Keyword arguments of the constructor.
     init_args: Mapping[str, Any]
     runtime_env: RuntimeEnv
-    #: 0 to 10,000; unset: 1. Excludes `autoscaling_config`.
-    num_replicas: int
+    #: 0 to 10,000; unset: 1. Excludes `autoscaling_config`. "auto": from 1 to 100 by the load; what
+    #: `autoscaling_config` says of them wins.
+    num_replicas: Union[int, Literal["auto"]]
     autoscaling_config: AutoscalingConfig
     resources: Resources
     #: Requests that one replica works on at a time: 1 to 100,000; unset: 5. As many threads run

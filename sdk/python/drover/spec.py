@@ -12,10 +12,17 @@ from typing import Any, NoReturn
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from ._gen.drover.v1.deployment_pb2 import DeploymentSpec
+from .durations import parse_seconds
+from .field_hint import field_hint
 from .json_value import Json, NotJson, plain, text_of
 
 #: Fields of the spec that are no options: the deploying side sets them.
 NOT_OPTIONS = ("program",)
+
+#: The `num_replicas` that follows the load, as in Ray Serve, and what it stands for: what was given
+#: of `autoscaling_config` wins.
+AUTO = "auto"
+AUTOSCALING_OF_AUTO: dict[str, Json] = {"min_replicas": 1, "max_replicas": 100, "target_ongoing_requests": 2}
 
 _SCALARS: dict[int, tuple[str, tuple[type, ...]]] = {
     FieldDescriptor.CPPTYPE_STRING: ("text", (str,)),
@@ -32,7 +39,11 @@ def options_json(options: Mapping[str, Any]) -> dict[str, Json]:
     Raises a TypeError that names the first option that is unknown or has the wrong type. The API
     checks ranges.
     """
-    return _read_message(options, DeploymentSpec.DESCRIPTOR, "")
+    if not isinstance(options, Mapping) or options.get("num_replicas") != AUTO:
+        return _read_message(options, DeploymentSpec.DESCRIPTOR, "")
+    read = _read_message({**options, "num_replicas": None}, DeploymentSpec.DESCRIPTOR, "")
+    given = read.get("autoscaling_config")
+    return {**read, "autoscaling_config": {**AUTOSCALING_OF_AUTO, **(given if isinstance(given, dict) else {})}}
 
 
 def _read_message(given: object, descriptor: Descriptor, path: str) -> dict[str, Json]:
@@ -43,17 +54,19 @@ def _read_message(given: object, descriptor: Descriptor, path: str) -> dict[str,
     for name, value in given.items():
         option = f"{path}.{name}" if path else str(name)
         if name not in names:
-            raise TypeError(f"deployment option {option}: there is no such option; {_suggestion(str(name), names)}")
+            known = {name: _inner(descriptor.fields_by_name[name]) for name in names}
+            raise TypeError(f"deployment option {option}: there is no such option; {field_hint(str(name), known)}")
         if value is not None:
             read[name] = _read_field(value, descriptor.fields_by_name[name], option)
     return read
 
 
-def _suggestion(name: str, names: list[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower(), names, n=1)
-    return f"do you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+def _inner(field: FieldDescriptor) -> dict[str, Any]:
+    """The names of the options in an option, at every level."""
+    message = field.message_type
+    if message is None or _is_repeated(field) or message.full_name.startswith("google."):
+        return {}
+    return {one.name: _inner(one) for one in message.fields}
 
 
 def _read_field(value: object, field: FieldDescriptor, option: str) -> Json:
@@ -119,9 +132,9 @@ def _read_enum(value: object, enum: EnumDescriptor, option: str) -> str:
 def _read_duration(value: object, option: str) -> str:
     if isinstance(value, str) and re.fullmatch(r"\d+(\.\d{1,9})?s", value, re.ASCII):
         return value
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    seconds = value.total_seconds() if isinstance(value, timedelta) else parse_seconds(value) if isinstance(value, str) else value
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not (0 <= seconds < math.inf):
-        return _fail(option, 'a time: seconds as a number, or text like "1.5s"', value)
+        return _fail(option, 'a time: seconds as a number, or text like "1.5s", "10m" or "1h30m"', value)
     return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
 
 
