@@ -62,7 +62,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
     (run) =>
     async (...given) => {
       const command = given.at(-1) as Command;
-      session = new Session(io, command.optsWithGlobals());
+      session = new Session(io, command.optsWithGlobals(), deploymentOf(command));
       exitCode = await run(session, ...(given as never));
     };
   try {
@@ -94,6 +94,11 @@ function createProgram(io: CliIo, act: Act): Command {
     .exitOverride();
   for (const add of commands) add(program, act);
   return program;
+}
+
+/** The value of the argument `<name>`. */
+function deploymentOf({ registeredArguments, args }: Command): string | undefined {
+  return args[registeredArguments.findIndex((argument) => argument.name() === "name" && !argument.variadic)];
 }
 
 function report(error: unknown, io: CliIo, session: Session | undefined): number {

@@ -6,6 +6,7 @@ import { messageBytes } from "../core/message-bounds.ts";
 import { Channel } from "../rpc/channel.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
 import { usage } from "./cli-error.ts";
+import type { Called } from "./failure.ts";
 import type { CliIo, Output } from "./io.ts";
 
 export type Colors = ReturnType<typeof pc.createColors>;
@@ -29,17 +30,20 @@ export class Session {
   readonly errorColors: Colors;
   readonly #flags: Readonly<Partial<Record<keyof typeof servers, string>>>;
   readonly #channels = new Map<string, Channel>();
-  #called: { readonly address: string; readonly flag: string } | undefined;
+  readonly #deployment: string | undefined;
+  #called: Called | undefined;
 
-  constructor(io: CliIo, flags: Readonly<Partial<Record<keyof typeof servers, string>>>) {
+  /** `deployment` is the one that the command is about; undefined: several, or none. */
+  constructor(io: CliIo, flags: Readonly<Partial<Record<keyof typeof servers, string>>>, deployment?: string) {
     this.io = io;
+    this.#deployment = deployment;
     this.colors = pc.createColors(wantsColors(io.stdout, io.env));
     this.errorColors = pc.createColors(wantsColors(io.stderr, io.env));
     this.#flags = flags;
   }
 
-  /** The server called last, for error messages; undefined: none was called. */
-  get called(): { readonly address: string; readonly flag: string } | undefined {
+  /** What was called, for error messages; undefined: nothing was. */
+  get called(): Called | undefined {
     return this.#called;
   }
 
@@ -84,7 +88,7 @@ export class Session {
   #channel(server: keyof typeof servers): Channel {
     const { flag } = servers[server];
     const address = printAddress(this.#address(server));
-    this.#called = { address, flag };
+    this.#called = { address, flag, deployment: this.#deployment, api: this.#flags.api };
     const channel = this.#channels.get(server) ?? new Channel(address, { messageBytesMax });
     this.#channels.set(server, channel);
     return channel;

@@ -127,6 +127,18 @@ test("a refusal shows its code, what is wrong with each field, and a remedy", as
   expect((await run(["list"])).stderr).toBe("error: UNAVAILABLE: Redis cannot be reached\n  it may work in 1.5 s\n");
 });
 
+test("a hint is a command that can be pasted: with the deployment, the replica, and the controller that was named", async () => {
+  const facts = { metadata: { replica: "story-x7k2p" } };
+  const run = await serve(
+    { getDeployment: () => Promise.reject(refusal("CONFLICT", "it was changed")) },
+    { invoke: () => Promise.reject(refusal("PROGRAM_ERROR", "it failed", facts)) },
+  );
+  expect((await run(["get", "story"])).stderr).toMatch(/`drover get story( --api \S+)?`/);
+  expect((await run(["invoke", "story", "tell", "--api", "127.0.0.1:7001"])).stderr).toContain(
+    "`drover logs story --replica story-x7k2p --api 127.0.0.1:7001`",
+  );
+});
+
 test("colours are only for a terminal that wants them", async () => {
   const run = await serve({ listDeployments: () => ({ deployments: [deploymentOf("a")] }) });
   const colour = "\u001b[";
