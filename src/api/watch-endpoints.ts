@@ -1,7 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type WatchEndpointsRequest, WatchEndpointsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { refusal } from "../core/errors.ts";
-import { messageBytes, messageBytesMaxOf } from "../core/message-bounds.ts";
 import type { Route } from "../core/traffic/route.ts";
 import { Encoded, encode } from "../rpc/codec.ts";
 import type { CallContext } from "../rpc/service.ts";
@@ -13,7 +12,7 @@ export function endpointHandlers(parts: ControllerParts): ControllerHandlers<"wa
   /** Many watches have the same routes, so each is encoded once. */
   const encodedOf = (name: string, route: Route | undefined): Encoded => {
     if (route === undefined) return answer({ deployment: name });
-    const bytes = encoded.get(route) ?? answer(stateOf(route, parts.messageBytesMax ?? messageBytes.default));
+    const bytes = encoded.get(route) ?? answer(stateOf(route));
     encoded.set(route, bytes);
     return bytes;
   };
@@ -24,14 +23,13 @@ type Init = MessageInitShape<typeof WatchEndpointsResponseSchema>;
 
 const answer = (state: Init): Encoded => new Encoded(encode(WatchEndpointsResponseSchema, state));
 
-function stateOf(route: Route, controllersMax: number): Init {
-  const { deployment, endpoints, maxOngoingRequests } = route;
+function stateOf({ deployment, endpoints, maxOngoingRequests, messageBytesMax }: Route): Init {
   return {
     deployment,
     exists: true,
     endpoints: endpoints.map(({ models = [], maxModels = 0, ...endpoint }) => ({ ...endpoint, models: [...models], maxModels })),
     maxOngoingRequests,
-    maxMessageBytes: BigInt(messageBytesMaxOf(route, controllersMax)),
+    maxMessageBytes: BigInt(messageBytesMax),
   };
 }
 

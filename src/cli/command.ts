@@ -19,6 +19,9 @@ export function outputOption(standard: Format = "table"): Option {
   return new Option("-o, --output <format>", "how to print").choices([standard, "json"]).default(standard);
 }
 
+/** `--app`: an application, all of whose deployments a command is about. */
+export const appOption = (): Option => new Option("--app <name>", "the deployments of this application");
+
 export function waitOptions(command: Command, until: string): Command {
   return command
     .option("--wait", `wait until ${until} (the default)`, true)

@@ -29,12 +29,18 @@ export class Session {
   /** For standard error. */
   readonly errorColors: Colors;
   readonly #flags: Readonly<Partial<Record<keyof typeof servers, string>>>;
-  readonly #channels = new Map<string, Channel>();
+  readonly #channels: Map<string, Channel>;
   readonly #deployment: string | undefined;
   #called: Called | undefined;
 
   /** `deployment` is the one that the command is about; undefined: several, or none. */
-  constructor(io: CliIo, flags: Readonly<Partial<Record<keyof typeof servers, string>>>, deployment?: string) {
+  constructor(
+    io: CliIo,
+    flags: Readonly<Partial<Record<keyof typeof servers, string>>>,
+    deployment?: string,
+    channels = new Map<string, Channel>(),
+  ) {
+    this.#channels = channels;
     this.io = io;
     this.#deployment = deployment;
     this.colors = pc.createColors(wantsColors(io.stdout, io.env));
@@ -61,6 +67,11 @@ export class Session {
    */
   within(deadlineMs: number): CallOptions {
     return { signal: this.io.interrupted, deadlineMs, metadata: { "drover-author": this.io.author } };
+  }
+
+  /** This session with another signal or output. It has the same connections: only this one closes them. */
+  with(io: Partial<Pick<CliIo, "interrupted" | "stderr">>): Session {
+    return new Session({ ...this.io, ...io }, this.#flags, this.#deployment, this.#channels);
   }
 
   controller(): Client<typeof ControllerService> {

@@ -2,6 +2,7 @@ import { type Deployment, DeploymentState } from "../../gen/drover/v1/deployment
 import { StatusError } from "../core/errors.ts";
 import { CliError, exitCodes } from "./cli-error.ts";
 import { statusInWords } from "./conditions.ts";
+import type { DeleteTarget } from "./delete-deployments.ts";
 import { printDuration } from "./duration.ts";
 import { failureLines } from "./failure.ts";
 import { plain } from "./plain-text.ts";
@@ -31,15 +32,19 @@ export function waitUntilHealthy(
 ): Promise<number> {
   const judges = new Map<string, Judge>();
   for (const deployment of wanted) judges.set(deployment.spec?.name ?? "", (now) => judgeHealth(deployment, now));
-  for (const name of pruned) judges.set(name, (now) => (now?.status?.state === DeploymentState.DELETING ? undefined : { gone: name }));
+  for (const name of pruned) judges.set(name, (now) => (isBeingDeleted({ name }, now) ? undefined : { gone: name }));
   return waitFor(session, judges, timeoutMs, "goes on without you: `drover status` shows how");
 }
 
 /** Waits until each deployment is gone. Returns the exit code. */
-export function waitUntilGone(session: Session, deleted: readonly Deployment[], timeoutMs: number): Promise<number> {
+export function waitUntilGone(session: Session, deleted: readonly DeleteTarget[], timeoutMs: number): Promise<number> {
   const judges = new Map<string, Judge>();
-  for (const { spec, uid } of deleted) judges.set(spec?.name ?? "", (now) => (now?.uid === uid ? undefined : { gone: spec?.name ?? "" }));
+  for (const target of deleted) judges.set(target.name, (now) => (isBeingDeleted(target, now) ? undefined : { gone: target.name }));
   return waitFor(session, judges, timeoutMs, "goes on being deleted: `drover status` shows how far it is");
+}
+
+function isBeingDeleted({ uid }: DeleteTarget, now: Deployment | undefined): boolean {
+  return uid === undefined ? now?.status?.state === DeploymentState.DELETING : now?.uid === uid;
 }
 
 function judgeHealth(wanted: Deployment, now: Deployment | undefined): WaitResult {

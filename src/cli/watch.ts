@@ -15,9 +15,14 @@ export interface Seen {
 export interface WatchOptions {
   /** The longest that the watch may take. Default: no bound. */
   readonly timeoutMs?: number;
+  /** Leaves out what does not belong to this application. Default: nothing is left out. */
+  readonly application?: string | undefined;
   /** Ends the watch. Default: the end of the command. */
   readonly signal?: AbortSignal;
 }
+
+/** The most names of one watch; with more, all deployments are watched. */
+const namesMax = 1_000;
 
 /**
  * Watches deployments (empty: all), and begins again where the server ends the watch with
@@ -26,14 +31,15 @@ export interface WatchOptions {
 export async function* watchDeployments(
   session: Session,
   names: readonly string[],
-  { timeoutMs, signal = session.io.interrupted }: WatchOptions = {},
+  { timeoutMs, application, signal = session.io.interrupted }: WatchOptions = {},
 ): AsyncGenerator<Seen> {
   const untilMs = timeoutMs === undefined ? undefined : session.io.nowMs() + timeoutMs;
   const controller = session.controller();
   for (;;) {
     const left = untilMs === undefined ? {} : { deadlineMs: Math.max(1, untilMs - session.io.nowMs()) };
     try {
-      yield* seen(controller.watchDeployments({ names: [...names] }, { signal, ...left }));
+      const watched = names.length > namesMax ? [] : names;
+      yield* seen(controller.watchDeployments({ names: [...watched] }, { signal, ...left }), application);
       return;
     } catch (error) {
       if (!(error instanceof StatusError && error.reason === "WATCH_EXPIRED")) throw error;
@@ -41,18 +47,19 @@ export async function* watchDeployments(
   }
 }
 
-async function* seen(events: AsyncIterable<WatchDeploymentsResponse>): AsyncGenerator<Seen> {
+async function* seen(events: AsyncIterable<WatchDeploymentsResponse>, application: string | undefined): AsyncGenerator<Seen> {
   const deployments = new Map<string, Deployment>();
   let synced = false;
   for await (const { event } of events) {
     let changed: string | undefined;
     if (event.case === "synced") synced = true;
-    else if (event.case === "deploymentDeleted") {
-      changed = event.value;
-      deployments.delete(changed);
-    } else if (event.case === "deploymentUpdated") {
+    else if (event.case === "deploymentUpdated" && (application === undefined || event.value.spec?.application === application)) {
       changed = event.value.spec?.name ?? "";
       deployments.set(changed, event.value);
+    } else if (event.case !== undefined) {
+      // It is gone, or has left the application.
+      changed = event.case === "deploymentDeleted" ? event.value : (event.value.spec?.name ?? "");
+      if (!deployments.delete(changed) && application !== undefined) continue;
     }
     yield { deployments, synced, changed };
   }

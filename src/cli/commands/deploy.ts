@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { type ApplyResponse, ApplyResponseSchema, Effect } from "../../../gen/drover/v1/controller_service_pb.ts";
+import type { DeploymentSpec } from "../../../gen/drover/v1/deployment_pb.ts";
 import { type FieldViolation, refusal, StatusError } from "../../core/errors.ts";
 import { nameOf } from "../../rpc/enum-name.ts";
 import type { CallOptions } from "../../rpc/service.ts";
@@ -18,6 +19,8 @@ export interface DeployFlags extends WaitFlags {
   readonly dryRun?: boolean;
   readonly redeploy?: boolean;
   readonly prune?: boolean;
+  /** The application that all specs are. Undefined: each spec says its own. */
+  readonly app?: string;
   readonly output: Format;
 }
 
@@ -28,6 +31,7 @@ export function deployOptions(command: Command): Command {
   command
     .option("--dry-run", "check, show what would change, and change nothing")
     .option("--redeploy", redeployHelp)
+    .option("--app <name>", "the application that they are; --prune deletes only what belongs to it")
     .addOption(outputOption("text"));
   return waitOptions(command, "all replicas run");
 }
@@ -38,7 +42,7 @@ export const addDeploy: AddCommand = (program, act) => {
     .command("deploy")
     .description("deploy the deployment specs in YAML or JSON files: all of them, or none")
     .argument("<file...>", "files with one or several specs; - is standard input")
-    .option("--prune", "delete every deployment that the files do not name");
+    .option("--prune", "delete every deployment that the files do not name, or every one of their application");
   deployOptions(command)
     .addHelpText(
       "after",
@@ -75,7 +79,9 @@ export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[
 }
 
 async function apply(session: Session, loaded: readonly LoadedSpec[], flags: DeployFlags): Promise<ApplyResponse> {
-  const request = { specs: loaded.map(({ spec }) => spec), prune: flags.prune ?? false, validateOnly: flags.dryRun ?? false };
+  const { prune = false, dryRun = false } = flags;
+  const specs = loaded.map(({ spec }) => spec);
+  const request = { specs, prune, application: flags.app ?? applicationOf(specs), validateOnly: dryRun };
   try {
     // Where only a config changes, the call is answered once the replicas serve by it.
     const call = (requestId: string, options: CallOptions) => session.controller().apply({ ...request, requestId }, options);
@@ -91,6 +97,12 @@ async function apply(session: Session, loaded: readonly LoadedSpec[], flags: Dep
     if (violations.length === 0) throw error;
     throw new CliError(violations.map(({ field, description }) => (field === "" ? description : `${field}: ${description}`)));
   }
+}
+
+/** The application that all specs name; empty: they name none, or several. */
+function applicationOf(specs: readonly DeploymentSpec[]): string {
+  const [first = "", ...others] = new Set(specs.map(({ application }) => application));
+  return others.length === 0 ? first : "";
 }
 
 /**

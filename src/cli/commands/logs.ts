@@ -1,11 +1,10 @@
-import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
-import { LogStream, WatchLogsResponseSchema } from "../../../gen/drover/v1/controller_service_pb.ts";
-import { exitCodes } from "../cli-error.ts";
-import { type AddCommand, examples, type Format, outputOption, readInteger } from "../command.ts";
-import { messageJson } from "../print.ts";
-import type { Colors } from "../session.ts";
+import { exitCodes, usage } from "../cli-error.ts";
+import { type AddCommand, appOption, examples, type Format, outputOption, readInteger } from "../command.ts";
+import { printLogs } from "../print-logs.ts";
+import { allDeployments } from "./list.ts";
 
 interface LogsFlags {
+  readonly app?: string;
   readonly replica?: string;
   readonly tail?: number;
   readonly follow?: boolean;
@@ -14,43 +13,39 @@ interface LogsFlags {
 }
 
 const tailMax = 10_000;
+/** The most deployments of one command: as many as one `Apply` deploys. */
+const namesMax = 500;
 
 /** `drover logs`: what replicas print. */
 export const addLogs: AddCommand = (program, act) => {
   program
     .command("logs")
-    .description("show what the replicas of a deployment print")
-    .argument("<name>", "the deployment")
+    .description("show what the replicas of deployments print")
+    .argument("[name...]", "the deployments")
+    .addOption(appOption())
     .option("--replica <id>", "only this replica")
     .option("-n, --tail <lines>", "how many of the last lines of each to begin with (default: 100)", readInteger(0, tailMax))
     .option("-f, --follow", "go on with new lines until Ctrl-C")
     .option("-t, --timestamps", "begin each line with the time at which it was written")
     .addOption(outputOption())
-    .addHelpText("after", examples("drover logs sentiment --follow", "drover logs sentiment --replica sentiment-x7k2p --tail 20"))
+    .addHelpText(
+      "after",
+      examples(
+        "drover logs sentiment --follow",
+        "drover logs translator summarizer --tail 20",
+        "drover logs --app shop --follow",
+        "drover logs sentiment --replica sentiment-x7k2p",
+      ),
+    )
     .action(
-      act(async (session, name: string, flags: LogsFlags) => {
-        const { replica: replicaId = "", tail: tailLines, follow = false } = flags;
-        const request = { name, replicaId, follow, ...(tailLines === undefined ? {} : { tailLines }) };
-        const raw = session.io.stdout.isTTY === true;
-        for await (const line of session.controller().watchLogs(request, { signal: session.io.interrupted })) {
-          if (flags.output === "json") session.print(JSON.stringify(messageJson(WatchLogsResponseSchema, line)));
-          else {
-            const text = line.stream === LogStream.STDERR && raw ? session.colors.dim(line.line) : line.line;
-            const time = flags.timestamps ? `${session.colors.dim(timeOf(line.writeTime))}  ` : "";
-            session.print(`${time}${colorOf(line.replicaId, session.colors)(line.replicaId)}  ${text}`);
-          }
-        }
+      act(async (session, given: readonly string[], flags: LogsFlags) => {
+        const { app, replica: replicaId, tail: tailLines, follow = false, timestamps, output } = flags;
+        if (given.length > 0 === (app !== undefined)) throw usage("give the names of deployments, or --app NAME");
+        const names = app === undefined ? [...new Set(given)] : (await allDeployments(session, app)).map(({ spec }) => spec?.name ?? "");
+        if (replicaId !== undefined && names.length > 1) throw usage("--replica: belongs to one deployment: name only that");
+        if (names.length > namesMax) throw usage(`must be at most ${namesMax} deployments (got ${names.length})`);
+        await printLogs(session, names, { replicaId, tailLines, follow, timestamps, output }, session.io.interrupted);
         return exitCodes.done;
       }),
     );
 };
-
-/** The time of a line; where it is not known, `-` in the same width. */
-const timeOf = (time: Timestamp | undefined): string => (time === undefined ? "-" : timestampDate(time).toISOString()).padEnd(24);
-
-/** The same colour for the same replica, always. */
-function colorOf(replicaId: string, colors: Colors): (text: string) => string {
-  const palette = [colors.cyan, colors.magenta, colors.yellow, colors.green, colors.blue];
-  const sum = [...replicaId].reduce((hash, letter) => (hash * 31 + (letter.codePointAt(0) ?? 0)) >>> 0, 0);
-  return palette[sum % palette.length] ?? colors.cyan;
-}

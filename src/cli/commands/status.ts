@@ -1,7 +1,7 @@
 import { type Deployment, DeploymentSchema } from "../../../gen/drover/v1/deployment_pb.ts";
 import { plural } from "../../core/words/phrases.ts";
-import { CliError, exitCodes } from "../cli-error.ts";
-import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
+import { CliError, exitCodes, usage } from "../cli-error.ts";
+import { type AddCommand, appOption, examples, type Format, outputOption } from "../command.ts";
 import { conditionLines, conditionsInWords } from "../conditions.ts";
 import { firstLine, plain } from "../plain-text.ts";
 import { colorState, deploymentState, messageJson, printJson, printTable, runningOf, tableText } from "../print.ts";
@@ -9,13 +9,14 @@ import { Progress, rolloutProgress } from "../progress.ts";
 import type { Session } from "../session.ts";
 import { StatusHistory } from "../status-history.ts";
 import { watchDeployments } from "../watch.ts";
-import { allDeployments } from "./list.ts";
+import { allDeployments, applicationColumn, noSuchApplication } from "./list.ts";
 import { allReplicas, printReplicas } from "./replicas.ts";
 
 /** How often a watch asks for troubles. */
 const troublesMs = 2_000;
 
 interface StatusFlags {
+  readonly app?: string;
   readonly output: Format;
   readonly watch?: boolean;
 }
@@ -26,14 +27,16 @@ export const addStatus: AddCommand = (program, act) => {
     .command("status")
     .description("show how deployments are, and what they wait for")
     .argument("[name]", "only this deployment, with its replicas")
+    .addOption(appOption())
     .option("-w, --watch", "go on showing changes until Ctrl-C")
     .addOption(outputOption())
-    .addHelpText("after", examples("drover status", "drover status sentiment --watch"))
+    .addHelpText("after", examples("drover status", "drover status --app shop", "drover status sentiment --watch"))
     .action(
       act(async (session, name: string | undefined, flags: StatusFlags) => {
-        if (flags.watch) return watch(session, name, flags.output);
+        if (name !== undefined && flags.app !== undefined) throw usage("give the name of a deployment, or --app NAME, and not both");
+        if (flags.watch) return watch(session, name, flags);
         if (flags.output !== "json") for (const line of (await troublesOf(session)) ?? []) session.note(`${line}\n`);
-        return name === undefined ? showAll(session, flags.output) : showOne(session, name, flags.output);
+        return name === undefined ? showAll(session, flags) : showOne(session, name, flags.output);
       }),
     );
 };
@@ -72,8 +75,8 @@ async function followTroubles(session: Session, signal: AbortSignal, show: (line
   }
 }
 
-async function showAll(session: Session, output: Format): Promise<number> {
-  const deployments = await allDeployments(session);
+async function showAll(session: Session, { output, app }: StatusFlags): Promise<number> {
+  const deployments = await allDeployments(session, app);
   if (output === "json")
     printJson(
       session,
@@ -121,21 +124,26 @@ async function showOne(session: Session, name: string, output: Format): Promise<
 
 /** With `history` (on a terminal) also the recent load and replicas. */
 function statusTable(session: Session, deployments: readonly Deployment[], history?: StatusHistory): string {
-  const rows = deployments.map(({ spec, status }) => [
-    spec?.name ?? "",
-    colorState(session.colors, deploymentState(status)),
-    runningOf(status),
-    String(status?.ongoingRequests ?? 0),
-    String(status?.queuedRequests ?? 0),
-    ...(history?.drawn(spec?.name ?? "") ?? []),
-    [rolloutProgress(status, history !== undefined), firstLine(conditionsInWords(status))].filter((text) => text !== "").join("  "),
-  ]);
+  const { head, cellOf } = applicationColumn(deployments);
+  const rows = deployments.map((deployment) => {
+    const { spec, status } = deployment;
+    return [
+      spec?.name ?? "",
+      colorState(session.colors, deploymentState(status)),
+      runningOf(status),
+      String(status?.ongoingRequests ?? 0),
+      String(status?.queuedRequests ?? 0),
+      ...(history?.drawn(spec?.name ?? "") ?? []),
+      ...cellOf(deployment),
+      [rolloutProgress(status, history !== undefined), firstLine(conditionsInWords(status))].filter((text) => text !== "").join("  "),
+    ];
+  });
   const lately = history ? ["LOAD", "REPLICAS"] : [];
-  return tableText(session.colors, ["NAME", "STATE", "RUNNING", "ONGOING", "QUEUED", ...lately, "MESSAGE"], rows);
+  return tableText(session.colors, ["NAME", "STATE", "RUNNING", "ONGOING", "QUEUED", ...lately, ...head, "MESSAGE"], rows);
 }
 
 /** Redraws a table on a terminal at each change; else prints a line (of JSON) for each change. */
-async function watch(session: Session, name: string | undefined, output: Format): Promise<number> {
+async function watch(session: Session, name: string | undefined, { output, app }: StatusFlags): Promise<number> {
   const { stdout } = session.io;
   const lines = new Progress({ write: (chunk) => stdout.write(chunk) }, session.colors);
   const history = new StatusHistory(stdout.columns);
@@ -150,10 +158,14 @@ async function watch(session: Session, name: string | undefined, output: Format)
   const following =
     output === "json" ? undefined : followTroubles(session, AbortSignal.any([over.signal, session.io.interrupted]), onTroubles);
   try {
-    for await (const { deployments, synced, changed } of watchDeployments(session, name === undefined ? [] : [name])) {
+    for await (const { deployments, synced, changed } of watchDeployments(session, name === undefined ? [] : [name], {
+      application: app,
+    })) {
       const now = changed === undefined ? undefined : deployments.get(changed);
       if (name !== undefined && synced && !deployments.has(name))
         throw new CliError(changed ? `${name}: was deleted` : `no deployment "${name}"`);
+      if (app !== undefined && synced && deployments.size === 0)
+        throw changed ? new CliError(`${app}: all its deployments were deleted`) : noSuchApplication(app);
       if (output === "json") {
         const event = now ? messageJson(DeploymentSchema, now) : changed === undefined ? undefined : { deployment_deleted: changed };
         if (event !== undefined) session.print(JSON.stringify(event));

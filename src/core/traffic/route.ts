@@ -42,8 +42,6 @@ export interface Route {
   readonly messageBytesMax: number;
   /** Undefined: no bound. */
   readonly requestTimeoutMs: number | undefined;
-  /** The deployment's own bound of a message. Absent: the controller's holds. */
-  readonly maxMessageBytes?: number;
   /**
    * How long the start of a first replica may take, for a deployment that scales to zero. Unset: it
    * never scales to zero.
@@ -104,7 +102,6 @@ export function routeOf({ deployment, progress, replicas, contact, servicesBefor
     maxQueuedRequests: spec.maxQueuedRequests,
     messageBytesMax: messageBytesMaxOf(spec, messageBytesMax),
     requestTimeoutMs: spec.requestTimeoutMs === 0 ? undefined : spec.requestTimeoutMs,
-    ...(spec.maxMessageBytes !== undefined && { maxMessageBytes: spec.maxMessageBytes }),
     ...(spec.autoscalingConfig?.minReplicas === 0 && { coldStartMs: spec.startupTimeoutMs }),
     ...(reason !== undefined && { noReplicaExpected: reason }),
   };
