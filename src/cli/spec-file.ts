@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { create, type DescMessage, fromJson } from "@bufbuild/protobuf";
-import { type Document, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from "yaml";
-import { type DeploymentSpec, DeploymentSpecSchema, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from "yaml";
+import { DeploymentSchema, type DeploymentSpec, DeploymentSpecSchema, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import { CliError } from "./cli-error.ts";
 import { readFile, readStream, reasonOf, utf8Text } from "./input.ts";
 import type { CliIo } from "./io.ts";
@@ -14,6 +14,11 @@ export interface LoadedSpec {
   readonly file: string;
   /** The files that the program itself named. */
   readonly programFiles?: readonly string[];
+  /**
+   * A controller printed it, with every field: neither paths, nor a version, nor options of the
+   * code are filled in.
+   */
+  readonly whole?: boolean;
   /** The line of a field, or of the nearest field around it; undefined: there is no file. */
   lineOf(path: string): number | undefined;
 }
@@ -22,7 +27,8 @@ const fileBytesMax = 4 * 1024 * 1024;
 
 /**
  * Reads all specs of YAML or JSON files (several documents, a list, or one spec each; `-` is
- * standard input), with relative paths made absolute. Throws one `CliError` with every problem of
+ * standard input), with relative paths made absolute. A deployment as `drover get` prints it counts
+ * as its spec. Throws one `CliError` with every problem of
  * every file.
  */
 export async function readSpecFiles(files: readonly string[], io: Pick<CliIo, "cwd" | "stdin">): Promise<readonly LoadedSpec[]> {
@@ -32,7 +38,7 @@ export async function readSpecFiles(files: readonly string[], io: Pick<CliIo, "c
     const read = parseSpecs(file, await readText(file, io));
     problems.push(...read.problems);
     const folder = file === "-" ? io.cwd : dirname(resolve(io.cwd, file));
-    for (const { spec } of read.specs) resolvePaths(spec, folder);
+    for (const { spec, whole } of read.specs) if (!whole) resolvePaths(spec, folder);
     loaded.push(...read.specs);
   }
   if (problems.length === 0) problems.push(...duplicates(loaded));
@@ -44,13 +50,23 @@ export async function readSpecFiles(files: readonly string[], io: Pick<CliIo, "c
 export function parseSpecs(file: string, text: string): { readonly specs: readonly LoadedSpec[]; readonly problems: readonly string[] } {
   const { found, problems } = parseNodes(file, text);
   const specs: LoadedSpec[] = [];
-  for (const node of found) {
-    const { json, lineOf, wrong } = readNode(file, node, DeploymentSpecSchema, "spec");
+  for (const outer of found) {
+    const inner = specInside(outer);
+    const { json, lineOf, wrong } = readNode(file, inner ?? outer, DeploymentSpecSchema, "spec");
     problems.push(...wrong);
-    if (wrong.length === 0) specs.push({ spec: fromJson(DeploymentSpecSchema, json as never), file, lineOf });
+    const spec = wrong.length === 0 && fromJson(DeploymentSpecSchema, json as never);
+    if (spec) specs.push({ spec, file, lineOf, ...(inner && { whole: true }) });
   }
   if (problems.length === 0 && specs.length === 0) problems.push(`${file}: holds no deployment`);
   return { specs, problems };
+}
+
+/** The spec in a deployment as `drover get` prints it; undefined: the node is no deployment. */
+function specInside({ node, ...rest }: FoundNode): FoundNode | undefined {
+  if (!isMap(node)) return undefined;
+  const names = new Set<unknown>(DeploymentSchema.fields.map(({ name }) => name));
+  if (!node.has("spec") || !node.items.every(({ key }) => isScalar(key) && names.has(key.value))) return undefined;
+  return { ...rest, node: node.get("spec", true) as Node };
 }
 
 /** One node of a YAML or JSON text, with its document and its lines. */

@@ -41,7 +41,7 @@ export const addDeploy: AddCommand = (program, act) => {
   const command = program
     .command("deploy")
     .description("deploy the deployment specs in YAML or JSON files: all of them, or none")
-    .argument("<file...>", "files with one or several specs; - is standard input")
+    .argument("<file...>", "files with one or several specs, or what drover get prints; - is standard input")
     .option("--prune", "delete every deployment that the files do not name, or every one of their application");
   deployOptions(command)
     .addHelpText(
@@ -62,7 +62,7 @@ export const addDeploy: AddCommand = (program, act) => {
  */
 export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[], flags: DeployFlags): Promise<number> {
   if (flags.output === "json" && !flags.dryRun) throw usage("-o json needs --dry-run: it shows what would change");
-  if (!flags.redeploy) for (const { spec, programFiles } of loaded) fillVersion(spec, programFiles);
+  if (!flags.redeploy) for (const { spec, programFiles, whole } of loaded) if (!whole) fillVersion(spec, programFiles);
   const answer = await apply(session, loaded, flags);
   if (flags.dryRun) {
     if (flags.output === "json") printJson(session, messageJson(ApplyResponseSchema, answer));
