@@ -10,6 +10,10 @@ export interface DeleteTarget {
   readonly uid?: string;
 }
 
+/** The deployments as they are now, to be deleted or waited for. */
+export const targetsOf = (deployments: readonly Deployment[]): readonly DeleteTarget[] =>
+  deployments.map(({ spec, uid }) => ({ name: spec?.name ?? "", uid }));
+
 /** What became of deployments that were to be deleted. */
 export interface DeleteOutcome {
   readonly deleting: readonly Deployment[];

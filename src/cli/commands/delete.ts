@@ -1,11 +1,11 @@
 import type { CallOptions } from "../../rpc/service.ts";
 import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, appOption, examples, type WaitFlags, waitOptions } from "../command.ts";
-import { type DeleteTarget, deleteDeployments } from "../delete-deployments.ts";
+import { type DeleteTarget, deleteDeployments, targetsOf } from "../delete-deployments.ts";
 import { callMs, type Session } from "../session.ts";
 import { waitUntilGone } from "../wait.ts";
 import { write } from "../write.ts";
-import { allDeployments, targetsOf } from "./list.ts";
+import { allDeployments } from "./list.ts";
 
 interface DeleteFlags extends WaitFlags {
   readonly app?: string;

@@ -4,6 +4,7 @@ import type { DeploymentSpec } from "../../../gen/drover/v1/deployment_pb.ts";
 import { type FieldViolation, refusal, StatusError } from "../../core/errors.ts";
 import { nameOf } from "../../rpc/enum-name.ts";
 import type { CallOptions } from "../../rpc/service.ts";
+import { attach } from "../attach.ts";
 import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, type WaitFlags, waitOptions } from "../command.ts";
 import { fillVersion } from "../fill-version.ts";
@@ -21,6 +22,8 @@ export interface DeployFlags extends WaitFlags {
   readonly prune?: boolean;
   /** The application that all specs are. Undefined: each spec says its own. */
   readonly app?: string;
+  /** Print what the replicas print until Ctrl-C, and then delete the deployments. */
+  readonly attach?: boolean;
   readonly output: Format;
 }
 
@@ -61,6 +64,7 @@ export const addDeploy: AddCommand = (program, act) => {
  * exit code.
  */
 export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[], flags: DeployFlags): Promise<number> {
+  if (flags.attach && flags.dryRun) throw usage("--attach: a dry run has nothing to attach to");
   if (flags.output === "json" && !flags.dryRun) throw usage("-o json needs --dry-run: it shows what would change");
   if (!flags.redeploy) for (const { spec, programFiles, whole } of loaded) if (!whole) fillVersion(spec, programFiles);
   const answer = await apply(session, loaded, flags);
@@ -72,6 +76,7 @@ export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[
   const { pruned } = answer;
   const deployed = answer.results.flatMap(({ deployment }) => deployment ?? []);
   if (deployed.length < loaded.length) throw new CliError("the controller answered without a deployment");
+  if (flags.attach) return attach(session, deployed, flags, pruned);
   if (flags.wait) return waitUntilHealthy(session, deployed, flags.timeout, pruned);
   for (const { spec, status } of deployed) session.print(`${spec?.name}  deployed  generation ${status?.generation ?? 0n}`);
   for (const name of pruned) session.print(`${name}  deleting`);

@@ -2,7 +2,6 @@ import { type Deployment, DeploymentSchema } from "../../../gen/drover/v1/deploy
 import { everyPage } from "../../rpc/every-page.ts";
 import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, appOption, examples, type Format, outputOption } from "../command.ts";
-import type { DeleteTarget } from "../delete-deployments.ts";
 import { age, colorState, deploymentState, messageJson, printJson, printTable, programOf, runningOf } from "../print.ts";
 import type { Session } from "../session.ts";
 
@@ -47,10 +46,6 @@ export async function allDeployments(session: Session, application?: string, all
   if (application !== undefined && all.length === 0 && !allowMissing) throw noSuchApplication(application);
   return all;
 }
-
-/** The deployments as they are now, to be deleted or waited for. */
-export const targetsOf = (deployments: readonly Deployment[]): readonly DeleteTarget[] =>
-  deployments.map(({ spec, uid }) => ({ name: spec?.name ?? "", uid }));
 
 export function noSuchApplication(application: string): CliError {
   return new CliError([`no deployment belongs to application "${application}"`, "`drover list` shows which deployments belong to which"]);

@@ -46,6 +46,7 @@ export const addRun: AddCommand = (program, act) => {
     .option("--env <name=value>", "an environment variable of the replicas; may be repeated", readVariable)
     .option("--npm <package>", "a package of the npm registry that the replicas get; may be repeated", collect)
     .option("--pip <package>", "a Python package that the replicas get; may be repeated", collect)
+    .option("--attach", "show what the replicas print until Ctrl-C, and then delete what was deployed")
     .option("--init-args <json>", "JSON object for the constructor: itself, @FILE or - for standard input");
   deployOptions(command)
     .addHelpText(
@@ -53,6 +54,7 @@ export const addRun: AddCommand = (program, act) => {
       examples(
         "drover run sentiment.ts",
         "drover run app.ts:Translator --name fr --replicas 2",
+        "drover run sentiment.ts --attach",
         "drover run app.py:Model --replicas 2",
         "drover run --name greeter -- ./greeter --listen {listen}",
       ),
