@@ -66,6 +66,15 @@ test("a deployment of another application is refused by field and name, and noth
   expect(await all()).toEqual(["a:one"]);
 });
 
+test("a name that another application gives up is waited for, not refused", async () => {
+  await controller().apply({ application: "one", specs: [specOf("a")] });
+  await controller().deleteDeployment({ name: "a" });
+  await expect(controller().apply({ application: "two", specs: [specOf("a")] })).rejects.toMatchObject({
+    reason: "DEPLOYMENT_DELETING",
+    facts: { retryAfterMs: expect.any(Number) },
+  });
+});
+
 test("a deployment joins, changes and leaves an application while its replicas go on", async () => {
   await controller().deploy({ spec: specOf("a") });
   const joined = await controller().apply({ application: "one", specs: [specOf("a")] });

@@ -10,6 +10,7 @@ test("what a replica is started with takes a new revision; what only the control
   for (const change of [
     { numReplicas: 9 },
     { labels: { a: "b" } },
+    { application: "shop" },
     { maxQueuedRequests: 3 },
     { requestTimeoutMs: 5 },
     { gracefulShutdownTimeoutMs: 1 },
