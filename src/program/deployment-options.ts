@@ -16,6 +16,8 @@ export interface DeploymentOptions {
   /** Default: the name of the class or function, in kebab-case. */
   readonly name?: string;
   readonly version?: string;
+  /** The application that it is a part of. Default: the one that it is deployed with, if any. */
+  readonly application?: string;
   /** The argument of the constructor, or of the static `create`. */
   readonly initArgs?: JsonObject;
   readonly runtimeEnv?: {
@@ -90,6 +92,7 @@ interface Reader {
 const readers: { readonly [K in keyof Required<DeploymentOptions>]: Reader } = {
   name: readString,
   version: readString,
+  application: readString,
   initArgs: (value, option) => (isPlainObject(value) ? readJson(value, option) : fail(option, "a JSON object", value)),
   runtimeEnv: record({ workingDir: readString, envVars: mapOf(readString), npm: list(readString), pip: list(readString) }),
   numReplicas: (value, option) => (value === "auto" ? value : readInteger(value, option)),

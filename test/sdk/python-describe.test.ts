@@ -29,9 +29,23 @@ async function runIn(files: Record<string, string>, module: string, args: readon
   return { folder, ...(await runModule(module, args, folder, env).ended) };
 }
 
-async function described(source: string, ...args: readonly string[]) {
+interface Described {
+  readonly application: string | null;
+  readonly deployments: readonly { readonly spec: Record<string, unknown>; readonly export: string; readonly uses: readonly string[] }[];
+  readonly files: readonly string[];
+}
+
+async function describedAll(source: string, ...args: readonly string[]) {
   const { exit, stdout, stderr } = await runIn({ "app.py": `import drover\n${dedent(source)}` }, "drover.describe", ["app.py", ...args]);
-  return exit === 0 ? (JSON.parse(stdout) as { spec: Record<string, unknown>; export: string }) : { exit, stdout, stderr };
+  return exit === 0 ? (JSON.parse(stdout) as Described) : { exit, stdout, stderr };
+}
+
+/** The only deployment of a file. */
+async function described(source: string, ...args: readonly string[]) {
+  const answer = await describedAll(source, ...args);
+  if ("exit" in answer) return answer;
+  expect(answer).toMatchObject({ application: null, deployments: [{ uses: [] }] });
+  return { spec: answer.deployments[0]?.spec ?? {}, export: answer.deployments[0]?.export, files: answer.files };
 }
 
 describe("describe", () => {
@@ -82,10 +96,11 @@ describe("describe", () => {
       "app.py": "import drover\nfrom other import other\n@drover.deployment\nclass Own: pass\nclass Plain: pass\n",
     };
     const ask = async (...args: string[]) => (await runIn(files, "drover.describe", ["app.py", ...args])).stdout;
-    expect(JSON.parse(await ask())).toMatchObject({ export: "Own", spec: { name: "own" } });
+    const only = async (...args: string[]) => JSON.parse(await ask(...args)).deployments[0];
+    expect(await only()).toMatchObject({ export: "Own", spec: { name: "own" } });
     expect(JSON.parse(await ask()).files.map((path: string) => basename(path))).toEqual(["app.py", "other.py"]);
-    expect(JSON.parse(await ask("other"))).toMatchObject({ export: "other", spec: { name: "other" } });
-    expect(JSON.parse(await ask("Plain"))).toMatchObject({ export: "Plain", spec: { name: "plain" } });
+    expect(await only("other")).toMatchObject({ export: "other", spec: { name: "other" } });
+    expect(await only("Plain")).toMatchObject({ export: "Plain", spec: { name: "plain" } });
     expect((await runIn({ "app.py": "from other import other\n", "other.py": other }, "drover.describe", ["app.py"])).exit).toBe(0);
   });
 
@@ -123,6 +138,91 @@ describe("describe", () => {
       stderr: expect.stringContaining('no "g"'),
     });
   });
+});
+
+describe("an application", () => {
+  const graph = `
+    import other
+    @drover.deployment(num_replicas=2, init_args={"language": "fr", "size": 1})
+    class Translator:
+        def __init__(self, language, size=1): pass
+    @drover.deployment(name="sum")
+    class Summarizer:
+        def __init__(self, translator, other=None, *, min_length=3, more=()): pass
+  `;
+  const other = "import drover\n@drover.deployment\nclass Other:\n    pass\n";
+  const ask = async (source: string, ...args: string[]) => {
+    const files = { "app.py": `import drover\n${dedent(graph)}\n${dedent(source)}`, "other.py": other };
+    const { exit, stdout, stderr } = await runIn(files, "drover.describe", ["app.py", ...args]);
+    return exit === 0 ? (JSON.parse(stdout) as Described) : stderr;
+  };
+
+  test("holds each bound deployment once, the root first, by position and by name", async () => {
+    const source = `
+      shared = Translator.bind(size=2)
+      app = Summarizer.bind(shared, other.Other.bind(), min_length=5, more=(Translator.bind("de"), {"a": shared}))
+    `;
+    expect(await ask(source)).toEqual({
+      application: "sum",
+      deployments: [
+        {
+          export: "Summarizer",
+          spec: {
+            name: "sum",
+            init_args: {
+              translator: { $deployment: "translator" },
+              other: { $deployment: "other" },
+              min_length: 5,
+              more: [{ $deployment: "translator-2" }, { a: { $deployment: "translator" } }],
+            },
+          },
+          uses: ["translator", "other", "translator-2"],
+        },
+        { export: "Translator", spec: { name: "translator", num_replicas: 2, init_args: { language: "fr", size: 2 } }, uses: [] },
+        { export: "app#other", spec: { name: "other" }, uses: [] },
+        { export: "Translator", spec: { name: "translator-2", num_replicas: 2, init_args: { language: "de", size: 1 } }, uses: [] },
+      ],
+      files: [expect.stringMatching(/app\.py$/), expect.stringMatching(/other\.py$/)],
+    });
+  });
+
+  test("is found by its name, as app, or as the only one, or is built by a function", async () => {
+    const source = `
+      a = Translator.bind()
+      b = other.Other.bind()
+      def build(size=7): return Summarizer.bind(Translator.bind(size=size), other=b)
+      def broken(): raise ValueError("no model")
+      def plain(): return 1
+    `;
+    const names = async (...args: string[]) => {
+      const answer = await ask(source, ...args);
+      return typeof answer === "string" ? answer : answer.deployments.map(({ spec, export: at }) => `${spec.name} ${at}`);
+    };
+    expect(await names("b")).toEqual(["other b#other"]);
+    expect(await names()).toContain("name one of them: a, b");
+    expect(await names("build")).toEqual(["sum Summarizer", "translator Translator", "other build#other"]);
+    expect(await ask(source, "build", '{"size": 9}')).toMatchObject({
+      application: "sum",
+      deployments: [{}, { spec: { init_args: { size: 9 } } }, { export: 'build?{"size":9}#other' }],
+    });
+    expect(await names("plain")).toEqual(["plain plain"]);
+    expect(await names("broken")).toContain("ValueError: no model");
+    expect(await names("build", '{"sise": 9}')).toContain("sise");
+    expect(await names("plain", "{}")).toContain("must return an application");
+    expect(await names("", "{}")).toContain("app.py:build");
+  });
+
+  for (const [call, said] of [
+    ["Summarizer.bind()", "Summarizer.bind: missing a required argument: 'translator'"],
+    ["Summarizer.bind(1, nothing=2)", "Summarizer.bind: got an unexpected keyword argument 'nothing'"],
+    ["Summarizer.bind(1, more=[{'a': Translator}])", "Summarizer.bind: more[0].a is a deployment without its arguments"],
+    ["Summarizer.bind({1, 2})", "init_args.translator is a set"],
+    ["drover.deployment(lambda: 1).bind(1)", "make it a class"],
+  ] as const) {
+    test(`refuses a wrong argument by its name: ${call}`, async () => {
+      expect(await ask(call)).toContain(said);
+    });
+  }
 });
 
 describe("wrong options are a TypeError that names the option:", () => {

@@ -49,6 +49,7 @@ except ModuleNotFoundError as error:
 from .definition import Deployment, deployment  # noqa: E402 (after the check)
 
 if TYPE_CHECKING:
+    from .application import Application
     from .client import DeploymentClient, get
     from .deployment_options import DeploymentOptions
     from .errors import Callee, FieldViolation, StatusError
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from .run_file import run
 
 __all__ = [
+    "Application",
     "Callee",
     "Deployment",
     "DeploymentClient",
@@ -81,6 +83,7 @@ __all__ = [
 #: Invariant: no module of the package has the name of a member of `__all__`. Its import would put
 #: the module in the member's place.
 _LATER = {
+    "Application": ".application",
     "Callee": ".errors",
     "DeploymentClient": ".client",
     "DeploymentOptions": ".deployment_options",

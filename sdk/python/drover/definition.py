@@ -16,6 +16,7 @@ from .spec import options_json
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from .application import Application
     from .deployment_options import DeploymentOptions
 
 Target = TypeVar("Target", bound=Callable[..., Any])
@@ -49,6 +50,28 @@ class Deployment(Generic[Target]):
         """A copy with some options replaced; None removes one. Raises TypeError as `deployment`
         does."""
         return Deployment(self.target, {**self._options, **overrides})
+
+    def bind(self, *args: Any, **keywords: Any) -> Application:
+        """The deployment with the arguments of its constructor, over those of the option
+        `init_args`: JSON, and other bound deployments, which the constructor gets as handles.
+        `drover run` deploys all of them as one application.
+
+        Raises:
+            TypeError: names the first argument that is missing, unknown, or neither of the two.
+        """
+        from .application import bind
+
+        return bind(self, args, keywords)
+
+    @property
+    def init_args(self) -> dict[str, Json]:
+        """The option `init_args`."""
+        given = self._json.get("init_args")
+        return given if isinstance(given, dict) else {}
+
+    def in_code(self, option: str) -> object:
+        """The value of an option that exists in code only; None: it is not set."""
+        return self._options.get(option)
 
     def spec_json(self, export_name: str, file: str) -> dict[str, Json]:
         """The spec as proto JSON with proto field names, without its program."""

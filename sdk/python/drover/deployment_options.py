@@ -135,6 +135,8 @@ class DeploymentOptions(TypedDict, total=False):
     request_timeout: Duration
     labels: Mapping[str, str]
     rollout: Rollout
+    #: The application that it is a part of; unset: the one that it is deployed with, if any.
+    application: str
     #: Returns functions that register the program's own gRPC services, for an instance. In code
     #: only.
     services: Callable[[Any], Iterable[AddService]]

@@ -1,10 +1,12 @@
-"""Describes the deployment in a file: `python3 -m drover.describe FILE [NAME]` prints one JSON
-object.
+"""Describes what a file deploys: `python3 -m drover.describe FILE [NAME [ARGS]]` prints one JSON
+object. ARGS is a JSON object, for a function `NAME` that builds an application.
 
-`spec` is the `DeploymentSpec` as proto JSON with proto field names, without its program; `export`
-is the name of the deployment in the file; `files` are the file and its imports from its own folder.
-If there is no deployment, the reason goes to standard error. The exit code is then 3 if a module
-that the file imports was not found, and 1 otherwise.
+`deployments` has for each deployment its `spec`, the `DeploymentSpec` as proto JSON with proto
+field names, without its program; `export`, by which a replica finds it in the file; and `uses`, the
+names of the deployments that it calls. `application` is the name of their application, the root
+first; without one, there is one deployment. `files` are the file and its imports from its own
+folder. If there is no deployment, the reason goes to standard error. The exit code is then 3 if a
+module that the file imports was not found, and 1 otherwise.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import os
 import sys
 from io import TextIOWrapper
 
-from .load_module import MissingModuleError, StartError, load_deployment
+from .load_module import MissingModuleError, StartError, load_program
 from .program_files import files_of
 
 
@@ -25,16 +27,17 @@ def main() -> int:
     os.dup2(2, 1)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # keeps the order of output and errors
-    if len(sys.argv) not in (2, 3):
-        sys.stderr.write("usage: python3 -m drover.describe FILE [NAME]\n")
+    if not 2 <= len(sys.argv) <= 4:
+        sys.stderr.write("usage: python3 -m drover.describe FILE [NAME [ARGS]]\n")
         return 1
-    path, name = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
+    path, name, args = [*sys.argv[1:], "", ""][:3]
     try:
-        deployment, export = load_deployment(path, name)
+        found = load_program(path, name, json.loads(args) if args else None)
     except StartError as error:
         sys.stderr.write(f"{error}\n")
         return 3 if isinstance(error, MissingModuleError) else 1
-    description = {"spec": deployment.spec_json(export, path), "export": export, "files": files_of(os.path.abspath(path))}
+    deployments = [part._asdict() for part in found.parts]
+    description = {"application": found.application, "deployments": deployments, "files": files_of(os.path.abspath(path))}
     answer.write(json.dumps(description) + "\n")
     answer.flush()
     return 0

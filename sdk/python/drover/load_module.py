@@ -1,19 +1,25 @@
-"""Finds the deployment in a file."""
+"""Finds what a file deploys."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import sys
+from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
-from .definition import Deployment, find_deployment
+from .application import Found, deployment_at, find_program
+from .definition import Deployment
+from .json_value import Json
 from .tracebacks import traceback_text
 
 #: True while a file is imported to be deployed or to serve, so that its own `drover.run(...)` does
 #: nothing.
 importing = False
+
+
+Answer = TypeVar("Answer")
 
 
 class StartError(Exception):
@@ -24,16 +30,28 @@ class MissingModuleError(StartError):
     """A module that the file imports was not found."""
 
 
-def load_deployment(path: str, name: str) -> tuple[Deployment[Any], str]:
-    """The deployment in the file at `path` (relative to the working folder), and its name there."""
+def load_deployment(path: str, reference: str) -> Deployment[Any]:
+    """The deployment that a replica runs, in the file at `path` (relative to the working folder):
+    by its name there, or by its name in an application."""
+    return _load(path, lambda module, file: deployment_at(module, reference, file))
+
+
+def load_program(path: str, name: str, args: Mapping[str, Json] | None) -> Found:
+    """What the file at `path` deploys: one deployment, or an application."""
+    return _load(path, lambda module, file: find_program(module, name, args, file))
+
+
+def _load(path: str, find: Callable[[ModuleType, str], Answer]) -> Answer:
     file = os.path.abspath(path)
     if not os.path.isfile(file):
         raise StartError(f"no such file: {file}")
     module = _import(file)
     try:
-        return find_deployment(module, name)
+        return find(module, file)
     except (LookupError, TypeError) as error:
         raise StartError(f"{file}: {error.args[0]}") from None
+    except Exception as error:  # of a function that builds an application
+        raise StartError(f"{file}: {traceback_text(error)}") from None
 
 
 def _import(file: str) -> ModuleType:

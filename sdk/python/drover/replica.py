@@ -48,7 +48,7 @@ async def serve(argv: list[str]) -> None:
     if not os.path.isfile(path):
         host = os.uname().nodename
         raise StartError(f"no such file: {os.path.abspath(path)}; replicas run on the machine {host}, and paths are of that machine")
-    deployment, _ = load_deployment(path, name)
+    deployment = load_deployment(path, name)
     threads = Threads()
     try:
         program = await create_program(deployment, environment.init_args, threads)

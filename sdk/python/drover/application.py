@@ -1,0 +1,231 @@
+"""Deployments bound to the arguments of their constructors: a graph that is deployed as one
+application."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from .definition import IN_CODE, Deployment, find_deployment
+from .json_value import LEVELS_MAX, Json
+from .spec import options_json
+
+#: The only name of an object in `init_args` that stands for a handle to a deployment.
+DEPLOYMENT_KEY = "$deployment"
+
+
+@dataclass(frozen=True, eq=False)
+class Application:
+    """A deployment with the arguments of its constructor; made by `Deployment.bind`. Deployments
+    among the arguments arrive in the constructor as handles. All that it holds are deployed as one
+    application."""
+
+    deployment: Deployment[Any]
+    #: The arguments by name, over those of the option `init_args`.
+    bound: Mapping[str, Any]
+
+
+class Part(NamedTuple):
+    """One deployment of an application."""
+
+    #: Proto JSON of a `DeploymentSpec` with proto field names, without its program.
+    spec: dict[str, Json]
+    #: How a replica finds it in the file.
+    export: str
+    #: The names of the deployments that it calls.
+    uses: list[str]
+
+
+class Found(NamedTuple):
+    """What a file deploys."""
+
+    #: The application; None: it is a deployment without one.
+    application: str | None
+    parts: list[Part]
+
+
+def bind(deployment: Deployment[Any], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Application:
+    """Binds arguments by the signature of the constructor. Raises a TypeError that names the first
+    argument that is missing, unknown, or neither JSON nor a bound deployment."""
+    name = deployment.target.__name__
+    bound = _by_name(deployment, args, keywords)
+    unbound = _unbound(bound, "")
+    if unbound is not None:
+        raise TypeError(f"{name}.bind: {unbound.removeprefix('.')} is a deployment without its arguments: write .bind() after it")
+    options_json({"init_args": _written(bound, lambda part: "name")})
+    return Application(deployment, bound)
+
+
+def _by_name(deployment: Deployment[Any], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    target = deployment.target
+    if not inspect.isclass(target):
+        if args or keywords:
+            raise TypeError(f"{target.__name__}.bind: a function takes no arguments of a constructor; make it a class")
+        return {}
+    factory = inspect.getattr_static(target, "create", None)
+    try:
+        made_by: Any = getattr(target, "create", None) if isinstance(factory, (classmethod, staticmethod)) else target
+        signature = inspect.signature(made_by)
+    except (TypeError, ValueError):  # some classes written in C have no signature
+        if args:
+            raise TypeError(f"{target.__name__}.bind: give the arguments by name") from None
+        return dict(keywords)
+    bound: dict[str, Any] = {}
+    try:
+        for name, value in signature.bind_partial(*args, **keywords).arguments.items():
+            kind = signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_KEYWORD:
+                bound.update(value)
+            elif kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
+                raise TypeError(f"the parameter {name} takes no argument by name, as init_args are given")
+            else:
+                bound[name] = value
+        signature.bind(**{**deployment.init_args, **bound})
+    except TypeError as error:
+        raise TypeError(f"{target.__name__}.bind: {error}") from None
+    return bound
+
+
+def find_program(module: ModuleType, name: str, args: Mapping[str, Json] | None, file: str) -> Found:
+    """What a file deploys. `name` is empty, or the name of a deployment, of an application, or of a
+    function that returns one (a builder), which gets `args` by name. Without a name: the
+    application `app`, or the only one, else the only deployment. A function without required
+    parameters that returns no application is a deployment itself. Raises LookupError."""
+    root = _find_application(module, name, args)
+    if root is not None:
+        nodes = _nodes(root[0], module, file)
+        names = {id(node): name for name, node in nodes.items()}
+        return Found(next(iter(nodes)), [_part(node, names, module, root[1]) for node in nodes.values()])
+    deployment, export = find_deployment(module, name)
+    return Found(None, [Part(deployment.spec_json(export, file), export, [])])
+
+
+def deployment_at(module: ModuleType, reference: str, file: str) -> Deployment[Any]:
+    """The deployment that a program names: by its name in the file, or as `APP#NAME`, the
+    deployment `NAME` of an application. Raises LookupError."""
+    match = re.fullmatch(r"([^?#]*)(?:\?(.*))?#([^#]*)", reference, re.DOTALL)
+    if match is None:
+        named = vars(module).get(reference)
+        return named.deployment if isinstance(named, Application) else find_deployment(module, reference)[0]
+    name, args, part = match.groups()
+    root = _find_application(module, name, None if args is None else json.loads(args))
+    if root is None:
+        raise LookupError(f'"{name}" is no application')
+    node = _nodes(root[0], module, file).get(part)
+    if node is None:
+        raise LookupError(f'its application "{name}" has no deployment "{part}"')
+    return node.deployment
+
+
+def _find_application(module: ModuleType, name: str, args: Mapping[str, Json] | None) -> tuple[Application, str] | None:
+    """The application, and how a replica finds it: its name, and after `?` a builder's
+    arguments."""
+    members = vars(module)
+    if not name and args is None:
+        found = {id(value): key for key, value in reversed(members.items()) if isinstance(value, Application)}
+        if isinstance(members.get("app"), Application):
+            name = "app"
+        elif len(found) > 1:
+            raise LookupError(f"it has several applications, name one of them: {', '.join(reversed(found.values()))}")
+        else:
+            name = next(iter(found.values()), "")
+    value = members.get(name)
+    if args is not None and not inspect.isfunction(value):
+        wrong = f"{name} is none" if name else "name one after a colon, as in app.py:build"
+        raise LookupError(f"only a function takes arguments: {wrong}")
+    if isinstance(value, Application):
+        return value, name
+    if not inspect.isfunction(value) or (args is None and _has_required(value)):
+        return None
+    built = value(**(args or {}))
+    if isinstance(built, Application):
+        return built, name if args is None else f"{name}?{json.dumps(args, separators=(',', ':'), ensure_ascii=False)}"
+    if args is not None:
+        raise LookupError(f"{name} must return an application, which `.bind()` of a deployment makes")
+    return None
+
+
+def _has_required(function: Callable[..., object]) -> bool:
+    rest = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = inspect.signature(function).parameters.values()
+    return any(one.default is inspect.Parameter.empty and one.kind not in rest for one in parameters)
+
+
+def _nodes(root: Application, module: ModuleType, file: str) -> dict[str, Application]:
+    """Each bound deployment once, the root first, with a name of its own: of those that would have
+    the same, the second gets `-2`."""
+    named: dict[str, Application] = {}
+    seen: set[int] = set()
+
+    def visit(node: Application) -> None:
+        if id(node) in seen:
+            return
+        seen.add(id(node))
+        wanted = str(node.deployment.spec_json(_export_of(node.deployment, module) or "", file)["name"])
+        name, count = wanted, 2
+        while name in named:
+            name, count = f"{wanted}-{count}", count + 1
+        named[name] = node
+        for part in _inside(node.bound):
+            visit(part)
+
+    visit(root)
+    return named
+
+
+def _part(node: Application, names: Mapping[int, str], module: ModuleType, reference: str) -> Part:
+    deployment, name = node.deployment, names[id(node)]
+    written = _written(node.bound, lambda part: names[id(part)])
+    init_args = {**deployment.init_args, **written}
+    spec = {**deployment.spec_json(name, ""), **options_json({"name": name, "init_args": init_args or None})}
+    export = _export_of(deployment, module) or f"{reference}#{name}"
+    return Part(spec, export, list(dict.fromkeys(names[id(part)] for part in _inside(node.bound))))
+
+
+def _export_of(deployment: Deployment[Any], module: ModuleType) -> str | None:
+    """The name in the file of the same program: the same but for its options in the spec."""
+    for name, value in vars(module).items():
+        if isinstance(value, Deployment) and value.target is deployment.target:
+            if all(value.in_code(option) is deployment.in_code(option) for option in IN_CODE):
+                return name
+    return None
+
+
+def _written(value: Any, name_of: Callable[[Application], str], level: int = 0) -> Any:
+    """The arguments with the name of a deployment in the place of each."""
+    if isinstance(value, Application):
+        return {DEPLOYMENT_KEY: name_of(value)}
+    if level > LEVELS_MAX:  # the check of options refuses what is deeper
+        return value
+    if isinstance(value, Mapping):
+        return {name: _written(member, name_of, level + 1) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_written(item, name_of, level + 1) for item in value]
+    return value
+
+
+def _inside(value: Any) -> Iterator[Application]:
+    """The bound deployments in a value, in the order in which they stand there."""
+    if isinstance(value, Application):
+        yield value
+    elif isinstance(value, (Mapping, list, tuple)):
+        for member in value.values() if isinstance(value, Mapping) else value:
+            yield from _inside(member)
+
+
+def _unbound(value: Any, path: str, level: int = 0) -> str | None:
+    """The path of a deployment that nothing was bound to."""
+    if isinstance(value, Deployment):
+        return path
+    if level > LEVELS_MAX:
+        return None
+    if isinstance(value, Mapping):
+        steps = [(f"{path}.{name}", member) for name, member in value.items()]
+    else:
+        steps = [(f"{path}[{at}]", item) for at, item in enumerate(value)] if isinstance(value, (list, tuple)) else []
+    return next((found for step, member in steps if (found := _unbound(member, step, level + 1)) is not None), None)
