@@ -92,6 +92,7 @@ describe("the spec of a definition", () => {
     const options: Required<DeploymentOptions> = {
       name: "sentiment",
       version: "7",
+      application: "reviews",
       initArgs: { model: "large", n: [1, null] },
       runtimeEnv: { workingDir: "/srv", envVars: { A: "b" } },
       numReplicas: 3,
