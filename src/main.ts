@@ -52,10 +52,10 @@ function nextSignal(first: AbortSignal): AbortSignal {
   return next.signal;
 }
 
-/** For `drover run` of a Python file. */
-async function describePython(file: string, exportName: string) {
+/** For `drover run` and `drover deploy` of a Python file. */
+async function describePython(file: string, exportName: string, args: string) {
   const { describePython: describe } = await import("./engine/local/describe-python.ts");
-  return describe(shipped.pythonSdk, file, exportName, process.cwd(), process.env);
+  return describe(shipped.pythonSdk, [file, exportName, args], process.cwd(), process.env);
 }
 
 /** For `drover conformance`: programs run as the engine runs replicas. */

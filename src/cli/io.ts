@@ -31,12 +31,14 @@ export interface CliIo {
   /** Runs a controller until `interrupted` aborts; returns the exit code. */
   start(config: Config, interrupted: AbortSignal): Promise<number>;
   /**
-   * Runs a Python file so that it prints its deployment; returns that, or why it failed.
-   * `missesModule`: a module that the file imports was not found. Undefined: Python cannot be run.
+   * Runs a Python file so that it prints its deployments; returns that, or why it failed. `args` is
+   * a JSON object for the function that builds an application; empty: none. `missesModule`: a module
+   * that the file imports was not found. Undefined: Python cannot be run.
    */
   describePython?(
     file: string,
     exportName: string,
+    args: string,
   ): Promise<{ readonly stdout: string } | { readonly failure: string; readonly missesModule: boolean }>;
   /** Starts programs to check. Undefined: programs cannot be started. */
   readonly testbed?: Testbed;

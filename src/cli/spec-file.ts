@@ -13,7 +13,7 @@ export interface LoadedSpec {
   /** As the user named it. */
   readonly file: string;
   /** The files that the program itself named. */
-  readonly programFiles?: readonly string[];
+  readonly programFiles?: readonly string[] | undefined;
   /**
    * A controller printed it, with every field: neither paths, nor a version, nor options of the
    * code are filled in.

@@ -1,5 +1,5 @@
 import { type Json, type JsonObject, jsonLevelsMax } from "../core/json.ts";
-import { type Definition, defaultName, findDefinition, isClass, isDefinition } from "./definition.ts";
+import { type Definition, defaultName, findDefinition, isClass, isDefinition, specJson } from "./definition.ts";
 import { isPlainObject, optionsJson } from "./deployment-options.ts";
 
 /** The same in every copy of this package, as that of definitions is. */
@@ -115,9 +115,30 @@ export async function definitionAt(
   if (found.kind === "none") return found;
   if (found.kind === "definition") return { error: `"${name}" is no application` };
   const nodes = nodesOf(found.root, (definition) => nameIn(definition, moduleExports, path));
-  return (
-    nodes.find((node) => node.name === part)?.application.definition ?? { error: `its application "${name}" has no deployment "${part}"` }
-  );
+  return nodes.find((node) => node.name === part)?.application.definition ?? { error: noSuchPart(name, part) };
+}
+
+/**
+ * The deployments of a module: those of the application that `findProgram` finds, with its name,
+ * or one alone, which `EXPORT#NAME` names too.
+ */
+export async function describeProgram(
+  moduleExports: Exports,
+  exportName: string,
+  path: string,
+  given?: JsonObject,
+): Promise<{ readonly application?: string; readonly parts: readonly ApplicationPart[] } | { readonly error: string }> {
+  const { name, args = given, part } = parseReference(exportName);
+  const found = await findProgram(moduleExports, name, args);
+  if (found.kind === "none") return found;
+  if (found.kind === "definition") {
+    const spec = specJson(found.definition, { path, exportName: found.exportName }) as ApplicationPart["spec"];
+    return { parts: [{ spec, uses: [] }] };
+  }
+  const parts = applicationParts(found, moduleExports, path);
+  if (part === undefined) return { application: parts[0]?.spec.name ?? "", parts };
+  const named = parts.filter(({ spec }) => spec.name === part);
+  return named.length > 0 ? { parts: named } : { error: noSuchPart(name, part) };
 }
 
 /** All deployments of an application, the root first, each before those that it calls. */
@@ -209,6 +230,10 @@ function parseReference(reference: string): { readonly name: string; readonly ar
   const [, name = "", json, part] = /^([^?#]*)(?:\?(.*))?#([^#]*)$/s.exec(reference) ?? [];
   if (part === undefined) return { name: reference };
   return { name, part, ...(json !== undefined && { args: JSON.parse(json) as JsonObject }) };
+}
+
+function noSuchPart(application: string, part: string): string {
+  return `its application "${application}" has no deployment "${part}"`;
 }
 
 function isFunction(value: unknown): value is (...args: readonly unknown[]) => unknown {

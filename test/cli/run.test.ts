@@ -1,35 +1,40 @@
 import { fileURLToPath } from "node:url";
 import { toJson } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import type { ApplyRequest } from "../../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
-import { splitModule } from "../../src/cli/commands/run.ts";
+import { splitModule } from "../../src/cli/program-file.ts";
 import { deploymentOf, folder, type Run, type RunOptions, serve } from "./harness.ts";
 
 const digest = expect.stringMatching(/^[0-9a-f]{16}$/);
 
 const definitionPath = fileURLToPath(new URL("../../src/program/definition.ts", import.meta.url));
+const applicationPath = fileURLToPath(new URL("../../src/program/application.ts", import.meta.url));
 
 /** Runs `drover run` in a folder with the modules given; `specs` are what was deployed. */
 async function running(modules: Readonly<Record<string, string>>): Promise<{
   readonly cwd: string;
   readonly specs: readonly unknown[];
+  readonly requests: readonly ApplyRequest[];
   readonly run: (...argv: readonly string[]) => Promise<Run>;
   readonly runWith: (options: RunOptions, ...argv: readonly string[]) => Promise<Run>;
 }> {
   const specs: unknown[] = [];
+  const requests: ApplyRequest[] = [];
   const withImport = Object.entries(modules).map(([name, text]) => [
     name,
-    `import { define } from ${JSON.stringify(definitionPath)};\n${text}`,
+    `import { define } from ${JSON.stringify(definitionPath)};\nimport { bind } from ${JSON.stringify(applicationPath)};\n${text}`,
   ]);
   const cwd = await folder(Object.fromEntries(withImport) as Record<string, string>);
   const run = await serve({
     apply: (request) => {
+      requests.push(request);
       for (const spec of request.specs) specs.push(toJson(DeploymentSpecSchema, spec, { useProtoFieldName: true }));
       return { results: request.specs.map(({ name }) => ({ deployment: deploymentOf(name) })) };
     },
   });
   const runWith = (options: RunOptions, ...argv: readonly string[]) => run(["run", "--no-wait", ...argv], { cwd, ...options });
-  return { cwd, specs, run: (...argv) => runWith({}, ...argv), runWith };
+  return { cwd, specs, requests, run: (...argv) => runWith({}, ...argv), runWith };
 }
 
 test("run deploys the module's deployment with the options written in code", async () => {
@@ -141,18 +146,20 @@ test("a colon begins the export, except in the name of a file that is there", as
 test("a Python file is asked itself what it is, and runs by the SDK's host", async () => {
   const { cwd, specs, runWith } = await running({ "app.py": "" });
   const asked: unknown[] = [];
-  const describePython = async (...about: readonly [string, string]) => {
+  const spec = { name: "model", num_replicas: 2, runtime_env: { pip: ["six"] } };
+  const described = { application: null, deployments: [{ spec, export: "Model", uses: [] }], files: [] };
+  const describePython = async (...about: readonly [string, string, string]) => {
     asked.push(about);
-    return { stdout: '{"spec": {"name": "model", "num_replicas": 2, "runtime_env": {"pip": ["six"]}}, "export": "Model", "files": []}' };
+    return { stdout: JSON.stringify(described) };
   };
   expect(await runWith({ describePython }, "app.py:Model", "--pip", "numpy>=2")).toMatchObject({ exitCode: 0 });
-  expect(asked).toEqual([[`${cwd}/app.py`, "Model"]]);
+  expect(asked).toEqual([[`${cwd}/app.py`, "Model", ""]]);
   expect(specs).toEqual([
     {
       name: "model",
       version: digest,
       num_replicas: 2,
-      program: { command: { argv: ["python3", "-m", "drover.replica", `${cwd}/app.py`, "Model"] } },
+      program: { module: { path: `${cwd}/app.py`, export_name: "Model" } },
       runtime_env: { working_dir: cwd, pip: ["six", "numpy>=2"] },
     },
   ]);
@@ -179,4 +186,69 @@ test("what comes after -- is a program that is run as it is, in this folder", as
     { name: "half-server", program: { command: { argv: ["./Half_Server.sh"] } }, runtime_env: { working_dir: cwd } },
   ]);
   expect(await run("serve.mjs", "x")).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("put -- before a program") });
+});
+
+const graph = `
+  class Translator {}
+  class Summarizer {}
+  class Ranker {}
+  const translator = define(Translator);
+  export const Named = define(Summarizer, { numReplicas: 2 });
+  export const build = ({ size, model = "small" }) => {
+    const shared = bind(translator, { size });
+    return bind(Named, { translator: shared, rankers: [bind(define(Ranker), { shared, model }), bind(translator)] });
+  };
+  export const app = build({ size: 1 });
+`;
+
+test("all deployments of an application are deployed by one Apply, and what is no longer in it goes", async () => {
+  const { cwd, specs, requests, run } = await running({ "app.mjs": graph });
+  const { exitCode, stdout } = await run("app.mjs");
+  expect(exitCode).toBe(0);
+  expect(stdout.split("\n").slice(0, 7)).toEqual([
+    "application summarizer",
+    "summarizer",
+    "├─ translator",
+    "├─ ranker",
+    "│  └─ translator",
+    "└─ translator-2",
+    "summarizer  deployed  generation 1",
+  ]);
+  expect(requests).toMatchObject([{ application: "summarizer", prune: true }]);
+  const at = (exportName: string) => ({ module: { path: `${cwd}/app.mjs`, export_name: exportName } });
+  const handle = (name: string) => ({ $deployment: name });
+  expect(specs).toEqual([
+    {
+      name: "summarizer",
+      version: digest,
+      program: at("Named"),
+      num_replicas: 2,
+      init_args: { translator: handle("translator"), rankers: [handle("ranker"), handle("translator-2")] },
+    },
+    { name: "translator", version: digest, program: at("app#translator"), init_args: { size: 1 } },
+    { name: "ranker", version: digest, program: at("app#ranker"), init_args: { shared: handle("translator"), model: "small" } },
+    { name: "translator-2", version: digest, program: at("app#translator-2") },
+  ]);
+});
+
+test("a function builds the application with the arguments of the command line, JSON or text", async () => {
+  const { specs, requests, run } = await running({ "app.mjs": graph });
+  expect(await run("app.mjs:build", "size=2", "model=large", "--app", "mine", "--env", "A=1")).toMatchObject({ exitCode: 0 });
+  expect(requests).toMatchObject([{ application: "mine", prune: true }]);
+  expect(specs).toMatchObject([
+    { name: "summarizer", program: { module: { export_name: "Named" } }, runtime_env: { env_vars: { A: "1" } } },
+    { init_args: { size: 2 }, program: { module: { export_name: 'build?{"size":2,"model":"large"}#translator' } } },
+    { init_args: { model: "large" } },
+    {},
+  ]);
+});
+
+test("an option of one deployment is refused for several", async () => {
+  const { requests, run } = await running({ "app.mjs": graph });
+  expect(await run("app.mjs", "--max-ongoing-requests", "3")).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining("--max-ongoing-requests"),
+  });
+  expect(await run("app.mjs:Named", "--replicas", "3")).toMatchObject({ exitCode: 0 });
+  expect(requests).toMatchObject([{ application: "", prune: false, specs: [{ name: "summarizer", numReplicas: 3 }] }]);
 });

@@ -95,12 +95,19 @@ def find_program(module: ModuleType, name: str, args: Mapping[str, Json] | None,
     """What a file deploys. `name` is empty, or the name of a deployment, of an application, or of a
     function that returns one (a builder), which gets `args` by name. Without a name: the
     application `app`, or the only one, else the only deployment. A function without required
-    parameters that returns no application is a deployment itself. Raises LookupError."""
-    root = _find_application(module, name, args)
+    parameters that returns no application is a deployment itself. `APP#NAME` is one deployment of
+    an application, alone. Raises LookupError."""
+    name, built_with, alone = _parsed(name)
+    root = _find_application(module, name, args if built_with is None else built_with)
     if root is not None:
         nodes = _nodes(root[0], module, file)
         names = {id(node): name for name, node in nodes.items()}
-        return Found(next(iter(nodes)), [_part(node, names, module, root[1]) for node in nodes.values()])
+        parts = [_part(node, names, module, root[1]) for node in nodes.values()]
+        if alone is None:
+            return Found(next(iter(nodes)), parts)
+        if alone not in nodes:
+            raise LookupError(_no_such_part(name, alone))
+        return Found(None, [part for part in parts if part.spec["name"] == alone])
     deployment, export = find_deployment(module, name)
     return Found(None, [Part(deployment.spec_json(export, file), export, [])])
 
@@ -108,18 +115,31 @@ def find_program(module: ModuleType, name: str, args: Mapping[str, Json] | None,
 def deployment_at(module: ModuleType, reference: str, file: str) -> Deployment[Any]:
     """The deployment that a program names: by its name in the file, or as `APP#NAME`, the
     deployment `NAME` of an application. Raises LookupError."""
-    match = re.fullmatch(r"([^?#]*)(?:\?(.*))?#([^#]*)", reference, re.DOTALL)
-    if match is None:
-        named = vars(module).get(reference)
-        return named.deployment if isinstance(named, Application) else find_deployment(module, reference)[0]
-    name, args, part = match.groups()
-    root = _find_application(module, name, None if args is None else json.loads(args))
+    name, args, part = _parsed(reference)
+    if part is None:
+        named = vars(module).get(name)
+        return named.deployment if isinstance(named, Application) else find_deployment(module, name)[0]
+    root = _find_application(module, name, args)
     if root is None:
         raise LookupError(f'"{name}" is no application')
     node = _nodes(root[0], module, file).get(part)
     if node is None:
-        raise LookupError(f'its application "{name}" has no deployment "{part}"')
+        raise LookupError(_no_such_part(name, part))
     return node.deployment
+
+
+def _parsed(reference: str) -> tuple[str, Mapping[str, Json] | None, str | None]:
+    """Of `build?{"size":"large"}#translator` the name, the arguments of a builder, the
+    deployment."""
+    match = re.fullmatch(r"([^?#]*)(?:\?(.*))?#([^#]*)", reference, re.DOTALL)
+    if match is None:
+        return reference, None, None
+    name, args, part = match.groups()
+    return name, None if args is None else json.loads(args), part
+
+
+def _no_such_part(application: str, part: str) -> str:
+    return f'its application "{application}" has no deployment "{part}"'
 
 
 def _find_application(module: ModuleType, name: str, args: Mapping[str, Json] | None) -> tuple[Application, str] | None:

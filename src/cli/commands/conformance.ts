@@ -11,8 +11,8 @@ import { countsLine, reportJson, verdictLines } from "../conformance-report.ts";
 import { readJsonInput } from "../input.ts";
 import { plain } from "../plain-text.ts";
 import { printJson } from "../print.ts";
+import { splitModule } from "../program-file.ts";
 import type { Session } from "../session.ts";
-import { splitModule } from "./run.ts";
 
 interface ConformanceFlags {
   readonly module?: string;

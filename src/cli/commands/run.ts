@@ -1,21 +1,15 @@
-import { existsSync } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
-import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
+import { basename } from "node:path";
+import { create } from "@bufbuild/protobuf";
 import type { Command } from "commander";
-import {
-  type DeploymentSpec,
-  DeploymentSpecSchema,
-  ProgramSchema,
-  ResourcesSchema,
-  RuntimeEnvSchema,
-} from "../../../gen/drover/v1/deployment_pb.ts";
-import { findDefinition, importFlag, kebab, specJson } from "../../program/definition.ts";
-import { CliError, exitCodes, usage } from "../cli-error.ts";
+import { type DeploymentSpec, DeploymentSpecSchema, ResourcesSchema, RuntimeEnvSchema } from "../../../gen/drover/v1/deployment_pb.ts";
+import { kebab } from "../../program/definition.ts";
+import { treeLines } from "../application-tree.ts";
+import { exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, collect, examples, readAmount, readInteger } from "../command.ts";
-import { readJsonInput, reasonOf } from "../input.ts";
+import { readJsonInput } from "../input.ts";
 import type { CliIo } from "../io.ts";
-import { type LoadedSpec, resolvePaths } from "../spec-file.ts";
+import { describeFile, type ProgramFile, readBuilderArgs, splitModule } from "../program-file.ts";
+import { resolvePaths } from "../spec-file.ts";
 import { type DeployFlags, deployOptions, deploySpecs } from "./deploy.ts";
 
 interface RunFlags extends DeployFlags {
@@ -30,14 +24,15 @@ interface RunFlags extends DeployFlags {
   readonly initArgs?: string;
 }
 
-/** `drover run`: deploys what a module exports. */
+/** `drover run`: deploys what a module exports, a deployment or an application. */
 export const addRun: AddCommand = (program, act) => {
   const command = program
     .command("run")
     .description("deploy what a module exports, in TypeScript, JavaScript or Python; or any program that serves gRPC")
-    .usage("[options] <module[:export]> | [options] -- <program> [arguments]")
-    .argument("<module[:export]>", "the file (.ts, .js, .py); the export, if it has several deployments; or, after --, a program")
-    .argument("[arguments...]", "of the program; {listen} in one stands for the address to listen at")
+    .usage("[options] <module[:export]> [name=value...] | [options] -- <program> [arguments]")
+    .argument("<module[:export]>", "the file (.ts, .js, .py); an export, if it has several; or, after --, a program")
+    .argument("[arguments...]", "of the function that builds the application; or of the program: {listen} is the address to listen at")
+    .option("--app <name>", "deploy all as this application (by default the name of the first deployment that `bind` made)")
     .option("--name <name>", "another name for the deployment")
     .option("--replicas <number>", "replicas wanted", readInteger(0, 10_000))
     .option("--num-cpus <number>", "CPUs a replica takes", readAmount)
@@ -56,71 +51,39 @@ export const addRun: AddCommand = (program, act) => {
         "drover run app.ts:Translator --name fr --replicas 2",
         "drover run sentiment.ts --attach",
         "drover run app.py:Model --replicas 2",
+        "drover run app.py:build model=large",
         "drover run --name greeter -- ./greeter --listen {listen}",
       ),
     )
     .action(
       act(async (session, given: string, argv: readonly string[], flags: RunFlags, { parent }: Command) => {
         const isProgram = (parent as unknown as { rawArgs: readonly string[] }).rawArgs.includes("--");
-        if (!isProgram && argv.length > 0)
-          throw usage(`"${argv[0]}": a module takes no arguments; put -- before a program that is not one`);
-        const loaded = isProgram ? { spec: specOfProgram([given, ...argv], session.io.cwd) } : await specOfModule(given, session.io);
-        if (!loaded) return exitCodes.interrupted;
-        await override(loaded.spec, flags, session.io);
-        return deploySpecs(session, [{ ...loaded, file: given, lineOf: () => undefined }], flags);
+        const found = isProgram
+          ? { deployments: [{ spec: specOfProgram([given, ...argv], session.io.cwd), uses: [] }] }
+          : await describeFile(splitModule(given, session.io.cwd), readBuilderArgs(argv), session.io);
+        if (!found) return exitCodes.interrupted;
+        refuseOfOne(given, found, flags);
+        const { deployments, application, programFiles } = found;
+        for (const { spec } of deployments) await override(spec, flags, session.io);
+        const app = flags.app ?? application;
+        if (application !== undefined && flags.output !== "json") for (const line of treeLines(app, deployments)) session.print(line);
+        const loaded = deployments.map(({ spec }) => ({ spec, file: given, programFiles, lineOf: () => undefined }));
+        return deploySpecs(session, loaded, app === undefined ? flags : { ...flags, app, prune: true });
       }),
     );
 };
 
-/** `app.ts:Translator` is the file and the export, unless there is a file of the whole name. */
-export function splitModule(given: string, cwd: string): { readonly file: string; readonly exportName: string } {
-  const match = /^(.+):([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(given);
-  const whole = resolve(cwd, given);
-  if (!match || existsSync(whole)) return { file: whole, exportName: "" };
-  return { file: resolve(cwd, match[1] ?? ""), exportName: match[2] ?? "" };
-}
+/** Those options that only one deployment can have. */
+const ofOne = ["name", "replicas", "numCpus", "numGpus", "maxOngoingRequests", "initArgs"] as const;
 
-type DescribedProgram = Pick<LoadedSpec, "spec" | "programFiles">;
-
-/**
- * Imports the module and returns the spec of the deployment that it exports; undefined:
- * interrupted. Throws `CliError`.
- */
-async function specOfModule(given: string, io: CliIo): Promise<DescribedProgram | undefined> {
-  const { file, exportName } = splitModule(given, io.cwd);
-  if (!existsSync(file)) throw new CliError(`cannot run ${file}: there is no such file`);
-  if (file.endsWith(".py")) return specOfPython(file, exportName, io);
-  // So that a module that calls `run` itself does not deploy a second time.
-  (globalThis as Record<symbol, unknown>)[importFlag] = true;
-  let exports: Readonly<Record<string, unknown>> | undefined;
-  try {
-    exports = await untilInterrupted(import(pathToFileURL(file).href), io.interrupted);
-  } catch (cause) {
-    throw new CliError([`cannot import ${file}:`, ...importFailure(cause, file).split("\n"), ...(missesPackage(cause) ? [hint] : [])]);
-  }
-  if (!exports) return undefined;
-  const found = findDefinition(exports, exportName);
-  if ("error" in found) throw new CliError(`${file}: ${found.error}`);
-  const spec = fromJson(DeploymentSpecSchema, specJson(found.definition, { path: file, exportName: found.exportName }) as never);
-  resolvePaths(spec, dirname(file));
-  return { spec };
-}
-
-/** Runs the Python file to get its spec; undefined: interrupted. Throws `CliError`. */
-async function specOfPython(file: string, exportName: string, io: CliIo): Promise<DescribedProgram | undefined> {
-  if (basename(file) === "drover.py") throw new CliError(`cannot run ${file}: give it another name, as it hides the SDK from itself`);
-  if (io.describePython === undefined) throw new CliError("Python cannot be run here");
-  const answer = await io.describePython(file, exportName);
-  if (io.interrupted.aborted) return undefined;
-  if ("failure" in answer)
-    throw new CliError([`cannot run ${file}:`, ...answer.failure.split("\n"), ...(answer.missesModule ? [hint] : [])]);
-  const described = JSON.parse(answer.stdout) as { readonly spec: JsonValue; readonly export: string; readonly files: readonly string[] };
-  const spec = fromJson(DeploymentSpecSchema, described.spec);
-  spec.program = create(ProgramSchema, {
-    kind: { case: "command", value: { argv: ["python3", "-m", "drover.replica", file, described.export] } },
-  });
-  resolvePaths(spec, dirname(file));
-  return { spec, programFiles: described.files };
+function refuseOfOne(given: string, { deployments }: ProgramFile, flags: RunFlags): void {
+  const flag = ofOne.find((name) => flags[name] !== undefined);
+  if (flag === undefined || deployments.length === 1) return;
+  const option = `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw usage(
+    `${option}: is of one deployment, and ${given} has ${deployments.length}: write it in the code, or in YAML`,
+    `\`drover build ${given} > app.yaml\` makes the YAML, \`drover deploy app.yaml\` deploys it`,
+  );
 }
 
 /** The spec of a program in any language. */
@@ -131,25 +94,6 @@ function specOfProgram(argv: readonly string[], cwd: string): DeploymentSpec {
   });
   resolvePaths(spec, cwd);
   return spec;
-}
-
-/** What to do where a package is missing that perhaps only the replicas have. */
-const hint =
-  "import packages that only the replicas have inside the class; or deploy with YAML, which does not import the module (`drover deploy`)";
-
-/** Whether a package was not found. Node gives the error a `url` where a file was not found. */
-function missesPackage(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND" && !("url" in cause);
-}
-
-/**
- * The error without its stack. A syntax error has no place in it: Node prints the place only where
- * the error is not caught.
- */
-function importFailure(cause: unknown, file: string): string {
-  if (!(cause instanceof Error)) return String(cause);
-  const where = cause instanceof SyntaxError ? `\n\`node ${file}\` shows where` : "";
-  return `${cause.name}: ${reasonOf(cause)}${where}`;
 }
 
 async function override(spec: DeploymentSpec, flags: RunFlags, io: CliIo): Promise<void> {
@@ -183,12 +127,4 @@ function readVariable(text: string, before: Readonly<Record<string, string>> = {
   const at = text.indexOf("=");
   if (at < 1) throw usage(`--env "${text}": must be NAME=VALUE`);
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
-}
-
-/** Resolves with undefined at Ctrl-C, which a module that takes long to import must not delay. */
-function untilInterrupted<T>(work: Promise<T>, interrupted: AbortSignal): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    interrupted.addEventListener("abort", () => resolve(undefined), { once: true });
-    work.then(resolve, reject);
-  });
 }

@@ -8,14 +8,17 @@ const printedBytesMax = 16 * 1024 * 1024;
 const missingModuleCode = 3;
 
 /**
- * The deployment that a Python file describes, as printed JSON, or why there is none. `missesModule`:
+ * The deployments that a Python file describes, as printed JSON, or why there is none. `missesModule`:
  * a module that the file imports was not found.
  */
 export type PythonAnswer = { readonly stdout: string } | { readonly failure: string; readonly missesModule: boolean };
 
-/** Runs a Python file in its own `python3` process, to read the deployment that it describes. */
-export function describePython(sdk: string, file: string, exportName: string, cwd: string, env: ProcessEnvironment): Promise<PythonAnswer> {
-  const args = ["-m", "drover.describe", file, ...(exportName === "" ? [] : [exportName])];
+/**
+ * Runs a Python file in its own `python3` process, to read the deployments that it describes.
+ * `given` is the file, a name in it, and the arguments of a builder; both may be empty.
+ */
+export function describePython(sdk: string, given: readonly string[], cwd: string, env: ProcessEnvironment): Promise<PythonAnswer> {
+  const args = ["-m", "drover.describe", ...given];
   const options = { cwd, env: withPythonPath(env, sdk) as NodeJS.ProcessEnv, maxBuffer: printedBytesMax };
   return new Promise((resolve) => {
     execFile("python3", args, options, (error, stdout, stderr) => {
