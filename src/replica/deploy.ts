@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fromJson, type JsonValue, toJsonString } from "@bufbuild/protobuf";
-import { ControllerService, type DeployResponse } from "../../gen/drover/v1/controller_service_pb.ts";
+import { type ApplyResponse, ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type DeploymentSpec, DeploymentSpecSchema, DeploymentState, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import { realClock, realRandom } from "../clock/real.ts";
 import { StatusError } from "../core/errors.ts";
@@ -10,9 +10,9 @@ import { programDigest } from "../program/program-digest.ts";
 import { Channel } from "../rpc/channel.ts";
 import type { Client } from "../rpc/service.ts";
 
-/** How long the API may take to answer `Deploy`. */
-const deployMs = 30_000;
-/** Attempts of one `Deploy`, and the wait between them. */
+/** How long the API may take to answer `Apply`. */
+const applyMs = 30_000;
+/** Attempts of one `Apply`, and the wait between them. */
 const triesMax = 3;
 const retryMs = 500;
 const idLength = 20;
@@ -25,38 +25,53 @@ export interface DeployOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Deploys `spec`, whose module is the file `path`, and waits until the deployment is healthy. */
-export async function deploy(spec: JsonObject, path: string, options: DeployOptions): Promise<void> {
+/**
+ * Deploys all `specs`, whose module is the file `path`, and waits until they are healthy. With an
+ * application, what is no longer in it is deleted.
+ */
+export async function deploy(
+  specs: readonly JsonObject[],
+  application: string | undefined,
+  path: string,
+  options: DeployOptions,
+): Promise<void> {
   const channel = new Channel(options.api ?? (process.env.DROVER_API || "127.0.0.1:9001"));
   const signal = options.signal ? { signal: options.signal } : {};
   try {
     const controller = channel.client(ControllerService);
-    const message = fromJson(DeploymentSpecSchema, spec as JsonValue);
-    // The controller may run in any folder, so a relative working folder is relative to the module.
-    if (message.runtimeEnv?.workingDir) message.runtimeEnv.workingDir = resolve(dirname(path), message.runtimeEnv.workingDir);
-    // The same digest as the CLI's, so that either finds the other's deployment unchanged.
-    const environment = message.runtimeEnv ? toJsonString(RuntimeEnvSchema, message.runtimeEnv) : "";
-    message.version ||= programDigest([path], `${environment}\0`, readBytes);
-    const { deployment } = await deployOnce(controller, message, signal);
-    await untilHealthy(controller, String(spec.name), deployment?.status?.generation ?? 0n, signal);
+    const messages = specs.map((spec) => specMessage(spec, path));
+    const { results } = await applyOnce(controller, messages, application, signal);
+    const generations = messages.map(({ name }, at) => [name, results[at]?.deployment?.status?.generation ?? 0n] as const);
+    await untilHealthy(controller, new Map(generations), signal);
   } finally {
     channel.close();
   }
+}
+
+function specMessage(spec: JsonObject, path: string): DeploymentSpec {
+  const message = fromJson(DeploymentSpecSchema, spec as JsonValue);
+  // The controller may run in any folder, so a relative working folder is relative to the module.
+  if (message.runtimeEnv?.workingDir) message.runtimeEnv.workingDir = resolve(dirname(path), message.runtimeEnv.workingDir);
+  // The same digest as the CLI's, so that either finds the other's deployment unchanged.
+  const environment = message.runtimeEnv ? toJsonString(RuntimeEnvSchema, message.runtimeEnv) : "";
+  message.version ||= programDigest([path], `${environment}\0`, readBytes);
+  return message;
 }
 
 /**
  * Calls again if the answer is lost with the connection. With the same request id, all the calls
  * have one effect.
  */
-async function deployOnce(
+async function applyOnce(
   controller: Client<typeof ControllerService>,
-  spec: DeploymentSpec,
+  specs: DeploymentSpec[],
+  application: string | undefined,
   signal: { readonly signal?: AbortSignal },
-): Promise<DeployResponse> {
-  const requestId = realRandom.id(idLength);
+): Promise<ApplyResponse> {
+  const request = { specs, application: application ?? "", prune: application !== undefined, requestId: realRandom.id(idLength) };
   for (let tries = 1; ; tries++) {
     try {
-      return await controller.deploy({ spec, requestId }, { ...signal, deadlineMs: deployMs });
+      return await controller.apply(request, { ...signal, deadlineMs: applyMs });
     } catch (error) {
       const isLost = error instanceof StatusError && error.code === "UNAVAILABLE" && error.reason === undefined;
       if (!isLost || tries === triesMax || signal.signal?.aborted) throw error;
@@ -65,20 +80,24 @@ async function deployOnce(
   }
 }
 
+/** Waits until each deployment is healthy at its generation. */
 async function untilHealthy(
   controller: Client<typeof ControllerService>,
-  name: string,
-  generation: bigint,
+  generations: ReadonlyMap<string, bigint>,
   signal: { readonly signal?: AbortSignal },
 ): Promise<void> {
-  for await (const { event } of controller.watchDeployments({ names: [name] }, signal)) {
-    if (event.case === "deploymentDeleted") throw new StatusError("ABORTED", `deployment "${name}" was deleted`);
-    const status = event.case === "deploymentUpdated" ? event.value.status : undefined;
-    if (!status || status.observedGeneration < generation) continue;
-    if (status.state === DeploymentState.HEALTHY) return;
+  const waiting = new Map(generations);
+  for await (const { event } of controller.watchDeployments({ names: [...generations.keys()] }, signal)) {
+    if (event.case === "deploymentDeleted" && waiting.has(event.value))
+      throw new StatusError("ABORTED", `deployment "${event.value}" was deleted`);
+    const { spec, status } = event.case === "deploymentUpdated" ? event.value : {};
+    const generation = waiting.get(spec?.name ?? "");
+    if (!spec || !status || generation === undefined || status.observedGeneration < generation) continue;
+    if (status.state === DeploymentState.HEALTHY) waiting.delete(spec.name);
+    if (waiting.size === 0) return;
     if (status.state === DeploymentState.DEPLOY_FAILED) throw new StatusError("FAILED_PRECONDITION", status.message);
   }
-  throw new StatusError("UNAVAILABLE", "the watch of the deployment ended before it was healthy");
+  throw new StatusError("UNAVAILABLE", "the watch of the deployments ended before they were healthy");
 }
 
 function readBytes(path: string): Buffer | undefined {

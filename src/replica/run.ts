@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { type Application, applicationParts, isApplication } from "../program/application.ts";
 import { type Definition, importFlag, specJson } from "../program/definition.ts";
 import type { DeployOptions } from "./deploy.ts";
 
@@ -6,24 +7,34 @@ export interface RunOptions extends DeployOptions {
   /** The module that exports the definition, as a URL: `import.meta.url`. */
   readonly module: string;
   /**
-   * The name of the export that is the definition. Default: `default`, else the only definition.
+   * The name of the export that is the definition or the application. Default: of an application
+   * `app`; of a definition `default`, else the only definition.
    */
   readonly exportName?: string;
+  /**
+   * The name of the application. Default: an application has the name of its first deployment. What
+   * is no longer in it is deleted.
+   */
+  readonly application?: string;
 }
 
 /**
- * Deploys the definition that this module exports, like `drover run`. Returns the deployment's name
- * when all its replicas serve. Does nothing while `drover run` or a replica imports the module.
- * Fails with a `StatusError`: the error of the API, or FAILED_PRECONDITION with the cause if the
- * replicas do not start.
+ * Deploys the definition or the application that this module exports, like `drover run`. Returns the
+ * name of the deployment, or of the application's first, when all replicas serve. Does nothing while
+ * `drover run` or a replica imports the module. Fails with a `StatusError`: the error of the API, or
+ * FAILED_PRECONDITION with the cause if the replicas do not start.
  */
-export async function run(definition: Definition, options: RunOptions): Promise<string> {
+export async function run(program: Definition | Application, options: RunOptions): Promise<string> {
   const path = options.module.startsWith("file:") ? fileURLToPath(options.module) : options.module;
-  const spec = specJson(definition, { path, exportName: options.exportName ?? "" });
+  const { exportName } = options;
+  const specs = isApplication(program)
+    ? applicationParts({ root: program, reference: exportName ?? "app" }, {}, path).map(({ spec }) => spec)
+    : [specJson(program, { path, exportName: exportName ?? "" })];
+  const name = String(specs[0]?.name);
   if (!(importFlag in globalThis)) {
     // Imported only here, so that a replica does not pay for it.
     const { deploy } = await import("./deploy.ts");
-    await deploy(spec, path, options);
+    await deploy(specs, options.application ?? (isApplication(program) ? name : undefined), path, options);
   }
-  return String(spec.name);
+  return name;
 }

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { ControllerService, type WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
+import { type ApplyRequest, ControllerService, type WatchDeploymentsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type DeploymentSpec, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
 import { realClock } from "../../src/clock/real.ts";
 import { refusal } from "../../src/core/errors.ts";
@@ -27,17 +27,20 @@ type Status = [state: DeploymentState, observedGeneration: number, message?: str
 /** A controller that deploys at generation 2 and then reports these states. */
 async function controllerReporting(...statuses: (Status | "deleted")[]) {
   const specs: DeploymentSpec[] = [];
-  const handlers: Pick<ServiceHandlers<typeof ControllerService>, "deploy" | "watchDeployments"> = {
-    deploy: ({ spec }) => {
-      if (spec) specs.push(spec);
-      return { deployment: { spec, status: { generation: 2n } } };
+  const requests: ApplyRequest[] = [];
+  const handlers: Pick<ServiceHandlers<typeof ControllerService>, "apply" | "watchDeployments"> = {
+    apply: (request) => {
+      specs.push(...request.specs);
+      requests.push(request);
+      return { results: request.specs.map((spec) => ({ deployment: { spec, status: { generation: 2n } } })) };
     },
-    async *watchDeployments({ names: [name = ""] }): AsyncGenerator<MessageInitShape<typeof WatchDeploymentsResponseSchema>> {
-      for (const status of statuses) {
+    async *watchDeployments({ names }): AsyncGenerator<MessageInitShape<typeof WatchDeploymentsResponseSchema>> {
+      for (const [status, name] of statuses.flatMap((one) => names.map((name) => [one, name] as const))) {
         if (status === "deleted") yield { event: { case: "deploymentDeleted", value: name } };
         else {
           const [state, observed, message] = status;
-          yield { event: { case: "deploymentUpdated", value: { status: { state, observedGeneration: BigInt(observed), message } } } };
+          const value = { spec: { name }, status: { state, observedGeneration: BigInt(observed), message } };
+          yield { event: { case: "deploymentUpdated", value } };
         }
       }
     },
@@ -51,7 +54,7 @@ async function controllerReporting(...statuses: (Status | "deleted")[]) {
   const path = join(folder, "program.ts");
   await writeFile(path, "export default 1;");
   onTestFinished(() => server.close(0));
-  return { api: await server.listen(`unix:${join(folder, "api.sock")}`), specs, path, module: pathToFileURL(path).href };
+  return { api: await server.listen(`unix:${join(folder, "api.sock")}`), specs, requests, path, module: pathToFileURL(path).href };
 }
 
 const readBytes = (file: string) => readFileSync(file);
@@ -77,6 +80,22 @@ describe("run", () => {
     const { api, module, specs } = await controllerReporting([HEALTHY, 2]);
     await run(deployment(Echo).options({ version: "7" }), { module, api, exportName: "Named" });
     expect(specs).toMatchObject([{ version: "7", program: { kind: { value: { exportName: "Named" } } } }]);
+  });
+
+  test("deploys an application by one call, and waits for all of it", async () => {
+    const { api, module, requests } = await controllerReporting([UPDATING, 2], [HEALTHY, 2]);
+    const app = deployment(class Summarizer {}).bind({ echo: deployment(Echo).bind() });
+    expect(await run(app, { module, api })).toBe("summarizer");
+    const program = (exportName: string) => ({ program: { kind: { value: { exportName } } } });
+    const specs = [
+      { name: "summarizer", ...program("app#summarizer"), initArgs: { echo: { $deployment: "echo" } } },
+      { name: "echo", ...program("app#echo") },
+    ];
+    expect(requests).toMatchObject([{ application: "summarizer", prune: true, specs }]);
+    await run(app, { module, api, application: "mine", exportName: "other" });
+    expect(requests[1]).toMatchObject({ application: "mine", specs: [program("other#summarizer"), program("other#echo")] });
+    const failed = await controllerReporting([HEALTHY, 1], [DEPLOY_FAILED, 2, "no GPU"]);
+    expect(await failure(run(app, failed))).toMatchObject({ code: "FAILED_PRECONDITION" });
   });
 
   test("fails with the cause when the replicas do not start, or the deployment goes", async () => {

@@ -5,7 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fromJson } from "@bufbuild/protobuf";
 import { describe, expect, onTestFinished } from "vitest";
-import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
+import { type ApplyRequest, ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type DeploymentSpec, DeploymentSpecSchema, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
 import { type InvokeResponse, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { fillVersion } from "../../src/cli/fill-version.ts";
@@ -344,18 +344,23 @@ const { HEALTHY, UPDATING, DEPLOY_FAILED } = DeploymentState;
  */
 async function controllerReporting(...statuses: ([DeploymentState, number, string?] | "deleted")[]) {
   const specs: DeploymentSpec[] = [];
-  const handlers: Pick<ServiceHandlers<typeof ControllerService>, "deploy" | "watchDeployments"> = {
-    deploy: ({ spec }) => {
-      if (spec) specs.push(spec);
-      return { deployment: { status: { generation: 2n } } };
+  const requests: ApplyRequest[] = [];
+  const handlers: Pick<ServiceHandlers<typeof ControllerService>, "apply" | "watchDeployments"> = {
+    apply: (request) => {
+      specs.push(...request.specs);
+      requests.push(request);
+      return { results: request.specs.map(() => ({ deployment: { status: { generation: 2n } } })) };
     },
-    async *watchDeployments({ names: [name = ""] }) {
-      for (const status of statuses) {
+    async *watchDeployments({ names }) {
+      for (const [status, name] of statuses.flatMap((one) => names.map((name) => [one, name] as const))) {
         if (status === "deleted") yield { event: { case: "deploymentDeleted" as const, value: name } };
         else {
           const [state, observed, message = ""] = status;
           yield {
-            event: { case: "deploymentUpdated" as const, value: { status: { state, observedGeneration: BigInt(observed), message } } },
+            event: {
+              case: "deploymentUpdated" as const,
+              value: { spec: { name }, status: { state, observedGeneration: BigInt(observed), message } },
+            },
           };
         }
       }
@@ -377,7 +382,7 @@ async function controllerReporting(...statuses: ([DeploymentState, number, strin
   const controller = implement(ControllerService, { ...others, ...handlers } as unknown as ServiceHandlers<typeof ControllerService>);
   const server = new RpcServer({ implementations: [controller, gateway], log: silentLog, clock: realClock });
   onTestFinished(() => server.close(0));
-  return { address: await server.listen(`unix:${join(await temporaryFolder(), "api.sock")}`), specs };
+  return { address: await server.listen(`unix:${join(await temporaryFolder(), "api.sock")}`), specs, requests };
 }
 
 const selfDeploying = `
@@ -396,19 +401,50 @@ describe("run", () => {
     const { folder, stdout, stderr } = await runIn(files, "app", [], { DROVER_API: address });
     expect(stdout, stderr).toBe("echo\n");
     const [spec] = specs as [DeploymentSpec];
-    const argv = ["python3", "-m", "drover.replica", join(folder, "app.py"), "Echo"];
+    const module = { path: join(folder, "app.py"), exportName: "Echo" };
     expect(spec).toMatchObject({
       ...{ name: "echo", numReplicas: 2 },
-      program: { kind: { case: "command", value: { argv } } },
+      program: { kind: { case: "module", value: module } },
       runtimeEnv: { workingDir: folder, envVars: { A: "ü", B: "1" } },
     });
     const asGiven = fromJson(DeploymentSpecSchema, {
-      ...{ name: "echo", num_replicas: 2, program: { command: { argv } } },
+      ...{ name: "echo", num_replicas: 2, program: { module } },
       runtime_env: { working_dir: folder, env_vars: { B: "1", A: "ü" } },
     });
     fillVersion(asGiven, [join(folder, "app.py"), join(folder, "neighbour.py")]);
     expect(readFileSync(join(folder, "app.py"), "utf8")).toContain("class Echo");
     expect(spec.version).toBe(asGiven.version);
+  });
+
+  test("deploys an application, with or without a name in the file, by one call", async () => {
+    const source = `
+      import drover, models
+      @drover.deployment
+      class Echo:
+          def __init__(self, other): pass
+      app = Echo.bind(models.Other.bind())
+      if __name__ == "__main__":
+          print(drover.run(app, application="mine"))
+          print(drover.run(Echo.bind(1)))
+          try: drover.run(Echo.bind(models.Other.bind()))
+          except ValueError as error: print(error)
+    `;
+    const { address, requests } = await controllerReporting([UPDATING, 2], [HEALTHY, 2]);
+    const files = { "app.py": source, "models.py": "import drover\n@drover.deployment\nclass Other: pass" };
+    const { stdout, stderr } = await runIn(files, "app", [], { DROVER_API: address });
+    expect(stdout, stderr).toMatch(/^echo\necho\n.*no replica can find Other/);
+    const module = (exportName: string) => ({ program: { kind: { value: { exportName } } } });
+    expect(requests).toMatchObject([
+      {
+        application: "mine",
+        prune: true,
+        specs: [
+          { name: "echo", ...module("Echo") },
+          { name: "other", ...module("app#other") },
+        ],
+      },
+      { application: "echo", prune: true, specs: [{ name: "echo", initArgs: { other: 1 } }] },
+    ]);
   });
 
   test("fails with the cause when the replicas do not start, or the deployment goes, or there is no controller", async () => {
@@ -418,7 +454,7 @@ describe("run", () => {
     };
     expect(await tell([DEPLOY_FAILED, 1, "old"], [DEPLOY_FAILED, 2, "no GPU"])).toBe("FAILED_PRECONDITION: no GPU\n");
     expect(await tell([UPDATING, 2], "deleted")).toBe('ABORTED: deployment "echo" was deleted\n');
-    expect(await tell([UPDATING, 2])).toBe("UNAVAILABLE: the watch of the deployment ended before it was healthy\n");
+    expect(await tell([UPDATING, 2])).toBe("UNAVAILABLE: the watch of the deployments ended before they were healthy\n");
     const nobody = await runIn({ "app.py": selfDeploying }, "app", [], { DROVER_API: "unix:/no/such/api.sock" });
     expect(nobody.stdout).toMatch(/^UNAVAILABLE: /);
   });

@@ -100,14 +100,13 @@ def find_program(module: ModuleType, name: str, args: Mapping[str, Json] | None,
     name, built_with, alone = _parsed(name)
     root = _find_application(module, name, args if built_with is None else built_with)
     if root is not None:
-        nodes = _nodes(root[0], module, file)
-        names = {id(node): name for name, node in nodes.items()}
-        parts = [_part(node, names, module, root[1]) for node in nodes.values()]
+        parts = parts_of(root[0], root[1], module, file)
         if alone is None:
-            return Found(next(iter(nodes)), parts)
-        if alone not in nodes:
+            return Found(str(parts[0].spec["name"]), parts)
+        named = [part for part in parts if part.spec["name"] == alone]
+        if not named:
             raise LookupError(_no_such_part(name, alone))
-        return Found(None, [part for part in parts if part.spec["name"] == alone])
+        return Found(None, named)
     deployment, export = find_deployment(module, name)
     return Found(None, [Part(deployment.spec_json(export, file), export, [])])
 
@@ -198,12 +197,24 @@ def _nodes(root: Application, module: ModuleType, file: str) -> dict[str, Applic
     return named
 
 
-def _part(node: Application, names: Mapping[int, str], module: ModuleType, reference: str) -> Part:
+def parts_of(root: Application, reference: str | None, module: ModuleType, file: str) -> list[Part]:
+    """All deployments of an application that the file has as `reference`; None: under no name. Then
+    each of its deployments must have one, else LookupError."""
+    nodes = _nodes(root, module, file)
+    names = {id(node): name for name, node in nodes.items()}
+    return [_part(node, names, module, reference) for node in nodes.values()]
+
+
+def _part(node: Application, names: Mapping[int, str], module: ModuleType, reference: str | None) -> Part:
     deployment, name = node.deployment, names[id(node)]
     written = _written(node.bound, lambda part: names[id(part)])
     init_args = {**deployment.init_args, **written}
     spec = {**deployment.spec_json(name, ""), **options_json({"name": name, "init_args": init_args or None})}
-    export = _export_of(deployment, module) or f"{reference}#{name}"
+    export = _export_of(deployment, module)
+    if export is None and reference is None:
+        remedy = "give the application a name in the file, as in app = ….bind(…)"
+        raise LookupError(f"no replica can find {deployment.target.__name__}, as it has no name there: {remedy}")
+    export = export or f"{reference}#{name}"
     return Part(spec, export, list(dict.fromkeys(names[id(part)] for part in _inside(node.bound))))
 
 

@@ -1,22 +1,33 @@
-"""Deploys the deployment of a file, from the file itself."""
+"""Deploys a deployment or an application of a file, from the file itself."""
 
 from __future__ import annotations
 
 import os
 import sys
+from types import ModuleType
 from typing import Any
 
 from . import load_module
+from .application import Application, Found, Part, parts_of
 from .definition import Deployment
 
 
-def run(deployment: Deployment[Any], *, api: str | None = None, timeout: float | None = None) -> str:
-    """Deploys a deployment that a file defines, like `drover run FILE`. Returns the deployment's
-    name when all its replicas serve. While `drover run` or a replica imports the file, it only
-    returns the name.
+def run(
+    deployment: Deployment[Any] | Application,
+    *,
+    application: str | None = None,
+    api: str | None = None,
+    timeout: float | None = None,
+) -> str:
+    """Deploys a deployment that a file defines, or an application, like `drover run FILE`. Returns
+    the name of the deployment, or of the application's first, when all replicas serve. While
+    `drover run` or a replica imports the file, it only returns the name.
 
     Args:
-        deployment: the deployment in the file, or a copy of it with other options.
+        deployment: the deployment in the file, or a copy of it with other options; or what
+            `bind` returns.
+        application: the name of the application; None: an application has the name of its first
+            deployment. What is no longer in it is deleted.
         api: the controller's API, `host:port`; None: the environment variable `DROVER_API`, else
             127.0.0.1:9001.
         timeout: how long to wait until all replicas serve, in seconds; None: for ever. The
@@ -27,25 +38,59 @@ def run(deployment: Deployment[Any], *, api: str | None = None, timeout: float |
             start; DEADLINE_EXCEEDED when `timeout` has passed.
         ValueError: the deployment is in no file, as in a notebook, or has no name there.
     """
-    file, export = place_of(deployment)
-    spec = deployment.spec_json(export, file)
+    found, file = _found(deployment)
     if not load_module.importing:
         from .deploy import deploy  # imported only here, so that a replica does not pay for it
 
-        deploy(spec, file, export, api, timeout)
-    return str(spec["name"])
+        deploy(found if application is None else found._replace(application=application), file, api, timeout)
+    return str(found.parts[0].spec["name"])
+
+
+def _found(given: Deployment[Any] | Application) -> tuple[Found, str]:
+    """What is to be deployed, and the file that has it."""
+    if isinstance(given, Deployment):
+        file, export = place_of(given)
+        return Found(None, [Part(given.spec_json(export, file), export, [])]), file
+    module, name = _place_of_application(given)
+    file = file_of(module, given.deployment)
+    try:
+        parts = parts_of(given, name, module, file)
+    except LookupError as error:
+        raise ValueError(f"{file}: {error.args[0]}") from None
+    return Found(str(parts[0].spec["name"]), parts), file
+
+
+def _place_of_application(application: Application) -> tuple[ModuleType, str | None]:
+    """The module that has the application under a name, and that name; else the module of its
+    first deployment."""
+    own = sys.modules.get(application.deployment.target.__module__)
+    for module in (sys.modules.get("__main__"), own):
+        if module is None:
+            continue
+        for name, value in vars(module).items():
+            if value is application:
+                return module, name
+    if own is None:
+        raise ValueError(_in_no_file(application.deployment.target.__name__))
+    return own, None
 
 
 def place_of(deployment: Deployment[Any]) -> tuple[str, str]:
     """The file that defines the deployment, and its name there."""
     module = sys.modules.get(deployment.target.__module__)
-    file = getattr(module, "__file__", None)
-    if module is None or file is None or not os.path.isfile(file):  # `<stdin>` is the name of no file
-        raise ValueError(_in_no_file(deployment.target.__name__))
+    file = file_of(module, deployment)
     for name, value in vars(module).items():
         if value is deployment or (isinstance(value, Deployment) and value.target is deployment.target):
             return file, name
     raise ValueError(f"{file} has no deployment of {deployment.target.__name__} under a name, so no replica can find it")
+
+
+def file_of(module: ModuleType | None, deployment: Deployment[Any]) -> str:
+    """The file of a module. Raises ValueError where it has none."""
+    file = getattr(module, "__file__", None)
+    if file is None or not os.path.isfile(file):  # `<stdin>` is the name of no file
+        raise ValueError(_in_no_file(deployment.target.__name__))
+    return str(file)
 
 
 def _in_no_file(name: str) -> str:
