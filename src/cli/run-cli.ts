@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { CliError, exitCodes } from "./cli-error.ts";
 import type { Act, AddCommand } from "./command.ts";
+import { addBuild } from "./commands/build.ts";
 import { addCluster } from "./commands/cluster.ts";
 import { addConfigs } from "./commands/configs.ts";
 import { addConformance } from "./commands/conformance.ts";
@@ -31,6 +32,7 @@ const commands: readonly AddCommand[] = [
   addStart,
   addDeploy,
   addRun,
+  addBuild,
   addStatus,
   addExplain,
   addList,

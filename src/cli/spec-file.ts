@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import { create, type DescMessage, fromJson } from "@bufbuild/protobuf";
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from "yaml";
 import { DeploymentSchema, type DeploymentSpec, DeploymentSpecSchema, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import type { JsonObject } from "../core/json.ts";
 import { CliError } from "./cli-error.ts";
 import { readFile, readStream, reasonOf, utf8Text } from "./input.ts";
 import type { CliIo } from "./io.ts";
@@ -10,6 +11,8 @@ import { MessageReader } from "./message-reader.ts";
 /** A spec and where it was read. */
 export interface LoadedSpec {
   readonly spec: DeploymentSpec;
+  /** The fields that the file sets, by their proto names; undefined: there is no file. */
+  readonly given?: JsonObject;
   /** As the user named it. */
   readonly file: string;
   /** The files that the program itself named. */
@@ -54,8 +57,9 @@ export function parseSpecs(file: string, text: string): { readonly specs: readon
     const inner = specInside(outer);
     const { json, lineOf, wrong } = readNode(file, inner ?? outer, DeploymentSpecSchema, "spec");
     problems.push(...wrong);
-    const spec = wrong.length === 0 && fromJson(DeploymentSpecSchema, json as never);
-    if (spec) specs.push({ spec, file, lineOf, ...(inner && { whole: true }) });
+    if (wrong.length > 0) continue;
+    const spec = fromJson(DeploymentSpecSchema, json as never);
+    specs.push({ spec, file, lineOf, ...(inner ? { whole: true } : { given: json as JsonObject }) });
   }
   if (problems.length === 0 && specs.length === 0) problems.push(`${file}: holds no deployment`);
   return { specs, problems };
@@ -150,6 +154,7 @@ function duplicates(loaded: readonly LoadedSpec[]): string[] {
   for (const { spec, file, lineOf } of loaded) {
     const place = placeIn(file, lineOf("spec.name"));
     const before = first.get(spec.name);
+    if (spec.name === "") continue; // it has the name in its code, or is refused
     if (before === undefined) first.set(spec.name, place);
     else problems.push(`${place}: spec.name: "${spec.name}" is also deployed at ${before}`);
   }

@@ -8,6 +8,7 @@ import { attach } from "../attach.ts";
 import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, type WaitFlags, waitOptions } from "../command.ts";
 import { fillVersion } from "../fill-version.ts";
+import { withOptionsInCode } from "../options-in-code.ts";
 import { printRefusedOutcomes } from "../outcomes.ts";
 import { plain } from "../plain-text.ts";
 import { messageJson, printJson } from "../print.ts";
@@ -53,8 +54,8 @@ export const addDeploy: AddCommand = (program, act) => {
     )
     .action(
       act(async (session, files: readonly string[], flags: DeployFlags) => {
-        const loaded = await readSpecFiles(files, session.io);
-        return deploySpecs(session, loaded, flags);
+        const loaded = await withOptionsInCode(await readSpecFiles(files, session.io), session.io);
+        return loaded === undefined ? exitCodes.interrupted : deploySpecs(session, loaded, flags);
       }),
     );
 };

@@ -1,0 +1,153 @@
+// The options in the code of a program, under those of the file that deploys it; and the file that
+// `drover build` makes of them.
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { toJson } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { parse, parseAllDocuments } from "yaml";
+import { DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { deploymentOf, folder, type Run, type RunOptions, serve } from "./harness.ts";
+
+const source = (path: string) => JSON.stringify(fileURLToPath(new URL(`../../src/program/${path}`, import.meta.url)));
+const imports = `import { define } from ${source("definition.ts")};\nimport { bind } from ${source("application.ts")};\n`;
+
+interface Deployed {
+  readonly cwd: string;
+  /** Runs a command; its specs are what it deployed. */
+  readonly run: (argv: readonly string[], options?: RunOptions) => Promise<Run & { readonly specs: readonly Record<string, unknown>[] }>;
+}
+
+async function deploying(files: Readonly<Record<string, string>>): Promise<Deployed> {
+  let specs: Record<string, unknown>[] = [];
+  const cwd = await folder({ "package.json": '{"type": "module"}' });
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(join(cwd, path, ".."), { recursive: true });
+    await writeFile(join(cwd, path), text);
+  }
+  const run = await serve({
+    apply: (request) => {
+      specs = request.specs.map((spec) => toJson(DeploymentSpecSchema, spec, { useProtoFieldName: true }) as Record<string, unknown>);
+      return { results: request.specs.map(({ name }) => ({ deployment: deploymentOf(name) })) };
+    },
+  });
+  return {
+    cwd,
+    run: async (argv, options) => {
+      specs = [];
+      return { ...(await run(argv, { cwd, ...options })), specs };
+    },
+  };
+}
+
+const code = `${imports}
+export const Model = define(class Model {}, {
+  version: "7",
+  resources: { numCpus: 0.5, numGpus: 1 },
+  autoscalingConfig: { maxReplicas: 4, upscaleDelay: 2 },
+  labels: { team: "a", kind: "b" },
+  userConfig: { threshold: 1, words: ["a"] },
+  initArgs: { size: 1 },
+  runtimeEnv: { workingDir: "data", npm: ["zod"], envVars: { A: "1" } },
+  maxQueuedRequests: 9,
+});`;
+
+test("a file's fields go before the options in the code, one by one", async () => {
+  const yaml = `
+name: other
+program: { module: { path: app/model.mjs, export_name: Model } }
+num_replicas: 3
+resources: { num_cpus: 0.25 }
+labels: { kind: c }
+user_config: { threshold: 2 }
+runtime_env: { npm: [], env_vars: { B: "2" } }
+`;
+  const { cwd, run } = await deploying({ "app/model.mjs": code, "app.yaml": yaml, "bare.yaml": yaml.split("\n").slice(2, 3).join("\n") });
+  const deployed = await run(["deploy", "app.yaml", "--no-wait"]);
+  expect(deployed).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(deployed.specs).toEqual([
+    {
+      name: "other",
+      version: "7",
+      program: { module: { path: `${cwd}/app/model.mjs`, export_name: "Model" } },
+      num_replicas: 3,
+      resources: { num_cpus: 0.25, num_gpus: 1 },
+      labels: { team: "a", kind: "c" },
+      user_config: { threshold: 2 },
+      init_args: { size: 1 },
+      runtime_env: { working_dir: `${cwd}/app/data`, env_vars: { A: "1", B: "2" } },
+      max_queued_requests: 9,
+    },
+  ]);
+  const { specs } = await run(["deploy", "bare.yaml", "--no-wait"]);
+  expect(specs).toMatchObject([
+    { name: "model", autoscaling_config: { max_replicas: 4, upscale_delay: "2s" }, runtime_env: { npm: ["zod"] } },
+  ]);
+});
+
+test("where the code cannot be read, the file counts alone, and a line says so", async () => {
+  const { run } = await deploying({
+    "model.mjs": "import 'no-such-package';",
+    "graph.mjs": `${imports}export const app = bind(define(class A {}), { b: bind(define(class B {})) });`,
+    "app.yaml": "name: a\nprogram:\n  module: { path: model.mjs }\n---\nname: b\nprogram: { module: { path: graph.mjs } }\n",
+    "away.yaml": "name: a\nprogram: { module: { path: not-on-this-machine.mjs } }\n",
+  });
+  const { exitCode, stderr, specs } = await run(["deploy", "app.yaml", "--no-wait"]);
+  expect(exitCode).toBe(0);
+  expect(stderr).toMatch(/^app\.yaml:2: .*no-such-package.*\napp\.yaml:6: .*drover build/s);
+  expect(specs).toMatchObject([{ name: "a" }, { name: "b" }]);
+  expect(await run(["deploy", "away.yaml", "--no-wait"])).toMatchObject({ exitCode: 0, stderr: "" });
+});
+
+/** As `drover.describe` answers for `pkg/app.py`. */
+const describePython = async (file: string) => ({
+  stdout: JSON.stringify({
+    application: null,
+    deployments: [{ spec: { name: "model", num_replicas: 2 }, export: "Model", uses: [] }],
+    files: [file, join(file, "../words.py")],
+  }),
+});
+
+test("a Python program in a file runs in its folder, and its version is of what it imports, as with run", async () => {
+  const { cwd, run } = await deploying({
+    "pkg/app.py": "",
+    "pkg/words.py": "a = 1",
+    "app.yaml": "program: { module: { path: pkg/app.py, export_name: Model } }\n",
+    "sdk.yaml": "program: { command: { argv: [python3, -m, drover.replica, pkg/app.py] } }\n",
+  });
+  const specOf = async (...argv: readonly string[]) => (await run([...argv, "--no-wait"], { describePython })).specs[0];
+  const before = await specOf("deploy", "app.yaml");
+  expect(before).toEqual({
+    name: "model",
+    version: expect.stringMatching(/^[0-9a-f]{16}$/),
+    num_replicas: 2,
+    program: { module: { path: `${cwd}/pkg/app.py`, export_name: "Model" } },
+    runtime_env: { working_dir: `${cwd}/pkg` },
+  });
+  expect(await specOf("run", "pkg/app.py")).toEqual(before);
+  const command = await specOf("deploy", "sdk.yaml");
+  expect(command).toMatchObject({ name: "model", num_replicas: 2, runtime_env: { working_dir: cwd } });
+  await writeFile(join(cwd, "pkg/words.py"), "a = 2");
+  expect((await specOf("deploy", "app.yaml"))?.version).not.toBe(before?.version);
+  expect((await specOf("deploy", "sdk.yaml"))?.version).not.toBe(command?.version);
+});
+
+test("what build prints deploys as run does, from where it is", async () => {
+  const graph = `${code}
+export const build = ({ size = 1 }) => bind(define(class Root {}, { requestTimeout: 1.5 }), { model: bind(Model, { size }), other: bind(define(class Other {})) });
+export const app = build({});`;
+  const { cwd, run } = await deploying({ "pkg/app.mjs": graph, "pkg/app.py": "" });
+  for (const given of [["pkg/app.mjs"], ["pkg/app.mjs:build", "size=2", "--app", "mine"], ["pkg/app.mjs:Model"], ["pkg/app.py"]]) {
+    const built = await run(["build", ...given], { describePython });
+    expect(built).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(built.stdout).not.toContain(cwd);
+    await writeFile(join(cwd, "built.yaml"), built.stdout);
+    const ran = await run(["run", ...given, "--no-wait"], { describePython });
+    const deployed = await run(["deploy", "built.yaml", "--no-wait"], { describePython });
+    expect(deployed.stderr).toBe("");
+    const application = given.includes("mine") ? "mine" : given[0] === "pkg/app.mjs" ? "root" : undefined;
+    expect(deployed.specs).toEqual(ran.specs.map((spec) => ({ ...spec, ...(application && { application }) })));
+  }
+  const { stdout } = await run(["build", "pkg/app.mjs"]);
+  expect(parseAllDocuments(stdout).map((document) => Object.keys(parse(String(document)) as object)[0])).toEqual(["name", "name", "name"]);
+});
