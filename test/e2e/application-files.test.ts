@@ -1,4 +1,5 @@
-// A file with several deployments is one application: in TypeScript and in Python, run, built as YAML, and changed.
+// A file with several deployments is one application, whose parts call each other: in TypeScript and in Python, run, built as YAML,
+// and changed.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -21,15 +22,17 @@ export const Words = deployment(class Words {
   constructor({ text }: { text: string }) { this.text = text; }
   say() { return this.text; }
 }, ${options});`,
-  "app.ts": `import { deployment } from ${sdk};
+  "app.ts": `import { deployment, type Handle } from ${sdk};
 import { Words } from "./words.ts";
+type Says = Handle<{ say(): string }>;
 const Root = deployment(class Root {
   size = 0;
-  constructor({ size }: { size: number }) { this.size = size; }
-  say() { return this.size; }
+  words: readonly Says[] = [];
+  constructor({ size, words }: { size: number; words: readonly Says[] }) { Object.assign(this, { size, words }); }
+  async say() { return [this.size, ...(await Promise.all(this.words.map((word) => word.say())))]; }
 }, ${options});
 export const build = ({ size = 1, last = true }) =>
-  Root.bind({ size, first: Words.bind({ text: "first" }), ...(last && { last: Words.bind({ text: "last" }) }) });
+  Root.bind({ size, words: [Words.bind({ text: "first" }), ...(last ? [Words.bind({ text: "last" })] : [])] });
 export const app = build({});`,
 };
 const python = {
@@ -42,11 +45,11 @@ class Words:
   "app.py": `import drover, words
 @drover.deployment(resources={"num_cpus": 0.01})
 class Root:
-    def __init__(self, first, last=None, *, size): self.size = size
-    def say(self): return self.size
+    def __init__(self, words, *, size): self.size, self.words = size, words
+    async def say(self): return [self.size, *[await word.say() for word in self.words]]
 def build(size=1, last=True):
     more = [words.Words.bind("last")] if last else []
-    return Root.bind(words.Words.bind(text="first"), *more, size=size)
+    return Root.bind([words.Words.bind(text="first"), *more], size=size)
 app = build()
 `,
 };
@@ -88,10 +91,10 @@ for (const [language, file] of [
       const ran = await cli("run", file);
       expect(ran.code, ran.stderr).toBe(0);
       expect(ran.stdout).toContain("application root\nroot\n├─ words\n└─ words-2\n");
-      expect(await Promise.all(["root", "words", "words-2"].map((name) => drover.invoke(name, "say", null)))).toEqual([1, "first", "last"]);
+      expect(await drover.invoke("root", "say", null)).toEqual([1, "first", "last"]);
       const before = await specs();
       expect(before.map(({ spec }) => (spec as { application?: string }).application)).toEqual(["root", "root", "root"]);
-      expect(before[0]?.spec).toMatchObject({ initArgs: { size: 1, first: { $deployment: "words" }, last: { $deployment: "words-2" } } });
+      expect(before[0]?.spec).toMatchObject({ initArgs: { size: 1, words: [{ $deployment: "words" }, { $deployment: "words-2" }] } });
 
       // The same again, and as the YAML that it stands for: nothing changes.
       expect(await cli("run", file)).toMatchObject({ code: 0 });
@@ -106,8 +109,7 @@ for (const [language, file] of [
       expect(changed.code, changed.stderr).toBe(0);
       const after = await specs();
       expect(after.map(({ name }) => name)).toEqual(["root", "words"]);
-      expect(await drover.invoke("root", "say", null)).toBe(2);
-      expect(await drover.invoke("words", "say", null)).toBe("first");
+      expect(await drover.invoke("root", "say", null)).toEqual([2, "first"]);
       expect(await cli("delete", "root", "words")).toMatchObject({ code: 0 });
     },
     60_000,
