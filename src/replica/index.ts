@@ -10,6 +10,8 @@ export type { RequestContext, RequestMetadata } from "../rpc/request-context.ts"
 export { context } from "../rpc/request-in-work.ts";
 export { type CallContext, type Implementation, implement } from "../rpc/service.ts";
 export { type ElementType, Tensor, type TypedArray } from "../rpc/tensor.ts";
+export { type Batched, type BatchSettings, batchEnd, batched } from "./batched.ts";
 export { type DeploymentDefinition, deployment, type ProgramOptions } from "./deployment.ts";
+export { type Multiplexed, type MultiplexedSettings, multiplexed } from "./multiplexed.ts";
 export type { ProgramHooks } from "./program.ts";
 export { type RunOptions, run } from "./run.ts";

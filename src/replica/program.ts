@@ -1,6 +1,8 @@
 import type { Json, JsonObject } from "../core/json.ts";
 import { type Definition, isClass, type StandardSchemaV1 } from "../program/definition.ts";
 import type { Implementation } from "../rpc/service.ts";
+import { nameBatches } from "./batched.ts";
+import { isMultiplexed } from "./multiplexed.ts";
 import { type Parameter, parametersOf } from "./parameters.ts";
 
 /** A method that `Invoke` can call. */
@@ -76,6 +78,7 @@ async function construct(target: new (initArgs: JsonObject) => object, initArgs:
 function methodsOfFunction(call: ProgramMethod["call"]): ReadonlyMap<string, ProgramMethod> {
   const name = call.name && call.name !== "default" ? call.name : "call";
   const method = { call, parameters: parametersOf(call) };
+  nameBatches(name, call);
   return new Map([
     ["call", method],
     [name, method],
@@ -90,7 +93,8 @@ function methodsOf(instance: object): ReadonlyMap<string, ProgramMethod> {
   const methods = new Map<string, ProgramMethod>();
   for (let holder: object | null = instance; holder && holder !== Object.prototype; holder = Object.getPrototypeOf(holder)) {
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(holder))) {
-      if (typeof value !== "function" || methods.has(name) || !isPublic(name)) continue;
+      if (typeof value !== "function" || methods.has(name) || !isPublic(name) || isMultiplexed(value)) continue;
+      nameBatches(name, value);
       methods.set(name, { call: value.bind(instance), parameters: parametersOf(value) });
     }
   }

@@ -8,12 +8,14 @@ import { Control } from "./control.ts";
 import { ReplicaHealth } from "./health.ts";
 import { invokeService } from "./invoke.ts";
 import { Load } from "./load.ts";
+import { closeModels } from "./multiplexed.ts";
 import type { HostedProgram } from "./program.ts";
 import { ProgramConfig } from "./program-config.ts";
 import { programErrors } from "./program-errors.ts";
 import { idleWithin, replicaService } from "./replica-service.ts";
 import { type Identity, requestViews } from "./request-view.ts";
 import type { ReplicaLog } from "./stderr-log.ts";
+import { requestWorks } from "./work.ts";
 
 /**
  * How long the program's `close` may take. With the grace before it, less than the 5 s until a
@@ -67,6 +69,7 @@ export class ReplicaServer {
       interceptors: [
         this.#load.interceptor,
         requestViews({ identity, forwardMetadata: program.forwardMetadata, random, isRequest }),
+        requestWorks,
         programErrors(log, isRequest),
       ],
       closingText: stoppedText,
@@ -99,6 +102,7 @@ export class ReplicaServer {
   async #closeProgram(): Promise<void> {
     try {
       await this.#program.hooks.close?.();
+      await closeModels();
     } catch (err) {
       this.#options.log.error({ err }, "close of the program failed");
     }

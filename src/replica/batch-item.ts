@@ -1,0 +1,62 @@
+import { StatusError } from "../core/errors.ts";
+import type { Waiting } from "./batch-queue.ts";
+import { presentWork } from "./work.ts";
+
+/** One request of a batch. */
+export class BatchItem<Output> implements Waiting {
+  readonly args: readonly unknown[];
+  readonly model: string | undefined;
+  readonly sinceMs: number;
+  readonly dueMs: number;
+  readonly deadlineMs: number | undefined;
+  readonly output: Output;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onLeft: (item: BatchItem<Output>, reason: unknown) => void;
+  /** Whether nobody waits for it any more, or it has its result. */
+  isOver = false;
+  /** Called when the caller leaves while the batch is in work. */
+  whenLeft: () => void = () => {};
+
+  /** `onLeft` is called once if the caller leaves before `settle`. */
+  constructor(
+    args: readonly unknown[],
+    output: Output,
+    times: { readonly nowMs: number; readonly waitMs: number },
+    onLeft: (item: BatchItem<Output>, reason: unknown) => void,
+  ) {
+    const work = presentWork();
+    this.args = args;
+    this.output = output;
+    this.model = work?.model;
+    this.sinceMs = times.nowMs;
+    this.deadlineMs = work?.deadlineMs;
+    this.dueMs = times.nowMs + Math.min(times.waitMs, ownWaitMs(times.nowMs, work?.deadlineMs));
+    this.#signal = work?.signal;
+    this.#onLeft = onLeft;
+    this.#signal?.addEventListener("abort", this.#leave);
+  }
+
+  /** Called with its result. Its caller is not waited for any more. */
+  settle(): void {
+    this.isOver = true;
+    this.#signal?.removeEventListener("abort", this.#leave);
+  }
+
+  /** The caller leaves. */
+  readonly #leave = (): void => {
+    if (this.isOver) return;
+    this.settle();
+    this.#onLeft(this, this.#signal?.reason ?? new StatusError("CANCELLED", "the caller left"));
+    this.whenLeft();
+  };
+
+  /** The reader of a stream leaves. */
+  leave(): void {
+    this.#leave();
+  }
+}
+
+/** Of the time that a caller has left, at most half is spent waiting for others. */
+function ownWaitMs(nowMs: number, deadlineMs: number | undefined): number {
+  return deadlineMs === undefined ? Number.POSITIVE_INFINITY : Math.max(0, (deadlineMs - nowMs) / 2);
+}

@@ -1,0 +1,192 @@
+import { describe, expect, test } from "vitest";
+import { batchEnd, batched, deployment, multiplexed, StatusError } from "../../src/replica/index.ts";
+import { failure, gate, serve } from "./harness.ts";
+
+/** Waits long enough for every test to fill its batch first. */
+const wait = { batchWaitTimeout: "60s" };
+
+describe("batched methods", () => {
+  test("work on several requests at once, in their order, and one bad item fails alone", async () => {
+    const sizes: number[] = [];
+    class Program {
+      double = batched(
+        (numbers: number[]) => {
+          sizes.push(numbers.length);
+          return numbers.map((n) => (n < 0 ? new StatusError("OUT_OF_RANGE", `${n} is negative`) : n * 2));
+        },
+        { maxBatchSize: 4, ...wait },
+      );
+    }
+    const { invoke } = await serve(deployment(Program));
+    const results = await Promise.allSettled([1, 2, -3, 4].map((n) => invoke("double", n)));
+    expect(results.map((result) => (result.status === "fulfilled" ? result.value : result.reason.code))).toEqual([
+      ...[2, 4, "OUT_OF_RANGE", 8],
+    ]);
+    expect(sizes).toEqual([4]);
+  });
+
+  test("begin before the batch is full once the first request has waited, and a function can be one", async () => {
+    const { invoke } = await serve(deployment(batched((names: string[]) => names.map((name) => `hello ${name}`))));
+    expect(await invoke("call", "Ada")).toBe("hello Ada");
+  });
+
+  test("fail all their requests if the function throws, or gives another number of results", async () => {
+    class Program {
+      throwing = batched(
+        (_: unknown[]): string[] => {
+          throw new StatusError("UNAVAILABLE", "the model is away");
+        },
+        { maxBatchSize: 2, ...wait },
+      );
+      short = batched((items: unknown[]) => items.slice(1), { maxBatchSize: 2, ...wait });
+    }
+    const { invoke, logged } = await serve(deployment(Program));
+    const both = (method: string) => Promise.all([failure(invoke(method, 1)), failure(invoke(method, 2))]);
+    for (const { code } of await both("throwing")) expect(code).toBe("UNAVAILABLE");
+    for (const { code } of await both("short")) expect(code).toBe("INTERNAL");
+    expect(logged[0]?.err?.message).toContain('"short"');
+  });
+
+  test("drop a caller that leaves before its batch, and wait no longer than half of a deadline", async () => {
+    const batches: unknown[][] = [];
+    class Program {
+      note = batched(
+        (items: unknown[]) => {
+          batches.push(items);
+          return items;
+        },
+        { maxBatchSize: 3, ...wait },
+      );
+    }
+    const { invoke, replica } = await serve(deployment(Program));
+    const leaving = new AbortController();
+    const gone = failure(invoke("note", "gone", { signal: leaving.signal }));
+    for await (const { ongoingRequests } of replica.watchLoad({ interval: { nanos: 1 } })) if (ongoingRequests === 1n) break;
+    leaving.abort();
+    expect((await gone).code).toBe("CANCELLED");
+    for await (const { ongoingRequests } of replica.watchLoad({ interval: { nanos: 1 } })) if (ongoingRequests === 0n) break;
+    expect(await Promise.all(["a", "b"].map((item) => invoke("note", item, { deadlineMs: 1_200 })))).toEqual(["a", "b"]);
+    expect(batches).toEqual([["a", "b"]]);
+  });
+
+  test("take new sizes in reconfigure, also for what waits", async () => {
+    class Program {
+      size = batched((items: unknown[]) => items.map(() => items.length), { maxBatchSize: 100, ...wait });
+      reconfigure({ maxBatchSize }: { maxBatchSize: number }) {
+        this.size.configure({ maxBatchSize });
+      }
+    }
+    const { invoke, replica } = await serve(deployment(Program));
+    const calls = [invoke("size"), invoke("size")];
+    for await (const { ongoingRequests } of replica.watchLoad({ interval: { nanos: 1 } })) if (ongoingRequests === 2n) break;
+    await replica.reconfigure({ configGeneration: 1n, epoch: 1n, userConfig: { kind: { case: "structValue", value: { fields: two } } } });
+    expect(await Promise.all(calls)).toEqual([2, 2]);
+  });
+
+  test("are one after the other, and count in WatchLoad", async () => {
+    const inWork: number[] = [];
+    let now = 0;
+    class Program {
+      countedInTurn = batched(
+        async (items: unknown[]) => {
+          inWork.push(++now);
+          await new Promise((resolve) => setImmediate(resolve));
+          now--;
+          return items;
+        },
+        { maxBatchSize: 2, ...wait },
+      );
+    }
+    const { invoke, replica } = await serve(deployment(Program));
+    await Promise.all(Array.from({ length: 8 }, (_, index) => invoke("countedInTurn", index)));
+    expect(inWork).toEqual([1, 1, 1, 1]);
+    for await (const { batches } of replica.watchLoad({})) {
+      const counts = batches.find(({ method }) => method === "countedInTurn");
+      expect(counts).toMatchObject({ batchesTotal: 4n, itemsTotal: 8n });
+      expect(counts?.waitSecondsTotal).toBeGreaterThanOrEqual(0);
+      break;
+    }
+  });
+
+  test("throw for settings that are none", () => {
+    const make = (settings: object) => () => batched((items: unknown[]) => items, settings);
+    expect(make({ maxBatchSize: 0 })).toThrow(/maxBatchSize/);
+    expect(make({ batchWaitTimeout: "soon" })).toThrow(/batchWaitTimeout/);
+    expect(make({ maxConcurrentBatches: 1.5 })).toThrow(/maxConcurrentBatches/);
+  });
+});
+
+describe("batched streams", () => {
+  test("give each request its part of each step, end alone, and fail alone", async () => {
+    class Program {
+      count = batched(
+        async function* (numbers: number[]) {
+          for (let step = 0; step < 3; step++)
+            yield numbers.map((n) => (n < 0 ? new StatusError("OUT_OF_RANGE", "negative") : step < n ? n * 10 + step : batchEnd));
+        },
+        { maxBatchSize: 3, ...wait },
+      );
+    }
+    const { stream } = await serve(deployment(Program));
+    const results = await Promise.allSettled([1, -1, 5].map((n) => collect(stream("count", n))));
+    const got = results.map((result) => (result.status === "fulfilled" ? result.value : result.reason.code));
+    expect(got).toEqual([[10], "OUT_OF_RANGE", [50, 51, 52]]);
+  });
+
+  test("end when every reader has left, and go on for those that have not", async () => {
+    const ended = gate();
+    class Program {
+      endless = batched(
+        async function* (names: string[]) {
+          try {
+            for (let step = 0; ; step++) {
+              yield names.map((name) => `${name} ${step}`);
+              await new Promise((resolve) => setImmediate(resolve));
+            }
+          } finally {
+            ended.resolve();
+          }
+        },
+        { maxBatchSize: 2, ...wait },
+      );
+    }
+    const { stream } = await serve(deployment(Program));
+    const read = async (name: string, count: number) => {
+      const items: unknown[] = [];
+      for await (const item of stream("endless", name)) if (items.push(item) === count) break;
+      return items.at(-1);
+    };
+    expect(await Promise.all([read("a", 1), read("b", 300)])).toEqual(["a 0", "b 299"]);
+    await ended.promise;
+  });
+});
+
+test("a batch is of requests for one model, which it gets without a name", async () => {
+  const batches: string[] = [];
+  class Program {
+    #model = multiplexed((name) => ({ name }), { maxModels: 2 });
+    translate = batched(
+      async (texts: string[]) => {
+        const { name } = await this.#model();
+        batches.push(`${name} ${texts.length}`);
+        return texts.map((text) => `${name}: ${text}`);
+      },
+      { maxBatchSize: 2, ...wait },
+    );
+  }
+  const { invoke } = await serve(deployment(Program));
+  const call = (text: string, model: string) => invoke("translate", text, { metadata: { "drover-model": model } });
+  expect(await Promise.all([call("a", "fr"), call("b", "de"), call("c", "de"), call("d", "fr")])).toEqual([
+    ...["fr: a", "de: b", "de: c", "fr: d"],
+  ]);
+  expect(batches.toSorted()).toEqual(["de 2", "fr 2"]);
+});
+
+/** All items of a stream. */
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+const two = { maxBatchSize: { kind: { case: "numberValue" as const, value: 2 } } };
