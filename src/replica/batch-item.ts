@@ -1,9 +1,9 @@
 import { StatusError } from "../core/errors.ts";
-import type { Waiting } from "./batch-queue.ts";
+import type { AwaitsBatch } from "./batch-queue.ts";
 import { presentWork } from "./work.ts";
 
 /** One request of a batch. */
-export class BatchItem<Output> implements Waiting {
+export class BatchItem<Output> implements AwaitsBatch {
   readonly args: readonly unknown[];
   readonly model: string | undefined;
   readonly sinceMs: number;

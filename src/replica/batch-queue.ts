@@ -1,7 +1,7 @@
 import type { Clock } from "../clock/clock.ts";
 
 /** A request that waits for its batch. */
-export interface Waiting {
+export interface AwaitsBatch {
   /** A batch has requests for one model only. */
   readonly model: string | undefined;
   readonly sinceMs: number;
@@ -20,7 +20,7 @@ export interface BatchOptions {
  * when fewer than `maxConcurrentBatches` are in work. Requests are taken in the order in which they
  * came.
  */
-export class BatchQueue<Item extends Waiting> {
+export class BatchQueue<Item extends AwaitsBatch> {
   options: BatchOptions;
   readonly #clock: Clock;
   readonly #work: (batch: readonly Item[]) => Promise<void>;

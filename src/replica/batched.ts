@@ -81,12 +81,12 @@ type AnyWork = (...lists: any[]) => any;
 const defaults: BatchOptions = { maxBatchSize: 10, batchWaitMs: 10, maxConcurrentBatches: 1 };
 const waitMaxMs = 3_600_000;
 
-interface Call {
+interface Promised {
   resolve(result: unknown): void;
   reject(cause: unknown): void;
 }
 
-type Item = BatchItem<Call | BatchStream<unknown>>;
+type Item = BatchItem<Promised | BatchStream<unknown>>;
 
 class Batcher {
   method: string;
