@@ -50,11 +50,13 @@ from .definition import Deployment, deployment  # noqa: E402 (after the check)
 
 if TYPE_CHECKING:
     from .application import Application
+    from .batching import batch
     from .client import DeploymentClient, get
     from .deployment_options import DeploymentOptions
     from .errors import Callee, FieldViolation, StatusError
     from .handles import Handle, handle
     from .json_value import Json
+    from .models import multiplexed
     from .request_context import RequestContext, context
     from .responses import Response, ResponseStream
     from .run_file import run
@@ -72,10 +74,12 @@ __all__ = [
     "Response",
     "ResponseStream",
     "StatusError",
+    "batch",
     "context",
     "deployment",
     "get",
     "handle",
+    "multiplexed",
     "run",
 ]
 
@@ -94,9 +98,11 @@ _LATER = {
     "Response": ".responses",
     "ResponseStream": ".responses",
     "StatusError": ".errors",
+    "batch": ".batching",
     "context": ".request_context",
     "get": ".client",
     "handle": ".handles",
+    "multiplexed": ".models",
     "run": ".run_file",
 }
 

@@ -70,8 +70,10 @@ class Gate:
                 return answer
             finally:
                 del self._open[task]
-                if request is not None and call.left:
-                    request.leave()
+                if request is not None:
+                    if call.left:
+                        request.leave()
+                    request.end()
                 if counts:
                     self._load.end(ok)
         except grpc.aio.AbortError:

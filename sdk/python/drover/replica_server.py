@@ -23,6 +23,7 @@ from .message_bounds import CONTROL_BYTES_MAX, EXCESS_BYTES_MAX
 from .own_services import OwnServices
 from .program import Program
 from .program_errors import write_error
+from .program_report import close_models
 from .reflection import NAMES as REFLECTION_NAMES
 from .reflection import reflection
 from .replica_service import NAME as REPLICA_SERVICE
@@ -127,14 +128,19 @@ class ReplicaServer:
         await self._close_program()
 
     async def _close_program(self) -> None:
-        close = self._program.hooks.close
-        if close is None:
-            return
-        task = asyncio.ensure_future(close())
+        task = asyncio.ensure_future(self._close_hook_and_models())
         done, _ = await asyncio.wait([task], timeout=PROGRAM_CLOSE)
         error = task.exception() if done and not task.cancelled() else None
         if error is not None:
             write_error("close of the program failed", error)
+
+    async def _close_hook_and_models(self) -> None:
+        close = self._program.hooks.close
+        try:
+            if close is not None:
+                await close()
+        finally:
+            await close_models()
 
 
 def _clear(address: str, path: str) -> None:

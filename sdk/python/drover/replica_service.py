@@ -17,6 +17,7 @@ from .errors import FieldViolation, invalid
 from .gate import Gate
 from .json_value import value_to_json
 from .load import Load
+from .program_report import report
 from .request_context import Identity
 from .service import metadata_of, server_stream, service, unary
 
@@ -107,6 +108,7 @@ class _Handlers:
                 completed_total=completed,
                 failed_total=failed,
                 config_generation=self._parts.config.generation,
+                **report(),
             )
             await context.write(response.SerializeToString())
             await asyncio.sleep(interval)

@@ -11,6 +11,8 @@ from typing import NamedTuple, Union
 
 #: The metadata key of a request's id.
 REQUEST_ID_KEY = "x-request-id"
+#: The metadata key of the model that a request needs.
+MODEL_KEY = "drover-model"
 #: The longest id that is kept of a caller's; the rest is cut.
 REQUEST_ID_CHARACTERS_MAX = 128
 
@@ -80,6 +82,7 @@ class RequestContext:
         self._lock = threading.Lock()
         self._left = False
         self._when_left: set[Callable[[], None]] = set()
+        self._when_ended: list[Callable[[], None]] = []
 
     def is_cancelled(self) -> bool:
         """Whether the caller does not wait for the answer any more."""
@@ -98,6 +101,22 @@ class RequestContext:
     def revision(self) -> int:
         """The revision of the program, 1 or more; 0 if no controller started it."""
         return self._identity.revision
+
+    @property
+    def model(self) -> str | None:
+        """The model that the request needs, by the metadata key `drover-model`; None: none."""
+        given = next(iter(self.metadata.get_all(MODEL_KEY)), None)
+        return given if isinstance(given, str) and given else None
+
+    def on_end(self, end: Callable[[], None]) -> None:
+        """Calls `end` when the request is over, on the event loop that serves. Only Drover calls it."""
+        self._when_ended.append(end)
+
+    def end(self) -> None:
+        """The request is over. Only Drover calls it."""
+        ends, self._when_ended = self._when_ended, []
+        for end in ends:
+            end()
 
     def leave(self) -> None:
         """The caller has left: ends what the request has begun elsewhere. Only Drover calls it."""
@@ -131,7 +150,23 @@ def context() -> RequestContext | None:
     return _in_work.get()
 
 
-def begin_request(request: RequestContext) -> None:
+def for_batch(requests: Sequence[RequestContext]) -> RequestContext | None:
+    """The context of a batch of requests: its deadline is the last of theirs, and its model that of
+    each. None: of none."""
+    if not requests:
+        return None
+    first = requests[0]
+    now = time.monotonic()
+    left = [request.ends - now for request in requests if request.ends is not None]
+    model = [] if first.model is None else [(MODEL_KEY, first.model)]
+    batch = RequestContext(
+        first._identity, max(left) if len(left) == len(requests) else None, RequestMetadata(model), first.forward_metadata
+    )
+    batch.method = first.method
+    return batch
+
+
+def begin_request(request: RequestContext | None) -> None:
     """Makes it the request in work of the current task and of what the task starts."""
     _in_work.set(request)
 
