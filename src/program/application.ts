@@ -6,7 +6,7 @@ import { isPlainObject, optionsJson } from "./deployment-options.ts";
 const applicationBrand: unique symbol = Symbol.for("drover.application");
 
 /** The only name of an object in `init_args` that stands for a handle to a deployment. */
-const deploymentKey = "$deployment";
+export const deploymentKey = "$deployment";
 
 /** An argument of a constructor: JSON, in which another bound deployment may stand at any depth. */
 export type BoundArgument = Json | Application | readonly BoundArgument[] | BoundArguments;

@@ -1,7 +1,5 @@
 import type { Json, JsonObject } from "../core/json.ts";
-
-/** The only name of an object in `init_args` that stands for a handle to a deployment. */
-const deploymentKey = "$deployment";
+import { deploymentKey } from "../program/application.ts";
 
 /** The `init_args` with a handle in the place of each `{"$deployment": "NAME"}`, at any depth. */
 export function withHandles(initArgs: JsonObject, handleOf: (name: string) => unknown): JsonObject {

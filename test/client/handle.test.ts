@@ -7,9 +7,6 @@ import { failure, gate, serve } from "../replica/harness.ts";
 import { openCluster } from "./cluster.ts";
 
 class Translator {
-  shout(text: string) {
-    return text.toUpperCase();
-  }
   translate(text: string, to = "de") {
     return `${to}:${text}`;
   }
@@ -38,8 +35,11 @@ async function translator() {
 describe("a handle", () => {
   test("calls methods by name: with arguments by position, by name, and in the words of Ray", async () => {
     const { handle } = await translator();
-    expect(await handle.shout("hi")).toBe("HI");
-    expect(await handle.shout.remote("hi").result("10s")).toBe("HI");
+    expect(await handle.translate("hi")).toBe("de:hi");
+    expect(await handle.translate("hi", "fr")).toBe("fr:hi");
+    expect(await handle.translate.named({ to: "it", text: "hi" })).toBe("it:hi");
+    expect(await handle.greet("Ada")).toBe("Ada of translator");
+    expect(await handle.translate.remote("hi").result("10s")).toBe("de:hi");
     const words: string[] = [];
     for await (const word of handle.words.stream("a b c")) words.push(word);
     expect(words).toEqual(["a", "b", "c"]);
