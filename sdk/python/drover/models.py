@@ -8,6 +8,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
+from weakref import WeakSet
 
 from .call_loop import call_loop, running_loop
 from .errors import FieldViolation, invalid
@@ -33,7 +34,9 @@ class Models:
         # A model outlives the request that it was loaded for.
         self._variables = contextvars.copy_context()
         self._cache = ModelCache(max_models, self._loaded, _unload)
-        sources.append(ModelSource(max_models, self._cache.names, self._cache.close))
+        #: The names of those that are loaded or loading, and what unloads them.
+        self.names = self._cache.names
+        self.close = self._cache.close
 
     async def __call__(self, name: str | None = None) -> Any:
         """The model with this name; None: the one that the request's metadata key `drover-model`
@@ -79,7 +82,17 @@ class MultiplexedMethod:
         self._load = load
         self._max_models = max_models
         self._name = load.__name__
+        self._instances: WeakSet[Models] = WeakSet()
         self.__doc__ = load.__doc__
+        # Before there is an instance: the first report says how many models there may be.
+        sources.append(ModelSource(max_models, self._names, self._close))
+
+    def _names(self) -> list[str]:
+        return [name for models in self._instances for name in models.names()]
+
+    async def _close(self) -> None:
+        for models in list(self._instances):
+            await models.close()
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -89,6 +102,7 @@ class MultiplexedMethod:
             return self
         models = Models(functools.partial(self._load, instance), self._max_models)
         instance.__dict__[self._name] = models  # found there from now on
+        self._instances.add(models)
         return models
 
 
@@ -122,7 +136,9 @@ def multiplexed(load: Any = None, /, *, max_models: int = 3) -> Any:
     def decorate(function: Any) -> Any:
         if is_method(function):
             return MultiplexedMethod(function, max_models)
-        return Models(function, max_models)
+        models = Models(function, max_models)
+        sources.append(ModelSource(max_models, models.names, models.close))
+        return models
 
     return decorate if load is None else decorate(load)
 
