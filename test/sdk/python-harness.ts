@@ -17,8 +17,8 @@ const toolchain = await pythonToolchain();
 if ("missing" in toolchain && !toolchainsRequired) console.warn(`tests of the Python SDK are skipped: ${toolchain.missing}`);
 
 /** As `test`, but skipped, or failed where toolchains are required, on a machine without Python. */
-export function pythonTest(name: string, body: (context: TestContext) => Promise<void>): void {
-  test.skipIf("missing" in toolchain && !toolchainsRequired)(name, body);
+export function pythonTest(name: string, body: (context: TestContext) => Promise<void>, timeoutMs?: number): void {
+  test.skipIf("missing" in toolchain && !toolchainsRequired)(name, body, timeoutMs);
 }
 
 /** The interpreter of the toolchain. */
