@@ -1,13 +1,14 @@
 // Writes sdk/python/drover/_gen from proto/, without the validation rules, so that the SDK does not
-// need their runtime.
+// need their runtime; and from ControllerService the clients of the SDK with their types.
 //   node scripts/generate-python.mjs [--out FOLDER] [--python PATH]
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { createFileRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { printClients, printTypes } from "./print-python-client.mjs";
 
 const root = resolve(import.meta.dirname, "..");
 const { values } = parseArgs({ options: { out: { type: "string" }, python: { type: "string" } } });
@@ -23,7 +24,8 @@ const pythonPackage = "drover._gen";
 
 const scratch = mkdtempSync(join(tmpdir(), "drover-generate-python-"));
 try {
-  const files = strippedDescriptors();
+  const whole = execFileSync("buf", ["build", "-o", "-"], { cwd: root, env, maxBuffer: 1 << 28 });
+  const files = strippedDescriptors(whole);
   const setPath = join(scratch, "set.binpb");
   writeFileSync(setPath, toBinary(FileDescriptorSetSchema, files));
   const ours = files.file.filter(({ name }) => protoFolders.includes(dirname(name)));
@@ -46,13 +48,15 @@ try {
     }
   }
   for (const folder of [".", "drover", "drover/replica", ...protoFolders]) writeFileSync(join(out, folder, "__init__.py"), "");
+  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, whole));
+  writeFileSync(join(out, "types.py"), printTypes(registry));
+  writeFileSync(join(out, "clients.py"), printClients(registry));
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
 
 /** All our protos and their imports, without buf/validate and its options. */
-function strippedDescriptors() {
-  const whole = execFileSync("buf", ["build", "-o", "-"], { cwd: root, env, maxBuffer: 1 << 28 });
+function strippedDescriptors(whole) {
   const set = fromBinary(FileDescriptorSetSchema, whole);
   set.file = set.file.filter(({ name }) => !name.startsWith("buf/"));
   for (const file of set.file) {

@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type WatchEndpointsRequest, WatchEndpointsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { refusal } from "../core/errors.ts";
 import type { Route } from "../core/traffic/route.ts";
-import { defaultMessageBytesMax, Encoded, encode } from "../rpc/codec.ts";
+import { Encoded, encode } from "../rpc/codec.ts";
 import type { CallContext } from "../rpc/service.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 

@@ -49,6 +49,7 @@ except ModuleNotFoundError as error:
 from .definition import Deployment, deployment  # noqa: E402 (after the check)
 
 if TYPE_CHECKING:
+    from ._gen.clients import AsyncClient, Client
     from .application import Application
     from .batching import batch
     from .client import DeploymentClient, get
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Application",
     "Callee",
+    "AsyncClient",
+    "Client",
     "Deployment",
     "DeploymentClient",
     "DeploymentOptions",
@@ -89,6 +92,8 @@ __all__ = [
 _LATER = {
     "Application": ".application",
     "Callee": ".errors",
+    "AsyncClient": "._gen.clients",
+    "Client": "._gen.clients",
     "DeploymentClient": ".client",
     "DeploymentOptions": ".deployment_options",
     "FieldViolation": ".errors",

@@ -3,10 +3,11 @@ one list of them."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -33,20 +34,24 @@ _SCALARS: dict[int, tuple[str, tuple[type, ...]]] = {
 }
 
 
-def options_json(options: Mapping[str, Any]) -> dict[str, Json]:
-    """The options as proto JSON of a `DeploymentSpec`, with proto field names; None is left out.
+def options_json(options: Mapping[str, Any], message: Descriptor = DeploymentSpec.DESCRIPTOR) -> dict[str, Json]:
+    """The options as proto JSON of a `DeploymentSpec`, or of another message, with proto field
+    names; None is left out.
 
     Raises a TypeError that names the first option that is unknown or has the wrong type. The API
     checks ranges.
     """
-    if not isinstance(options, Mapping) or options.get("num_replicas") != AUTO:
-        return _read_message(options, DeploymentSpec.DESCRIPTOR, "")
-    read = _read_message({**options, "num_replicas": None}, DeploymentSpec.DESCRIPTOR, "")
+    is_auto = message is DeploymentSpec.DESCRIPTOR and isinstance(options, Mapping) and options.get("num_replicas") == AUTO
+    if not is_auto:
+        return _read_message(options, message, "")
+    read = _read_message({**options, "num_replicas": None}, message, "")
     given = read.get("autoscaling_config")
     return {**read, "autoscaling_config": {**AUTOSCALING_OF_AUTO, **(given if isinstance(given, dict) else {})}}
 
 
 def _read_message(given: object, descriptor: Descriptor, path: str) -> dict[str, Json]:
+    if dataclasses.is_dataclass(given):
+        given = vars(given)
     if not isinstance(given, Mapping):
         _fail(path, "a dict", given)
     names = [field.name for field in descriptor.fields if path or field.name not in NOT_OPTIONS]
@@ -104,6 +109,10 @@ def _read_one(value: object, field: FieldDescriptor, option: str) -> Json:
         return _read_enum(value, field.enum_type, option) if field.enum_type else _read_scalar(value, field, option)
     if message.full_name == "google.protobuf.Duration":
         return _read_duration(value, option)
+    if message.full_name == "google.protobuf.Timestamp":
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            return value.isoformat()
+        return _fail(option, "a datetime with a time zone", value)
     if message.full_name == "google.protobuf.Value":
         return _read_json(value, option)
     if message.full_name == "google.protobuf.Struct":
