@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from .handles import Handle, handle
     from .json_value import Json
     from .models import multiplexed
+    from .operations import delete, reconfigure, rollback, scale, status
     from .request_context import RequestContext, context
     from .responses import Response, ResponseStream
     from .run_file import run
@@ -79,11 +80,16 @@ __all__ = [
     "StatusError",
     "batch",
     "context",
+    "delete",
     "deployment",
     "get",
     "handle",
     "multiplexed",
+    "reconfigure",
+    "rollback",
     "run",
+    "scale",
+    "status",
 ]
 
 #: Imported when first used, so that a replica does not pay for what it never uses.
@@ -105,10 +111,15 @@ _LATER = {
     "StatusError": ".errors",
     "batch": ".batching",
     "context": ".request_context",
+    "delete": ".operations",
     "get": ".client",
     "handle": ".handles",
     "multiplexed": ".models",
+    "reconfigure": ".operations",
+    "rollback": ".operations",
     "run": ".run_file",
+    "scale": ".operations",
+    "status": ".operations",
 }
 
 

@@ -5,82 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
-import uuid
 from collections.abc import Mapping
-from typing import Any
 
-import grpc
 from google.protobuf import json_format
 
-from ._gen.drover.v1 import controller_service_pb2 as pb
-from ._gen.drover.v1 import controller_service_pb2_grpc as pb_grpc
+from ._gen.clients import Client
 from ._gen.drover.v1 import deployment_pb2
 from .application import Found
-from .channel import open_channel
-from .errors import StatusError
 from .json_value import Json
+from .messages import read_message
 from .program_files import files_of
-from .status_wire import decode_status
-
-#: How long the API may take to answer `Apply`, in seconds.
-APPLY = 30.0
-#: Attempts of one `Apply`, and the wait between them, in seconds.
-TRIES = 3
-RETRY = 0.5
+from .waiting import until_healthy, wait_for
 
 
 def deploy(found: Found, file: str, api: str | None, timeout: float | None) -> None:
     """Deploys all that was found in `file` at once, and waits until it is healthy. What is no
     longer in its application is deleted."""
-    specs = [spec_message(part.spec, os.path.abspath(file), part.export) for part in found.parts]
+    specs = [read_message(spec_message(part.spec, os.path.abspath(file), part.export)) for part in found.parts]
     application = found.application
-    request = pb.ApplyRequest(specs=specs, application=application, prune=application is not None, request_id=uuid.uuid4().hex)
-    until = None if timeout is None else time.monotonic() + timeout
-    with open_channel(api or os.environ.get("DROVER_API") or "127.0.0.1:9001") as channel:
-        controller = pb_grpc.ControllerServiceStub(channel)
-        try:
-            results = _apply_once(controller, request).results
-            generations = {spec.name: result.deployment.status.generation for spec, result in zip(specs, results, strict=True)}
-            left = None if until is None else max(0.0, until - time.monotonic())
-            watched = pb.WatchDeploymentsRequest(names=list(generations))
-            _until_healthy(controller.WatchDeployments(watched, timeout=left), generations)
-        except grpc.RpcError as error:
-            raise decode_status(error) from None
-
-
-def _apply_once(controller: pb_grpc.ControllerServiceStub, request: pb.ApplyRequest) -> pb.ApplyResponse:
-    """Calls again if the answer is lost with the connection. With the same request id, all the
-    calls have one effect."""
-    for left in reversed(range(TRIES)):
-        try:
-            return controller.Apply(request, timeout=APPLY)
-        except grpc.RpcError as error:
-            status = decode_status(error)
-            if left == 0 or status.code != "UNAVAILABLE" or status.reason is not None:
-                raise
-            time.sleep(RETRY)
-    raise AssertionError("the last try returns or raises")
-
-
-def _until_healthy(events: Any, generations: Mapping[str, int]) -> None:
-    """Waits until each deployment is healthy at its generation."""
-    waiting = dict(generations)
-    for event in events:
-        if event.WhichOneof("event") == "deployment_deleted":
-            if event.deployment_deleted in waiting:
-                raise StatusError("ABORTED", f'deployment "{event.deployment_deleted}" was deleted')
-            continue
-        name, status = event.deployment_updated.spec.name, event.deployment_updated.status
-        if name not in waiting or status.observed_generation < waiting[name]:
-            continue
-        if status.state == deployment_pb2.DEPLOYMENT_STATE_HEALTHY:
-            del waiting[name]
-            if not waiting:
-                return
-        if status.state == deployment_pb2.DEPLOYMENT_STATE_DEPLOY_FAILED:
-            raise StatusError("FAILED_PRECONDITION", status.message)
-    raise StatusError("UNAVAILABLE", "the watch of the deployments ended before they were healthy")
+    with Client(api) as client:
+        results = client.apply(specs, application=application or "", prune=application is not None).results
+        deployed = {spec.name: result.deployment for spec, result in zip(specs, results, strict=True)}
+        wait_for(client, {name: until_healthy(name, one) for name, one in deployed.items()}, timeout)
 
 
 def spec_message(spec: Mapping[str, Json], file: str, export: str) -> deployment_pb2.DeploymentSpec:
