@@ -54,7 +54,8 @@ with drover.Client() as client:
         except TypeError as error: assert place in str(error), error
         else: raise AssertionError("accepted")
     assert [one.state for one in client.list_replicas(name)] == ["RUNNING"] * 2
-    assert [one.user_config["factor"] for one in client.list_configs(name)] == [3, 2]
+    configs = list(client.list_configs(name))
+    assert [one.user_config["factor"] for one in configs] == [3, 2] and all("@" in one.author for one in configs), configs
     assert [one.revision for one in client.list_revisions(name)] == [1]
     assert any(line.line == "times 14" and line.stream == "STDOUT" for line in client.watch_logs(name))
     assert {one.source for one in client.list_decisions(name)} == {"ROLLOUT"}

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
+import re
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -26,6 +29,8 @@ TRIES = 3
 RETRY = 0.25
 #: Items of one page.
 PAGE = 1000
+#: Bound on the caller's name that the controller records.
+AUTHOR_CHARACTERS = 128
 
 Self = TypeVar("Self", bound="Calls")
 AsyncSelf = TypeVar("AsyncSelf", bound="AsyncCalls")
@@ -43,6 +48,7 @@ class Calls:
     def __init__(self, api: str | None = None) -> None:
         self._channel = open_channel(api_address(api))
         self._stub = pb_grpc.ControllerServiceStub(self._channel)
+        self._headers = _headers()
 
     def close(self) -> None:
         """Closes the connection; ongoing calls fail."""
@@ -70,7 +76,7 @@ class Calls:
         return self._events(method, _request(method, fields), timeout, only)  # a wrong field fails here, not at the first event
 
     def _events(self, method: str, request: Any, timeout: float | None, only: str) -> Iterator[Any]:
-        call = getattr(self._stub, method)(request, timeout=timeout)
+        call = getattr(self._stub, method)(request, timeout=timeout, metadata=self._headers)
         try:
             for event in call:
                 yield _read(event, only)
@@ -83,7 +89,7 @@ class Calls:
         until = time.monotonic() + (ANSWER if timeout is None else timeout)
         for tries in range(1, TRIES + 1):
             try:
-                return getattr(self._stub, method)(request, timeout=max(0.0, until - time.monotonic()))
+                return getattr(self._stub, method)(request, timeout=max(0.0, until - time.monotonic()), metadata=self._headers)
             except grpc.RpcError as error:
                 time.sleep(_wait(decode_status(error), tries, until))
         raise AssertionError("the last try returns or raises")
@@ -96,6 +102,7 @@ class AsyncCalls:
         self._api = api_address(api)
         self._channel: grpc.aio.Channel | None = None
         self._stub: Any = None
+        self._headers = _headers()
 
     async def close(self) -> None:
         """Closes the connection; ongoing calls fail."""
@@ -125,7 +132,7 @@ class AsyncCalls:
         return self._events(method, _request(method, fields), timeout, only)
 
     async def _events(self, method: str, request: Any, timeout: float | None, only: str) -> AsyncIterator[Any]:
-        call = self._method(method)(request, timeout=timeout)
+        call = self._method(method)(request, timeout=timeout, metadata=self._headers)
         try:
             async for event in call:
                 yield _read(event, only)
@@ -138,7 +145,7 @@ class AsyncCalls:
         until = time.monotonic() + (ANSWER if timeout is None else timeout)
         for tries in range(1, TRIES + 1):
             try:
-                return await self._method(method)(request, timeout=max(0.0, until - time.monotonic()))
+                return await self._method(method)(request, timeout=max(0.0, until - time.monotonic()), metadata=self._headers)
             except grpc.RpcError as error:
                 await asyncio.sleep(_wait(decode_status(error), tries, until))
         raise AssertionError("the last try returns or raises")
@@ -152,6 +159,16 @@ class AsyncCalls:
 
 def api_address(api: str | None) -> str:
     return api or os.environ.get("DROVER_API") or "127.0.0.1:9001"
+
+
+def _headers() -> tuple[tuple[str, str], ...]:
+    """The caller as `user@host`, which the controller records, as it does for the command line."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # in a container, the id often has no name
+        user = f"uid-{os.getuid()}"
+    author = re.sub("[^!-~]", "?", f"{user}@{socket.gethostname()}")
+    return (("drover-author", author[:AUTHOR_CHARACTERS]),)
 
 
 def _request(method: str, fields: Mapping[str, Any]) -> Any:
