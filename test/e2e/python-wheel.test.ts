@@ -5,7 +5,7 @@ import { mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { expect } from "vitest";
-import { python, pythonTest } from "../sdk/python-harness.ts";
+import { python, pythonTest, sdk } from "../sdk/python-harness.ts";
 import { root, run, startArgs, until } from "./drover.ts";
 
 const wheelMs = 300_000;
@@ -50,7 +50,7 @@ pythonTest(
       return stdout;
     };
     try {
-      await succeed(process.execPath, [join(root, "scripts/build-wheel.mjs"), "--out", folder, "--python", python()]);
+      await succeed(python(), ["-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, sdk]);
       const wheels = (await readdir(folder)).filter((name) => name.endsWith(".whl"));
       expect(wheels).toHaveLength(1);
       await succeed(uv, ["venv", "--quiet", "--python", python(), venv]);

@@ -34,9 +34,7 @@ def _controller() -> str:
     for place in _PLACES:
         if os.path.isfile(os.path.join(place, "dist/src/main.js")):
             return place
-    sys.exit(
-        "error: this installation of the package has no controller in it: install a wheel that `npm run wheel` built in a clone of Drover"
-    )
+    sys.exit("error: this installation of the package has no controller in it: install the wheel, or sdk/python of a clone of Drover")
 
 
 def _node() -> str:
