@@ -81,7 +81,9 @@ def _build_controller() -> None:
         subprocess.run([str(node / "bin/node"), *command], cwd=CLONE, env={**os.environ, "PATH": programs}, check=True)
 
     if not (CLONE / "node_modules/.package-lock.json").is_file():
-        run(str(node / "lib/node_modules/npm/bin/npm-cli.js"), "ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error")
+        npm = str(node / "lib/node_modules/npm/bin/npm-cli.js")
+        # No scripts: the one that there is would install another Node.
+        run(npm, "ci", "--ignore-scripts", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error")
     run("scripts/build.mjs")
 
 
