@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .errors import Callee, FieldViolation, StatusError
     from .handles import Handle, handle
     from .json_value import Json
+    from .media import Media
     from .models import multiplexed
     from .operations import delete, reconfigure, rollback, scale, status
     from .request_context import RequestContext, context
@@ -65,8 +66,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Application",
-    "Callee",
     "AsyncClient",
+    "Callee",
     "Client",
     "Deployment",
     "DeploymentClient",
@@ -74,6 +75,7 @@ __all__ = [
     "FieldViolation",
     "Handle",
     "Json",
+    "Media",
     "RequestContext",
     "Response",
     "ResponseStream",
@@ -105,6 +107,7 @@ _LATER = {
     "FieldViolation": ".errors",
     "Handle": ".handles",
     "Json": ".json_value",
+    "Media": ".media",
     "RequestContext": ".request_context",
     "Response": ".responses",
     "ResponseStream": ".responses",

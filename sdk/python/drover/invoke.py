@@ -11,11 +11,12 @@ import grpc
 from ._gen.drover.v1 import invoke_service_pb2 as pb
 from .errors import FieldViolation, StatusError, invalid, refusal
 from .gate import Gate
-from .json_value import NotJson, json_to_value, value_to_json
+from .json_value import NotJson
 from .program import Method, Program
 from .request_context import Identity, RequestContext, context
 from .service import encode, server_stream, service, unary
 from .threads import END, Threads
+from .values import decode_arguments, encode_result
 
 NAME = pb.DESCRIPTOR.services_by_name["InvokeService"].full_name
 
@@ -88,7 +89,7 @@ class Invoker:
             raise refusal("WRONG_REPLICA", f'this is a replica of "{mine}", not of "{request.deployment}"')
         own.method = request.method or "call"
         method = self._method(own.method)
-        call = method.bound_call(_input(request), own)
+        call = method.bound_call(own.method, decode_arguments(request), own)
         try:
             result = call() if method.is_async else await self._threads.run(call, own.cancelled.set)
             return await result if inspect.isawaitable(result) else result
@@ -126,20 +127,9 @@ def _own_context() -> RequestContext:
     return request
 
 
-def _input(request: Any) -> object:
-    kind = request.WhichOneof("input")
-    if kind == "json":
-        return value_to_json(request.json)
-    return request.bytes if kind == "bytes" else None
-
-
 def _write_output(response: Any, result: object, method: str) -> None:
-    if isinstance(result, (bytes, bytearray, memoryview)):
-        response.bytes = bytes(result)
-        return
     try:
-        json_to_value(result, response.json)
-        response.json.SetInParent()
+        encode_result(response, result)
     except NotJson as error:
         text = f'the result of "{method}" is not JSON: result{error.path} is {error.what}'
         raise StatusError("INTERNAL", text, reason="PROGRAM_ERROR") from None

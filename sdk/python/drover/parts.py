@@ -232,6 +232,15 @@ def _file_of(data: bytes, media_type: str) -> object:
     return Media(data, media_type)
 
 
+def file_of(image: object) -> Media | None:
+    """The file that an image of `place_parts` was read from; None: it was not."""
+    if not _is_image(image):
+        return None
+    file, kind = getattr(image, "fp", None), getattr(image, "format", None)
+    media_type = sys.modules["PIL.Image"].MIME.get(kind)
+    return Media(file.getvalue(), media_type) if isinstance(file, io.BytesIO) and media_type else None
+
+
 def _numpy() -> Any:
     """The module numpy; None: it is not installed."""
     try:

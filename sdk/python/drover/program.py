@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .arguments import Parameters, arguments_for, parameters_of
 from .threads import Threads
+from .values import GivenArguments
 
 if TYPE_CHECKING:
     from .definition import Deployment
@@ -25,17 +27,12 @@ class Method:
     call: Callable[..., object]
     #: An async method runs on the event loop, others in a thread.
     is_async: bool
-    #: Whether it has a parameter for the argument, and how it takes the context: by `place`, by
-    #: `keyword`, or not ("").
-    takes_input: bool
-    takes_context: str
+    #: None: they are not known.
+    parameters: Parameters | None
 
-    def bound_call(self, given: object, context: object) -> Callable[[], object]:
-        """The call with the argument and the context, as far as the method takes them."""
-        args: list[object] = [given] if self.takes_input else []
-        if self.takes_context == "place":
-            args.append(context)
-        keywords = {"context": context} if self.takes_context == "keyword" else {}
+    def bound_call(self, name: str, given: GivenArguments, context: object) -> Callable[[], object]:
+        """The call with the arguments and the context. Raises INVALID_FIELD."""
+        args, keywords = arguments_for(name, self.parameters, given, context)
         return lambda: self.call(*args, **keywords)
 
 
@@ -120,18 +117,7 @@ def _is_method(static: object) -> bool:
 
 def _method(call: Callable[..., object]) -> Method:
     is_async = inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call)
-    try:
-        parameters = list(inspect.signature(call).parameters.values())
-    except (TypeError, ValueError):  # some functions written in C have no signature
-        return Method(call, is_async, True, "")
-    by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    takes_rest = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    takes_context = ""
-    if any(p.kind is p.KEYWORD_ONLY and p.name == "context" for p in parameters):
-        takes_context = "keyword"
-    elif len(by_place) > 1 and (by_place[1].name == "context" or by_place[1].default is inspect.Parameter.empty):
-        takes_context = "place"
-    return Method(call, is_async, bool(by_place) or takes_rest, takes_context)
+    return Method(call, is_async, parameters_of(call))
 
 
 def _hook(call: object, threads: Threads) -> Hook | None:

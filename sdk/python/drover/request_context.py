@@ -55,7 +55,8 @@ class RequestMetadata(Mapping[str, Union[str, bytes]]):
 
 
 class RequestContext:
-    """The argument for a method's parameter `context`; `drover.context()` returns it too.
+    """What a method's parameter gets that is named `context`, or annotated with this class;
+    `drover.context()` returns it too.
 
     Args:
         left: seconds until the caller stops waiting; None: it waits for ever.
