@@ -5,6 +5,9 @@ import type { InvokeResponse } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { QuotaFailureSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { StatusError } from "../../src/core/errors.ts";
 import { packDetail } from "../../src/rpc/error-detail.ts";
+import { Media } from "../../src/rpc/media.ts";
+import { Tensor } from "../../src/rpc/tensor.ts";
+import { decodeArguments, encodeResult } from "../../src/rpc/values.ts";
 import { type InvokeHandlers, serve } from "./harness.ts";
 
 /** Gives back what it was given. */
@@ -33,6 +36,55 @@ test("without method and input, the function is called with nothing", async () =
   );
   expect((await run(["invoke", "a"])).stdout).toBe("null\n");
   expect(asked).toEqual([["a", "", undefined]]);
+});
+
+test("several arguments go by position and by name", async () => {
+  const asked: unknown[] = [];
+  const run = await serve(
+    {},
+    {
+      invoke: (request) => {
+        asked.push(decodeArguments(request));
+        return {};
+      },
+    },
+  );
+  for (const given of [
+    ["1", '"a=b"'],
+    ["text=-", "max=2"],
+    ["-", "x={}"],
+  ])
+    await run(["invoke", "a", "m", ...given], { stdin: "[3]" });
+  expect(asked).toEqual([
+    { positional: [1, "a=b"], named: {} },
+    { positional: [], named: { text: [3], max: 2 } },
+    { positional: [[3]], named: { x: {} } },
+  ]);
+  for (const given of [["x=1", "x=2"], ["-", "-"], ["1", "2", "--bytes"], ["x=?"]]) {
+    expect(await run(["invoke", "a", "m", ...given]), `${given}`).toMatchObject({ exitCode: 2, stdout: "" });
+  }
+  expect(asked).toHaveLength(3);
+});
+
+test("arrays are printed as lists, bytes as base64, and a file alone as it is", async () => {
+  const results: unknown[] = [
+    { m: new Tensor(new Float32Array([1, 2, 3, 4, Number.NaN, 6]), [3, 2]), n: new BigInt64Array([1n, 2n ** 60n]) },
+    [
+      new Tensor(new Uint8Array([1, 0]), [2], "bool"),
+      new Tensor(new Float64Array([1, 2]), [], "complex128"),
+      new Tensor(new Uint8Array(0), [2, 0]),
+    ],
+    { raw: new Uint8Array([0]), file: new Media(new Uint8Array([1]), "image/png") },
+    new Media(new TextEncoder().encode("a,b"), "text/csv"),
+  ];
+  const run = await serve({}, { invoke: ({ method }) => encodeResult(results[Number(method)]) });
+  const printed = await Promise.all(results.map(async (_, index) => (await run(["invoke", "a", `${index}`])).stdout));
+  expect(printed).toEqual([
+    '{"m":[[1,2],[3,4],["NaN",6]],"n":[1,"1152921504606846976"]}\n',
+    "[[true,false],[1,2],[[],[]]]\n",
+    '{"raw":{"bytes":"AA=="},"file":{"media_type":"image/png","bytes":"AQ=="}}\n',
+    "a,b",
+  ]);
 });
 
 test("standard input is JSON, or bytes that come out as they went in", async () => {

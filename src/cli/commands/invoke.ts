@@ -1,11 +1,10 @@
-import { create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
-import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { Option } from "commander";
-import type { InvokeRequest, InvokeResponse } from "../../../gen/drover/v1/invoke_service_pb.ts";
-import { InvokeRequestSchema } from "../../../gen/drover/v1/invoke_service_pb.ts";
+import { Media } from "../../rpc/media.ts";
+import { type ArgumentFields, decodeResult, encodeArguments, type ResultFields } from "../../rpc/values.ts";
 import { exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, examples, readDuration } from "../command.ts";
 import { readInput, readJsonInput } from "../input.ts";
+import { printable } from "../printable.ts";
 import type { Session } from "../session.ts";
 
 interface InvokeFlags {
@@ -23,9 +22,9 @@ export const addInvoke: AddCommand = (program, act) => {
     .description("call a method of a deployment through the gateway and print its result")
     .argument("<name>", "the deployment")
     .argument("[method]", "the method; a function deployment needs none")
-    .argument("[input]", "JSON, @FILE, or - for standard input; none: null")
+    .argument("[arguments...]", "JSON, @FILE, or - for standard input, by position or as NAME=JSON; none: null")
     .option("-s, --stream", "print each result of a method that returns several")
-    .option("--bytes", "send the input as bytes instead of JSON")
+    .option("--bytes", "send the only argument as bytes instead of JSON")
     .addOption(new Option("-o, --output <format>", 'json: one line a result, bytes as {"bytes": base64}').choices(["json"]))
     .addOption(new Option("--timeout <time>", "the longest to wait for the result").argParser(readDuration).default(60_000, "60s"))
     .addHelpText(
@@ -33,38 +32,47 @@ export const addInvoke: AddCommand = (program, act) => {
       examples(
         `drover invoke sentiment classify '{"text": "Lovely!"}'`,
         `drover invoke story tell '"a dragon"' --stream`,
+        `drover invoke translator translate '"hello"' language='"fr"'`,
         "drover invoke thumbnail make @cat.jpg --bytes > small.jpg",
       ),
     )
     .action(
-      act(async (session, deployment: string, method: string | undefined, input: string | undefined, flags: InvokeFlags) => {
-        const request = create(InvokeRequestSchema, { deployment, method: method ?? "", input: await inputOf(input, flags, session) });
+      act(async (session, deployment: string, method: string | undefined, given: readonly string[], flags: InvokeFlags) => {
+        const request = { deployment, method: method ?? "", ...(await argumentsOf(given, flags, session)) };
         const options = { signal: session.io.interrupted, deadlineMs: flags.timeout };
-        const { $typeName: _, ...fields } = request;
-        if (flags.stream)
-          for await (const { output } of session.gateway().invokeServerStream(fields, options)) printOutput(session, output, flags);
-        else printOutput(session, (await session.gateway().invoke(fields, options)).output, flags);
+        if (flags.stream) {
+          for await (const response of session.gateway().invokeServerStream(request, options)) printResult(session, response, flags);
+        } else printResult(session, await session.gateway().invoke(request, options), flags);
         return exitCodes.done;
       }),
     );
 };
 
-async function inputOf(argument: string | undefined, flags: InvokeFlags, { io }: Session): Promise<InvokeRequest["input"]> {
+async function argumentsOf(given: readonly string[], flags: InvokeFlags, { io }: Session): Promise<ArgumentFields> {
+  const [first] = given;
   if (flags.bytes) {
-    if (argument === undefined) throw usage("--bytes needs an input: the text itself, @FILE, or - for standard input");
-    return { case: "bytes", value: await readInput(argument, io) };
+    if (first === undefined || given.length > 1) throw usage("--bytes needs one argument: the text itself, @FILE, or - for standard input");
+    return encodeArguments({ positional: [await readInput(first, io)], named: {} });
   }
-  if (argument === undefined) return { case: undefined };
-  return { case: "json", value: fromJson(ValueSchema, (await readJsonInput(argument, io, "input")) as JsonValue) };
+  const positional: unknown[] = [];
+  const named: Record<string, unknown> = {};
+  let readsInput = false;
+  for (const argument of given) {
+    const [, name, json = argument] = /^([\p{ID_Start}$_][\p{ID_Continue}$]*)=(.*)$/su.exec(argument) ?? [];
+    if (name !== undefined && Object.hasOwn(named, name)) throw usage(`${name}: given twice`);
+    if (json === "-" && readsInput) throw usage("standard input can be only one argument: - is given twice");
+    readsInput ||= json === "-";
+    const value = await readJsonInput(json, io, name ?? "input");
+    if (name === undefined) positional.push(value);
+    else Object.defineProperty(named, name, { value, enumerable: true });
+  }
+  return encodeArguments({ positional, named });
 }
 
-function printOutput(session: Session, output: InvokeResponse["output"], flags: InvokeFlags): void {
+function printResult(session: Session, response: ResultFields, flags: InvokeFlags): void {
   const { stdout } = session.io;
-  if (output.case === "bytes") {
-    if (flags.output === "json") session.print(JSON.stringify({ bytes: Buffer.from(output.value).toString("base64") }));
-    else stdout.write(output.value);
-    return;
-  }
-  const json = output.case === "json" ? toJson(ValueSchema, output.value) : null;
-  session.print(stdout.isTTY && flags.output !== "json" ? JSON.stringify(json, null, 2) : JSON.stringify(json));
+  const result = decodeResult(response);
+  const bytes = result instanceof Media ? result.data : result;
+  if (bytes instanceof Uint8Array && flags.output !== "json") stdout.write(bytes);
+  else session.print(JSON.stringify(printable(result), null, stdout.isTTY && flags.output !== "json" ? 2 : undefined));
 }
