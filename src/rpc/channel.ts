@@ -17,6 +17,7 @@ import { refusal, StatusError } from "../core/errors.ts";
 import { requestMetadata } from "./call-metadata.ts";
 import { inOurWords } from "./client-failure.ts";
 import { asBytes, decode, defaultMessageBytesMax, encode, pathOf } from "./codec.ts";
+import { messageWindowBytes } from "./grpc-server.ts";
 import type { CallOptions, Client } from "./service.ts";
 import { decodeStatus } from "./status.ts";
 import { drained, incoming } from "./streams.ts";
@@ -74,6 +75,7 @@ export class Channel {
       "grpc.service_config_disable_resolution": 1,
       "grpc.enable_http_proxy": 0,
       "grpc.enable_channelz": 0,
+      "grpc-node.flow_control_window": messageWindowBytes,
       "grpc.enable_retries": resends ? 1 : 0,
     });
   }

@@ -14,6 +14,13 @@ export const pingAnswerMs = 60_000;
 const headerReadBytesMax = 2 * headerBytesMax;
 
 /**
+ * How much of one message, and of all messages of a connection, a peer sends before it waits for the
+ * reader. HTTP/2's 64 KiB would have a message of 600 KB wait nine times.
+ */
+export const messageWindowBytes = 1024 * 1024;
+const connectionWindowBytes = 16 * 1024 * 1024;
+
+/**
  * The parts of grpc-js's server that are not in its types. Drover uses these and no others, and only
  * in this file. A test holds each of them.
  */
@@ -45,7 +52,7 @@ export function grpcServer(options: ChannelOptions, guard: StreamGuard): Server 
     strictSingleValueFields: false,
     strictFieldWhitespaceValidation: false,
     maxHeaderListPairs: headerReadBytesMax / pairBytes,
-    settings: { ...inside.commonServerOptions.settings, maxHeaderListSize: headerReadBytesMax },
+    settings: { ...inside.commonServerOptions.settings, maxHeaderListSize: headerReadBytesMax, initialWindowSize: messageWindowBytes },
   });
   inside._verifyContentType = (stream, headers) => {
     if (isGrpc(headers["content-type"])) return true;
@@ -57,6 +64,7 @@ export function grpcServer(options: ChannelOptions, guard: StreamGuard): Server 
   inside.createHttp2Server = (credentials) => {
     const http2Server = create(credentials);
     guardStreams(http2Server, guard);
+    http2Server.on("session", (session) => session.setLocalWindowSize(connectionWindowBytes));
     return http2Server;
   };
   return server;
