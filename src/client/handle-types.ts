@@ -47,6 +47,8 @@ export type Handle<Program = unknown> = unknown extends Program ? UntypedHandle 
 interface HandleSettings<Program> {
   /** A copy with some options replaced; `metadata` name by name. */
   options(overrides: HandleOptions): Handle<Program>;
+  /** The method of that name, also where the handle uses the name itself. */
+  method(name: string): HandleMethod<Any, Any>;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: without the program's type nothing is known of it
@@ -55,16 +57,15 @@ type Any = any;
 interface UntypedHandle extends HandleMethod<Any, Any> {
   readonly [method: string]: Any;
   options(overrides: HandleOptions): UntypedHandle;
+  method(name: string): HandleMethod<Any, Any>;
 }
 
 type HandleOf<Program> = Program extends (...given: infer Given) => infer Result
   ? HandleMethod<WithoutContext<Given>, Result>
   : {
-      readonly [Name in keyof Program as Program[Name] extends (...given: never) => unknown ? Name : never]: Program[Name] extends (
-        ...given: infer Given
-      ) => infer Result
-        ? HandleMethod<WithoutContext<Given>, Result>
-        : never;
+      readonly [Name in Exclude<keyof Program, keyof HandleSettings<Program>> as Program[Name] extends (...given: never) => unknown
+        ? Name
+        : never]: Program[Name] extends (...given: infer Given) => infer Result ? HandleMethod<WithoutContext<Given>, Result> : never;
     };
 
 /** The arguments without the context, which the replica adds. */

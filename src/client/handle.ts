@@ -20,6 +20,7 @@ export function makeHandle<Program>(name: string, client: DeploymentClient, cloc
       const metadata = { ...options.metadata, ...overrides.metadata };
       return makeHandle(name, client, clock, { ...options, ...overrides, metadata });
     },
+    method: methodOf,
     remote: itself.remote,
   };
   return new Proxy(Object.assign(itself, { [inspect]: () => `Handle(${name})` }), {

@@ -13,6 +13,9 @@ class Translator {
   greet(context: RequestContext, name: string) {
     return `${name} of ${context.deployment}`;
   }
+  options(text: string) {
+    return `own ${text}`;
+  }
   metadata(name: string) {
     return context()?.metadata.get(name) ?? null;
   }
@@ -40,6 +43,7 @@ describe("a handle", () => {
     expect(await handle.translate.named({ to: "it", text: "hi" })).toBe("it:hi");
     expect(await handle.greet("Ada")).toBe("Ada of translator");
     expect(await handle.translate.remote("hi").result("10s")).toBe("de:hi");
+    expect(await handle.method("options")("choices")).toBe("own choices");
     const words: string[] = [];
     for await (const word of handle.words.stream("a b c")) words.push(word);
     expect(words).toEqual(["a", "b", "c"]);

@@ -70,7 +70,7 @@ test("a program in another folder runs with the packed package", { timeout: long
     );
     const installed = await run("npm", ["install", "--no-audit", "--no-fund", join(folder, filename)], { cwd: project });
     expect(installed.code, installed.stderr).toBe(0);
-    const env = { DROVER_API: drover.addresses.api };
+    const env = { DROVER_API: drover.addresses.api, DROVER_GATEWAY: drover.addresses.gateway };
     const deployed = await run(process.execPath, [join(project, "node_modules/drover/dist/src/main.js"), "run", "app.ts"], {
       cwd: project,
       env,

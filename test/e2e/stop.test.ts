@@ -1,6 +1,7 @@
 // What SIGTERM gives to requests in work.
 import { expect, onTestFinished, test } from "vitest";
-import { connect } from "../../src/client/index.ts";
+import { Channel } from "../../src/rpc/channel.ts";
+import { invoker } from "../replica/harness.ts";
 import { Drover, until } from "./drover.ts";
 
 /** Longer than a replica gives its requests after a SIGTERM without a Drain. */
@@ -38,13 +39,14 @@ test("a request that a client sent directly to a replica has that grace, too", a
   const drover = await Drover.start();
   onTestFinished(() => drover.close());
   await drover.deploy("direct", { gracefulShutdownTimeout: { seconds: 3_000n } });
-  const client = connect({ api: drover.addresses.api });
-  onTestFinished(() => client.close());
+  const [replica] = await drover.running("direct");
+  const channel = new Channel(replica?.address ?? "");
+  onTestFinished(() => channel.close());
   let printed = "";
   drover.process.stdout?.on("data", (chunk: Buffer) => {
     printed += chunk;
   });
-  const answered = client.deployment("direct").invoke("sleep", workMs);
+  const answered = invoker(channel).invoke("sleep", workMs);
   await until("it is in work", async () => {
     const { deployment } = await drover.controller.getDeployment({ name: "direct" });
     return deployment?.status?.ongoingRequests === 1n;
