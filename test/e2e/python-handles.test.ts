@@ -88,11 +88,15 @@ test("streams are read in async code, in threads, and passed on", async () => {
 
 test("a script calls by handles, from several loops, and starts a deployment that is at zero", async () => {
   const script = `
-import asyncio, drover
+import asyncio, drover, grpc, os
 back = drover.handle("back")
 assert back.same(1).result(30) == 1
 async def main():
-    assert await asyncio.gather(*[back.same(n) for n in range(3)]) == [0, 1, 2]
+    # The program uses grpc.aio too, on a loop of its own.
+    async with grpc.aio.insecure_channel(os.environ["DROVER_GATEWAY"]) as channel:
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+        for _ in range(100):
+            assert await asyncio.gather(*[back.same(n) for n in range(3)], check(b"")) == [0, 1, 2, bytes([8, 1])]
     assert [n async for n in back.count.stream(3)] == [0, 1, 2]
     try:
         back.who(0).result()

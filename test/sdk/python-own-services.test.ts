@@ -36,7 +36,7 @@ const program = `
           context.send_initial_metadata((("x-first", "1"),))
           ended = []
           assert context.add_callback(lambda: ended.append(1)) and context.is_active() and context.time_remaining() > 1
-          return str(dict(context.invocation_metadata())["x-caller"]).encode()
+          return str(drover.context().metadata["x-caller"]).encode()
 
   class Async:
       async def unary(request, context): return request + b"!"
@@ -53,7 +53,7 @@ const program = `
           raise drover.StatusError("NOT_FOUND", "no such thing", retry_after=1)
       async def metadata(request, context):
           await context.send_initial_metadata((("x-first", "1"),))
-          return str(dict(context.invocation_metadata())["x-caller"]).encode()
+          return str(drover.context().metadata["x-caller"]).encode()
 
   names = ("unary", "stream", "collect", "echo", "fails", "status", "metadata")
   for kind in (InThreads, Async):
