@@ -32,7 +32,6 @@ export const addRun: AddCommand = (program, act) => {
     .usage("[options] <module[:export]> [name=value...] | [options] -- <program> [arguments]")
     .argument("<module[:export]>", "the file (.ts, .js, .py); an export, if it has several; or, after --, a program")
     .argument("[arguments...]", "of the function that builds the application; or of the program: {listen} is the address to listen at")
-    .option("--app <name>", "deploy all as this application (by default the name of the first deployment that `bind` made)")
     .option("--name <name>", "another name for the deployment")
     .option("--replicas <number>", "replicas wanted", readInteger(0, 10_000))
     .option("--num-cpus <number>", "CPUs a replica takes", readAmount)
