@@ -25,13 +25,17 @@ export interface DeployOptions {
   readonly signal?: AbortSignal;
 }
 
-/**
- * Deploys all `specs`, whose module is the file `path`, and waits until they are healthy. With an
- * application, what is no longer in it is deleted.
- */
+/** What `ApplyRequest` says of the application. */
+interface OfApplication {
+  /** Empty: each spec says its own. */
+  readonly application: string;
+  readonly prune: boolean;
+}
+
+/** Deploys all `specs`, whose module is the file `path`, and waits until they are healthy. */
 export async function deploy(
   specs: readonly JsonObject[],
-  application: string | undefined,
+  application: OfApplication,
   path: string,
   options: DeployOptions,
 ): Promise<void> {
@@ -65,10 +69,10 @@ function specMessage(spec: JsonObject, path: string): DeploymentSpec {
 async function applyOnce(
   controller: Client<typeof ControllerService>,
   specs: DeploymentSpec[],
-  application: string | undefined,
+  application: OfApplication,
   signal: { readonly signal?: AbortSignal },
 ): Promise<ApplyResponse> {
-  const request = { specs, application: application ?? "", prune: application !== undefined, requestId: realRandom.id(idLength) };
+  const request = { specs, ...application, requestId: realRandom.id(idLength) };
   for (let tries = 1; ; tries++) {
     try {
       return await controller.apply(request, { ...signal, deadlineMs: applyMs });

@@ -12,8 +12,9 @@ export interface RunOptions extends DeployOptions {
    */
   readonly exportName?: string;
   /**
-   * The name of the application. Default: an application has the name of its first deployment. What
-   * is no longer in it is deleted.
+   * The name of the application. Default: what `bind` returns has the name of its first deployment,
+   * and a definition alone that of its options. What `bind` returns is all of its application: the
+   * rest of that is deleted.
    */
   readonly application?: string;
 }
@@ -34,7 +35,8 @@ export async function run(program: Definition | Application, options: RunOptions
   if (!(importFlag in globalThis)) {
     // Imported only here, so that a replica does not pay for it.
     const { deploy } = await import("./deploy.ts");
-    await deploy(specs, options.application ?? (isApplication(program) ? name : undefined), path, options);
+    const prune = isApplication(program);
+    await deploy(specs, { application: options.application ?? (prune ? name : ""), prune }, path, options);
   }
   return name;
 }

@@ -251,4 +251,7 @@ test("an option of one deployment is refused for several", async () => {
   });
   expect(await run("app.mjs:Named", "--replicas", "3")).toMatchObject({ exitCode: 0 });
   expect(requests).toMatchObject([{ application: "", prune: false, specs: [{ name: "summarizer", numReplicas: 3 }] }]);
+  // A deployment alone is not all of its application.
+  expect(await run("app.mjs:Named", "--app", "mine")).toMatchObject({ exitCode: 0 });
+  expect(requests[1]).toMatchObject({ application: "mine", prune: false });
 });

@@ -18,13 +18,12 @@ from .program_files import files_of
 from .waiting import until_healthy, wait_for
 
 
-def deploy(found: Found, file: str, api: str | None, timeout: float | None) -> None:
-    """Deploys all that was found in `file` at once, and waits until it is healthy. What is no
-    longer in its application is deleted."""
+def deploy(found: Found, application: str | None, file: str, api: str | None, timeout: float | None) -> None:
+    """Deploys all that was found in `file` at once, and waits until it is healthy. If it is an
+    application, what is no longer in it is deleted."""
     specs = [read_message(spec_message(part.spec, os.path.abspath(file), part.export)) for part in found.parts]
-    application = found.application
     with Client(api) as client:
-        results = client.apply(specs, application=application or "", prune=application is not None).results
+        results = client.apply(specs, application=application or found.application or "", prune=found.application is not None).results
         deployed = {spec.name: result.deployment for spec, result in zip(specs, results, strict=True)}
         wait_for(client, {name: until_healthy(name, one) for name, one in deployed.items()}, timeout)
 

@@ -26,8 +26,9 @@ def run(
     Args:
         deployment: the deployment in the file, or a copy of it with other options; or what
             `bind` returns.
-        application: the name of the application; None: an application has the name of its first
-            deployment. What is no longer in it is deleted.
+        application: the name of the application; None: what `bind` returns has the name of its
+            first deployment, and a deployment alone that of its options. What `bind` returns is all
+            of its application: the rest of that is deleted.
         api: the controller's API, `host:port`; None: the environment variable `DROVER_API`, else
             127.0.0.1:9001.
         timeout: how long to wait until all replicas serve, in seconds; None: for ever. The
@@ -42,7 +43,7 @@ def run(
     if not load_module.importing:
         from .deploy import deploy  # imported only here, so that a replica does not pay for it
 
-        deploy(found if application is None else found._replace(application=application), file, api, timeout)
+        deploy(found, application, file, api, timeout)
     return str(found.parts[0].spec["name"])
 
 

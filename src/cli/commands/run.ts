@@ -65,9 +65,11 @@ export const addRun: AddCommand = (program, act) => {
         const { deployments, application, programFiles } = found;
         for (const { spec } of deployments) await override(spec, flags, session.io);
         const app = flags.app ?? application;
-        if (application !== undefined && flags.output !== "json") for (const line of treeLines(app, deployments)) session.print(line);
+        const isGraph = application !== undefined;
+        if (isGraph && flags.output !== "json") for (const line of treeLines(app, deployments)) session.print(line);
         const loaded = deployments.map(({ spec }) => ({ spec, file: given, programFiles, lineOf: () => undefined }));
-        return deploySpecs(session, loaded, app === undefined ? flags : { ...flags, app, prune: true });
+        // A deployment alone is not all of its application.
+        return deploySpecs(session, loaded, isGraph ? { ...flags, app, prune: true } : flags);
       }),
     );
 };
