@@ -17,7 +17,7 @@ class Expert:
 
 @drover.deployment(version="1", resources={"num_cpus": 0.1})
 class Panel:
-    def __init__(self, *experts: drover.Handle) -> None:
+    def __init__(self, experts: list[drover.Handle]) -> None:
         self._experts = experts
 
     async def ask(self, question: str) -> list[str]:
@@ -25,4 +25,4 @@ class Panel:
 
 
 # One class bound with other arguments is another deployment: expert and expert-2.
-app = Panel.bind(Expert.bind("Ada"), Expert.bind("Grace"))
+app = Panel.bind([Expert.bind("Ada"), Expert.bind("Grace")])
