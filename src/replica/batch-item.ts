@@ -1,6 +1,6 @@
 import { StatusError } from "../core/errors.ts";
+import { type RequestInWork, requestInWork } from "../rpc/request-in-work.ts";
 import type { AwaitsBatch } from "./batch-queue.ts";
-import { presentWork } from "./work.ts";
 
 /** One request of a batch. */
 export class BatchItem<Output> implements AwaitsBatch {
@@ -8,7 +8,8 @@ export class BatchItem<Output> implements AwaitsBatch {
   readonly model: string | undefined;
   readonly sinceMs: number;
   readonly dueMs: number;
-  readonly deadlineMs: number | undefined;
+  /** Undefined: it is called outside of requests. */
+  readonly request: RequestInWork | undefined;
   readonly output: Output;
   readonly #signal: AbortSignal | undefined;
   readonly #onLeft: (item: BatchItem<Output>, reason: unknown) => void;
@@ -21,17 +22,17 @@ export class BatchItem<Output> implements AwaitsBatch {
   constructor(
     args: readonly unknown[],
     output: Output,
-    times: { readonly nowMs: number; readonly waitMs: number },
+    times: { readonly nowMs: number; readonly wallMs: number; readonly waitMs: number },
     onLeft: (item: BatchItem<Output>, reason: unknown) => void,
   ) {
-    const work = presentWork();
+    this.request = requestInWork();
+    const context = this.request?.context;
     this.args = args;
     this.output = output;
-    this.model = work?.model;
+    this.model = context?.model;
     this.sinceMs = times.nowMs;
-    this.deadlineMs = work?.deadlineMs;
-    this.dueMs = times.nowMs + Math.min(times.waitMs, ownWaitMs(times.nowMs, work?.deadlineMs));
-    this.#signal = work?.signal;
+    this.dueMs = times.nowMs + Math.min(times.waitMs, ownWaitMs(times.wallMs, context?.deadlineMs));
+    this.#signal = context?.signal;
     this.#onLeft = onLeft;
     this.#signal?.addEventListener("abort", this.#leave);
   }
@@ -57,6 +58,6 @@ export class BatchItem<Output> implements AwaitsBatch {
 }
 
 /** Of the time that a caller has left, at most half is spent waiting for others. */
-function ownWaitMs(nowMs: number, deadlineMs: number | undefined): number {
-  return deadlineMs === undefined ? Number.POSITIVE_INFINITY : Math.max(0, (deadlineMs - nowMs) / 2);
+function ownWaitMs(wallMs: number, deadlineMs: number | undefined): number {
+  return deadlineMs === undefined ? Number.POSITIVE_INFINITY : Math.max(0, (deadlineMs - wallMs) / 2);
 }

@@ -1,11 +1,14 @@
 import { AsyncResource } from "node:async_hooks";
 import type { Clock } from "../clock/clock.ts";
 import { realClock } from "../clock/real.ts";
-import { batchMethodsMax } from "../core/traffic/model-bounds.ts";
+import { parseDurationMs } from "../program/parse-duration.ts";
+import { workOn } from "../rpc/request-in-work.ts";
+import { batchInWork } from "./batch-context.ts";
 import { BatchItem } from "./batch-item.ts";
 import { type BatchOptions, BatchQueue } from "./batch-queue.ts";
 import { BatchStream } from "./batch-stream.ts";
-import { shared, workOn } from "./work.ts";
+import { wrapped } from "./parameters.ts";
+import { countBatch } from "./program-report.ts";
 
 /** Settings of a batched function. */
 export interface BatchSettings {
@@ -56,13 +59,11 @@ export function batched<Args extends readonly unknown[], Result>(
   settings?: BatchSettings,
 ): Batched<Args, Promise<Result>>;
 export function batched(work: AnyWork, settings: BatchSettings = {}): Batched<readonly unknown[], unknown> {
-  shared.used = true;
   const batcher = new Batcher(work, optionsOf(settings, defaults), realClock);
   const call = isGeneratorFunction(work) ? (...args: unknown[]) => batcher.stream(args) : (...args: unknown[]) => batcher.call(args);
   Object.defineProperty(call, "name", { value: work.name });
-  // Arguments by name are those of the function itself.
-  Object.defineProperty(call, "toString", { value: () => Function.prototype.toString.call(work) });
   return Object.assign(call, {
+    [wrapped]: work,
     configure: (changed: BatchSettings) => batcher.configure(changed),
     [nameKey]: (method: string) => {
       batcher.method = method;
@@ -127,7 +128,7 @@ class Batcher {
   }
 
   #enter(args: readonly unknown[], output: Item["output"], onLeft: (item: Item, reason: unknown) => void): Item {
-    const times = { nowMs: this.#clock.nowMs(), waitMs: this.#queue.options.batchWaitMs };
+    const times = { nowMs: this.#clock.nowMs(), wallMs: this.#clock.wallMs(), waitMs: this.#queue.options.batchWaitMs };
     const item: Item = new BatchItem(args, output, times, onLeft);
     this.#queue.add(item);
     return item;
@@ -135,24 +136,29 @@ class Batcher {
 
   /** Works on a batch. Never rejects. */
   async #run(batch: readonly Item[]): Promise<void> {
-    this.#count(batch);
+    const nowMs = this.#clock.nowMs();
+    const waitMs = batch.reduce((sum, { sinceMs }) => sum + nowMs - sinceMs, 0);
+    countBatch(this.method || "call", batch.length, waitMs / 1_000);
     const gone = new AbortController();
     for (const item of batch) {
       item.whenLeft = () => {
         if (batch.every(({ isOver }) => isOver)) gone.abort();
       };
     }
-    try {
-      await workOn({ model: batch[0]?.model, signal: gone.signal, deadlineMs: undefined, ends: [] }, async () => {
-        const width = Math.max(0, ...batch.map(({ args }) => args.length));
-        const lists = Array.from({ length: width }, (_, index) => batch.map(({ args }) => args[index]));
-        const output: unknown = this.#work(...lists);
-        if (isAsyncIterable(output)) await this.#relay(batch, output);
-        else this.#settle(batch, this.#checked(await output, batch.length));
-      });
-    } catch (cause) {
+    const request = batchInWork(
+      batch.flatMap((item) => item.request ?? []),
+      gone.signal,
+    );
+    const run = async () => {
+      const width = Math.max(0, ...batch.map(({ args }) => args.length));
+      const lists = Array.from({ length: width }, (_, index) => batch.map(({ args }) => args[index]));
+      const output: unknown = this.#work(...lists);
+      if (isAsyncIterable(output)) await this.#relay(batch, output);
+      else this.#settle(batch, this.#checked(await output, batch.length));
+    };
+    await (request === undefined ? run() : workOn(request, run)).catch((cause: unknown) => {
       for (const item of batch) fail(item, cause);
-    }
+    });
   }
 
   #settle(batch: readonly Item[], results: readonly unknown[]): void {
@@ -190,16 +196,6 @@ class Batcher {
     const given = Array.isArray(results) ? `${results.length} results` : typeof results;
     throw new TypeError(`the batched function "${this.method}" must give a list of ${wanted} results, one for each call, not ${given}`);
   }
-
-  #count(batch: readonly Item[]): void {
-    const method = this.method || "call";
-    const before = shared.batches.get(method) ?? { method, batches: 0, items: 0, waitSeconds: 0 };
-    if (before.batches === 0 && shared.batches.size >= batchMethodsMax) return;
-    const nowMs = this.#clock.nowMs();
-    const waitMs = batch.reduce((sum, { sinceMs }) => sum + nowMs - sinceMs, 0);
-    const items = before.items + batch.length;
-    shared.batches.set(method, { method, batches: before.batches + 1, items, waitSeconds: before.waitSeconds + waitMs / 1_000 });
-  }
 }
 
 function fail(item: Item, cause: unknown): void {
@@ -234,9 +230,7 @@ function within(option: string, value: number, max: number): number {
 }
 
 function waitMsOf(value: string | number): number {
-  const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(String(value)) ?? [];
-  const unitMs = { ms: 1, s: 1_000, m: 60_000 }[unit ?? ""] ?? Number.NaN;
-  const ms = typeof value === "number" ? value * 1_000 : Number(amount) * unitMs;
-  if (ms >= 0 && ms <= waitMaxMs) return ms;
+  const ms = typeof value === "number" ? value * 1_000 : parseDurationMs(value);
+  if (ms !== undefined && ms >= 0 && ms <= waitMaxMs) return ms;
   throw new RangeError(`batched option batchWaitTimeout: must be a time up to 1h, such as "10ms" or 0.01 for seconds, not ${value}`);
 }

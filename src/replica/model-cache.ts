@@ -1,4 +1,5 @@
-import type { ModelSource, Work } from "./work.ts";
+import type { RequestInWork } from "../rpc/request-in-work.ts";
+import type { ModelSource } from "./program-report.ts";
 
 interface Held<Model> {
   readonly name: string;
@@ -28,7 +29,7 @@ export class ModelCache<Model> implements ModelSource {
   /** Those that wait for a place, in the order in which they were asked for. */
   readonly #turns = new Set<Held<Model>>();
   /** What each request uses. */
-  readonly #used = new WeakMap<Work, Held<Model>>();
+  readonly #used = new WeakMap<RequestInWork, Held<Model>>();
 
   /** `unload` must not reject. */
   constructor(maxModels: number, load: (name: string) => Promise<Model>, unload: (model: Model) => Promise<void>) {
@@ -43,18 +44,18 @@ export class ModelCache<Model> implements ModelSource {
 
   /**
    * The model, which is loaded if it is not held. Rejects with what `load` throws, and then the next
-   * request tries again; or when the request's caller leaves. `work`: what uses it. Undefined: no
+   * request tries again; or when the request's caller leaves. `request`: what uses it. Undefined: no
    * request.
    */
-  async get(name: string, work: Work | undefined): Promise<Model> {
+  async get(name: string, request: RequestInWork | undefined): Promise<Model> {
     const held = this.#held.get(name) ?? this.#hold(name);
     this.#held.delete(name);
     this.#held.set(name, held);
-    if (work !== undefined) this.#useUntilEnd(held, work);
+    if (request !== undefined) this.#useUntilEnd(held, request);
     held.users++;
     this.#serveTurns();
     try {
-      return await untilLeft(held.ready, work?.signal);
+      return await untilLeft(held.ready, request?.context.signal);
     } finally {
       this.#leave(held);
     }
@@ -83,14 +84,14 @@ export class ModelCache<Model> implements ModelSource {
     this.#serveTurns();
   }
 
-  #useUntilEnd(held: Held<Model>, work: Work): void {
-    const before = this.#used.get(work);
-    this.#used.set(work, held);
+  #useUntilEnd(held: Held<Model>, request: RequestInWork): void {
+    const before = this.#used.get(request);
+    this.#used.set(request, held);
     held.users++;
     if (before !== undefined) this.#leave(before);
     else
-      work.ends.push(() => {
-        const last = this.#used.get(work);
+      request.ends.push(() => {
+        const last = this.#used.get(request);
         if (last !== undefined) this.#leave(last);
       });
   }

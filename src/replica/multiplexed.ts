@@ -1,8 +1,9 @@
 import { AsyncResource } from "node:async_hooks";
 import { invalid } from "../core/errors.ts";
 import { modelHeader, modelNameMax, modelsMax } from "../core/traffic/model-bounds.ts";
+import { requestInWork } from "../rpc/request-in-work.ts";
 import { ModelCache } from "./model-cache.ts";
-import { type ModelSource, presentWork, shared } from "./work.ts";
+import { addModels } from "./program-report.ts";
 
 /** Settings of a multiplexed function. */
 export interface MultiplexedSettings {
@@ -36,30 +37,15 @@ export function multiplexed<Model>(
   // A model outlives the request that it was loaded for.
   const scope = new AsyncResource("drover.models");
   const cache = new ModelCache(maxModels, async (name) => await scope.runInAsyncScope(() => load(name)), unload);
-  shared.used = true;
-  shared.sources.add(cache);
+  addModels(cache);
   const get = (name?: string) => {
-    const work = presentWork();
-    return cache.get(checked(name ?? work?.model), work);
+    const request = requestInWork();
+    return cache.get(checked(name ?? request?.context.model), request);
   };
   return Object.assign(async (name?: string) => await get(name), { [brand]: true });
 }
 
 export const isMultiplexed = (value: unknown): boolean => typeof value === "function" && brand in value;
-
-/** The models of all multiplexed functions of this process. Undefined: there is none. */
-export function heldModels(): { readonly models: string[]; readonly maxModels: number } | undefined {
-  const sources: readonly ModelSource[] = [...shared.sources];
-  if (sources.length === 0) return undefined;
-  const models = [...new Set(sources.flatMap((source) => source.names()))].slice(-modelsMax);
-  // Several functions have models of the same names, as a rule.
-  return { models, maxModels: Math.max(...sources.map(({ maxModels }) => maxModels)) };
-}
-
-/** Unloads all models, when the program ends. */
-export async function closeModels(): Promise<void> {
-  await Promise.all([...shared.sources].map((source) => source.close()));
-}
 
 function checked(name: string | undefined): string {
   if (name === undefined || name === "") {

@@ -8,14 +8,13 @@ import { Control } from "./control.ts";
 import { ReplicaHealth } from "./health.ts";
 import { invokeService } from "./invoke.ts";
 import { Load } from "./load.ts";
-import { closeModels } from "./multiplexed.ts";
 import type { HostedProgram } from "./program.ts";
 import { ProgramConfig } from "./program-config.ts";
 import { programErrors } from "./program-errors.ts";
+import { closeModels } from "./program-report.ts";
 import { idleWithin, replicaService } from "./replica-service.ts";
 import { type Identity, requestViews } from "./request-view.ts";
 import type { ReplicaLog } from "./stderr-log.ts";
-import { requestWorks } from "./work.ts";
 
 /**
  * How long the program's `close` may take. With the grace before it, less than the 5 s until a
@@ -69,7 +68,6 @@ export class ReplicaServer {
       interceptors: [
         this.#load.interceptor,
         requestViews({ identity, forwardMetadata: program.forwardMetadata, random, isRequest }),
-        requestWorks,
         programErrors(log, isRequest),
       ],
       closingText: stoppedText,

@@ -8,16 +8,14 @@ import {
 } from "../../gen/drover/replica/v1/replica_service_pb.ts";
 import type { Clock } from "../clock/clock.ts";
 import { type FieldViolation, invalid, refusal } from "../core/errors.ts";
-import type { BatchCounts } from "../core/traffic/batch-counts.ts";
 import { valueToJson } from "../rpc/json-value.ts";
 import { malformed } from "../rpc/malformed.ts";
 import { type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
 import type { Control } from "./control.ts";
 import type { Load } from "./load.ts";
-import { heldModels } from "./multiplexed.ts";
 import type { ProgramConfig } from "./program-config.ts";
+import { programReport } from "./program-report.ts";
 import type { Identity } from "./request-view.ts";
-import { shared } from "./work.ts";
 
 const intervalMinMs = 50;
 const intervalMaxMs = 60_000;
@@ -95,8 +93,7 @@ function watchLoadHandler({ load, config, clock }: ReplicaParts): Handlers["watc
     while (!signal.aborted) {
       const { ongoing, completed, failed } = load.report();
       yield {
-        ...heldModels(),
-        batches: [...shared.batches.values()].map(batchTotals),
+        ...programReport(),
         ongoingRequests: BigInt(ongoing),
         completedTotal: BigInt(completed),
         failedTotal: BigInt(failed),
@@ -105,10 +102,6 @@ function watchLoadHandler({ load, config, clock }: ReplicaParts): Handlers["watc
       await clock.sleep(intervalMs, signal);
     }
   };
-}
-
-function batchTotals({ method, batches, items, waitSeconds }: BatchCounts) {
-  return { method, batchesTotal: BigInt(batches), itemsTotal: BigInt(items), waitSecondsTotal: waitSeconds };
 }
 
 function drainHandler({ load, control, clock }: ReplicaParts): Handlers["drain"] {

@@ -1,4 +1,5 @@
 import type { Random } from "../clock/clock.ts";
+import { modelHeader } from "../core/traffic/model-bounds.ts";
 import type { RequestContext, RequestMetadata } from "../rpc/request-context.ts";
 import { requestInWork, workOn } from "../rpc/request-in-work.ts";
 import type { Interceptor } from "../rpc/server.ts";
@@ -29,7 +30,7 @@ export interface RequestViewOptions {
 export function requestViews({ identity, forwardMetadata, random, isRequest }: RequestViewOptions): Interceptor {
   return (call, next) => {
     if (!isRequest(call)) return next();
-    return workOn({ context: new CallView(call, identity, random), forwardMetadata, isOver: false }, next);
+    return workOn({ context: new CallView(call, identity, random), forwardMetadata, isOver: false, ends: [] }, next);
   };
 }
 
@@ -72,6 +73,11 @@ class CallView implements RequestContext {
     const given = () => String(this.#call.metadata.get(requestIdKey)[0] ?? "").slice(0, requestIdCharsMax);
     this.#requestId ??= given() || this.#random.id(madeIdLength);
     return this.#requestId;
+  }
+
+  get model(): string | undefined {
+    const [model] = this.#call.metadata.get(modelHeader);
+    return typeof model === "string" && model !== "" ? model : undefined;
   }
 
   get replicaId(): string {

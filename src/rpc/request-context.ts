@@ -24,6 +24,8 @@ export interface RequestContext {
    * Calls by handles take it along, and errors and logs name it.
    */
   readonly requestId: string;
+  /** The model that the request needs, by the metadata key `drover-model`. Undefined: none. */
+  readonly model: string | undefined;
   /** The method's name. Of one of the program's own services: its whole name in gRPC. */
   readonly method: string;
   readonly replicaId: string;

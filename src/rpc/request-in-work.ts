@@ -8,6 +8,8 @@ export interface RequestInWork {
   readonly forwardMetadata: readonly string[];
   /** Whether it is answered: what goes on after that belongs to no request. */
   isOver: boolean;
+  /** Called once it is over. */
+  readonly ends: (() => void)[];
 }
 
 /**
@@ -31,6 +33,7 @@ export async function workOn(request: RequestInWork, work: () => Promise<void>):
     await storage.run(request, work);
   } finally {
     request.isOver = true;
+    for (const end of request.ends) end();
   }
 }
 

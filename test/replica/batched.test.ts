@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { batchEnd, batched, deployment, multiplexed, StatusError } from "../../src/replica/index.ts";
+import { batchEnd, batched, context, deployment, multiplexed, StatusError } from "../../src/replica/index.ts";
 import { failure, gate, serve } from "./harness.ts";
 
 /** Waits long enough for every test to fill its batch first. */
@@ -161,6 +161,32 @@ describe("batched streams", () => {
   });
 });
 
+test("a batch works for a request of its own, which ends when all its callers have left", async () => {
+  const begun = gate();
+  const ended = gate<unknown>();
+  class Program {
+    wait = batched(
+      async (items: unknown[]) => {
+        const own = context();
+        own?.signal.addEventListener("abort", () => ended.resolve([own.deadlineMs, own.replicaId, own.method]));
+        begun.resolve();
+        await ended.promise;
+        return items;
+      },
+      { maxBatchSize: 2, ...wait },
+    );
+  }
+  const { invoke } = await serve(deployment(Program));
+  const callers = [new AbortController(), new AbortController()];
+  const calls = callers.map(({ signal }) => failure(invoke("wait", null, { signal })));
+  await begun.promise;
+  callers[0]?.abort();
+  expect((await calls[0])?.code).toBe("CANCELLED");
+  callers[1]?.abort();
+  expect(await ended.promise).toEqual([undefined, "echo-1", "wait"]);
+  await Promise.all(calls);
+});
+
 test("a batch is of requests for one model, which it gets without a name", async () => {
   const batches: string[] = [];
   class Program {
@@ -168,6 +194,7 @@ test("a batch is of requests for one model, which it gets without a name", async
     translate = batched(
       async (texts: string[]) => {
         const { name } = await this.#model();
+        expect(context()?.model).toBe(name);
         batches.push(`${name} ${texts.length}`);
         return texts.map((text) => `${name}: ${text}`);
       },

@@ -2,11 +2,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { deployment, multiplexed } from "../../src/replica/index.ts";
 import { ModelCache } from "../../src/replica/model-cache.ts";
-import type { Work } from "../../src/replica/work.ts";
+import type { RequestInWork } from "../../src/rpc/request-in-work.ts";
 import { failure, gate, serve } from "./harness.ts";
 
-const work = (signal = new AbortController().signal): Work => ({ model: undefined, signal, deadlineMs: undefined, ends: [] });
-const end = ({ ends }: Work) => {
+const work = (signal = new AbortController().signal): RequestInWork => ({
+  ...{ context: { signal } as RequestInWork["context"], forwardMetadata: [], isOver: false, ends: [] },
+});
+const end = ({ ends }: RequestInWork) => {
   for (const run of ends) run();
 };
 const turn = () => new Promise((resolve) => setImmediate(resolve));

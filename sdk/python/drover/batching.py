@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import functools
 import inspect
-import re
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -14,6 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from .batch_queue import BatchQueue, BatchSettings, Item
+from .durations import parse_seconds
 from .models import is_method
 from .program_report import count_batch
 from .request_context import begin_request, context, for_batch
@@ -22,7 +22,6 @@ from .threads import END, Threads
 #: The longest wait of a batch, in seconds.
 WAIT_MAX = 3600.0
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _threads = Threads()
 
 
@@ -260,8 +259,7 @@ def _within(option: str, value: object, most: int) -> int:
 def _wait(value: object) -> float:
     seconds: object = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, str):
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m)", seconds, re.ASCII)
-        seconds = float(match[1]) * _UNITS[match[2]] if match else None
+        seconds = parse_seconds(seconds)
     if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 <= seconds <= WAIT_MAX:
         return float(seconds)
     raise ValueError(f'batch option batch_wait_timeout: must be a time up to an hour, such as "10ms" or 0.01 for seconds, not {value!r}')
