@@ -10,8 +10,9 @@ import { type LoadedSpec, placeIn } from "./spec-file.ts";
 
 /**
  * The specs of files over the options in the code of their programs, field by field; undefined:
- * interrupted. A program that cannot be imported here is deployed with the file alone, and a line
- * on standard error says so. A program that is not on this machine is not searched for.
+ * interrupted. What a controller printed is whole, and stays as it is. A program that cannot be
+ * imported here is deployed with the file alone, and a line on standard error says so. A program
+ * that is not on this machine is not searched for.
  */
 export async function withOptionsInCode(loaded: readonly LoadedSpec[], io: CliIo): Promise<readonly LoadedSpec[] | undefined> {
   const described = new Map<string, Promise<ProgramFile | undefined>>();
@@ -24,7 +25,7 @@ export async function withOptionsInCode(loaded: readonly LoadedSpec[], io: CliIo
   const whole: LoadedSpec[] = [];
   for (const one of loaded) {
     const place = placeOf(one.spec);
-    if (place === undefined || !existsSync(place.file)) {
+    if (place === undefined || one.given === undefined || !existsSync(place.file)) {
       whole.push(one);
       continue;
     }

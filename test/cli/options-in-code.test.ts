@@ -85,6 +85,13 @@ runtime_env: { npm: [], env_vars: { B: "2" } }
   ]);
 });
 
+test("what a controller printed is deployed as it is, whatever the code says", async () => {
+  const { run, cwd } = await deploying({ "model.mjs": code });
+  const stdin = JSON.stringify({ spec: { name: "a", program: { module: { path: join(cwd, "model.mjs") } } }, status: {} });
+  const { specs, stderr } = await run(["deploy", "-", "--no-wait"], { stdin });
+  expect(specs, stderr).toEqual([{ name: "a", program: { module: { path: `${cwd}/model.mjs` } } }]);
+});
+
 test("where the code cannot be read, the file counts alone, and a line says so", async () => {
   const { run } = await deploying({
     "model.mjs": "import 'no-such-package';",
