@@ -428,7 +428,7 @@ describe("run", () => {
           try: drover.run(Echo.bind(models.Other.bind()))
           except ValueError as error: print(error)
     `;
-    const { address, requests } = await controllerReporting([UPDATING, 2], [HEALTHY, 2]);
+    const { address, requests } = await controllerReporting([UPDATING, 2], [HEALTHY, 2], "ends", [HEALTHY, 2]);
     const files = { "app.py": source, "models.py": "import drover\n@drover.deployment\nclass Other: pass" };
     const { stdout, stderr } = await runIn(files, "app", [], { DROVER_API: address });
     expect(stdout, stderr).toMatch(/^echo\necho\n.*no replica can find Other/);
