@@ -47,8 +47,9 @@ with drover.Client() as client:
     longer = client.deploy(dataclasses.replace(spec, version="other", graceful_shutdown_timeout="10s"), validate_only=True)
     assert longer.effect == "ROLLOUT", longer
     assert [one.field for one in longer.changes] == ["version", "graceful_shutdown_timeout"], longer
-    (result,) = client.apply([{"name": name, "num_replicas": 3, "program": {"command": {"argv": ["true"]}}}], validate_only=True).results
+    (result,) = client.apply([{"name": name, "num_replicas": "auto", "program": {"command": {"argv": ["true"]}}}], validate_only=True).results
     assert result.deployment.spec.program.command.argv == ["true"] and result.deployment.spec.program.module is None, result
+    assert result.deployment.spec.autoscaling_config.max_replicas == 100, result
     for wrong, place in (({"nam": "x"}, "spec.nam"), ({"resources": {"num_cpus": "1"}}, "spec.resources.num_cpus")):
         try: client.deploy(wrong)
         except TypeError as error: assert place in str(error), error

@@ -41,12 +41,7 @@ def options_json(options: Mapping[str, Any], message: Descriptor = DeploymentSpe
     Raises a TypeError that names the first option that is unknown or has the wrong type. The API
     checks ranges.
     """
-    is_auto = message is DeploymentSpec.DESCRIPTOR and isinstance(options, Mapping) and options.get("num_replicas") == AUTO
-    if not is_auto:
-        return _read_message(options, message, "")
-    read = _read_message({**options, "num_replicas": None}, message, "")
-    given = read.get("autoscaling_config")
-    return {**read, "autoscaling_config": {**AUTOSCALING_OF_AUTO, **(given if isinstance(given, dict) else {})}}
+    return _read_message(options, message, "")
 
 
 def _read_message(given: object, descriptor: Descriptor, path: str) -> dict[str, Json]:
@@ -54,6 +49,8 @@ def _read_message(given: object, descriptor: Descriptor, path: str) -> dict[str,
         given = vars(given)
     if not isinstance(given, Mapping):
         _fail(path, "a dict", given)
+    if descriptor.full_name == DeploymentSpec.DESCRIPTOR.full_name and given.get("num_replicas") == AUTO:
+        given = {**given, "num_replicas": None, "autoscaling_config": _with_auto(given.get("autoscaling_config"))}
     names = [field.name for field in descriptor.fields if path or field.name not in NOT_OPTIONS]
     read: dict[str, Json] = {}
     for name, value in given.items():
@@ -64,6 +61,13 @@ def _read_message(given: object, descriptor: Descriptor, path: str) -> dict[str,
         if value is not None:
             read[name] = _read_field(value, descriptor.fields_by_name[name], option)
     return read
+
+
+def _with_auto(given: object) -> object:
+    """What `auto` stands for, with what was given instead of it."""
+    if not isinstance(given, Mapping):
+        return AUTOSCALING_OF_AUTO if given is None else given  # which is then refused
+    return {**AUTOSCALING_OF_AUTO, **{name: value for name, value in given.items() if value is not None}}
 
 
 def _inner(field: FieldDescriptor) -> dict[str, Any]:
