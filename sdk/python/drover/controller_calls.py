@@ -17,7 +17,7 @@ import grpc
 import grpc.aio
 
 from ._gen.drover.v1 import controller_service_pb2_grpc as pb_grpc
-from .channel import CHANNEL_OPTIONS, open_channel
+from .channel import open_async_channel, open_channel
 from .errors import StatusError
 from .messages import read_field, read_message, request_message
 from .status_wire import decode_status
@@ -152,7 +152,7 @@ class AsyncCalls:
 
     def _method(self, name: str) -> Any:
         if self._channel is None:  # only here, in the event loop
-            self._channel = grpc.aio.insecure_channel(self._api, options=CHANNEL_OPTIONS)
+            self._channel = open_async_channel(self._api)
             self._stub = pb_grpc.ControllerServiceStub(self._channel)
         return getattr(self._stub, name)
 
