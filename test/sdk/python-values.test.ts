@@ -57,9 +57,14 @@ const program = `
       scores: typing.Optional[numpy.ndarray] = None
       raw: bytes = b""
 
+  class Place(typing.TypedDict):
+      city: str
+
   @drover.deployment
   class Program:
       def echo(self, value): return value
+      def loose(self, value: dict[str, typing.Any], places: list[Place], other: typing.Union[Place, None] = None):
+          return [value, places, other]
       def kinds(self, **values): return {name: self.kind(value) for name, value in values.items()}
       def kind(self, value):
           return f"{type(value).__name__} {value.dtype} {list(value.shape)}" if isinstance(value, numpy.ndarray) else type(value).__name__
@@ -103,6 +108,8 @@ describe("a replica in Python", () => {
     expect(await call("cut", ["abcdef", 2], { end: "!" })).toBe("ab!");
     expect(await call("cut", [], { max_length: 1, text: "xyz" })).toBe("x…");
     expect(await call("whose", [1, 2])).toEqual([1, 2, "echo"]);
+    const place = { city: "Rome" };
+    expect(await call("loose", [{ a: 1 }, [place], place])).toEqual([{ a: 1 }, [place], place]);
     expect(await call("whose", [1], { second: 2 })).toEqual([1, 2, "echo"]);
     expect(await fieldsOf(call("cut", []))).toBeUndefined(); // None has no slice: the program's own error
     expect(await fieldsOf(call("whose", [1]))).toEqual(["second"]);

@@ -27,13 +27,22 @@ def typed(hint: Any, value: object, field: str) -> Any:
         return [typed(args[0], item, f"{field}[{index}]") for index, item in enumerate(value)]
     if origin in (dict, collections.abc.Mapping) and isinstance(value, dict):
         return {name: typed(args[1], member, f"{field}.{name}") for name, member in value.items()}
-    if not isinstance(hint, type) or isinstance(value, hint):
+    if not isinstance(hint, type) or _is_one(value, hint):
         return value
     if hint is Media:
         return file_of(value) or value
     if callable(getattr(hint, "model_validate", None)):
         return _model(hint, value, field)
     return _dataclass(hint, value, field) if dataclasses.is_dataclass(hint) else value
+
+
+def _is_one(value: object, hint: Any) -> bool:
+    """Whether the value is of the class. Of `Any`, of a `TypedDict` and of some protocols no value
+    is: they cannot be asked."""
+    try:
+        return isinstance(hint, type) and isinstance(value, hint)
+    except TypeError:
+        return False
 
 
 def _one_of(hints: tuple[Any, ...], value: object, field: str) -> Any:
@@ -45,7 +54,7 @@ def _one_of(hints: tuple[Any, ...], value: object, field: str) -> Any:
         except StatusError as error:
             failure = failure or error
             continue
-        if found is not value or (isinstance(hint, type) and isinstance(value, hint)):
+        if found is not value or _is_one(value, hint):
             return found
     if failure is not None and isinstance(value, dict):
         raise failure
