@@ -14,11 +14,11 @@ export const pingAnswerMs = 60_000;
 const headerReadBytesMax = 2 * headerBytesMax;
 
 /**
- * How much of one message, and of all messages of a connection, a peer sends before it waits for the
- * reader. HTTP/2's 64 KiB would have a message of 600 KB wait nine times.
+ * How much of one message a peer sends before it waits for the reader. HTTP/2's 64 KiB would have a
+ * message of 600 KB wait nine times. Node returns the window of a connection as data arrives, so that
+ * stays as it is: a larger one, set by `setLocalWindowSize`, was seen to stop a connection for good.
  */
 export const messageWindowBytes = 1024 * 1024;
-const connectionWindowBytes = 16 * 1024 * 1024;
 
 /**
  * The parts of grpc-js's server that are not in its types. Drover uses these and no others, and only
@@ -64,7 +64,6 @@ export function grpcServer(options: ChannelOptions, guard: StreamGuard): Server 
   inside.createHttp2Server = (credentials) => {
     const http2Server = create(credentials);
     guardStreams(http2Server, guard);
-    http2Server.on("session", (session) => session.setLocalWindowSize(connectionWindowBytes));
     return http2Server;
   };
   return server;
