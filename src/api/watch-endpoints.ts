@@ -1,4 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type WatchEndpointsRequest, WatchEndpointsResponseSchema } from "../../gen/drover/v1/controller_service_pb.ts";
 import { refusal } from "../core/errors.ts";
 import type { Route } from "../core/traffic/route.ts";
@@ -23,13 +24,14 @@ type Init = MessageInitShape<typeof WatchEndpointsResponseSchema>;
 
 const answer = (state: Init): Encoded => new Encoded(encode(WatchEndpointsResponseSchema, state));
 
-function stateOf({ deployment, endpoints, maxOngoingRequests, messageBytesMax }: Route): Init {
+function stateOf({ deployment, endpoints, maxOngoingRequests, messageBytesMax, requestTimeoutMs }: Route): Init {
   return {
     deployment,
     exists: true,
     endpoints: endpoints.map(({ models = [], ...endpoint }) => ({ ...endpoint, models: [...models] })),
     maxOngoingRequests,
     maxMessageBytes: BigInt(messageBytesMax),
+    ...(requestTimeoutMs !== undefined && { requestTimeout: durationFromMs(requestTimeoutMs) }),
   };
 }
 

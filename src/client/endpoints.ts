@@ -1,3 +1,4 @@
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { WatchEndpointsResponse } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { Clock, Random } from "../clock/clock.ts";
 import { pick } from "../core/traffic/pick.ts";
@@ -24,6 +25,7 @@ export class Endpoints {
   readonly #random: Random;
   readonly #replicas = new Map<string, ReplicaEndpoint>();
   #maxOngoing = 0;
+  #requestTimeoutMs: number | undefined;
   #waiting = 0;
 
   constructor(clock: Clock, random: Random) {
@@ -44,6 +46,11 @@ export class Endpoints {
     const replica = pick(fitting, this.#maxOngoing, this.#random.next(), this.#random.next());
     if (replica !== undefined) replica.ongoing++;
     return replica;
+  }
+
+  /** How long a request to a replica may take, as the gateway has it. Undefined: no bound. */
+  get requestTimeoutMs(): number | undefined {
+    return this.#requestTimeoutMs;
   }
 
   /** Gives no requests to a replica for a moment, after it refused one or could not be reached. */
@@ -68,7 +75,7 @@ export class Endpoints {
   }
 
   /** The present state, as the controller says. */
-  async become({ endpoints, maxOngoingRequests, maxMessageBytes }: WatchEndpointsResponse): Promise<void> {
+  async become({ endpoints, maxOngoingRequests, maxMessageBytes, requestTimeout }: WatchEndpointsResponse): Promise<void> {
     const fresh = endpoints.filter(({ replicaId }) => !this.#replicas.has(replicaId));
     const reach = new Map(await Promise.all(fresh.map(async ({ replicaId, address }) => [replicaId, await outOfReach(address)] as const)));
     const present = new Set(endpoints.map(({ replicaId }) => replicaId));
@@ -79,6 +86,7 @@ export class Endpoints {
       else this.#replicas.set(endpoint.replicaId, new ReplicaEndpoint(endpoint, Number(maxMessageBytes), reach.get(endpoint.replicaId)));
     }
     this.#maxOngoing = maxOngoingRequests;
+    this.#requestTimeoutMs = requestTimeout && durationMs(requestTimeout);
   }
 
   /** Nothing is known any more. */

@@ -57,7 +57,7 @@ export class RoutedCalls {
     try {
       const place = await this.#place(call, endpoints);
       if (place !== undefined) {
-        const attempt = new Attempt(call, this.#parts.clock, place.replica.replicaId);
+        const attempt = new Attempt(this.#bounded(call, place), this.#parts.clock, place.replica.replicaId);
         try {
           return await send(place.replica.channel, attempt.options);
         } catch (cause) {
@@ -87,7 +87,7 @@ export class RoutedCalls {
     try {
       const place = await this.#place(call, endpoints);
       if (place !== undefined) {
-        const attempt = new Attempt(call, this.#parts.clock, place.replica.replicaId);
+        const attempt = new Attempt(this.#bounded(call, place), this.#parts.clock, place.replica.replicaId);
         try {
           yield* send(place.replica.channel, attempt.options);
           return;
@@ -111,6 +111,13 @@ export class RoutedCalls {
     } finally {
       end();
     }
+  }
+
+  /** The call within the deployment's `request_timeout`, which the gateway keeps for other calls. */
+  #bounded(call: RoutedCall, { endpoints: { requestTimeoutMs } }: DirectPlace): RoutedCall {
+    if (requestTimeoutMs === undefined) return call;
+    const endMs = Math.min(call.terms.endMs ?? Number.POSITIVE_INFINITY, this.#parts.clock.nowMs() + requestTimeoutMs);
+    return { ...call, terms: { ...call.terms, endMs } };
   }
 
   /** Takes a place at a replica that has room and can be reached. Undefined: none is known. */

@@ -186,6 +186,16 @@ describe("a request that no replica has room for waits at the gateway", () => {
     for (const call of calls) expect((await failure(call)).code).toBe("CANCELLED");
   });
 
+  test("and whatever way it goes, it ends at the deployment's request_timeout", async () => {
+    const { route, echo } = await connected();
+    const one = await named("one");
+    route("echo", [one.address], { requestTimeoutMs: 100 });
+    expect(await failure(echo.invoke("hold", null, seconds))).toMatchObject({ code: "DEADLINE_EXCEEDED" });
+    await until(async () => (await echo.invoke("way")) === "direct");
+    expect(await failure(echo.invoke("hold", null, seconds))).toMatchObject({ code: "DEADLINE_EXCEEDED" });
+    one.go();
+  });
+
   test("a deployment that is not there fails at once, and is found once it is there", async () => {
     const { route, echo } = await connected();
     expect(await failure(echo.invoke("name"))).toMatchObject({ code: "NOT_FOUND", reason: "DEPLOYMENT_NOT_FOUND" });

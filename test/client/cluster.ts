@@ -51,7 +51,7 @@ export async function openCluster() {
       routes.set(
         name,
         addresses.map((address) => ({ replicaId: `${name}-at-${address}`, address, invocable: true })),
-        { maxOngoingRequests: 100, ...options },
+        { maxOngoingRequests: 100, requestTimeoutMs: undefined, ...options },
       ),
     stopApi: () => api.close(),
     startApi: async () => {

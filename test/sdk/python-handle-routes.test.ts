@@ -9,7 +9,7 @@ import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { realClock } from "../../src/clock/real.ts";
 import { refusal } from "../../src/core/errors.ts";
 import { silentLog } from "../../src/log/log.ts";
-import { deployment } from "../../src/replica/index.ts";
+import { deployment, type RequestContext } from "../../src/replica/index.ts";
 import { jsonToValue } from "../../src/rpc/json-value.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { type Implementation, implement, type ServiceHandlers } from "../../src/rpc/service.ts";
@@ -109,8 +109,8 @@ const replicaOf = (maxOngoingRequests: number) => {
     where() {
       return "replica";
     }
-    wait(_input: unknown, { signal }: { signal: AbortSignal }) {
-      return new Promise((done) => signal.addEventListener("abort", done));
+    wait(context: RequestContext) {
+      return new Promise((done) => context.signal.addEventListener("abort", done));
     }
     async *several() {
       yield "replica";

@@ -41,9 +41,12 @@ class Call:
     #: The model that it is for; empty: none.
     model: str
 
-    def how(self) -> dict[str, Any]:
-        """The arguments for a method of a stub."""
+    def how(self, bound: float | None = None) -> dict[str, Any]:
+        """The arguments for a method of a stub. `bound`: the deployment's `request_timeout`, which
+        the gateway keeps by itself; None: no bound."""
         left = None if self.ends is None else self.ends - time.monotonic()
+        if bound is not None:
+            left = bound if left is None else min(left, bound)
         return {"timeout": None if left is None or left > DEADLINE_MAX else max(0.0, left), "metadata": self.metadata}
 
 
@@ -61,7 +64,7 @@ class Caller:
         async with self._place(call) as endpoint:
             if endpoint is not None:
                 try:
-                    return await endpoint.stub.Invoke(call.request, **call.how())
+                    return await endpoint.stub.Invoke(call.request, **call.how(endpoint.request_timeout))
                 except grpc.RpcError as error:
                     if not _never_began(endpoint, error):
                         raise _failed(call, error, endpoint.replica_id) from None
@@ -75,7 +78,7 @@ class Caller:
         async with self._place(call) as endpoint:
             if endpoint is not None:
                 began = False
-                items = endpoint.stub.InvokeServerStream(call.request, **call.how())
+                items = endpoint.stub.InvokeServerStream(call.request, **call.how(endpoint.request_timeout))
                 try:
                     async for item in items:
                         began = True

@@ -24,6 +24,8 @@ class Endpoint:
         self.replica_id = replica_id
         self.address = address
         self.models: frozenset[str] = frozenset()
+        #: How long a request may take, in seconds; None: no bound.
+        self.request_timeout: float | None = None
         #: Calls of this process that are in work there.
         self.ongoing = 0
         #: It gets no call before this time of `time.monotonic()`.
@@ -64,6 +66,7 @@ class Endpoints:
     def update(self, listed: pb.WatchEndpointsResponse) -> list[Endpoint]:
         """Takes the whole new list. Returns the replicas that are gone."""
         self._ongoing_max = listed.max_ongoing_requests
+        timeout = listed.request_timeout.ToNanoseconds() / 1e9 if listed.HasField("request_timeout") else None
         before, self._endpoints = self._endpoints, {}
         for one in listed.endpoints:
             if not one.invocable or not in_reach(one.address):
@@ -71,6 +74,7 @@ class Endpoints:
             known = before.get(one.replica_id)
             endpoint = known if known is not None and known.address == one.address else Endpoint(one.replica_id, one.address)
             endpoint.models = frozenset(one.models)
+            endpoint.request_timeout = timeout
             self._endpoints[one.replica_id] = endpoint
         gone = [endpoint for endpoint in before.values() if self._endpoints.get(endpoint.replica_id) is not endpoint]
         for endpoint in gone:

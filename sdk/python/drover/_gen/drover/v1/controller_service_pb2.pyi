@@ -579,18 +579,20 @@ class WatchEndpointsRequest(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class WatchEndpointsResponse(_message.Message):
-    __slots__ = ("deployment", "exists", "endpoints", "max_ongoing_requests", "max_message_bytes")
+    __slots__ = ("deployment", "exists", "endpoints", "max_ongoing_requests", "max_message_bytes", "request_timeout")
     DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
     EXISTS_FIELD_NUMBER: _ClassVar[int]
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
     MAX_ONGOING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     deployment: str
     exists: bool
     endpoints: _containers.RepeatedCompositeFieldContainer[Endpoint]
     max_ongoing_requests: int
     max_message_bytes: int
-    def __init__(self, deployment: _Optional[str] = ..., exists: bool = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., max_ongoing_requests: _Optional[int] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
+    request_timeout: _duration_pb2.Duration
+    def __init__(self, deployment: _Optional[str] = ..., exists: bool = ..., endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., max_ongoing_requests: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., request_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Endpoint(_message.Message):
     __slots__ = ("replica_id", "address", "invocable", "models", "max_models")
