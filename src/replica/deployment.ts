@@ -1,7 +1,6 @@
 import { type Application, type BoundArguments, bind } from "../program/application.ts";
 import { type Definition, define, type StandardSchemaV1 } from "../program/definition.ts";
 import type { DeploymentOptions } from "../program/deployment-options.ts";
-import type { RequestContext } from "../rpc/request-context.ts";
 import type { Implementation } from "../rpc/service.ts";
 
 /** Options of a deployment whose program is an `Instance`. */
@@ -39,8 +38,8 @@ export interface DeploymentDefinition<Instance> extends Definition {
 export type ProgramClass<Instance extends object> = new (initArgs: any) => Instance;
 
 /** A function that `Invoke` calls as the method `call`. */
-// biome-ignore lint/suspicious/noExplicitAny: a function declares the type of its input itself
-export type ProgramFunction = (input: any, context: RequestContext) => unknown;
+// biome-ignore lint/suspicious/noExplicitAny: a function declares the types of its arguments itself
+export type ProgramFunction = (...given: any[]) => unknown;
 
 /**
  * Defines a deployment of a class or a function. Throws a TypeError that names the first option

@@ -51,13 +51,14 @@ describe("a handle", () => {
 
   test("calls a function as a function", async () => {
     const cluster = await openCluster();
-    function double(n: number) {
-      return 2 * n;
+    function double(n: number, times = 2) {
+      return times * n;
     }
     cluster.route("double", [(await serve(deployment(double), { deployment: "double" })).address]);
     const handle = cluster.connection.handle<typeof double>("double");
     expect(await handle(4)).toBe(8);
     expect(await handle.remote(5)).toBe(10);
+    expect(await handle(5, 3)).toBe(15);
   });
 
   test("has options, of which a copy replaces some", async () => {
