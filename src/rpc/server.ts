@@ -102,7 +102,7 @@ interface MessageBounds {
 }
 
 /** What is done with each call of a method. */
-interface Work extends Pick<MessageBounds, "sentBytesMax"> {
+interface ServerWork extends Pick<MessageBounds, "sentBytesMax"> {
   readonly handle: AnyHandler;
   readonly nowMs: () => number;
   readonly decoder: RequestDecoder | undefined;
@@ -201,7 +201,7 @@ export class RpcServer {
   }
 
   #register(method: DescMethod, handle: AnyHandler, { readBytesMax, sentBytesMax }: MessageBounds): void {
-    const work: Work = { handle, sentBytesMax, nowMs: this.#nowMs, decoder: this.#requestDecoder };
+    const work: ServerWork = { handle, sentBytesMax, nowMs: this.#nowMs, decoder: this.#requestDecoder };
     const serve = (raw: Raw<Buffer>, callback?: sendUnaryData<Buffer>) => {
       void this.#serve(new ServerCall(method, raw, callback, this.#nowMs), work);
     };
@@ -224,7 +224,7 @@ export class RpcServer {
   }
 
   /** Runs one call to its answer. Never rejects. */
-  async #serve(call: ServerCall, work: Work): Promise<void> {
+  async #serve(call: ServerCall, work: ServerWork): Promise<void> {
     this.#open.add(call);
     const connection = this.#listener.connectionOf(call.raw.getPeer());
     this.#listener.begin(connection);
@@ -274,7 +274,7 @@ export class RpcServer {
 }
 
 /** Runs the handler; resolves after its last message was written. */
-async function run(call: ServerCall, { handle, sentBytesMax, nowMs, decoder }: Work): Promise<void> {
+async function run(call: ServerCall, { handle, sentBytesMax, nowMs, decoder }: ServerWork): Promise<void> {
   const { method, raw } = call;
   const read = (request: unknown) => decoded(request, method, decoder);
   // Nothing is awaited for a request that is decoded already.

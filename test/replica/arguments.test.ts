@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { argumentsFor } from "../../src/replica/arguments.ts";
-import { parametersOf, wrapped } from "../../src/replica/parameters.ts";
+import { batched } from "../../src/replica/batched.ts";
+import { parametersOf } from "../../src/replica/parameters.ts";
 
 const names = (method: object) => parametersOf(method)?.map((p) => `${p.isRest ? "..." : ""}${p.name ?? "{}"}${p.hasDefault ? "?" : ""}`);
 
@@ -31,7 +32,10 @@ test("parameters are read from every form of source", () => {
   expect(forms.map(names)).toEqual([["x"], [], ["{}", "last"]]);
   expect(parametersOf(new Function("return async x => x")() as object)).toEqual([{ name: "x", hasDefault: false, isRest: false }]);
   expect(parametersOf(forms[0]?.bind(null) as object)).toBeUndefined();
-  expect(names(Object.assign((...all: unknown[]) => all, { [wrapped]: forms[2] }))).toEqual(["{}", "last"]);
+  expect(names(batched((texts: string[], sizes: (number | undefined)[] = []) => texts.map((_, index) => sizes[index])))).toEqual([
+    "texts",
+    "sizes?",
+  ]);
 });
 
 const context = "the context";
