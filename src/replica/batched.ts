@@ -7,6 +7,7 @@ import { batchInWork } from "./batch-context.ts";
 import { BatchItem } from "./batch-item.ts";
 import { type BatchOptions, BatchQueue } from "./batch-queue.ts";
 import { BatchStream } from "./batch-stream.ts";
+import { wrapped } from "./parameters.ts";
 import { countBatch } from "./program-report.ts";
 
 /** Settings of a batched function. */
