@@ -104,19 +104,26 @@ async function setUp(options: { readonly api?: string } = {}) {
 }
 
 /** A replica that says where it is, and has requests that wait until the caller leaves. */
-const replicaOf = (maxOngoingRequests: number) => {
+const replicaOf = async (maxOngoingRequests: number) => {
+  let waiting = 0;
   class Program {
     where() {
       return "replica";
     }
     wait(context: RequestContext) {
-      return new Promise((done) => context.signal.addEventListener("abort", done));
+      waiting++;
+      return new Promise<void>((done) =>
+        context.signal.addEventListener("abort", () => {
+          waiting--;
+          done();
+        }),
+      );
     }
     async *several() {
       yield "replica";
     }
   }
-  return serve(deployment(Program), { maxOngoingRequests });
+  return { ...(await serve(deployment(Program), { maxOngoingRequests })), waiting: () => waiting };
 };
 
 test("calls go to the gateway until replicas are known, then directly, and again to the gateway when they are gone", async () => {
@@ -158,18 +165,22 @@ test("one watch has all names; it is opened again when it ends, and what is know
 
 test("a replica without room, that refuses, or that lacks the model leaves a call to the gateway", async () => {
   const { lister, evaluate, isDirect } = await setUp();
-  const { address } = await replicaOf(1);
+  const { address, waiting } = await replicaOf(1);
   lister.list("echo", [address], 2, ["fr"]);
   await isDirect("echo");
   // The second call is refused; then the replica is left alone for a moment.
-  await evaluate('globals().update(first=handle("echo").wait(), second=handle("echo").where())');
-  expect(await evaluate("second.result()")).toBe("gateway");
+  await evaluate('globals().update(first=handle("echo").wait())');
+  await until(() => waiting() === 1);
+  expect(await evaluate('handle("echo").where().result()')).toBe("gateway");
   await evaluate("first.cancel()");
+  await until(() => waiting() === 0);
   lister.list("echo", [address], 1, ["fr"]);
   await isDirect("echo");
   await evaluate('globals().update(first=handle("echo").wait())');
+  await until(() => waiting() === 1);
   expect(await evaluate('handle("echo").where().result()')).toBe("gateway");
   await evaluate("first.cancel()");
+  await until(() => waiting() === 0);
   await isDirect("echo");
   expect(await evaluate('handle("echo", model="de").where().result()')).toBe("gateway");
   await until(async () => (await evaluate('handle("echo", model="fr").where().result()')) === "replica");
