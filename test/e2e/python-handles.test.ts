@@ -88,9 +88,18 @@ test("streams are read in async code, in threads, and passed on", async () => {
 
 test("a script calls by handles, from several loops, and starts a deployment that is at zero", async () => {
   const script = `
-import asyncio, drover, grpc, os
+import asyncio, drover, grpc, numpy, os
 back = drover.handle("back")
-assert back.same(1).result(30) == 1
+assert back.many(1, b=2).result(30) == 3
+array = numpy.arange(6, dtype="float32").reshape(2, 3)
+assert numpy.array_equal(back.many(array, b={"a": array}["a"]).result(), array + array)
+for wrong in ({1, 2}, float("nan"), back):
+    try:
+        back.same([wrong])
+    except TypeError as error:
+        assert "[0]" in str(error)
+    else:
+        raise AssertionError("it was sent")
 async def main():
     # The program uses grpc.aio too, on a loop of its own.
     async with grpc.aio.insecure_channel(os.environ["DROVER_GATEWAY"]) as channel:

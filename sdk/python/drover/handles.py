@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple, Union
 
 from ._gen.drover.v1 import invoke_service_pb2 as pb
 from .caller import Call, Caller
+from .durations import parse_seconds
 from .errors import Callee
 from .outgoing import outgoing_metadata
 from .request_context import context
@@ -170,6 +172,11 @@ def handle(name: str, *, api: str | None = None, gateway: str | None = None) -> 
 
 
 def _seconds(timeout: float | str | timedelta) -> float:
-    from .spec import _read_duration
-
-    return float(_read_duration(timeout, "timeout").removesuffix("s"))
+    seconds: object = timeout
+    if isinstance(timeout, str):
+        seconds = parse_seconds(timeout)
+    elif isinstance(timeout, timedelta):
+        seconds = timeout.total_seconds()
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < math.inf:
+        raise TypeError(f'options: timeout must be seconds as a number, or text like "10s" or "1h30m", not {timeout!r}')
+    return float(seconds)

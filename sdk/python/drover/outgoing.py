@@ -6,12 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Union
 
-from .request_context import REQUEST_ID_KEY, RequestContext
+from .request_context import MODEL_KEY, REQUEST_ID_KEY, RequestContext
 
 #: What goes along from a request to the calls that it makes, besides the request's id: the trace.
 TRACE_KEYS = ("traceparent", "tracestate", "baggage")
-#: The metadata key of the model that a request is for.
-MODEL_KEY = "drover-model"
 
 _TEXT = re.compile(r"[ -~]*", re.ASCII)
 
