@@ -6,11 +6,12 @@ import drover
 
 @drover.deployment(version="1", resources={"num_cpus": 0.1})
 class Translator:
-    words = {"le chat": "the cat", "dort": "sleeps", "il pleut": "it rains"}
+    def __init__(self) -> None:
+        self._words = {"le chat": "the cat", "dort": "sleeps", "il pleut": "it rains"}
 
     def translate(self, text: str) -> str:
         text = text.lower()
-        for word, translation in self.words.items():
+        for word, translation in self._words.items():
             text = text.replace(word, translation)
         return text
 

@@ -41,7 +41,7 @@ test.each([
   [["list", "--api", "localhost:0"], "no server has port 0"],
   [["run", "x.ts", "--env", "PATH"], "must be NAME=VALUE"],
   [["invoke", "a", "m", "{", "--gateway", "localhost:1"], "not JSON: {"],
-  [["invoke", "a", "m", "--bytes", "--gateway", "localhost:1"], "--bytes needs an input"],
+  [["invoke", "a", "m", "--bytes", "--gateway", "localhost:1"], "--bytes needs one argument"],
 ])("wrong usage ends with 2: %j", async (argv, said) => {
   const run = await drover(argv);
   expect(run).toMatchObject({ exitCode: 2, stdout: "" });

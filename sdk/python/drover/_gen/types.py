@@ -1245,6 +1245,9 @@ class WatchEndpointsResponse:
     max_ongoing_requests: int = 0
     #: The largest message that they take or send, in bytes.
     max_message_bytes: int = 0
+    #: How long a request may take, which its caller ends; `DeploymentSpec.request_timeout`.
+    #: Unset: no bound.
+    request_timeout: timedelta | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
