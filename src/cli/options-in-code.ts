@@ -25,7 +25,7 @@ export async function withOptionsInCode(loaded: readonly LoadedSpec[], io: CliIo
   const whole: LoadedSpec[] = [];
   for (const one of loaded) {
     const place = placeOf(one.spec);
-    if (place === undefined || !existsSync(place.file)) {
+    if (place === undefined || one.given === undefined || !existsSync(place.file)) {
       whole.push(one);
       continue;
     }

@@ -12,11 +12,9 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from .definition import IN_CODE, Deployment, find_deployment
+from .init_args import DEPLOYMENT_KEY
 from .json_value import LEVELS_MAX, Json
 from .spec import options_json
-
-#: The only name of an object in `init_args` that stands for a handle to a deployment.
-DEPLOYMENT_KEY = "$deployment"
 
 
 @dataclass(frozen=True, eq=False)
