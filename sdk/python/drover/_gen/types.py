@@ -14,7 +14,7 @@ __all__ = [
     "Aggregation",
     "ApplyResponse",
     "AutoscalingConfig",
-    "BatchTotals",
+    "BatchedMethod",
     "Burst",
     "CommandProgram",
     "Condition",
@@ -352,8 +352,8 @@ class AutoscalingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchTotals:
-    """What one method has done in batches since the replica started."""
+class BatchedMethod:
+    """What one method of a replica has done in batches since the replica started."""
 
     #: The method's name.
     method: str = ""
@@ -968,7 +968,7 @@ class Replica:
     #: How many models it holds at a time; 0: it loads none by name.
     max_models: int = 0
     #: What it has done in batches, by method, as it last reported.
-    batches: list[BatchTotals] = field(default_factory=list)
+    batches: list[BatchedMethod] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

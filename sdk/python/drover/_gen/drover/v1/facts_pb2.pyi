@@ -471,3 +471,15 @@ class StoreTrouble(_message.Message):
     kind: StoreTroubleKind
     message: str
     def __init__(self, kind: _Optional[_Union[StoreTroubleKind, str]] = ..., message: _Optional[str] = ...) -> None: ...
+
+class BatchedMethod(_message.Message):
+    __slots__ = ("method", "batches_total", "items_total", "wait_seconds_total")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    BATCHES_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    batches_total: int
+    items_total: int
+    wait_seconds_total: float
+    def __init__(self, method: _Optional[str] = ..., batches_total: _Optional[int] = ..., items_total: _Optional[int] = ..., wait_seconds_total: _Optional[float] = ...) -> None: ...
