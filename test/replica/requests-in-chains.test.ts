@@ -16,7 +16,10 @@ const facts = () => ({
   hasDeadline: context()?.deadlineMs !== undefined,
 });
 
-/** A chain a → b → c of replicas; `left` has the names of those whose request has ended early. */
+/**
+ * A chain a → b → c of replicas; `left` has the names of those whose request has ended early: by its
+ * signal, or because its own call ended first.
+ */
 async function chain() {
   const cluster = await openCluster();
   const left: string[] = [];
@@ -38,8 +41,9 @@ async function chain() {
     }
     async waits(): Promise<void> {
       begun.push(this.#name);
-      context()?.signal.addEventListener("abort", () => left.push(this.#name));
-      await (this.#next === undefined ? gate().promise : handleOf(this.#next).waits());
+      const end = () => void (left.includes(this.#name) || left.push(this.#name));
+      context()?.signal.addEventListener("abort", end);
+      await (this.#next === undefined ? gate().promise : handleOf(this.#next).waits()).finally(end);
     }
     async *streams(): AsyncGenerator<unknown> {
       context()?.signal.addEventListener("abort", () => left.push(this.#name));
