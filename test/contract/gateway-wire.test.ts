@@ -135,7 +135,7 @@ interface BreakableLine extends AsyncDisposable {
 async function breakableLine(): Promise<BreakableLine> {
   const sockets: Socket[] = [];
   let target = "";
-  const server = createServer((near) => {
+  const server = createServer({ noDelay: true }, (near) => {
     const [host, port] = target.split(":");
     const far = connect({ host, port: Number(port) });
     sockets.push(near, far);

@@ -101,7 +101,7 @@ test("a session may be destroyed in any turn after its peer has ended: nothing i
       const sessions: ServerHttp2Session[] = [];
       const http2 = createHttp2Server().on("sessionError", () => {});
       http2.on("session", (session) => sessions.push(session.on("error", () => {})));
-      const server = createServer((socket) => {
+      const server = createServer({ noDelay: true }, (socket) => {
         socket.once("end", () => turns(count).then(() => sessions[0]?.destroy(new Error("planted"), 11)));
         http2.emit("connection", new CutHeaders(socket, "caller"));
       }).listen(0, "127.0.0.1");

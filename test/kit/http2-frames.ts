@@ -160,7 +160,7 @@ export async function frameServer(
   onHeaders: (peer: FramePeer, stream: number) => void,
 ): Promise<AsyncDisposable & { readonly address: string; readonly peers: readonly FramePeer[] }> {
   const peers: FramePeer[] = [];
-  const server = createServer((socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
     const peer: FramePeer = new FramePeer(
       socket,
       ({ type, stream }) => {

@@ -24,7 +24,7 @@ async function make(move: Move, stream: number, socket: Socket): Promise<boolean
 /** A server that makes these moves on each stream that is opened. */
 export async function rawServer(movesOn: (stream: number) => readonly Move[]): Promise<AsyncDisposable & { readonly address: string }> {
   const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on("error", () => {});
     socket.once("close", () => sockets.delete(socket));
