@@ -62,6 +62,8 @@ function statusLines(error: StatusError, called: Called | undefined): readonly s
 
 /** The remedy with commands that can be pasted: with the deployment's name, the replica's and the API's address. */
 function remedyOf(reason: Reason, { metadata = {} }: ErrorFacts, called: Called | undefined): string | undefined {
+  // The message of both SDKs has the command, with the replica.
+  if (reason === "PROGRAM_ERROR" && metadata.replica_id) return undefined;
   const name = metadata.deployment ?? called?.deployment;
   const replica = metadata.replica === undefined ? "" : ` --replica ${metadata.replica}`;
   const api = called?.api === undefined ? "" : ` --api ${called.api}`;

@@ -235,11 +235,14 @@ function readCron(setting: Setting | undefined, report: Report): string {
   return setting.value;
 }
 
+const byteUnits: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
 function readMessageBytes(setting: Setting | undefined, report: Report): number {
   if (!setting) return messageBytes.default;
   const { min, max } = messageBytes;
-  const bytes = /^\d{1,10}$/.test(setting.value) ? Number(setting.value) : Number.NaN;
-  if (!(bytes >= min && bytes <= max)) report(setting, `must be a number of bytes from ${min} (64 KiB) to ${max} (1 GiB)`);
+  const [, count, unit = ""] = /^(\d{1,10})([KMG]iB)?$/.exec(setting.value) ?? [];
+  const bytes = Number(count) * (byteUnits[unit] ?? 1);
+  if (!(bytes >= min && bytes <= max)) report(setting, "must be 64KiB to 1GiB, or as many bytes as a number");
   return bytes;
 }
 

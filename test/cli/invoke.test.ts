@@ -38,6 +38,35 @@ test("without method and input, the function is called with nothing", async () =
   expect(asked).toEqual([["a", "", undefined]]);
 });
 
+test("metadata goes along, and the model", async () => {
+  const asked: unknown[] = [];
+  const names = ["x-user", "drover-model", "x-raw-bin"];
+  const run = await serve(
+    {},
+    {
+      invoke: (_, { metadata }) => {
+        asked.push(names.map((name) => metadata.get(name)));
+        return {};
+      },
+    },
+  );
+  await run(["invoke", "a", "m", "--model", "fr", "--metadata", "x-user=a=b", "--metadata", "X-User=c", "--metadata", "x-raw-bin=AAE="]);
+  expect(asked).toEqual([[["a=b", "c"], ["fr"], [Buffer.from([0, 1])]]]);
+  for (const wrong of [
+    ["--metadata", "x-user"],
+    ["--model", "fr", "--metadata", "drover-model=de"],
+  ])
+    expect(await run(["invoke", "a", "m", ...wrong])).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining(`${wrong.at(-1)?.split("=")[0]}`),
+    });
+});
+
+test("an argument in the place of the method is bad usage, and no call", async () => {
+  const run = await serve({}, { invoke: () => expect.unreachable() });
+  expect(await run(["invoke", "a", '{"n": 1}'])).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("drover invoke a METHOD") });
+});
+
 test("several arguments go by position and by name", async () => {
   const asked: unknown[] = [];
   const run = await serve(

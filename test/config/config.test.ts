@@ -79,7 +79,8 @@ test("every setting can be given by flag", () => {
 test("the largest message is 64 KiB to 1 GiB, by flag or else by variable", () => {
   expect(configOf({}, { DROVER_MAX_MESSAGE_BYTES: "65536" }).messageBytesMax).toBe(65_536);
   expect(configOf({ maxMessageBytes: "70000" }, { DROVER_MAX_MESSAGE_BYTES: "65536" }).messageBytesMax).toBe(70_000);
-  for (const maxMessageBytes of ["65535", "1073741825", "64MiB", "-1", "1e6"]) {
+  expect(configOf({ maxMessageBytes: "128MiB" }).messageBytesMax).toBe(128 * 1024 ** 2);
+  for (const maxMessageBytes of ["65535", "1073741825", "64MB", "2GiB", "-1", "1e6"]) {
     expect(problemsOf({ maxMessageBytes })).toEqual([expect.stringContaining(`--max-message-bytes "${maxMessageBytes}"`)]);
   }
 });

@@ -1,8 +1,10 @@
 import { Option } from "commander";
+import { modelHeader } from "../../core/traffic/model-bounds.ts";
+import type { MetadataValues } from "../../rpc/call-metadata.ts";
 import { Media } from "../../rpc/media.ts";
 import { type ArgumentFields, decodeResult, encodeArguments, type ResultFields } from "../../rpc/values.ts";
 import { exitCodes, usage } from "../cli-error.ts";
-import { type AddCommand, examples, readDuration } from "../command.ts";
+import { type AddCommand, collect, examples, readDuration } from "../command.ts";
 import { readInput, readJsonInput } from "../input.ts";
 import { printable } from "../printable.ts";
 import type { Session } from "../session.ts";
@@ -13,6 +15,8 @@ interface InvokeFlags {
   readonly output?: "json";
   /** Milliseconds. */
   readonly timeout: number;
+  readonly metadata?: readonly string[];
+  readonly model?: string;
 }
 
 /** `drover invoke`: calls a method of a deployment, through the gateway. */
@@ -27,6 +31,8 @@ export const addInvoke: AddCommand = (program, act) => {
     .option("--bytes", "send the only argument as bytes instead of JSON")
     .addOption(new Option("-o, --output <format>", 'json: one line a result, bytes as {"bytes": base64}').choices(["json"]))
     .addOption(new Option("--timeout <time>", "the longest to wait for the result").argParser(readDuration).default(60_000, "60s"))
+    .option("--metadata <name=value>", "metadata to send; a name that ends in -bin has base64; may be repeated", collect)
+    .option("--model <name>", "the model that the request needs, of a program that loads several")
     .addHelpText(
       "after",
       examples(
@@ -34,12 +40,16 @@ export const addInvoke: AddCommand = (program, act) => {
         `drover invoke story tell '"a dragon"' --stream`,
         `drover invoke translator translate '"hello"' language='"fr"'`,
         "drover invoke thumbnail make @cat.jpg --bytes > small.jpg",
+        `drover invoke greeter greet '"Ada"' --model fr --metadata x-user=7`,
       ),
     )
     .action(
       act(async (session, deployment: string, method: string | undefined, given: readonly string[], flags: InvokeFlags) => {
+        if (method !== undefined && !methodName.test(method)) {
+          throw usage(`"${method}" is no name of a method`, `name it before its arguments: drover invoke ${deployment} METHOD '${method}'`);
+        }
         const request = { deployment, method: method ?? "", ...(await argumentsOf(given, flags, session)) };
-        const options = { signal: session.io.interrupted, deadlineMs: flags.timeout };
+        const options = { signal: session.io.interrupted, deadlineMs: flags.timeout, metadata: readMetadata(flags) };
         if (flags.stream) {
           for await (const response of session.gateway().invokeServerStream(request, options)) printResult(session, response, flags);
         } else printResult(session, await session.gateway().invoke(request, options), flags);
@@ -47,6 +57,21 @@ export const addInvoke: AddCommand = (program, act) => {
       }),
     );
 };
+
+/** What may be a method, of a program in any language. */
+const methodName = /^[\p{ID_Continue}$./-]+$/u;
+
+function readMetadata({ metadata = [], model }: InvokeFlags): Readonly<Record<string, MetadataValues>> {
+  const values = new Map<string, (string | Uint8Array)[]>(model === undefined ? [] : [[modelHeader, [model]]]);
+  for (const given of metadata) {
+    const at = given.indexOf("=");
+    if (at < 1) throw usage(`--metadata "${given}": must be NAME=VALUE`);
+    const [name, text] = [given.slice(0, at).toLowerCase(), given.slice(at + 1)];
+    if (name === modelHeader && model !== undefined) throw usage(`--metadata ${name}: --model says it already`);
+    values.set(name, [...(values.get(name) ?? []), name.endsWith("-bin") ? Buffer.from(text, "base64") : text]);
+  }
+  return Object.fromEntries(values);
+}
 
 async function argumentsOf(given: readonly string[], flags: InvokeFlags, { io }: Session): Promise<ArgumentFields> {
   const [first] = given;

@@ -19,7 +19,7 @@ export const addStart: AddCommand = (program, act) => {
     .option("--num-gpus <number>", "GPUs to give out (default: those of the machine)")
     .option("--resource <name=amount>", "a resource of your own to give out, such as tpu=4; may be repeated", collect)
     .option("--autoscale-cron <expression>", "when the autoscaler runs (DROVER_AUTOSCALE_CRON; default each second, '* * * * * *')")
-    .option("--max-message-bytes <bytes>", "the largest request or answer (DROVER_MAX_MESSAGE_BYTES; default 67108864, 64 MiB)")
+    .option("--max-message-bytes <size>", "the largest request or answer, such as 1GiB (DROVER_MAX_MESSAGE_BYTES; default 64MiB)")
     .option("--log-level <level>", "trace, debug, info, warn, error, fatal or silent (DROVER_LOG_LEVEL; default info)")
     .addHelpText("after", examples("drover start", "drover start --api :0 --gateway :0 --http :0 --ready-file ready.json"))
     .action(
