@@ -28,7 +28,7 @@ export function invokeService(program: HostedProgram, identity: Identity): Imple
         throw invalid([
           {
             field: "method",
-            description: `"${method}" returns a stream of results: call it with InvokeServerStream (drover invoke --stream)`,
+            description: `"${method}" returns a stream of results: call it with InvokeServerStream (drover invoke --stream, handle.method.stream)`,
           },
         ]);
       }

@@ -49,7 +49,9 @@ export const isMultiplexed = (value: unknown): boolean => typeof value === "func
 
 function checked(name: string | undefined): string {
   if (name === undefined || name === "") {
-    throw invalid([{ field: modelHeader, description: "required: name the model in the metadata of the request" }]);
+    throw invalid([
+      { field: modelHeader, description: "required: the request must name a model (drover invoke --model, a handle's options)" },
+    ]);
   }
   const bytes = Buffer.byteLength(name);
   if (bytes <= modelNameMax) return name;

@@ -212,6 +212,45 @@ describe("an application", () => {
     expect(await names("", "{}")).toContain("app.py:build");
   });
 
+  test("is built with all arguments as one where the only parameter is annotated as a dict or a class", async () => {
+    const source = `
+      import dataclasses
+      @dataclasses.dataclass
+      class Args:
+          size: int = 7
+          language: str = "fr"
+      def one(args: Args): return Translator.bind(args.language, args.size)
+      def plain(args: dict[str, int]): return Translator.bind(size=args["size"])
+    `;
+    for (const [name, args, init_args] of [
+      ["one", { size: 9 }, { language: "fr", size: 9 }],
+      ["one", { args: { language: "de" } }, { language: "de", size: 7 }],
+      ["plain", { size: 9 }, { size: 9 }],
+    ] as const)
+      expect(await ask(source, name, JSON.stringify(args))).toMatchObject({ deployments: [{ spec: { init_args } }] });
+    expect(await ask(source, "one", '{"sise": 9}')).toMatch(/args\.sise: /);
+  });
+
+  test("takes handles of other deployments among the arguments, and parameters without a name", async () => {
+    const source = `
+      @drover.deployment
+      class Panel:
+          def __init__(self, title, /, *experts, size=1): pass
+      app = Panel.bind("all", Translator.bind(), drover.handle("far"), size=2)
+    `;
+    expect(await ask(source)).toMatchObject({
+      deployments: [
+        {
+          spec: { init_args: { title: "all", experts: [{ $deployment: "translator" }, { $deployment: "far" }], size: 2 } },
+          uses: ["translator"],
+        },
+        {},
+      ],
+    });
+    expect(await ask(`${source}\napp = Panel.bind(size=1)`)).toContain("'title'");
+    expect(await ask('Translator.bind(drover.handle("far").options(timeout=1))')).toContain("set addresses and options in the constructor");
+  });
+
   for (const [call, said] of [
     ["Summarizer.bind()", "Summarizer.bind: missing a required argument: 'translator'"],
     ["Summarizer.bind(1, nothing=2)", "Summarizer.bind: got an unexpected keyword argument 'nothing'"],

@@ -34,6 +34,31 @@ describe("the names of the package", () => {
   });
 });
 
+test("names of Ray Serve are refused with what to write", async () => {
+  const { stdout, stderr } = await check(`
+    import drover
+    model = drover.handle("model")
+    for call in (
+        lambda: drover.batch(batch_wait_timeout_s=1),
+        lambda: drover.multiplexed(max_num_models_per_replica=1),
+        lambda: model.options(multiplexed_model_id="m"),
+        lambda: model.options(stream=True),
+        lambda: model.score().result(timeout_s=1),
+        lambda: drover.get_app_handle("app"),
+    ):
+        try: call()
+        except (TypeError, AttributeError) as error: print(error)
+  `);
+  expect(stdout.trim().split("\n"), stderr).toEqual([
+    expect.stringMatching(/ batch_wait_timeout\?$/),
+    expect.stringMatching(/ max_models\?$/),
+    expect.stringMatching(/ model\?$/),
+    expect.stringContaining(".stream("),
+    expect.stringMatching(/ timeout\?$/),
+    expect.stringContaining("drover.handle(name)"),
+  ]);
+});
+
 describe("run", () => {
   const text = "import drover\n@drover.deployment\nclass Model: pass\ntry: drover.run(Model)\nexcept ValueError as error: print(error)\n";
 

@@ -128,7 +128,10 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .rays_names import RAYS_MEMBERS
+
+        hint = f"; write {RAYS_MEMBERS[name]}" if name in RAYS_MEMBERS else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
     return getattr(importlib.import_module(_LATER[name], __name__), name)
 
 

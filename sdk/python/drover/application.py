@@ -6,13 +6,14 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from .definition import IN_CODE, Deployment, find_deployment
-from .init_args import DEPLOYMENT_KEY
+from .init_args import DEPLOYMENT_KEY, placed
 from .json_value import LEVELS_MAX, Json
 from .spec import options_json
 
@@ -79,11 +80,10 @@ def _by_name(deployment: Deployment[Any], args: tuple[Any, ...], keywords: Mappi
             kind = signature.parameters[name].kind
             if kind is inspect.Parameter.VAR_KEYWORD:
                 bound.update(value)
-            elif kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
-                raise TypeError(f"the parameter {name} takes no argument by name, as init_args are given")
             else:
                 bound[name] = value
-        signature.bind(**{**deployment.init_args, **bound})
+        by_place, by_keyword = placed(signature, {**deployment.init_args, **bound})
+        signature.bind(*by_place, **by_keyword)
     except TypeError as error:
         raise TypeError(f"{target.__name__}.bind: {error}") from None
     return bound
@@ -159,12 +159,32 @@ def _find_application(module: ModuleType, name: str, args: Mapping[str, Json] | 
         return value, name
     if not inspect.isfunction(value) or (args is None and _has_required(value)):
         return None
-    built = value(**(args or {}))
+    built = _build(value, args or {})
     if isinstance(built, Application):
         return built, name if args is None else f"{name}?{json.dumps(args, separators=(',', ':'), ensure_ascii=False)}"
     if args is not None:
         raise LookupError(f"{name} must return an application, which `.bind()` of a deployment makes")
     return None
+
+
+def _build(function: Callable[..., Any], args: Mapping[str, Json]) -> Any:
+    """Calls a function that builds an application. Its only parameter gets all arguments as one if
+    it is annotated as a dict, a dataclass or a pydantic model."""
+    from .arguments import arguments_for, parameters_of  # a replica rarely needs them this early
+    from .errors import StatusError
+    from .typed_value import is_object
+    from .values import GivenArguments
+
+    parameters = parameters_of(function)
+    if parameters is not None and len(parameters.all) == 1:
+        [only] = parameters.all
+        if only.name not in args and is_object(parameters.types.get(only.name)):
+            args = {only.name: dict(args)} if args or only.default is inspect.Parameter.empty else {}
+    try:
+        by_place, by_name = arguments_for(function.__name__, parameters, GivenArguments([], args), None)
+    except StatusError as error:
+        raise LookupError("\n".join(f"{field}: {description}" for field, description in error.violations)) from None
+    return function(*by_place, **by_name)
 
 
 def _has_required(function: Callable[..., object]) -> bool:
@@ -226,9 +246,12 @@ def _export_of(deployment: Deployment[Any], module: ModuleType) -> str | None:
 
 
 def _written(value: Any, name_of: Callable[[Application], str], level: int = 0) -> Any:
-    """The arguments with the name of a deployment in the place of each."""
+    """The arguments with the name of a deployment in the place of each, and of each handle."""
     if isinstance(value, Application):
         return {DEPLOYMENT_KEY: name_of(value)}
+    handles = sys.modules.get(f"{__package__}.handles")  # where it was not imported, there is no handle
+    if handles is not None and isinstance(value, handles.Handle):
+        return {DEPLOYMENT_KEY: handles.argument_of(value)}
     if level > LEVELS_MAX:  # the check of options refuses what is deeper
         return value
     if isinstance(value, Mapping):

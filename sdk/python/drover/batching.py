@@ -9,11 +9,12 @@ import inspect
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
 from .batch_queue import BatchQueue, BatchSettings, Item
 from .durations import parse_seconds
+from .field_hint import refuse_unknown
 from .models import is_method
 from .program_report import count_batch
 from .request_context import begin_request, context, for_batch
@@ -32,6 +33,7 @@ def batch(
     max_batch_size: int = 10,
     batch_wait_timeout: float | str | timedelta = 0.01,
     max_concurrent_batches: int = 1,
+    **unknown: NoReturn,
 ) -> Any:
     """Collects calls of a function or method and works on them together, as a decorator with or
     without options.
@@ -59,6 +61,7 @@ def batch(
             text such as "10ms"; longer makes larger batches, and answers later.
         max_concurrent_batches: batches in work at a time, 1 to 1,000.
     """
+    refuse_unknown("batch", unknown, ("max_batch_size", "batch_wait_timeout", "max_concurrent_batches"))
     settings = BatchSettings(
         _within("max_batch_size", max_batch_size, 10_000),
         _wait(batch_wait_timeout),

@@ -7,12 +7,13 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, NoReturn, Union
 
 from ._gen.drover.v1 import invoke_service_pb2 as pb
 from .caller import Call, Caller
 from .durations import parse_seconds
 from .errors import Callee
+from .field_hint import refuse_unknown
 from .outgoing import outgoing_metadata
 from .request_context import context
 from .responses import Response, ResponseStream
@@ -51,6 +52,7 @@ class Handle:
         timeout: float | str | timedelta | None = None,
         metadata: Mapping[str, MetadataValues] | None = None,
         model: str | None = None,
+        **unknown: NoReturn,
     ) -> Handle:
         """A copy with other options; what is not given stays.
 
@@ -61,6 +63,7 @@ class Handle:
                 ends in `-bin`; a list is sent value by value.
             model: the model that the calls are for, in a deployment that holds several.
         """
+        refuse_unknown("options", unknown, CallOptions._fields)
         mine = self._options
         changed = CallOptions(
             mine.timeout if timeout is None else _seconds(timeout),
@@ -169,6 +172,15 @@ def handle(name: str, *, api: str | None = None, gateway: str | None = None) -> 
     if not gateway:
         return Handle(name, _Place(api or "127.0.0.1:9001", "127.0.0.1:9000"))
     return Handle(name, _Place(api or None, gateway))
+
+
+def argument_of(given: Handle) -> str:
+    """The name of its deployment, for the arguments of a constructor. The replica makes the handle
+    again. Raises TypeError for a handle that has more than its name."""
+    name = given._deployment
+    if given._place != handle(name)._place or given._options != CallOptions():
+        raise TypeError(f'drover.handle("{name}"): only its name goes along: set addresses and options in the constructor')
+    return name
 
 
 def _seconds(timeout: float | str | timedelta) -> float:

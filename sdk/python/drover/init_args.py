@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
+from inspect import Parameter
 from typing import Any
 
 #: The only member of a JSON object that stands for a handle; its value is the deployment's name.
@@ -20,3 +23,28 @@ def with_handles(json: Any) -> Any:
 
         return handle(name)
     return {key: with_handles(value) for key, value in json.items()}
+
+
+def placed(signature: inspect.Signature, init_args: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of a constructor by position and by keyword, from those by name. What takes no
+    name goes by its place: parameters before `/`, and the list for `*parts` that has the name
+    `parts`. Raises a TypeError that names one that is missing there."""
+    parameters = signature.parameters.values()
+    rest = [p for p in parameters if p.kind is Parameter.VAR_POSITIONAL and p.name in init_args]
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD) if rest else (Parameter.POSITIONAL_ONLY,)
+    keywords, args = dict(init_args), []
+    for parameter in parameters:
+        if parameter.kind in kinds:
+            if parameter.name not in keywords and parameter.default is Parameter.empty:
+                raise TypeError(f"missing a required argument: {parameter.name!r}")
+            args.append(keywords.pop(parameter.name, parameter.default))
+    return [*args, *(item for p in rest for item in keywords.pop(p.name))], keywords
+
+
+def construct(factory: Callable[..., Any], init_args: Mapping[str, Any]) -> Any:
+    """Calls what makes a program. Raises what it raises."""
+    try:
+        args, keywords = placed(inspect.signature(factory), init_args)
+    except ValueError:  # some classes written in C have no signature
+        args, keywords = [], dict(init_args)
+    return factory(*args, **keywords)

@@ -47,8 +47,8 @@ class Invoker:
         method = request.method or "call"
         if is_stream(result):
             await self._leave(result)
-            text = f'"{method}" returns a stream of results: call it with InvokeServerStream (drover invoke --stream)'
-            raise invalid([FieldViolation("method", text)])
+            remedy = "call it with InvokeServerStream (drover invoke --stream, handle.method.stream)"
+            raise invalid([FieldViolation("method", f'"{method}" returns a stream of results: {remedy}')])
         response = pb.InvokeResponse()
         _write_output(response, result, method)
         return response

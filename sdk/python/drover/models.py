@@ -7,11 +7,12 @@ import contextvars
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import Any, NoReturn, TypeVar, overload
 from weakref import WeakSet
 
 from .call_loop import call_loop, running_loop
 from .errors import FieldViolation, invalid
+from .field_hint import refuse_unknown
 from .model_cache import ModelCache
 from .program_errors import write_error
 from .program_report import MODELS_MAX, ModelSource, sources
@@ -114,7 +115,7 @@ def multiplexed(load: Load, /) -> Any: ...
 def multiplexed(*, max_models: int = 3) -> Callable[[Load], Any]: ...
 
 
-def multiplexed(load: Any = None, /, *, max_models: int = 3) -> Any:
+def multiplexed(load: Any = None, /, *, max_models: int = 3, **unknown: NoReturn) -> Any:
     """Keeps the models that a function loads by name, at most `max_models` (1 to 1,000) of them.
 
         @drover.multiplexed(max_models=3)
@@ -130,6 +131,7 @@ def multiplexed(load: Any = None, /, *, max_models: int = 3) -> Any:
     it has one, is called and waited for before another model is loaded. A model that a request has
     got stays until the request ends, or gets another. A function that is not async loads in a thread.
     """
+    refuse_unknown("multiplexed", unknown, ("max_models",))
     if not isinstance(max_models, int) or isinstance(max_models, bool) or not 1 <= max_models <= MODELS_MAX:
         raise ValueError(f"multiplexed option max_models: must be a whole number from 1 to {MODELS_MAX}, not {max_models!r}")
 
@@ -153,7 +155,7 @@ def _checked(name: str | None, request: RequestContext | None) -> str:
     if name is None and request is not None:
         name = request.model
     if not name:
-        raise invalid([FieldViolation(MODEL_KEY, "required: name the model in the metadata of the request")])
+        raise invalid([FieldViolation(MODEL_KEY, "required: the request must name a model (drover invoke --model, a handle's options)")])
     size = len(name.encode())
     if size > MODEL_NAME_MAX:
         raise invalid([FieldViolation(MODEL_KEY, f"the name has {size} bytes; it may have {MODEL_NAME_MAX}")])

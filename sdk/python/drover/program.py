@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .arguments import Parameters, arguments_for, parameters_of
+from .init_args import construct
 from .threads import Threads
 from .values import GivenArguments
 
@@ -63,8 +64,8 @@ async def create_program(deployment: Deployment[Any], init_args: Mapping[str, An
     has one, else by its constructor. Raises what the program raises."""
     target: Any = deployment.target
     if inspect.isclass(target):
-        factory = getattr(target, "create", None) if _has_factory(target) else target
-        instance = factory(**init_args)  # type: ignore[misc]
+        factory: Any = getattr(target, "create", None) if _has_factory(target) else target
+        instance = construct(factory, init_args)
         if inspect.isawaitable(instance):
             instance = await instance
         if instance is None:

@@ -1,5 +1,5 @@
-"""What names of Ray Serve are here: the same table as src/program/rays-names.ts, which a test
-compares."""
+"""What names of Ray Serve are here. `RAYS_NAMES` is the same table as src/program/rays-names.ts,
+which a test compares."""
 
 from __future__ import annotations
 
@@ -44,4 +44,23 @@ RAYS_NAMES: Mapping[str, Meaning] = {
     "http_options": _OF_START,
     "grpc_options": _OF_START,
     "proxy_location": _OF_START,
+}
+
+#: Arguments of functions of the SDK.
+RAYS_ARGUMENTS: Mapping[str, Meaning] = {
+    "max_num_models_per_replica": ("max_models",),
+    "multiplexed_model_id": ("model",),
+    "stream": "write handle.METHOD.stream(...) for a method that returns a stream",
+    "method_name": "write handle.METHOD(...), or handle.method(NAME)(...)",
+}
+
+#: Members of `ray.serve`, and what to write instead.
+RAYS_MEMBERS: Mapping[str, str] = {
+    "get_deployment_handle": "drover.handle(name)",
+    "get_app_handle": "drover.handle(name)",
+    "get_multiplexed_model_id": "drover.context().model",
+    "get_replica_context": "drover.context()",
+    "start": "the command `drover start`",
+    "shutdown": "the command `drover delete --all`",
+    "ingress": "drover.handle(name) in the HTTP server that you have",
 }

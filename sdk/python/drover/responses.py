@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from typing import Any, Union
+from typing import Any, NoReturn, Union
 
 from .call_loop import call_loop, running_loop
 from .errors import Callee, StatusError, refusal
+from .field_hint import refuse_unknown
 from .request_context import RequestContext, context
 from .threads import END
 
@@ -35,7 +36,7 @@ class Response:
             return self._work.__await__()
         return asyncio.wrap_future(self._future()).__await__()
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None, **unknown: NoReturn) -> Any:
         """Waits for the result, in code that is not async.
 
         Args:
@@ -46,6 +47,7 @@ class Response:
             TimeoutError: `timeout` has passed.
             RuntimeError: an event loop runs in this thread, and waiting would stop it.
         """
+        refuse_unknown("result", unknown, ("timeout",))
         _check_no_loop(f"await the call of {self._callee.method!r} instead of calling result()")
         future = self._future()
         try:

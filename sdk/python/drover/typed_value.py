@@ -36,6 +36,12 @@ def typed(hint: Any, value: object, field: str) -> Any:
     return _dataclass(hint, value, field) if dataclasses.is_dataclass(hint) else value
 
 
+def is_object(hint: Any) -> bool:
+    """Whether a JSON object is a value of the type: a dict, a pydantic model or a dataclass."""
+    kind = typing.get_origin(hint) or hint
+    return kind in (dict, collections.abc.Mapping) or dataclasses.is_dataclass(kind) or callable(getattr(kind, "model_validate", None))
+
+
 def _is_one(value: object, hint: Any) -> bool:
     """Whether the value is of the class. Of `Any`, of a `TypedDict` and of some protocols no value
     is: they cannot be asked."""
