@@ -133,7 +133,7 @@ export async function describeProgram(
   if (found.kind === "none") return found;
   if (found.kind === "definition") {
     const spec = specJson(found.definition, { path, exportName: found.exportName }) as ApplicationPart["spec"];
-    return { parts: [{ spec, uses: [] }] };
+    return { parts: [{ spec: { ...spec, program: { module: { path, exportName } } }, uses: [] }] };
   }
   const parts = applicationParts(found, moduleExports, path);
   if (part === undefined) return { application: parts[0]?.spec.name ?? "", parts };
@@ -141,14 +141,19 @@ export async function describeProgram(
   return named.length > 0 ? { parts: named } : { error: noSuchPart(name, part) };
 }
 
-/** All deployments of an application, the root first, each before those that it calls. */
+/**
+ * All deployments of an application, the root first, each before those that it calls. `run` in the
+ * module writes the same programs, without knowing its exports. What a builder made with arguments is
+ * named by its export, if it has one: other arguments then replace only what they change.
+ */
 export function applicationParts({ root, reference }: FoundApplication, moduleExports: Exports, path: string): readonly ApplicationPart[] {
   const nodes = nodesOf(root, (definition) => nameIn(definition, moduleExports, path));
   const nameOf = new Map(nodes.map(({ application, name }) => [application, name]));
   return nodes.map(({ application: { definition, bound }, name }) => {
     const own = (write(bound, (part) => nameOf.get(part) ?? "") ?? {}) as JsonObject;
     const initArgs = { ...definition.settings.initArgs, ...own };
-    const exportName = exportOf(definition, moduleExports) ?? `${reference}#${name}`;
+    const exported = reference.includes("?") ? exportOf(definition, moduleExports) : undefined;
+    const exportName = exported ?? `${reference}#${name}`;
     const spec = {
       ...optionsJson(definition.settings),
       name,

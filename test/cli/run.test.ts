@@ -47,7 +47,7 @@ test("run deploys the module's deployment with the options written in code", asy
     {
       name: "my-model",
       version: digest,
-      program: { module: { path: `${cwd}/app.mts`, export_name: "Model" } },
+      program: { module: { path: `${cwd}/app.mts` } },
       num_replicas: 2,
       request_timeout: "1.500s",
       runtime_env: { working_dir: `${cwd}/data` },
@@ -221,7 +221,7 @@ test("all deployments of an application are deployed by one Apply, and what is n
     {
       name: "summarizer",
       version: digest,
-      program: at("Named"),
+      program: at("app#summarizer"),
       num_replicas: 2,
       init_args: { translator: handle("translator"), rankers: [handle("ranker"), handle("translator-2")] },
     },

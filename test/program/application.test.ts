@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type Application, applicationParts, definitionAt, findProgram } from "../../src/program/application.ts";
+import { type Application, applicationParts, definitionAt, describeProgram, findProgram } from "../../src/program/application.ts";
+import { specJson } from "../../src/program/definition.ts";
 import { deployment } from "../../src/replica/index.ts";
 
 const Translator = deployment(class Translator {}, { numReplicas: 2, initArgs: { language: "fr", size: 1 } });
@@ -22,7 +23,7 @@ describe("an application", () => {
         spec: {
           name: "sum",
           initArgs: { parts: [{ $deployment: "translator" }, { ranker: { $deployment: "ranker" } }], minLength: 5 },
-          program: { module: { path, exportName: "Summarizer" } },
+          program: { module: { path, exportName: "app#sum" } },
         },
         uses: ["translator", "ranker"],
       },
@@ -31,7 +32,7 @@ describe("an application", () => {
           name: "translator",
           numReplicas: 2,
           initArgs: { language: "fr", size: 2 },
-          program: { module: { path, exportName: "Translator" } },
+          program: { module: { path, exportName: "app#translator" } },
         },
         uses: [],
       },
@@ -39,11 +40,21 @@ describe("an application", () => {
         spec: {
           name: "ranker",
           initArgs: { translator: { $deployment: "translator" } },
-          program: { module: { path, exportName: "Ranker" } },
+          program: { module: { path, exportName: "app#ranker" } },
         },
         uses: ["translator"],
       },
     ]);
+  });
+
+  test("is the same programs for run in the module, which does not know its exports, as for drover run", async () => {
+    const app = Summarizer.bind({ a: Translator.bind(), b: Ranker.bind() });
+    const described = await describeProgram({ app, Translator, Ranker }, "", path);
+    expect(described).toMatchObject({ parts: applicationParts({ root: app, reference: "app" }, {}, path) });
+    for (const exports of [{ Translator }, { default: Translator, Ranker }])
+      expect(await describeProgram(exports, "", path)).toEqual({
+        parts: [{ spec: specJson(Translator, { path, exportName: "" }), uses: [] }],
+      });
   });
 
   test("gives a definition that is bound twice two names", async () => {
@@ -103,8 +114,8 @@ describe("a replica finds its definition", () => {
     const references = parts.map(({ spec }) => (spec.program as never as { module: { exportName: string } }).module.exportName);
     expect(references).toEqual([
       "app#sum",
-      "Translator",
-      "Translator",
+      "app#translator",
+      "app#translator-2",
       'build?{"size":3}#ranker',
       'build?{"size":3}#translator', // its services are not those of the export
       'build?{"size":3}#ranker-2',
