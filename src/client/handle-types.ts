@@ -1,3 +1,4 @@
+import type { Handled } from "../program/application.ts";
 import type { Duration } from "../program/deployment-options.ts";
 import type { MetadataValues } from "../rpc/call-metadata.ts";
 import type { RequestContext } from "../rpc/request-context.ts";
@@ -44,7 +45,7 @@ export interface HandleMethod<Arguments extends readonly unknown[], Result> {
  */
 export type Handle<Program = unknown> = unknown extends Program ? UntypedHandle : HandleOf<Program> & HandleSettings<Program>;
 
-interface HandleSettings<Program> {
+interface HandleSettings<Program> extends Handled {
   /** A copy with some options replaced; `metadata` name by name. */
   options(overrides: HandleOptions): Handle<Program>;
   /** The method of that name, also where the handle uses the name itself. */
@@ -54,7 +55,7 @@ interface HandleSettings<Program> {
 // biome-ignore lint/suspicious/noExplicitAny: without the program's type nothing is known of it
 type Any = any;
 
-interface UntypedHandle extends HandleMethod<Any, Any> {
+interface UntypedHandle extends HandleMethod<Any, Any>, Handled {
   readonly [method: string]: Any;
   options(overrides: HandleOptions): UntypedHandle;
   method(name: string): HandleMethod<Any, Any>;
@@ -63,7 +64,7 @@ interface UntypedHandle extends HandleMethod<Any, Any> {
 type HandleOf<Program> = Program extends (...given: infer Given) => infer Result
   ? HandleMethod<WithoutContext<Given>, Result>
   : {
-      readonly [Name in Exclude<keyof Program, keyof HandleSettings<Program>> as Program[Name] extends (...given: never) => unknown
+      readonly [Name in Exclude<keyof Program, "options" | "method"> as Program[Name] extends (...given: never) => unknown
         ? Name
         : never]: Program[Name] extends (...given: infer Given) => infer Result ? HandleMethod<WithoutContext<Given>, Result> : never;
     };

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock/clock.ts";
 import { refusal } from "../core/errors.ts";
+import { handledName } from "../program/application.ts";
 import { type Duration, readDuration } from "../program/deployment-options.ts";
 import type { DeploymentClient, InvokeOptions } from "./deployment-client.ts";
 import type { Handle, HandleCall, HandleMethod, HandleOptions } from "./handle-types.ts";
@@ -23,8 +24,9 @@ export function makeHandle<Program>(name: string, client: DeploymentClient, cloc
     method: methodOf,
     remote: itself.remote,
   };
-  return new Proxy(Object.assign(itself, { [inspect]: () => `Handle(${name})` }), {
+  return new Proxy(Object.assign(itself, { [inspect]: () => `Handle(${name})`, [handledName]: name }), {
     get: (_, key) => {
+      if (key === handledName) return onlyName(name, options);
       if (typeof key === "symbol") return undefined;
       if (Object.hasOwn(special, key)) return special[key];
       // A handle is neither a promise nor JSON: `await handle` is the handle itself.
@@ -34,6 +36,11 @@ export function makeHandle<Program>(name: string, client: DeploymentClient, cloc
       return known;
     },
   }) as unknown as Handle<Program>;
+}
+
+function onlyName(name: string, options: HandleOptions): string {
+  if (Object.values(options).every((option) => option === undefined)) return name;
+  throw new TypeError(`bind: of the handle of "${name}" only its name goes along: set its options in the constructor`);
 }
 
 const inspect = Symbol.for("nodejs.util.inspect.custom");

@@ -8,8 +8,22 @@ const applicationBrand: unique symbol = Symbol.for("drover.application");
 /** The only name of an object in `init_args` that stands for a handle to a deployment. */
 export const deploymentKey = "$deployment";
 
-/** An argument of a constructor: JSON, in which another bound deployment may stand at any depth. */
-export type BoundArgument = Json | Application | readonly BoundArgument[] | BoundArguments;
+/**
+ * A member of handles: the name of the deployment. The same in every copy of this package. Throws a
+ * TypeError where the handle has options, which do not go along.
+ */
+export const handledName: unique symbol = Symbol.for("drover.handle");
+
+/** What has the member {@link handledName}. */
+export interface Handled {
+  readonly [handledName]: string;
+}
+
+/**
+ * An argument of a constructor: JSON, in which another bound deployment, or the handle of one, may
+ * stand at any depth.
+ */
+export type BoundArgument = Json | Application | Handled | readonly BoundArgument[] | BoundArguments;
 
 /** Arguments by name; undefined: not given. */
 export interface BoundArguments {
@@ -203,9 +217,10 @@ function inCode({ settings: _, ...rest }: Definition): readonly (readonly [keyof
   return Object.entries(code) as (readonly [keyof Definition, unknown])[];
 }
 
-/** The arguments as JSON, with the name of a deployment in the place of each. */
+/** The arguments as JSON, with the name of a deployment in the place of each, and of each handle. */
 function write(value: unknown, nameOf: (part: Application) => string, depth = 0): unknown {
   if (isApplication(value)) return { [deploymentKey]: nameOf(value) };
+  if (typeof value === "function" && handledName in value) return { [deploymentKey]: value[handledName] };
   // What is deeper is refused by the check of options.
   if (depth > jsonLevelsMax) return value;
   if (Array.isArray(value)) return value.map((item) => write(item, nameOf, depth + 1));

@@ -1,4 +1,4 @@
-import { type Application, type BoundArguments, bind } from "../program/application.ts";
+import { type Application, type BoundArguments, bind, type Handled } from "../program/application.ts";
 import { type Definition, define, type StandardSchemaV1 } from "../program/definition.ts";
 import type { DeploymentOptions } from "../program/deployment-options.ts";
 import type { Implementation } from "../rpc/service.ts";
@@ -22,20 +22,40 @@ export interface ProgramOptions<Instance> extends DeploymentOptions {
 }
 
 /** A deployment defined in code: export it, and deploy the module. */
-export interface DeploymentDefinition<Instance> extends Definition {
+// biome-ignore lint/suspicious/noExplicitAny: of some programs the arguments are not known
+export interface DeploymentDefinition<Instance, InitArgs = any> extends Definition {
   /** A copy with some options replaced. */
-  options(overrides: ProgramOptions<Instance>): DeploymentDefinition<Instance>;
+  options(overrides: ProgramOptions<Instance>): DeploymentDefinition<Instance, InitArgs>;
   /**
    * The deployment with arguments of its constructor, over those of the option `initArgs`: JSON, and
    * other bound deployments, which the constructor gets as handles. `drover run` deploys all of them
    * as one application. Throws a TypeError that names the first argument that is neither.
    */
-  bind(initArgs?: BoundArguments): Application;
+  bind(initArgs?: Partial<Bound<InitArgs>>): Application;
 }
 
-/** A class whose public methods can be called: `method(input, context: RequestContext)`. */
+/** The arguments of a constructor as they are bound: a deployment in the place of each handle. */
+type Bound<Argument> = 0 extends 1 & Argument // any
+  ? BoundArguments
+  : unknown extends Argument
+    ? BoundArguments
+    : Argument extends Handled
+      ? Application | Handled
+      : Argument extends object
+        ? { readonly [Name in keyof Argument]: Bound<Argument[Name]> }
+        : Argument;
+
+/** A class whose public methods can be called, each with its own arguments. */
 // biome-ignore lint/suspicious/noExplicitAny: a class declares the type of its init_args itself
-export type ProgramClass<Instance extends object> = new (initArgs: any) => Instance;
+export type ProgramClass = new (initArgs: any) => object;
+
+type InitArgsOf<Program extends ProgramClass> = Program extends { create(initArgs: infer InitArgs): unknown }
+  ? InitArgs
+  : Program extends new (
+        initArgs: infer InitArgs,
+      ) => object
+    ? InitArgs
+    : never;
 
 /** A function that `Invoke` calls as the method `call`. */
 // biome-ignore lint/suspicious/noExplicitAny: a function declares the types of its arguments itself
@@ -45,10 +65,10 @@ export type ProgramFunction = (...given: any[]) => unknown;
  * Defines a deployment of a class or a function. Throws a TypeError that names the first option
  * that is unknown or has the wrong type. Ranges are checked when it is deployed.
  */
-export function deployment<Instance extends object>(
-  target: ProgramClass<Instance>,
-  options?: ProgramOptions<Instance>,
-): DeploymentDefinition<Instance>;
+export function deployment<Program extends ProgramClass>(
+  target: Program,
+  options?: ProgramOptions<InstanceType<Program>>,
+): DeploymentDefinition<InstanceType<Program>, InitArgsOf<Program>>;
 export function deployment<Call extends ProgramFunction>(target: Call, options?: ProgramOptions<Call>): DeploymentDefinition<Call>;
 export function deployment(target: unknown, options: ProgramOptions<never> = {}): DeploymentDefinition<never> {
   return definitionOf(target, options);

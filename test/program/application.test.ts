@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Application, applicationParts, definitionAt, describeProgram, findProgram } from "../../src/program/application.ts";
 import { specJson } from "../../src/program/definition.ts";
-import { deployment } from "../../src/replica/index.ts";
+import { deployment, type Handle, handle } from "../../src/replica/index.ts";
 
 const Translator = deployment(class Translator {}, { numReplicas: 2, initArgs: { language: "fr", size: 1 } });
 const Ranker = deployment(class Ranker {});
@@ -55,6 +55,46 @@ describe("an application", () => {
       expect(await describeProgram(exports, "", path)).toEqual({
         parts: [{ spec: specJson(Translator, { path, exportName: "" }), uses: [] }],
       });
+  });
+
+  test("has handles of other deployments in the place of their names, without options", async () => {
+    const far = handle("far");
+    const app = Ranker.bind({ a: far, b: [Translator.bind(), far] });
+    expect(await found({ app })).toMatchObject([
+      {
+        spec: { initArgs: { a: { $deployment: "far" }, b: [{ $deployment: "translator" }, { $deployment: "far" }] } },
+        uses: ["translator"],
+      },
+      {},
+    ]);
+    expect(() => Ranker.bind({ a: far.options({ timeout: 1 }) })).toThrow(/far.*constructor/);
+  });
+
+  test("takes the arguments that the constructor, or create, declares", () => {
+    class Panel {
+      readonly init: unknown;
+      constructor(init: { experts: readonly Handle<{ ask(text: string): string }>[]; size?: number; more: unknown }) {
+        this.init = init;
+      }
+    }
+    class Made {
+      static create(_: { path: string }) {
+        return new Made(new Map());
+      }
+      readonly model: Map<string, string>;
+      constructor(model: Map<string, string>) {
+        this.model = model;
+      }
+    }
+    const [panel, made] = [deployment(Panel), deployment(Made)];
+    expect(panel.bind({ experts: [Ranker.bind(), handle("far")], size: 2, more: { a: [Ranker.bind()] } })).toBeDefined();
+    expect(made.bind({ path: "a" })).toBeDefined();
+    // @ts-expect-error: no such argument
+    expect(panel.bind({ expert: Ranker.bind() })).toBeDefined();
+    // @ts-expect-error: not a list
+    expect(panel.bind({ experts: Ranker.bind() })).toBeDefined();
+    // @ts-expect-error: text
+    expect(made.options({ numReplicas: 2 }).bind({ path: 1 })).toBeDefined();
   });
 
   test("gives a definition that is bound twice two names", async () => {
