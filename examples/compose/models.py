@@ -1,7 +1,7 @@
 # Many models in one deployment: each replica holds a few, loads one when it is asked for, and lets
 # the one go that was not used for longest. Requests for a model go to a replica that holds it.
 #   drover run models.py
-#   drover invoke greeter greet '"Ada"' --metadata drover-model=fr
+#   drover invoke greeter greet '"Ada"' --model fr
 import drover
 
 

@@ -26,12 +26,15 @@ export interface HandleCall<Result> extends Promise<Result> {
   result(timeout?: Duration): Promise<Result>;
 }
 
-/** A method of a deployment. */
-export interface HandleMethod<Arguments extends readonly unknown[], Result> {
+interface HandleFunction<Arguments extends readonly unknown[], Result> {
   /** Calls the method. Arguments go by position. */
   (...given: Arguments): HandleCall<Awaited<Result>>;
   /** The same. */
   remote(...given: Arguments): HandleCall<Awaited<Result>>;
+}
+
+/** A method of a deployment. */
+export interface HandleMethod<Arguments extends readonly unknown[], Result> extends HandleFunction<Arguments, Result> {
   /** Calls the method with arguments by the names of its parameters. */
   named(given: Readonly<Record<string, unknown>>): HandleCall<Awaited<Result>>;
   /** Calls the method for a stream of results. Leaving the loop cancels the call. */
@@ -40,8 +43,8 @@ export interface HandleMethod<Arguments extends readonly unknown[], Result> {
 
 /**
  * What calls the deployments of a program of type `Program`: the type of an instance of its class,
- * or of its function. A function is called with the handle itself. `unknown`: any method can be
- * called, and nothing is checked.
+ * or of its function. A function is called with the handle itself, or as the method `call`, which
+ * also streams. `unknown`: any method can be called, and nothing is checked.
  */
 export type Handle<Program = unknown> = unknown extends Program ? UntypedHandle : HandleOf<Program> & HandleSettings<Program>;
 
@@ -55,14 +58,14 @@ interface HandleSettings<Program> extends Handled {
 // biome-ignore lint/suspicious/noExplicitAny: without the program's type nothing is known of it
 type Any = any;
 
-interface UntypedHandle extends HandleMethod<Any, Any>, Handled {
+interface UntypedHandle extends HandleFunction<Any, Any>, Handled {
   readonly [method: string]: Any;
   options(overrides: HandleOptions): UntypedHandle;
   method(name: string): HandleMethod<Any, Any>;
 }
 
 type HandleOf<Program> = Program extends (...given: infer Given) => infer Result
-  ? HandleMethod<WithoutContext<Given>, Result>
+  ? HandleFunction<WithoutContext<Given>, Result> & { readonly call: HandleMethod<WithoutContext<Given>, Result> }
   : {
       readonly [Name in Exclude<keyof Program, "options" | "method"> as Program[Name] extends (...given: never) => unknown
         ? Name

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from "../core/json.ts";
+import { handledName } from "../program/application.ts";
 import { type Definition, isClass, type StandardSchemaV1 } from "../program/definition.ts";
 import type { Implementation } from "../rpc/service.ts";
 import { nameBatches } from "./batched.ts";
@@ -87,13 +88,14 @@ function methodsOfFunction(call: ProgramMethod["call"]): ReadonlyMap<string, Pro
 
 /**
  * The instance's public methods, own and inherited, without the constructor, the hooks and names
- * that begin with `_`.
+ * that begin with `_`. A field that holds a handle, or models, is no method.
  */
 function methodsOf(instance: object): ReadonlyMap<string, ProgramMethod> {
   const methods = new Map<string, ProgramMethod>();
   for (let holder: object | null = instance; holder && holder !== Object.prototype; holder = Object.getPrototypeOf(holder)) {
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(holder))) {
-      if (typeof value !== "function" || methods.has(name) || !isPublic(name) || isMultiplexed(value)) continue;
+      if (typeof value !== "function" || methods.has(name) || !isPublic(name)) continue;
+      if (isMultiplexed(value) || handledName in value) continue;
       nameBatches(name, value);
       methods.set(name, { call: value.bind(instance), parameters: parametersOf(value) });
     }

@@ -59,6 +59,7 @@ describe("a handle", () => {
     expect(await handle(4)).toBe(8);
     expect(await handle.remote(5)).toBe(10);
     expect(await handle(5, 3)).toBe(15);
+    expect(await handle.call.named({ n: 5 })).toBe(10);
   });
 
   test("has options, of which a copy replaces some", async () => {

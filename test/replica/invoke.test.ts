@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { RequestContext } from "../../src/replica/index.ts";
-import { deployment, StatusError } from "../../src/replica/index.ts";
+import { deployment, handle, StatusError } from "../../src/replica/index.ts";
 import { failure, gate, serve } from "./harness.ts";
 
 /** Bytes as a list of numbers, and marked as such. */
@@ -125,6 +125,17 @@ describe("Invoke", () => {
     expect(await invoke("nothing")).toBe(null);
     expect(await invoke("day")).toBe("1970-01-01T00:00:00.000Z");
     expect(await invoke("list")).toEqual([1, 2]);
+  });
+
+  test("a field that holds a handle is no method, and nothing is called by it", async () => {
+    class Front {
+      readonly back = handle("back");
+      call() {
+        return 1;
+      }
+    }
+    const { invoke } = await serve(deployment(Front));
+    expect((await failure(invoke("back"))).message).toMatch(/there are: call$/);
   });
 
   test("without an argument calls with null", async () => {

@@ -155,7 +155,7 @@ def _checked(name: str | None, request: RequestContext | None) -> str:
     if name is None and request is not None:
         name = request.model
     if not name:
-        raise invalid([FieldViolation(MODEL_KEY, "required: the request must name a model (drover invoke --model, a handle's options)")])
+        raise invalid([FieldViolation(MODEL_KEY, "required: the request must name a model (drover invoke --model, or options of the handle)")])
     size = len(name.encode())
     if size > MODEL_NAME_MAX:
         raise invalid([FieldViolation(MODEL_KEY, f"the name has {size} bytes; it may have {MODEL_NAME_MAX}")])
