@@ -1,6 +1,8 @@
 import { type InvokeRequest, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { invalid, refusal } from "../core/errors.ts";
 import { NotJson } from "../rpc/json-value.ts";
+import { invokeRequestBounds } from "../rpc/request-bounds.ts";
+import { decoderWithin } from "../rpc/request-decoder.ts";
 import { type Implementation, implement } from "../rpc/service.ts";
 import { decodeArguments, encodeResult, type ResultFields } from "../rpc/values.ts";
 import { argumentsFor } from "./arguments.ts";
@@ -19,7 +21,7 @@ export function invokeService(program: HostedProgram, identity: Identity): Imple
     const name = request.method || "call";
     return call(...argumentsFor(name, parameters, decodeArguments(request), contextOf(name)));
   };
-  return implement(InvokeService, {
+  const implementation = implement(InvokeService, {
     invoke: async (request) => {
       const method = request.method || "call";
       const result = await start(request);
@@ -41,6 +43,7 @@ export function invokeService(program: HostedProgram, identity: Identity): Imple
       else for await (const item of untilLeft(result, context.signal)) yield outputOf(item, method);
     },
   });
+  return { ...implementation, largeRequestDecoder: decoderWithin(invokeRequestBounds) };
 }
 
 function methodOf(program: HostedProgram, name: string): ProgramMethod {

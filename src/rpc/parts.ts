@@ -1,5 +1,5 @@
 import type { Part } from "../../gen/drover/v1/invoke_service_pb.ts";
-import { Media } from "./media.ts";
+import { Media, mediaTypeFault } from "./media.ts";
 import { type ElementType, elementLayouts, elementTypeOf, shapeFault, Tensor, type TypedArray } from "./tensor.ts";
 
 /** The most parts of one message. */
@@ -87,7 +87,10 @@ function isHolder(value: unknown, name: string): value is PartHolder {
 function valueOfPart({ elementType, shape, mediaType, data }: Part, field: string): unknown {
   if (elementType === "") {
     if (shape.length > 0) throw new WrongPart(`${field}.shape`, "bytes have no shape; set element_type");
-    return mediaType === "" ? data : new Media(data, mediaType);
+    if (mediaType === "") return data;
+    const wrong = mediaTypeFault(mediaType);
+    if (wrong !== undefined) throw new WrongPart(`${field}.media_type`, wrong);
+    return new Media(data, mediaType);
   }
   if (mediaType !== "") throw new WrongPart(`${field}.media_type`, "a part is an array or a file, not both");
   if (!isElementType(elementType)) {

@@ -7,13 +7,27 @@ export interface RequestBounds {
    * or a list counts as two.
    */
   readonly jsonValuesMax: number;
+  /** The most items of a list, or entries of a map, whose proto has no rule. */
+  readonly itemsMax: number;
+  /** What to do with more JSON values; undefined: nothing helps. */
+  readonly jsonRemedy?: string;
 }
 
 /** The bounds of the controller's API. */
-export const apiRequestBounds: RequestBounds = { fieldsMax: 600_000, jsonValuesMax: 30_000 };
+export const apiRequestBounds: RequestBounds = { fieldsMax: 600_000, jsonValuesMax: 30_000, itemsMax: 1_000 };
 
-/** The most items of a list, or entries of a map, whose proto has no rule. */
-export const itemsMaxDefault = 1_000;
+/**
+ * The bounds of a request to a program. Each JSON value takes some 200 bytes of memory once it is
+ * decoded, and some take only 2 bytes in the message: without a bound, one message of 64 MiB could end
+ * a replica for want of memory. A message has 10,000 parts at most.
+ */
+export const invokeRequestBounds: RequestBounds = {
+  fieldsMax: 10_000_000,
+  jsonValuesMax: 2_000_000,
+  itemsMax: 10_000,
+  jsonRemedy: "send many numbers as an array, which goes as bytes",
+};
+
 /** How often a field that is no list may be set: protobuf lets the last win, and merges messages. */
 export const settingsMax = 8;
 /** The most fields in one message that its proto does not have. Each of them is a violation. */

@@ -105,14 +105,19 @@ class RequestScan {
   }
 
   #field(field: FieldPlan, wireType: number, end: number, counts: number[]): FieldViolation | undefined {
-    const { name, index, countMax, packedType } = field;
+    const { name, index, packedType } = field;
+    const countMax = field.countMax ?? this.#bounds.itemsMax;
     const packed = packedType !== undefined && wireType === wireTypes.bytes;
     if (wireType !== field.wireType && !packed) throw new Malformed(`${name} has the wire type ${wireType}, and not ${field.wireType}`);
     const before = counts[index] ?? 0;
     const begin = this.#pos;
-    counts[index] = before + (packed ? this.#packedItems(packedType, end) : 1);
-    if (counts[index] > countMax) return { field: name, description: tooMany(field) };
-    if (packed) return undefined;
+    const items = packed ? this.#packedItems(packedType, end) : 1;
+    counts[index] = before + items;
+    if (counts[index] > countMax) return { field: name, description: tooMany(field, countMax) };
+    if (packed) {
+      this.#fields += items;
+      return undefined;
+    }
     if (wireType !== wireTypes.bytes || field.inner === undefined) {
       this.#skip(wireType, end, 0);
       return undefined;
@@ -317,12 +322,13 @@ function tooManyFields({ fieldsMax }: RequestBounds): FieldViolation {
   return { field: "", description: `a request may set ${fieldsMax} fields at most, with those of the messages in it` };
 }
 
-function tooManyValues({ jsonValuesMax }: RequestBounds): FieldViolation {
-  const description = `the JSON of one request may hold ${jsonValuesMax} values at most; an object or a list counts as two`;
+function tooManyValues({ jsonValuesMax, jsonRemedy }: RequestBounds): FieldViolation {
+  const remedy = jsonRemedy === undefined ? "" : `: ${jsonRemedy}`;
+  const description = `the JSON of one request may hold ${jsonValuesMax} values at most; an object or a list counts as two${remedy}`;
   return { field: "", description };
 }
 
-function tooMany({ isList, isMap, countMax }: FieldPlan): string {
+function tooMany({ isList, isMap }: FieldPlan, countMax: number): string {
   if (isList) return `must contain no more than ${countMax} item(s)`;
   return isMap ? `must contain no more than ${countMax} entries` : `is set more than ${countMax} times`;
 }

@@ -31,7 +31,7 @@ import { type Interceptor, runThrough } from "./interceptor.ts";
 import { clearAddress } from "./listen-address.ts";
 import { Listener } from "./listener.ts";
 import { type Raw, ServerCall } from "./server-call.ts";
-import type { CallContext, Implementation } from "./service.ts";
+import { type CallContext, type Implementation, largeRequestBytes } from "./service.ts";
 import { internalText } from "./status.ts";
 import { drained, incoming, written } from "./streams.ts";
 
@@ -97,15 +97,18 @@ type MessageOut = MessageInitShape<DescMessage>;
 /** The largest messages of a service, in bytes. */
 interface MessageBounds {
   readonly readBytesMax: number;
+  /** Requests above this many bytes are decoded by `decoder`. */
+  readonly plainBytesMax: number;
+  /** Undefined: requests are decoded as they arrive. */
+  readonly decoder: RequestDecoder | undefined;
   /** Undefined: no bound. */
   readonly sentBytesMax: number | undefined;
 }
 
 /** What is done with each call of a method. */
-interface ServerWork extends Pick<MessageBounds, "sentBytesMax"> {
+interface ServerWork extends Pick<MessageBounds, "sentBytesMax" | "decoder"> {
   readonly handle: AnyHandler;
   readonly nowMs: () => number;
-  readonly decoder: RequestDecoder | undefined;
 }
 
 const handlerTypes = {
@@ -123,7 +126,6 @@ export class RpcServer {
   readonly #log: Pick<Log, "error">;
   readonly #clock: Clock;
   readonly #nowMs: () => number;
-  readonly #requestDecoder: RequestDecoder | undefined;
   readonly #open = new Set<ServerCall>();
   readonly #startedAtMs: number;
   readonly #closingText: string;
@@ -132,13 +134,13 @@ export class RpcServer {
 
   constructor(options: RpcServerOptions) {
     const { implementations, interceptors = [], log, messageBytesMax = defaultMessageBytesMax, closingText, clock } = options;
+    const { requestDecoder } = options;
     this.#interceptors = interceptors;
     this.#closingText = closingText ?? "this server is shutting down";
     this.#log = log;
     this.#clock = clock;
     this.#nowMs = () => clock.wallMs();
     this.#startedAtMs = clock.nowMs();
-    this.#requestDecoder = options.requestDecoder;
     const readBytesMax = Math.max(messageBytesMax, ...implementations.map((one) => one.messageBytesMax ?? 0));
     this.#server = grpcServer(
       { "grpc.max_receive_message_length": readBytesMax + excessBytesMax, "grpc.enable_channelz": 0 },
@@ -153,8 +155,10 @@ export class RpcServer {
       onCrowded,
       clock,
     });
-    for (const { service, handlers, messageBytesMax: own } of implementations) {
-      const bounds = { readBytesMax: own ?? messageBytesMax, sentBytesMax: own };
+    for (const { service, handlers, messageBytesMax: own, largeRequestDecoder } of implementations) {
+      const decoder = largeRequestDecoder ?? requestDecoder;
+      const plainBytesMax = largeRequestDecoder === undefined ? -1 : largeRequestBytes;
+      const bounds = { readBytesMax: own ?? messageBytesMax, sentBytesMax: own, plainBytesMax, decoder };
       for (const method of service.methods) {
         const handle = handlers[method.localName] as AnyHandler | undefined;
         if (handle === undefined) throw new Error(`${service.typeName} has no handler of ${method.name}`);
@@ -200,8 +204,9 @@ export class RpcServer {
     cancelTimer();
   }
 
-  #register(method: DescMethod, handle: AnyHandler, { readBytesMax, sentBytesMax }: MessageBounds): void {
-    const work: ServerWork = { handle, sentBytesMax, nowMs: this.#nowMs, decoder: this.#requestDecoder };
+  #register(method: DescMethod, handle: AnyHandler, bounds: MessageBounds): void {
+    const { sentBytesMax, decoder } = bounds;
+    const work: ServerWork = { handle, sentBytesMax, nowMs: this.#nowMs, decoder };
     const serve = (raw: Raw<Buffer>, callback?: sendUnaryData<Buffer>) => {
       void this.#serve(new ServerCall(method, raw, callback, this.#nowMs), work);
     };
@@ -211,16 +216,10 @@ export class RpcServer {
       pathOf(method),
       serve as handleUnaryCall<unknown, Buffer>,
       asBytes,
-      (bytes) => this.#read(method, bytes, readBytesMax),
+      (bytes) => requestIn(method, bytes, bounds),
       handlerTypes[method.methodKind],
     );
     if (!free) throw new Error(`${method.parent.typeName} is implemented twice`);
-  }
-
-  /** A request as it arrives. A `RequestDecoder` decodes it when the call is served. */
-  #read({ input }: DescMethod, bytes: Uint8Array, bytesMax: number): unknown {
-    if (this.#requestDecoder === undefined) return tryDecode(input, bytes, bytesMax);
-    return tooLargeFor(bytes, bytesMax) ?? new Undecoded(bytes);
   }
 
   /** Runs one call to its answer. Never rejects. */
@@ -271,6 +270,12 @@ export class RpcServer {
     this.#requestIds += 1;
     return `${this.#startedAtMs.toString(36)}-${process.pid}-${this.#requestIds}`;
   }
+}
+
+/** A request as it arrives. A `RequestDecoder` decodes it when the call is served. */
+function requestIn({ input }: DescMethod, bytes: Uint8Array, { readBytesMax, plainBytesMax, decoder }: MessageBounds): unknown {
+  if (decoder === undefined || bytes.length <= plainBytesMax) return tryDecode(input, bytes, readBytesMax);
+  return tooLargeFor(bytes, readBytesMax) ?? new Undecoded(bytes);
 }
 
 /** Runs the handler; resolves after its last message was written. */

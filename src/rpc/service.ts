@@ -11,7 +11,7 @@ import type {
 import type { Metadata } from "@grpc/grpc-js";
 import type { StatusError } from "../core/errors.ts";
 import type { MetadataValues } from "./call-metadata.ts";
-import type { Encoded } from "./codec.ts";
+import type { Encoded, RequestDecoder } from "./codec.ts";
 
 /** A call, for its handler. */
 export interface CallContext {
@@ -53,7 +53,15 @@ export interface Implementation {
    * and sends without a bound.
    */
   readonly messageBytesMax?: number;
+  /**
+   * Decodes requests above {@link largeRequestBytes}, and bounds what they may hold. Default: as the
+   * server decodes all requests.
+   */
+  readonly largeRequestDecoder?: RequestDecoder;
 }
+
+/** The largest request that is decoded without a look at what it holds, in bytes. */
+export const largeRequestBytes = 64 * 1024;
 
 /** Pairs a generated service with handlers of the right types. */
 export function implement<S extends DescService>(service: S, handlers: ServiceHandlers<S>): Implementation {

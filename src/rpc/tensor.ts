@@ -93,6 +93,9 @@ export class Tensor {
 export function shapeFault(shape: readonly number[], byteLength: number, elementBytes: number): string | undefined {
   if (shape.length > dimensionsMax) return `${shape.length} dimensions, and there are at most ${dimensionsMax}`;
   if (!shape.every((length) => Number.isSafeInteger(length) && length >= 0)) return `[${shape}]: each length is a whole number, 0 or more`;
-  const bytes = shape.reduce((product, length) => product * length, elementBytes);
+  // Also of an array without elements, for numpy cannot hold it.
+  const longest = shape.reduce((product, length) => product * Math.max(1, length), elementBytes);
+  if (longest > Number.MAX_SAFE_INTEGER) return `[${shape}] of ${elementBytes}-byte elements is larger than 2^53 bytes`;
+  const bytes = shape.includes(0) ? 0 : longest;
   return bytes === byteLength ? undefined : `[${shape}] of ${elementBytes}-byte elements is ${bytes} bytes, and the data has ${byteLength}`;
 }

@@ -1,6 +1,6 @@
 import { type DescField, type DescMessage, getOption, hasOption, ScalarType } from "@bufbuild/protobuf";
 import { field as fieldRules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import { itemsMaxDefault, settingsMax } from "./request-bounds.ts";
+import { settingsMax } from "./request-bounds.ts";
 
 /** The wire types of protobuf, without groups, which proto3 does not have. */
 export const wireTypes = { varint: 0, bits64: 1, bytes: 2, group: 3, endOfGroup: 4, bits32: 5 } as const;
@@ -13,8 +13,11 @@ export interface FieldPlan {
   readonly wireType: number;
   readonly isList: boolean;
   readonly isMap: boolean;
-  /** The most items of a list, entries of a map, or settings of another field. */
-  readonly countMax: number;
+  /**
+   * The most items of a list, entries of a map, or settings of another field. Undefined: its proto
+   * has no rule.
+   */
+  readonly countMax: number | undefined;
   /** A list of numbers may come packed into bytes. */
   readonly packedType: number | undefined;
   /** What is in its bytes; undefined: they are not scanned. */
@@ -95,10 +98,10 @@ function wireTypeOf(scalar: ScalarType | undefined): number {
   }
 }
 
-/** The bound of a list or map is in the rules of its proto. */
-function countMaxOf(field: DescField): number {
+/** The bound of a list or map is in the rules of its proto; undefined: there is none. */
+function countMaxOf(field: DescField): number | undefined {
   if (field.fieldKind !== "list" && field.fieldKind !== "map") return settingsMax;
   const { type } = hasOption(field, fieldRules) ? getOption(field, fieldRules) : {};
   const rule = type?.case === "repeated" ? type.value.maxItems : type?.case === "map" ? type.value.maxPairs : undefined;
-  return rule === undefined || rule === 0n ? itemsMaxDefault : Number(rule);
+  return rule === undefined || rule === 0n ? undefined : Number(rule);
 }

@@ -9,8 +9,9 @@ import {
   SimulateAutoscalingRequestSchema,
 } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { InvokeRequestSchema } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { jsonLevelsMax } from "../../src/core/json.ts";
-import { apiRequestBounds } from "../../src/rpc/request-bounds.ts";
+import { apiRequestBounds, invokeRequestBounds } from "../../src/rpc/request-bounds.ts";
 import { decoderWithin } from "../../src/rpc/request-decoder.ts";
 import { scanRequest } from "../../src/rpc/request-scan.ts";
 
@@ -74,9 +75,23 @@ describe("counts are checked by the rules of the proto, before anything is decod
     expect((await wrongIn(DeployRequestSchema, text(1, fields(9, 2))))?.field).toBe("spec.version");
     expect(await wrongIn(DeployRequestSchema, fields(20, 999))).toBeUndefined();
     expect(await wrongIn(DeployRequestSchema, fields(21, 999))).toBeDefined();
-    expect((await scanRequest(ApplyRequestSchema, fields(10, 1), { fieldsMax: 9, jsonValuesMax: 1 })).wrong).toBeDefined();
-    expect((await scanRequest(ApplyRequestSchema, fields(9, 1), { fieldsMax: 9, jsonValuesMax: 1 })).wrong).toBeUndefined();
+    expect((await scanRequest(ApplyRequestSchema, fields(10, 1), { fieldsMax: 9, jsonValuesMax: 1, itemsMax: 1_000 })).wrong).toBeDefined();
+    expect(
+      (await scanRequest(ApplyRequestSchema, fields(9, 1), { fieldsMax: 9, jsonValuesMax: 1, itemsMax: 1_000 })).wrong,
+    ).toBeUndefined();
   });
+});
+
+test("a request to a program has bounds that no message within 64 MiB can hide from", async () => {
+  const wrongRequest = async (bytes: Uint8Array) => (await scanRequest(InvokeRequestSchema, bytes, invokeRequestBounds)).wrong?.field;
+  const empty = (no: number, count: number): Uint8Array => Buffer.alloc(2 * count, Buffer.from([(no << 3) | 2, 0]));
+  const list = (count: number) => text(3, text(6, empty(1, count)));
+  expect(await wrongRequest(empty(6, 10_000))).toBeUndefined();
+  expect(await wrongRequest(empty(6, 10_001))).toBe("parts");
+  expect(await wrongRequest(text(5, empty(1, 10_001)))).toBe("arguments.positional");
+  expect(await wrongRequest(text(6, text(3, Buffer.alloc(10_001))))).toBe("parts[0].shape");
+  expect(await wrongRequest(list(invokeRequestBounds.jsonValuesMax - 2))).toBeUndefined();
+  expect(await wrongRequest(list(invokeRequestBounds.jsonValuesMax - 1))).toBe("json[1999998]");
 });
 
 describe("JSON", () => {

@@ -72,7 +72,9 @@ test.each<[string, Part[]]>([
   ["parts[0].shape", [part({ elementType: "float32", shape: [2n] })]],
   ["parts[0].shape", [part({ elementType: "float32", shape: [-1n, -1n] })]],
   ["parts[0].shape", [part({ elementType: "uint8", shape: Array(33).fill(1n) })]],
+  ["parts[0].shape", [part({ elementType: "float32", shape: [0n, 2n ** 32n, 2n ** 32n], data: new Uint8Array(0) })]],
   ["parts[0].shape", [part({ shape: [4n] })]],
+  ["parts[0].media_type", [part({ mediaType: "picture" })]],
   ["parts[0].media_type", [part({ elementType: "float32", mediaType: "image/png" })]],
   ["parts", Array(10_001).fill(part({}))],
 ])("a part that does not fit is refused: %s", (field, parts) => {

@@ -3,11 +3,13 @@
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { describe, expect } from "vitest";
-import { InvokeRequestSchema, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
+import { InvokeRequestSchema, InvokeService, PartSchema } from "../../gen/drover/v1/invoke_service_pb.ts";
+import type { StatusError } from "../../src/core/errors.ts";
 import { define } from "../../src/program/definition.ts";
 import type { Channel } from "../../src/rpc/channel.ts";
+import { jsonToValue } from "../../src/rpc/json-value.ts";
 import { Media } from "../../src/rpc/media.ts";
 import { Tensor } from "../../src/rpc/tensor.ts";
 import { decodeResult, encodeArguments } from "../../src/rpc/values.ts";
@@ -20,7 +22,9 @@ function caller(channel: Channel) {
     decodeResult(await client.invoke({ method, ...encodeArguments({ positional, named }) }));
 }
 
-const fieldsOf = async (call: Promise<unknown>) => (await failure(call)).facts.violations?.map(({ field }) => field);
+/** The fields that a call was refused for; undefined: it was not, or failed otherwise. */
+const fieldsOf = async (call: Promise<unknown>) => (await call.then(() => undefined, fieldsIn)) as readonly string[] | undefined;
+const fieldsIn = ({ facts }: StatusError) => facts.violations?.map(({ field }) => field);
 
 /** Each is the same when it comes back. */
 const values = {
@@ -127,6 +131,39 @@ describe("a replica in Python", () => {
     expect(await call("boxes", [[{ width: 2, height: 3 }, { width: 4 }], { width: 1 }])).toEqual([6, 4]);
     expect(await fieldsOf(call("order", [{ text: 1, box: {} }]))).toEqual(["order.text", "order.box.width"]);
     expect(await fieldsOf(call("boxes", [[{ width: 1 }, { height: 3, depth: 1 }]]))).toEqual(["boxes[1].depth", "boxes[1].width"]);
+  });
+
+  test("names the place of a part that does not fit, also where numpy or Pillow would fail", async () => {
+    const { channel } = await serve(program);
+    const fields = (part: MessageInitShape<typeof PartSchema>) =>
+      fieldsOf(
+        channel.client(InvokeService).invoke({
+          ...{ method: "echo", input: { case: "json", value: jsonToValue([null]) } },
+          parts: [create(PartSchema, { path: "/0", ...(part as object) })],
+        }),
+      );
+    const huge = 2n ** 62n;
+    expect(await fields({ elementType: "float32", shape: [0n, huge, huge] })).toEqual(["parts[0].shape"]);
+    expect(await fields({ elementType: "float32", shape: [-1n, -1n], data: new Uint8Array(4) })).toEqual(["parts[0].shape"]);
+    expect(await fields({ elementType: "uint8", shape: Array(33).fill(1n), data: new Uint8Array(1) })).toEqual(["parts[0].shape"]);
+    expect(await fields({ mediaType: "picture" })).toEqual(["parts[0].media_type"]);
+    expect(await fields({ mediaType: "image/png", data: new Uint8Array([0x89, 0x50]) })).toBeUndefined();
+    expect(await fields({ path: "/00" })).toEqual(["parts[0].path"]);
+  });
+
+  test("refuses JSON of more values than a request may hold", async () => {
+    const source = `
+      import drover, drover.values
+      drover.values.JSON_VALUES_MAX = 5
+      @drover.deployment
+      class Program:
+          def echo(self, *values): return list(values)
+    `;
+    const call = caller((await serve(source)).channel);
+    expect(await call("echo", [[1, [2]]])).toEqual([[1, [2]]]);
+    expect(await fieldsOf(call("echo", [[1, [2, 3]]]))).toEqual(["json"]);
+    expect(await fieldsOf(call("echo", [[1], [2, 3]]))).toBeUndefined();
+    expect(await fieldsOf(call("echo", [[1], [2, [3]]]))).toEqual(["arguments"]);
   });
 
   test("without numpy and Pillow has memoryviews and files, and returns them as they came", async () => {

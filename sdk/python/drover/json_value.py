@@ -43,8 +43,29 @@ class PartsTaken(Protocol):
     def __len__(self) -> int: ...
 
 
-def value_to_json(value: struct_pb2.Value) -> Json:
-    """The JSON value in a message; an empty message is None. Whole numbers are ints."""
+class TooManyValues(ValueError):
+    """More JSON values than a message may hold."""
+
+
+class ValueCount:
+    """Counts the JSON values of a message; an object or a list counts as two. A message of 64 MiB can
+    hold 32 million, which take minutes and gigabytes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._left = most
+
+    def take(self, values: int) -> None:
+        """Raises `TooManyValues`."""
+        self._left -= values
+        if self._left < 0:
+            text = f"the JSON of one request may hold {self._most} values at most; an object or a list counts as two"
+            raise TooManyValues(f"{text}: send many numbers as an array, which goes as bytes")
+
+
+def value_to_json(value: struct_pb2.Value, count: ValueCount | None = None) -> Json:
+    """The JSON value in a message; an empty message is None. Whole numbers are ints. Raises
+    `TooManyValues` by `count`."""
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         return str(value.string_value)
@@ -54,9 +75,15 @@ def value_to_json(value: struct_pb2.Value) -> Json:
     if kind == "bool_value":
         return bool(value.bool_value)
     if kind == "struct_value":
-        return {name: value_to_json(member) for name, member in value.struct_value.fields.items()}
+        fields = value.struct_value.fields
+        if count is not None:
+            count.take(len(fields) + 1)
+        return {name: value_to_json(member, count) for name, member in fields.items()}
     if kind == "list_value":
-        return [value_to_json(item) for item in value.list_value.values]
+        values = value.list_value.values
+        if count is not None:
+            count.take(len(values) + 1)
+        return [value_to_json(item, count) for item in values]
     return None
 
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from .json_value import NotJson
-from .media import Media
+from .json_value import EXACT_MAX, NotJson
+from .media import Media, media_type_fault
 
 #: The most parts of one message.
 PARTS_MAX = 10_000
@@ -179,7 +179,7 @@ def _name_in(inside: Any, step: str) -> str | int | None:
     """A step of a path as a key of a dict or an index of a list; None: there is no such member."""
     if type(inside) is dict:
         return step if step in inside else None
-    if type(inside) is list and step.isascii() and step.isdecimal() and str(int(step[:6])) == step:
+    if type(inside) is list and step.isascii() and step.isdecimal() and str(int(step[:9])) == step:
         return int(step) if int(step) < len(inside) else None
     return None
 
@@ -188,7 +188,12 @@ def _value_of(part: Any, field: str) -> object:
     if not part.element_type:
         if part.shape:
             raise WrongPart(f"{field}.shape", "bytes have no shape; set element_type")
-        return _file_of(part.data, part.media_type) if part.media_type else part.data
+        if not part.media_type:
+            return part.data
+        wrong = media_type_fault(part.media_type)
+        if wrong is not None:
+            raise WrongPart(f"{field}.media_type", wrong)
+        return _file_of(part.data, part.media_type)
     if part.media_type:
         raise WrongPart(f"{field}.media_type", "a part is an array or a file, not both")
     layout = LAYOUTS.get(part.element_type)
@@ -214,6 +219,9 @@ def _check_shape(shape: tuple[int, ...], size: int, length: int, field: str) -> 
         raise WrongPart(field, f"{len(shape)} dimensions, and there are at most {DIMENSIONS_MAX}")
     if any(dimension < 0 for dimension in shape):
         raise WrongPart(field, f"{list(shape)}: each length is 0 or more")
+    # Also of an array without elements, for numpy cannot hold it.
+    if math.prod(max(1, dimension) for dimension in shape) * size > EXACT_MAX:
+        raise WrongPart(field, f"{list(shape)} of {size}-byte elements is larger than 2^53 bytes")
     if math.prod(shape) * size != length:
         raise WrongPart(field, f"{list(shape)} of {size}-byte elements is {math.prod(shape) * size} bytes, and the data has {length}")
 
@@ -222,12 +230,12 @@ def _file_of(data: bytes, media_type: str) -> object:
     """An image, if Pillow is there and reads it; else a `Media`."""
     if media_type.startswith("image/"):
         try:
-            from PIL import Image, UnidentifiedImageError
+            from PIL import Image
         except ImportError:
             return Media(data, media_type)
         try:
             return Image.open(io.BytesIO(data))
-        except UnidentifiedImageError:
+        except Exception:  # each format has errors of its own for what is none, or too large
             pass
     return Media(data, media_type)
 

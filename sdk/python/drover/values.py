@@ -6,8 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from .errors import FieldViolation, StatusError, invalid
-from .json_value import NotJson, json_to_value, value_to_json
+from .json_value import NotJson, TooManyValues, ValueCount, json_to_value, value_to_json
 from .parts import Parts, WrongPart, place_parts
+
+#: The most JSON values of a request.
+JSON_VALUES_MAX = 2_000_000
+#: The most arguments by position, and by name.
+ARGUMENTS_MAX = 10_000
 
 
 class GivenArguments(NamedTuple):
@@ -47,20 +52,27 @@ def _write_argument(argument: object, value: Any, parts: Any, names: Sequence[st
 
 
 def decode_arguments(request: Any) -> GivenArguments:
-    """The arguments of a request. Raises INVALID_FIELD for a part without a place."""
+    """The arguments of a request. Raises INVALID_FIELD for a part without a place, and for more than
+    a request may hold."""
     kind = request.WhichOneof("input")
+    count = ValueCount(JSON_VALUES_MAX)
     try:
         if kind == "json":
-            return GivenArguments([place_parts(value_to_json(request.json), request.parts)], {})
+            return GivenArguments([place_parts(value_to_json(request.json, count), request.parts)], {})
         if kind == "arguments":
-            positional = [value_to_json(value) for value in request.arguments.positional]
-            named = {name: value_to_json(value) for name, value in request.arguments.named.items()}
+            for field, given in (("positional", request.arguments.positional), ("named", request.arguments.named)):
+                if len(given) > ARGUMENTS_MAX:
+                    raise WrongPart(f"arguments.{field}", f"{len(given)} arguments, and at most {ARGUMENTS_MAX} are read")
+            positional = [value_to_json(value, count) for value in request.arguments.positional]
+            named = {name: value_to_json(value, count) for name, value in request.arguments.named.items()}
             root = place_parts({"positional": positional, "named": named}, request.parts)
             return GivenArguments(root["positional"], root["named"])
         if request.parts:
             raise WrongPart("parts", "only json and arguments have parts")
     except WrongPart as error:
         raise invalid([FieldViolation(error.field, str(error))]) from None
+    except TooManyValues as error:
+        raise invalid([FieldViolation(str(kind), str(error))]) from None
     return GivenArguments([request.bytes] if kind == "bytes" else [], {})
 
 
