@@ -1,7 +1,8 @@
 import type { Clock } from "../clock/clock.ts";
 import { refusal } from "../core/errors.ts";
 import { handledName } from "../program/application.ts";
-import { type Duration, readDuration } from "../program/deployment-options.ts";
+import type { Duration } from "../program/deployment-options.ts";
+import { millisecondsOf } from "../program/parse-duration.ts";
 import type { DeploymentClient, InvokeOptions } from "./deployment-client.ts";
 import type { Handle, HandleCall, HandleMethod, HandleOptions } from "./handle-types.ts";
 
@@ -79,5 +80,7 @@ function read({ timeout, metadata, model, signal }: HandleOptions): InvokeOption
 }
 
 function milliseconds(timeout: Duration): number {
-  return Number.parseFloat(readDuration(timeout, "timeout")) * 1_000;
+  const ms = millisecondsOf(timeout);
+  if (ms !== undefined) return ms;
+  throw new TypeError(`timeout of a handle: must be seconds as a number, or text like "10s" or "1h30m", not ${JSON.stringify(timeout)}`);
 }

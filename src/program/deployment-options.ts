@@ -3,7 +3,7 @@ import { isInexact, type Json, type JsonObject, jsonLevelsMax } from "../core/js
 import type { RolloutStrategy } from "../core/rollout-policy.ts";
 import { autoscalingOfAuto } from "./auto-replicas.ts";
 import { fieldHint, type KnownFields } from "./field-hint.ts";
-import { parseDurationMs, protoDuration } from "./parse-duration.ts";
+import { millisecondsOf, protoDuration } from "./parse-duration.ts";
 
 /** A time: `"20s"`, `"500ms"`, `"10m"`, `"1h30m"`, or a number of seconds. */
 export type Duration = string | number;
@@ -206,10 +206,9 @@ function list(item: Reader): Reader {
     Array.isArray(value) ? value.map((one, index) => item(one, `${option}[${index}]`)) : fail(option, "a list", value);
 }
 
-export function readDuration(value: unknown, option: string): string {
+function readDuration(value: unknown, option: string): string {
   if (typeof value === "string" && /^\d+(\.\d{1,9})?s$/.test(value)) return value;
-  const seconds = typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
-  const ms = typeof value === "string" ? parseDurationMs(value) : seconds === undefined ? undefined : seconds * 1_000;
+  const ms = millisecondsOf(value);
   return ms === undefined ? fail(option, 'a time: seconds as a number, or text like "1.5s", "10m" or "1h30m"', value) : protoDuration(ms);
 }
 

@@ -8,6 +8,15 @@ export function parseDurationMs(text: string): number | undefined {
   return sum;
 }
 
+/**
+ * Milliseconds of a time in code: seconds as a number, or text as above. Undefined: it is neither, or
+ * negative.
+ */
+export function millisecondsOf(time: unknown): number | undefined {
+  if (typeof time === "string") return parseDurationMs(time);
+  return typeof time === "number" && Number.isFinite(time) && time >= 0 ? time * 1_000 : undefined;
+}
+
 /** A duration as proto JSON writes it: seconds with an `s`. */
 export function protoDuration(ms: number): string {
   return `${(ms / 1_000).toFixed(9).replace(/\.?0+$/, "")}s`;

@@ -1,7 +1,7 @@
 import { AsyncResource } from "node:async_hooks";
 import type { Clock } from "../clock/clock.ts";
 import { realClock } from "../clock/real.ts";
-import { parseDurationMs } from "../program/parse-duration.ts";
+import { millisecondsOf } from "../program/parse-duration.ts";
 import { workOn } from "../rpc/request-in-work.ts";
 import { batchInWork } from "./batch-context.ts";
 import { BatchItem } from "./batch-item.ts";
@@ -230,7 +230,7 @@ function within(option: string, value: number, max: number): number {
 }
 
 function waitMsOf(value: string | number): number {
-  const ms = typeof value === "number" ? value * 1_000 : parseDurationMs(value);
-  if (ms !== undefined && ms >= 0 && ms <= waitMaxMs) return ms;
+  const ms = millisecondsOf(value);
+  if (ms !== undefined && ms <= waitMaxMs) return ms;
   throw new RangeError(`batched option batchWaitTimeout: must be a time up to 1h, such as "10ms" or 0.01 for seconds, not ${value}`);
 }

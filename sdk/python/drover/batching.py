@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
 from .batch_queue import BatchQueue, BatchSettings, Item
-from .durations import parse_seconds
+from .durations import seconds_of
 from .field_hint import refuse_unknown
 from .models import is_method
 from .program_report import count_batch
@@ -260,9 +260,7 @@ def _within(option: str, value: object, most: int) -> int:
 
 
 def _wait(value: object) -> float:
-    seconds: object = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, str):
-        seconds = parse_seconds(seconds)
-    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 <= seconds <= WAIT_MAX:
-        return float(seconds)
+    seconds = seconds_of(value)
+    if seconds is not None and seconds <= WAIT_MAX:
+        return seconds
     raise ValueError(f'batch option batch_wait_timeout: must be a time up to an hour, such as "10ms" or 0.01 for seconds, not {value!r}')

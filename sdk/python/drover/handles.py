@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn, Union
 
 from ._gen.drover.v1 import invoke_service_pb2 as pb
 from .caller import Call, Caller
-from .durations import parse_seconds
+from .durations import seconds_of
 from .errors import Callee
 from .field_hint import refuse_unknown
 from .outgoing import outgoing_metadata
@@ -184,11 +183,7 @@ def argument_of(given: Handle) -> str:
 
 
 def _seconds(timeout: float | str | timedelta) -> float:
-    seconds: object = timeout
-    if isinstance(timeout, str):
-        seconds = parse_seconds(timeout)
-    elif isinstance(timeout, timedelta):
-        seconds = timeout.total_seconds()
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < math.inf:
-        raise TypeError(f'options: timeout must be seconds as a number, or text like "10s" or "1h30m", not {timeout!r}')
-    return float(seconds)
+    seconds = seconds_of(timeout)
+    if seconds is None:
+        raise TypeError(f'timeout of a handle: must be seconds as a number, or text like "10s" or "1h30m", not {timeout!r}')
+    return seconds

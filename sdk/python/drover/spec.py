@@ -7,13 +7,13 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NoReturn
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from ._gen.drover.v1.deployment_pb2 import DeploymentSpec
-from .durations import parse_seconds
+from .durations import seconds_of
 from .field_hint import field_hint
 from .json_value import Json, NotJson, plain, text_of
 
@@ -145,8 +145,8 @@ def _read_enum(value: object, enum: EnumDescriptor, option: str) -> str:
 def _read_duration(value: object, option: str) -> str:
     if isinstance(value, str) and re.fullmatch(r"\d+(\.\d{1,9})?s", value, re.ASCII):
         return value
-    seconds = value.total_seconds() if isinstance(value, timedelta) else parse_seconds(value) if isinstance(value, str) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not (0 <= seconds < math.inf):
+    seconds = seconds_of(value)
+    if seconds is None:
         return _fail(option, 'a time: seconds as a number, or text like "1.5s", "10m" or "1h30m"', value)
     return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
 
