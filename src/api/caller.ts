@@ -1,4 +1,5 @@
 import { refusal } from "../core/errors.ts";
+import { authorHeader } from "../core/metadata-keys.ts";
 import type { CallContext } from "../rpc/service.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 
@@ -6,7 +7,7 @@ const authorCharsMax = 200;
 
 /** The caller's name, from the metadata key `drover-author`; empty: the call has none. */
 export function authorOf({ metadata }: CallContext): string {
-  return String(metadata.get("drover-author")[0] ?? "").slice(0, authorCharsMax);
+  return String(metadata.get(authorHeader)[0] ?? "").slice(0, authorCharsMax);
 }
 
 /** The caller's name, and a signal that aborts when the work has to end. */

@@ -3,6 +3,7 @@ import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts"
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { type Address, parseAddress, printAddress } from "../config/address.ts";
 import { messageBytes } from "../core/message-bounds.ts";
+import { authorHeader } from "../core/metadata-keys.ts";
 import { Channel } from "../rpc/channel.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
 import { usage } from "./cli-error.ts";
@@ -66,7 +67,7 @@ export class Session {
    * The call carries the author.
    */
   within(deadlineMs: number): CallOptions {
-    return { signal: this.io.interrupted, deadlineMs, metadata: { "drover-author": this.io.author } };
+    return { signal: this.io.interrupted, deadlineMs, metadata: { [authorHeader]: this.io.author } };
   }
 
   /** This session with another signal or output. It has the same connections: only this one closes them. */

@@ -1,6 +1,7 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import type { Clock, Random } from "../clock/clock.ts";
+import { functionMethod } from "../program/definition.ts";
 import type { Channel } from "../rpc/channel.ts";
 import { requestInWork } from "../rpc/request-in-work.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
@@ -9,8 +10,6 @@ import { goesAlong } from "./goes-along.ts";
 import type { RoutedCall, RoutedCalls } from "./routed-calls.ts";
 
 const requestIdLength = 12;
-/** The method of a deployment that is a function. */
-const defaultMethod = "call";
 
 /** The options of a call by name. */
 export interface InvokeOptions extends CallOptions {
@@ -52,7 +51,7 @@ export class DeploymentClient {
   /** As `invoke`, with several arguments. */
   async call(method: string, given: GivenArguments, options: InvokeOptions = {}): Promise<unknown> {
     const request = { deployment: this.#name, method, ...encodeArguments(given) };
-    const call = this.#routed(method || defaultMethod, options, { again: true, invocable: true });
+    const call = this.#routed(method || functionMethod, options, { again: true, invocable: true });
     return decodeResult(await this.#calls.unary(call, (channel, placed) => channel.client(InvokeService).invoke(request, placed)));
   }
 
@@ -60,7 +59,7 @@ export class DeploymentClient {
   callStream(method: string, given: GivenArguments, options: InvokeOptions = {}): AsyncGenerator<unknown, void> {
     const request = { deployment: this.#name, method, ...encodeArguments(given) };
     // Now, and not when the stream is first read: that may be in another request.
-    const call = this.#routed(method || defaultMethod, options, { again: true, invocable: true });
+    const call = this.#routed(method || functionMethod, options, { again: true, invocable: true });
     return results(this.#calls.stream(call, (channel, placed) => channel.client(InvokeService).invokeServerStream(request, placed)));
   }
 

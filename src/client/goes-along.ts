@@ -1,10 +1,10 @@
 import type { Clock } from "../clock/clock.ts";
+import { requestIdHeader } from "../core/metadata-keys.ts";
 import type { MetadataValues } from "../rpc/call-metadata.ts";
 import type { RequestContext } from "../rpc/request-context.ts";
 import type { RequestInWork } from "../rpc/request-in-work.ts";
 import type { CallOptions } from "../rpc/service.ts";
 
-const requestIdKey = "x-request-id";
 /** What every call takes along of the request that it is made for, besides the request's id. */
 const alwaysForwarded = ["traceparent", "tracestate", "baggage"] as const;
 
@@ -25,7 +25,7 @@ export function goesAlong(request: RequestInWork | undefined, options: CallOptio
   const own = options.deadlineMs === undefined ? [] : [clock.nowMs() + options.deadlineMs];
   const given = options.metadata ?? {};
   const names = new Set(Object.keys(given).map((name) => name.toLowerCase()));
-  const id: Record<string, string> = names.has(requestIdKey) ? {} : { [requestIdKey]: request?.context.requestId ?? newId() };
+  const id: Record<string, string> = names.has(requestIdHeader) ? {} : { [requestIdHeader]: request?.context.requestId ?? newId() };
   if (request === undefined) return { endMs: own[0], signal: options.signal, metadata: { ...id, ...given } };
   const { deadlineMs, signal } = request.context;
   const ends = deadlineMs === undefined ? own : [...own, clock.nowMs() + deadlineMs - clock.wallMs()];

@@ -1,15 +1,13 @@
 import type { Clock } from "../clock/clock.ts";
 import { refusal } from "../core/errors.ts";
 import { handledName } from "../program/application.ts";
+import { functionMethod } from "../program/definition.ts";
 import type { Duration } from "../program/deployment-options.ts";
 import { millisecondsOf } from "../program/parse-duration.ts";
 import type { DeploymentClient, InvokeOptions } from "./deployment-client.ts";
 import type { Handle, HandleCall, HandleMethod, HandleOptions } from "./handle-types.ts";
 
 type AnyMethod = HandleMethod<readonly unknown[], unknown>;
-
-/** The method of a deployment that is a function. */
-const functionMethod = "call";
 
 /** Makes the handle of a deployment. Throws a TypeError where an option has the wrong type. */
 export function makeHandle<Program>(name: string, client: DeploymentClient, clock: Clock, options: HandleOptions = {}): Handle<Program> {

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock/clock.ts";
 import { type Callee, StatusError } from "../core/errors.ts";
+import { deploymentHeader, modelHeader, refusedTrailer, replicaHeader } from "../core/metadata-keys.ts";
 import type { MetadataValues } from "../rpc/call-metadata.ts";
 import type { Channel } from "../rpc/channel.ts";
 import type { CallOptions } from "../rpc/service.ts";
@@ -7,15 +8,6 @@ import type { EndpointWatch } from "./endpoint-watch.ts";
 import type { Endpoints, WantedReplica } from "./endpoints.ts";
 import type { CallTerms } from "./goes-along.ts";
 import type { ReplicaEndpoint } from "./replica-endpoint.ts";
-
-/** The trailer of a call that a replica refused before it began. */
-const refusedTrailer = "drover-refused";
-/** The header in which the gateway names the replica. */
-const replicaHeader = "drover-replica";
-/** Names the deployment for the gateway. */
-const deploymentKey = "drover-deployment";
-/** Names the model that a request is for. */
-const modelKey = "drover-model";
 
 /** One call, wherever it goes. */
 export interface RoutedCall {
@@ -144,8 +136,8 @@ class Attempt {
     this.#call = call;
     this.#replicaId = replicaId;
     const metadata: Record<string, MetadataValues> = { ...terms.metadata };
-    if (wanted.model !== undefined) metadata[modelKey] = wanted.model;
-    if (replicaId === undefined) metadata[deploymentKey] = deployment;
+    if (wanted.model !== undefined) metadata[modelHeader] = wanted.model;
+    if (replicaId === undefined) metadata[deploymentHeader] = deployment;
     this.options = {
       metadata,
       ...(terms.signal && { signal: terms.signal }),

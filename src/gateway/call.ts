@@ -1,4 +1,5 @@
 import { invalid, refusal, StatusError } from "../core/errors.ts";
+import { coldStartTrailer, deploymentHeader, refusedTrailer, replicaHeader } from "../core/metadata-keys.ts";
 import { messageTooLarge } from "../rpc/codec.ts";
 import { isGrpc, notGrpc } from "../rpc/grpc-server.ts";
 import { internalText } from "../rpc/status.ts";
@@ -11,20 +12,7 @@ import { notSentAgain, replicaLost, shuttingDown, unreadTooLong } from "./denial
 import { destination, disagreement } from "./destination.ts";
 import type { Admission } from "./door.ts";
 import { faultOf, replicaOverwhelmed, requestFault, responseFault } from "./grpc/header-block.ts";
-import {
-  coldStartTrailer,
-  deploymentHeader,
-  errorHeaders,
-  errorTrailers,
-  headerOf,
-  methodHeader,
-  modelOf,
-  pathHeader,
-  refusedHeader,
-  replicaHeader,
-  statusOf,
-  timeoutHeader,
-} from "./grpc/headers.ts";
+import { errorHeaders, errorTrailers, headerOf, methodHeader, modelOf, pathHeader, statusOf, timeoutHeader } from "./grpc/headers.ts";
 import { Peek } from "./grpc/peek.ts";
 import { KeptRequest } from "./kept-request.ts";
 import { type OpeningRequest, openOn, openReplica } from "./open-replica.ts";
@@ -261,7 +249,7 @@ export class Call implements CallEvents, ObservedCall, UnreadCall {
     const state = this.#state;
     if (state.name !== "sent") return;
     const { replica, place, visit } = state;
-    const refused = headers[refusedHeader];
+    const refused = headers[refusedTrailer];
     if (whole && refused !== undefined && place !== undefined) {
       this.#giveBack(place, visit, refused === "draining" ? "away" : "busy");
       return;

@@ -10,6 +10,7 @@ import type { Clock } from "../clock/clock.ts";
 import { answerMaxMs, type CallResult, type ConfigPhase, type ReplicaConfig } from "../core/config-change.ts";
 import type { ConfigCallProblem, ConfigProblem } from "../core/ending.ts";
 import { StatusError } from "../core/errors.ts";
+import { tokenHeader } from "../core/metadata-keys.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import type { Channel } from "../rpc/channel.ts";
 import type { ConfigOrder, LinkedReplica, ReplicaContact } from "./replica-port.ts";
@@ -186,7 +187,7 @@ export class ConfigLink {
     const { linked, epoch, learn } = this.#options;
     const leaderEpoch = epoch();
     if (leaderEpoch === undefined) return { kind: "silent", problem: { kind: "notLeading" } };
-    const metadata = { "drover-token": linked().replica.token };
+    const metadata = { [tokenHeader]: linked().replica.token };
     try {
       const options = { signal, deadlineMs, metadata };
       const answer = await channel.client(ReplicaService).reconfigure(requestOf(phase, config, leaderEpoch), options);

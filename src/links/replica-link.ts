@@ -7,6 +7,7 @@ import type { Clock } from "../clock/clock.ts";
 import type { CallResult } from "../core/config-change.ts";
 import type { HealthProblem } from "../core/ending.ts";
 import { StatusError } from "../core/errors.ts";
+import { tokenHeader } from "../core/metadata-keys.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import { elsewhereOf, loadOfReplica } from "../core/traffic/load.ts";
 import { isSilent, reportMaxMs, silentAfterMs, silentFor } from "../core/traffic/silence.ts";
@@ -151,8 +152,8 @@ export class ReplicaLink {
     return this.#linked.replica.id;
   }
 
-  get #control(): { readonly "drover-token": string } {
-    return { "drover-token": this.#linked.replica.token };
+  get #control(): { readonly [tokenHeader]: string } {
+    return { [tokenHeader]: this.#linked.replica.token };
   }
 
   #set(change: Partial<ReplicaContact>): void {

@@ -7,6 +7,9 @@ import { type DeploymentOptions, optionsJson } from "./deployment-options.ts";
  */
 const brand: unique symbol = Symbol.for("drover.deployment");
 
+/** The method of a deployment that is a function; also what an empty name of a method means. */
+export const functionMethod = "call";
+
 /**
  * A replica's host and the CLI set this on `globalThis` before they import a module to find its
  * definition, so that the module's own `run(...)` does not deploy it. The same in every copy of

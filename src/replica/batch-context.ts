@@ -1,5 +1,5 @@
 import { realRandom } from "../clock/real.ts";
-import { modelHeader } from "../core/traffic/model-bounds.ts";
+import { modelHeader } from "../core/metadata-keys.ts";
 import type { RequestContext, RequestMetadata } from "../rpc/request-context.ts";
 import type { RequestInWork } from "../rpc/request-in-work.ts";
 

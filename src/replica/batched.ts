@@ -1,6 +1,7 @@
 import { AsyncResource } from "node:async_hooks";
 import type { Clock } from "../clock/clock.ts";
 import { realClock } from "../clock/real.ts";
+import { functionMethod } from "../program/definition.ts";
 import { millisecondsOf } from "../program/parse-duration.ts";
 import { workOn } from "../rpc/request-in-work.ts";
 import { batchInWork } from "./batch-context.ts";
@@ -138,7 +139,7 @@ class Batcher {
   async #run(batch: readonly Item[]): Promise<void> {
     const nowMs = this.#clock.nowMs();
     const waitMs = batch.reduce((sum, { sinceMs }) => sum + nowMs - sinceMs, 0);
-    countBatch(this.method || "call", batch.length, waitMs / 1_000);
+    countBatch(this.method || functionMethod, batch.length, waitMs / 1_000);
     const gone = new AbortController();
     for (const item of batch) {
       item.whenLeft = () => {

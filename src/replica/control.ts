@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import { refusal } from "../core/errors.ts";
+import { tokenHeader } from "../core/metadata-keys.ts";
 import type { CallContext } from "../rpc/service.ts";
 
 /** Admits control calls: only from the leader that started the replica, or from a later leader. */
@@ -14,7 +15,7 @@ export class Control {
 
   /** Invariant: after a call of one epoch, no call of a lower epoch is admitted. */
   check(context: CallContext, epoch: bigint): void {
-    const given = String(context.metadata.get("drover-token")[0] ?? "");
+    const given = String(context.metadata.get(tokenHeader)[0] ?? "");
     if (this.#token !== undefined && !equal(given, this.#token)) {
       throw refusal("TOKEN_MISMATCH", "a control call needs the replica's token in the metadata key drover-token");
     }

@@ -1,5 +1,6 @@
 import { type InvokeRequest, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { invalid, refusal } from "../core/errors.ts";
+import { functionMethod } from "../program/definition.ts";
 import { NotJson } from "../rpc/json-value.ts";
 import { invokeRequestBounds } from "../rpc/request-bounds.ts";
 import { decoderWithin } from "../rpc/request-decoder.ts";
@@ -17,13 +18,13 @@ export function invokeService(program: HostedProgram, identity: Identity): Imple
     if (request.deployment && request.deployment !== identity.deployment) {
       throw refusal("WRONG_REPLICA", `this is a replica of "${identity.deployment}", not of "${request.deployment}"`);
     }
-    const { call, parameters } = methodOf(program, request.method);
-    const name = request.method || "call";
+    const name = request.method || functionMethod;
+    const { call, parameters } = methodOf(program, name);
     return call(...argumentsFor(name, parameters, decodeArguments(request), contextOf(name)));
   };
   const implementation = implement(InvokeService, {
     invoke: async (request) => {
-      const method = request.method || "call";
+      const method = request.method || functionMethod;
       const result = await start(request);
       if (isStream(result)) {
         void leave(iteratorOf(result));
@@ -37,7 +38,7 @@ export function invokeService(program: HostedProgram, identity: Identity): Imple
       return outputOf(result, method);
     },
     invokeServerStream: async function* (request, context) {
-      const method = request.method || "call";
+      const method = request.method || functionMethod;
       const result = await start(request);
       if (!isStream(result)) yield outputOf(result, method);
       else for await (const item of untilLeft(result, context.signal)) yield outputOf(item, method);
@@ -47,10 +48,10 @@ export function invokeService(program: HostedProgram, identity: Identity): Imple
 }
 
 function methodOf(program: HostedProgram, name: string): ProgramMethod {
-  const method = program.methods.get(name || "call");
+  const method = program.methods.get(name);
   if (method) return method;
   const names = [...program.methods.keys()].sort();
-  throw refusal("METHOD_NOT_FOUND", `no method "${name || "call"}"; there ${names.length ? `are: ${names.join(", ")}` : "is none"}`);
+  throw refusal("METHOD_NOT_FOUND", `no method "${name}"; there ${names.length ? `are: ${names.join(", ")}` : "is none"}`);
 }
 
 function outputOf(result: unknown, method: string): ResultFields {

@@ -1,11 +1,7 @@
 import { refusal } from "../core/errors.ts";
+import { refusedTrailer } from "../core/metadata-keys.ts";
 import type { Interceptor } from "../rpc/server.ts";
 import type { CallContext } from "../rpc/service.ts";
-
-/**
- * The trailer of a call that was refused before it began: it is safe to send it to another replica.
- */
-export const refusedTrailer = "drover-refused";
 
 /**
  * How long a refused caller should wait: a busy replica soon ends a request, a draining one is

@@ -1,6 +1,7 @@
 import { AsyncResource } from "node:async_hooks";
 import { invalid } from "../core/errors.ts";
-import { modelHeader, modelNameMax, modelsMax } from "../core/traffic/model-bounds.ts";
+import { modelHeader } from "../core/metadata-keys.ts";
+import { modelNameMax, modelsMax } from "../core/traffic/model-bounds.ts";
 import { requestInWork } from "../rpc/request-in-work.ts";
 import { ModelCache } from "./model-cache.ts";
 import { addModels } from "./program-report.ts";

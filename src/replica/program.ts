@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../core/json.ts";
 import { handledName } from "../program/application.ts";
-import { type Definition, isClass, type StandardSchemaV1 } from "../program/definition.ts";
+import { type Definition, functionMethod, isClass, type StandardSchemaV1 } from "../program/definition.ts";
 import type { Implementation } from "../rpc/service.ts";
 import { nameBatches } from "./batched.ts";
 import { isMultiplexed } from "./multiplexed.ts";
@@ -77,11 +77,11 @@ async function construct(target: new (initArgs: JsonObject) => object, initArgs:
 }
 
 function methodsOfFunction(call: ProgramMethod["call"]): ReadonlyMap<string, ProgramMethod> {
-  const name = call.name && call.name !== "default" ? call.name : "call";
+  const name = call.name && call.name !== "default" ? call.name : functionMethod;
   const method = { call, parameters: parametersOf(call) };
   nameBatches(name, call);
   return new Map([
-    ["call", method],
+    [functionMethod, method],
     [name, method],
   ]);
 }

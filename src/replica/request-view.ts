@@ -1,12 +1,10 @@
 import type { Random } from "../clock/clock.ts";
-import { modelHeader } from "../core/traffic/model-bounds.ts";
+import { modelHeader, requestIdHeader } from "../core/metadata-keys.ts";
 import type { RequestContext, RequestMetadata } from "../rpc/request-context.ts";
 import { requestInWork, workOn } from "../rpc/request-in-work.ts";
 import type { Interceptor } from "../rpc/server.ts";
 import type { CallContext } from "../rpc/service.ts";
 
-/** The metadata key of a request's id. */
-const requestIdKey = "x-request-id";
 /** The most characters of a caller's id that are kept. */
 const requestIdCharsMax = 128;
 const madeIdLength = 12;
@@ -70,7 +68,7 @@ class CallView implements RequestContext {
   }
 
   get requestId(): string {
-    const given = () => String(this.#call.metadata.get(requestIdKey)[0] ?? "").slice(0, requestIdCharsMax);
+    const given = () => String(this.#call.metadata.get(requestIdHeader)[0] ?? "").slice(0, requestIdCharsMax);
     this.#requestId ??= given() || this.#random.id(madeIdLength);
     return this.#requestId;
   }

@@ -11,6 +11,7 @@ import {
 } from "@grpc/grpc-js";
 import type { Clock } from "../clock/clock.ts";
 import { refusal, StatusError } from "../core/errors.ts";
+import { requestIdHeader } from "../core/metadata-keys.ts";
 import type { Log } from "../log/log.ts";
 import {
   asBytes,
@@ -87,9 +88,6 @@ export interface RpcServerOptions {
   readonly clock: Clock;
 }
 
-/** The metadata key by which a caller names its request. */
-const requestIdKey = "x-request-id";
-
 /** A handler as the server calls it: request and response may each be a stream. */
 type AnyHandler = (request: unknown, context: CallContext) => unknown;
 type MessageOut = MessageInitShape<DescMessage>;
@@ -144,7 +142,7 @@ export class RpcServer {
     const readBytesMax = Math.max(messageBytesMax, ...implementations.map((one) => one.messageBytesMax ?? 0));
     this.#server = grpcServer(
       { "grpc.max_receive_message_length": readBytesMax + excessBytesMax, "grpc.enable_channelz": 0 },
-      { nowMs: this.#nowMs, unsendable: (cause, headers) => this.#unexpected(cause, headers[":path"], headers[requestIdKey]) },
+      { nowMs: this.#nowMs, unsendable: (cause, headers) => this.#unexpected(cause, headers[":path"], headers[requestIdHeader]) },
     );
     const connections = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     const { connectionsMax, onCrowded } = options;
@@ -244,7 +242,7 @@ export class RpcServer {
     try {
       call.fail(this.#statusOf(error, call));
     } catch (cause) {
-      call.fail(this.#unexpected(cause, pathOf(call.method), call.metadata.get(requestIdKey)[0]));
+      call.fail(this.#unexpected(cause, pathOf(call.method), call.metadata.get(requestIdHeader)[0]));
     }
   }
 
@@ -252,7 +250,7 @@ export class RpcServer {
     if (error instanceof StatusError) return error;
     // Node's own functions throw this when their signal aborts.
     if (call.abortReason !== undefined && error instanceof Error && error.name === "AbortError") return call.abortReason;
-    return this.#unexpected(error, pathOf(call.method), call.metadata.get(requestIdKey)[0]);
+    return this.#unexpected(error, pathOf(call.method), call.metadata.get(requestIdHeader)[0]);
   }
 
   #unexpected(error: unknown, method: string | undefined, givenId: unknown): StatusError {

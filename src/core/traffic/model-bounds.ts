@@ -1,5 +1,3 @@
-/** The metadata key that names the model that a request needs. */
-export const modelHeader = "drover-model";
 /** The longest name of a model, in bytes. */
 export const modelNameMax = 256;
 /** How many models of a replica are known at most. */

@@ -1,5 +1,6 @@
 import type { StatusError } from "../../core/errors.ts";
-import { modelHeader, modelNameMax } from "../../core/traffic/model-bounds.ts";
+import { modelHeader } from "../../core/metadata-keys.ts";
+import { modelNameMax } from "../../core/traffic/model-bounds.ts";
 import { codeNumber, detailsKey, encodeStatus } from "../../rpc/status.ts";
 import type { HeaderFields } from "../sides.ts";
 
@@ -8,14 +9,6 @@ export const methodHeader = ":method";
 export const pathHeader = ":path";
 export const statusHeader = ":status";
 
-/** Names a deployment, where the message and the service do not. */
-export const deploymentHeader = "drover-deployment";
-/** Names the replica that answered, for the caller. */
-export const replicaHeader = "drover-replica";
-/** The trailer of a request that waited for a first replica: for how many milliseconds. */
-export const coldStartTrailer = "drover-cold-start";
-/** Set by a replica that did nothing about a request: `busy` or `draining`. */
-export const refusedHeader = "drover-refused";
 export const timeoutHeader = "grpc-timeout";
 /** How a message may be compressed that the gateway itself reads. */
 export const acceptedEncodings = "identity,deflate,gzip";
