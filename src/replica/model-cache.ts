@@ -4,8 +4,8 @@ import type { ModelSource } from "./program-report.ts";
 interface Held<Model> {
   readonly name: string;
   readonly ready: Promise<Model>;
-  /** Whether it has a place in memory. False: it waits for one. */
-  placed: boolean;
+  /** `waiting`: for a place in memory. `loading` and `loaded` have one. */
+  state: "waiting" | "loading" | "loaded";
   /** Who uses it, or waits for it. */
   users: number;
   /** Begins to load it. */
@@ -31,7 +31,7 @@ export class ModelCache<Model> implements ModelSource {
   /** What each request uses. */
   readonly #used = new WeakMap<RequestInWork, Held<Model>>();
 
-  /** `unload` must not reject. */
+  /** `unload` must not reject, and must end. */
   constructor(maxModels: number, load: (name: string) => Promise<Model>, unload: (model: Model) => Promise<void>) {
     this.maxModels = maxModels;
     this.#load = load;
@@ -39,7 +39,7 @@ export class ModelCache<Model> implements ModelSource {
   }
 
   names(): readonly string[] {
-    return [...this.#held.values()].flatMap(({ name, placed }) => (placed ? name : []));
+    return [...this.#held.values()].flatMap(({ name, state }) => (state === "waiting" ? [] : name));
   }
 
   /**
@@ -63,15 +63,21 @@ export class ModelCache<Model> implements ModelSource {
 
   /** Unloads all that is loaded. */
   async close(): Promise<void> {
-    const all = [...this.#held.values()].filter(({ placed }) => placed);
+    const all = [...this.#held.values()].filter(({ state }) => state !== "waiting");
     this.#held.clear();
     await Promise.allSettled(all.map(async ({ ready }) => this.#unload(await ready)));
   }
 
   #hold(name: string): Held<Model> {
     const { promise: ready, resolve, reject } = Promise.withResolvers<Model>();
-    const held: Held<Model> = { name, ready, placed: false, users: 0, load: () => void this.#load(name).then(resolve, reject) };
-    ready.catch(() => this.#forget(held));
+    const held: Held<Model> = { name, ready, state: "waiting", users: 0, load: () => void this.#load(name).then(resolve, reject) };
+    ready.then(
+      () => {
+        held.state = "loaded";
+        this.#serveTurns();
+      },
+      () => this.#forget(held),
+    );
     this.#held.set(name, held);
     this.#turns.add(held);
     return held;
@@ -109,26 +115,21 @@ export class ModelCache<Model> implements ModelSource {
       if (this.#taken === this.maxModels) break;
       this.#turns.delete(held);
       this.#taken++;
-      held.placed = true;
+      held.state = "loading";
       held.load();
     }
     for (const held of this.#held.values()) {
       if (this.#turns.size <= this.#unloading) return;
-      if (held.placed && held.users === 0) void this.#makeRoom(held);
+      // Not one that is still loading: that may take for ever, and another may be free.
+      if (held.state === "loaded" && held.users === 0) void this.#makeRoom(held);
     }
   }
 
   async #makeRoom(held: Held<Model>): Promise<void> {
     this.#held.delete(held.name);
     this.#unloading++;
-    const model = await held.ready.then(
-      (loaded) => ({ loaded }),
-      () => undefined, // its place is free already
-    );
-    if (model !== undefined) {
-      await this.#unload(model.loaded);
-      this.#taken--;
-    }
+    await this.#unload(await held.ready);
+    this.#taken--;
     this.#unloading--;
     this.#serveTurns();
   }

@@ -1,10 +1,12 @@
 import { AsyncResource } from "node:async_hooks";
+import { realClock } from "../clock/real.ts";
 import { invalid } from "../core/errors.ts";
 import { modelHeader } from "../core/metadata-keys.ts";
 import { modelNameMax, modelsMax } from "../core/traffic/model-bounds.ts";
 import { requestInWork } from "../rpc/request-in-work.ts";
 import { ModelCache } from "./model-cache.ts";
 import { addModels } from "./program-report.ts";
+import { unloadModel } from "./unload-model.ts";
 
 /** Settings of a multiplexed function. */
 export interface MultiplexedSettings {
@@ -22,8 +24,8 @@ const brand: unique symbol = Symbol.for("drover.multiplexed");
 
 /**
  * Keeps models that `load` makes, by name, at most `maxModels` of them. To make room, the one used
- * longest ago is unloaded: its method `close`, if it has one, is called and awaited before another
- * model is loaded. A model that a request has got stays until the request ends, or gets another.
+ * longest ago is unloaded: its method `close`, if it has one, is called and awaited, for 30 s at most,
+ * before another model is loaded. A model that a request has got stays until the request ends, or gets another.
  *
  * The name is that of the request's metadata key `drover-model`, if none is given. Requests with this
  * key are sent to a replica that holds the model. Rejects with INVALID_ARGUMENT if there is no name,
@@ -37,6 +39,7 @@ export function multiplexed<Model>(
     throw new RangeError(`multiplexed option maxModels: must be a whole number from 1 to ${modelsMax}, not ${maxModels}`);
   // A model outlives the request that it was loaded for.
   const scope = new AsyncResource("drover.models");
+  const unload = (model: Model) => unloadModel(model, realClock, (line) => void process.stderr.write(line));
   const cache = new ModelCache(maxModels, async (name) => await scope.runInAsyncScope(() => load(name)), unload);
   addModels(cache);
   const get = (name?: string) => {
@@ -57,12 +60,4 @@ function checked(name: string | undefined): string {
   const bytes = Buffer.byteLength(name);
   if (bytes <= modelNameMax) return name;
   throw invalid([{ field: modelHeader, description: `the name has ${bytes} bytes; it may have ${modelNameMax}` }]);
-}
-
-async function unload(model: unknown): Promise<void> {
-  try {
-    await (model as { close?: () => unknown } | undefined)?.close?.();
-  } catch (error) {
-    process.stderr.write(`a model could not be closed; another one takes its place: ${error instanceof Error ? error.stack : error}\n`);
-  }
 }

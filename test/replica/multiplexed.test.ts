@@ -2,7 +2,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { deployment, multiplexed } from "../../src/replica/index.ts";
 import { ModelCache } from "../../src/replica/model-cache.ts";
+import { modelCloseMs, unloadModel } from "../../src/replica/unload-model.ts";
 import type { RequestInWork } from "../../src/rpc/request-in-work.ts";
+import { HandClock } from "../kit/hand-clock.ts";
 import { failure, gate, serve } from "./harness.ts";
 
 const work = (signal = new AbortController().signal): RequestInWork => ({
@@ -70,6 +72,43 @@ describe("models in memory", () => {
     const { cache } = cacheOf(1);
     const one = work();
     for (const name of ["a", "b", "a"]) expect(await cache.get(name, one)).toBe(name);
+  });
+
+  test("that load without an end, or close too slowly, keep no other model from being loaded", async () => {
+    const clock = new HandClock();
+    const log: string[] = [];
+    const forever = new Promise<never>(() => {});
+    const load = async (name: string) =>
+      name === "hangs" ? await forever : { name, close: () => (name === "stays" ? forever : undefined) };
+    const cache = new ModelCache(2, load, (model) => unloadModel(model, clock, (line) => log.push(line)));
+    const leaving = new AbortController();
+    const left = work(leaving.signal);
+    const hanging = cache.get("hangs", left);
+    leaving.abort(new Error("left"));
+    await expect(hanging).rejects.toThrow("left");
+    end(left);
+    for (const name of ["a", "b", "stays"]) expect((await cache.get(name, undefined)).name).toBe(name);
+    const waiting = cache.get("c", undefined);
+    await turn();
+    clock.pass(modelCloseMs);
+    expect((await waiting).name).toBe("c");
+    expect(log).toHaveLength(1);
+  });
+
+  test("whose close throws what has no text make room all the same", async () => {
+    const log: string[] = [];
+    const broken = {
+      close() {
+        throw Object.create(null);
+      },
+    };
+    const cache = new ModelCache(
+      1,
+      async () => broken,
+      (model) => unloadModel(model, new HandClock(), (line) => log.push(line)),
+    );
+    for (const name of ["a", "b"]) expect(await cache.get(name, undefined)).toBe(broken);
+    expect(log).toHaveLength(1);
   });
 
   test("that could not be loaded are tried again", async () => {

@@ -20,13 +20,17 @@ class _Held:
         #: Who uses it, or waits for it.
         self.users = 0
 
+    @property
+    def is_loaded(self) -> bool:
+        return self.ready.done() and not self.ready.cancelled() and self.ready.exception() is None
+
 
 class ModelCache:
     """Keeps at most `max_models` in memory. To make room, the one used longest ago is unloaded, but
     none that a request uses. A request uses the last model that it has got, until it ends.
 
     Invariant: models that are loaded, loading or unloading are at most `max_models`. `unload` must
-    not raise. All methods belong to one event loop.
+    not raise, and must end. All methods belong to one event loop.
     """
 
     def __init__(self, max_models: int, load: Callable[[str], Awaitable[Any]], unload: Callable[[Any], Awaitable[None]]) -> None:
@@ -68,10 +72,9 @@ class ModelCache:
 
     async def close(self) -> None:
         """Unloads all that is loaded."""
-        placed = [held for held in self._held.values() if held.placed and held.ready.done() and held.ready.exception() is None]
+        loaded = [held for held in self._held.values() if held.is_loaded]
         self._held.clear()
-        for held in placed:
-            await self._unload(held.ready.result())
+        await asyncio.gather(*(self._unload(held.ready.result()) for held in loaded))
 
     def _use_until_end(self, held: _Held, request: RequestContext) -> None:
         before = self._used.get(request)
@@ -99,7 +102,8 @@ class ModelCache:
         for held in list(self._held.values()):
             if len(self._turns) <= self._unloading:
                 return
-            if held.placed and held.users == 0:
+            # Not one that is still loading: that may take for ever, and another may be free.
+            if held.is_loaded and held.users == 0:
                 del self._held[held.name]
                 self._unloading += 1
                 self._begin(self._make_room(held))
@@ -119,13 +123,10 @@ class ModelCache:
             held.ready.set_exception(
                 error if isinstance(error, Exception) and not isinstance(error, StopIteration) else RuntimeError(repr(error))
             )
-            self._serve_turns()
+        self._serve_turns()
 
     async def _make_room(self, held: _Held) -> None:
-        if not held.ready.done():
-            await asyncio.wait([held.ready])
-        if held.ready.exception() is None:
-            await self._unload(held.ready.result())
-            self._taken -= 1
+        await self._unload(held.ready.result())
+        self._taken -= 1
         self._unloading -= 1
         self._serve_turns()

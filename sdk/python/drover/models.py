@@ -14,7 +14,7 @@ from .call_loop import call_loop, running_loop
 from .errors import FieldViolation, invalid
 from .field_hint import refuse_unknown
 from .model_cache import ModelCache
-from .program_errors import write_error
+from .program_errors import write_error, write_line
 from .program_report import MODELS_MAX, ModelSource, sources
 from .request_context import MODEL_KEY, RequestContext, context
 from .threads import Threads
@@ -23,6 +23,8 @@ Load = TypeVar("Load", bound=Callable[..., Any])
 
 #: The longest name of a model, in bytes.
 MODEL_NAME_MAX = 256
+#: How long a model may take to close before another one takes its place, in seconds.
+MODEL_CLOSE = 30.0
 
 _threads = Threads()
 
@@ -128,7 +130,7 @@ def multiplexed(load: Any = None, /, *, max_models: int = 3, **unknown: NoReturn
     Without a name it gives the model that the request's metadata key `drover-model` names; requests
     with this key are sent to a replica that holds the model. A method that is not async calls
     `self.model.get()`. To make room, the model used longest ago is unloaded: its method `close`, if
-    it has one, is called and waited for before another model is loaded. A model that a request has
+    it has one, is called and waited for, 30 s at most, before another model is loaded. A model that a request has
     got stays until the request ends, or gets another. A function that is not async loads in a thread.
     """
     refuse_unknown("multiplexed", unknown, ("max_models",))
@@ -163,12 +165,19 @@ def _checked(name: str | None, request: RequestContext | None) -> str:
 
 
 async def _unload(model: Any) -> None:
-    close = getattr(model, "close", None)
-    if not callable(close):
-        return
+    closing = asyncio.ensure_future(_close(model))
+    done, _ = await asyncio.wait([closing], timeout=MODEL_CLOSE)
+    if not done:
+        write_line(f"a model has not closed after {MODEL_CLOSE:g} s; another one takes its place")
+
+
+async def _close(model: Any) -> None:
     try:
+        close = getattr(model, "close", None)
+        if not callable(close):
+            return
         result = close() if inspect.iscoroutinefunction(close) else await _threads.run(close)
         if inspect.isawaitable(result):
             await result
-    except Exception as error:
+    except BaseException as error:  # whatever it is, it does not end the replica
         write_error("a model could not be closed; another one takes its place", error)

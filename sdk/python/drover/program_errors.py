@@ -55,5 +55,9 @@ def unknown_error(error: BaseException, method: str, request: RequestContext | N
 
 def write_error(what: str, error: BaseException) -> None:
     """Writes it in one piece, so that threads do not mix their lines."""
-    sys.stderr.write(f"{what}: {traceback_text(error)}\n")
+    write_line(f"{what}: {traceback_text(error)}")
+
+
+def write_line(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
