@@ -3,11 +3,11 @@ import type { Clock } from "../clock/clock.ts";
 import { realClock } from "../clock/real.ts";
 import { functionMethod } from "../program/definition.ts";
 import { millisecondsOf } from "../program/parse-duration.ts";
-import { workOn } from "../rpc/request-in-work.ts";
+import { requestInWork, workOn } from "../rpc/request-in-work.ts";
 import { batchInWork } from "./batch-context.ts";
 import { BatchItem } from "./batch-item.ts";
 import { type BatchOptions, BatchQueue } from "./batch-queue.ts";
-import { BatchStream } from "./batch-stream.ts";
+import { BatchStream, readersOf } from "./batch-stream.ts";
 import { wrapped } from "./parameters.ts";
 import { countBatch } from "./program-report.ts";
 
@@ -110,7 +110,8 @@ class Batcher {
     this.#queue.look();
   }
 
-  call(args: readonly unknown[]): Promise<unknown> {
+  async call(args: readonly unknown[]): Promise<unknown> {
+    requestInWork()?.context.signal.throwIfAborted();
     return new Promise((resolve, reject) => {
       this.#enter(args, { resolve, reject }, (item, reason) => {
         this.#queue.remove(item);
@@ -185,16 +186,20 @@ class Batcher {
         else if (result === batchEnd) end(item);
         else item.output.push(result);
       });
-      const open = batch.filter(({ isOver }) => !isOver);
+      const open = batch.flatMap(({ isOver, output }) => (!isOver && output instanceof BatchStream ? output : []));
       if (open.length === 0) return;
-      await Promise.all(open.map(({ output }) => output instanceof BatchStream && output.whenRead()));
+      await readersOf(open, this.#clock, (stream, cause) => {
+        for (const item of batch) if (item.output === stream) fail(item, cause);
+      });
     }
     for (const item of batch) end(item);
   }
 
   #checked(results: unknown, wanted: number): readonly unknown[] {
-    if (Array.isArray(results) && results.length === wanted) return results;
-    const given = Array.isArray(results) ? `${results.length} results` : typeof results;
+    // Models often give a typed array of numbers.
+    const list = ArrayBuffer.isView(results) && !(results instanceof DataView) ? Array.from(results as Uint8Array) : results;
+    if (Array.isArray(list) && list.length === wanted) return list;
+    const given = Array.isArray(list) ? `${list.length} results` : typeof results;
     throw new TypeError(`the batched function "${this.method}" must give a list of ${wanted} results, one for each call, not ${given}`);
   }
 }

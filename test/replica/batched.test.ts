@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { BatchStream, readersOf, slowReaderMs, unreadMax } from "../../src/replica/batch-stream.ts";
 import { batchEnd, batched, context, deployment, multiplexed, StatusError } from "../../src/replica/index.ts";
+import { HandClock } from "../kit/hand-clock.ts";
+import { until } from "../kit/until.ts";
 import { failure, gate, serve } from "./harness.ts";
 
 /** Waits long enough for every test to fill its batch first. */
@@ -159,6 +162,58 @@ describe("batched streams", () => {
     expect(await Promise.all([read("a", 1), read("b", 300)])).toEqual(["a 0", "b 299"]);
     await ended.promise;
   });
+});
+
+test("a reader that is slower than the others fails alone once they have waited for it", async () => {
+  const clock = new HandClock();
+  const [slow, quick] = [new BatchStream<number>(() => {}), new BatchStream<number>(() => {})];
+  const failed: unknown[] = [];
+  const keepUp = () =>
+    readersOf([slow, quick], clock, (stream, cause) => {
+      failed.push(stream, cause.code);
+      stream.end({ cause });
+    });
+  for (let index = 0; index < unreadMax; index++) for (const stream of [slow, quick]) stream.push(index);
+  const bothFull = keepUp();
+  await quick.next();
+  const oneFull = bothFull.then(() => failed.length);
+  await until(() => clock.pending === 1);
+  clock.pass(slowReaderMs / 2);
+  await slow.next();
+  expect(await oneFull).toBe(0);
+  slow.push(0);
+  const again = keepUp();
+  await until(() => clock.pending === 1);
+  clock.pass(slowReaderMs / 2);
+  await again;
+  expect(failed).toEqual([slow, "RESOURCE_EXHAUSTED"]);
+  expect(quick.isOver).toBe(false);
+});
+
+test("a batch gives its results as a list or a typed array, and takes no caller that has left already", async () => {
+  const batches: number[][] = [];
+  const left = gate<unknown>();
+  class Program {
+    #half = batched(
+      (numbers: number[]) => {
+        batches.push(numbers);
+        return Float32Array.from(numbers, (n) => n / 2) as unknown as number[];
+      },
+      { batchWaitTimeout: 0 },
+    );
+    async half(n: number) {
+      return await this.#half(n);
+    }
+    async late(n: number) {
+      const signal = context()?.signal as AbortSignal;
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      left.resolve(await this.#half(n).catch((cause: unknown) => cause === signal.reason));
+    }
+  }
+  const { invoke } = await serve(deployment(Program));
+  expect(await Promise.all([invoke("half", 3), failure(invoke("late", 1, { deadlineMs: 100 }))])).toMatchObject([1.5, {}]);
+  expect(await left.promise).toBe(true);
+  expect(batches).toEqual([[3]]);
 });
 
 test("a batch works for a request of its own, which ends when all its callers have left", async () => {

@@ -170,6 +170,66 @@ test("a multiplexed function gives the model that the request names, is no metho
   ]);
 });
 
+test("models that load without an end, or do not close, keep no other model from being loaded", async () => {
+  const source = `
+    import asyncio, drover.models
+    drover.models.MODEL_CLOSE = 0.05
+    class Loaded:
+        def __init__(self, name): self.name = name
+        async def close(self):
+            if self.name == "stays": await asyncio.Event().wait()
+            raise SystemExit(1)
+    class Unclosable:
+        name = "unclosable"
+        @property
+        def close(self): raise ValueError("no")
+    @drover.deployment
+    class Program:
+        @drover.multiplexed(max_models=2)
+        async def model(self, name):
+            if name == "hangs":
+                print("hanging")
+                await asyncio.Event().wait()
+            return Unclosable() if name == "unclosable" else Loaded(name)
+        async def named(self, name): return (await self.model(name)).name
+  `;
+  const it = await serve(source);
+  const leaving = new AbortController();
+  const hanging = failure(it.invoke("named", "hangs", { signal: leaving.signal }));
+  await it.printed("hanging");
+  leaving.abort();
+  await hanging;
+  for (const name of ["a", "unclosable", "stays", "c", "d"]) expect(await it.invoke("named", name)).toBe(name);
+});
+
+test("a reader of a batch of streams that is slower than the others fails alone", async () => {
+  const source = `
+    import asyncio, drover.batching
+    drover.batching.SLOW_READER = 0.05
+    @drover.deployment
+    class Program:
+        @drover.batch(max_batch_size=2, batch_wait_timeout=60)
+        async def count(self, names):
+            for step in range(500): yield [step for _ in names]
+        async def fail_alone(self):
+            async def slow():
+                got = []
+                try:
+                    async for step in self.count("slow"):
+                        got.append(step)
+                        if step == 0: await done.wait()
+                except drover.StatusError as error:
+                    return [len(got), error.code]
+            done = asyncio.Event()
+            task = asyncio.ensure_future(slow())
+            quick = [step async for step in self.count("quick")]
+            done.set()
+            return [len(quick), await task]
+  `;
+  const { invoke } = await serve(source);
+  expect(await invoke("fail_alone")).toEqual([500, [101, "RESOURCE_EXHAUSTED"]]);
+});
+
 test("a model stays for a request until that ends", async () => {
   const it = await whole();
   const first = it.invoke("hold");

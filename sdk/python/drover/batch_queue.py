@@ -13,6 +13,9 @@ from .threads import END
 
 #: How many results of one stream may wait to be read, before its batch makes no more.
 UNREAD_MAX = 100
+#: How long the other requests of a batch of streams wait in all for a reader that is slower than
+#: theirs, in seconds.
+SLOW_READER = 5.0
 
 
 class BatchSettings(NamedTuple):
@@ -37,28 +40,42 @@ class Item:
         self.is_over = False
         self.when_left: Callable[[], None] = lambda: None
         #: Results and at last END, or an error. A plain method has one result.
-        self._results: asyncio.Queue[object] = asyncio.Queue(UNREAD_MAX)
+        self._results: asyncio.Queue[object] = asyncio.Queue()
+        self._read = asyncio.Event()
+        #: How long others have waited for the reader, in seconds.
+        self.held_up = 0.0
 
     async def next(self) -> object:
         """The next result; END: there is none. Raises the request's error."""
         result = await self._results.get()
+        self._read.set()
         if isinstance(result, _Failure):
             raise result.error
         return result
 
-    async def give(self, result: object) -> None:
-        """Adds a result; waits while the reader does not keep up."""
-        if not self.is_over:
-            await self._results.put(result)
+    @property
+    def is_full(self) -> bool:
+        """Whether the reader does not keep up."""
+        return not self.is_over and self._results.qsize() >= UNREAD_MAX
 
-    async def end(self) -> None:
-        await self.give(END)
+    async def when_read(self) -> None:
+        """Waits until the reader has read enough to get more, or is gone."""
+        while self.is_full:
+            self._read.clear()
+            await self._read.wait()
+
+    def give(self, result: object) -> None:
+        if not self.is_over:
+            self._results.put_nowait(result)
+
+    def end(self) -> None:
+        self.give(END)
         self.is_over = True
 
-    async def fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
         if isinstance(error, (StopIteration, asyncio.CancelledError)) or not isinstance(error, Exception):
             error = RuntimeError(f"the batch ended with {error!r}")
-        await self.give(_Failure(error))
+        self.give(_Failure(error))
         self.is_over = True
 
     def leave(self) -> None:
@@ -66,8 +83,7 @@ class Item:
         if self.is_over:
             return
         self.is_over = True
-        while not self._results.empty():  # so that nothing waits to give more
-            self._results.get_nowait()
+        self._read.set()
         self.when_left()
 
 

@@ -6,14 +6,16 @@ import asyncio
 import contextvars
 import functools
 import inspect
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
-from .batch_queue import BatchQueue, BatchSettings, Item
+from .batch_queue import SLOW_READER, BatchQueue, BatchSettings, Item
 from .durations import seconds_of
+from .errors import StatusError
 from .field_hint import refuse_unknown
 from .models import is_method
 from .program_report import count_batch
@@ -182,14 +184,14 @@ class _Batcher:
             if self.is_stream:
                 await self._relay(batch, self._function(*lists.args, **lists.kwargs))
             else:
-                await self._settle(batch, await self._called(lists))
+                self._settle(batch, await self._called(lists))
         except asyncio.CancelledError as error:
             if request is not None:
                 request.leave()
-            await _fail_all(batch, error)
+            _fail_all(batch, error)
             raise
         except BaseException as error:
-            await _fail_all(batch, error)
+            _fail_all(batch, error)
         finally:
             if request is not None:
                 request.end()
@@ -200,12 +202,12 @@ class _Batcher:
         result = await _threads.run(lambda: self._function(*lists.args, **lists.kwargs))
         return await result if inspect.isawaitable(result) else result
 
-    async def _settle(self, batch: list[Item], results: object) -> None:
+    def _settle(self, batch: list[Item], results: object) -> None:
         for item, result in zip(batch, self._checked(results, len(batch)), strict=True):
             if isinstance(result, BaseException):
-                await item.fail(result)
+                item.fail(result)
             else:
-                await item.give(result)
+                item.give(result)
                 item.is_over = True
 
     async def _relay(self, batch: list[Item], steps: Any) -> None:
@@ -218,31 +220,54 @@ class _Batcher:
                     break
                 for item, result in zip(batch, self._checked(step, len(batch)), strict=True):
                     if _is_end(result):
-                        await item.end()
+                        item.end()
                     elif isinstance(result, BaseException):
-                        await item.fail(result)
+                        item.fail(result)
                     else:
-                        await item.give(result)
+                        item.give(result)
+                await _readers_of(batch)
             for item in batch:
-                await item.end()
+                item.end()
         finally:
             await (steps.aclose() if is_async else _threads.run(steps.close))
 
     def _checked(self, results: object, wanted: int) -> list[Any]:
         try:
-            given: list[Any] | None = list(results)  # type: ignore[call-overload]
+            # Of an iterator without an end only so many are read.
+            given: list[Any] | None = list(itertools.islice(iter(results), wanted + 1))  # type: ignore[call-overload]
         except TypeError:
             given = None
         if given is not None and not isinstance(results, (str, bytes, dict)) and len(given) == wanted:
             return given
-        what = type(results).__name__ if given is None else f"{type(results).__name__} of {len(given)}"
+        what = type(results).__name__ if given is None else f"{type(results).__name__} of {len(given) if len(given) <= wanted else f'more than {wanted}'}"
         raise TypeError(f"the batched function {self._function.__name__} must give {wanted} results, one for each call, not a {what}")
 
 
-async def _fail_all(batch: list[Item], error: BaseException) -> None:
+async def _readers_of(batch: list[Item]) -> None:
+    """Waits until each reader keeps up. One that is slower than the others fails once they have
+    waited `SLOW_READER` for it in all."""
+    while full := [item for item in batch if item.is_full]:
+        reads = [asyncio.ensure_future(item.when_read()) for item in full]
+        try:
+            if all(item.is_full or item.is_over for item in batch):  # nobody is held up
+                await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            since = time.monotonic()
+            await asyncio.wait(reads, timeout=max(0.0, SLOW_READER - max(item.held_up for item in full)))
+        finally:
+            for read in reads:
+                read.cancel()
+        for item in full:
+            item.held_up += time.monotonic() - since
+            if item.is_full and item.held_up >= SLOW_READER:
+                text = f"the results are read too slowly: the other requests of the batch have waited {SLOW_READER:g} s"
+                item.fail(StatusError("RESOURCE_EXHAUSTED", text))
+
+
+def _fail_all(batch: list[Item], error: BaseException) -> None:
     for item in batch:
         if not item.is_over:
-            await item.fail(error)
+            item.fail(error)
 
 
 def _is_end(result: object) -> bool:

@@ -1,5 +1,5 @@
 import { Option } from "commander";
-import { modelHeader } from "../../core/traffic/model-bounds.ts";
+import { modelHeader } from "../../core/metadata-keys.ts";
 import type { MetadataValues } from "../../rpc/call-metadata.ts";
 import { Media } from "../../rpc/media.ts";
 import { type ArgumentFields, decodeResult, encodeArguments, type ResultFields } from "../../rpc/values.ts";
