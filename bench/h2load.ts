@@ -18,6 +18,14 @@ export interface Call {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** A POST by HTTP/1.1 to repeat, of a text. */
+export interface TextPost {
+  /** `host:port`. */
+  readonly address: string;
+  readonly path: string;
+  readonly text: string;
+}
+
 export interface Load {
   readonly requests: number;
   readonly seconds: number;
@@ -38,18 +46,20 @@ export function h2loadMissing(): string {
 }
 
 /**
- * Makes the call `requests` times over one connection, `inFlight` at a time. Fails unless each was
- * answered with HTTP 200. Does not check the gRPC status.
+ * Makes the call `requests` times, `inFlight` at a time: over one connection, a post over as many
+ * as are in flight. Fails unless each was answered with HTTP 200. Does not check the gRPC status.
  */
-export async function load(call: Call, requests: number, inFlight: number): Promise<Load> {
+export async function load(call: Call | TextPost, requests: number, inFlight: number): Promise<Load> {
   const folder = mkdtempSync(join(tmpdir(), "drover-bench-"));
   try {
     const [body, log] = [join(folder, "request"), join(folder, "log")];
-    writeFileSync(body, frame(call.message));
+    writeFileSync(body, "text" in call ? call.text : frame(call.message));
     const base = call.address.startsWith("unix:") ? call.address : `http://${call.address}`;
-    const headers = { "content-type": "application/grpc", te: "trailers", ...call.headers };
+    const headers =
+      "text" in call ? { "content-type": "text/plain" } : { "content-type": "application/grpc", te: "trailers", ...call.headers };
     const args = [
-      ...["-c", "1", "-m", String(inFlight), "-n", String(requests), "-d", body, "--log-file", log, "-B", base],
+      ...("text" in call ? ["--h1", "-c", String(inFlight), "-m", "1"] : ["-c", "1", "-m", String(inFlight)]),
+      ...["-n", String(requests), "-d", body, "--log-file", log, "-B", base],
       ...Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]),
       `http://drover${call.path}`,
     ];

@@ -1,10 +1,11 @@
 // Measures everything, or the named parts:
-//   npm run bench -- [requests] [start] [memory] [many] [python] [tick] [plan] [rollout]
-//                    [reconfigure] [autoscale] [load] [configs] [watch] [stall] [--quick]
-//                    [--write]
+//   npm run bench -- [requests] [start] [memory] [many] [python] [compose] [tick] [plan]
+//                    [rollout] [reconfigure] [autoscale] [load] [configs] [watch] [stall]
+//                    [--quick] [--write]
 //   --quick   short runs, to check that it works; the figures mean nothing
 //   --write   writes the figures into bench/README.md
 //   DROVER_TRACE=FILE  a trace of real requests for autoscale
+//   DROVER_RAY_PYTHON=FILE  a python with the package ray[serve], for compose
 import { fork } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,6 +20,7 @@ const benches = [
   "memory",
   "many",
   "python",
+  "compose",
   "tick",
   "plan",
   "rollout",
