@@ -264,7 +264,7 @@ describe("an application", () => {
   }
 });
 
-describe("wrong options are a TypeError that names the option:", () => {
+test("a wrong option is a TypeError that names the option", async () => {
   const cases: [string, string][] = [
     ["replicas=2", "option replicas: there is no such option; do you mean num_replicas?"],
     ["numReplicas=2", "option numReplicas: there is no such option; do you mean num_replicas?"],
@@ -298,13 +298,28 @@ describe("wrong options are a TypeError that names the option:", () => {
     ["services=1", "option services: must be a function"],
     ["user_config_schema=1", "option user_config_schema: must be a pydantic model or TypeAdapter, or a function"],
   ];
-  for (const [option, message] of cases) {
-    test(option, async () => {
-      const { stderr } = (await described(`class M: pass\ndrover.deployment(${option})(M)`)) as { stderr: string };
-      expect(stderr).toContain(`TypeError: deployment ${message}`);
-      expect(stderr).not.toContain("/sdk/python/");
-    });
-  }
+  const check = `
+    import drover, json
+    class M: pass
+    for option in json.load(open("options.json")):
+        try: eval(f"drover.deployment({option})(M)")
+        except TypeError as error: print(json.dumps([option, str(error)]))
+        else: print(json.dumps([option, "accepted"]))
+  `;
+  const options = JSON.stringify(cases.map(([option]) => option));
+  const { stdout, stderr } = await runIn({ "check.py": check, "options.json": options }, "check", []);
+  expect(stderr).toBe("");
+  const said = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as [string, string]);
+  expect(said).toEqual(cases.map(([option, message]) => [option, expect.stringContaining(`deployment ${message}`)]));
+});
+
+test("the traceback of a wrong option ends in the program's own file", async () => {
+  const { stderr } = (await described("class M: pass\ndrover.deployment(replicas=2)(M)")) as { stderr: string };
+  expect(stderr).toContain("TypeError: deployment option replicas");
+  expect(stderr).not.toContain("/sdk/python/");
 });
 
 test("the author's own tests use a deployment like what it is made of; copies replace options", async () => {
@@ -490,12 +505,14 @@ describe("run", () => {
       const { address } = await controllerReporting(...statuses);
       return (await runIn({ "app.py": selfDeploying }, "app", [], { DROVER_API: address })).stdout;
     };
-    expect(await tell([DEPLOY_FAILED, 1, "old"], [DEPLOY_FAILED, 2, "no GPU"])).toBe("FAILED_PRECONDITION: no GPU\n");
-    expect(await tell([UPDATING, 2], "deleted")).toBe('ABORTED: deployment "echo" was deleted\n');
-    expect(await tell([UPDATING, 2])).toMatch(/^UNAVAILABLE: /);
-    expect(await tell([UPDATING, 2], "ends", [UPDATING, 2], "ends", [HEALTHY, 2])).toBe("echo\n");
-    const nobody = await runIn({ "app.py": selfDeploying }, "app", [], { DROVER_API: "unix:/no/such/api.sock" });
-    expect(nobody.stdout).toMatch(/^UNAVAILABLE: /);
+    const nobody = runIn({ "app.py": selfDeploying }, "app", [], { DROVER_API: "unix:/no/such/api.sock" });
+    await Promise.all([
+      expect(tell([DEPLOY_FAILED, 1, "old"], [DEPLOY_FAILED, 2, "no GPU"])).resolves.toBe("FAILED_PRECONDITION: no GPU\n"),
+      expect(tell([UPDATING, 2], "deleted")).resolves.toBe('ABORTED: deployment "echo" was deleted\n'),
+      expect(tell([UPDATING, 2])).resolves.toMatch(/^UNAVAILABLE: /),
+      expect(tell([UPDATING, 2], "ends", [UPDATING, 2], "ends", [HEALTHY, 2])).resolves.toBe("echo\n"),
+      expect(nobody).resolves.toMatchObject({ stdout: expect.stringMatching(/^UNAVAILABLE: /) }),
+    ]);
   });
 });
 
