@@ -8,8 +8,12 @@ const slow = [
   "test/{e2e,sim,sdk,conformance,engine,contract}/**",
   "test/**/*-laws.test.ts",
   "test/replica/host.test.ts",
-  "test/store/{private-redis,redis-store,redis-contents}.test.ts",
+  "test/store/{private-redis,redis-store,redis-contents,redis-troubles,aof-repair}.test.ts",
+  "test/controller/{fault-guard,open-files}.test.ts",
+  "test/docs/replica-contract.test.ts",
   "test/cli/smoke.test.ts",
+  "test/gateway/abuse.test.ts",
+  "test/wire/fuzzed-requests.test.ts",
   "test/{generated,protos}.test.ts",
 ];
 /** What takes longest, the longest first: begun first, so that nothing long is left alone at the end. */
