@@ -72,7 +72,10 @@ function readValue(text: string, name: string): Json {
  */
 export async function describeFile(place: ProgramPlace, args: JsonObject | undefined, io: CliIo): Promise<ProgramFile | undefined> {
   const { file } = place;
-  if (!existsSync(file)) throw new CliError(`cannot run ${file}: there is no such file`);
+  if (!existsSync(file)) {
+    const meant = [".py", ".ts", ".js"].map((ending) => `${file}${ending}`).find(existsSync);
+    throw new CliError(`cannot run ${file}: there is no such file${meant === undefined ? "" : `; do you mean ${meant}?`}`);
+  }
   return file.endsWith(".py") ? describePythonFile(place, args, io) : describeModule(place, args, io);
 }
 

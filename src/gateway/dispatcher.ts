@@ -55,6 +55,8 @@ export class Dispatcher implements GatewayCounts {
   readonly #places = new Map<string, Place>();
   readonly #unsubscribe: readonly (() => void)[];
   #turns = 0;
+  /** Requests given to replicas so far. */
+  #granted = 0;
   #closed = false;
 
   /**
@@ -234,7 +236,7 @@ export class Dispatcher implements GatewayCounts {
 
   #grant(place: Place, visit: Visit): void {
     visit.ticket = undefined;
-    place.take(visit.model);
+    place.take(visit.model, ++this.#granted);
     visit.waiter.granted(visit, place);
   }
 

@@ -16,6 +16,8 @@ export class HeldModels {
   /** Given since the last report, and between the last two. */
   #given = new Set<string>();
   #givenBefore = new Set<string>();
+  /** The number of the last use of each, of those that this gateway gave. */
+  readonly #uses = new Map<string, number>();
 
   get names(): ReadonlySet<string> {
     return this.#names;
@@ -26,6 +28,12 @@ export class HeldModels {
     return this.#max !== undefined && this.#names.size < this.#max;
   }
 
+  /** The number of the last use of the model that the replica would unload first. 0: never used. */
+  get oldestUse(): number {
+    const [oldest] = this.#names;
+    return (oldest !== undefined && this.#uses.get(oldest)) || 0;
+  }
+
   /** Takes what the replica last reported. */
   learn({ models = none, maxModels }: Endpoint): void {
     if (models === this.#reported && maxModels === this.#max) return;
@@ -34,8 +42,9 @@ export class HeldModels {
     this.#combine();
   }
 
-  /** The replica gets a request that needs this model. */
-  give(model: string): void {
+  /** The replica gets a request that needs this model. `use` grows from request to request. */
+  give(model: string, use: number): void {
+    this.#uses.set(model, use);
     this.#use(this.#given, model);
     this.#use(this.#names, model);
   }
@@ -54,6 +63,7 @@ export class HeldModels {
   #combine(): void {
     this.#names.clear();
     for (const names of [this.#reported, this.#givenBefore, this.#given]) for (const name of names) this.#use(this.#names, name);
+    for (const name of this.#uses.keys()) if (!this.#names.has(name)) this.#uses.delete(name);
   }
 
   #use(names: Set<string>, model: string): void {

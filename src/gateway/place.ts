@@ -58,10 +58,17 @@ export class Place implements ModelCandidate {
     return this.#held.hasRoom;
   }
 
-  /** The replica gets a request. `model`: the one that the request needs, if any. */
-  take(model: string | undefined): void {
+  get oldestModelUse(): number {
+    return this.#held.oldestUse;
+  }
+
+  /**
+   * The replica gets a request. `model`: the one that the request needs, if any. `count`: requests
+   * given to replicas so far.
+   */
+  take(model: string | undefined, count: number): void {
     this.ongoing++;
-    if (model !== undefined) this.#held.give(model);
+    if (model !== undefined) this.#held.give(model, count);
   }
 
   /**

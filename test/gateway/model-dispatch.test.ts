@@ -83,6 +83,21 @@ describe("6 models on 2 replicas of 3 each, 60 requests", () => {
     }
   });
 
+  test("are 6 loads also on replicas that are full of other models, however their names hash", () => {
+    for (let round = 0; round < 20; round++) {
+      const { enter, endFirst, report, loads } = setUp(["a-1", "a-2"]);
+      const ask = (model: string) => {
+        enter(model);
+        endFirst();
+        report();
+      };
+      for (const name of sixty) ask(`old-${round}-${name}`);
+      loads.length = 0;
+      for (const name of sixty) ask(`new-${round}-${name}`);
+      expect(loads).toHaveLength(6);
+    }
+  });
+
   test("are 6 loads, a few at a time", () => {
     const { enter, endFirst, report, loads, running } = setUp(["r1", "r2"]);
     sixty.forEach((model, index) => {

@@ -7,12 +7,19 @@ export interface ModelCandidate extends Candidate {
   readonly models: ReadonlySet<string>;
   /** Whether it can load one more model without unloading another. */
   readonly hasModelRoom: boolean;
+  /**
+   * When this gateway last gave it a request for the model that it would unload first: the number of
+   * that use, which grows. 0: never.
+   */
+  readonly oldestModelUse: number;
 }
 
 /**
  * The replica for a request that needs a model. Of the replicas that are not full: one that holds
  * the model, the less loaded of two random ones. Else the one that rendezvous hashing gives: among
- * those with room for one more model, or among all if none has. Undefined: all are full.
+ * those with room for one more model. If none has, the one whose model was not used for longest: by
+ * hashing alone, five models may share a replica for three while another keeps some that nobody
+ * asks for. Undefined: all are full.
  */
 export function pickForModel<C extends ModelCandidate>(
   candidates: readonly C[],
@@ -25,7 +32,12 @@ export function pickForModel<C extends ModelCandidate>(
   const holders = open.filter(({ models }) => models.has(model));
   if (holders.length > 0) return pick(holders, maxOngoing, draw1, draw2);
   const roomy = open.filter(({ hasModelRoom }) => hasModelRoom);
-  return highestRanked(roomy.length > 0 ? roomy : open, model);
+  if (roomy.length > 0) return highestRanked(roomy, model);
+  const oldest = Math.min(...open.map(({ oldestModelUse }) => oldestModelUse));
+  return highestRanked(
+    open.filter(({ oldestModelUse }) => oldestModelUse === oldest),
+    model,
+  );
 }
 
 /**

@@ -13,12 +13,13 @@ const candidates: fc.Arbitrary<readonly ModelCandidate[]> = fc.uniqueArray(
     resting: fc.boolean(),
     models: fc.subarray(["a", "b", "c"]).map((names) => new Set(names)),
     hasModelRoom: fc.boolean(),
+    oldestModelUse: fc.integer({ min: 0, max: 3 }),
   }),
   { maxLength: 8, selector: ({ replicaId }) => replicaId },
 );
 const max = fc.integer({ min: 1, max: 3 });
 const roomy = (replicaId: string): ModelCandidate => ({
-  ...{ replicaId, ongoing: 0, elsewhere: 0, resting: false, models: new Set(), hasModelRoom: true },
+  ...{ replicaId, ongoing: 0, elsewhere: 0, resting: false, models: new Set(), hasModelRoom: true, oldestModelUse: 0 },
 });
 
 describe("the pick for a model", () => {
@@ -39,6 +40,7 @@ describe("the pick for a model", () => {
         const open = all.filter((one) => !isFull(one, maxOngoing));
         if (open.some(({ models }) => models.has(name))) expect(picked?.models.has(name)).toBe(true);
         else if (open.some(({ hasModelRoom }) => hasModelRoom)) expect(picked?.hasModelRoom).toBe(true);
+        else for (const one of open) expect(one.oldestModelUse).toBeGreaterThanOrEqual(picked?.oldestModelUse ?? 0);
       }),
     );
   });
