@@ -85,7 +85,7 @@ describe("6 models on 2 replicas of 3 each, 60 requests", () => {
 
   test("are 6 loads also on replicas that are full of other models, however their names hash", () => {
     for (let round = 0; round < 20; round++) {
-      const { enter, endFirst, report, loads } = setUp(["a-1", "a-2"]);
+      const { enter, endFirst, report, loads } = setUp(["multi-1m9vm", "multi-cd050"]);
       const ask = (model: string) => {
         enter(model);
         endFirst();
