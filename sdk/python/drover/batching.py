@@ -239,7 +239,9 @@ class _Batcher:
             given = None
         if given is not None and not isinstance(results, (str, bytes, dict)) and len(given) == wanted:
             return given
-        what = type(results).__name__ if given is None else f"{type(results).__name__} of {len(given) if len(given) <= wanted else f'more than {wanted}'}"
+        what = type(results).__name__
+        if given is not None:
+            what += f" of more than {wanted}" if len(given) > wanted else f" of {len(given)}"
         raise TypeError(f"the batched function {self._function.__name__} must give {wanted} results, one for each call, not a {what}")
 
 

@@ -157,7 +157,8 @@ def _checked(name: str | None, request: RequestContext | None) -> str:
     if name is None and request is not None:
         name = request.model
     if not name:
-        raise invalid([FieldViolation(MODEL_KEY, "required: the request must name a model (drover invoke --model, or options of the handle)")])
+        remedy = "required: the request must name a model (drover invoke --model, or options of the handle)"
+        raise invalid([FieldViolation(MODEL_KEY, remedy)])
     size = len(name.encode())
     if size > MODEL_NAME_MAX:
         raise invalid([FieldViolation(MODEL_KEY, f"the name has {size} bytes; it may have {MODEL_NAME_MAX}")])
