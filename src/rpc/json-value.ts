@@ -39,6 +39,23 @@ function structToJson(struct: Struct): JsonObject {
   return object;
 }
 
+/** The place of the first number in a message that JSON does not have, and that number; undefined: there is none. */
+export function infiniteIn({ kind }: Value): { readonly path: string; readonly number: number } | undefined {
+  if (kind.case === "numberValue") return Number.isFinite(kind.value) ? undefined : { path: "", number: kind.value };
+  if (kind.case === "listValue") {
+    for (const [index, item] of kind.value.values.entries()) {
+      const found = infiniteIn(item);
+      if (found !== undefined) return { ...found, path: `[${index}]${found.path}` };
+    }
+  } else if (kind.case === "structValue") {
+    for (const name in kind.value.fields) {
+      const found = infiniteIn(kind.value.fields[name] as Value);
+      if (found !== undefined) return { ...found, path: `.${name}${found.path}` };
+    }
+  }
+  return undefined;
+}
+
 /** Where the binary values of a JSON value go. */
 export interface PartsTaken {
   /** The part of a binary value, with an empty path; undefined: the value is not binary. */

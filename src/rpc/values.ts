@@ -2,7 +2,7 @@
 import type { Value } from "@bufbuild/protobuf/wkt";
 import type { InvokeRequest, InvokeResponse, Part } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { invalid, refusal } from "../core/errors.ts";
-import { inputToValue, jsonToValue, NotJson, type PartsTaken, pointerStep, valueToJson } from "./json-value.ts";
+import { infiniteIn, inputToValue, jsonToValue, NotJson, type PartsTaken, pointerStep, valueToJson } from "./json-value.ts";
 import { partOf, partsMax, placeParts, WrongPart } from "./parts.ts";
 
 /** The arguments of a call; both empty: none was given. */
@@ -57,15 +57,15 @@ function withParts(path: string, parts: Part[], convert: (taken: PartsTaken) => 
   return value;
 }
 
-/** The arguments of a request. Throws INVALID_FIELD for a part without a place. */
+/** The arguments of a request. Throws INVALID_FIELD for a part without a place, and for a number that JSON does not have. */
 export function decodeArguments({ input, parts }: ArgumentFields): GivenArguments {
   try {
     switch (input.case) {
       case "json":
-        return { positional: [placeParts(valueToJson(input.value), parts)], named: {} };
+        return { positional: [placeParts(given(input.value, "json"), parts)], named: {} };
       case "arguments": {
-        const positional = input.value.positional.map(valueToJson);
-        const named = Object.fromEntries(Object.entries(input.value.named).map(([name, value]) => [name, valueToJson(value)]));
+        const positional = input.value.positional.map((value, index) => given(value, `arguments.positional[${index}]`));
+        const named = Object.fromEntries(Object.entries(input.value.named).map(([name, value]) => [name, given(value, name)]));
         return placeParts({ positional, named }, parts) as GivenArguments;
       }
       default:
@@ -76,6 +76,13 @@ export function decodeArguments({ input, parts }: ArgumentFields): GivenArgument
     if (!(cause instanceof WrongPart)) throw cause;
     throw invalid([{ field: cause.field, description: cause.message }]);
   }
+}
+
+function given(value: Value, field: string): unknown {
+  const infinite = infiniteIn(value);
+  if (infinite === undefined) return valueToJson(value);
+  const description = `${infinite.number} is no JSON; send it in an array, which goes as bytes`;
+  throw invalid([{ field: field + infinite.path, description }]);
 }
 
 /** A result, or an item of a stream, as the fields of a response. Throws `NotJson`. */

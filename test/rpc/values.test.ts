@@ -1,6 +1,14 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
-import { InvokeRequestSchema, InvokeResponseSchema, type Part } from "../../gen/drover/v1/invoke_service_pb.ts";
+import {
+  ArgumentsSchema,
+  type InvokeRequest,
+  InvokeRequestSchema,
+  InvokeResponseSchema,
+  type Part,
+} from "../../gen/drover/v1/invoke_service_pb.ts";
+import type { StatusError } from "../../src/core/errors.ts";
 import { Media } from "../../src/rpc/media.ts";
 import { Tensor } from "../../src/rpc/tensor.ts";
 import { decodeArguments, decodeResult, encodeArguments, encodeResult } from "../../src/rpc/values.ts";
@@ -53,6 +61,25 @@ test("what cannot be sent is refused by its place", () => {
   expect(() => given([1, { scores: [Number.NaN] }])).toThrow("arguments[1].scores[0] is NaN");
   expect(() => given([], { text: Number.POSITIVE_INFINITY })).toThrow("arguments.text is Infinity");
   expect(() => new Tensor(new Float32Array(5), [2, 3])).toThrow(RangeError);
+});
+
+test("a request with a number that JSON does not have is refused by its place", () => {
+  const infinite: Value = create(ValueSchema, { kind: { case: "numberValue", value: Number.NEGATIVE_INFINITY } });
+  const within = create(ValueSchema, {
+    kind: { case: "structValue", value: { fields: { a: { kind: { case: "listValue", value: { values: [infinite] } } } } } },
+  });
+  const fieldOf = (input: InvokeRequest["input"]) => {
+    try {
+      decodeArguments({ input, parts: [] });
+      return undefined;
+    } catch (error) {
+      return (error as StatusError).facts.violations?.[0]?.field;
+    }
+  };
+  expect(fieldOf({ case: "json", value: within })).toBe("json.a[0]");
+  const all = (fields: MessageInitShape<typeof ArgumentsSchema>) => fieldOf({ case: "arguments", value: create(ArgumentsSchema, fields) });
+  expect(all({ positional: [infinite] })).toBe("arguments.positional[0]");
+  expect(all({ named: { scores: within } })).toBe("scores.a[0]");
 });
 
 const part = (fields: Partial<Part>): Part => ({

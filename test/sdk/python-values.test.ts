@@ -4,6 +4,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect } from "vitest";
 import { InvokeRequestSchema, InvokeService, PartSchema } from "../../gen/drover/v1/invoke_service_pb.ts";
 import type { StatusError } from "../../src/core/errors.ts";
@@ -149,6 +150,17 @@ describe("a replica in Python", () => {
     expect(await fields({ mediaType: "picture" })).toEqual(["parts[0].media_type"]);
     expect(await fields({ mediaType: "image/png", data: new Uint8Array([0x89, 0x50]) })).toBeUndefined();
     expect(await fields({ path: "/00" })).toEqual(["parts[0].path"]);
+  });
+
+  test("names the place of a number that JSON does not have, and of a name that no caller can give", async () => {
+    const { channel } = await serve(program);
+    const client = channel.client(InvokeService);
+    const infinite = create(ValueSchema, { kind: { case: "numberValue", value: Number.NaN } });
+    const list = create(ValueSchema, { kind: { case: "listValue", value: { values: [infinite] } } });
+    expect(await fieldsOf(client.invoke({ method: "echo", input: { case: "json", value: list } }))).toEqual(["json[0]"]);
+    const named = { case: "arguments" as const, value: { named: { scores: list } } };
+    expect(await fieldsOf(client.invoke({ method: "kinds", input: named }))).toEqual(["scores[0]"]);
+    expect(await fieldsOf(caller(channel)("kinds", [], { self: 1, other: 1 }))).toEqual(["self"]);
   });
 
   test("refuses JSON of more values than a request may hold", async () => {

@@ -23,6 +23,8 @@ class Parameters:
     all: Sequence[Parameter]
     #: The types of those that have one.
     types: Mapping[str, object]
+    #: Names that no caller can give: that of the context, and of the method's own `self`.
+    reserved: frozenset[str]
 
     def takes_context(self, parameter: Parameter) -> bool:
         """Whether it is named `context` or annotated as `RequestContext`, wherever it stands."""
@@ -42,7 +44,8 @@ def parameters_of(method: Callable[..., object]) -> Parameters | None:
         types = typing.get_type_hints(inspect.unwrap(method))
     except Exception:  # a name that exists for type checkers only
         types = {parameter.name: _context_by_text(parameter.annotation) for parameter in found}
-    return Parameters(found, types)
+    own = list(inspect.signature(method.__func__).parameters)[:1] if inspect.ismethod(method) else []
+    return Parameters(found, types, frozenset({"context", *own}))
 
 
 def _context_by_text(annotation: object) -> object:
@@ -76,7 +79,7 @@ def arguments_for(method: str, parameters: Parameters | None, given: GivenArgume
             wrong.append(FieldViolation(name, f'"{method}" gets it twice: by position and by name; give it once'))
         elif name in by_name:
             values[name] = value
-        elif takes_more and name != "context":
+        elif takes_more and name not in parameters.reserved:
             more[name] = value
         else:
             wrong.append(FieldViolation(name, f'"{method}" has no such parameter; it takes {_list_of([*taken, *named])}'))

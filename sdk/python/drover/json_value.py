@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, Union
 
 from google.protobuf import struct_pb2
@@ -64,13 +64,15 @@ class ValueCount:
 
 
 def value_to_json(value: struct_pb2.Value, count: ValueCount | None = None) -> Json:
-    """The JSON value in a message; an empty message is None. Whole numbers are ints. Raises
-    `TooManyValues` by `count`."""
+    """The JSON value in a message; an empty message is None. Whole numbers are ints. With `count`,
+    raises `TooManyValues`, and `NotJson` for a number that JSON does not have."""
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         return str(value.string_value)
     if kind == "number_value":
         number: float = value.number_value
+        if count is not None and not math.isfinite(number):
+            raise _infinite(number)
         return int(number) if number.is_integer() and abs(number) <= EXACT_MAX else number
     if kind == "bool_value":
         return bool(value.bool_value)
@@ -84,6 +86,27 @@ def value_to_json(value: struct_pb2.Value, count: ValueCount | None = None) -> J
         if count is not None:
             count.take(len(values) + 1)
         return [value_to_json(item, count) for item in values]
+    return None
+
+
+def _infinite(number: float) -> NotJson:
+    return NotJson("NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity")
+
+
+def path_of_infinite(value: struct_pb2.Value) -> str | None:
+    """The place of the first number in a message that JSON does not have; None: there is none."""
+    kind = value.WhichOneof("kind")
+    if kind == "number_value":
+        return None if math.isfinite(value.number_value) else ""
+    members: Iterable[tuple[str, struct_pb2.Value]] = ()
+    if kind == "struct_value":
+        members = ((f".{name}", member) for name, member in value.struct_value.fields.items())
+    elif kind == "list_value":
+        members = ((f"[{index}]", item) for index, item in enumerate(value.list_value.values))
+    for step, member in members:
+        path = path_of_infinite(member)
+        if path is not None:
+            return step + path
     return None
 
 
@@ -129,7 +152,7 @@ def plain(json: object, level: int = 0, parts: PartsTaken | None = None) -> Json
         return int(json)
     if isinstance(json, float):
         if not math.isfinite(json):
-            raise NotJson("NaN" if math.isnan(json) else "Infinity" if json > 0 else "-Infinity")
+            raise _infinite(json)
         return float(json)
     if level == LEVELS_MAX:
         raise NotJson(f"more than {LEVELS_MAX} levels, or an object that contains itself")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from .errors import FieldViolation, StatusError, invalid
-from .json_value import NotJson, TooManyValues, ValueCount, json_to_value, value_to_json
+from .json_value import NotJson, TooManyValues, ValueCount, json_to_value, path_of_infinite, value_to_json
 from .parts import Parts, WrongPart, place_parts
 
 #: The most JSON values of a request.
@@ -52,19 +52,21 @@ def _write_argument(argument: object, value: Any, parts: Any, names: Sequence[st
 
 
 def decode_arguments(request: Any) -> GivenArguments:
-    """The arguments of a request. Raises INVALID_FIELD for a part without a place, and for more than
-    a request may hold."""
+    """The arguments of a request. Raises INVALID_FIELD for a part without a place, for a number
+    that JSON does not have, and for more than a request may hold."""
     kind = request.WhichOneof("input")
     count = ValueCount(JSON_VALUES_MAX)
     try:
         if kind == "json":
-            return GivenArguments([place_parts(value_to_json(request.json, count), request.parts)], {})
+            return GivenArguments([place_parts(_given(request.json, count, "json"), request.parts)], {})
         if kind == "arguments":
             for field, given in (("positional", request.arguments.positional), ("named", request.arguments.named)):
                 if len(given) > ARGUMENTS_MAX:
                     raise WrongPart(f"arguments.{field}", f"{len(given)} arguments, and at most {ARGUMENTS_MAX} are read")
-            positional = [value_to_json(value, count) for value in request.arguments.positional]
-            named = {name: value_to_json(value, count) for name, value in request.arguments.named.items()}
+            positional = [
+                _given(value, count, f"arguments.positional[{index}]") for index, value in enumerate(request.arguments.positional)
+            ]
+            named = {name: _given(value, count, name) for name, value in request.arguments.named.items()}
             root = place_parts({"positional": positional, "named": named}, request.parts)
             return GivenArguments(root["positional"], root["named"])
         if request.parts:
@@ -74,6 +76,14 @@ def decode_arguments(request: Any) -> GivenArguments:
     except TooManyValues as error:
         raise invalid([FieldViolation(str(kind), str(error))]) from None
     return GivenArguments([request.bytes] if kind == "bytes" else [], {})
+
+
+def _given(value: Any, count: ValueCount, field: str) -> object:
+    try:
+        return value_to_json(value, count)
+    except NotJson as error:
+        text = f"{error.what} is no JSON; send it in an array, which goes as bytes"
+        raise invalid([FieldViolation(field + (path_of_infinite(value) or ""), text)]) from None
 
 
 def encode_result(response: Any, result: object) -> None:
