@@ -39,19 +39,24 @@ function structToJson(struct: Struct): JsonObject {
   return object;
 }
 
-/** The place of the first number in a message that JSON does not have, and that number; undefined: there is none. */
-export function infiniteIn({ kind }: Value): { readonly path: string; readonly number: number } | undefined {
-  if (kind.case === "numberValue") return Number.isFinite(kind.value) ? undefined : { path: "", number: kind.value };
+/** The first thing in a message that is no JSON, or too deep, and its place; undefined: there is none. */
+export function wrongIn({ kind }: Value, level = 0): { readonly path: string; readonly what: string } | undefined {
+  if (kind.case === "numberValue") {
+    if (Number.isFinite(kind.value)) return undefined;
+    return { path: "", what: `${kind.value} is no JSON; send it in an array, which goes as bytes` };
+  }
+  if (kind.case !== "listValue" && kind.case !== "structValue") return undefined;
+  if (level === jsonLevelsMax) return { path: "", what: `must have at most ${jsonLevelsMax} levels of JSON objects and lists` };
   if (kind.case === "listValue") {
     for (const [index, item] of kind.value.values.entries()) {
-      const found = infiniteIn(item);
+      const found = wrongIn(item, level + 1);
       if (found !== undefined) return { ...found, path: `[${index}]${found.path}` };
     }
-  } else if (kind.case === "structValue") {
-    for (const name in kind.value.fields) {
-      const found = infiniteIn(kind.value.fields[name] as Value);
-      if (found !== undefined) return { ...found, path: `.${name}${found.path}` };
-    }
+    return undefined;
+  }
+  for (const name in kind.value.fields) {
+    const found = wrongIn(kind.value.fields[name] as Value, level + 1);
+    if (found !== undefined) return { ...found, path: `.${name}${found.path}` };
   }
   return undefined;
 }

@@ -2,7 +2,7 @@
 import type { Value } from "@bufbuild/protobuf/wkt";
 import type { InvokeRequest, InvokeResponse, Part } from "../../gen/drover/v1/invoke_service_pb.ts";
 import { invalid, refusal } from "../core/errors.ts";
-import { infiniteIn, inputToValue, jsonToValue, NotJson, type PartsTaken, pointerStep, valueToJson } from "./json-value.ts";
+import { inputToValue, jsonToValue, NotJson, type PartsTaken, pointerStep, valueToJson, wrongIn } from "./json-value.ts";
 import { partOf, partsMax, placeParts, WrongPart } from "./parts.ts";
 
 /** The arguments of a call; both empty: none was given. */
@@ -57,7 +57,7 @@ function withParts(path: string, parts: Part[], convert: (taken: PartsTaken) => 
   return value;
 }
 
-/** The arguments of a request. Throws INVALID_FIELD for a part without a place, and for a number that JSON does not have. */
+/** The arguments of a request. Throws INVALID_FIELD for a part without a place, and for what is no JSON. */
 export function decodeArguments({ input, parts }: ArgumentFields): GivenArguments {
   try {
     switch (input.case) {
@@ -79,10 +79,9 @@ export function decodeArguments({ input, parts }: ArgumentFields): GivenArgument
 }
 
 function given(value: Value, field: string): unknown {
-  const infinite = infiniteIn(value);
-  if (infinite === undefined) return valueToJson(value);
-  const description = `${infinite.number} is no JSON; send it in an array, which goes as bytes`;
-  throw invalid([{ field: field + infinite.path, description }]);
+  const wrong = wrongIn(value);
+  if (wrong === undefined) return valueToJson(value);
+  throw invalid([{ field: field + wrong.path, description: wrong.what }]);
 }
 
 /** A result, or an item of a stream, as the fields of a response. Throws `NotJson`. */

@@ -9,6 +9,7 @@ import {
   type Part,
 } from "../../gen/drover/v1/invoke_service_pb.ts";
 import type { StatusError } from "../../src/core/errors.ts";
+import { jsonLevelsMax } from "../../src/core/json.ts";
 import { Media } from "../../src/rpc/media.ts";
 import { Tensor } from "../../src/rpc/tensor.ts";
 import { decodeArguments, decodeResult, encodeArguments, encodeResult } from "../../src/rpc/values.ts";
@@ -63,7 +64,7 @@ test("what cannot be sent is refused by its place", () => {
   expect(() => new Tensor(new Float32Array(5), [2, 3])).toThrow(RangeError);
 });
 
-test("a request with a number that JSON does not have is refused by its place", () => {
+test("a request with a number that JSON does not have, or too many levels, is refused by its place", () => {
   const infinite: Value = create(ValueSchema, { kind: { case: "numberValue", value: Number.NEGATIVE_INFINITY } });
   const within = create(ValueSchema, {
     kind: { case: "structValue", value: { fields: { a: { kind: { case: "listValue", value: { values: [infinite] } } } } } },
@@ -77,6 +78,10 @@ test("a request with a number that JSON does not have is refused by its place", 
     }
   };
   expect(fieldOf({ case: "json", value: within })).toBe("json.a[0]");
+  const nested = (levels: number): Value =>
+    levels === 0 ? create(ValueSchema) : create(ValueSchema, { kind: { case: "listValue", value: { values: [nested(levels - 1)] } } });
+  expect(fieldOf({ case: "json", value: nested(jsonLevelsMax) })).toBeUndefined();
+  expect(fieldOf({ case: "json", value: nested(jsonLevelsMax + 1) })).toBe(`json${"[0]".repeat(jsonLevelsMax)}`);
   const all = (fields: MessageInitShape<typeof ArgumentsSchema>) => fieldOf({ case: "arguments", value: create(ArgumentsSchema, fields) });
   expect(all({ positional: [infinite] })).toBe("arguments.positional[0]");
   expect(all({ named: { scores: within } })).toBe("scores.a[0]");

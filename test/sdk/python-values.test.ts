@@ -4,7 +4,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect } from "vitest";
 import { InvokeRequestSchema, InvokeService, PartSchema } from "../../gen/drover/v1/invoke_service_pb.ts";
 import type { StatusError } from "../../src/core/errors.ts";
@@ -158,6 +158,10 @@ describe("a replica in Python", () => {
     const infinite = create(ValueSchema, { kind: { case: "numberValue", value: Number.NaN } });
     const list = create(ValueSchema, { kind: { case: "listValue", value: { values: [infinite] } } });
     expect(await fieldsOf(client.invoke({ method: "echo", input: { case: "json", value: list } }))).toEqual(["json[0]"]);
+    const nested = (levels: number): Value =>
+      levels === 0 ? infinite : create(ValueSchema, { kind: { case: "listValue", value: { values: [nested(levels - 1)] } } });
+    const deep = await fieldsOf(client.invoke({ method: "echo", input: { case: "json", value: nested(33) } }));
+    expect(deep).toEqual([`json${"[0]".repeat(32)}`]);
     const named = { case: "arguments" as const, value: { named: { scores: list } } };
     expect(await fieldsOf(client.invoke({ method: "kinds", input: named }))).toEqual(["scores[0]"]);
     expect(await fieldsOf(caller(channel)("kinds", [], { self: 1, other: 1 }))).toEqual(["self"]);

@@ -8,6 +8,7 @@ import { realClock } from "../../src/clock/real.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { ConfigChangeLoop } from "../../src/loops/config-change-loop.ts";
 import { deployment } from "../../src/replica/index.ts";
+import { jsonToValue } from "../../src/rpc/json-value.ts";
 import { type OpenedApi, openApi, specOf } from "../api/opened-api.ts";
 import { endpoint, house } from "../gateway/harness.ts";
 import { fuzzedMessage } from "../kit/fuzzed-message.ts";
@@ -57,14 +58,50 @@ function rightPart({ input, parent, localName }: DescMethod, random: SeededRando
   const spec = specOf(name, { numReplicas: 1 });
   const fields: Readonly<Record<string, Record<string, unknown>>> = {
     deploy: { spec },
-    apply: { specs: [spec] },
+    apply: { specs: [spec], application: random.pick(["", name, "default"]) },
     scale: { name, numReplicas: 2 },
     reconfigure: { name, userConfig: { kind: { case: "boolValue", value: true } } },
+    watchEndpoints: { names: [name, random.pick(names)] },
     simulateAutoscaling: { autoscalingConfig: {}, samples: [{ time: { seconds: 1n }, totalRequests: 1 }] },
   };
   const named = input.fields.find((field) => field.name === "name" || field.name === "deployment");
-  const right = parent === ControllerService ? fields[localName] : undefined;
+  const right = parent === ControllerService ? fields[localName] : parent === InvokeService ? rightCall(name, random) : undefined;
   return toBinary(input, create(input, right ?? (named && { [named.localName]: name })));
+}
+
+/** A call of a method, with binary values of which most have a place. */
+function rightCall(deployment: string, random: SeededRandom): Record<string, unknown> {
+  const part = () => ({
+    path: random.pick([
+      "",
+      "/a",
+      "/b/0",
+      "/b/1",
+      "/b/2",
+      "/b/-",
+      "/__proto__",
+      "/positional/0",
+      "/named/first",
+      "/named/__proto__",
+      "/a/length",
+    ]),
+    elementType: random.pick(["", "", "uint8", "float32", "complex128", "__proto__"]),
+    shape: random.pick([[], [1n], [0n, 2n ** 62n], [-1n, -1n], [2n, 2n], Array(33).fill(1n)]),
+    mediaType: random.pick(["", "", "image/png", "picture"]),
+    data: Buffer.alloc(random.pick([0, 1, 4, 16, 1_000])),
+  });
+  const json = jsonToValue({ a: null, b: [null, null] });
+  return {
+    deployment,
+    method: random.pick(["call", "echo", "echo", "list", "several"]),
+    input: random.pick([
+      { case: "json", value: json },
+      { case: "json", value: jsonToValue(null) },
+      { case: "arguments", value: { positional: [jsonToValue(null)], named: { second: json } } },
+      { case: "arguments", value: { named: JSON.parse('{"__proto__": {}, "first": {}}') } },
+    ]),
+    parts: Array.from({ length: random.whole(0, 3) }, part),
+  };
 }
 
 function requestOf(method: DescMethod, random: SeededRandom): Buffer {
@@ -129,6 +166,14 @@ test("ControllerService answers every request, and every deployment can be delet
 class Program {
   call(): string {
     return "called";
+  }
+
+  echo(value: unknown): unknown {
+    return value;
+  }
+
+  several(first: unknown, second: unknown = null, ...rest: unknown[]): unknown {
+    return [first, second, rest];
   }
 
   *list(): Generator<number> {

@@ -48,16 +48,24 @@ class TooManyValues(ValueError):
 
 
 class ValueCount:
-    """Counts the JSON values of a message; an object or a list counts as two. A message of 64 MiB can
-    hold 32 million, which take minutes and gigabytes."""
+    """Counts the JSON values of a message, and its levels; an object or a list counts as two values.
+    A message of 64 MiB can hold 32 million, which take minutes and gigabytes."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._left = most
+        self._level = 0
 
-    def take(self, values: int) -> None:
-        """Raises `TooManyValues`."""
-        self._left -= values
+    def leave(self) -> None:
+        """An object or a list has ended."""
+        self._level -= 1
+
+    def enter(self, members: int) -> None:
+        """An object or a list begins. Raises `TooManyValues`, and `NotJson` for too many levels."""
+        if self._level == LEVELS_MAX:
+            raise NotJson(f"must have at most {LEVELS_MAX} levels of JSON objects and lists")
+        self._level += 1
+        self._left -= members + 1
         if self._left < 0:
             text = f"the JSON of one request may hold {self._most} values at most; an object or a list counts as two"
             raise TooManyValues(f"{text}: send many numbers as an array, which goes as bytes")
@@ -65,36 +73,43 @@ class ValueCount:
 
 def value_to_json(value: struct_pb2.Value, count: ValueCount | None = None) -> Json:
     """The JSON value in a message; an empty message is None. Whole numbers are ints. With `count`,
-    raises `TooManyValues`, and `NotJson` for a number that JSON does not have."""
+    raises `TooManyValues`, and `NotJson` for a number that JSON does not have, and for too
+    many levels."""
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         return str(value.string_value)
     if kind == "number_value":
         number: float = value.number_value
         if count is not None and not math.isfinite(number):
-            raise _infinite(number)
+            raise NotJson(f"{_name_of(number)} is no JSON; send it in an array, which goes as bytes")
         return int(number) if number.is_integer() and abs(number) <= EXACT_MAX else number
     if kind == "bool_value":
         return bool(value.bool_value)
     if kind == "struct_value":
         fields = value.struct_value.fields
         if count is not None:
-            count.take(len(fields) + 1)
-        return {name: value_to_json(member, count) for name, member in fields.items()}
+            count.enter(len(fields))
+        json = {name: value_to_json(member, count) for name, member in fields.items()}
+        if count is not None:
+            count.leave()
+        return json
     if kind == "list_value":
         values = value.list_value.values
         if count is not None:
-            count.take(len(values) + 1)
-        return [value_to_json(item, count) for item in values]
+            count.enter(len(values))
+        items = [value_to_json(item, count) for item in values]
+        if count is not None:
+            count.leave()
+        return items
     return None
 
 
-def _infinite(number: float) -> NotJson:
-    return NotJson("NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity")
+def _name_of(number: float) -> str:
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
-def path_of_infinite(value: struct_pb2.Value) -> str | None:
-    """The place of the first number in a message that JSON does not have; None: there is none."""
+def path_of_wrong(value: struct_pb2.Value, level: int = 0) -> str | None:
+    """The place of the first thing in a message that is no JSON, or too deep; None: there is none."""
     kind = value.WhichOneof("kind")
     if kind == "number_value":
         return None if math.isfinite(value.number_value) else ""
@@ -103,8 +118,12 @@ def path_of_infinite(value: struct_pb2.Value) -> str | None:
         members = ((f".{name}", member) for name, member in value.struct_value.fields.items())
     elif kind == "list_value":
         members = ((f"[{index}]", item) for index, item in enumerate(value.list_value.values))
+    else:
+        return None
+    if level == LEVELS_MAX:
+        return ""
     for step, member in members:
-        path = path_of_infinite(member)
+        path = path_of_wrong(member, level + 1)
         if path is not None:
             return step + path
     return None
@@ -152,7 +171,7 @@ def plain(json: object, level: int = 0, parts: PartsTaken | None = None) -> Json
         return int(json)
     if isinstance(json, float):
         if not math.isfinite(json):
-            raise _infinite(json)
+            raise NotJson(_name_of(json))
         return float(json)
     if level == LEVELS_MAX:
         raise NotJson(f"more than {LEVELS_MAX} levels, or an object that contains itself")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from .errors import FieldViolation, StatusError, invalid
-from .json_value import NotJson, TooManyValues, ValueCount, json_to_value, path_of_infinite, value_to_json
+from .json_value import NotJson, TooManyValues, ValueCount, json_to_value, path_of_wrong, value_to_json
 from .parts import Parts, WrongPart, place_parts
 
 #: The most JSON values of a request.
@@ -52,8 +52,8 @@ def _write_argument(argument: object, value: Any, parts: Any, names: Sequence[st
 
 
 def decode_arguments(request: Any) -> GivenArguments:
-    """The arguments of a request. Raises INVALID_FIELD for a part without a place, for a number
-    that JSON does not have, and for more than a request may hold."""
+    """The arguments of a request. Raises INVALID_FIELD for a part without a place, for what is
+    no JSON, and for more than a request may hold."""
     kind = request.WhichOneof("input")
     count = ValueCount(JSON_VALUES_MAX)
     try:
@@ -82,8 +82,7 @@ def _given(value: Any, count: ValueCount, field: str) -> object:
     try:
         return value_to_json(value, count)
     except NotJson as error:
-        text = f"{error.what} is no JSON; send it in an array, which goes as bytes"
-        raise invalid([FieldViolation(field + (path_of_infinite(value) or ""), text)]) from None
+        raise invalid([FieldViolation(field + (path_of_wrong(value) or ""), error.what)]) from None
 
 
 def encode_result(response: Any, result: object) -> None:
