@@ -62,13 +62,36 @@ test("names of Ray Serve are refused with what to write", async () => {
 describe("run", () => {
   const text = "import drover\n@drover.deployment\nclass Model: pass\ntry: drover.run(Model)\nexcept ValueError as error: print(error)\n";
 
-  test("says what to do where a deployment comes from standard input", async () => {
-    const child = spawn(python(), ["-"], { env: { PATH: process.env.PATH, PYTHONPATH: sdk, PYTHONDONTWRITEBYTECODE: "1" } });
+  /** What Python prints that reads the program from its standard input. */
+  async function typed(program: string, cwd?: string): Promise<string> {
+    const env = { PATH: process.env.PATH, PYTHONPATH: sdk, PYTHONDONTWRITEBYTECODE: "1", DROVER_API: "127.0.0.1:1" };
+    const child = spawn(python(), ["-"], { cwd, env, stdio: ["pipe", "pipe", "inherit"] });
     let stdout = "";
     child.stdout.on("data", (chunk: Buffer) => (stdout += chunk));
-    child.stdin.end(text);
+    child.stdin.end(program);
     await new Promise((done) => child.once("close", done));
-    expect(stdout).toMatch(/^Model .*standard input.*from app import Model.*\n$/);
+    return stdout;
+  }
+
+  test("says what to do where a deployment comes from standard input", async () => {
+    expect(await typed(text)).toMatch(/^Model .*standard input.*from app import Model.*\n$/);
+    expect(await typed(text.replaceAll("run(Model)", "run(app)").replace("try:", "app = Model.bind()\ntry:"))).toMatch(
+      /^app .*from app import app.*\n$/,
+    );
+  });
+
+  test("from standard input finds the file that an application, or its deployments, are imported from", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "app.py"), "import drover\n@drover.deployment\nclass Model: pass\napp = Model.bind()\n");
+    const imports = dedent(`
+      import drover
+      from app import Model, app
+      for one in (app, Model.bind(), Model):
+          try: drover.run(one)
+          except drover.StatusError as error: print(error.code, "127.0.0.1:1" in error.message)
+    `);
+    // It comes as far as the controller, which is missing here.
+    expect(await typed(imports, folder)).toBe("UNAVAILABLE True\n".repeat(3));
   });
 
   test("says what to do where a deployment comes from a notebook", async () => {

@@ -19,7 +19,7 @@ from .endpoint_watch import EndpointWatch
 from .endpoints import REST_REFUSED, REST_UNREACHABLE, Endpoint
 from .errors import Callee, StatusError, refusal
 from .load import REFUSED_TRAILER
-from .status_wire import decode_status
+from .status_wire import decode_status, is_not_connected
 
 #: How long a replica may take to be connected to, in seconds, before the gateway gets the call.
 CONNECT = 1.0
@@ -127,7 +127,7 @@ class Caller:
             watch.release(endpoint)
 
     def _gateway_failed(self, call: Call, error: Any) -> StatusError:
-        if not _not_connected(error):
+        if not is_not_connected(error):
             return _failed(call, error, None)
         text = f"the gateway at {self._gateway} cannot be reached: is the controller running, and is it the address in DROVER_GATEWAY?"
         return StatusError("UNAVAILABLE", text, callee=Callee(call.deployment, call.method))
@@ -157,16 +157,10 @@ def _never_began(endpoint: Endpoint, error: Any) -> bool:
     if any(key == REFUSED_TRAILER for key, _ in error.trailing_metadata() or ()):
         endpoint.rest(REST_REFUSED)
         return True
-    if _not_connected(error):
+    if is_not_connected(error):
         endpoint.rest(REST_UNREACHABLE)
         return True
     return False
-
-
-def _not_connected(error: Any) -> bool:
-    """Whether there was no connection to send the call by. gRPC has no other sign of that than its
-    text: without the text, the call may have been delivered."""
-    return error.code() is grpc.StatusCode.UNAVAILABLE and "failed to connect" in (error.details() or "")
 
 
 def _failed(call: Call, error: Any, replica: str | None) -> StatusError:

@@ -20,7 +20,7 @@ from ._gen.drover.v1 import controller_service_pb2_grpc as pb_grpc
 from .channel import open_async_channel, open_channel
 from .errors import StatusError
 from .messages import read_field, read_message, request_message
-from .status_wire import decode_status
+from .status_wire import decode_status, is_not_connected
 
 #: How long a call with one answer may take where no `timeout` is given, in seconds.
 ANSWER = 60.0
@@ -46,7 +46,8 @@ class Calls:
     """
 
     def __init__(self, api: str | None = None) -> None:
-        self._channel = open_channel(api_address(api))
+        self._api = api_address(api)
+        self._channel = open_channel(self._api)
         self._stub = pb_grpc.ControllerServiceStub(self._channel)
         self._headers = _headers()
 
@@ -81,7 +82,7 @@ class Calls:
             for event in call:
                 yield _read(event, only)
         except grpc.RpcError as error:
-            raise decode_status(error) from None
+            raise _failed(error, self._api) from None
         finally:
             call.cancel()
 
@@ -91,7 +92,7 @@ class Calls:
             try:
                 return getattr(self._stub, method)(request, timeout=max(0.0, until - time.monotonic()), metadata=self._headers)
             except grpc.RpcError as error:
-                time.sleep(_wait(decode_status(error), tries, until))
+                time.sleep(_wait(_failed(error, self._api), tries, until))
         raise AssertionError("the last try returns or raises")
 
 
@@ -137,7 +138,7 @@ class AsyncCalls:
             async for event in call:
                 yield _read(event, only)
         except grpc.RpcError as error:
-            raise decode_status(error) from None
+            raise _failed(error, self._api) from None
         finally:
             call.cancel()
 
@@ -147,7 +148,7 @@ class AsyncCalls:
             try:
                 return await self._method(method)(request, timeout=max(0.0, until - time.monotonic()), metadata=self._headers)
             except grpc.RpcError as error:
-                await asyncio.sleep(_wait(decode_status(error), tries, until))
+                await asyncio.sleep(_wait(_failed(error, self._api), tries, until))
         raise AssertionError("the last try returns or raises")
 
     def _method(self, name: str) -> Any:
@@ -180,6 +181,13 @@ def _request(method: str, fields: Mapping[str, Any]) -> Any:
 
 def _read(message: Any, only: str) -> Any:
     return read_field(message, message.DESCRIPTOR.fields_by_name[only]) if only else read_message(message)
+
+
+def _failed(error: grpc.RpcError, api: str) -> StatusError:
+    if not is_not_connected(error):
+        return decode_status(error)
+    remedy = "start one with `drover start`, or name another with DROVER_API or api="
+    return StatusError("UNAVAILABLE", f"no controller answers at {api}: {remedy}")
 
 
 def _wait(status: StatusError, tries: int, until: float) -> float:

@@ -62,17 +62,16 @@ def _found(given: Deployment[Any] | Application) -> tuple[Found, str]:
 
 
 def _place_of_application(application: Application) -> tuple[ModuleType, str | None]:
-    """The module that has the application under a name, and that name; else the module of its
-    first deployment."""
+    """The module of a file that has the application under a name, and that name; else the module of
+    its first deployment. A notebook may bind what it imports from a file."""
     own = sys.modules.get(application.deployment.target.__module__)
-    for module in (sys.modules.get("__main__"), own):
-        if module is None:
-            continue
-        for name, value in vars(module).items():
-            if value is application:
-                return module, name
-    if own is None:
-        raise ValueError(_in_no_file(application.deployment.target.__name__))
+    modules = [module for module in (own, sys.modules.get("__main__")) if module is not None]
+    names = [(module, name) for module in modules for name, value in vars(module).items() if value is application]
+    for module, name in names:
+        if _file_of(module) is not None:
+            return module, name
+    if own is None or _file_of(own) is None:
+        raise ValueError(_in_no_file(names[0][1] if names else application.deployment.target.__name__))
     return own, None
 
 
@@ -88,10 +87,15 @@ def place_of(deployment: Deployment[Any]) -> tuple[str, str]:
 
 def file_of(module: ModuleType | None, deployment: Deployment[Any]) -> str:
     """The file of a module. Raises ValueError where it has none."""
-    file = getattr(module, "__file__", None)
-    if file is None or not os.path.isfile(file):  # `<stdin>` is the name of no file
+    file = _file_of(module)
+    if file is None:
         raise ValueError(_in_no_file(deployment.target.__name__))
-    return str(file)
+    return file
+
+
+def _file_of(module: ModuleType | None) -> str | None:
+    file = getattr(module, "__file__", None)
+    return file if file is not None and os.path.isfile(file) else None  # `<stdin>` is the name of no file
 
 
 def _in_no_file(name: str) -> str:

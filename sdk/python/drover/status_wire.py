@@ -91,6 +91,12 @@ def _detail_bytes(detail: Any) -> int:
     return len(detail.type_url) + len(detail.value)
 
 
+def is_not_connected(error: Any) -> bool:
+    """Whether there was no connection to send the call by. gRPC has no other sign of that than its
+    text: without the text, the call may have been delivered."""
+    return error.code() is grpc.StatusCode.UNAVAILABLE and "failed to connect" in (error.details() or "")
+
+
 def decode_status(error: grpc.RpcError) -> StatusError:
     """The error that a server answered. A status of another kind of server keeps its code and
     message, without a reason."""
