@@ -8,7 +8,10 @@ import { makeHandle } from "./handle.ts";
 import type { Handle, HandleOptions } from "./handle-types.ts";
 import { RoutedCalls } from "./routed-calls.ts";
 
-/** Both addresses of one controller, or none of them. */
+/**
+ * The addresses of one controller. Where only its gateway is given or in the environment, all calls
+ * go through it: what listens at the default address of the API may be another controller.
+ */
 export interface ConnectOptions {
   /** The controller's API, `host:port`. Default: the variable `DROVER_API`, else 127.0.0.1:9001. */
   readonly api?: string;
@@ -27,17 +30,18 @@ const lingerMs = 100;
  * one has room, else to the gateway.
  */
 export class Connection {
-  readonly #api: Channel;
+  readonly #api: Channel | undefined;
   readonly #gateway: Channel;
-  readonly #watch: EndpointWatch;
+  readonly #watch: EndpointWatch | undefined;
   readonly #calls: RoutedCalls;
   readonly #deployments = new Map<string, DeploymentClient>();
 
-  constructor(api: string, gateway: string, options: { readonly lingerMs?: number } = {}) {
-    this.#api = new Channel(api);
+  constructor(api: string | undefined, gateway: string, options: { readonly lingerMs?: number } = {}) {
+    this.#api = api === undefined ? undefined : new Channel(api);
     this.#gateway = new Channel(gateway, { messageBytesMax: messageBytes.max });
     const common = { clock: realClock, random: realRandom };
-    this.#watch = new EndpointWatch({ controller: this.#api.client(ControllerService), lingerMs: options.lingerMs, ...common });
+    this.#watch =
+      this.#api && new EndpointWatch({ controller: this.#api.client(ControllerService), lingerMs: options.lingerMs, ...common });
     this.#calls = new RoutedCalls({ watch: this.#watch, gateway: this.#gateway, ...common });
   }
 
@@ -57,25 +61,30 @@ export class Connection {
 
   /** Ends all connections; until then they keep the process alive. */
   async close(): Promise<void> {
-    await this.#watch.close();
-    this.#api.close();
+    await this.#watch?.close();
+    this.#api?.close();
     this.#gateway.close();
   }
 }
 
-/** Connects to a controller. Throws a TypeError where only one of its addresses is given. */
+/** Connects to a controller. Throws a TypeError where only the address of its API is given. */
 export function connect(options: ConnectOptions = {}): Connection {
   const { api, gateway } = addressesOf(options);
   return new Connection(api, gateway);
 }
 
-function addressesOf({ api, gateway }: ConnectOptions): Required<ConnectOptions> {
+interface Addresses {
+  /** Undefined: calls go through the gateway alone. */
+  readonly api: string | undefined;
+  readonly gateway: string;
+}
+
+function addressesOf({ api, gateway }: ConnectOptions): Addresses {
+  if (gateway !== undefined) return { api, gateway };
+  if (api !== undefined) throw new TypeError("connect: gateway is not given: with api, give the gateway of the same controller");
   const { DROVER_API, DROVER_GATEWAY } = process.env;
-  if ((api === undefined) !== (gateway === undefined)) {
-    const missing = api === undefined ? "api" : "gateway";
-    throw new TypeError(`connect: ${missing} is not given: give both addresses of one controller, or none of them`);
-  }
-  return { api: api ?? (DROVER_API || "127.0.0.1:9001"), gateway: gateway ?? (DROVER_GATEWAY || "127.0.0.1:9000") };
+  if (DROVER_GATEWAY) return { api: DROVER_API || undefined, gateway: DROVER_GATEWAY };
+  return { api: DROVER_API || "127.0.0.1:9001", gateway: "127.0.0.1:9000" };
 }
 
 let shared: Connection | undefined;

@@ -1,15 +1,19 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
 import type { Clock, Random } from "../clock/clock.ts";
+import { modelHeader } from "../core/metadata-keys.ts";
 import { functionMethod } from "../program/definition.ts";
 import type { Channel } from "../rpc/channel.ts";
 import { requestInWork } from "../rpc/request-in-work.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
-import { decodeResult, encodeArguments, type GivenArguments } from "../rpc/values.ts";
-import { goesAlong } from "./goes-along.ts";
+import { type ArgumentFields, decodeResult, encodeArguments, type GivenArguments } from "../rpc/values.ts";
+import { type CallTerms, goesAlong } from "./goes-along.ts";
 import type { RoutedCall, RoutedCalls } from "./routed-calls.ts";
+import { settled } from "./settled.ts";
 
 const requestIdLength = 12;
+
+type InvokeRequestInit = ArgumentFields & { readonly deployment: string; readonly method: string };
 
 /** The options of a call by name. */
 export interface InvokeOptions extends CallOptions {
@@ -50,22 +54,33 @@ export class DeploymentClient {
 
   /** As `invoke`, with several arguments. */
   async call(method: string, given: GivenArguments, options: InvokeOptions = {}): Promise<unknown> {
-    const request = { deployment: this.#name, method, ...encodeArguments(given) };
     const call = this.#routed(method || functionMethod, options, { again: true, invocable: true });
+    const request = this.#request(method, (await settled(given, call.terms, this.#clock)) ?? given);
     return decodeResult(await this.#calls.unary(call, (channel, placed) => channel.client(InvokeService).invoke(request, placed)));
   }
 
   /** As `stream`, with several arguments. */
   callStream(method: string, given: GivenArguments, options: InvokeOptions = {}): AsyncGenerator<unknown, void> {
-    const request = { deployment: this.#name, method, ...encodeArguments(given) };
     // Now, and not when the stream is first read: that may be in another request.
     const call = this.#routed(method || functionMethod, options, { again: true, invocable: true });
-    return results(this.#calls.stream(call, (channel, placed) => channel.client(InvokeService).invokeServerStream(request, placed)));
+    const later = settled(given, call.terms, this.#clock)?.then((known) => this.#request(method, known));
+    later?.catch(() => {}); // the stream may never be read
+    return this.#results(call, later ?? this.#request(method, given));
   }
 
   /** A typed client of one of the program's own gRPC services. */
   service<S extends DescService>(service: S): Client<S> {
     return Object.fromEntries(service.methods.map((method) => [method.localName, this.#caller(service, method)])) as Client<S>;
+  }
+
+  #request(method: string, given: GivenArguments) {
+    return { deployment: this.#name, method, ...encodeArguments(given) };
+  }
+
+  async *#results(call: RoutedCall, later: InvokeRequestInit | Promise<InvokeRequestInit>): AsyncGenerator<unknown, void> {
+    const request = await later;
+    const responses = this.#calls.stream(call, (channel, placed) => channel.client(InvokeService).invokeServerStream(request, placed));
+    for await (const response of responses) yield decodeResult(response);
   }
 
   #caller(service: DescService, method: DescMethod) {
@@ -87,10 +102,13 @@ export class DeploymentClient {
     { again, invocable }: Pick<RoutedCall, "again"> & { readonly invocable: boolean },
   ): RoutedCall {
     const terms = goesAlong(requestInWork(), options, this.#clock, () => this.#random.id(requestIdLength));
-    return { deployment: this.#name, method, terms, options, again, wanted: { invocable, model } };
+    return { deployment: this.#name, method, terms, options, again, wanted: { invocable, model: model || modelIn(terms.metadata) } };
   }
 }
 
-async function* results(responses: AsyncIterable<Parameters<typeof decodeResult>[0]>): AsyncGenerator<unknown, void> {
-  for await (const response of responses) yield decodeResult(response);
+/** The model that a call with this metadata is for. */
+function modelIn(metadata: CallTerms["metadata"]): string | undefined {
+  const [, values] = Object.entries(metadata).find(([name]) => name.toLowerCase() === modelHeader) ?? [];
+  const first = Array.isArray(values) ? values[0] : values;
+  return typeof first === "string" && first !== "" ? first : undefined;
 }

@@ -37,15 +37,18 @@ export class Endpoints {
    * Takes a place at a replica that has room, until its `release`. Undefined: none is known, or calls
    * of this process wait at the gateway already, which come first.
    */
-  acquire({ invocable, model }: WantedReplica): ReplicaEndpoint | undefined {
+  acquire(wanted: WantedReplica): ReplicaEndpoint | undefined {
     if (this.#waiting > 0) return undefined;
-    const fitting = [...this.#replicas.values()].filter(
+    const replica = pick(this.#fitting(wanted), this.#maxOngoing, this.#random.next(), this.#random.next());
+    if (replica !== undefined) replica.ongoing++;
+    return replica;
+  }
+
+  #fitting({ invocable, model }: WantedReplica): readonly ReplicaEndpoint[] {
+    return [...this.#replicas.values()].filter(
       (replica) =>
         replica.outOfReach === undefined && (!invocable || replica.invocable) && (model === undefined || replica.models.has(model)),
     );
-    const replica = pick(fitting, this.#maxOngoing, this.#random.next(), this.#random.next());
-    if (replica !== undefined) replica.ongoing++;
-    return replica;
   }
 
   /** How long a request to a replica may take, as the gateway has it. Undefined: no bound. */
@@ -63,14 +66,17 @@ export class Endpoints {
   }
 
   /**
-   * A call goes to the gateway. Returns what to call at its end. If it goes there for want of room,
-   * later calls follow it, so that the gateway, which counts what it sends, fills what is freed.
+   * A call goes to the gateway. Returns what to call when it waits no more; again is harmless. If it
+   * goes there for want of room, later calls follow it, so that the gateway, which counts what it
+   * sends, fills what is freed.
    */
-  sendToGateway(): () => void {
-    if (this.#replicas.size === 0) return () => {};
+  sendToGateway(wanted: WantedReplica): () => void {
+    if (this.#fitting(wanted).length === 0) return () => {};
     this.#waiting++;
+    let waits = true;
     return () => {
-      this.#waiting--;
+      if (waits) this.#waiting--;
+      waits = false;
     };
   }
 

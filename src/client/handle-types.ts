@@ -17,20 +17,27 @@ export interface HandleOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A call that has begun: a promise of its result. */
+/**
+ * A call that has begun: a promise of its result. A failure that nobody waits for ends no process.
+ */
 export interface HandleCall<Result> extends Promise<Result> {
   /**
    * The result, or DEADLINE_EXCEEDED after this time: seconds, or text such as `"10s"`. The call
    * goes on then. Default: no bound.
    */
   result(timeout?: Duration): Promise<Result>;
+  /** Ends the call: it fails with CANCELLED, and the callee learns that its caller has left. */
+  cancel(): void;
 }
 
 interface HandleFunction<Arguments extends readonly unknown[], Result> {
-  /** Calls the method. Arguments go by position. */
-  (...given: Arguments): HandleCall<Awaited<Result>>;
+  /**
+   * Calls the method. Arguments go by position. A promise, such as another call, is awaited, and what
+   * it resolves to is sent.
+   */
+  (...given: OrPromises<Arguments>): HandleCall<Awaited<Result>>;
   /** The same. */
-  remote(...given: Arguments): HandleCall<Awaited<Result>>;
+  remote(...given: OrPromises<Arguments>): HandleCall<Awaited<Result>>;
 }
 
 /** A method of a deployment. */
@@ -38,8 +45,10 @@ export interface HandleMethod<Arguments extends readonly unknown[], Result> exte
   /** Calls the method with arguments by the names of its parameters. */
   named(given: Readonly<Record<string, unknown>>): HandleCall<Awaited<Result>>;
   /** Calls the method for a stream of results. Leaving the loop cancels the call. */
-  stream(...given: Arguments): AsyncIterable<ItemOf<Awaited<Result>>>;
+  stream(...given: OrPromises<Arguments>): AsyncIterable<ItemOf<Awaited<Result>>>;
 }
+
+type OrPromises<Arguments extends readonly unknown[]> = { [Index in keyof Arguments]: Arguments[Index] | Promise<Arguments[Index]> };
 
 /**
  * What calls the deployments of a program of type `Program`: the type of an instance of its class,

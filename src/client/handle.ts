@@ -45,8 +45,11 @@ function onlyName(name: string, options: HandleOptions): string {
 const inspect = Symbol.for("nodejs.util.inspect.custom");
 
 function methodCalls(client: DeploymentClient, method: string, options: InvokeOptions, clock: Clock): AnyMethod {
-  const begin = (positional: readonly unknown[], named: Readonly<Record<string, unknown>> = {}) =>
-    withResult(client.call(method, { positional, named }, options), clock);
+  const begin = (positional: readonly unknown[], named: Readonly<Record<string, unknown>> = {}) => {
+    const leave = new AbortController();
+    const signal = options.signal === undefined ? leave.signal : AbortSignal.any([options.signal, leave.signal]);
+    return asHandleCall(client.call(method, { positional, named }, { ...options, signal }), leave, clock);
+  };
   const call = (...given: readonly unknown[]) => begin(given);
   return Object.assign(call, {
     remote: call,
@@ -55,8 +58,10 @@ function methodCalls(client: DeploymentClient, method: string, options: InvokeOp
   });
 }
 
-function withResult<Result>(call: Promise<Result>, clock: Clock): HandleCall<Result> {
+function asHandleCall<Result>(call: Promise<Result>, leave: AbortController, clock: Clock): HandleCall<Result> {
+  call.catch(() => {}); // nobody may wait for it
   return Object.assign(call, {
+    cancel: () => leave.abort(),
     result: (timeout?: Duration) => (timeout === undefined ? call : within(call, milliseconds(timeout), clock)),
   });
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "../clock/clock.ts";
 import { type Callee, StatusError } from "../core/errors.ts";
 import { deploymentHeader, modelHeader, refusedTrailer, replicaHeader } from "../core/metadata-keys.ts";
+import { replicaLost } from "../core/traffic/replica-lost.ts";
 import type { MetadataValues } from "../rpc/call-metadata.ts";
 import type { Channel } from "../rpc/channel.ts";
 import type { CallOptions } from "../rpc/service.ts";
@@ -27,7 +28,8 @@ interface DirectPlace {
 }
 
 export interface RoutedCallsParts {
-  readonly watch: EndpointWatch;
+  /** Undefined: calls go to the gateway alone. */
+  readonly watch: EndpointWatch | undefined;
   readonly gateway: Channel;
   readonly clock: Clock;
 }
@@ -45,11 +47,11 @@ export class RoutedCalls {
   }
 
   async unary<T>(call: RoutedCall, send: (channel: Channel, options: CallOptions) => Promise<T>): Promise<T> {
-    const { endpoints, end } = this.#parts.watch.begin(call.deployment);
+    const { endpoints, end } = this.#parts.watch?.begin(call.deployment) ?? unwatched;
     try {
       const place = await this.#place(call, endpoints);
       if (place !== undefined) {
-        const attempt = new Attempt(this.#bounded(call, place), this.#parts.clock, place.replica.replicaId);
+        const attempt = new Attempt(this.#bounded(call, place), this.#parts.clock, place.replica);
         try {
           return await send(place.replica.channel, attempt.options);
         } catch (cause) {
@@ -60,8 +62,8 @@ export class RoutedCalls {
           place.replica.release();
         }
       }
-      const over = endpoints?.sendToGateway();
-      const attempt = new Attempt(call, this.#parts.clock);
+      const over = endpoints?.sendToGateway(call.wanted);
+      const attempt = new Attempt(call, this.#parts.clock, over && { onAnswer: over });
       try {
         return await send(this.#parts.gateway, attempt.options);
       } catch (cause) {
@@ -75,11 +77,11 @@ export class RoutedCalls {
   }
 
   async *stream<T>(call: RoutedCall, send: (channel: Channel, options: CallOptions) => AsyncIterable<T>): AsyncGenerator<T, void> {
-    const { endpoints, end } = this.#parts.watch.begin(call.deployment);
+    const { endpoints, end } = this.#parts.watch?.begin(call.deployment) ?? unwatched;
     try {
       const place = await this.#place(call, endpoints);
       if (place !== undefined) {
-        const attempt = new Attempt(this.#bounded(call, place), this.#parts.clock, place.replica.replicaId);
+        const attempt = new Attempt(this.#bounded(call, place), this.#parts.clock, place.replica);
         try {
           yield* send(place.replica.channel, attempt.options);
           return;
@@ -91,8 +93,8 @@ export class RoutedCalls {
           place.replica.release();
         }
       }
-      const over = endpoints?.sendToGateway();
-      const attempt = new Attempt(call, this.#parts.clock);
+      const over = endpoints?.sendToGateway(call.wanted);
+      const attempt = new Attempt(call, this.#parts.clock, over && { onAnswer: over });
       try {
         yield* send(this.#parts.gateway, attempt.options);
       } catch (cause) {
@@ -123,26 +125,38 @@ export class RoutedCalls {
   }
 }
 
+const unwatched = { endpoints: undefined, end: () => {} } as const;
+
 /** A call on its way to one server. */
 class Attempt {
   readonly options: CallOptions;
   readonly #call: RoutedCall;
+  readonly #sentTo: string | undefined;
   #replicaId: string | undefined;
   #refused = false;
 
-  /** `replicaId`: the replica that it is sent to. Undefined: it is sent to the gateway. */
-  constructor(call: RoutedCall, clock: Clock, replicaId?: string) {
+  /**
+   * `replicaId`: the replica that it is sent to. Undefined: it is sent to the gateway. `onAnswer`: a
+   * replica has begun to answer.
+   */
+  constructor(
+    call: RoutedCall,
+    clock: Clock,
+    { replicaId, onAnswer }: { readonly replicaId?: string; readonly onAnswer?: () => void } = {},
+  ) {
     const { terms, options, wanted, deployment } = call;
     this.#call = call;
+    this.#sentTo = replicaId;
     this.#replicaId = replicaId;
-    const metadata: Record<string, MetadataValues> = { ...terms.metadata };
-    if (wanted.model !== undefined) metadata[modelHeader] = wanted.model;
+    const metadata: Record<string, MetadataValues> =
+      wanted.model === undefined ? { ...terms.metadata } : { ...without(modelHeader, terms.metadata), [modelHeader]: wanted.model };
     if (replicaId === undefined) metadata[deploymentHeader] = deployment;
     this.options = {
       metadata,
       ...(terms.signal && { signal: terms.signal }),
       ...(terms.endMs !== undefined && { deadlineMs: Math.max(1, terms.endMs - clock.nowMs()) }),
       onHeaders: (headers) => {
+        onAnswer?.();
         this.#replicaId ??= headers.get(replicaHeader)[0]?.toString();
         options.onHeaders?.(headers);
       },
@@ -165,6 +179,11 @@ class Attempt {
     const { terms, deployment, method } = this.#call;
     if (!(cause instanceof StatusError) || terms.signal?.aborted) return cause;
     const callee: Callee = { deployment, method, ...(this.#replicaId !== undefined && { replica: this.#replicaId }) };
-    return new StatusError(cause.code, cause.message, { ...cause.facts, ...(cause.reason && { reason: cause.reason }), callee });
+    const { code, message, reason, facts } = this.#sentTo !== undefined && cause.facts.lost ? replicaLost(deployment, this.#sentTo) : cause;
+    return new StatusError(code, message, { ...facts, ...(reason && { reason }), callee });
   }
+}
+
+function without(name: string, metadata: Readonly<Record<string, MetadataValues>>): Record<string, MetadataValues> {
+  return Object.fromEntries(Object.entries(metadata).filter(([other]) => other.toLowerCase() !== name));
 }

@@ -110,6 +110,8 @@ export interface ErrorFacts {
   readonly details?: readonly ErrorDetail[];
   /** Set by a client, and never sent: the call reached no server. */
   readonly unreached?: Unreached;
+  /** Set by a client, and never sent: the connection was lost while the call was in work. */
+  readonly lost?: true;
   /** Set by a handle, and never sent: the deployment that failed. */
   readonly callee?: Callee;
 }

@@ -1,5 +1,6 @@
 import { invalid, refusal, StatusError } from "../core/errors.ts";
 import { coldStartTrailer, deploymentHeader, refusedTrailer, replicaHeader } from "../core/metadata-keys.ts";
+import { replicaLost } from "../core/traffic/replica-lost.ts";
 import { messageTooLarge } from "../rpc/codec.ts";
 import { isGrpc, notGrpc } from "../rpc/grpc-server.ts";
 import { internalText } from "../rpc/status.ts";
@@ -8,7 +9,7 @@ import type { CallEnd, ObservedCall } from "./call-observer.ts";
 import { type CallEvents, type CallParts, CallShield } from "./call-parts.ts";
 import { arrived, type CallState, entering, isAtReplica, over } from "./call-state.ts";
 import { CallTimer } from "./call-timer.ts";
-import { notSentAgain, replicaLost, shuttingDown, unreadTooLong } from "./denials.ts";
+import { notSentAgain, shuttingDown, unreadTooLong } from "./denials.ts";
 import { destination, disagreement } from "./destination.ts";
 import type { Admission } from "./door.ts";
 import { faultOf, replicaOverwhelmed, requestFault, responseFault } from "./grpc/header-block.ts";
@@ -318,7 +319,7 @@ export class Call implements CallEvents, ObservedCall, UnreadCall {
     else if (fate === "reset") {
       this.#end({ kind: "reset", code });
       this.#caller.reset(code);
-    } else this.fail(replicaLost(place));
+    } else this.fail(replicaLost(place.deployment, place.endpoint.replicaId));
   }
 
   // The end

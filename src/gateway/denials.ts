@@ -55,14 +55,6 @@ export function notSentAgain(why: GivenBack, { deployment, endpoint: { replicaId
   return refusal(why === "busy" ? "REPLICA_BUSY" : "NO_REPLICA", text, { retryAfterMs: retryMaxMs, metadata: { deployment } });
 }
 
-/** For a request that may have had its effect. */
-export function replicaLost({ deployment, endpoint: { replicaId } }: Place): StatusError {
-  return refusal("REPLICA_LOST", `replica ${replicaId} was lost while it worked on the request`, {
-    retryAfterMs: retryMaxMs,
-    metadata: { deployment, replica: replicaId },
-  });
-}
-
 /** For a response that its caller does not read. The caller learns it by the reset of its call. */
 export function unreadTooLong(): StatusError {
   return new StatusError("RESOURCE_EXHAUSTED", "the caller does not read, and the gateway holds too much that is not read");

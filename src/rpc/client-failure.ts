@@ -18,8 +18,9 @@ const translations: readonly Translation[] = [
   ],
   [/^Name resolution failed for target (.*?)$/s, (_, address) => unreached(address, "its name cannot be resolved: is it written right?")],
   [
-    /^Connection dropped$/,
-    (_, address) => new StatusError("UNAVAILABLE", `the connection to ${address} was lost: the call may or may not have had its effect`),
+    /^(?:Connection dropped|read ECONNRESET|read ETIMEDOUT)$/,
+    (_, address) =>
+      new StatusError("UNAVAILABLE", `the connection to ${address} was lost: the call may or may not have had its effect`, { lost: true }),
   ],
   [
     /^Received message larger than max \((\d+) vs (\d+)\)$/,

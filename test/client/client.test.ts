@@ -1,8 +1,9 @@
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { GreeterService } from "../../examples/greeter/gen/greeter/v1/greeter_pb.ts";
 import { connect } from "../../src/client/index.ts";
 import { context, deployment, implement } from "../../src/replica/index.ts";
+import { breakable } from "../kit/breakable.ts";
 import { until } from "../kit/until.ts";
 import { failure, gate, serve, temporaryFolder } from "../replica/harness.ts";
 import { openCluster } from "./cluster.ts";
@@ -95,9 +96,32 @@ describe("a client", () => {
     expect(() => echo.stream("echo", [1e300, 2 ** 60])).toThrow("[1]");
   });
 
-  test("needs both addresses of a controller, or none", () => {
+  test("asks no API where only the gateway is given, and does not guess the gateway of an API", async () => {
     expect(() => connect({ api: "127.0.0.1:1" })).toThrow("gateway");
-    expect(() => connect({ gateway: "127.0.0.1:1" })).toThrow("api");
+    const { route, addresses } = await connected();
+    route("echo", [(await named("one")).address]);
+    vi.stubEnv("DROVER_API", addresses.api);
+    const connection = connect({ gateway: addresses.gateway });
+    onTestFinished(async () => {
+      vi.unstubAllEnvs();
+      await connection.close();
+    });
+    for (let n = 0; n < 3; n++) expect(await connection.deployment("echo").invoke("way")).toBe("gateway");
+  });
+
+  test("learns that a replica was lost while it worked on a request, as the gateway says it", async () => {
+    const { route, echo } = await connected();
+    const one = await named("one");
+    const { address, lose } = await breakable(one.address);
+    route("echo", [address]);
+    await until(async () => (await echo.invoke("way")) === "direct");
+    const calls = Array.from({ length: 3 }, () => echo.invoke("hold"));
+    await one.holds(3);
+    lose();
+    const replica = `echo-at-${address}`;
+    const lost = { reason: "REPLICA_LOST", callee: { deployment: "echo", method: "hold", replica }, facts: { metadata: { replica } } };
+    for (const call of calls) expect(await failure(call)).toMatchObject(lost);
+    one.go();
   });
 
   test("has one watch, which begins with the first call and takes new names along", async () => {

@@ -3,7 +3,7 @@ import { describe, expect, expectTypeOf, test } from "vitest";
 import type { Handle } from "../../src/client/index.ts";
 import { context, deployment, type RequestContext } from "../../src/replica/index.ts";
 import { until } from "../kit/until.ts";
-import { failure, gate, serve } from "../replica/harness.ts";
+import { failure, serve } from "../replica/harness.ts";
 import { openCluster } from "./cluster.ts";
 
 class Translator {
@@ -19,8 +19,11 @@ class Translator {
   metadata(name: string) {
     return context()?.metadata.get(name) ?? null;
   }
+  static ongoing = 0;
   async hangs() {
-    await gate().promise;
+    Translator.ongoing++;
+    await new Promise((left) => context()?.signal.addEventListener("abort", left));
+    Translator.ongoing--;
   }
   async *words(text: string) {
     yield* text.split(" ");
@@ -82,6 +85,34 @@ describe("a handle", () => {
     expect(await failure(call)).toMatchObject({ callee: { deployment: "translator", method: "hangs" } });
   });
 
+  test("takes calls as arguments: their results are sent, and their failures are the call's", async () => {
+    const { handle } = await translator();
+    const hi = handle.translate("hi");
+    expect(await handle.translate(hi, handle.translate("x", "y"))).toBe("y:x:de:hi");
+    expect(await handle.translate.named({ text: hi, to: Promise.resolve("fr") })).toBe("fr:de:hi");
+    const words: string[] = [];
+    for await (const word of handle.words.stream(handle.translate("a b"))) words.push(word);
+    expect(words).toEqual(["de:a", "b"]);
+    const failed = handle.method("nope")() as Promise<string>;
+    expect(await failure(handle.translate(failed))).toMatchObject({ reason: "METHOD_NOT_FOUND", callee: { method: "nope" } });
+    const hanging = handle.hangs() as unknown as Promise<string>;
+    expect(await failure(handle.options({ timeout: 0.02 }).translate(hanging))).toMatchObject({ reason: "DEADLINE" });
+    const waits = handle.translate(hanging);
+    waits.cancel();
+    expect(await failure(waits)).toMatchObject({ code: "CANCELLED" });
+  });
+
+  test("is cancelled by itself, whether or not anybody waits for it", async () => {
+    const { handle } = await translator();
+    const before = Translator.ongoing;
+    await until(async () => (await handle.metadata("drover-deployment")) === null);
+    const [call, nobody] = [handle.hangs(), handle.hangs()];
+    await until(() => Translator.ongoing === before + 2);
+    for (const one of [call, nobody]) one.cancel();
+    expect(await failure(call)).toMatchObject({ code: "CANCELLED" });
+    await until(() => Translator.ongoing === before);
+  });
+
   test("is no promise, no argument, and shows its deployment", async () => {
     const { handle } = await translator();
     expect(await Promise.resolve(handle)).toBe(handle);
@@ -95,14 +126,17 @@ describe("a handle", () => {
     await until(() => isDirect(handle));
     const large = handle.options({ model: "large" });
     expect(await isDirect(large)).toBe(false);
+    expect(await isDirect(handle.options({ metadata: { "Drover-Model": "large" } }))).toBe(false);
     route("translator", [served.address], { endpoints: [] });
     expect(await isDirect(handle)).toBe(true);
   });
 
   test("has the types of the program's methods, without the context", () => {
     type Typed = Handle<Translator>;
-    expectTypeOf<Parameters<Typed["greet"]>>().toEqualTypeOf<[name: string]>();
-    expectTypeOf<Parameters<Typed["translate"]>>().toEqualTypeOf<[text: string, to?: string]>();
+    expectTypeOf<Parameters<Typed["greet"]>>().toEqualTypeOf<[name: string | Promise<string>]>();
+    expectTypeOf<Parameters<Typed["translate"]>>().toEqualTypeOf<
+      [text: string | Promise<string>, to?: string | Promise<string | undefined>]
+    >();
     expectTypeOf<Awaited<ReturnType<Typed["translate"]>>>().toEqualTypeOf<string>();
     expectTypeOf<ReturnType<Typed["words"]["stream"]>>().toEqualTypeOf<AsyncIterable<string>>();
   });

@@ -13,6 +13,7 @@ import { deployment, type RequestContext } from "../../src/replica/index.ts";
 import { jsonToValue } from "../../src/rpc/json-value.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { type Implementation, implement, type ServiceHandlers } from "../../src/rpc/service.ts";
+import { breakable } from "../kit/breakable.ts";
 import { until } from "../kit/until.ts";
 import { serve, temporaryFolder } from "../replica/harness.ts";
 import { dedent, runModule, pythonTest as test } from "./python-harness.ts";
@@ -81,9 +82,16 @@ async function setUp(options: { readonly api?: string } = {}) {
   const handlers = { ...Object.fromEntries(others), watchEndpoints: lister.watchEndpoints.bind(lister) };
   const api = await listening(implement(ControllerService, handlers as unknown as ServiceHandlers<typeof ControllerService>));
   const output = { output: { case: "json" as const, value: jsonToValue("gateway") } };
+  let atGateway = 0;
   const gateway = await listening(
     implement(InvokeService, {
-      invoke: () => output,
+      async invoke({ method }, { signal }) {
+        if (method !== "hang") return output;
+        atGateway++;
+        await new Promise((left) => signal.addEventListener("abort", left));
+        atGateway--;
+        return output;
+      },
       async *invokeServerStream() {
         yield output;
       },
@@ -100,7 +108,7 @@ async function setUp(options: { readonly api?: string } = {}) {
     return JSON.parse(value);
   };
   const isDirect = (name: string) => until(async () => (await evaluate(`handle("${name}").where().result()`)) === "replica");
-  return { lister, evaluate, isDirect, end: () => child.stdin.end(), ended };
+  return { lister, evaluate, isDirect, atGateway: () => atGateway, end: () => child.stdin.end(), ended };
 }
 
 /** A replica that says where it is, and has requests that wait until the caller leaves. */
@@ -119,8 +127,11 @@ const replicaOf = async (maxOngoingRequests: number) => {
         }),
       );
     }
-    async *several() {
-      yield "replica";
+    pair(a: unknown, b: unknown) {
+      return [a, b];
+    }
+    async *several(what: unknown = "replica") {
+      yield what;
     }
   }
   return { ...(await serve(deployment(Program), { maxOngoingRequests })), waiting: () => waiting };
@@ -184,6 +195,63 @@ test("a replica without room, that refuses, or that lacks the model leaves a cal
   await isDirect("echo");
   expect(await evaluate('handle("echo", model="de").where().result()')).toBe("gateway");
   await until(async () => (await evaluate('handle("echo", model="fr").where().result()')) === "replica");
+});
+
+test("while a call waits at the gateway for want of room, later calls follow it", async () => {
+  const { lister, evaluate, isDirect, atGateway } = await setUp();
+  const { address, waiting } = await replicaOf(100);
+  lister.list("echo", [address], 1, ["fr"]);
+  await isDirect("echo");
+  // No replica has the model: that is no want of room.
+  await evaluate('globals().update(de=handle("echo", model="de").hang())');
+  await until(() => atGateway() === 1);
+  expect(await evaluate('handle("echo").where().result()')).toBe("replica");
+  await evaluate('globals().update(first=handle("echo").wait(), second=handle("echo").hang())');
+  await until(() => waiting() === 1 && atGateway() === 2);
+  await evaluate("first.cancel()");
+  await until(() => waiting() === 0);
+  for (let times = 0; times < 5; times++) expect(await evaluate('handle("echo").where().result()')).toBe("gateway");
+  await evaluate("second.cancel()");
+  await isDirect("echo");
+});
+
+test("a replica that is lost while it works on a call is REPLICA_LOST, as at the gateway", async () => {
+  const { lister, evaluate, isDirect } = await setUp();
+  const { address, waiting } = await replicaOf(100);
+  const relay = await breakable(address);
+  lister.list("echo", [relay.address]);
+  await isDirect("echo");
+  await evaluate('globals().update(first=handle("echo").wait())');
+  await until(() => waiting() === 1);
+  relay.lose();
+  expect(await evaluate("first.result()")).toEqual({
+    code: "UNAVAILABLE",
+    reason: "REPLICA_LOST",
+    callee: ["echo", "wait", relay.address],
+  });
+});
+
+test("the metadata key drover-model steers a call as the option model does", async () => {
+  const { lister, evaluate, isDirect } = await setUp();
+  const { address } = await replicaOf(100);
+  lister.list("echo", [address], 5, ["fr"]);
+  await isDirect("echo");
+  const where = (model: string) => evaluate(`handle("echo", metadata={"drover-model": "${model}"}).where().result()`);
+  expect([await where("de"), await where("fr")]).toEqual(["gateway", "replica"]);
+});
+
+test("the response of a call is an argument of another: its result is sent, and its failure is the call's", async () => {
+  const { lister, evaluate, isDirect } = await setUp();
+  const { address } = await replicaOf(100);
+  lister.list("echo", [address]);
+  await isDirect("echo");
+  await evaluate('globals().update(where=handle("echo").where())');
+  expect(await evaluate('handle("echo").pair(where, b=where).result()')).toEqual(["replica", "replica"]);
+  expect(await evaluate('list(handle("echo").several.stream(where))')).toEqual(["replica"]);
+  const callee = ["echo", "nope", address];
+  expect(await evaluate('handle("echo").pair(handle("echo").nope(), 1).result()')).toMatchObject({ reason: "METHOD_NOT_FOUND", callee });
+  const late = 'handle("echo").options(timeout=0.05).pair(handle("echo").wait(), 1).result()';
+  expect(await evaluate(late)).toMatchObject({ reason: "DEADLINE", callee: ["echo", "pair", null] });
 });
 
 test("without the API, all calls go through the gateway", async () => {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,10 @@ from .status_wire import decode_status, is_not_connected
 
 #: How long a replica may take to be connected to, in seconds, before the gateway gets the call.
 CONNECT = 1.0
+#: After how many seconds a call may be made again of which the replica was lost, as at the gateway.
+RETRY_LOST = 1.0
+#: What gRPC says of a connection that was lost. It has no other sign of that than its text.
+_LOST = re.compile(r"(Socket|Connection) closed|((recvmsg|sendmsg): ?)?(Connection reset by peer|Broken pipe)|(GOAWAY|keepalive|ping).*")
 #: A longer deadline is none, in seconds: gRPC has no timer for it.
 DEADLINE_MAX = 10 * 365 * 86400.0
 
@@ -67,11 +72,14 @@ class Caller:
                     return await endpoint.stub.Invoke(call.request, **call.how(endpoint.request_timeout))
                 except grpc.RpcError as error:
                     if not _never_began(endpoint, error):
-                        raise _failed(call, error, endpoint.replica_id) from None
+                        raise _replica_failed(call, error, endpoint) from None
+        waits_no_more = self._send_to_gateway(call)
         try:
             return await self._stub().Invoke(call.request, **call.how())
         except grpc.RpcError as error:
             raise self._gateway_failed(call, error) from None
+        finally:
+            waits_no_more()
 
     async def stream(self, call: Call) -> AsyncIterator[pb.InvokeServerStreamResponse]:
         """Raises StatusError, with the callee."""
@@ -86,16 +94,19 @@ class Caller:
                     return
                 except grpc.RpcError as error:
                     if began or not _never_began(endpoint, error):
-                        raise _failed(call, error, endpoint.replica_id) from None
+                        raise _replica_failed(call, error, endpoint) from None
                 finally:
                     items.cancel()
+        waits_no_more = self._send_to_gateway(call)
         items = self._stub().InvokeServerStream(call.request, **call.how())
         try:
             async for item in items:
+                waits_no_more()
                 yield item
         except grpc.RpcError as error:
             raise self._gateway_failed(call, error) from None
         finally:
+            waits_no_more()
             items.cancel()
 
     async def close(self) -> None:
@@ -125,6 +136,9 @@ class Caller:
                 yield None
         finally:
             watch.release(endpoint)
+
+    def _send_to_gateway(self, call: Call) -> Callable[[], None]:
+        return (lambda: None) if self._watch is None else self._watch.send_to_gateway(call.deployment, call.model)
 
     def _gateway_failed(self, call: Call, error: Any) -> StatusError:
         if not is_not_connected(error):
@@ -161,6 +175,18 @@ def _never_began(endpoint: Endpoint, error: Any) -> bool:
         endpoint.rest(REST_UNREACHABLE)
         return True
     return False
+
+
+def _replica_failed(call: Call, error: Any, endpoint: Endpoint) -> StatusError:
+    """As the gateway has it, where the replica was lost while it worked on the call."""
+    status = _failed(call, error, endpoint.replica_id)
+    if status.code != "UNAVAILABLE" or status.reason is not None or not _LOST.fullmatch(status.message):
+        return status
+    endpoint.rest(REST_UNREACHABLE)
+    text = f"replica {endpoint.replica_id} was lost while it worked on the request"
+    lost = refusal("REPLICA_LOST", text, retry_after=RETRY_LOST, metadata={"deployment": call.deployment, "replica": endpoint.replica_id})
+    lost.callee = status.callee
+    return lost
 
 
 def _failed(call: Call, error: Any, replica: str | None) -> StatusError:

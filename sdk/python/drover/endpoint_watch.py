@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -45,6 +46,14 @@ class EndpointWatch:
         if endpoint is not None:
             endpoint.ongoing += 1
         return endpoint
+
+    def send_to_gateway(self, deployment: str, model: str) -> Callable[[], None]:
+        """A call goes to the gateway. Returns what to call when it waits no more; again is harmless."""
+        known = self._known.get(deployment)
+        if known is None or not known.wait(model):
+            return lambda: None
+        ends = iter([known.end_wait])
+        return lambda: next(ends, _nothing)()
 
     def release(self, endpoint: Endpoint) -> None:
         endpoint.ongoing -= 1
@@ -113,3 +122,7 @@ class EndpointWatch:
         task = asyncio.get_running_loop().create_task(endpoint.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _nothing() -> None:
+    pass

@@ -62,6 +62,8 @@ class Endpoints:
     def __init__(self) -> None:
         self._endpoints: dict[str, Endpoint] = {}
         self._ongoing_max = 0
+        #: Calls of this process that wait at the gateway for want of room.
+        self._waiting = 0
 
     def update(self, listed: pb.WatchEndpointsResponse) -> list[Endpoint]:
         """Takes the whole new list. Returns the replicas that are gone."""
@@ -82,10 +84,23 @@ class Endpoints:
         return gone
 
     def pick(self, model: str, now: float, draw: Callable[[], float]) -> Endpoint | None:
-        """The replica for a call; None: none that is known has room, so the call goes to the
-        gateway. With a model: only a replica that has loaded it. `draw` is uniform in [0, 1)."""
+        """The replica for a call; None: none that is known has room, or calls of this process wait at
+        the gateway already, which come first. With a model: only a replica that has loaded it.
+        `draw` is uniform in [0, 1)."""
+        if self._waiting > 0:
+            return None
         free = [one for one in self._endpoints.values() if self._has_room(one, now) and (not model or model in one.models)]
         return less_loaded(free, draw(), draw()) if free else None
+
+    def wait(self, model: str) -> bool:
+        """A call goes to the gateway. True: it goes there for want of room, and later calls follow it
+        until `end_wait`, so that the gateway, which counts what it sends, fills what is freed."""
+        waits = any(not model or model in one.models for one in self._endpoints.values())
+        self._waiting += waits
+        return waits
+
+    def end_wait(self) -> None:
+        self._waiting -= 1
 
     def _has_room(self, endpoint: Endpoint, now: float) -> bool:
         return endpoint.ongoing < self._ongoing_max and endpoint.rests_until <= now

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -11,9 +13,9 @@ from typing import Any, NamedTuple, NoReturn, Union
 from ._gen.drover.v1 import invoke_service_pb2 as pb
 from .caller import Call, Caller
 from .durations import seconds_of
-from .errors import Callee
+from .errors import Callee, refusal
 from .field_hint import refuse_unknown
-from .outgoing import outgoing_metadata
+from .outgoing import model_in, outgoing_metadata
 from .request_context import context
 from .responses import Response, ResponseStream
 from .values import decode_result, encode_arguments
@@ -91,7 +93,7 @@ class Handle:
 
 class HandleMethod:
     """A method of a deployment. Arguments are those of the method, by position or by name: JSON
-    values, bytes, arrays and files."""
+    values, bytes, arrays and files. The response of another call is awaited, and its result sent."""
 
     def __init__(self, deployment: str, name: str, place: _Place, options: CallOptions) -> None:
         self._callee = Callee(deployment, name)
@@ -100,24 +102,26 @@ class HandleMethod:
 
     def __call__(self, *args: Any, **keywords: Any) -> Response:
         """Begins the call. Raises TypeError for an argument that cannot be sent."""
-        call = self._call(pb.InvokeRequest(), args, keywords)
-        return Response(self._invoke(call), self._callee)
+        return Response(self._invoke(*self._call(pb.InvokeRequest(), args, keywords)), self._callee)
 
     remote = __call__
 
     def stream(self, *args: Any, **keywords: Any) -> ResponseStream:
         """The results of a method that returns a stream. Raises TypeError for an argument that
         cannot be sent."""
-        call = self._call(pb.InvokeServerStreamRequest(), args, keywords)
-        return ResponseStream(self._stream(call), self._callee)
+        return ResponseStream(self._stream(*self._call(pb.InvokeServerStreamRequest(), args, keywords)), self._callee)
 
     def __repr__(self) -> str:
         return f"<method {self._callee.method} of {self._callee.deployment}>"
 
-    async def _invoke(self, call: Call) -> Any:
+    async def _invoke(self, call: Call, later: Later | None) -> Any:
+        if later is not None:
+            await self._arguments(call, later)
         return decode_result(await self._place.caller().invoke(call))
 
-    async def _stream(self, call: Call) -> Any:
+    async def _stream(self, call: Call, later: Later | None) -> Any:
+        if later is not None:
+            await self._arguments(call, later)
         items = self._place.caller().stream(call)
         try:
             async for item in items:
@@ -125,15 +129,45 @@ class HandleMethod:
         finally:
             await items.aclose()  # type: ignore[attr-defined]
 
-    def _call(self, request: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Call:
+    async def _arguments(self, call: Call, later: Later) -> None:
+        """Waits for the arguments that are results of other calls."""
+        left = None if call.ends is None else max(0.0, call.ends - time.monotonic())
+        try:
+            args, keywords = await asyncio.wait_for(later.settled(), left)
+        except asyncio.TimeoutError:
+            error = refusal("DEADLINE", "the deadline of the call has passed, and an argument is not there yet")
+            error.callee = self._callee
+            raise error from None
+        encode_arguments(call.request, args, keywords)
+
+    def _call(self, request: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> tuple[Call, Later | None]:
         request.deployment, request.method = self._callee.deployment, self._callee.method
-        encode_arguments(request, args, keywords)
+        later = Later(args, keywords) if any(isinstance(one, Response) for one in (*args, *keywords.values())) else None
+        if later is None:
+            encode_arguments(request, args, keywords)
         options, asking = self._options, context()
         metadata = outgoing_metadata(asking, options.metadata or {}, options.model)
         ends = [] if asking is None or asking.ends is None else [asking.ends]
         if options.timeout is not None:
             ends.append(time.monotonic() + options.timeout)
-        return Call(self._callee.deployment, self._callee.method, request, metadata, min(ends, default=None), options.model)
+        call = Call(self._callee.deployment, self._callee.method, request, metadata, min(ends, default=None), model_in(metadata))
+        return call, later
+
+
+class Later(NamedTuple):
+    """Arguments of which some are results of other calls."""
+
+    args: tuple[Any, ...]
+    keywords: Mapping[str, Any]
+
+    async def settled(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        values = await asyncio.gather(*[_settled(one) for one in (*self.args, *self.keywords.values())])
+        count = len(self.args)
+        return tuple(values[:count]), dict(zip(self.keywords, values[count:], strict=True))
+
+
+async def _settled(argument: Any) -> Any:
+    return await argument.settled() if isinstance(argument, Response) else argument
 
 
 class _Place(NamedTuple):
@@ -165,9 +199,14 @@ def handle(name: str, *, api: str | None = None, gateway: str | None = None) -> 
     A replica has both variables, of the controller that started it. Where neither address is given,
     they are 127.0.0.1:9001 and 127.0.0.1:9000. Where only the gateway is, all calls go through it:
     what listens at the default address of the API may be another controller.
+
+    Raises:
+        TypeError: only `api` is given.
     """
+    if gateway is None and api is not None:
+        raise TypeError("handle: gateway is not given: with api, give the gateway of the same controller")
     if gateway is None:
-        api, gateway = api or os.environ.get("DROVER_API"), os.environ.get("DROVER_GATEWAY")
+        api, gateway = os.environ.get("DROVER_API"), os.environ.get("DROVER_GATEWAY")
     if not gateway:
         return Handle(name, _Place(api or "127.0.0.1:9001", "127.0.0.1:9000"))
     return Handle(name, _Place(api or None, gateway))

@@ -59,6 +59,11 @@ class Response:
                 raise
             raise TimeoutError(f"{self._callee.deployment} ({self._callee.method}) has not answered within {timeout} s") from None
 
+    async def settled(self) -> Any:
+        """The result, on the loop for calls. Cancelling this does not cancel the call."""
+        work = self._work
+        return await asyncio.shield(work if isinstance(work, asyncio.Task) else asyncio.wrap_future(work))
+
     def done(self) -> bool:
         """Whether the call has ended."""
         return self._work.done()
