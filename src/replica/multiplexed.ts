@@ -54,7 +54,7 @@ export const isMultiplexed = (value: unknown): boolean => typeof value === "func
 function checked(name: string | undefined): string {
   if (name === undefined || name === "") {
     throw invalid([
-      { field: modelHeader, description: "required: the request must name a model (drover invoke --model, or options of the handle)" },
+      { field: modelHeader, description: "required: the request must name a model (drover invoke --model, handle.options)" },
     ]);
   }
   const bytes = Buffer.byteLength(name);
