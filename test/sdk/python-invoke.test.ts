@@ -110,6 +110,25 @@ describe("Invoke", () => {
     expect([await invoke("whole", 5), await invoke("whole", 0.5), await invoke("whole", true)]).toEqual(["int", "float", "bool"]);
   });
 
+  test("constructs with arguments of the types of the parameters, by place where they have no name", async () => {
+    const source = `
+      import dataclasses
+      import drover
+      @dataclasses.dataclass
+      class Size:
+          n: int
+          unit: str = "m"
+      @drover.deployment
+      class Panel:
+          def __init__(self, first, /, size: Size, *more: Size, plain: dict[str, int]):
+              self.texts = [repr(one) for one in (first, size, *more, plain)]
+          def get(self): return self.texts
+    `;
+    const initArgs = { size: { n: 1 }, first: { a: 1 }, plain: { b: 2 }, more: [{ n: 2, unit: "s" }] };
+    const { invoke } = await serve(source, { env: { DROVER_INIT_ARGS: JSON.stringify(initArgs) } });
+    expect(await invoke("get")).toEqual(["{'a': 1}", "Size(n=1, unit='m')", "Size(n=2, unit='s')", "{'b': 2}"]);
+  });
+
   test("calls own, inherited, static and instance methods, with init_args as keywords of the constructor", async () => {
     const { invoke } = await serve(program, { env: { DROVER_INIT_ARGS: '{"model":"large"}' } });
     expect(await invoke("args")).toEqual({ model: "large" });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Callable, Mapping
 from inspect import Parameter
 from typing import Any
@@ -42,9 +43,31 @@ def placed(signature: inspect.Signature, init_args: Mapping[str, Any]) -> tuple[
 
 
 def construct(factory: Callable[..., Any], init_args: Mapping[str, Any]) -> Any:
-    """Calls what makes a program. Raises what it raises."""
+    """Calls what makes a program. A parameter that is annotated with a pydantic model or a dataclass
+    gets one. Raises what the program raises, and INVALID_FIELD for a value that does not fit."""
     try:
-        args, keywords = placed(inspect.signature(factory), init_args)
+        signature = inspect.signature(factory)
     except ValueError:  # some classes written in C have no signature
-        args, keywords = [], dict(init_args)
+        return factory(**init_args)
+    args, keywords = placed(signature, _with_types(factory, signature, init_args))
     return factory(*args, **keywords)
+
+
+def _with_types(factory: Any, signature: inspect.Signature, init_args: Mapping[str, Any]) -> dict[str, Any]:
+    from .typed_value import typed  # only a replica needs it
+
+    try:
+        types = typing.get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+    except Exception:  # a name that exists for type checkers only
+        return dict(init_args)
+
+    def read(name: str, value: Any) -> Any:
+        parameter = signature.parameters.get(name)
+        if parameter is not None and parameter.kind is Parameter.VAR_POSITIONAL:
+            return [_typed(item, types.get(name), name) for item in value]
+        return _typed(value, types.get(name), name)
+
+    def _typed(value: Any, hint: Any, name: str) -> Any:
+        return typed(hint, value, f"init_args.{name}") if isinstance(value, (dict, list)) else value
+
+    return {name: read(name, value) for name, value in init_args.items()}
