@@ -53,9 +53,7 @@ export const isMultiplexed = (value: unknown): boolean => typeof value === "func
 
 function checked(name: string | undefined): string {
   if (name === undefined || name === "") {
-    throw invalid([
-      { field: modelHeader, description: "required: the request must name a model (drover invoke --model, handle.options)" },
-    ]);
+    throw invalid([{ field: modelHeader, description: "required: the request must name a model (drover invoke --model, handle.options)" }]);
   }
   const bytes = Buffer.byteLength(name);
   if (bytes <= modelNameMax) return name;
