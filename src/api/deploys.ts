@@ -8,26 +8,21 @@ import {
   DeployResponseSchema,
   Effect,
 } from "../../gen/drover/v1/controller_service_pb.ts";
-import { type Pace, pacing } from "../clock/breathe.ts";
-import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
-import { effectOf } from "../core/effect.ts";
+import type { DeploymentSpec } from "../core/deployment.ts";
 import type { FieldViolation } from "../core/errors.ts";
-import { deleted, firstRecord, nextRecord } from "../core/generations.ts";
 import type { CallContext } from "../rpc/service.ts";
-import { beginningChange } from "./begin-change.ts";
-import { commitInTurn, editIfFree, previewEdits } from "./commit-in-turn.ts";
+import { commitInTurn, previewEdits } from "./commit-in-turn.ts";
 import { type ChangeEnd, endOf } from "./config-change-end.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { specFromMessage } from "./convert.ts";
 import { replicasToMessage } from "./convert-outcomes.ts";
-import { type Edit, type EditPlan, editTimeMs, type MadeEdit } from "./edits.ts";
-import { expectApplication, expectSame } from "./expectations.ts";
+import type { MadeEdit } from "./edits.ts";
+import { expectSame } from "./expectations.ts";
 import { fieldChangesToMessage } from "./field-changes.ts";
 import { once, type WriteWork } from "./once.ts";
 import type { RequestCheck } from "./request-check.ts";
 import { specViolations } from "./spec-violations.ts";
-
-const uidLength = 20;
+import { paceOf, planOf, type WantedSpecs, wantedByApply } from "./wanted-specs.ts";
 
 /** Writes of whole specs. */
 export function deployHandlers(parts: ControllerParts): ControllerHandlers<"deploy" | "apply"> {
@@ -72,15 +67,6 @@ function nameViolations({ specs, expectedGenerations }: ApplyRequest): readonly 
   return [...twice, ...unmatched.map((name) => ({ field: `expected_generations[${JSON.stringify(name)}]`, description }))];
 }
 
-/** The specs that are wanted. */
-interface WantedSpecs {
-  readonly specs: readonly DeploymentSpec[];
-  /** Whether a deployment that is not among the specs is deleted. */
-  readonly prune: (other: DeploymentRecord) => boolean;
-  /** Throws the refusal where the deployment is not what the request expects. */
-  readonly expect: (before: DeploymentRecord | undefined, name: string) => void;
-}
-
 type ApplyAnswer = MessageInitShape<typeof ApplyResponseSchema> & { readonly results: MessageInitShape<typeof DeployResponseSchema>[] };
 
 async function deploy(parts: ControllerParts, request: DeployRequest, context: CallContext) {
@@ -101,7 +87,7 @@ async function deploy(parts: ControllerParts, request: DeployRequest, context: C
 }
 
 async function apply(parts: ControllerParts, request: ApplyRequest, context: CallContext) {
-  const { expectedGenerations, application } = request;
+  const { application } = request;
   const specs: DeploymentSpec[] = [];
   const pace = paceOf(parts);
   for (const spec of request.specs) {
@@ -109,15 +95,7 @@ async function apply(parts: ControllerParts, request: ApplyRequest, context: Cal
     specs.push(application === "" ? own : { ...own, application });
     await pace();
   }
-  const wish: WantedSpecs = {
-    specs,
-    prune: ({ spec }) => request.prune && (application === "" || spec.application === application),
-    expect: (before, name) => {
-      expectSame(name, before, { expectedGeneration: expectedGenerations[name], uid: "" });
-      const index = specs.findIndex((spec) => spec.name === name);
-      if (application !== "") expectApplication(before, application, `specs[${index}].name`);
-    },
-  };
+  const wish = wantedByApply(specs, request);
   const [input, output] = [ApplyRequestSchema, ApplyResponseSchema];
   const answer = (made: readonly MadeEdit[]) => outcomeOf(parts, wish, made);
   if (request.validateOnly) return answer(await previewEdits(parts, planOf(parts, wish)));
@@ -140,41 +118,6 @@ function workOf(parts: ControllerParts, wish: WantedSpecs): Pick<WriteWork<typeo
   };
 }
 
-/**
- * Edits of the specs' deployments in their order, then of those that `prune` deletes, by name. Without
- * `change`, a config counts as taken by all replicas.
- */
-function planOf(parts: ControllerParts, wish: WantedSpecs, change?: { readonly dryRun: boolean; readonly author: string }): EditPlan {
-  const { mirror, clock, random } = parts;
-  const { specs, prune, expect } = wish;
-  const wanted = new Map(specs.map((spec) => [spec.name, { spec, uid: random.id(uidLength) }]));
-  const edit = (before: DeploymentRecord | undefined, name: string): Edit | "changing" => {
-    const nowMs = editTimeMs(clock, before);
-    const { spec, uid } = wanted.get(name) ?? {};
-    // The mirror may be behind: the record that is written decides.
-    if (spec === undefined || uid === undefined) return { after: before && (prune(before) ? deleted(before, nowMs) : before) };
-    expect(before, name);
-    if (before === undefined) return { after: firstRecord(spec, uid, nowMs) };
-    return editIfFree(before, (record) => {
-      if (change !== undefined && effectOf(record.spec, spec) === "RECONFIGURE") return beginningChange(parts, record, spec, change);
-      return { after: nextRecord(record, spec, nowMs) };
-    });
-  };
-  return {
-    author: change?.author ?? "",
-    pace: paceOf(parts),
-    names: async () => {
-      await mirror.catchUp();
-      const others = Array.from(mirror.deployments()).filter(([name, { value }]) => !wanted.has(name) && prune(value));
-      return [...wanted.keys(), ...others.map(([name]) => name).sort()];
-    },
-    edit: (before, name) => {
-      const made = edit(before, name);
-      return made !== "changing" && change?.dryRun === true && made.begins === undefined ? { after: before } : made;
-    },
-  };
-}
-
 async function outcomeOf(parts: ControllerParts, { specs }: WantedSpecs, made: readonly MadeEdit[]): Promise<ApplyAnswer> {
   const results: MessageShape<typeof DeployResponseSchema>[] = [];
   const pace = paceOf(parts);
@@ -191,8 +134,6 @@ async function outcomeOf(parts: ControllerParts, { specs }: WantedSpecs, made: r
     pruned: made.slice(specs.length).flatMap(({ name, before, after }) => (after === before ? [] : name)),
   };
 }
-
-const paceOf = ({ clock }: ControllerParts): Pace => pacing(() => clock.nowMs());
 
 /** The result of one spec after the change of its config, if there was one. */
 function finished(
