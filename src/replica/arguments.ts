@@ -17,6 +17,8 @@ export function argumentsFor(
   context: unknown,
 ): unknown[] {
   if (parameters === undefined) return unchecked(method, given);
+  const inOrder = allByPosition(parameters, given, context);
+  if (inOrder !== undefined) return inOrder;
   const taken = parameters.filter(({ name }) => name !== contextName);
   const rest = taken.find(({ isRest }) => isRest);
   const open = taken.filter(({ isRest }) => !isRest);
@@ -47,6 +49,20 @@ export function argumentsFor(
     if (parameter.name === contextName) return [context];
     return parameter === rest ? positional.slice(open.length) : [values.get(parameter)];
   });
+}
+
+/**
+ * The arguments where each parameter is given by position, without the maps and lists that other
+ * requests need: most requests are so. Undefined: this one is not.
+ */
+function allByPosition(parameters: readonly Parameter[], { positional, named }: GivenArguments, context: unknown): unknown[] | undefined {
+  let given = 0;
+  const values: unknown[] = [];
+  for (const { name, isRest } of parameters) {
+    if (isRest || given > positional.length) return undefined;
+    values.push(name === contextName ? context : positional[given++]);
+  }
+  return given === positional.length && Object.keys(named).length === 0 ? values : undefined;
 }
 
 /** Nothing given is null for the only parameter that must be given; null is nothing for a method that takes nothing. */
