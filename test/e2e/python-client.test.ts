@@ -32,6 +32,9 @@ assert (once.status.state, once.spec.num_replicas, once.spec.user_config) == ("H
 assert once.spec.labels == {"team": "a"} and once.spec.graceful_shutdown_timeout == datetime.timedelta(seconds=20), once
 assert abs(once.create_time - datetime.datetime.now(datetime.timezone.utc)) < datetime.timedelta(minutes=5), once
 assert [one.spec.name for one in drover.status()] == [name]
+try: drover.scale(name, 2, timeout=0)
+except drover.StatusError as error: assert error.code == "DEADLINE_EXCEEDED" and name in error.message, error
+else: raise AssertionError("not waited for")
 assert drover.scale(name, 2).status.running_replicas == 2
 answer = drover.reconfigure(name, {"factor": 3})
 assert [one.outcome for one in answer.replicas] == ["APPLIED", "APPLIED"], answer

@@ -40,11 +40,16 @@ try:
     _check_packages()
 except ModuleNotFoundError as error:
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    what = folder
+    if not os.path.isfile(os.path.join(folder, "pyproject.toml")):  # the site-packages of a wheel
+        from importlib.metadata import requires
+
+        what = " ".join(f"'{package}'" for package in requires("drover") or ())
     # A replica's environment has the packages that its deployment names, and sees those of the
     # controller's Python.
     python = "python3" if "DROVER_REPLICA_ID" in os.environ else sys.executable
     where = ", in the environment where the controller is started" if "DROVER_REPLICA_ID" in os.environ else ""
-    raise ImportError(f"{error}; what the Python SDK needs is installed by: {python} -m pip install {folder}{where}") from None
+    raise ImportError(f"{error}; what the Python SDK needs is installed by: {python} -m pip install {what}{where}") from None
 
 from .definition import Deployment, deployment  # noqa: E402 (after the check)
 

@@ -29,7 +29,7 @@ def until_healthy(name: str, deployed: types.Deployment) -> Judge:
         if now.status.observed_generation < wanted:
             return False
         if state in ("DEPLOY_FAILED", "UNHEALTHY"):
-            raise StatusError("FAILED_PRECONDITION", now.status.message)
+            raise StatusError("FAILED_PRECONDITION", f"{name}: {state}: {now.status.message}")
         return state == "HEALTHY" or (state == "UPDATING" and now.status.paused)
 
     return judge
@@ -57,6 +57,9 @@ def wait_for(client: Client, judges: Mapping[str, Judge], timeout: float | None)
                     return
             raise StatusError("UNAVAILABLE", "the watch of the deployments ended")
         except StatusError as error:
+            if until is not None and time.monotonic() >= until:
+                text = f"{', '.join(waiting)}: not done after {timeout} s, and goes on: `drover status` says why"
+                raise StatusError("DEADLINE_EXCEEDED", text) from None
             ended += 1
             if ended == WATCHES or (error.code != "UNAVAILABLE" and error.reason != "WATCH_EXPIRED"):
                 raise
