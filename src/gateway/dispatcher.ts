@@ -82,7 +82,7 @@ export class Dispatcher implements GatewayCounts {
         const lane = this.#lanes.get(deployment);
         if (lane !== undefined) this.#refresh(deployment, lane);
       }),
-      options.routes.onReport((replicaId, ongoing) => this.#places.get(replicaId)?.noteReport(ongoing)),
+      options.routes.onReport((replicaId, ongoing) => this.#learnLoad(this.#places.get(replicaId), ongoing)),
     ];
   }
 
@@ -317,6 +317,15 @@ export class Dispatcher implements GatewayCounts {
   #forgetIfIdle(place: Place): void {
     const { replicaId } = place.endpoint;
     if (place.ongoing === 0 && this.#places.get(replicaId) === place) this.#places.delete(replicaId);
+  }
+
+  /** A report that shows room ends the rest of a replica that was full: others have left it. */
+  #learnLoad(place: Place | undefined, ongoing: number): void {
+    place?.noteReport(ongoing);
+    const lane = place && this.#lanes.get(place.deployment);
+    if (!place?.resting || place.away || lane === undefined || ongoing >= lane.route.maxOngoingRequests) return;
+    this.#endRest(place);
+    this.#serve(lane);
   }
 
   #rest(place: Place, why: GivenBack): void {

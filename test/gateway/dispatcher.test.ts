@@ -216,6 +216,22 @@ describe("dispatcher", () => {
     expect(log).toEqual(["a", "b", "b"]);
   });
 
+  test("a report that shows room ends the rest of a replica that was full, and no other rest", () => {
+    const { routes, clock, dispatcher, log, enter } = setUp();
+    routes.set("d", [endpoint("r1")], { maxOngoingRequests: 2 });
+    const a = enter("a");
+    dispatcher.giveBack(a.place as Place, "busy", a.visit as Visit);
+    routes.report("r1", 2);
+    expect(log).toEqual(["a"]);
+    routes.report("r1", 1);
+    expect(log).toEqual(["a", "a"]);
+    dispatcher.giveBack(a.place as Place, "away", a.visit as Visit);
+    routes.report("r1", 0);
+    expect(log).toEqual(["a", "a"]);
+    clock.pass(1_000);
+    expect(log).toEqual(["a", "a", "a"]);
+  });
+
   test("a request that ends while its replica rests makes room for all requests that were given back", () => {
     const { routes, clock, dispatcher, enter } = setUp();
     routes.set("d", [endpoint("r1")], { maxOngoingRequests: 5 });
