@@ -73,13 +73,14 @@ export function connect(options: ConnectOptions = {}): Connection {
   return new Connection(api, gateway);
 }
 
-interface KnownAddresses {
+/** The controller whose deployments are called. */
+interface CalledController {
   /** Undefined: calls go through the gateway alone. */
   readonly api: string | undefined;
   readonly gateway: string;
 }
 
-function addressesOf({ api, gateway }: ConnectOptions): KnownAddresses {
+function addressesOf({ api, gateway }: ConnectOptions): CalledController {
   if (gateway !== undefined) return { api, gateway };
   if (api !== undefined) throw new TypeError("connect: gateway is not given: with api, give the gateway of the same controller");
   const { DROVER_API, DROVER_GATEWAY } = process.env;
