@@ -155,6 +155,9 @@ class Batcher {
       const width = Math.max(0, ...batch.map(({ args }) => args.length));
       const lists = Array.from({ length: width }, (_, index) => batch.map(({ args }) => args[index]));
       const output: unknown = this.#work(...lists);
+      const isStream = batch.some((item) => item.output instanceof BatchStream);
+      if (isAsyncIterable(output) && !isStream)
+        throw new TypeError(`the batched function "${this.method}" gives a stream, so it must be an async generator function`);
       if (isAsyncIterable(output)) await this.#relay(batch, output);
       else this.#settle(batch, this.#checked(await output, batch.length));
     };

@@ -42,11 +42,18 @@ describe("batched methods", () => {
         { maxBatchSize: 2, ...wait },
       );
       short = batched((items: unknown[]) => items.slice(1), { maxBatchSize: 2, ...wait });
+      stream = batched(
+        (items: unknown[]) =>
+          (async function* () {
+            yield items;
+          })() as unknown as unknown[],
+        { maxBatchSize: 2, ...wait },
+      );
     }
     const { invoke, logged } = await serve(deployment(Program));
     const both = (method: string) => Promise.all([failure(invoke(method, 1)), failure(invoke(method, 2))]);
     for (const { code } of await both("throwing")) expect(code).toBe("UNAVAILABLE");
-    for (const { code } of await both("short")) expect(code).toBe("INTERNAL");
+    for (const method of ["short", "stream"]) for (const { code } of await both(method)) expect(code).toBe("INTERNAL");
     expect(logged[0]?.err?.message).toContain('"short"');
   });
 
