@@ -50,7 +50,7 @@ pythonTest(
       return stdout;
     };
     try {
-      await succeed(python(), ["-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, sdk]);
+      await succeed(uv, ["build", "--quiet", "--wheel", "--out-dir", folder, "--python", python(), sdk]);
       const wheels = (await readdir(folder)).filter((name) => name.endsWith(".whl"));
       expect(wheels).toHaveLength(1);
       await succeed(uv, ["venv", "--quiet", "--python", python(), venv]);
