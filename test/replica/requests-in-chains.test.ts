@@ -106,7 +106,7 @@ describe("a call that is made for a request takes along", () => {
 
   test("its deadline, at which every hop ends", async () => {
     const { invoke, left } = await chain();
-    expect(await failure(invoke("waits", null, { deadlineMs: 200 }))).toMatchObject({ code: "DEADLINE_EXCEEDED" });
+    expect(await failure(invoke("waits", null, { deadlineMs: 1_000 }))).toMatchObject({ code: "DEADLINE_EXCEEDED" });
     await until(() => left.length === 3);
   });
 
