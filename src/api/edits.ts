@@ -121,6 +121,6 @@ export function reused(requestId: string): StatusError {
 }
 
 /** When an edit is made: the clock's time, but never before the last one. */
-export function editTimeMs(clock: Clock, before: DeploymentRecord | undefined): number {
+export function editTimeMs(clock: Pick<Clock, "nowMs">, before: DeploymentRecord | undefined): number {
   return Math.max(clock.nowMs(), before?.updatedAtMs ?? 0);
 }

@@ -1,4 +1,5 @@
 import { type Pace, pacing } from "../clock/breathe.ts";
+import type { Clock } from "../clock/clock.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../core/deployment.ts";
 import { effectOf } from "../core/effect.ts";
 import { deleted, firstRecord, nextRecord } from "../core/generations.ts";
@@ -40,7 +41,10 @@ export function wantedByApply(specs: readonly DeploymentSpec[], { application, p
   };
 }
 
-type PlanParts = Pick<ControllerParts, "mirror" | "clock" | "random">;
+/** What the plan of an `Apply` needs to know. */
+export interface PlanParts extends Pick<ControllerParts, "mirror" | "random"> {
+  readonly clock: Pick<Clock, "nowMs">;
+}
 
 /**
  * Edits of the specs' deployments in their order, then of those that `prune` deletes, by name. Without
@@ -77,4 +81,4 @@ export function planOf(parts: PlanParts, wish: WantedSpecs, change?: { readonly 
   };
 }
 
-export const paceOf = ({ clock }: Pick<ControllerParts, "clock">): Pace => pacing(() => clock.nowMs());
+export const paceOf = ({ clock }: Pick<PlanParts, "clock">): Pace => pacing(() => clock.nowMs());

@@ -1,7 +1,7 @@
 import type { FaultCounts } from "./faults.ts";
 import { Mishaps } from "./mishaps.ts";
 import { Operators } from "./operators.ts";
-import { sendRequests } from "./requests.ts";
+import { checkWaiting, sendRequests } from "./requests.ts";
 import { settles } from "./settles.ts";
 import type { Sabotage } from "./simulated-controller.ts";
 import { SimulatedWorld } from "./simulated-world.ts";
@@ -49,9 +49,11 @@ export async function runHistory(
     sendRequests(world);
     await mishaps.throwAll();
     await clock.pass(random.pick([1, 30, 200, 1_000, 1_000, 4_000]));
+    checkWaiting(world);
   }
   await mishaps.end();
   if (witness.alarm === undefined) witness.raise(await settles(world, operators));
+  checkWaiting(world);
   if (witness.alarm === undefined) for (const { id, mirror } of world.controllers) witness.compare(id, mirror);
   for (const controller of world.controllers) world.endController(controller, "kill");
   void operators.close();

@@ -10,6 +10,9 @@ const crashes: readonly Ending[] = [
 const [secondMs, hourMs] = [1_000, 3_600_000];
 const stepsMs = [secondMs, 5 * secondMs, 30 * secondMs, 600 * secondMs, hourMs, hourMs, 5 * hourMs];
 
+/** A replica whose reports are not late. */
+const inTime = { lateOngoing: undefined, lateModels: undefined, lateSinceMs: undefined };
+
 /** Draws what goes wrong in one step, and ends it after a while. */
 export class Mishaps {
   readonly #world: SimulatedWorld;
@@ -38,8 +41,7 @@ export class Mishaps {
     spoilt.clear();
     store.setFault("none");
     for (const { line } of controllers) line.cut = false;
-    for (const { replicaId } of engine.alive())
-      behaviours.set(replicaId, { silentSinceMs: undefined, lateOngoing: undefined, lateSinceMs: undefined });
+    for (const { replicaId } of engine.alive()) behaviours.set(replicaId, { silentSinceMs: undefined, ...inTime });
     while (this.#world.ending.size > 0) await clock.pass(1_000);
     if (this.#world.controllers.length === 0) await this.#world.startController();
   }
@@ -65,8 +67,9 @@ export class Mishaps {
         clock.after(random.pick([50, 1_000, 8_000]), () => behaviours.set(replicaId, { silentSinceMs: undefined }));
       }
       if (faults.strikes("late load reports", 0.03)) {
-        behaviours.set(replicaId, { lateOngoing: behaviours.of(replicaId).ongoing, lateSinceMs: clock.nowMs() });
-        clock.after(random.pick([300, 3_000]), () => behaviours.set(replicaId, { lateOngoing: undefined, lateSinceMs: undefined }));
+        const { ongoing, models } = behaviours.of(replicaId);
+        behaviours.set(replicaId, { lateOngoing: ongoing, lateModels: models, lateSinceMs: clock.nowMs() });
+        clock.after(random.pick([300, 3_000]), () => behaviours.set(replicaId, inTime));
       }
     }
   }

@@ -1,7 +1,9 @@
-import { commitEdits, type MadeEdit } from "../../src/api/edits.ts";
+import { commitEdits, type EditPlan, type MadeEdit } from "../../src/api/edits.ts";
+import { planOf, wantedByApply } from "../../src/api/wanted-specs.ts";
 import type { AutoscalingConfig } from "../../src/core/autoscaling-config.ts";
 import type { ConfigChangeRecord } from "../../src/core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../../src/core/deployment.ts";
+import { StatusError } from "../../src/core/errors.ts";
 import { changing, firstRecord, nextRecord, paused, resumed, revisionBefore, rolledBack } from "../../src/core/generations.ts";
 import type { Resources } from "../../src/core/resources.ts";
 import type { RolloutPolicy } from "../../src/core/rollout-policy.ts";
@@ -30,10 +32,16 @@ export const schedulesOverAtMs = 1_700_000_070_000;
 
 /** A request of an operator; repeated with the same id until it is answered. */
 interface Wish {
-  readonly name: string;
   readonly requestId: string;
-  readonly change: (before: DeploymentRecord | undefined) => DeploymentRecord | undefined;
+  readonly fingerprint: string;
+  readonly plan: EditPlan;
 }
+
+type Change = (before: DeploymentRecord | undefined) => DeploymentRecord | undefined;
+
+const applicationNames = ["zoo", "farm"];
+/** Refusals that asking again does not change. */
+const finalReasons = ["OTHER_APPLICATION", "DEPLOYMENT_DELETING"];
 
 /** Operators that deploy, scale, change and delete at random. */
 export class Operators {
@@ -58,7 +66,7 @@ export class Operators {
     await this.#mirror.close();
   }
 
-  get #updates(): readonly (() => Wish["change"])[] {
+  get #updates(): readonly (() => Change)[] {
     const often = [this.#rollout, this.#scale];
     return [
       ...often,
@@ -79,11 +87,18 @@ export class Operators {
   /** Asks for something new. */
   async wish(): Promise<void> {
     const { random } = this.#world;
+    if (random.chance(0.07)) return this.#try(this.#apply());
     const name = random.pick(names);
     const known = this.#world.witness.ledger.deployments.has(name);
     const ask = known ? random.pick(this.#updates) : this.#deploy;
     const change = ask.call(this);
-    await this.#try({ name, requestId: `request-${this.#wishes++}`, change: (before) => renamed(change(before), name) });
+    const edit = (before: DeploymentRecord | undefined) => {
+      const after = renamed(change(before), name);
+      const begins = after?.changing !== undefined && after.changing !== before?.changing;
+      return { after, ...(begins ? { begins: this.#begun(after) } : {}) };
+    };
+    const plan: EditPlan = { names: async () => [name], edit, author: "somebody" };
+    await this.#try({ requestId: `request-${this.#wishes++}`, fingerprint: name, plan });
   }
 
   /** Asks again for what was not answered. True: nothing is left. */
@@ -94,30 +109,39 @@ export class Operators {
     return this.#open.length === 0;
   }
 
-  async #try({ name, requestId, change }: Wish): Promise<void> {
+  async #try(wish: Wish): Promise<void> {
+    const { requestId: id, fingerprint, plan } = wish;
     try {
-      const edit = (before: DeploymentRecord | undefined) => {
-        const after = change(before);
-        const begins = after?.changing !== undefined && after.changing !== before?.changing;
-        return { after, ...(begins ? { begins: this.#begun(after) } : {}) };
-      };
-      const request = {
-        id: requestId,
-        fingerprint: name,
-        answer: async ([made]: readonly MadeEdit[]) => JSON.stringify(made?.after?.generation ?? null),
-      };
-      await commitEdits({ store: this.#store, mirror: this.#mirror }, { names: async () => [name], edit, author: "somebody" }, request);
-    } catch {
-      this.#open = [...this.#open, { name, requestId, change }];
+      const answer = async (made: readonly MadeEdit[]) => JSON.stringify(made.map(({ after }) => after?.generation ?? null));
+      const { kind } = await commitEdits({ store: this.#store, mirror: this.#mirror }, plan, { id, fingerprint, answer });
+      if (kind === "changing") this.#open = [...this.#open, wish];
+    } catch (cause) {
+      const isRefused = cause instanceof StatusError && finalReasons.includes(cause.reason ?? "");
+      if (!isRefused) this.#open = [...this.#open, wish];
     }
   }
 
-  #deploy(): Wish["change"] {
+  /** An `Apply` of an application, planned as the API does. */
+  #apply(): Wish {
+    const { random, clock, witness, sabotage } = this.#world;
+    const requestId = `request-${this.#wishes++}`;
+    const application = random.pick(applicationNames);
+    const prune = random.chance(0.5);
+    const applied = names.filter(() => random.chance(0.4));
+    const specs = applied.map((name): DeploymentSpec => ({ ...this.#spec(), name, application }));
+    if (specs.length > 0 || prune) witness.applies.set(requestId, { application, names: applied, prune });
+    const wanted = wantedByApply(specs, { application, prune, expectedGenerations: {} });
+    const parts = { mirror: this.#mirror, clock: { nowMs: () => clock.wallMs() }, random };
+    const plan = planOf(parts, sabotage.wanted?.(wanted) ?? wanted, { dryRun: false, author: "somebody" });
+    return { requestId, fingerprint: `apply ${application}`, plan };
+  }
+
+  #deploy(): Change {
     const spec = this.#spec();
     return (before) => (before === undefined ? firstRecord(spec, `uid-${spec.version}`, this.#nowMs) : before);
   }
 
-  #rollout(): Wish["change"] {
+  #rollout(): Change {
     const { program, version, resources, numReplicas, userConfig } = this.#spec();
     const recolours = this.#world.random.chance(0.3);
     const scales = this.#world.random.chance(0.2);
@@ -132,7 +156,7 @@ export class Operators {
     }));
   }
 
-  #scale(): Wish["change"] {
+  #scale(): Change {
     const { numReplicas, autoscalingConfig } = this.#spec();
     return this.#update(({ spec: { autoscalingConfig: _, ...fixed } }) => ({
       ...fixed,
@@ -141,13 +165,13 @@ export class Operators {
     }));
   }
 
-  #tune(): Wish["change"] {
+  #tune(): Change {
     const { gracefulShutdownTimeoutMs, startupTimeoutMs, rollout } = this.#spec();
     return this.#update(({ spec }) => ({ ...spec, gracefulShutdownTimeoutMs, startupTimeoutMs, rollout }));
   }
 
   /** Another config for the replicas that run. */
-  #reconfigure(): Wish["change"] {
+  #reconfigure(): Change {
     const id = `change-${this.#wishes}`;
     return this.#unlessGoing((before) => changing(before, id));
   }
@@ -166,15 +190,15 @@ export class Operators {
     };
   }
 
-  #pause(): Wish["change"] {
+  #pause(): Change {
     return this.#unlessGoing((before) => paused(before, this.#nowMs));
   }
 
-  #resume(): Wish["change"] {
+  #resume(): Change {
     return this.#unlessGoing((before) => resumed(before, this.#nowMs));
   }
 
-  #rollback(): Wish["change"] {
+  #rollback(): Change {
     return this.#unlessGoing((before) => {
       const lineage = this.#mirror.lineage(before);
       const kept = new Map(lineage.revisions().map(({ value }) => [value.revision, value]));
@@ -186,19 +210,19 @@ export class Operators {
   /**
    * A change of a deployment that is there, not being deleted, and not being given another config.
    */
-  #unlessGoing(change: (before: DeploymentRecord) => DeploymentRecord): Wish["change"] {
+  #unlessGoing(change: (before: DeploymentRecord) => DeploymentRecord): Change {
     return (before) =>
       before === undefined || before.deletingSinceMs !== undefined || before.changing !== undefined ? before : change(before);
   }
 
-  #remove(): Wish["change"] {
+  #remove(): Change {
     return (before) =>
       before === undefined || before.deletingSinceMs !== undefined
         ? before
         : { ...before, generation: before.generation + 1, updatedAtMs: this.#nowMs, deletingSinceMs: this.#nowMs };
   }
 
-  #update(change: (record: DeploymentRecord) => DeploymentSpec): Wish["change"] {
+  #update(change: (record: DeploymentRecord) => DeploymentSpec): Change {
     return this.#unlessGoing((before) => nextRecord(before, change(before), this.#nowMs));
   }
 
@@ -234,6 +258,7 @@ export class Operators {
       lookBackPeriodMs: random.pick([2_000, 6_000]),
       metricsIntervalMs: 1_000,
       aggregation: random.pick(["MEAN", "MEAN", "MAX", "MIN"]),
+      ...(random.chance(0.4) && { bufferReplicas: random.pick([1, 2]) }),
       burst: { windowMs: 2_000, threshold: 2, disabled: random.chance(0.3) },
       schedules: random.chance(0.3) && this.#world.schedules ? [{ ...earlyMinute, minReplicas: random.pick([1, 2]) }] : [],
     };

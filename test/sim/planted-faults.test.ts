@@ -2,9 +2,12 @@
 // something false between a controller and what it stands on, and within a few histories that
 // invariant, and no other before it, must raise the alarm.
 import { expect, test } from "vitest";
+import type { AutoscalingConfig } from "../../src/core/autoscaling-config.ts";
 import type { CallResult, ConfigPhase } from "../../src/core/config-change.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import { type ReplicaRecord, waitsForRoom } from "../../src/core/replica.ts";
+import type { Place } from "../../src/gateway/place.ts";
+import type { Visit, Waiter } from "../../src/gateway/visit.ts";
 import { type ConfigOrder, type LinkedReplica, noContact } from "../../src/links/replica-port.ts";
 import type { CommitOptions, Entry, Store, Write } from "../../src/store/store.ts";
 import { runHistory } from "./history.ts";
@@ -269,6 +272,47 @@ const neverRests: Sabotage = {
     }),
 };
 
+/** Keeps requests for a model back until another one comes that is for none. */
+const keepsModelsBack = (): Sabotage => ({
+  dispatcher: (dispatcher) => {
+    const kept: (() => void)[] = [];
+    return but(dispatcher, {
+      enter: (deployment: string, waiter: Waiter, model?: string) => {
+        const enter = () => dispatcher.enter(deployment, waiter, model);
+        if (model !== undefined) kept.push(enter);
+        else for (const late of kept.splice(0)) late();
+        return model === undefined ? enter() : ({} as Visit);
+      },
+    });
+  },
+});
+
+/** Takes the place of each request as free at once. */
+const forgetsWhatItGave: Sabotage = {
+  dispatcher: (dispatcher) =>
+    but(dispatcher, {
+      enter: (deployment: string, waiter: Waiter, model?: string) => {
+        const granted = (visit: Visit, place: Place) => {
+          waiter.granted(visit, place);
+          place.ongoing = 0;
+        };
+        return dispatcher.enter(deployment, { granted, denied: (error) => waiter.denied(error) }, model);
+      },
+    }),
+};
+
+const prunesAll: Sabotage = { wanted: (wanted) => ({ ...wanted, prune: () => true }) };
+
+const takesFromOthers: Sabotage = { wanted: (wanted) => ({ ...wanted, expect: () => {} }) };
+
+const neverPrunes: Sabotage = { wanted: (wanted) => ({ ...wanted, prune: () => false }) };
+
+const keepsNoSpares = blindTo((deployment) => {
+  const { bufferReplicas, ...config } = deployment.spec.autoscalingConfig ?? {};
+  if (bufferReplicas === undefined) return deployment;
+  return { ...deployment, spec: { ...deployment.spec, autoscalingConfig: config as AutoscalingConfig } };
+});
+
 test.each<readonly [string, Invariant, () => Sabotage]>([
   ["available replicas are taken away", "I1", () => takesAllAway],
   ["more are asked for than may be extra", "I1", () => asksForTooMany],
@@ -292,6 +336,12 @@ test.each<readonly [string, Invariant, () => Sabotage]>([
   ["a request is carried out at each try", "I9", () => forgetsRequests],
   ["no replica is ever heard of", "I10", () => hearsOfNobody],
   ["it never rests", "I10", () => neverRests],
+  ["no spare replicas are kept", "I10", () => keepsNoSpares],
+  ["requests for a model wait, though a replica has room", "I14", keepsModelsBack],
+  ["a replica gets more than its max_ongoing_requests", "I14", () => forgetsWhatItGave],
+  ["an Apply prunes other applications", "I15", () => prunesAll],
+  ["an Apply takes deployments from other applications", "I15", () => takesFromOthers],
+  ["an Apply leaves what it should prune", "I15", () => neverPrunes],
 ])("where %s, %s raises the alarm", async (_, invariant, sabotage) => {
   for (let seed = 1; seed <= seedsMax; seed++) {
     const { alarm } = await runHistory(seed, { sabotage: sabotage() });

@@ -1,3 +1,4 @@
+import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import { conditionsOf } from "../../src/core/rollout/conditions.ts";
 import { statusOf } from "../../src/core/rollout/status.ts";
 import { isForRoom } from "../../src/core/wait.ts";
@@ -65,6 +66,8 @@ function stateOf(world: SimulatedWorld, name: string): { readonly wrong?: string
   const other = othersOf(world, deployment, replicas);
   if (other !== undefined) return { excused: false, wrong: other };
   if (state === "HEALTHY") {
+    const spare = wrongWithoutLoad(deployment);
+    if (spare !== undefined) return { excused: false, wrong: spare };
     const whole = running.length === numReplicas && serving.length === numReplicas;
     return whole ? { excused: false } : { excused: false, wrong: `${name} is HEALTHY with ${serving.length} of ${numReplicas} serving` };
   }
@@ -81,4 +84,13 @@ function stateOf(world: SimulatedWorld, name: string): { readonly wrong?: string
   );
   if (waits?.waits !== undefined && isForRoom(waits.waits) && says("NO_CAPACITY")) return { excused: true };
   return { excused: false, wrong: `${name} is ${state}: ${statusInWords(deployment, status, conditions)}` };
+}
+
+/** Without load a deployment has its `min_replicas`, or its `buffer_replicas` if those are more; none, if it may have none. */
+function wrongWithoutLoad({ spec: { name, autoscalingConfig }, autoscaled, pausedSinceMs }: DeploymentRecord): string | undefined {
+  if (autoscalingConfig === undefined || pausedSinceMs !== undefined) return undefined;
+  const { minReplicas, maxReplicas, bufferReplicas = 0 } = autoscalingConfig;
+  const wanted = minReplicas === 0 ? 0 : Math.min(maxReplicas, Math.max(minReplicas, bufferReplicas));
+  const target = autoscaled?.target;
+  return target === wanted ? undefined : `${name} wants ${target} replicas without load, not ${wanted}`;
 }

@@ -1,3 +1,4 @@
+import type { WantedSpecs } from "../../src/api/wanted-specs.ts";
 import type { Clock, Random } from "../../src/clock/clock.ts";
 import { openRouting, type Routing } from "../../src/controller/data-path.ts";
 import { type Deciding, openDeciding, openLease } from "../../src/controller/deciding.ts";
@@ -37,6 +38,10 @@ export interface Sabotage {
   /** Between a controller's copy of the state and its loop. */
   readonly mirror?: (mirror: Mirror) => Mirror;
   readonly epoch?: (epoch: number | undefined) => number | undefined;
+  /** Between a gateway and the requests that come to it. */
+  readonly dispatcher?: (dispatcher: Dispatcher) => Dispatcher;
+  /** What an operator's `Apply` wants. */
+  readonly wanted?: (wanted: WantedSpecs) => WantedSpecs;
   /** The clock of a controller. */
   readonly clock?: (clock: Clock) => Clock;
 }
@@ -69,6 +74,7 @@ export class SimulatedController {
   readonly mirror: Mirror;
   readonly routing: Routing;
   readonly #dispatcher: Dispatcher;
+  readonly #door: Dispatcher;
   readonly #deciding: Deciding;
   readonly #port: SimulatedPort;
   readonly #clock: SimulatedClock;
@@ -131,6 +137,7 @@ export class SimulatedController {
       onGone: () => {},
       onCold: (deployment) => this.#deciding.autoscale.wake(deployment),
     });
+    this.#door = sabotage.dispatcher?.(this.#dispatcher) ?? this.#dispatcher;
     this.#given = () => engine.alive().reduce((sum, { replicaId }) => sum + this.#dispatcher.ongoing(replicaId), 0);
     const machine = new WatchedEngine(engine, { world, own }, line, witness, watch, () => mirror.position);
     this.#deciding = openDeciding({
@@ -164,8 +171,8 @@ export class SimulatedController {
   }
 
   /** A request comes to its gateway. */
-  enter(deployment: string, waiter: Waiter): void {
-    this.#dispatcher.enter(deployment, waiter);
+  enter(deployment: string, waiter: Waiter, model?: string): void {
+    this.#door.enter(deployment, waiter, model);
   }
 
   /** It hears of a replica, as by a health check or a load report. */

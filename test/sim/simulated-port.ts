@@ -36,7 +36,14 @@ export interface Behaviour {
   readonly lateOngoing: number | undefined;
   /** When the late reports were made. */
   readonly lateSinceMs: number | undefined;
+  /** The models that it has loaded, the one used longest ago first; undefined: it holds none. */
+  readonly models: readonly string[] | undefined;
+  /** What it reports of models while its reports come late. */
+  readonly lateModels: readonly string[] | undefined;
 }
+
+/** How many models a replica holds that holds any. */
+export const simulatedModelsMax = 3;
 
 const healthy: Behaviour = {
   ongoing: 0,
@@ -48,6 +55,8 @@ const healthy: Behaviour = {
   silentSinceMs: undefined,
   lateOngoing: undefined,
   lateSinceMs: undefined,
+  models: undefined,
+  lateModels: undefined,
 };
 
 /** How long a replica that hangs is not missed. */
@@ -286,7 +295,7 @@ export class SimulatedPort implements LiveReplicaPort {
       const known = { answer: this.#behaviours.of(replicaId).answer, controllable: true, invocable: true };
       return this.#heard.has(replicaId) ? { ...unheard, ...known } : unheard;
     }
-    const { ongoing, completed, failed, answer, failure, silentSinceMs, lateOngoing, lateSinceMs, hangsSinceMs } =
+    const { ongoing, completed, failed, answer, failure, silentSinceMs, lateOngoing, lateSinceMs, hangsSinceMs, models, lateModels } =
       this.#behaviours.of(replicaId);
     const { replica } = linked;
     const { clock, fromWorld = (worldMs: number) => worldMs } = this.#options;
@@ -323,6 +332,7 @@ export class SimulatedPort implements LiveReplicaPort {
       controllable: true,
       invocable: true,
       services: [],
+      ...(models !== undefined && { models: lateModels ?? models, maxModels: simulatedModelsMax }),
     };
   }
 }

@@ -8,7 +8,7 @@ import { SeededRandom } from "./seeded-random.ts";
 import { SimulatedClock } from "./simulated-clock.ts";
 import { type Sabotage, SimulatedController } from "./simulated-controller.ts";
 import { type Fate, SimulatedEngine } from "./simulated-engine.ts";
-import { Behaviours, type ConfigCall, refusesConfig, simulatedSilentMs } from "./simulated-port.ts";
+import { Behaviours, type ConfigCall, refusesConfig, simulatedModelsMax, simulatedSilentMs } from "./simulated-port.ts";
 import { type Line, WatchedStore } from "./watched.ts";
 import { Witness } from "./witness.ts";
 
@@ -17,6 +17,9 @@ const never = Number.POSITIVE_INFINITY;
 const unhealthyAfterMs = 1_500;
 /** Changes kept for followers: so few that a follower that was away may have missed some. */
 const changesKept = 60;
+
+/** The deployment whose replicas load models. */
+const modelsOf = "cat";
 
 const unhealthy = { kind: "unhealthy", failedChecks: 3, problem: { kind: "notServing" } } as const;
 
@@ -60,7 +63,7 @@ export class SimulatedWorld {
   /** `uid/revision` of programs that were good once, and do not start any more. */
   readonly spoilt = new Set<string>();
   readonly #kept: Store;
-  readonly #sabotage: Sabotage;
+  readonly sabotage: Sabotage;
   /** What is called when a request ends, by the replica that has it in work. */
   readonly #requests = new Map<string, Set<(well: boolean) => void>>();
   #named = 0;
@@ -75,7 +78,7 @@ export class SimulatedWorld {
     this.exclusive = this.random.chance(0.25);
     this.engine = new SimulatedEngine({ clock: this.clock, capacity: this.#capacity(), fate: (assignment) => this.#fate(assignment) });
     this.store = new MemoryStore({ clock: this.clock, changesKept });
-    this.#sabotage = sabotage;
+    this.sabotage = sabotage;
     this.#kept = sabotage.kept?.(this.store) ?? this.store;
     this.witness = new Witness(this.clock, this.engine, this.behaviours, this.trace);
     this.engine.onExit((replicaId) => this.#processEnded(replicaId));
@@ -99,7 +102,7 @@ export class SimulatedWorld {
       clock,
       random,
       witness,
-      sabotage: this.#sabotage,
+      sabotage: this.sabotage,
       configFate,
       amidChange,
       keepReplicas: !this.exclusive,
@@ -174,6 +177,13 @@ export class SimulatedWorld {
       ended(true);
       if (requests.size === 0) this.#learn(replicaId);
     });
+  }
+
+  /** A request needs this model: the replica loads it, and unloads another one if it must. */
+  use(replicaId: string, model: string): void {
+    const { models } = this.behaviours.of(replicaId);
+    if (models === undefined) return;
+    this.behaviours.set(replicaId, { models: [...models.filter((name) => name !== model), model].slice(-simulatedModelsMax) });
   }
 
   #processEnded(replicaId: string): void {
@@ -256,6 +266,7 @@ export class SimulatedWorld {
     if (bad === "refuses" || faults.strikes("refused config", 0.02)) {
       this.behaviours.set(replicaId, refusesConfig);
     }
+    if (this.witness.ledger.replicas.get(replicaId)?.deployment === modelsOf) this.behaviours.set(replicaId, { models: [] });
     const preparesForMs = faults.strikes("packages to install", 0.05) ? random.pick([300, 4_000, 30_000]) : 0;
     const addressAfterMs = random.chance(0.1) ? random.whole(1, 300) : 0;
     const servesAfterMs = faults.strikes("slow start", 0.1) ? random.whole(500, 3_500) : random.whole(10, 400);

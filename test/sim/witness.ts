@@ -4,10 +4,11 @@ import type { ConfigOrder, ReplicaContact } from "../../src/links/replica-port.t
 import type { Mirror, MirrorEvent } from "../../src/store/mirror.ts";
 import type { CommitOptions, Write } from "../../src/store/store.ts";
 import { decidedBy } from "./decided.ts";
+import { applications } from "./invariants/applications.ts";
 import { autoscaling } from "./invariants/autoscaling.ts";
 import { availability } from "./invariants/availability.ts";
 import { oneConfig } from "./invariants/config.ts";
-import type { Deed, Facts, Invariant, Lease, Look, Verdict, Written } from "./invariants/facts.ts";
+import type { AskedApply, Deed, Facts, Invariant, Lease, Look, Verdict, Written } from "./invariants/facts.ts";
 import { grace } from "./invariants/grace.ts";
 import { actsUnderLease, epochsGrow, writesUnderLease } from "./invariants/leadership.ts";
 import { allocation, usage } from "./invariants/resources.ts";
@@ -64,6 +65,8 @@ export class Witness {
    * Controllers that end and stop their replicas, requests or not: they let requests end before.
    */
   readonly stopping = new Set<string>();
+  /** What each `Apply` of an application asked for, by the id of its request. */
+  readonly applies = new Map<string, AskedApply>();
   /** What controllers decided and did, each with its moment. */
   readonly decided: string[] = [];
   /** Commits of controllers that changed more than the records of replicas that ended. */
@@ -84,6 +87,7 @@ export class Witness {
       behaviours: this.#behaviours,
       lease: this.#lease,
       stopping: this.stopping,
+      applies: this.applies,
     };
   }
 
@@ -97,7 +101,7 @@ export class Witness {
     const { positions, look } = how;
     const atMs = look?.atMs ?? this.#clock.nowMs();
     const written: Written = { ...how, writes: this.ledger.inTime(writes, atMs), options };
-    for (const check of [writesUnderLease, availability, allocation, rollback, oneConfig, autoscaling])
+    for (const check of [writesUnderLease, availability, allocation, rollback, oneConfig, autoscaling, applications])
       this.raise(check(this.#facts, written));
     this.#checkPositions(positions);
     this.#checkRequest(options);
@@ -185,7 +189,7 @@ function describe(write: Write): string {
   const { put, key, value } = write;
   if (put === "replica") return `${key} r${value.revision} ${value.state} ${replicaInWords(value).split("\n")[0]}`;
   if (put === "deployment")
-    return `deployment ${key} n=${value.autoscaled ? `~${value.autoscaled.target}` : value.spec.numReplicas} r${value.revision} ${value.spec.version}${value.deletingSinceMs ? " deleting" : ""}${value.pausedSinceMs ? " paused" : ""}${value.failedRollout ? " failed" : ""}${value.changing ? ` changing ${value.changing}` : ""} g${value.configGeneration} ${JSON.stringify(value.spec.userConfig)} ${JSON.stringify(value.spec.rollout)}`;
+    return `deployment ${key} n=${value.autoscaled ? `~${value.autoscaled.target}` : value.spec.numReplicas} r${value.revision} ${value.spec.version}${value.deletingSinceMs ? " deleting" : ""}${value.pausedSinceMs ? " paused" : ""}${value.failedRollout ? " failed" : ""}${value.changing ? ` changing ${value.changing}` : ""} g${value.configGeneration} ${JSON.stringify(value.spec.userConfig)} ${JSON.stringify(value.spec.rollout)}${value.spec.application ? ` of ${value.spec.application}` : ""}`;
   if (put === "change")
     return `change ${key} ${value.id} g${value.generation} ${value.step} ${value.replicas.map(({ replicaId, outcome }) => `${replicaId}:${outcome}`)}`;
   if (put === "decision") return `decision ${key} ${value.summary} [${value.bound ?? "free"}]`;

@@ -5,7 +5,7 @@ import type { SimulatedEngine } from "../simulated-engine.ts";
 import type { Behaviours } from "../simulated-port.ts";
 
 /** The rules of which each has a check here, by their names. */
-export type Invariant = "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "I9" | "I10" | "I13";
+export type Invariant = "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "I9" | "I10" | "I13" | "I14" | "I15";
 
 /** The actual state, independent of any controller's view. */
 export interface Facts {
@@ -17,6 +17,15 @@ export interface Facts {
   readonly lease: Lease | undefined;
   /** Controllers that end and stop their replicas. */
   readonly stopping: ReadonlySet<string>;
+  /** What each `Apply` of an application asked for, by the id of its request. */
+  readonly applies: ReadonlyMap<string, AskedApply>;
+}
+
+/** What an `Apply` of an application asked for. */
+export interface AskedApply {
+  readonly application: string;
+  readonly names: readonly string[];
+  readonly prune: boolean;
 }
 
 export interface Lease {
