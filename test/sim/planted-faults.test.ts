@@ -342,7 +342,7 @@ test.each<readonly [string, Invariant, () => Sabotage]>([
   ["an Apply prunes other applications", "I15", () => prunesAll],
   ["an Apply takes deployments from other applications", "I15", () => takesFromOthers],
   ["an Apply leaves what it should prune", "I15", () => neverPrunes],
-])("where %s, %s raises the alarm", async (_, invariant, sabotage) => {
+])("where %s, %s raises the alarm", { timeout: 10 * 60_000 }, async (_, invariant, sabotage) => {
   for (let seed = 1; seed <= seedsMax; seed++) {
     const { alarm } = await runHistory(seed, { sabotage: sabotage() });
     if (alarm === undefined) continue;
