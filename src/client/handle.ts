@@ -47,8 +47,7 @@ const inspect = Symbol.for("nodejs.util.inspect.custom");
 function methodCalls(client: DeploymentClient, method: string, options: InvokeOptions, clock: Clock): AnyMethod {
   const begin = (positional: readonly unknown[], named: Readonly<Record<string, unknown>> = {}) => {
     const leave = new AbortController();
-    const signal = options.signal === undefined ? leave.signal : AbortSignal.any([options.signal, leave.signal]);
-    return asHandleCall(client.call(method, { positional, named }, { ...options, signal }), leave, clock);
+    return asHandleCall(client.call(method, { positional, named }, { ...options, leave }), leave, clock);
   };
   const call = (...given: readonly unknown[]) => begin(given);
   return Object.assign(call, {
