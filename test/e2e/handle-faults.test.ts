@@ -122,7 +122,7 @@ test("scaling, rollouts, killed replicas and a lost controller cost callers by h
   for (const { failures } of clients) {
     const failed = await failures();
     expect(failed.length).toBeLessThanOrEqual(callers);
-    expect(failed.every((reason) => reason === "REPLICA_LOST")).toBe(true);
+    expect(failed.filter((reason) => reason !== "REPLICA_LOST")).toEqual([]);
   }
   await drover.settled("worked");
   await drover.end("SIGKILL");
