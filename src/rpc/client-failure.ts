@@ -18,7 +18,7 @@ const translations: readonly Translation[] = [
   ],
   [/^Name resolution failed for target (.*?)$/s, (_, address) => unreached(address, "its name cannot be resolved: is it written right?")],
   [
-    /^(?:Connection dropped|read ECONNRESET|read ETIMEDOUT)$/,
+    /^(?:Connection dropped|read ECONNRESET|read ETIMEDOUT|Received RST_STREAM with code \d+ .*: (?:read|write) E(?:PIPE|CONNRESET|TIMEDOUT))$/,
     (_, address) =>
       new StatusError("UNAVAILABLE", `the connection to ${address} was lost: the call may or may not have had its effect`, { lost: true }),
   ],
@@ -53,14 +53,17 @@ function unreached(address: string, cause: string): StatusError {
   return new StatusError("UNAVAILABLE", text, { unreached: facts });
 }
 
-/** The failure of a call in our words, with the code that it has, where grpc-js made its text. */
+/**
+ * The failure of a call in our words, with the code that it has, where grpc-js made its text. Of a
+ * connection that is lost while a message is written, grpc-js says INTERNAL: it is UNAVAILABLE.
+ */
 export function inOurWords(failure: StatusError, address: string): StatusError {
   if (failure.reason !== undefined) return failure;
   for (const [pattern, translate] of translations) {
     const match = pattern.exec(failure.message);
     if (match === null) continue;
-    const { message, reason, facts } = translate(match, address);
-    return new StatusError(failure.code, message, { ...facts, ...(reason && { reason }) });
+    const { code, message, reason, facts } = translate(match, address);
+    return new StatusError(facts.lost ? code : failure.code, message, { ...facts, ...(reason && { reason }) });
   }
   return failure;
 }

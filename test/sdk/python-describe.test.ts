@@ -507,7 +507,7 @@ describe("run", () => {
     };
     const nobody = runIn({ "app.py": selfDeploying }, "app", [], { DROVER_API: "unix:/no/such/api.sock" });
     await Promise.all([
-      expect(tell([DEPLOY_FAILED, 1, "old"], [DEPLOY_FAILED, 2, "no GPU"])).resolves.toBe("FAILED_PRECONDITION: no GPU\n"),
+      expect(tell([DEPLOY_FAILED, 1, "old"], [DEPLOY_FAILED, 2, "no GPU"])).resolves.toMatch(/^FAILED_PRECONDITION: .*no GPU$/m),
       expect(tell([UPDATING, 2], "deleted")).resolves.toBe('ABORTED: deployment "echo" was deleted\n'),
       expect(tell([UPDATING, 2])).resolves.toMatch(/^UNAVAILABLE: /),
       expect(tell([UPDATING, 2], "ends", [UPDATING, 2], "ends", [HEALTHY, 2])).resolves.toBe("echo\n"),

@@ -2,8 +2,9 @@
 import { createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { StatusError } from "../../src/core/errors.ts";
+import { StatusError } from "../../src/core/errors.ts";
 import { Channel, type ChannelOptions } from "../../src/rpc/channel.ts";
+import { inOurWords } from "../../src/rpc/client-failure.ts";
 import type { CallOptions } from "../../src/rpc/service.ts";
 import { WireService } from "./gen/test/v1/wire_pb.ts";
 import { collect, rejection, serve, temporaryFolder } from "./harness.ts";
@@ -117,6 +118,15 @@ describe("a failure of a call says in our words", () => {
     });
     for (const error of await failures(address)) expect(error).toMatchObject({ code: "UNAVAILABLE", reason: undefined });
   });
+});
+
+test.each([
+  "Received RST_STREAM with code 2 triggered by internal client error: write EPIPE",
+  "Received RST_STREAM with code 2 triggered by internal client error: read ECONNRESET",
+])("a connection that is lost amid a write is UNAVAILABLE and lost: %s", (text) => {
+  const { code, facts } = inOurWords(new StatusError("INTERNAL", text), "unix:/a");
+  expect({ code, lost: facts.lost }).toEqual({ code: "UNAVAILABLE", lost: true });
+  expect(inOurWords(new StatusError("INTERNAL", "Received RST_STREAM with code 2"), "unix:/a").code).toBe("INTERNAL");
 });
 
 test("a status of the server keeps its text", async () => {

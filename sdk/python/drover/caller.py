@@ -27,7 +27,10 @@ CONNECT = 1.0
 #: After how many seconds a call may be made again of which the replica was lost, as at the gateway.
 RETRY_LOST = 1.0
 #: What gRPC says of a connection that was lost. It has no other sign of that than its text.
-_LOST = re.compile(r"(Socket|Connection) closed|((recvmsg|sendmsg): ?)?(Connection reset by peer|Broken pipe)|(GOAWAY|keepalive|ping).*")
+_LOST = re.compile(
+    r"(Socket|Connection|Transport) closed|Stream removed|Endpoint closing"
+    r"|((recvmsg|sendmsg): ?)?(Connection reset by peer|Broken pipe)( \(\d+\))?|(GOAWAY|keepalive|ping).*"
+)
 #: A longer deadline is none, in seconds: gRPC has no timer for it.
 DEADLINE_MAX = 10 * 365 * 86400.0
 
