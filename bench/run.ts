@@ -3,7 +3,7 @@
 //                    [rollout] [reconfigure] [autoscale] [load] [configs] [watch] [stall]
 //                    [--quick] [--write]
 //   --quick   short runs, to check that it works; the figures mean nothing
-//   --write   writes the figures into bench/README.md
+//   --write   writes the figures into bench/README.md: all of them, or those of the named parts
 //   DROVER_TRACE=FILE  a trace of real requests for autoscale
 //   DROVER_RAY_PYTHON=FILE  a python with the package ray[serve], for compose
 import { fork } from "node:child_process";
@@ -47,7 +47,11 @@ for (const name of names) {
     console.log(markdownOf(complete));
   }
 }
-if (write) writeFigures([machine, ...sections.map(markdownOf)].join("\n\n"));
+if (write) {
+  writeFigures((before) =>
+    names === benches ? [machine, ...sections.map(markdownOf)].join("\n\n") : sections.map(withMachine).reduce(replaced, before),
+  );
+}
 
 function readArguments() {
   try {
@@ -55,7 +59,7 @@ function readArguments() {
     const { values, positionals } = parseArgs({ options, allowPositionals: true });
     const unknown = positionals.filter((name) => !benches.includes(name));
     if (unknown.length > 0) fail(`there is no ${unknown.join(", ")}: there are ${benches.join(", ")}`, 2);
-    if (values.write && (values.quick || positionals.length > 0)) fail("--write is for a whole run: without --quick, and without names", 2);
+    if (values.write && values.quick) fail("--write is for a real run: without --quick", 2);
     const names = positionals.length > 0 ? positionals : benches;
     if (process.platform !== "linux" && names.some((name) => name === "requests" || name === "memory"))
       fail("requests and memory read /proc, which only Linux has: name the others", 1);
@@ -80,12 +84,27 @@ function measure(name: string): Promise<readonly Section[]> {
   });
 }
 
-function writeFigures(figures: string): void {
+function writeFigures(figuresOf: (before: string) => string): void {
   const text = readFileSync(readme, "utf8");
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
   if (from < 0 || to < from) fail(`${readme} has no section for the figures between "${begin}" and "${end}"`, 1);
+  const figures = figuresOf(text.slice(from + begin.length, to));
   writeFileSync(readme, `${text.slice(0, from)}${begin}\n\n${figures.trim()}\n\n${text.slice(to)}`);
   console.log(`written to ${readme}`);
+}
+
+/** A section that was not measured with the others says when and where it was. */
+function withMachine(section: Section): Section {
+  const facts = machine.split("\n").map((line) => line.replace(/^- /, ""));
+  return { ...section, notes: [...section.notes, `Measured by itself. ${facts.join(". ")}.`] };
+}
+
+/** The figures with this section in the place of the one of its title, or at the end. */
+function replaced(figures: string, section: Section): string {
+  const [first = "", ...others] = figures.split(/^(?=### )/m);
+  const known = others.findIndex((text) => text.startsWith(`### ${section.title}\n`));
+  const text = `${markdownOf(section)}\n`;
+  return [first, ...(known < 0 ? [...others, text] : others.with(known, text))].join("").replace(/\n{3,}/g, "\n\n");
 }
 
 function fail(problem: string, exitCode: number): never {
