@@ -55,9 +55,9 @@ from .definition import Deployment, deployment  # noqa: E402 (after the check)
 
 if TYPE_CHECKING:
     from ._gen.clients import AsyncClient, Client
-    from .application import Application
     from .batching import batch
     from .client import DeploymentClient, get
+    from .definition import Application
     from .deployment_options import DeploymentOptions
     from .errors import Callee, FieldViolation, StatusError
     from .handles import Handle, handle
@@ -103,7 +103,7 @@ __all__ = [
 #: Invariant: no module of the package has the name of a member of `__all__`. Its import would put
 #: the module in the member's place.
 _LATER = {
-    "Application": ".application",
+    "Application": ".definition",
     "Callee": ".errors",
     "AsyncClient": "._gen.clients",
     "Client": "._gen.clients",

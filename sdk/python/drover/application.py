@@ -6,27 +6,13 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from .definition import IN_CODE, Deployment, find_deployment
-from .init_args import DEPLOYMENT_KEY, placed
-from .json_value import LEVELS_MAX, Json
+from .definition import IN_CODE, Application, Deployment, find_deployment, written
+from .json_value import Json
 from .spec import options_json
-
-
-@dataclass(frozen=True, eq=False)
-class Application:
-    """A deployment with the arguments of its constructor; made by `Deployment.bind`. Deployments
-    among the arguments arrive in the constructor as handles. All that it holds are deployed as one
-    application."""
-
-    deployment: Deployment[Any]
-    #: The arguments by name, over those of the option `init_args`.
-    bound: Mapping[str, Any]
 
 
 class Part(NamedTuple):
@@ -46,47 +32,6 @@ class Found(NamedTuple):
     #: The application; None: it is a deployment without one.
     application: str | None
     parts: list[Part]
-
-
-def bind(deployment: Deployment[Any], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Application:
-    """Binds arguments by the signature of the constructor. Raises a TypeError that names the first
-    argument that is missing, unknown, or neither JSON nor a bound deployment."""
-    name = deployment.target.__name__
-    bound = _by_name(deployment, args, keywords)
-    unbound = _unbound(bound, "")
-    if unbound is not None:
-        raise TypeError(f"{name}.bind: {unbound.removeprefix('.')} is a deployment without its arguments: write .bind() after it")
-    options_json({"init_args": _written(bound, lambda part: "name")})
-    return Application(deployment, bound)
-
-
-def _by_name(deployment: Deployment[Any], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
-    target = deployment.target
-    if not inspect.isclass(target):
-        if args or keywords:
-            raise TypeError(f"{target.__name__}.bind: a function takes no arguments of a constructor; make it a class")
-        return {}
-    factory = inspect.getattr_static(target, "create", None)
-    try:
-        made_by: Any = getattr(target, "create", None) if isinstance(factory, (classmethod, staticmethod)) else target
-        signature = inspect.signature(made_by)
-    except (TypeError, ValueError):  # some classes written in C have no signature
-        if args:
-            raise TypeError(f"{target.__name__}.bind: give the arguments by name") from None
-        return dict(keywords)
-    bound: dict[str, Any] = {}
-    try:
-        for name, value in signature.bind_partial(*args, **keywords).arguments.items():
-            kind = signature.parameters[name].kind
-            if kind is inspect.Parameter.VAR_KEYWORD:
-                bound.update(value)
-            else:
-                bound[name] = value
-        by_place, by_keyword = placed(signature, {**deployment.init_args, **bound})
-        signature.bind(*by_place, **by_keyword)
-    except TypeError as error:
-        raise TypeError(f"{target.__name__}.bind: {error}") from None
-    return bound
 
 
 def find_program(module: ModuleType, name: str, args: Mapping[str, Json] | None, file: str) -> Found:
@@ -225,8 +170,8 @@ def parts_of(root: Application, reference: str | None, module: ModuleType, file:
 
 def _part(node: Application, names: Mapping[int, str], module: ModuleType, reference: str | None) -> Part:
     deployment, name = node.deployment, names[id(node)]
-    written = _written(node.bound, lambda part: names[id(part)])
-    init_args = {**deployment.init_args, **written}
+    bound = written(node.bound, lambda part: names[id(part)])
+    init_args = {**deployment.init_args, **bound}
     spec = {**deployment.spec_json(name, ""), **options_json({"name": name, "init_args": init_args or None})}
     export = _export_of(deployment, module)
     if export is None and reference is None:
@@ -245,22 +190,6 @@ def _export_of(deployment: Deployment[Any], module: ModuleType) -> str | None:
     return None
 
 
-def _written(value: Any, name_of: Callable[[Application], str], level: int = 0) -> Any:
-    """The arguments with the name of a deployment in the place of each, and of each handle."""
-    if isinstance(value, Application):
-        return {DEPLOYMENT_KEY: name_of(value)}
-    handles = sys.modules.get(f"{__package__}.handles")  # where it was not imported, there is no handle
-    if handles is not None and isinstance(value, handles.Handle):
-        return {DEPLOYMENT_KEY: handles.argument_of(value)}
-    if level > LEVELS_MAX:  # the check of options refuses what is deeper
-        return value
-    if isinstance(value, Mapping):
-        return {name: _written(member, name_of, level + 1) for name, member in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_written(item, name_of, level + 1) for item in value]
-    return value
-
-
 def _inside(value: Any) -> Iterator[Application]:
     """The bound deployments in a value, in the order in which they stand there."""
     if isinstance(value, Application):
@@ -268,16 +197,3 @@ def _inside(value: Any) -> Iterator[Application]:
     elif isinstance(value, (Mapping, list, tuple)):
         for member in value.values() if isinstance(value, Mapping) else value:
             yield from _inside(member)
-
-
-def _unbound(value: Any, path: str, level: int = 0) -> str | None:
-    """The path of a deployment that nothing was bound to."""
-    if isinstance(value, Deployment):
-        return path
-    if level > LEVELS_MAX:
-        return None
-    if isinstance(value, Mapping):
-        steps = [(f"{path}.{name}", member) for name, member in value.items()]
-    else:
-        steps = [(f"{path}[{at}]", item) for at, item in enumerate(value)] if isinstance(value, (list, tuple)) else []
-    return next((found for step, member in steps if (found := _unbound(member, step, level + 1)) is not None), None)

@@ -6,17 +6,19 @@ import functools
 import inspect
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from .json_value import Json
+from .init_args import DEPLOYMENT_KEY, placed
+from .json_value import LEVELS_MAX, Json
 from .spec import options_json
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .application import Application
     from .deployment_options import DeploymentOptions
 
 Target = TypeVar("Target", bound=Callable[..., Any])
@@ -59,9 +61,7 @@ class Deployment(Generic[Target]):
         Raises:
             TypeError: names the first argument that is missing, unknown, or neither of the two.
         """
-        from .application import bind
-
-        return bind(self, args, keywords)
+        return _bind(self, args, keywords)
 
     @property
     def init_args(self) -> dict[str, Json]:
@@ -91,6 +91,87 @@ class Deployment(Generic[Target]):
 
     def __repr__(self) -> str:
         return f"<drover.Deployment of {self.target.__name__}>"
+
+
+@dataclass(frozen=True, eq=False)
+class Application:
+    """A deployment with the arguments of its constructor; made by `Deployment.bind`. Deployments
+    among the arguments arrive in the constructor as handles. All that it holds are deployed as one
+    application."""
+
+    deployment: Deployment[Any]
+    #: The arguments by name, over those of the option `init_args`.
+    bound: Mapping[str, Any]
+
+
+def _bind(deployment: Deployment[Any], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Application:
+    """Binds arguments by the signature of the constructor. Raises a TypeError that names the first
+    argument that is missing, unknown, or neither JSON nor a bound deployment."""
+    name = deployment.target.__name__
+    bound = _by_name(deployment, args, keywords)
+    unbound = _unbound(bound, "")
+    if unbound is not None:
+        raise TypeError(f"{name}.bind: {unbound.removeprefix('.')} is a deployment without its arguments: write .bind() after it")
+    options_json({"init_args": written(bound, lambda part: "name")})
+    return Application(deployment, bound)
+
+
+def _by_name(deployment: Deployment[Any], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    target = deployment.target
+    if not inspect.isclass(target):
+        if args or keywords:
+            raise TypeError(f"{target.__name__}.bind: a function takes no arguments of a constructor; make it a class")
+        return {}
+    factory = inspect.getattr_static(target, "create", None)
+    try:
+        made_by: Any = getattr(target, "create", None) if isinstance(factory, (classmethod, staticmethod)) else target
+        signature = inspect.signature(made_by)
+    except (TypeError, ValueError):  # some classes written in C have no signature
+        if args:
+            raise TypeError(f"{target.__name__}.bind: give the arguments by name") from None
+        return dict(keywords)
+    bound: dict[str, Any] = {}
+    try:
+        for name, value in signature.bind_partial(*args, **keywords).arguments.items():
+            kind = signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_KEYWORD:
+                bound.update(value)
+            else:
+                bound[name] = value
+        by_place, by_keyword = placed(signature, {**deployment.init_args, **bound})
+        signature.bind(*by_place, **by_keyword)
+    except TypeError as error:
+        raise TypeError(f"{target.__name__}.bind: {error}") from None
+    return bound
+
+
+def written(value: Any, name_of: Callable[[Application], str], level: int = 0) -> Any:
+    """The arguments with the name of a deployment in the place of each, and of each handle."""
+    if isinstance(value, Application):
+        return {DEPLOYMENT_KEY: name_of(value)}
+    handles = sys.modules.get(f"{__package__}.handles")  # where it was not imported, there is no handle
+    if handles is not None and isinstance(value, handles.Handle):
+        return {DEPLOYMENT_KEY: handles.argument_of(value)}
+    if level > LEVELS_MAX:  # the check of options refuses what is deeper
+        return value
+    if isinstance(value, Mapping):
+        return {name: written(member, name_of, level + 1) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [written(item, name_of, level + 1) for item in value]
+    return value
+
+
+def _unbound(value: Any, path: str, level: int = 0) -> str | None:
+    """The path of a deployment that nothing was bound to."""
+    if isinstance(value, Deployment):
+        return path
+    if level > LEVELS_MAX:
+        return None
+    if isinstance(value, Mapping):
+        steps = [(f"{path}.{name}", member) for name, member in value.items()]
+    else:
+        steps = [(f"{path}[{at}]", item) for at, item in enumerate(value)] if isinstance(value, (list, tuple)) else []
+    return next((found for step, member in steps if (found := _unbound(member, step, level + 1)) is not None), None)
 
 
 @overload

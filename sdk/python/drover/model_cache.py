@@ -17,7 +17,7 @@ class _Held:
         self.ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())  # marks it as retrieved
         #: Whether it has a place in memory. False: it waits for one.
         self.placed = False
-        #: Who uses it, or waits for it.
+        #: The requests that use it, or wait for it.
         self.users = 0
 
     @property

@@ -8,8 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from . import load_module
-from .application import Application, Found, Part, parts_of
-from .definition import Deployment
+from .application import Found, Part, parts_of
+from .definition import Application, Deployment
 
 
 def run(
