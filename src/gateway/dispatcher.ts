@@ -87,8 +87,9 @@ export class Dispatcher implements GatewayCounts {
   }
 
   /**
-   * Grants `waiter` a place, or lets it wait for one. `model`: the one that the request needs. Denies it with DEPLOYMENT_NOT_FOUND,
-   * QUEUE_FULL (with RetryInfo), NO_REPLICA, REPLICA_BUSY or SHUTTING_DOWN.
+   * Grants `waiter` a place, or lets it wait for one. `model` is the model that the request needs.
+   * Denies it with DEPLOYMENT_NOT_FOUND, QUEUE_FULL (with RetryInfo), NO_REPLICA, REPLICA_BUSY or
+   * SHUTTING_DOWN.
    */
   enter(deployment: string, waiter: Waiter, model?: string): Visit {
     const visit: Visit = {

@@ -7,7 +7,7 @@ import type { ReplicaContact } from "./replica-port.ts";
 export function modelsOf({ models, maxModels }: WatchLoadResponse): Pick<ReplicaContact, "models" | "maxModels"> {
   if (maxModels <= 0 && models.length === 0) return { models: undefined, maxModels: undefined };
   return {
-    models: models.filter((name) => name.length <= modelNameMax).slice(0, modelsMax),
+    models: models.filter((name) => Buffer.byteLength(name) <= modelNameMax).slice(0, modelsMax),
     maxModels: maxModels > 0 ? maxModels : undefined,
   };
 }

@@ -6,7 +6,7 @@ interface Held<Model> {
   readonly ready: Promise<Model>;
   /** `waiting`: for a place in memory. `loading` and `loaded` have one. */
   state: "waiting" | "loading" | "loaded";
-  /** Who uses it, or waits for it. */
+  /** The requests that use it, or wait for it. */
   users: number;
   /** Begins to load it. */
   readonly load: () => void;
