@@ -47,58 +47,53 @@ export class RoutedCalls {
   }
 
   async unary<T>(call: RoutedCall, send: (channel: Channel, options: CallOptions) => Promise<T>): Promise<T> {
-    const { endpoints, end } = this.#parts.watch?.begin(call.deployment) ?? unwatched;
-    try {
-      const place = await this.#place(call, endpoints);
-      if (place !== undefined) {
-        const attempt = new Attempt(this.#bounded(call, place), this.#parts.clock, place.replica);
-        try {
-          return await send(place.replica.channel, attempt.options);
-        } catch (cause) {
-          const why = attempt.undelivered(cause);
-          if (why === undefined) throw attempt.named(cause);
-          place.endpoints.rest(place.replica, why);
-        } finally {
-          place.replica.release();
-        }
-      }
-      const over = endpoints?.sendToGateway(call.wanted);
-      const attempt = new Attempt(call, this.#parts.clock, over && { onAnswer: over });
+    for await (const way of this.#ways(call)) {
       try {
-        return await send(this.#parts.gateway, attempt.options);
+        return await send(way.channel, way.options);
       } catch (cause) {
-        throw attempt.named(cause);
-      } finally {
-        over?.();
+        way.failed(cause);
       }
-    } finally {
-      end();
     }
+    throw new Error("the failure of the last way is thrown");
   }
 
   async *stream<T>(call: RoutedCall, send: (channel: Channel, options: CallOptions) => AsyncIterable<T>): AsyncGenerator<T, void> {
-    const { endpoints, end } = this.#parts.watch?.begin(call.deployment) ?? unwatched;
+    for await (const way of this.#ways(call)) {
+      try {
+        yield* send(way.channel, way.options);
+        return;
+      } catch (cause) {
+        way.failed(cause);
+      }
+    }
+  }
+
+  /** The ways of a call: a replica where one has room, then the gateway. Leaving the loop gives places back. */
+  async *#ways(call: RoutedCall): AsyncGenerator<Way, void> {
+    const { watch, clock, gateway } = this.#parts;
+    const { endpoints, end } = watch?.begin(call.deployment) ?? unwatched;
     try {
       const place = await this.#place(call, endpoints);
       if (place !== undefined) {
-        const attempt = new Attempt(this.#bounded(call, place), this.#parts.clock, place.replica);
-        try {
-          yield* send(place.replica.channel, attempt.options);
-          return;
-        } catch (cause) {
+        const attempt = new Attempt(this.#bounded(call, place), clock, place.replica);
+        const failed = (cause: unknown) => {
           const why = attempt.undelivered(cause);
           if (why === undefined) throw attempt.named(cause);
           place.endpoints.rest(place.replica, why);
+        };
+        try {
+          yield { channel: place.replica.channel, options: attempt.options, failed };
         } finally {
           place.replica.release();
         }
       }
       const over = endpoints?.sendToGateway(call.wanted);
-      const attempt = new Attempt(call, this.#parts.clock, over && { onAnswer: over });
-      try {
-        yield* send(this.#parts.gateway, attempt.options);
-      } catch (cause) {
+      const attempt = new Attempt(call, clock, over && { onAnswer: over });
+      const failed = (cause: unknown) => {
         throw attempt.named(cause);
+      };
+      try {
+        yield { channel: gateway, options: attempt.options, failed };
       } finally {
         over?.();
       }
@@ -123,6 +118,14 @@ export class RoutedCalls {
     replica.release();
     return undefined;
   }
+}
+
+/** One server that a call may be sent to. */
+interface Way {
+  readonly channel: Channel;
+  readonly options: CallOptions;
+  /** Returns where the call did certainly not begin and may take the next way, else throws its failure. */
+  failed(cause: unknown): void;
 }
 
 const unwatched = { endpoints: undefined, end: () => {} } as const;
