@@ -27,6 +27,7 @@ const capacity = { cpuMilli: 1_000_000, gpuCount: 0, memoryBytes: 2 ** 50 };
  * Runs many real replicas in a few processes, because the cost of processes is not measured here.
  */
 export class CrowdedEngine implements Engine {
+  readonly runsImages = false;
   readonly #folder: string;
   readonly #processes: readonly ChildProcess[];
   readonly #replicas = new Map<string, { replica: EngineReplica; readonly process: ChildProcess }>();

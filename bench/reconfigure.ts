@@ -19,6 +19,7 @@ import { Channel } from "../src/rpc/channel.ts";
 import { jsonToValue } from "../src/rpc/json-value.ts";
 import { RpcServer } from "../src/rpc/server.ts";
 import type { Client } from "../src/rpc/service.ts";
+import { openFolderBundles } from "../src/store/folder-bundles.ts";
 import { Mirror } from "../src/store/mirror.ts";
 import { Drover, until } from "../test/e2e/drover.ts";
 import { startTestRedis } from "../test/store/redis-fixture.ts";
@@ -98,6 +99,8 @@ async function openController(
   const redis = await startTestRedis();
   const store = await redis.store();
   const mirror = await Mirror.open({ store, clock, log });
+  const bundlesFolder = await mkdtemp(join(tmpdir(), "drover-bench-"));
+  const bundles = await openFolderBundles({ folder: bundlesFolder, clock });
   const common = { store, mirror, clock, random, log };
   const lease = openLease({ ...common, id: "bench" });
   const wanted = (replica: ReplicaRecord) => wantedConfig(mirror, replica);
@@ -110,6 +113,8 @@ async function openController(
   const api = new ControllerApi({
     store,
     mirror,
+    bundles,
+    runsImages: engine.runsImages,
     observed,
     routes: routing.routes,
     room: () => engine.room(),
@@ -132,6 +137,8 @@ async function openController(
       await routing.close();
       await port.close();
       await mirror.close();
+      await bundles.close();
+      await rm(bundlesFolder, { recursive: true, force: true });
       await redis.close();
     },
   };

@@ -62,7 +62,7 @@ export function printClients(registry) {
     "",
     "from __future__ import annotations",
     "",
-    "from collections.abc import AsyncIterator, Iterator, Mapping, Sequence",
+    "from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence",
     "from datetime import datetime, timedelta",
     "from typing import Any",
     "",
@@ -92,7 +92,8 @@ function reachable(registry) {
     }
   };
   for (const method of registry.getService(service).methods) {
-    addFields(method.input.fields);
+    if (method.methodKind === "client_streaming") add(method.input);
+    else addFields(method.input.fields);
     if (isPaged(method) || onlyField(method)) addFields(method.output.fields);
     else add(method.output);
   }
@@ -138,19 +139,41 @@ function defaultOf(field) {
 const isOptional = (field) => field.fieldKind === "message" || field.fieldKind === "enum" || field.presence !== implicit;
 const implicit = 2; // FeatureSet_FieldPresence.IMPLICIT
 
-const zeroOf = (scalar) => ({ [ScalarType.STRING]: '""', [ScalarType.BOOL]: "False", [ScalarType.DOUBLE]: "0.0" })[scalar] ?? "0";
+const zeroOf = (scalar) =>
+  ({ [ScalarType.STRING]: '""', [ScalarType.BYTES]: 'b""', [ScalarType.BOOL]: "False", [ScalarType.DOUBLE]: "0.0" })[scalar] ?? "0";
 
 /** The type of a value of the field: of one item, where it has several. */
 function elementType(field) {
   if (field.message) return wellKnown[field.message.typeName] ?? field.message.name;
   if (field.enum) return field.enum.name;
-  const name = { [ScalarType.STRING]: "str", [ScalarType.BOOL]: "bool", [ScalarType.DOUBLE]: "float" }[field.scalar];
+  const names = { [ScalarType.STRING]: "str", [ScalarType.BYTES]: "bytes", [ScalarType.BOOL]: "bool", [ScalarType.DOUBLE]: "float" };
+  const name = names[field.scalar];
   if (name === undefined && ![ScalarType.INT32, ScalarType.INT64].includes(field.scalar))
     throw new Error(`${field}: has no type in Python`);
   return name ?? "int";
 }
 
-function printMethod(method, { async }) {
+function printMethod(method, client) {
+  return method.methodKind === "client_streaming" ? printUpload(method, client) : printCall(method, client);
+}
+
+/** A method that takes a stream: an iterable of what each message has. */
+function printUpload(method, { async }) {
+  const type = `types.${method.output.name}`;
+  const requests = `requests: Iterable[types.${method.input.name} | Mapping[str, Any]]`;
+  return [
+    "",
+    `    ${async ? "async " : ""}def ${snake(method.name)}(self, ${requests}, *, timeout: float | None = None) -> ${type}:`,
+    ...docstring(sayings(method), "        ", [
+      ["requests", sayings(method.input)],
+      ["timeout", "seconds until DEADLINE_EXCEEDED; None: no bound."],
+    ]),
+    `        answer: ${type} = ${async ? "await " : ""}self._send("${method.name}", requests, timeout)`,
+    "        return answer",
+  ].join("\n");
+}
+
+function printCall(method, { async }) {
   const fields = method.input.fields.filter(({ name }) => !paging.includes(name));
   const required = fields.filter(isRequired);
   // By position: what is required, what the request is about (field 1), and its own first field (6).

@@ -25,10 +25,11 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   loops: ["core", "store", "engine", "links", "clock", "log", "observe"],
   api: ["core", "program", "store", "rpc", "security", "clock", "log", "observe", "gen"],
   gateway: ["core", "rpc", "security", "clock", "log", "observe", "gen"],
-  replica: ["core", "program", "rpc", "client", "clock", "gen"],
+  bundle: ["core", "program", "rpc", "clock", "gen"],
+  replica: ["core", "program", "rpc", "client", "bundle", "clock", "gen"],
   client: ["core", "program", "rpc", "clock", "gen"],
   conformance: ["core", "program", "rpc", "gen"],
-  cli: ["core", "program", "config", "rpc", "log", "gen", "conformance"],
+  cli: ["core", "program", "config", "rpc", "log", "bundle", "gen", "conformance"],
   dashboard: ["core", "program", "config", "rpc", "log", "gen"],
 };
 

@@ -27,6 +27,7 @@ async function cluster({
   mirror,
   room,
   view,
+  bundles: { bounds },
   messageBytesMax = messageBytes.default,
 }: ControllerParts): Promise<MessageInitShape<typeof GetClusterResponseSchema>> {
   // A store that is known to be away is not asked again, so that this answer, which says so, is not
@@ -67,6 +68,7 @@ async function cluster({
     })),
     position: BigInt(mirror.position),
     maxMessageBytes: BigInt(messageBytesMax),
+    bundleBounds: { maxFiles: bounds.filesMax, maxFileBytes: BigInt(bounds.fileBytesMax), maxBundleBytes: BigInt(bounds.bundleBytesMax) },
     unseenNodes: unseenNodes(held, room()),
     ...(trouble && { storeTrouble: storeTroubleToMessage(trouble) }),
   };

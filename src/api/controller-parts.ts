@@ -4,6 +4,7 @@ import type { ScheduledMinimum } from "../core/autoscaling-config.ts";
 import type { LogLine } from "../core/log-line.ts";
 import type { Room } from "../core/placement/room.ts";
 import type { ServiceHandlers } from "../rpc/service.ts";
+import type { BundleStore } from "../store/bundle-store.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Store } from "../store/store.ts";
 import type { Observed } from "./convert.ts";
@@ -15,10 +16,13 @@ import type { ReaderTurns } from "./reader-turns.ts";
 export interface ControllerServiceOptions {
   readonly store: Store;
   readonly mirror: Mirror;
+  readonly bundles: BundleStore;
   readonly observed: Observed;
   readonly routes: EndpointSource;
   /** As `Engine.room`. */
   readonly room: () => Room;
+  /** As `Engine.runsImages`. */
+  readonly runsImages: boolean;
   /** The output of a replica, as `Engine.logs`. */
   readonly logs: (
     replicaId: string,

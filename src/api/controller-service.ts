@@ -3,6 +3,7 @@ import {
   type ApplyRequest,
   ControllerService,
   type DeployRequest,
+  type FindMissingFilesRequest,
   type ReconfigureRequest,
   type SimulateAutoscalingRequest,
 } from "../../gen/drover/v1/controller_service_pb.ts";
@@ -11,6 +12,7 @@ import type { Clock } from "../clock/clock.ts";
 import { invalid } from "../core/errors.ts";
 import { type CallContext, type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
 import { compileRules, violationsInParts, violationsMax, violationsOf } from "../rpc/validate.ts";
+import { bundleHandlers, missingFilesViolations } from "./bundles.ts";
 import { clusterHandlers } from "./cluster.ts";
 import type { ControllerParts, ControllerServiceOptions } from "./controller-parts.ts";
 import { decisionHandlers } from "./decisions.ts";
@@ -61,6 +63,7 @@ function handlersOf(parts: ControllerParts): ServiceHandlers<typeof ControllerSe
     ...simulateHandlers(parts),
     ...clusterHandlers(parts),
     ...endpointHandlers(parts),
+    ...bundleHandlers(parts),
   };
 }
 
@@ -69,6 +72,7 @@ const moreRules: { readonly [method: string]: ((request: never) => readonly Requ
   deploy: (request: DeployRequest) => deployChecks(request),
   apply: (request: ApplyRequest) => applyChecks(request),
   simulateAutoscaling: (request: SimulateAutoscalingRequest) => [() => simulateViolations(request)],
+  findMissingFiles: (request: FindMissingFilesRequest) => [() => missingFilesViolations(request)],
   reconfigure: (request: ReconfigureRequest) => [() => reconfigureViolations(request)],
 };
 
@@ -80,9 +84,20 @@ function checked<H extends Readonly<Record<string, unknown>>>(handlers: H, clock
     Object.entries(handlers).map(([name, handler]) => {
       const method = ControllerService.method[name as keyof typeof ControllerService.method];
       const handle = handler as CheckedHandler;
-      return [name, method.methodKind === "unary" ? checkedUnary(method, handle, clock) : checkedStream(method, handle)];
+      return [name, checkedHandler(method, handle, clock)];
     }),
   ) as H;
+}
+
+function checkedHandler(method: DescMethod, handle: CheckedHandler, clock: Pick<Clock, "nowMs">): CheckedHandler {
+  switch (method.methodKind) {
+    case "unary":
+      return checkedUnary(method, handle, clock);
+    case "server_streaming":
+      return checkedStream(method, handle);
+    default:
+      return handle; // it checks each message of its stream itself
+  }
 }
 
 function checkedUnary(method: DescMethod, handle: CheckedHandler, clock: Pick<Clock, "nowMs">): CheckedHandler {

@@ -78,6 +78,9 @@ export function specFromMessage(message: DeploymentSpecMessage): DeploymentSpec 
       envVars: { ...runtimeEnv?.envVars },
       npm: runtimeEnv?.npm ?? [],
       pip: runtimeEnv?.pip ?? [],
+      ...(runtimeEnv?.bundle ? { bundle: runtimeEnv.bundle } : {}),
+      ...(runtimeEnv?.lockfile ? { lockfile: runtimeEnv.lockfile } : {}),
+      ...(runtimeEnv?.image ? { image: runtimeEnv.image } : {}),
     },
     numReplicas: message.numReplicas ?? 1,
     ...(message.autoscalingConfig && { autoscalingConfig: autoscalingFromMessage(message.autoscalingConfig) }),
@@ -200,6 +203,9 @@ export function specToMessage(spec: DeploymentSpec): MessageInitShape<typeof Dep
       envVars: { ...spec.runtimeEnv.envVars },
       npm: [...spec.runtimeEnv.npm],
       pip: [...spec.runtimeEnv.pip],
+      bundle: spec.runtimeEnv.bundle ?? "",
+      lockfile: spec.runtimeEnv.lockfile ?? "",
+      image: spec.runtimeEnv.image ?? "",
     },
     ...(spec.autoscalingConfig === undefined
       ? { numReplicas: spec.numReplicas }

@@ -78,7 +78,7 @@ async function open(config: Config, life: ControllerLife, log: Log, closers: Clo
   const cgroups = await openCgroups(config.dataDir);
   const storage = await openStorage({ ...common, log: log.child({ room: "store" }) });
   closers.add(() => storage.close());
-  const { store, mirror, id, claim } = storage;
+  const { store, mirror, bundles, id, claim } = storage;
   // Known once the servers listen, which is before the first replica starts.
   let reached: ControllerAddresses | undefined;
   const { engine, pid } = await openEngine({ ...common, mirror, cgroups, controller: () => reached });
@@ -111,6 +111,7 @@ async function open(config: Config, life: ControllerLife, log: Log, closers: Clo
     ...common,
     store,
     mirror,
+    bundles,
     engine,
     loads: dataPath.loads,
     routes: dataPath.routes,

@@ -17,6 +17,7 @@ import { descriptorsOf, reflection } from "../rpc/reflection.ts";
 import { apiRequestBounds } from "../rpc/request-bounds.ts";
 import { decoderWithin } from "../rpc/request-decoder.ts";
 import { RpcServer } from "../rpc/server.ts";
+import type { BundleStore } from "../store/bundle-store.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Store } from "../store/store.ts";
 import { type Closable, openAll } from "./closers.ts";
@@ -33,9 +34,10 @@ export interface ServersParts {
   };
   readonly store: Store;
   readonly mirror: Mirror;
+  readonly bundles: BundleStore;
   readonly loads: Pick<Loads, "replica" | "deployment">;
   readonly routes: RouteTable;
-  readonly engine: Pick<Engine, "room" | "logs">;
+  readonly engine: Pick<Engine, "room" | "logs" | "runsImages">;
   /** The process id of a replica. Undefined: not known. */
   readonly pid: (replicaId: string) => number | undefined;
   /** Connections that each port may have at the same time. Default: no bound of its own. */
@@ -58,6 +60,7 @@ export function openServers({
   config,
   store,
   mirror,
+  bundles,
   loads,
   routes,
   engine,
@@ -73,9 +76,11 @@ export function openServers({
     const service = new ControllerApi({
       store,
       mirror,
+      bundles,
       observed,
       routes,
       room: () => engine.room(),
+      runsImages: engine.runsImages,
       logs: (id, options, stop) => engine.logs(id, options, stop),
       openSchedules,
       messageBytesMax: config.messageBytesMax,

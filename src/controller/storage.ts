@@ -5,6 +5,8 @@ import { printAddress } from "../config/address.ts";
 import type { Config } from "../config/config.ts";
 import { prepareSocketFolder, socketPath } from "../engine/local/socket-path.ts";
 import type { Log } from "../log/log.ts";
+import type { BundleStore } from "../store/bundle-store.ts";
+import { openFolderBundles } from "../store/folder-bundles.ts";
 import { Mirror } from "../store/mirror.ts";
 import { startPrivateRedis } from "../store/private-redis.ts";
 import type { RedisAddress } from "../store/redis-connection.ts";
@@ -27,6 +29,8 @@ export interface StorageParts {
 export interface Storage extends Closable {
   readonly store: Store;
   readonly mirror: Mirror;
+  /** The programs' files. */
+  readonly bundles: BundleStore;
   /** That no other controller uses the same Redis. */
   readonly claim: HeldClaim;
   /** This controller's id among those of the same store. */
@@ -52,8 +56,10 @@ export function openStorage({ config, clock, random, log }: StorageParts): Promi
     closers.add(() => mirror.close());
     const snapshots = new Snapshots({ dataDir: config.dataDir, store, mirror, clock, log });
     closers.add(() => snapshots.close());
+    const bundles = await openFolderBundles({ folder: join(config.dataDir, "bundles"), clock });
+    closers.add(() => bundles.close());
     const id = await takeOverId(config.dataDir, store, random);
-    return { store, mirror, id, claim, address: redis.url ?? `unix:${redis.socketPath}` };
+    return { store, mirror, bundles, id, claim, address: redis.url ?? `unix:${redis.socketPath}` };
   });
 }
 

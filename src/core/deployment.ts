@@ -12,14 +12,23 @@ export type Program =
 
 /** A program's environment: folder, variables and packages. */
 export interface RuntimeEnv extends Requirements {
+  /** With a bundle, a path inside it. */
   readonly workingDir: string;
   readonly envVars: Readonly<Record<string, string>>;
+  /** The container image to run in. Undefined: none. */
+  readonly image?: string;
 }
 
-/** Packages that a program needs, in the notation of npm and pip. */
+/** The files and packages that a program needs. */
 export interface Requirements {
+  /** In the notation of npm, or `./` and the path of a file of the bundle. */
   readonly npm: readonly string[];
+  /** In the notation of pip, or `./` and the path of a file of the bundle. */
   readonly pip: readonly string[];
+  /** The digest of the bundle with the program's files. Undefined: they are on the machine. */
+  readonly bundle?: string;
+  /** The path of a lockfile inside the bundle. Undefined: none. */
+  readonly lockfile?: string;
 }
 
 /** A deployment's spec with every default filled in. Times in milliseconds. */

@@ -39,11 +39,13 @@ export const fieldEffects: Readonly<Record<keyof DeploymentSpec, Effect>> = {
 export const fields = Object.keys(fieldEffects) as (keyof DeploymentSpec)[];
 
 /**
- * The effect of replacing one spec by another. An empty version is a new version every time. A
- * program cannot be given "no config" while it runs, so that needs new replicas.
+ * The effect of replacing one spec by another. An empty version is a new version every time, unless
+ * a bundle says what the program is. A program cannot be given "no config" while it runs, so that
+ * needs new replicas.
  */
 export function effectOf(before: DeploymentSpec, after: DeploymentSpec): Effect {
-  if (after.version === "" || (before.userConfig !== undefined && after.userConfig === undefined)) return "ROLLOUT";
+  const isNewVersion = after.version === "" && after.runtimeEnv.bundle === undefined;
+  if (isNewVersion || (before.userConfig !== undefined && after.userConfig === undefined)) return "ROLLOUT";
   const found = fields.filter((field) => !sameJson(before[field], after[field])).map((field) => fieldEffects[field]);
   return effects.findLast((effect) => found.includes(effect)) ?? "NONE";
 }

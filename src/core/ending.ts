@@ -53,8 +53,13 @@ export type InstallProblem =
 
 /** What is being prepared before a replica's process can start. */
 export interface Preparing {
-  /** How many packages are being installed. */
+  /**
+   * How many packages of the lists are being installed. 0 without a lockfile: the bundle is being
+   * unpacked.
+   */
   readonly packages: number;
+  /** The lockfile whose packages are being installed. Undefined: none. */
+  readonly lockfile?: string;
 }
 
 /** The state of the packages that a replica requires. */

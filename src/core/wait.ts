@@ -1,4 +1,4 @@
-import type { HealthProblem } from "./ending.ts";
+import type { HealthProblem, Preparing } from "./ending.ts";
 
 /** A resource that is short. Amounts are thousandths, or bytes of memory. */
 export interface Shortage {
@@ -27,7 +27,7 @@ export type Wait =
   | { readonly kind: "turn"; readonly keptFor: string }
   /** The engine places replicas, and gives this reason. */
   | { readonly kind: "engine"; readonly reason: string }
-  | { readonly kind: "packages"; readonly packages: number }
+  | ({ readonly kind: "packages" } & Preparing)
   /** The process runs but does not serve yet. */
   | { readonly kind: "notServing"; readonly problem: HealthProblem };
 

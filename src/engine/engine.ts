@@ -85,6 +85,8 @@ export interface Listing {
 
 /** Where replicas run. An engine acts and observes; it decides nothing. */
 export interface Engine {
+  /** Whether replicas may name a container image (`RuntimeEnv.image`). */
+  readonly runsImages: boolean;
   /** How replicas are placed: by core, within this ledger, or by the engine. */
   room(): Room;
   /**

@@ -25,6 +25,15 @@ export interface DeploymentOptions {
     readonly envVars?: Readonly<Record<string, string>>;
     readonly npm?: readonly string[];
     readonly pip?: readonly string[];
+    /** The digest of a bundle that was made before. Default: what is deployed makes its own. */
+    readonly bundle?: string;
+    /**
+     * The file that names the exact packages to install, relative to the bundle's folder. Default:
+     * the lockfile of the program's language there, if any.
+     */
+    readonly lockfile?: string;
+    /** The container image to run in. */
+    readonly image?: string;
   };
   /** `"auto"`: from 1 to 100, by the load; what `autoscalingConfig` says of them wins. */
   readonly numReplicas?: number | "auto";
@@ -94,7 +103,15 @@ const readers: { readonly [K in keyof Required<DeploymentOptions>]: Reader } = {
   version: readString,
   application: readString,
   initArgs: (value, option) => (isPlainObject(value) ? readJson(value, option) : fail(option, "a JSON object", value)),
-  runtimeEnv: record({ workingDir: readString, envVars: mapOf(readString), npm: list(readString), pip: list(readString) }),
+  runtimeEnv: record({
+    workingDir: readString,
+    envVars: mapOf(readString),
+    npm: list(readString),
+    pip: list(readString),
+    bundle: readString,
+    lockfile: readString,
+    image: readString,
+  }),
   numReplicas: (value, option) => (value === "auto" ? value : readInteger(value, option)),
   resources: record({ numCpus: readNumber, numGpus: readNumber, memoryBytes: readInteger, custom: mapOf(readNumber) }),
   maxOngoingRequests: readInteger,

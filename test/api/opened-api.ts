@@ -13,6 +13,7 @@ import { apiRequestBounds } from "../../src/rpc/request-bounds.ts";
 import { decoderWithin } from "../../src/rpc/request-decoder.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import type { Client } from "../../src/rpc/service.ts";
+import { openFolderBundles } from "../../src/store/folder-bundles.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { Mirror } from "../../src/store/mirror.ts";
 import { type DeleteWrite, partKey } from "../../src/store/store.ts";
@@ -46,7 +47,9 @@ export async function openApi(shared?: MemoryStore): Promise<OpenedApi> {
   mirror.subscribe((event) =>
     event.kind === "reset" ? routes.reset() : event.deployment !== undefined && routes.changed(event.deployment),
   );
-  const api = new ControllerApi({ store, mirror, observed, routes, room, logs, openSchedules, clock: realClock, random: realRandom });
+  const bundles = await openFolderBundles({ folder: join(folder, "bundles"), clock: realClock });
+  const options = { store, mirror, bundles, observed, runsImages: false };
+  const api = new ControllerApi({ ...options, routes, room, logs, openSchedules, clock: realClock, random: realRandom });
   const server = new RpcServer({
     implementations: [api.implementation],
     requestDecoder: decoderWithin(apiRequestBounds),

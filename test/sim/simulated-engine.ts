@@ -66,6 +66,7 @@ const onlyNode = "simulated";
  * goes wrong, the simulation says.
  */
 export class SimulatedEngine implements Engine {
+  readonly runsImages = false;
   readonly #options: SimulatedEngineOptions;
   readonly #processes = new Map<string, SimulatedProcess>();
   readonly #listeners = new Set<(replicaId: string) => void>();

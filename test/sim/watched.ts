@@ -146,6 +146,7 @@ export class WatchedStore implements Store {
 
 /** The machine as one controller reaches it, before the eyes of the witness. */
 export class WatchedEngine implements Engine {
+  readonly runsImages = false;
   readonly #engine: Engine & SimulatedEngine;
   readonly #clock: SimulatedClock;
   /** The clock of the controller. */

@@ -9,7 +9,7 @@ import re
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ import grpc.aio
 from ._gen.drover.v1 import controller_service_pb2_grpc as pb_grpc
 from .channel import open_async_channel, open_channel
 from .errors import StatusError
-from .messages import read_field, read_message, request_message
+from .messages import read_field, read_message, request_message, stream_message
 from .status_wire import decode_status, is_not_connected
 
 #: How long a call with one answer may take where no `timeout` is given, in seconds.
@@ -86,6 +86,13 @@ class Calls:
         finally:
             call.cancel()
 
+    def _send(self, method: str, requests: Iterable[Any], timeout: float | None) -> Any:
+        try:
+            answer = getattr(self._stub, method)(_sent(method, requests), timeout=timeout, metadata=self._headers)
+        except grpc.RpcError as error:
+            raise _failed(error, self._api) from None
+        return read_message(answer)
+
     def _answer(self, method: str, request: Any, timeout: float | None) -> Any:
         until = time.monotonic() + (ANSWER if timeout is None else timeout)
         for tries in range(1, TRIES + 1):
@@ -142,6 +149,13 @@ class AsyncCalls:
         finally:
             call.cancel()
 
+    async def _send(self, method: str, requests: Iterable[Any], timeout: float | None) -> Any:
+        try:
+            answer = await self._method(method)(_sent(method, requests), timeout=timeout, metadata=self._headers)
+        except grpc.RpcError as error:
+            raise _failed(error, self._api) from None
+        return read_message(answer)
+
     async def _answer(self, method: str, request: Any, timeout: float | None) -> Any:
         until = time.monotonic() + (ANSWER if timeout is None else timeout)
         for tries in range(1, TRIES + 1):
@@ -177,6 +191,12 @@ def _request(method: str, fields: Mapping[str, Any]) -> Any:
     if "request_id" in request.DESCRIPTOR.fields_by_name and not request.request_id:
         request.request_id = uuid.uuid4().hex
     return request
+
+
+def _sent(method: str, requests: Iterable[Any]) -> Iterator[Any]:
+    """The messages of a stream, each made when it is sent."""
+    for request in requests:
+        yield stream_message(method, request)
 
 
 def _read(message: Any, only: str) -> Any:

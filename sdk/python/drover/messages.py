@@ -32,6 +32,12 @@ def request_message(method: str, fields: Mapping[str, Any]) -> Any:
     return request
 
 
+def stream_message(method: str, fields: Any) -> Any:
+    """One message of a stream that a method takes: a dataclass of `types`, or its fields by name.
+    Nothing is copied or checked but by protobuf, as it may hold large bytes."""
+    return getattr(pb, f"{method}Request")(**(fields if isinstance(fields, Mapping) else vars(fields)))
+
+
 def read_message(message: Any) -> Any:
     """The message as its dataclass in `types`."""
     descriptor = message.DESCRIPTOR

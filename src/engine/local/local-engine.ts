@@ -75,6 +75,7 @@ export interface LocalEngineOptions {
  * outlive the engine: the next engine on the same folder finds them.
  */
 export class LocalEngine implements Engine {
+  readonly runsImages = false;
   readonly #options: LocalEngineOptions;
   readonly #dataDir: string;
   readonly #node: string;

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..controller_calls import AsyncCalls, Calls
 class Client(Calls):
     """The whole `ControllerService`, for code that is not async. Safe to use from many threads."""
 
-    def deploy(self, spec: types.DeploymentSpec | Mapping[str, Any], *, request_id: str = "", expected_generation: int | None = None, uid: str = "", validate_only: bool = False, timeout: float | None = None) -> types.DeployResponse:
+    def deploy(self, spec: types.DeploymentSpec | Mapping[str, Any], *, request_id: str = "", expected_generation: int | None = None, uid: str = "", validate_only: bool = False, redeploy: bool = False, timeout: float | None = None) -> types.DeployResponse:
         """Creates a deployment, or replaces the whole spec of the one with that name. Answers
         once that is written; the replicas follow (`WatchDeployments`). Where only
         `user_config` or `max_ongoing_requests` changes, it does what `Reconfigure` does, and
@@ -35,13 +35,14 @@ class Client(Calls):
                 (`CONFLICT`): a later deployment may have the same name. At most 128 characters;
                 empty: write whatever the uid is.
             validate_only: Check, return what the call would do, and change nothing. The
-                answer is not kept for a retry.
+                answer is not kept for a retry. The bundle of the spec need not be there yet.
+            redeploy: Replace the replicas also where nothing changes: a new revision.
             timeout: seconds until DEADLINE_EXCEEDED; None: 60.
         """
-        answer: types.DeployResponse = self._call("Deploy", {"spec": spec, "request_id": request_id, "expected_generation": expected_generation, "uid": uid, "validate_only": validate_only}, timeout)
+        answer: types.DeployResponse = self._call("Deploy", {"spec": spec, "request_id": request_id, "expected_generation": expected_generation, "uid": uid, "validate_only": validate_only, "redeploy": redeploy}, timeout)
         return answer
 
-    def apply(self, specs: Sequence[types.DeploymentSpec | Mapping[str, Any]] = (), *, request_id: str = "", expected_generations: Mapping[str, int] | None = None, validate_only: bool = False, prune: bool = False, application: str = "", timeout: float | None = None) -> types.ApplyResponse:
+    def apply(self, specs: Sequence[types.DeploymentSpec | Mapping[str, Any]] = (), *, request_id: str = "", expected_generations: Mapping[str, int] | None = None, validate_only: bool = False, prune: bool = False, application: str = "", redeploy: bool = False, timeout: float | None = None) -> types.ApplyResponse:
         """Deploys several specs at once: all or none. Fails as `Deploy` does, naming every
         wrong field of every spec, for example `specs[1].name`, and with
         `FAILED_PRECONDITION` (`OTHER_APPLICATION`) where a name belongs to another
@@ -56,15 +57,17 @@ class Client(Calls):
                 nothing; 0: only if there is no deployment of that name. Names that are missing
                 here are written whatever their generation is.
             validate_only: Check, return what the call would do, and change nothing. The
-                answer is not kept for a retry.
+                answer is not kept for a retry. The bundles of the specs need not be there yet.
             prune: Delete every deployment that is not among the specs; with `application`,
                 only those of that application.
             application: The application that the specs are. A spec without one gets this
                 one; another one is an error, and so is a spec whose name another application
                 has (`FAILED_PRECONDITION`, `OTHER_APPLICATION`). Empty: each spec says its own.
+            redeploy: Replace the replicas of all specs also where nothing changes: new
+                revisions.
             timeout: seconds until DEADLINE_EXCEEDED; None: 60.
         """
-        answer: types.ApplyResponse = self._call("Apply", {"specs": specs, "request_id": request_id, "expected_generations": expected_generations, "validate_only": validate_only, "prune": prune, "application": application}, timeout)
+        answer: types.ApplyResponse = self._call("Apply", {"specs": specs, "request_id": request_id, "expected_generations": expected_generations, "validate_only": validate_only, "prune": prune, "application": application, "redeploy": redeploy}, timeout)
         return answer
 
     def get_deployment(self, name: str, *, timeout: float | None = None) -> types.Deployment:
@@ -317,6 +320,59 @@ class Client(Calls):
         """
         return self._stream("WatchLogs", {"name": name, "replica_id": replica_id, "tail_lines": tail_lines, "follow": follow}, timeout)
 
+    def find_missing_files(self, sha256: Sequence[str], *, timeout: float | None = None) -> str:
+        """Returns which files the controller does not have: those that must be uploaded before
+        a bundle can be made of them. The files that it has are kept for at least an hour
+        from now.
+
+        Args:
+            sha256: The files, each by the SHA-256 of its content: 64 lower-case hexadecimal
+                digits. 1 to 10,000.
+            timeout: seconds until DEADLINE_EXCEEDED; None: 60.
+        """
+        answer: str = self._call("FindMissingFiles", {"sha256": sha256}, timeout, "sha256")
+        return answer
+
+    def upload_files(self, requests: Iterable[types.UploadFilesRequest | Mapping[str, Any]], *, timeout: float | None = None) -> types.UploadFilesResponse:
+        """Stores files. They are kept once the call has been answered, all of them, and for at
+        least an hour before a bundle uses them. A call that fails or is cut off leaves
+        nothing. Fails with `INVALID_ARGUMENT` (`DIGEST_MISMATCH`) where a content has
+        another digest than was said, and with `RESOURCE_EXHAUSTED` (`STORAGE_FULL`) where
+        there is no room.
+
+        Args:
+            requests: A piece of a file of `UploadFiles`. The pieces of a file follow each
+                other.
+            timeout: seconds until DEADLINE_EXCEEDED; None: no bound.
+        """
+        answer: types.UploadFilesResponse = self._send("UploadFiles", requests, timeout)
+        return answer
+
+    def create_bundle(self, files: Sequence[types.BundleFile | Mapping[str, Any]], *, timeout: float | None = None) -> str:
+        """Makes a bundle of files that were uploaded, and returns its digest, for
+        `RuntimeEnv.bundle`. The bundle is kept for at least an hour, and as long as a
+        revision that is kept uses it. To make an equal bundle again changes nothing. Fails
+        with `FAILED_PRECONDITION` (`FILES_MISSING`) where files are not there.
+
+        Args:
+            files: The files of the bundle, in any order: 1 to `BundleBounds.max_files`.
+            timeout: seconds until DEADLINE_EXCEEDED; None: 60.
+        """
+        answer: str = self._call("CreateBundle", {"files": files}, timeout, "bundle")
+        return answer
+
+    def download_bundle(self, bundle: str = "", *, path: str = "", list_only: bool = False, timeout: float | None = None) -> Iterator[types.DownloadBundleResponse]:
+        """Streams the files of a bundle, or one of them. Fails with `NOT_FOUND`
+        (`BUNDLE_NOT_FOUND`, `FILE_NOT_FOUND`).
+
+        Args:
+            bundle: The bundle's digest. Required.
+            path: The path of the only file wanted; empty: all files.
+            list_only: Send what the files are, without their contents.
+            timeout: seconds until DEADLINE_EXCEEDED; None: no bound.
+        """
+        return self._stream("DownloadBundle", {"bundle": bundle, "path": path, "list_only": list_only}, timeout)
+
     def get_cluster(self, *, timeout: float | None = None) -> types.GetClusterResponse:
         """Returns what the machine has, what is in use, and which controller leads.
 
@@ -330,7 +386,7 @@ class Client(Calls):
 class AsyncClient(AsyncCalls):
     """The whole `ControllerService`, for one event loop."""
 
-    async def deploy(self, spec: types.DeploymentSpec | Mapping[str, Any], *, request_id: str = "", expected_generation: int | None = None, uid: str = "", validate_only: bool = False, timeout: float | None = None) -> types.DeployResponse:
+    async def deploy(self, spec: types.DeploymentSpec | Mapping[str, Any], *, request_id: str = "", expected_generation: int | None = None, uid: str = "", validate_only: bool = False, redeploy: bool = False, timeout: float | None = None) -> types.DeployResponse:
         """Creates a deployment, or replaces the whole spec of the one with that name. Answers
         once that is written; the replicas follow (`WatchDeployments`). Where only
         `user_config` or `max_ongoing_requests` changes, it does what `Reconfigure` does, and
@@ -351,13 +407,14 @@ class AsyncClient(AsyncCalls):
                 (`CONFLICT`): a later deployment may have the same name. At most 128 characters;
                 empty: write whatever the uid is.
             validate_only: Check, return what the call would do, and change nothing. The
-                answer is not kept for a retry.
+                answer is not kept for a retry. The bundle of the spec need not be there yet.
+            redeploy: Replace the replicas also where nothing changes: a new revision.
             timeout: seconds until DEADLINE_EXCEEDED; None: 60.
         """
-        answer: types.DeployResponse = await self._call("Deploy", {"spec": spec, "request_id": request_id, "expected_generation": expected_generation, "uid": uid, "validate_only": validate_only}, timeout)
+        answer: types.DeployResponse = await self._call("Deploy", {"spec": spec, "request_id": request_id, "expected_generation": expected_generation, "uid": uid, "validate_only": validate_only, "redeploy": redeploy}, timeout)
         return answer
 
-    async def apply(self, specs: Sequence[types.DeploymentSpec | Mapping[str, Any]] = (), *, request_id: str = "", expected_generations: Mapping[str, int] | None = None, validate_only: bool = False, prune: bool = False, application: str = "", timeout: float | None = None) -> types.ApplyResponse:
+    async def apply(self, specs: Sequence[types.DeploymentSpec | Mapping[str, Any]] = (), *, request_id: str = "", expected_generations: Mapping[str, int] | None = None, validate_only: bool = False, prune: bool = False, application: str = "", redeploy: bool = False, timeout: float | None = None) -> types.ApplyResponse:
         """Deploys several specs at once: all or none. Fails as `Deploy` does, naming every
         wrong field of every spec, for example `specs[1].name`, and with
         `FAILED_PRECONDITION` (`OTHER_APPLICATION`) where a name belongs to another
@@ -372,15 +429,17 @@ class AsyncClient(AsyncCalls):
                 nothing; 0: only if there is no deployment of that name. Names that are missing
                 here are written whatever their generation is.
             validate_only: Check, return what the call would do, and change nothing. The
-                answer is not kept for a retry.
+                answer is not kept for a retry. The bundles of the specs need not be there yet.
             prune: Delete every deployment that is not among the specs; with `application`,
                 only those of that application.
             application: The application that the specs are. A spec without one gets this
                 one; another one is an error, and so is a spec whose name another application
                 has (`FAILED_PRECONDITION`, `OTHER_APPLICATION`). Empty: each spec says its own.
+            redeploy: Replace the replicas of all specs also where nothing changes: new
+                revisions.
             timeout: seconds until DEADLINE_EXCEEDED; None: 60.
         """
-        answer: types.ApplyResponse = await self._call("Apply", {"specs": specs, "request_id": request_id, "expected_generations": expected_generations, "validate_only": validate_only, "prune": prune, "application": application}, timeout)
+        answer: types.ApplyResponse = await self._call("Apply", {"specs": specs, "request_id": request_id, "expected_generations": expected_generations, "validate_only": validate_only, "prune": prune, "application": application, "redeploy": redeploy}, timeout)
         return answer
 
     async def get_deployment(self, name: str, *, timeout: float | None = None) -> types.Deployment:
@@ -632,6 +691,59 @@ class AsyncClient(AsyncCalls):
             timeout: seconds until DEADLINE_EXCEEDED; None: no bound.
         """
         return self._stream("WatchLogs", {"name": name, "replica_id": replica_id, "tail_lines": tail_lines, "follow": follow}, timeout)
+
+    async def find_missing_files(self, sha256: Sequence[str], *, timeout: float | None = None) -> str:
+        """Returns which files the controller does not have: those that must be uploaded before
+        a bundle can be made of them. The files that it has are kept for at least an hour
+        from now.
+
+        Args:
+            sha256: The files, each by the SHA-256 of its content: 64 lower-case hexadecimal
+                digits. 1 to 10,000.
+            timeout: seconds until DEADLINE_EXCEEDED; None: 60.
+        """
+        answer: str = await self._call("FindMissingFiles", {"sha256": sha256}, timeout, "sha256")
+        return answer
+
+    async def upload_files(self, requests: Iterable[types.UploadFilesRequest | Mapping[str, Any]], *, timeout: float | None = None) -> types.UploadFilesResponse:
+        """Stores files. They are kept once the call has been answered, all of them, and for at
+        least an hour before a bundle uses them. A call that fails or is cut off leaves
+        nothing. Fails with `INVALID_ARGUMENT` (`DIGEST_MISMATCH`) where a content has
+        another digest than was said, and with `RESOURCE_EXHAUSTED` (`STORAGE_FULL`) where
+        there is no room.
+
+        Args:
+            requests: A piece of a file of `UploadFiles`. The pieces of a file follow each
+                other.
+            timeout: seconds until DEADLINE_EXCEEDED; None: no bound.
+        """
+        answer: types.UploadFilesResponse = await self._send("UploadFiles", requests, timeout)
+        return answer
+
+    async def create_bundle(self, files: Sequence[types.BundleFile | Mapping[str, Any]], *, timeout: float | None = None) -> str:
+        """Makes a bundle of files that were uploaded, and returns its digest, for
+        `RuntimeEnv.bundle`. The bundle is kept for at least an hour, and as long as a
+        revision that is kept uses it. To make an equal bundle again changes nothing. Fails
+        with `FAILED_PRECONDITION` (`FILES_MISSING`) where files are not there.
+
+        Args:
+            files: The files of the bundle, in any order: 1 to `BundleBounds.max_files`.
+            timeout: seconds until DEADLINE_EXCEEDED; None: 60.
+        """
+        answer: str = await self._call("CreateBundle", {"files": files}, timeout, "bundle")
+        return answer
+
+    def download_bundle(self, bundle: str = "", *, path: str = "", list_only: bool = False, timeout: float | None = None) -> AsyncIterator[types.DownloadBundleResponse]:
+        """Streams the files of a bundle, or one of them. Fails with `NOT_FOUND`
+        (`BUNDLE_NOT_FOUND`, `FILE_NOT_FOUND`).
+
+        Args:
+            bundle: The bundle's digest. Required.
+            path: The path of the only file wanted; empty: all files.
+            list_only: Send what the files are, without their contents.
+            timeout: seconds until DEADLINE_EXCEEDED; None: no bound.
+        """
+        return self._stream("DownloadBundle", {"bundle": bundle, "path": path, "list_only": list_only}, timeout)
 
     async def get_cluster(self, *, timeout: float | None = None) -> types.GetClusterResponse:
         """Returns what the machine has, what is in use, and which controller leads.

@@ -15,6 +15,8 @@ __all__ = [
     "ApplyResponse",
     "AutoscalingConfig",
     "BatchedMethod",
+    "BundleBounds",
+    "BundleFile",
     "Burst",
     "CommandProgram",
     "Condition",
@@ -38,6 +40,7 @@ __all__ = [
     "DeploymentSpec",
     "DeploymentState",
     "DeploymentStatus",
+    "DownloadBundleResponse",
     "Effect",
     "Ending",
     "EndingKind",
@@ -80,6 +83,8 @@ __all__ = [
     "StoreTroubleKind",
     "Synced",
     "UnseenNode",
+    "UploadFilesRequest",
+    "UploadFilesResponse",
     "WatchDeploymentsResponse",
     "WatchEndpointsResponse",
     "WatchLogsResponse",
@@ -366,6 +371,42 @@ class BatchedMethod:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BundleBounds:
+    """What a bundle may hold. A larger one is refused before anything of it is stored."""
+
+    #: The most files.
+    max_files: int = 0
+    #: The most bytes of one file.
+    max_file_bytes: int = 0
+    #: The most bytes of all files together.
+    max_bundle_bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleFile:
+    """A file of a bundle. A bundle is a set of files; folders exist only by the paths of files
+    in them, and times, owners and links are not part of it. The digest of a bundle is
+    `sha256:` and the SHA-256, in lower-case hexadecimal digits, of a text in UTF-8: the line
+    `drover bundle 1`, then a line for each file in the order of the bytes of the paths. The
+    line of a file is its `sha256`, its `size` as a decimal number, `x` if it is executable
+    or else `-`, and its `path`, with a blank between them. Each line ends with a line feed.
+    """
+
+    #: Its path inside the bundle, with `/` between the names of folders, such as `src/app.ts`.
+    #: At most 1,024 bytes in UTF-8, each name at most 255. No name is empty, `.` or `..`, and
+    #: none has a control character or a backslash. Two paths of a bundle must differ in more
+    #: than upper and lower case and the Unicode normal form, as must their folders, and a file
+    #: is not a folder, too.
+    path: str = ""
+    #: Whether it may be run as a program.
+    executable: bool = False
+    #: Its size in bytes: 0 to `BundleBounds.max_file_bytes`.
+    size: int = 0
+    #: The SHA-256 of its content: 64 lower-case hexadecimal digits.
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Burst:
     """How a sudden load is handled: where the mean load of `window` is at least `threshold`
     times the load wanted for the replicas, enough replicas for it are started at once, and
@@ -561,7 +602,7 @@ class DeployResponse:
     #: The deployment as it is now (as it would be, for `validate_only`).
     deployment: Deployment
     #: What the change costs: the most of what its fields cost. A new deployment is a `ROLLOUT`,
-    #: and so is an empty `version`, with or without changes.
+    #: and so is, with or without changes, an empty `version` without a bundle.
     effect: Effect | None = None
     #: The fields that change, in the order of the spec; none for a new deployment. 1,000 at
     #: most.
@@ -691,6 +732,16 @@ class DeploymentStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DownloadBundleResponse:
+    """One message of `DownloadBundle`."""
+
+    #: The file whose content follows; in the order of the bytes of the paths.
+    file: BundleFile | None = None
+    #: The next part of the content of the last `file`.
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ending:
     """How a replica's process ended, or why there never was one."""
 
@@ -770,6 +821,8 @@ class GetClusterResponse:
     #: The largest message that replicas take and send, where their deployment sets no smaller
     #: one.
     max_message_bytes: int = 0
+    #: What a bundle may hold here.
+    bundle_bounds: BundleBounds | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -832,7 +885,9 @@ class ModuleProgram:
     ends with `.py`, Python, run by the `python3` on the PATH.
     """
 
-    #: The module's file; relative to `runtime_env.working_dir`. 1 to 4,096 characters.
+    #: The module's file. With a bundle, its path inside the bundle. Without one, a path on the
+    #: machine that runs the replicas, relative to `runtime_env.working_dir`. 1 to 4,096
+    #: characters.
     path: str = ""
     #: The export that is the deployment; empty: `default`, or else the only one the module
     #: exports.
@@ -852,10 +907,13 @@ class PendingReason:
     kept_for_replica_id: str = ""
     #: ENGINE: the engine's reason, as text.
     engine_reason: str = ""
-    #: PACKAGES: how many packages are being installed, 1 or more.
+    #: PACKAGES: how many packages of `RuntimeEnv.npm` and `RuntimeEnv.pip` are being installed.
+    #: 0 without a `lockfile`: the bundle is being unpacked.
     packages: int = 0
     #: NOT_SERVING: what a call to the replica showed.
     health_problem: HealthProblem | None = None
+    #: PACKAGES: the lockfile whose packages are being installed; empty: none.
+    lockfile: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1091,7 +1149,9 @@ class RolloutFailure:
 class RuntimeEnv:
     """Where and with which environment a program runs."""
 
-    #: The folder to run in; empty: the folder the controller was started in.
+    #: The folder to run in. With a bundle, a folder inside it, by its relative path; empty: the
+    #: bundle's own folder. Without one, a folder of the machine that runs the replicas; empty:
+    #: the folder the controller was started in.
     working_dir: str = ""
     #: Environment variables besides the controller's own, 256 at most. Names are letters,
     #: digits and underscores; those that begin with `DROVER_` are set by the controller and
@@ -1099,14 +1159,32 @@ class RuntimeEnv:
     #: and the program's arguments at most 512 KiB.
     env_vars: dict[str, str] = field(default_factory=dict)
     #: Packages of the npm registry, which the program finds before any others of the same
-    #: names, 64 at most: a name, and, after `@`, a version or a range, such as `zod@^4`.
-    #: Installed once for all replicas that want the same.
+    #: names, 64 at most: a name, and, after `@`, a version or a range, such as `zod@^4`. Or a
+    #: `.tgz` file of the bundle, such as `./vendor/own-1.0.0.tgz`. Installed once for all
+    #: replicas that want the same.
     npm: list[str] = field(default_factory=list)
     #: Packages of the Python package index, 64 at most: a name and, if any, extras and
-    #: versions, such as `numpy>=2,<3`. Installed once, into a virtual environment, for all
-    #: replicas that want the same; `python3` is that of the environment. Blanks may stand as
-    #: pip takes them.
+    #: versions, such as `numpy>=2,<3`. Or a `.whl` file of the bundle, such as
+    #: `./vendor/own-1.0.0-py3-none-any.whl`. Installed once, into a virtual environment, for
+    #: all replicas that want the same; `python3` is that of the environment. Blanks may stand
+    #: as pip takes them.
     pip: list[str] = field(default_factory=list)
+    #: The bundle that holds the program's files, as `CreateBundle` returned it: `sha256:` and
+    #: 64 lower-case hexadecimal digits. The replicas run in it, and the revision keeps it: a
+    #: replica of this revision runs these files, whenever and wherever it starts. With a
+    #: bundle, an empty `version` is no new version: the replicas are replaced where the bundle
+    #: or another field changes. Empty: none; then the program's files are those of the machine
+    #: that runs the replicas.
+    bundle: str = ""
+    #: The file of the bundle that names the exact packages to install, by its path inside the
+    #: bundle: a `package-lock.json` (installed by `npm ci --omit=dev`), a `uv.lock`, a
+    #: `pylock.toml`, or a requirements file of pip, whose name begins with `requirements` and
+    #: ends with `.txt`. Installed once for all replicas of an equal lockfile. Empty: none.
+    lockfile: str = ""
+    #: The container image that the replicas run in, such as
+    #: `registry.example.com/team/model:3`. Only for engines that run images; the local engine
+    #: refuses it. Empty: none.
+    image: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1214,6 +1292,29 @@ class UnseenNode:
     node: str = ""
     #: How many replicas that start, run or drain are recorded there.
     replicas: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadFilesRequest:
+    """A piece of a file of `UploadFiles`. The pieces of a file follow each other."""
+
+    #: In the first piece of a file: the SHA-256 of its content, 64 lower-case hexadecimal
+    #: digits. Empty in the others.
+    sha256: str = ""
+    #: In the first piece of a file: the size of its content, in bytes. 0 in the others.
+    size: int = 0
+    #: A part of the content: at most 1 MiB.
+    data: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadFilesResponse:
+    """The response of `UploadFiles`."""
+
+    #: How many files were uploaded.
+    files: int = 0
+    #: How many bytes they have together.
+    bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

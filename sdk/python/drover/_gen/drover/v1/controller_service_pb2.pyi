@@ -1,5 +1,6 @@
 import datetime
 
+from drover._gen.drover.v1 import bundle_pb2 as _bundle_pb2
 from drover._gen.drover.v1 import deployment_pb2 as _deployment_pb2
 from drover._gen.drover.v1 import facts_pb2 as _facts_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
@@ -61,18 +62,20 @@ LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
 
 class DeployRequest(_message.Message):
-    __slots__ = ("spec", "request_id", "expected_generation", "uid", "validate_only")
+    __slots__ = ("spec", "request_id", "expected_generation", "uid", "validate_only", "redeploy")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_GENERATION_FIELD_NUMBER: _ClassVar[int]
     UID_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    REDEPLOY_FIELD_NUMBER: _ClassVar[int]
     spec: _deployment_pb2.DeploymentSpec
     request_id: str
     expected_generation: int
     uid: str
     validate_only: bool
-    def __init__(self, spec: _Optional[_Union[_deployment_pb2.DeploymentSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., expected_generation: _Optional[int] = ..., uid: _Optional[str] = ..., validate_only: bool = ...) -> None: ...
+    redeploy: bool
+    def __init__(self, spec: _Optional[_Union[_deployment_pb2.DeploymentSpec, _Mapping]] = ..., request_id: _Optional[str] = ..., expected_generation: _Optional[int] = ..., uid: _Optional[str] = ..., validate_only: bool = ..., redeploy: bool = ...) -> None: ...
 
 class FieldChange(_message.Message):
     __slots__ = ("field", "effect", "before", "after")
@@ -99,7 +102,7 @@ class DeployResponse(_message.Message):
     def __init__(self, deployment: _Optional[_Union[_deployment_pb2.Deployment, _Mapping]] = ..., effect: _Optional[_Union[Effect, str]] = ..., changes: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., replicas: _Optional[_Iterable[_Union[ReconfiguredReplica, _Mapping]]] = ...) -> None: ...
 
 class ApplyRequest(_message.Message):
-    __slots__ = ("specs", "request_id", "expected_generations", "validate_only", "prune", "application")
+    __slots__ = ("specs", "request_id", "expected_generations", "validate_only", "prune", "application", "redeploy")
     class ExpectedGenerationsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -113,13 +116,15 @@ class ApplyRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     PRUNE_FIELD_NUMBER: _ClassVar[int]
     APPLICATION_FIELD_NUMBER: _ClassVar[int]
+    REDEPLOY_FIELD_NUMBER: _ClassVar[int]
     specs: _containers.RepeatedCompositeFieldContainer[_deployment_pb2.DeploymentSpec]
     request_id: str
     expected_generations: _containers.ScalarMap[str, int]
     validate_only: bool
     prune: bool
     application: str
-    def __init__(self, specs: _Optional[_Iterable[_Union[_deployment_pb2.DeploymentSpec, _Mapping]]] = ..., request_id: _Optional[str] = ..., expected_generations: _Optional[_Mapping[str, int]] = ..., validate_only: bool = ..., prune: bool = ..., application: _Optional[str] = ...) -> None: ...
+    redeploy: bool
+    def __init__(self, specs: _Optional[_Iterable[_Union[_deployment_pb2.DeploymentSpec, _Mapping]]] = ..., request_id: _Optional[str] = ..., expected_generations: _Optional[_Mapping[str, int]] = ..., validate_only: bool = ..., prune: bool = ..., application: _Optional[str] = ..., redeploy: bool = ...) -> None: ...
 
 class ApplyResponse(_message.Message):
     __slots__ = ("results", "pruned")
@@ -544,12 +549,72 @@ class WatchLogsResponse(_message.Message):
     write_time: _timestamp_pb2.Timestamp
     def __init__(self, replica_id: _Optional[str] = ..., stream: _Optional[_Union[LogStream, str]] = ..., line: _Optional[str] = ..., write_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class FindMissingFilesRequest(_message.Message):
+    __slots__ = ("sha256",)
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    sha256: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, sha256: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class FindMissingFilesResponse(_message.Message):
+    __slots__ = ("sha256",)
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    sha256: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, sha256: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class UploadFilesRequest(_message.Message):
+    __slots__ = ("sha256", "size", "data")
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    sha256: str
+    size: int
+    data: bytes
+    def __init__(self, sha256: _Optional[str] = ..., size: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class UploadFilesResponse(_message.Message):
+    __slots__ = ("files", "bytes")
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    files: int
+    bytes: int
+    def __init__(self, files: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+
+class CreateBundleRequest(_message.Message):
+    __slots__ = ("files",)
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    files: _containers.RepeatedCompositeFieldContainer[_bundle_pb2.BundleFile]
+    def __init__(self, files: _Optional[_Iterable[_Union[_bundle_pb2.BundleFile, _Mapping]]] = ...) -> None: ...
+
+class CreateBundleResponse(_message.Message):
+    __slots__ = ("bundle",)
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    bundle: str
+    def __init__(self, bundle: _Optional[str] = ...) -> None: ...
+
+class DownloadBundleRequest(_message.Message):
+    __slots__ = ("bundle", "path", "list_only")
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    LIST_ONLY_FIELD_NUMBER: _ClassVar[int]
+    bundle: str
+    path: str
+    list_only: bool
+    def __init__(self, bundle: _Optional[str] = ..., path: _Optional[str] = ..., list_only: bool = ...) -> None: ...
+
+class DownloadBundleResponse(_message.Message):
+    __slots__ = ("file", "data")
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    file: _bundle_pb2.BundleFile
+    data: bytes
+    def __init__(self, file: _Optional[_Union[_bundle_pb2.BundleFile, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
+
 class GetClusterRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class GetClusterResponse(_message.Message):
-    __slots__ = ("capacity", "allocated", "pending", "controllers", "position", "deployments", "memory_limit", "store_trouble", "unseen_nodes", "max_message_bytes")
+    __slots__ = ("capacity", "allocated", "pending", "controllers", "position", "deployments", "memory_limit", "store_trouble", "unseen_nodes", "max_message_bytes", "bundle_bounds")
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
     ALLOCATED_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
@@ -560,6 +625,7 @@ class GetClusterResponse(_message.Message):
     STORE_TROUBLE_FIELD_NUMBER: _ClassVar[int]
     UNSEEN_NODES_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_BOUNDS_FIELD_NUMBER: _ClassVar[int]
     capacity: _deployment_pb2.Resources
     allocated: _deployment_pb2.Resources
     pending: _containers.RepeatedCompositeFieldContainer[PendingReplica]
@@ -570,7 +636,8 @@ class GetClusterResponse(_message.Message):
     store_trouble: _facts_pb2.StoreTrouble
     unseen_nodes: _containers.RepeatedCompositeFieldContainer[UnseenNode]
     max_message_bytes: int
-    def __init__(self, capacity: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., allocated: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., pending: _Optional[_Iterable[_Union[PendingReplica, _Mapping]]] = ..., controllers: _Optional[_Iterable[_Union[Controller, _Mapping]]] = ..., position: _Optional[int] = ..., deployments: _Optional[_Iterable[_Union[DeploymentAllocation, _Mapping]]] = ..., memory_limit: _Optional[str] = ..., store_trouble: _Optional[_Union[_facts_pb2.StoreTrouble, _Mapping]] = ..., unseen_nodes: _Optional[_Iterable[_Union[UnseenNode, _Mapping]]] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
+    bundle_bounds: _bundle_pb2.BundleBounds
+    def __init__(self, capacity: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., allocated: _Optional[_Union[_deployment_pb2.Resources, _Mapping]] = ..., pending: _Optional[_Iterable[_Union[PendingReplica, _Mapping]]] = ..., controllers: _Optional[_Iterable[_Union[Controller, _Mapping]]] = ..., position: _Optional[int] = ..., deployments: _Optional[_Iterable[_Union[DeploymentAllocation, _Mapping]]] = ..., memory_limit: _Optional[str] = ..., store_trouble: _Optional[_Union[_facts_pb2.StoreTrouble, _Mapping]] = ..., unseen_nodes: _Optional[_Iterable[_Union[UnseenNode, _Mapping]]] = ..., max_message_bytes: _Optional[int] = ..., bundle_bounds: _Optional[_Union[_bundle_pb2.BundleBounds, _Mapping]] = ...) -> None: ...
 
 class WatchEndpointsRequest(_message.Message):
     __slots__ = ("names",)

@@ -140,6 +140,26 @@ class ControllerServiceStub(object):
                 request_serializer=drover_dot_v1_dot_controller__service__pb2.WatchLogsRequest.SerializeToString,
                 response_deserializer=drover_dot_v1_dot_controller__service__pb2.WatchLogsResponse.FromString,
                 _registered_method=True)
+        self.FindMissingFiles = channel.unary_unary(
+                '/drover.v1.ControllerService/FindMissingFiles',
+                request_serializer=drover_dot_v1_dot_controller__service__pb2.FindMissingFilesRequest.SerializeToString,
+                response_deserializer=drover_dot_v1_dot_controller__service__pb2.FindMissingFilesResponse.FromString,
+                _registered_method=True)
+        self.UploadFiles = channel.stream_unary(
+                '/drover.v1.ControllerService/UploadFiles',
+                request_serializer=drover_dot_v1_dot_controller__service__pb2.UploadFilesRequest.SerializeToString,
+                response_deserializer=drover_dot_v1_dot_controller__service__pb2.UploadFilesResponse.FromString,
+                _registered_method=True)
+        self.CreateBundle = channel.unary_unary(
+                '/drover.v1.ControllerService/CreateBundle',
+                request_serializer=drover_dot_v1_dot_controller__service__pb2.CreateBundleRequest.SerializeToString,
+                response_deserializer=drover_dot_v1_dot_controller__service__pb2.CreateBundleResponse.FromString,
+                _registered_method=True)
+        self.DownloadBundle = channel.unary_stream(
+                '/drover.v1.ControllerService/DownloadBundle',
+                request_serializer=drover_dot_v1_dot_controller__service__pb2.DownloadBundleRequest.SerializeToString,
+                response_deserializer=drover_dot_v1_dot_controller__service__pb2.DownloadBundleResponse.FromString,
+                _registered_method=True)
         self.GetCluster = channel.unary_unary(
                 '/drover.v1.ControllerService/GetCluster',
                 request_serializer=drover_dot_v1_dot_controller__service__pb2.GetClusterRequest.SerializeToString,
@@ -339,6 +359,44 @@ class ControllerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindMissingFiles(self, request, context):
+        """Returns which files the controller does not have: those that must be uploaded
+        before a bundle can be made of them. The files that it has are kept for at least
+        an hour from now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadFiles(self, request_iterator, context):
+        """Stores files. They are kept once the call has been answered, all of them, and for
+        at least an hour before a bundle uses them. A call that fails or is cut off
+        leaves nothing. Fails with `INVALID_ARGUMENT` (`DIGEST_MISMATCH`) where a content
+        has another digest than was said, and with `RESOURCE_EXHAUSTED` (`STORAGE_FULL`)
+        where there is no room.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateBundle(self, request, context):
+        """Makes a bundle of files that were uploaded, and returns its digest, for
+        `RuntimeEnv.bundle`. The bundle is kept for at least an hour, and as long as a
+        revision that is kept uses it. To make an equal bundle again changes nothing.
+        Fails with `FAILED_PRECONDITION` (`FILES_MISSING`) where files are not there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DownloadBundle(self, request, context):
+        """Streams the files of a bundle, or one of them. Fails with `NOT_FOUND`
+        (`BUNDLE_NOT_FOUND`, `FILE_NOT_FOUND`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCluster(self, request, context):
         """Returns what the machine has, what is in use, and which controller leads.
         """
@@ -443,6 +501,26 @@ def add_ControllerServiceServicer_to_server(servicer, server):
                     servicer.WatchLogs,
                     request_deserializer=drover_dot_v1_dot_controller__service__pb2.WatchLogsRequest.FromString,
                     response_serializer=drover_dot_v1_dot_controller__service__pb2.WatchLogsResponse.SerializeToString,
+            ),
+            'FindMissingFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindMissingFiles,
+                    request_deserializer=drover_dot_v1_dot_controller__service__pb2.FindMissingFilesRequest.FromString,
+                    response_serializer=drover_dot_v1_dot_controller__service__pb2.FindMissingFilesResponse.SerializeToString,
+            ),
+            'UploadFiles': grpc.stream_unary_rpc_method_handler(
+                    servicer.UploadFiles,
+                    request_deserializer=drover_dot_v1_dot_controller__service__pb2.UploadFilesRequest.FromString,
+                    response_serializer=drover_dot_v1_dot_controller__service__pb2.UploadFilesResponse.SerializeToString,
+            ),
+            'CreateBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBundle,
+                    request_deserializer=drover_dot_v1_dot_controller__service__pb2.CreateBundleRequest.FromString,
+                    response_serializer=drover_dot_v1_dot_controller__service__pb2.CreateBundleResponse.SerializeToString,
+            ),
+            'DownloadBundle': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadBundle,
+                    request_deserializer=drover_dot_v1_dot_controller__service__pb2.DownloadBundleRequest.FromString,
+                    response_serializer=drover_dot_v1_dot_controller__service__pb2.DownloadBundleResponse.SerializeToString,
             ),
             'GetCluster': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCluster,
@@ -974,6 +1052,114 @@ class ControllerService(object):
             '/drover.v1.ControllerService/WatchLogs',
             drover_dot_v1_dot_controller__service__pb2.WatchLogsRequest.SerializeToString,
             drover_dot_v1_dot_controller__service__pb2.WatchLogsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindMissingFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/drover.v1.ControllerService/FindMissingFiles',
+            drover_dot_v1_dot_controller__service__pb2.FindMissingFilesRequest.SerializeToString,
+            drover_dot_v1_dot_controller__service__pb2.FindMissingFilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadFiles(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/drover.v1.ControllerService/UploadFiles',
+            drover_dot_v1_dot_controller__service__pb2.UploadFilesRequest.SerializeToString,
+            drover_dot_v1_dot_controller__service__pb2.UploadFilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/drover.v1.ControllerService/CreateBundle',
+            drover_dot_v1_dot_controller__service__pb2.CreateBundleRequest.SerializeToString,
+            drover_dot_v1_dot_controller__service__pb2.CreateBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DownloadBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/drover.v1.ControllerService/DownloadBundle',
+            drover_dot_v1_dot_controller__service__pb2.DownloadBundleRequest.SerializeToString,
+            drover_dot_v1_dot_controller__service__pb2.DownloadBundleResponse.FromString,
             options,
             channel_credentials,
             insecure,

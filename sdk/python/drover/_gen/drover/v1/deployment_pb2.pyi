@@ -155,7 +155,7 @@ class CommandProgram(_message.Message):
     def __init__(self, argv: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RuntimeEnv(_message.Message):
-    __slots__ = ("working_dir", "env_vars", "npm", "pip")
+    __slots__ = ("working_dir", "env_vars", "npm", "pip", "bundle", "lockfile", "image")
     class EnvVarsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -167,11 +167,17 @@ class RuntimeEnv(_message.Message):
     ENV_VARS_FIELD_NUMBER: _ClassVar[int]
     NPM_FIELD_NUMBER: _ClassVar[int]
     PIP_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    LOCKFILE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
     working_dir: str
     env_vars: _containers.ScalarMap[str, str]
     npm: _containers.RepeatedScalarFieldContainer[str]
     pip: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, working_dir: _Optional[str] = ..., env_vars: _Optional[_Mapping[str, str]] = ..., npm: _Optional[_Iterable[str]] = ..., pip: _Optional[_Iterable[str]] = ...) -> None: ...
+    bundle: str
+    lockfile: str
+    image: str
+    def __init__(self, working_dir: _Optional[str] = ..., env_vars: _Optional[_Mapping[str, str]] = ..., npm: _Optional[_Iterable[str]] = ..., pip: _Optional[_Iterable[str]] = ..., bundle: _Optional[str] = ..., lockfile: _Optional[str] = ..., image: _Optional[str] = ...) -> None: ...
 
 class Resources(_message.Message):
     __slots__ = ("num_cpus", "num_gpus", "memory_bytes", "custom")

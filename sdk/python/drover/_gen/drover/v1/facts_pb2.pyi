@@ -291,20 +291,22 @@ class Condition(_message.Message):
     def __init__(self, type: _Optional[_Union[ConditionType, str]] = ..., reason: _Optional[_Union[ConditionReason, str]] = ..., message: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replicas_left: _Optional[int] = ..., replica_id: _Optional[str] = ..., more_replicas: _Optional[int] = ..., pending_reason: _Optional[_Union[PendingReason, _Mapping]] = ..., revision: _Optional[int] = ..., to_revision: _Optional[int] = ..., failed_starts: _Optional[int] = ..., retry_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_failure: _Optional[_Union[StartFailure, _Mapping]] = ..., rollout_failure: _Optional[_Union[RolloutFailure, _Mapping]] = ..., node: _Optional[str] = ...) -> None: ...
 
 class PendingReason(_message.Message):
-    __slots__ = ("kind", "shortages", "kept_for_replica_id", "engine_reason", "packages", "health_problem")
+    __slots__ = ("kind", "shortages", "kept_for_replica_id", "engine_reason", "packages", "health_problem", "lockfile")
     KIND_FIELD_NUMBER: _ClassVar[int]
     SHORTAGES_FIELD_NUMBER: _ClassVar[int]
     KEPT_FOR_REPLICA_ID_FIELD_NUMBER: _ClassVar[int]
     ENGINE_REASON_FIELD_NUMBER: _ClassVar[int]
     PACKAGES_FIELD_NUMBER: _ClassVar[int]
     HEALTH_PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    LOCKFILE_FIELD_NUMBER: _ClassVar[int]
     kind: PendingKind
     shortages: _containers.RepeatedCompositeFieldContainer[Shortage]
     kept_for_replica_id: str
     engine_reason: str
     packages: int
     health_problem: HealthProblem
-    def __init__(self, kind: _Optional[_Union[PendingKind, str]] = ..., shortages: _Optional[_Iterable[_Union[Shortage, _Mapping]]] = ..., kept_for_replica_id: _Optional[str] = ..., engine_reason: _Optional[str] = ..., packages: _Optional[int] = ..., health_problem: _Optional[_Union[HealthProblem, _Mapping]] = ...) -> None: ...
+    lockfile: str
+    def __init__(self, kind: _Optional[_Union[PendingKind, str]] = ..., shortages: _Optional[_Iterable[_Union[Shortage, _Mapping]]] = ..., kept_for_replica_id: _Optional[str] = ..., engine_reason: _Optional[str] = ..., packages: _Optional[int] = ..., health_problem: _Optional[_Union[HealthProblem, _Mapping]] = ..., lockfile: _Optional[str] = ...) -> None: ...
 
 class Shortage(_message.Message):
     __slots__ = ("resource", "name", "wanted", "free", "total")

@@ -1,0 +1,34 @@
+/** A file of a bundle, as the proto's `BundleFile` says. */
+export interface BundleFile {
+  /** Inside the bundle, with `/`. */
+  readonly path: string;
+  readonly executable: boolean;
+  readonly sizeBytes: number;
+  /** The SHA-256 of its content: 64 lower-case hexadecimal digits. */
+  readonly sha256: string;
+}
+
+/** What a bundle may hold. */
+export interface BundleBounds {
+  readonly filesMax: number;
+  readonly fileBytesMax: number;
+  /** Of all files together. */
+  readonly bundleBytesMax: number;
+}
+
+/** Where bundles are read: by engines, and by the API. */
+export interface BundleReader {
+  /** The files of a bundle, in the order of the bytes of their paths. Undefined: it is not kept. */
+  bundle(digest: string): Promise<readonly BundleFile[] | undefined>;
+  /** The content of a file of a bundle. Fails if it is not kept. */
+  readFile(sha256: string, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+const digestPrefix = "sha256:";
+/** The digest of a bundle, without what says that it is a SHA-256. */
+export const hexOf = (digest: string): string => digest.slice(digestPrefix.length);
+/** The digest of a bundle whose list of files has this SHA-256. */
+export const digestOf = (hex: string): string => `${digestPrefix}${hex}`;
+
+/** A SHA-256 as it is written everywhere. */
+export const isSha256 = (text: string): boolean => /^[0-9a-f]{64}$/.test(text);

@@ -1,0 +1,187 @@
+import { createHash } from "node:crypto";
+import { constants } from "node:fs";
+import { access, type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../clock/clock.ts";
+import { type BundleFile, digestOf, hexOf } from "../core/bundle.ts";
+import { refusal } from "../core/errors.ts";
+import { manifestText, readManifest } from "../program/bundle-manifest.ts";
+import { type BundleStore, type BundleUpload, type CreatedBundle, type SweptBundles, unneededMs } from "./bundle-store.ts";
+
+const MiB = 2 ** 20;
+const bounds = { filesMax: 10_000, fileBytesMax: 1_024 * MiB, bundleBytesMax: 2_048 * MiB };
+const chunkBytes = 256 * 1_024;
+
+export interface FolderBundlesOptions {
+  /** Made if missing. One store at a time. */
+  readonly folder: string;
+  readonly clock: Clock;
+}
+
+/**
+ * Bundles in a folder: `files/` by the SHA-256 of their content, `bundles/` by that of their list of
+ * files, `uploads/` what is not committed.
+ */
+export async function openFolderBundles({ folder, clock }: FolderBundlesOptions): Promise<BundleStore> {
+  await rm(join(folder, "uploads"), { recursive: true, force: true });
+  for (const name of ["files", "bundles", "uploads"]) await mkdir(join(folder, name), { recursive: true, mode: 0o700 });
+  return new FolderBundles(folder, clock);
+}
+
+class FolderBundles implements BundleStore {
+  readonly bounds = bounds;
+  readonly #folder: string;
+  readonly #clock: Clock;
+  /** When what nothing needs was last used, or first seen unneeded, by its path. */
+  readonly #usedAtMs = new Map<string, number>();
+
+  constructor(folder: string, clock: Clock) {
+    this.#folder = folder;
+    this.#clock = clock;
+  }
+
+  async missingFiles(sha256s: readonly string[]): Promise<readonly string[]> {
+    const missing: string[] = [];
+    for (const sha256 of new Set(sha256s)) {
+      if (await exists(this.#use("files", sha256))) continue;
+      missing.push(sha256);
+    }
+    return missing;
+  }
+
+  async openUpload(): Promise<BundleUpload> {
+    const folder = await mkdtemp(join(this.#folder, "uploads", "upload-"));
+    return new FolderUpload(folder, (sha256) => this.#use("files", sha256));
+  }
+
+  async createBundle(files: readonly BundleFile[]): Promise<CreatedBundle> {
+    const sha256s = await this.missingFiles(files.map(({ sha256 }) => sha256));
+    if (sha256s.length > 0) return { kind: "missing", sha256s };
+    const text = manifestText(files);
+    const hex = createHash("sha256").update(text).digest("hex");
+    const path = this.#use("bundles", hex);
+    if (!(await exists(path))) {
+      const part = await mkdtemp(join(this.#folder, "uploads", "bundle-"));
+      await storing(() => writeFile(join(part, hex), text, { mode: 0o400 }));
+      await rename(join(part, hex), path);
+      await rm(part, { recursive: true, force: true });
+    }
+    return { kind: "created", digest: digestOf(hex) };
+  }
+
+  async useBundle(digest: string): Promise<boolean> {
+    return exists(this.#use("bundles", hexOf(digest)));
+  }
+
+  async bundle(digest: string): Promise<readonly BundleFile[] | undefined> {
+    const text = await readFile(join(this.#folder, "bundles", hexOf(digest)), "utf8").catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+    return text === undefined ? undefined : readManifest(text);
+  }
+
+  async *readFile(sha256: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const file = await open(join(this.#folder, "files", sha256));
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(chunkBytes), 0, chunkBytes);
+        if (bytesRead === 0) return;
+        yield buffer.subarray(0, bytesRead);
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
+  async sweep(needed: ReadonlySet<string>): Promise<SweptBundles> {
+    const bundles = await this.#drop("bundles", (hex) => needed.has(digestOf(hex)));
+    const inUse = new Set<string>();
+    for (const hex of await readdir(join(this.#folder, "bundles")))
+      for (const { sha256 } of (await this.bundle(digestOf(hex))) ?? []) inUse.add(sha256);
+    const files = await this.#drop("files", (sha256) => inUse.has(sha256));
+    return { bundles, files };
+  }
+
+  async close(): Promise<void> {}
+
+  /** Notes a use, and returns the path. */
+  #use(kind: "files" | "bundles", hex: string): string {
+    const path = join(this.#folder, kind, hex);
+    this.#usedAtMs.set(path, this.#clock.nowMs());
+    return path;
+  }
+
+  async #drop(kind: "files" | "bundles", isNeeded: (hex: string) => boolean): Promise<number> {
+    let dropped = 0;
+    for (const hex of await readdir(join(this.#folder, kind))) {
+      const path = join(this.#folder, kind, hex);
+      if (isNeeded(hex)) {
+        this.#usedAtMs.delete(path);
+        continue;
+      }
+      const usedAtMs = this.#usedAtMs.get(path) ?? this.#clock.nowMs();
+      this.#usedAtMs.set(path, usedAtMs);
+      if (this.#clock.nowMs() - usedAtMs < unneededMs) continue;
+      await rm(path, { force: true });
+      this.#usedAtMs.delete(path);
+      dropped += 1;
+    }
+    return dropped;
+  }
+}
+
+class FolderUpload implements BundleUpload {
+  readonly #folder: string;
+  readonly #place: (sha256: string) => string;
+  readonly #sha256s = new Set<string>();
+  #file: FileHandle | undefined;
+
+  constructor(folder: string, place: (sha256: string) => string) {
+    this.#folder = folder;
+    this.#place = place;
+  }
+
+  async begin({ sha256 }: Pick<BundleFile, "sha256">): Promise<void> {
+    await this.#file?.close();
+    this.#file = undefined;
+    this.#file = await storing(() => open(join(this.#folder, sha256), "w", 0o400));
+    this.#sha256s.add(sha256);
+  }
+
+  async write(data: Uint8Array): Promise<void> {
+    await storing(async () => this.#file?.writeFile(data));
+  }
+
+  async commit(): Promise<void> {
+    await this.#file?.close();
+    this.#file = undefined;
+    for (const sha256 of this.#sha256s) await rename(join(this.#folder, sha256), this.#place(sha256));
+    await this.abort();
+  }
+
+  async abort(): Promise<void> {
+    await this.#file?.close();
+    this.#file = undefined;
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** A full disk is told as such. */
+async function storing<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOSPC" && code !== "EDQUOT") throw error;
+    throw refusal("STORAGE_FULL", "the disk of the controller's data folder is full: make room there, and send the files again");
+  }
+}
