@@ -62,7 +62,7 @@ async function describePython(file: string, exportName: string, args: string) {
 const testbed: Testbed = {
   sleep: (ms, signal) => realClock.sleep(ms, signal),
   moduleHost: [process.execPath, shipped.moduleHost],
-  ambient: withPythonPath(process.env, shipped.pythonSdk),
+  ambient: withPythonPath(process.env, [shipped.pythonSdk]),
 };
 
 const idLength = 20;

@@ -81,7 +81,7 @@ async function open(config: Config, life: ControllerLife, log: Log, closers: Clo
   const { store, mirror, bundles, id, claim } = storage;
   // Known once the servers listen, which is before the first replica starts.
   let reached: ControllerAddresses | undefined;
-  const { engine, pid } = await openEngine({ ...common, mirror, cgroups, controller: () => reached });
+  const { engine, pid } = await openEngine({ ...common, mirror, bundles, cgroups, controller: () => reached });
   closers.add(() => engine.close());
 
   const loopLog = log.child({ room: "loops" });

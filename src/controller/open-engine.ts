@@ -1,6 +1,7 @@
 import { realpath } from "node:fs/promises";
 import type { Clock } from "../clock/clock.ts";
 import type { Config } from "../config/config.ts";
+import type { BundleReader } from "../core/bundle.ts";
 import { holds } from "../core/replica.ts";
 import type { Engine } from "../engine/engine.ts";
 import { detectCapacity } from "../engine/local/capacity.ts";
@@ -21,6 +22,8 @@ export interface OpenedEngine {
 export interface EngineParts {
   readonly config: Pick<Config, "dataDir" | "numCpus" | "numGpus" | "custom" | "forgetNodes">;
   readonly mirror: Mirror;
+  /** Where the bundles of programs are kept. */
+  readonly bundles: BundleReader;
   /** Must be opened before any other process is started, which would prevent it. */
   readonly cgroups: Cgroups | undefined;
   /** Where replicas reach this controller. Undefined: it does not listen yet. */
@@ -35,7 +38,7 @@ export async function openCgroups(dataDir: string): Promise<Cgroups | undefined>
 }
 
 /** The engine that runs replicas as processes of this machine. */
-export async function openEngine({ config, mirror, cgroups, controller, clock, log }: EngineParts): Promise<OpenedEngine> {
+export async function openEngine({ config, mirror, bundles, cgroups, controller, clock, log }: EngineParts): Promise<OpenedEngine> {
   const { dataDir, numCpus, numGpus, custom, forgetNodes } = config;
   const capacity = await detectCapacity({
     ...(numCpus === undefined ? {} : { cpus: numCpus }),
@@ -55,6 +58,7 @@ export async function openEngine({ config, mirror, cgroups, controller, clock, l
     pythonSdk: shipped.pythonSdk,
     npmHook: shipped.npmHook,
     moduleHost: [process.execPath, shipped.moduleHost],
+    bundles,
     neededRequirements: () => {
       const kept = [...mirror.deployments().keys()].flatMap((name) => mirror.entriesOf("revision", name));
       return kept.map(({ value }) => value.spec.runtimeEnv);

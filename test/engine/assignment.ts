@@ -5,7 +5,7 @@ import type { Assignment } from "../../src/engine/engine.ts";
 export function assignment(
   replicaId: string,
   argv: readonly string[],
-  { workingDir = "", envVars = {}, npm = [], pip = [], ...more }: Partial<Assignment & RuntimeEnv> = {},
+  { workingDir = "", envVars = {}, npm = [], pip = [], bundle, lockfile, ...more }: Partial<Assignment & RuntimeEnv> = {},
 ): Assignment {
   return {
     replicaId,
@@ -13,7 +13,7 @@ export function assignment(
     uid: "uid-1",
     revision: 3,
     program: { kind: "command", argv },
-    runtimeEnv: { workingDir, envVars, npm, pip },
+    runtimeEnv: { workingDir, envVars, npm, pip, ...(bundle && { bundle }), ...(lockfile && { lockfile }) },
     initArgs: "{}",
     maxOngoingRequests: 5,
     messageBytesMax: 2 ** 26,

@@ -19,7 +19,7 @@ export type PythonAnswer = { readonly stdout: string } | { readonly failure: str
  */
 export function describePython(sdk: string, given: readonly string[], cwd: string, env: ProcessEnvironment): Promise<PythonAnswer> {
   const args = ["-m", "drover.describe", ...given];
-  const options = { cwd, env: withPythonPath(env, sdk) as NodeJS.ProcessEnv, maxBuffer: printedBytesMax };
+  const options = { cwd, env: withPythonPath(env, [sdk]) as NodeJS.ProcessEnv, maxBuffer: printedBytesMax };
   return new Promise((resolve) => {
     execFile("python3", args, options, (error, stdout, stderr) => {
       if (error === null) resolve({ stdout });

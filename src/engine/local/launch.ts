@@ -8,8 +8,10 @@ import { recordAndExec } from "./process-identity.ts";
 export interface Launch {
   /** The program and its arguments. */
   readonly argv: readonly string[];
-  /** Empty: the controller's. */
+  /** Inside the bundle, if there is one. Empty: the bundle's folder, else the controller's. */
   readonly workingDir: string;
+  /** The folder of the bundle's files. Undefined: there is no bundle. */
+  readonly bundleFolder?: string | undefined;
   /** All variables of the program. Without a `PWD`, it gets that of its working folder. */
   readonly env: Readonly<Record<string, string>>;
   /** The prefix of the command line (`Cgroup.enter`); empty: none. */
@@ -26,8 +28,8 @@ export interface Launch {
  * straight into files, so it never writes to a closed pipe. Fails with an Error that says what to
  * change: no such folder, no such program.
  */
-export async function launch({ argv, workingDir, env, enter, pidFile, stdout, stderr }: Launch): Promise<ChildProcess> {
-  const folder = await expectFolder(workingDir);
+export async function launch({ argv, workingDir, bundleFolder, env, enter, pidFile, stdout, stderr }: Launch): Promise<ChildProcess> {
+  const folder = await expectFolder(workingDir, bundleFolder);
   const program = await findProgram(argv[0] ?? "", folder, env.PATH ?? "");
   const out = await open(stdout, "a", 0o600);
   const err = await open(stderr, "a", 0o600).catch((error) => out.close().then(() => Promise.reject(error)));
@@ -50,10 +52,14 @@ export async function launch({ argv, workingDir, env, enter, pidFile, stdout, st
 }
 
 /** The absolute path of a working folder. Fails if it does not exist. */
-export async function expectFolder(workingDir: string): Promise<string> {
-  const folder = resolve(workingDir);
-  if (!(await isFolder(folder))) throw new Error(`working folder ${folder} does not exist${ofThisMachine()}`);
-  return folder;
+export async function expectFolder(workingDir: string, bundleFolder?: string): Promise<string> {
+  const folder = resolve(bundleFolder ?? "", workingDir);
+  if (await isFolder(folder)) return folder;
+  throw new Error(
+    bundleFolder === undefined
+      ? `working folder ${folder} does not exist${ofThisMachine()}`
+      : `working folder ${workingDir} is not in the bundle: no file of it is in such a folder`,
+  );
 }
 
 /**

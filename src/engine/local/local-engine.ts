@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { mkdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../clock/clock.ts";
+import type { BundleReader } from "../../core/bundle.ts";
 import type { Requirements } from "../../core/deployment.ts";
 import type { Preparation } from "../../core/ending.ts";
 import type { LogLine } from "../../core/log-line.ts";
@@ -18,13 +19,15 @@ import { Leftovers } from "./leftovers.ts";
 import { LocalReplica } from "./local-replica.ts";
 import { groupsOverMemory } from "./memory.ts";
 import { nodeName } from "./node-name.ts";
-import { failureOf, Preparations, packagesOf, preparing } from "./preparations.ts";
+import { failureOf, Preparations } from "./preparations.ts";
 import { bootId, killProcessesWith } from "./process-identity.ts";
+import { type Provision, Provisions, requiresProvision } from "./provisions.ts";
 import { withPythonPath } from "./python-path.ts";
-import { type ControllerAddresses, type ProcessEnvironment, programArgv, replicaArgv, replicaEnv } from "./replica-env.ts";
+import { type ControllerAddresses, type ProcessEnvironment, programArgv, programIn, replicaArgv, replicaEnv } from "./replica-env.ts";
 import { ReplicaFolder, replicaFolders } from "./replica-folder.ts";
 import { startError } from "./shortage.ts";
 import { prepareSocketFolder, socketPath } from "./socket-path.ts";
+import { UnpackedBundles } from "./unpacked-bundles.ts";
 
 /**
  * How often the engine checks its replicas: the processes that are not our children, and memory.
@@ -60,7 +63,9 @@ export interface LocalEngineOptions {
   readonly moduleHost: readonly string[];
   /** The folder of the Python SDK. */
   readonly pythonSdk: string;
-  /** The requirements of the revisions that are kept: their environments are not dropped. */
+  /** Where the bundles of programs are kept. */
+  readonly bundles: BundleReader;
+  /** The requirements of the revisions that are kept: what they need is not dropped. */
   readonly neededRequirements: () => readonly Requirements[];
   /** How long an installation of packages may take. Default: that of `EnvironmentsOptions`. */
   readonly buildMs?: number;
@@ -85,10 +90,12 @@ export class LocalEngine implements Engine {
   readonly #listeners = new Set<(replicaId: string) => void>();
   readonly #closing = new AbortController();
   readonly #environments: Environments;
+  readonly #bundles: UnpackedBundles;
+  readonly #provisions: Provisions;
   readonly #leftovers: Leftovers;
   readonly #troubles: Troubles;
   readonly #preparations: Preparations;
-  /** Starts that wait for their packages. */
+  /** Starts that wait for their files or packages. */
   readonly #preparing = new Set<Promise<void>>();
   /** Addresses of the replicas that ended since the last check. */
   readonly #justEnded = new Set<string>();
@@ -103,6 +110,7 @@ export class LocalEngine implements Engine {
     const engine = new LocalEngine(options, dataDir, await nodeName(dataDir));
     await engine.#adopt();
     await engine.#environments.sweep();
+    await engine.#bundles.open();
     engine.#watchLater();
     return engine;
   }
@@ -117,7 +125,10 @@ export class LocalEngine implements Engine {
     this.#troubles = new Troubles(log);
     const folder = join(dataDir, "environments");
     this.#environments = new Environments({ folder, ambientEnv, needed, clock, log, ...(buildMs === undefined ? {} : { buildMs }) });
-    this.#preparations = new Preparations(this.#environments, clock, (name) => this.#notify(name));
+    const neededBundles = () => new Set(needed().flatMap(({ bundle }) => bundle ?? []));
+    this.#bundles = new UnpackedBundles({ folder: join(dataDir, "unpacked"), reader: options.bundles, needed: neededBundles, log });
+    this.#provisions = new Provisions(this.#bundles, this.#environments);
+    this.#preparations = new Preparations(this.#provisions, clock, (name) => this.#notify(name));
   }
 
   room(): Room {
@@ -138,7 +149,7 @@ export class LocalEngine implements Engine {
     const folder = new ReplicaFolder(join(this.#foldersPath, replicaId));
     const facts = await folder.create(assignment, this.#addressOf(replicaId), this.#options.clock.nowMs(), this.#boot);
     const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
-    if (packagesOf(assignment.runtimeEnv) > 0) {
+    if (requiresProvision(assignment.runtimeEnv)) {
       const unwanted = replica.prepare(undefined);
       this.#replicas.set(replicaId, replica);
       const started = this.#prepare(assignment, folder, replica, unwanted).finally(() => this.#preparing.delete(started));
@@ -201,7 +212,7 @@ export class LocalEngine implements Engine {
     this.#closing.abort();
     this.#listeners.clear();
     this.#cancelWatch();
-    await this.#environments.close();
+    await Promise.all([this.#environments.close(), this.#bundles.close()]);
     await this.#preparations.close();
     await Promise.all(this.#preparing);
     await this.#watching;
@@ -218,7 +229,7 @@ export class LocalEngine implements Engine {
   }
 
   /**
-   * Starts a replica once its packages are installed. If that fails, the replica has ended. Never
+   * Starts a replica once its files and packages are there. If that fails, the replica has ended. Never
    * rejects.
    */
   async #prepare(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica, unwanted: AbortSignal): Promise<void> {
@@ -236,7 +247,8 @@ export class LocalEngine implements Engine {
   }
 
   /**
-   * Installs its packages and starts its process; undefined: the replica is not wanted any more.
+   * Unpacks its files, installs its packages and starts its process; undefined: the replica is not
+   * wanted any more.
    */
   async #prepared(
     assignment: Assignment,
@@ -245,18 +257,16 @@ export class LocalEngine implements Engine {
     unwanted: AbortSignal,
   ): Promise<{ readonly child: ChildProcess } | undefined> {
     const { runtimeEnv } = assignment;
-    await expectFolder(runtimeEnv.workingDir);
-    let environment = await this.#environments.find(runtimeEnv);
-    if (environment === undefined) {
-      replica.prepare(preparing(runtimeEnv));
-      environment = await this.#environments.build(runtimeEnv, unwanted);
-    }
+    if (runtimeEnv.bundle === undefined) await expectFolder(runtimeEnv.workingDir);
+    const provision =
+      (await this.#provisions.find(runtimeEnv)) ??
+      (await this.#provisions.provide(runtimeEnv, unwanted, (step) => void replica.prepare(step)));
     if (unwanted.aborted || this.#closing.signal.aborted) {
-      this.#environments.giveBack(environment);
+      this.#provisions.giveBack(provision);
       return undefined;
     }
-    await replica.use(environment);
-    return { child: await this.#launch(assignment, folder, replica, environment) };
+    await replica.use(provision);
+    return { child: await this.#launch(assignment, folder, replica, provision) };
   }
 
   #cgroupOf({ replicaId, resources }: Assignment): Cgroup | undefined {
@@ -268,30 +278,37 @@ export class LocalEngine implements Engine {
     }
   }
 
-  /** `environment` is the folder of its packages; undefined: it requires none. */
-  async #launch(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica, environment?: string): Promise<ChildProcess> {
-    const { program, runtimeEnv, resources } = assignment;
+  async #launch(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica, provision: Provision = {}): Promise<ChildProcess> {
+    const { runtimeEnv } = assignment;
     const { address } = replica;
     await prepareSocketFolder(socketOf(address));
     const cgroup = this.#cgroupOf(assignment);
     replica.join(cgroup);
     return launch({
-      argv: replicaArgv({ argv: programArgv(program, this.#options.moduleHost, resources.memoryBytes), address }),
+      argv: replicaArgv({ argv: this.#argvOf(assignment, provision), address }),
       workingDir: runtimeEnv.workingDir,
-      env: this.#envOf(assignment, address, environment),
+      bundleFolder: provision.folder,
+      env: this.#envOf(assignment, address, provision),
       enter: cgroup?.enter ?? [],
       pidFile: folder.pidFile,
       ...replica.output.paths,
     });
   }
 
-  #envOf(assignment: Assignment, address: string, environment: string | undefined): Record<string, string> {
+  #argvOf({ program, resources: { memoryBytes } }: Assignment, { folder }: Provision): readonly string[] {
+    const { moduleHost, npmHook } = this.#options;
+    if (folder === undefined) return programArgv(program, moduleHost, memoryBytes);
+    const [node = "", ...host] = moduleHost;
+    return programArgv(programIn(folder, program), [node, `--import=${npmHook}`, ...host], memoryBytes);
+  }
+
+  #envOf(assignment: Assignment, address: string, { environment, folder }: Provision): Record<string, string> {
     const { ambientEnv, capacity, npmHook, pythonSdk } = this.#options;
     const { runtimeEnv } = assignment;
-    const env = withPythonPath(
-      replicaEnv({ ...assignment, address, envVars: runtimeEnv.envVars, controller: this.#options.controller?.() }, ambientEnv, capacity),
-      pythonSdk,
-    );
+    const { envVars, bundle: digest } = runtimeEnv;
+    const bundle = digest === undefined || folder === undefined ? undefined : { digest, folder };
+    const parameters = { ...assignment, address, envVars, bundle, controller: this.#options.controller?.() };
+    const env = withPythonPath(replicaEnv(parameters, ambientEnv, capacity), [...(bundle ? [bundle.folder] : []), pythonSdk]);
     return environment === undefined ? env : { ...env, ...environmentVars(environment, runtimeEnv, env, npmHook) };
   }
 
@@ -308,7 +325,7 @@ export class LocalEngine implements Engine {
         await replica.adopt(this.#options.clock, this.#boot);
         this.#replicas.set(facts.replicaId, replica);
         if (replica.describe().state === "exited") this.#justEnded.add(replica.address);
-        else if (replica.environment !== undefined) this.#environments.hold(replica.environment);
+        else this.#provisions.hold(replica.uses);
         this.#options.log.info({ replica: facts.replicaId, state: replica.describe().state }, "found a replica of an earlier controller");
       } catch (error) {
         this.#options.log.error({ err: error, folder: folder.path }, "the folder of a replica could not be read; it is left alone");
@@ -319,8 +336,7 @@ export class LocalEngine implements Engine {
   #announceExit(replicaId: string): void {
     const replica = this.#replicas.get(replicaId);
     if (replica !== undefined) this.#justEnded.add(replica.address);
-    const environment = replica?.environment;
-    if (environment !== undefined) this.#environments.giveBack(environment);
+    if (replica !== undefined) this.#provisions.giveBack(replica.uses);
     this.#notify(replicaId);
   }
 
@@ -352,6 +368,7 @@ export class LocalEngine implements Engine {
     const bounding = this.#checks++ % checksPerBound === 0;
     if (bounding) this.#options.cgroups?.sweep();
     if (bounding) await this.#leftovers.retry();
+    if (bounding) this.#bundles.drop();
     this.#killLeft();
     const over = groupsOverMemory(new Map([...this.#replicas.values()].flatMap(({ memoryBound }) => (memoryBound ? [memoryBound] : []))));
     for (const [replicaId, replica] of this.#replicas) {

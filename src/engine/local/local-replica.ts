@@ -5,7 +5,7 @@ import type { EngineReplica } from "../engine.ts";
 import type { Cgroup } from "./cgroups.ts";
 import { processEnd } from "./process-end.ts";
 import { groupHas, isRunning, isTaken, type ProcessIdentity } from "./process-identity.ts";
-import type { ReplicaFacts, ReplicaFolder } from "./replica-folder.ts";
+import type { ReplicaFacts, ReplicaFolder, UsedFiles } from "./replica-folder.ts";
 import { ReplicaOutput } from "./replica-output.ts";
 
 /** How many last lines of standard error to search for Node's reason. */
@@ -87,9 +87,9 @@ export class LocalReplica {
     return this.#unwanted.signal;
   }
 
-  /** Called with the folder of its packages once they are installed. */
-  async use(environment: string): Promise<void> {
-    this.#facts = { ...this.#facts, environment };
+  /** Called with what it uses, before its process starts. */
+  async use({ environment, bundle }: UsedFiles): Promise<void> {
+    this.#facts = { ...this.#facts, ...(environment === undefined ? {} : { environment }), ...(bundle === undefined ? {} : { bundle }) };
     await this.#folder.note(this.#facts);
   }
 
@@ -186,9 +186,9 @@ export class LocalReplica {
     this.#cgroup = cgroup;
   }
 
-  /** The folder of its packages; undefined: it requires none, or they are not installed yet. */
-  get environment(): string | undefined {
-    return this.#facts.environment;
+  /** What it uses, also after its end. */
+  get uses(): UsedFiles {
+    return this.#facts;
   }
 
   /** Kills its whole process group. */

@@ -1,7 +1,8 @@
 import type { Clock } from "../../clock/clock.ts";
 import type { Requirements } from "../../core/deployment.ts";
 import type { Preparation, Preparing } from "../../core/ending.ts";
-import { BuildError, type Environments } from "./environments.ts";
+import { BuildError } from "./environments.ts";
+import { firstStep, type Provisions, requiresProvision } from "./provisions.ts";
 import { isShortage } from "./shortage.ts";
 
 /** How long an installation, or its outcome, is kept after the last `prepare` for it. */
@@ -13,31 +14,34 @@ interface Prepared {
   readonly abort: AbortController;
 }
 
-/** Installs the packages of replicas that wait for room, so that they start at once when there is some. */
+/**
+ * Unpacks the bundles and installs the packages of replicas that wait for room, so that they start
+ * at once when there is some.
+ */
 export class Preparations {
-  readonly #environments: Pick<Environments, "build" | "giveBack">;
+  readonly #provisions: Pick<Provisions, "provide" | "giveBack">;
   readonly #clock: Clock;
   readonly #onSettled: (name: string) => void;
   readonly #preparations = new Map<string, Prepared>();
   readonly #building = new Set<Promise<void>>();
 
   /** `onSettled`: an installation has ended, either way. */
-  constructor(environments: Pick<Environments, "build" | "giveBack">, clock: Clock, onSettled: (name: string) => void) {
-    this.#environments = environments;
+  constructor(provisions: Pick<Provisions, "provide" | "giveBack">, clock: Clock, onSettled: (name: string) => void) {
+    this.#provisions = provisions;
     this.#clock = clock;
     this.#onSettled = onSettled;
   }
 
   /** Begins the installation, or returns how far it is. It ends when nobody asks for it any more. */
   prepare(name: string, requirements: Requirements): Preparation {
-    if (packagesOf(requirements) === 0) return { kind: "ready" };
+    if (!requiresProvision(requirements)) return { kind: "ready" };
     const nowMs = this.#clock.nowMs();
     const known = this.#preparations.get(name);
     if (known !== undefined) {
       known.askedAtMs = nowMs;
       return known.preparation;
     }
-    const preparation: Preparation = { kind: "installing", ...preparing(requirements) };
+    const preparation: Preparation = { kind: "installing", ...firstStep(requirements) };
     const installation: Prepared = { preparation, askedAtMs: nowMs, abort: new AbortController() };
     this.#preparations.set(name, installation);
     const building = this.#build(name, requirements, installation).finally(() => this.#building.delete(building));
@@ -46,9 +50,12 @@ export class Preparations {
   }
 
   async #build(name: string, requirements: Requirements, installation: Prepared): Promise<void> {
-    installation.preparation = await this.#environments.build(requirements, installation.abort.signal).then(
-      (path): Preparation => {
-        this.#environments.giveBack(path);
+    const onStep = (step: Preparing) => {
+      installation.preparation = { kind: "installing", ...step };
+    };
+    installation.preparation = await this.#provisions.provide(requirements, installation.abort.signal, onStep).then(
+      (provision): Preparation => {
+        this.#provisions.giveBack(provision);
         return { kind: "ready" };
       },
       (cause: unknown) => failureOf(cause),
@@ -65,15 +72,11 @@ export class Preparations {
     }
   }
 
-  /** Resolves when none is going on; the environments are closed already. */
+  /** Resolves when none is going on; what they wait for is closed already. */
   async close(): Promise<void> {
     await Promise.all(this.#building);
   }
 }
-
-export const packagesOf = ({ npm, pip }: Requirements): number => npm.length + pip.length;
-
-export const preparing = (requirements: Requirements): Preparing => ({ packages: packagesOf(requirements) });
 
 /** Why packages could not be installed, or a process could not be started. */
 export function failureOf(cause: unknown): Extract<Preparation, { kind: "failed" }> {

@@ -1,9 +1,9 @@
 import { delimiter } from "node:path";
 
-/** Adds the Python SDK that comes with Drover to the end of `PYTHONPATH`. */
+/** Adds folders to the end of `PYTHONPATH`. */
 export function withPythonPath<E extends Readonly<Record<string, string | undefined>>>(
   env: E,
-  sdk: string,
+  folders: readonly string[],
 ): E & { readonly PYTHONPATH: string } {
-  return { ...env, PYTHONPATH: [...(env.PYTHONPATH ? [env.PYTHONPATH] : []), sdk].join(delimiter) };
+  return { ...env, PYTHONPATH: [...(env.PYTHONPATH ? [env.PYTHONPATH] : []), ...folders].join(delimiter) };
 }

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Program, RuntimeEnv } from "../../core/deployment.ts";
 import type { Capacity } from "../../core/resources.ts";
 import type { Assignment } from "../engine.ts";
@@ -17,6 +18,8 @@ interface ReplicaParameters
     "replicaId" | "deployment" | "revision" | "initArgs" | "maxOngoingRequests" | "messageBytesMax" | "resources" | "gpuIndexes" | "token"
   > {
   readonly envVars: RuntimeEnv["envVars"];
+  /** The bundle that it runs in. Undefined: none. */
+  readonly bundle?: { readonly digest: string; readonly folder: string } | undefined;
   readonly address: string;
   /** The controller that starts it. Undefined: none does. */
   readonly controller?: ControllerAddresses | undefined;
@@ -52,6 +55,8 @@ export function replicaEnv(assignment: ReplicaParameters, ambient: ProcessEnviro
     DROVER_MAX_ONGOING_REQUESTS: String(assignment.maxOngoingRequests),
     DROVER_MAX_MESSAGE_BYTES: String(assignment.messageBytesMax),
     DROVER_TOKEN: assignment.token,
+    // The folder is for our own parts in the replica (npm-environment.ts).
+    ...(assignment.bundle && { DROVER_BUNDLE: assignment.bundle.digest, DROVER_BUNDLE_FOLDER: assignment.bundle.folder }),
     ...(assignment.controller && { DROVER_API: assignment.controller.api, DROVER_GATEWAY: assignment.controller.gateway }),
   };
 }
@@ -72,6 +77,11 @@ export function programArgv(program: Program, moduleHost: readonly string[], mem
   const [node = "", ...script] = moduleHost;
   const heap = memoryBytes > 0 ? [`--max-old-space-size=${heapMiB(memoryBytes)}`] : [];
   return moduleArgv([node, ...heap, ...script], program.path, program.exportName);
+}
+
+/** A program whose module's path is inside the bundle in `folder`, as one whose path is absolute. */
+export function programIn(folder: string, program: Program): Program {
+  return program.kind === "command" ? program : { ...program, path: join(folder, program.path) };
 }
 
 /** The command line that runs a module's export: the Python SDK for a `.py` file, else `host`. */

@@ -6,8 +6,16 @@ import type { Resources } from "../../core/resources.ts";
 import type { Assignment } from "../engine.ts";
 import { type ProcessIdentity, parseIdentity } from "./process-identity.ts";
 
+/** What a replica uses, and others may use, too. */
+export interface UsedFiles {
+  /** The folder of its packages. Undefined: it requires none, or they are not installed yet. */
+  readonly environment?: string | undefined;
+  /** The digest of the bundle that it runs in. Undefined: none, or it is not unpacked yet. */
+  readonly bundle?: string | undefined;
+}
+
 /** What is stored of an assignment, for this controller and the next. */
-export interface ReplicaFacts {
+export interface ReplicaFacts extends UsedFiles {
   readonly replicaId: string;
   readonly deployment: string;
   readonly uid: string;
@@ -19,8 +27,6 @@ export interface ReplicaFacts {
   readonly startedAtMs: number;
   /** The boot of the machine (`bootId`) in which the replica was started. */
   readonly boot: string;
-  /** The folder of its packages; unset: it requires none, or they are not installed yet. */
-  readonly environment?: string;
 }
 
 /** Written to the pid file to keep the process from starting. */

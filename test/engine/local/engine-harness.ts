@@ -11,7 +11,20 @@ import { LocalEngine, type LocalEngineOptions } from "../../../src/engine/local/
 import { silentLog } from "../../../src/log/log.ts";
 import { assignment } from "../assignment.ts";
 
-const inherited = { ambientEnv: process.env, npmHook: "", moduleHost: ["node"], pythonSdk: "/sdk", neededRequirements: () => [] };
+const noBundles = {
+  bundle: async () => undefined,
+  readFile: () => {
+    throw new Error("no file is kept");
+  },
+};
+const inherited = {
+  ambientEnv: process.env,
+  npmHook: "",
+  moduleHost: ["node"],
+  pythonSdk: "/sdk",
+  neededRequirements: () => [],
+  bundles: noBundles,
+};
 
 /**
  * Real time, but what is done now and then, each second or more often, is done all the time. What

@@ -1,0 +1,79 @@
+import type { Requirements } from "../../core/deployment.ts";
+import type { Preparing } from "../../core/ending.ts";
+import type { Environments } from "./environments.ts";
+import type { UsedFiles } from "./replica-folder.ts";
+import type { UnpackedBundles } from "./unpacked-bundles.ts";
+
+/** The files and packages of a replica, handed out for it. Undefined where it requires none. */
+export interface Provision extends UsedFiles {
+  /** The folder of its bundle's files. */
+  readonly folder?: string | undefined;
+}
+
+const packagesOf = ({ npm, pip }: Requirements): number => npm.length + pip.length;
+
+/** Whether anything must be there before a process can start. */
+export const requiresProvision = (requirements: Requirements): boolean => requirements.bundle !== undefined || packagesOf(requirements) > 0;
+
+/** What is prepared first. */
+export const firstStep = (requirements: Requirements): Preparing =>
+  requirements.bundle === undefined ? installing(requirements) : { packages: 0 };
+
+const installing = (requirements: Requirements): Preparing => ({ packages: packagesOf(requirements) });
+
+/**
+ * Gives replicas the files and packages that they require: a bundle is unpacked first, and packages
+ * are installed then, because a bundle may name or hold them.
+ */
+export class Provisions {
+  readonly #bundles: UnpackedBundles;
+  readonly #environments: Environments;
+
+  constructor(bundles: UnpackedBundles, environments: Environments) {
+    this.#bundles = bundles;
+    this.#environments = environments;
+  }
+
+  /** Hands out what is required if all of it is there; else undefined. */
+  async find(requirements: Requirements): Promise<Provision | undefined> {
+    const { bundle } = requirements;
+    const folder = bundle === undefined ? undefined : await this.#bundles.find(bundle);
+    if (bundle !== undefined && folder === undefined) return undefined;
+    if (packagesOf(requirements) === 0) return { bundle, folder };
+    const environment = await this.#environments.find(requirements).catch((cause) => this.#failed({ bundle }, cause));
+    if (environment !== undefined) return { bundle, folder, environment };
+    this.giveBack({ bundle });
+    return undefined;
+  }
+
+  /**
+   * Hands out what is required once it is there. `onStep` is called with what begins to be prepared.
+   * Fails with what `failureOf` takes.
+   */
+  async provide(requirements: Requirements, signal: AbortSignal, onStep: (preparing: Preparing) => void): Promise<Provision> {
+    const { bundle } = requirements;
+    onStep(firstStep(requirements));
+    const folder = bundle === undefined ? undefined : await this.#bundles.unpack(bundle, signal);
+    if (packagesOf(requirements) === 0) return { bundle, folder };
+    onStep(installing(requirements));
+    const environment = await this.#environments.build(requirements, signal).catch((cause) => this.#failed({ bundle }, cause));
+    return { bundle, folder, environment };
+  }
+
+  /** Begins the use of what an earlier controller handed out. */
+  hold({ bundle, environment }: UsedFiles): void {
+    if (bundle !== undefined) this.#bundles.hold(bundle);
+    if (environment !== undefined) this.#environments.hold(environment);
+  }
+
+  /** Ends the use of what was handed out. */
+  giveBack({ bundle, environment }: UsedFiles): void {
+    if (bundle !== undefined) this.#bundles.giveBack(bundle);
+    if (environment !== undefined) this.#environments.giveBack(environment);
+  }
+
+  #failed(used: UsedFiles, cause: unknown): Promise<never> {
+    this.giveBack(used);
+    return Promise.reject(cause);
+  }
+}

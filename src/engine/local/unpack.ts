@@ -1,0 +1,98 @@
+import { createHash } from "node:crypto";
+import { chmod, mkdir, open, statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { BundleFile, BundleReader } from "../../core/bundle.ts";
+import { reservedBytes } from "../../core/disk-room.ts";
+import { formatBytes } from "../../core/resources.ts";
+
+/** Files that are written at the same time. */
+const filesAtOnce = 8;
+/** The least room that a file or a folder takes on a disk. */
+const blockBytes = 4_096;
+
+/** What a bundle cannot be unpacked for. */
+export class UnpackError extends Error {
+  override readonly name = "UnpackError";
+}
+
+export interface Unpacking {
+  readonly digest: string;
+  readonly files: readonly BundleFile[];
+  /** An empty folder, which gets the files. */
+  readonly folder: string;
+  readonly reader: Pick<BundleReader, "readFile">;
+}
+
+/**
+ * Writes the files of a bundle into a folder that nobody may write to afterwards. Fails with an
+ * `UnpackError` if a file is not what its digest says, and with the system's error.
+ */
+export async function unpack(unpacking: Unpacking, signal: AbortSignal): Promise<void> {
+  const { files, folder } = unpacking;
+  await expectRoom(unpacking);
+  const folders = foldersOf(files);
+  for (const path of folders) await mkdir(join(folder, path), { mode: 0o700 });
+  const failed = new AbortController();
+  const either = AbortSignal.any([signal, failed.signal]);
+  const left = files.values();
+  const worker = async () => {
+    try {
+      for (const file of left) await writeOne(unpacking, file, either);
+    } catch (cause) {
+      failed.abort(cause); // the others need not go on
+      throw cause;
+    }
+  };
+  const workers = Array.from({ length: filesAtOnce }, worker);
+  await Promise.allSettled(workers); // all are over before the folder is removed
+  await Promise.all(workers);
+  for (const path of folders.toReversed()) await chmod(join(folder, path), 0o555);
+  await chmod(folder, 0o555);
+}
+
+/** The folders of files, each after the folder that it is in. */
+function foldersOf(files: readonly BundleFile[]): readonly string[] {
+  const folders = new Set<string>();
+  const add = (path: string) => {
+    if (path === "." || folders.has(path)) return;
+    add(dirname(path));
+    folders.add(path);
+  };
+  for (const { path } of files) add(dirname(path));
+  return [...folders];
+}
+
+/** What Drover keeps of the disk for itself stays free. */
+async function expectRoom({ digest, files, folder }: Unpacking): Promise<void> {
+  const { bavail, bsize, blocks } = await statfs(folder);
+  const wantedBytes = files.reduce((sum, { sizeBytes }) => sum + Math.ceil(sizeBytes / blockBytes) * blockBytes, 0);
+  const freeBytes = Math.max(0, bavail * bsize - reservedBytes(blocks * bsize));
+  if (wantedBytes <= freeBytes) return;
+  const why = `bundle ${digest} needs ${formatBytes(wantedBytes)} on the disk of the data folder, where ${formatBytes(freeBytes)} are free`;
+  throw Object.assign(new Error(`${why}: make room there`), { code: "ENOSPC" });
+}
+
+async function writeOne({ digest, folder, reader }: Unpacking, file: BundleFile, signal: AbortSignal): Promise<void> {
+  const output = await open(join(folder, file.path), "wx", 0o600);
+  try {
+    const hash = createHash("sha256");
+    let bytes = 0;
+    for await (const data of reader.readFile(file.sha256, signal)) {
+      bytes += data.length;
+      if (bytes > file.sizeBytes) throw broken(digest, file);
+      hash.update(data);
+      await output.writeFile(data);
+    }
+    if (bytes !== file.sizeBytes || hash.digest("hex") !== file.sha256) throw broken(digest, file);
+    await output.chmod(file.executable ? 0o555 : 0o444);
+  } finally {
+    await output.close();
+  }
+}
+
+function broken(digest: string, { path, sha256 }: BundleFile): UnpackError {
+  return new UnpackError(
+    `file ${JSON.stringify(path)} of bundle ${digest} is broken where the controller keeps it (${sha256} in its store of bundles): ` +
+      "its content is another; remove it there and deploy again from the program's folder",
+  );
+}
