@@ -184,7 +184,8 @@ function printCall(method, { async }) {
   const item = isPaged(method) ? method.output.fields.find(({ fieldKind }) => fieldKind === "list") : onlyField(method);
   const type = item ? inTypes(item.fieldKind === "list" ? elementType(item) : fieldType(item)) : `types.${method.output.name}`;
   const iterates = streams || isPaged(method);
-  const returns = iterates ? `${async ? "AsyncIterator" : "Iterator"}[${type}]` : type;
+  const whole = item?.fieldKind === "list" ? `list[${type}]` : type;
+  const returns = iterates ? `${async ? "AsyncIterator" : "Iterator"}[${type}]` : whole;
   const values = fields.map(({ name }) => `"${name}": ${name}`).join(", ");
   const kind = streams ? "_stream" : isPaged(method) ? "_pages" : "_call";
   const call = `self.${kind}("${method.name}", {${values}}, timeout${item ? `, "${item.name}"` : ""})`;

@@ -320,7 +320,7 @@ class Client(Calls):
         """
         return self._stream("WatchLogs", {"name": name, "replica_id": replica_id, "tail_lines": tail_lines, "follow": follow}, timeout)
 
-    def find_missing_files(self, sha256: Sequence[str], *, timeout: float | None = None) -> str:
+    def find_missing_files(self, sha256: Sequence[str], *, timeout: float | None = None) -> list[str]:
         """Returns which files the controller does not have: those that must be uploaded before
         a bundle can be made of them. The files that it has are kept for at least an hour
         from now.
@@ -330,7 +330,7 @@ class Client(Calls):
                 digits. 1 to 10,000.
             timeout: seconds until DEADLINE_EXCEEDED; None: 60.
         """
-        answer: str = self._call("FindMissingFiles", {"sha256": sha256}, timeout, "sha256")
+        answer: list[str] = self._call("FindMissingFiles", {"sha256": sha256}, timeout, "sha256")
         return answer
 
     def upload_files(self, requests: Iterable[types.UploadFilesRequest | Mapping[str, Any]], *, timeout: float | None = None) -> types.UploadFilesResponse:
@@ -692,7 +692,7 @@ class AsyncClient(AsyncCalls):
         """
         return self._stream("WatchLogs", {"name": name, "replica_id": replica_id, "tail_lines": tail_lines, "follow": follow}, timeout)
 
-    async def find_missing_files(self, sha256: Sequence[str], *, timeout: float | None = None) -> str:
+    async def find_missing_files(self, sha256: Sequence[str], *, timeout: float | None = None) -> list[str]:
         """Returns which files the controller does not have: those that must be uploaded before
         a bundle can be made of them. The files that it has are kept for at least an hour
         from now.
@@ -702,7 +702,7 @@ class AsyncClient(AsyncCalls):
                 digits. 1 to 10,000.
             timeout: seconds until DEADLINE_EXCEEDED; None: 60.
         """
-        answer: str = await self._call("FindMissingFiles", {"sha256": sha256}, timeout, "sha256")
+        answer: list[str] = await self._call("FindMissingFiles", {"sha256": sha256}, timeout, "sha256")
         return answer
 
     async def upload_files(self, requests: Iterable[types.UploadFilesRequest | Mapping[str, Any]], *, timeout: float | None = None) -> types.UploadFilesResponse:
