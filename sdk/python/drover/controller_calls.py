@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import math
 import os
 import re
 import socket
@@ -99,7 +100,7 @@ class Calls:
             try:
                 return getattr(self._stub, method)(request, timeout=max(0.0, until - time.monotonic()), metadata=self._headers)
             except grpc.RpcError as error:
-                time.sleep(_wait(_failed(error, self._api), tries, until))
+                time.sleep(wait_before_retry(_failed(error, self._api), tries, until))
         raise AssertionError("the last try returns or raises")
 
 
@@ -162,7 +163,7 @@ class AsyncCalls:
             try:
                 return await self._method(method)(request, timeout=max(0.0, until - time.monotonic()), metadata=self._headers)
             except grpc.RpcError as error:
-                await asyncio.sleep(_wait(_failed(error, self._api), tries, until))
+                await asyncio.sleep(wait_before_retry(_failed(error, self._api), tries, until))
         raise AssertionError("the last try returns or raises")
 
     def _method(self, name: str) -> Any:
@@ -210,7 +211,7 @@ def _failed(error: grpc.RpcError, api: str) -> StatusError:
     return StatusError("UNAVAILABLE", f"no controller answers at {api}: {remedy}")
 
 
-def _wait(status: StatusError, tries: int, until: float) -> float:
+def wait_before_retry(status: StatusError, tries: int, until: float = math.inf) -> float:
     """How long to wait before the next try; raises where there is none. Without a reason, the error
     comes from the connection and not from the controller."""
     may_be_lost = status.code == "UNAVAILABLE" and status.reason in (None, "SHUTTING_DOWN")

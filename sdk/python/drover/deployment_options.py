@@ -37,12 +37,20 @@ class Resources(TypedDict, total=False):
 class RuntimeEnv(TypedDict, total=False):
     """The working folder, variables and packages of the program."""
 
-    #: The folder to run in; relative to the program's file.
+    #: The folder to run in, relative to the program's file; unset: the folder that is sent.
     working_dir: str
     env_vars: Mapping[str, str]
-    #: Packages to install, as npm and pip name them.
+    #: Packages to install, as npm and pip name them; or `./x.tgz` and `./x.whl`, files of the
+    #: folder that is sent.
     npm: Sequence[str]
     pip: Sequence[str]
+    #: The digest of a bundle that the controller has; unset: the program's folder is sent.
+    bundle: str
+    #: The file of the bundle that names the exact packages to install; unset: `uv.lock`,
+    #: `pylock.toml` or `requirements.txt`, the nearest to the program.
+    lockfile: str
+    #: A container image, for engines that run images.
+    image: str
 
 
 class Burst(TypedDict, total=False):

@@ -16,6 +16,9 @@ def run(
     deployment: Deployment[Any] | Application,
     *,
     application: str | None = None,
+    bundle: bool | str | os.PathLike[str] = True,
+    lockfile: bool = True,
+    redeploy: bool = False,
     api: str | None = None,
     timeout: float | None = None,
 ) -> str:
@@ -29,6 +32,14 @@ def run(
         application: the name of the application; None: what `bind` returns has the name of its
             first deployment, and a deployment alone that of its options. What `bind` returns is all
             of its application: the rest of that is deleted.
+        bundle: the folder that is sent with the program; True: the nearest, at or above the file's
+            own, with a `package.json`, `pyproject.toml` or `requirements.txt`, else its own; False:
+            none, and the replicas run the file at this path of their machine. What `.gitignore`
+            and `.droverignore` name, `.git`, `node_modules` and virtual environments are not sent.
+        lockfile: with a folder that is sent, whether its `uv.lock`, `pylock.toml` or
+            `requirements.txt`, the nearest to the file, is installed, unless `runtime_env` names
+            another.
+        redeploy: whether the replicas are replaced also where nothing changes.
         api: the controller's API, `host:port`; None: the environment variable `DROVER_API`, else
             127.0.0.1:9001.
         timeout: how long to wait until all replicas serve, in seconds; None: for ever. The
@@ -37,13 +48,14 @@ def run(
     Raises:
         StatusError: the error of the API; FAILED_PRECONDITION with the cause if the replicas do not
             start; DEADLINE_EXCEEDED when `timeout` has passed.
-        ValueError: the deployment is in no file, as in a notebook, or has no name there.
+        ValueError: the deployment is in no file, as in a notebook, or has no name there; or files
+            cannot be sent, such as a link that leads out of the folder.
     """
     found, file = _found(deployment)
     if not load_module.importing:
-        from .deploy import deploy  # imported only here, so that a replica does not pay for it
+        from .deploy import DeployOptions, deploy  # imported only here, so that a replica does not pay for it
 
-        deploy(found, application, file, api, timeout)
+        deploy(found, file, DeployOptions(application, bundle, lockfile, redeploy, api, timeout))
     return str(found.parts[0].spec["name"])
 
 

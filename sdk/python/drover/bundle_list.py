@@ -1,0 +1,69 @@
+"""The list of files that a bundle is, and its digest, as `bundle.proto` defines them."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from .types import BundleFile
+
+#: The most bytes of a path inside a bundle, and of a name in it.
+PATH_BYTES_MAX = 1_024
+NAME_BYTES_MAX = 255
+
+_HEADER = "drover bundle 1\n"
+
+
+def in_order(files: Iterable[BundleFile]) -> list[BundleFile]:
+    """The files in the order of the bytes of their paths."""
+    return sorted(files, key=lambda file: file.path.encode())
+
+
+def bundle_digest(files: Sequence[BundleFile]) -> str:
+    """The digest of the bundle that the files make, whatever their order."""
+    lines = [f"{file.sha256} {file.size} {'x' if file.executable else '-'} {file.path}\n" for file in in_order(files)]
+    return "sha256:" + hashlib.sha256((_HEADER + "".join(lines)).encode()).hexdigest()
+
+
+def path_problem(path: str) -> str | None:
+    """What is wrong with the path of a file that is found on a disk; None: nothing."""
+    try:
+        size = len(path.encode())
+    except UnicodeEncodeError:
+        return "its name is not UTF-8"
+    if size > PATH_BYTES_MAX:
+        return f"its path has {size:,} bytes, and may have {PATH_BYTES_MAX:,}"
+    if any(character < " " or character in "\x7f\\" for character in path):
+        return "its path has a control character or a backslash"
+    if any(len(name.encode()) > NAME_BYTES_MAX for name in path.split("/")):
+        return f"each name in its path may have {NAME_BYTES_MAX} bytes"
+    return None
+
+
+class PathNames:
+    """The names of files and folders of a bundle, to find those that some file systems take for
+    one."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def add(self, path: str) -> str | None:
+        """Adds a file and its folders. Returns the path that a part of it differs from in case or
+        normal form only; None: there is none."""
+        end = -1
+        while end < len(path):
+            end = path.find("/", end + 1)
+            end = len(path) if end < 0 else end
+            part = path[:end]
+            known = self._known.setdefault(_folded(part), part)
+            if known != part:
+                return known
+        return None
+
+
+def _folded(path: str) -> str:
+    """Equal for paths that a file system which ignores case and normal form takes for one."""
+    if path.isascii():
+        return path.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", path).lower())
