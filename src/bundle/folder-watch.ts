@@ -1,0 +1,135 @@
+import { type FSWatcher, type Stats, statSync, watch } from "node:fs";
+import { dirname } from "node:path";
+
+/** How long a folder must be quiet after a change, and the longest wait for that. */
+const quietMs = 50;
+const quietMaxMs = 500;
+
+/** Why the system refuses to watch a folder, and what to do. */
+const refusals: Readonly<Record<string, string>> = {
+  ENOSPC: "the system watches as many files as it may: raise fs.inotify.max_user_watches",
+  EMFILE: "the system has as many watches as it may: raise fs.inotify.max_user_instances",
+};
+
+interface WatchedFolder {
+  readonly watcher: FSWatcher;
+  /** Which folder it was: another one may get the same path. */
+  readonly identity: string;
+}
+
+export interface FolderWatchOptions {
+  /** Ends early when the signal aborts. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/**
+ * Notices changes of the files in folders. It watches exactly the folders that it is given, without
+ * those below them: what is left out of a bundle is not watched.
+ */
+export class FolderWatch {
+  readonly #sleep: FolderWatchOptions["sleep"];
+  readonly #folders = new Map<string, WatchedFolder>();
+  #changes = 0;
+  #seen = 0;
+  #wake = () => {};
+
+  constructor({ sleep }: FolderWatchOptions) {
+    this.#sleep = sleep;
+  }
+
+  /**
+   * Watches these folders, and no others. In the place of a folder that is gone, it watches the
+   * nearest one above it that is there. True: a folder is watched now that was not before, so its
+   * files may have changed unseen. Throws an error with the remedy where the system refuses.
+   */
+  follow(folders: Iterable<string>): boolean {
+    const wanted = new Map<string, Stats>();
+    for (const folder of folders) {
+      const [path, stats] = nearest(folder);
+      wanted.set(path, stats);
+    }
+    for (const [path, { identity }] of this.#folders) {
+      const stats = wanted.get(path);
+      if (stats === undefined || identityOf(stats) !== identity) this.#leave(path);
+    }
+    let added = false;
+    for (const [path, stats] of wanted) {
+      if (this.#folders.has(path)) continue;
+      added = true;
+      this.#watch(path, identityOf(stats));
+    }
+    return added;
+  }
+
+  /** Whether a change was noticed that no call of {@link changed} has returned for. */
+  get hasChanged(): boolean {
+    return this.#changes !== this.#seen;
+  }
+
+  /**
+   * Returns after the next change, once there was no further one for 50 ms, or 500 ms after the
+   * first. A change since the last call counts. Returns at once when the signal aborts.
+   */
+  async changed(signal: AbortSignal): Promise<void> {
+    if (!this.hasChanged) await this.#next(signal);
+    for (let waitedMs = 0; waitedMs < quietMaxMs && !signal.aborted; waitedMs += quietMs) {
+      this.#seen = this.#changes;
+      await this.#sleep(quietMs, signal);
+      if (this.#seen === this.#changes) return;
+    }
+    this.#seen = this.#changes;
+  }
+
+  close(): void {
+    for (const path of [...this.#folders.keys()]) this.#leave(path);
+  }
+
+  /** Resolves at the next change, or when the signal aborts. */
+  #next(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        signal.removeEventListener("abort", end);
+        this.#wake = () => {};
+        resolve();
+      };
+      this.#wake = end;
+      signal.addEventListener("abort", end);
+      if (signal.aborted) end();
+    });
+  }
+
+  #watch(path: string, identity: string): void {
+    const noted = () => {
+      this.#changes += 1;
+      this.#wake();
+    };
+    try {
+      const watcher = watch(path, noted);
+      // The folder is gone, or the system has given up: the next `follow` finds out.
+      watcher.on("error", () => {
+        this.#leave(path);
+        noted();
+      });
+      this.#folders.set(path, { watcher, identity });
+    } catch (cause) {
+      const { code = "", message } = cause as NodeJS.ErrnoException;
+      if (code !== "ENOENT" && code !== "ENOTDIR") throw new Error(`cannot watch ${path}: ${refusals[code] ?? message}`);
+      noted(); // it went since it was found
+    }
+  }
+
+  #leave(path: string): void {
+    this.#folders.get(path)?.watcher.close();
+    this.#folders.delete(path);
+  }
+}
+
+/** The folder, or the nearest above it that is there. */
+function nearest(folder: string): readonly [path: string, stats: Stats] {
+  const stats = statSync(folder, { throwIfNoEntry: false });
+  if (stats?.isDirectory() || dirname(folder) === folder) return [folder, stats ?? statSync(folder)];
+  return nearest(dirname(folder));
+}
+
+/** A deleted folder's number may be given to the next one, but not with the same time of birth. */
+const identityOf = ({ dev, ino, birthtimeMs }: Stats): string => `${dev}:${ino}:${birthtimeMs}`;
