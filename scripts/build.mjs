@@ -18,6 +18,7 @@ try {
       index: entry("replica/index"),
       client: entry("client/index"),
       npm: entry("replica/npm-environment"),
+      describe: entry("replica/describe"),
     },
     platform: "node",
     logLevel: "warn",

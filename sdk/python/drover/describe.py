@@ -1,5 +1,7 @@
 """Describes what a file deploys: `python3 -m drover.describe FILE [NAME [ARGS]]` prints one JSON
-object. ARGS is a JSON object, for a function `NAME` that builds an application.
+object. ARGS is a JSON object, for a function `NAME` that builds an application. With `-` in the place
+of all three, they are read as a JSON array from the first line of standard input, so that the
+process may be started before they are known.
 
 `deployments` has for each deployment its `spec`, the `DeploymentSpec` as proto JSON with proto
 field names, without its program; `export`, by which a replica finds it in the file; and `uses`, the
@@ -18,6 +20,7 @@ from io import TextIOWrapper
 
 from .load_module import MissingModuleError, StartError, load_program
 from .program_files import files_of
+from .source_loader import import_from_source
 
 
 def main() -> int:
@@ -27,10 +30,17 @@ def main() -> int:
     os.dup2(2, 1)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # keeps the order of output and errors
-    if not 2 <= len(sys.argv) <= 4:
+    given = sys.argv[1:]
+    if given == ["-"]:
+        line = sys.stdin.readline()
+        if line == "":
+            return 1  # no longer needed
+        given = json.loads(line)
+    if not 1 <= len(given) <= 3:
         sys.stderr.write("usage: python3 -m drover.describe FILE [NAME [ARGS]]\n")
         return 1
-    path, name, args = [*sys.argv[1:], "", ""][:3]
+    path, name, args = [*given, "", ""][:3]
+    import_from_source(os.path.dirname(os.path.abspath(path)))
     try:
         found = load_program(path, name, json.loads(args) if args else None)
     except StartError as error:

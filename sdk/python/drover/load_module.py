@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from .application import Found, deployment_at, find_program
 from .definition import Deployment
 from .json_value import Json
+from .source_loader import SourceLoader
 from .tracebacks import traceback_text
 
 #: True while a file is imported to be deployed or to serve, so that its own `drover.run(...)` does
@@ -61,9 +62,10 @@ def _import(file: str) -> ModuleType:
     name = os.path.splitext(os.path.basename(file))[0]
     if name in sys.modules or name in sys.stdlib_module_names:
         name = "__drover_program__"  # must not replace another module
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    if not file.endswith(".py"):
         raise StartError(f"{file} cannot be imported: its name must end in .py")
+    spec = importlib.util.spec_from_file_location(name, file, loader=SourceLoader(name, file))
+    assert spec is not None and spec.loader is not None  # as it has a loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

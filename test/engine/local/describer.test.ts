@@ -1,0 +1,92 @@
+import { utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import { Describer, moduleDescriber, pythonDescriber } from "../../../src/engine/local/describer.ts";
+import { temporaryFolder } from "../../replica/harness.ts";
+import { python, pythonTest, sdk } from "../../sdk/python-harness.ts";
+
+const never = new AbortController().signal;
+const source = (path: string) => join(import.meta.dirname, "../../../src/replica", path);
+
+function describerIn(folder: string): Describer {
+  const describer = moduleDescriber(source("describe.ts"), pathToFileURL(source("npm-environment.ts")).href, folder, process.env);
+  onTestFinished(() => describer.close());
+  return describer;
+}
+
+/** What a file deploys, by name and number of replicas. */
+async function specIn(describer: Describer, file: string) {
+  const answer = await describer.describe([file, "", ""], never);
+  if ("failure" in answer) return answer;
+  const { parts, deployments } = JSON.parse(answer.stdout);
+  const { name, num_replicas, numReplicas } = (parts ?? deployments)[0].spec;
+  return { name, replicas: num_replicas ?? numReplicas };
+}
+
+test("a module is described as its files are at that moment, though the process was started before", async () => {
+  const folder = await temporaryFolder();
+  const file = join(folder, "app.mjs");
+  const index = JSON.stringify(pathToFileURL(source("index.ts")).href);
+  await writeFile(
+    file,
+    `import { deployment } from ${index}; import { n } from "./n.mjs"; export const a = deployment(class {}, { name: "a", numReplicas: n });`,
+  );
+  await writeFile(join(folder, "n.mjs"), "export const n = 2;");
+  const describer = describerIn(folder);
+  expect(await specIn(describer, file)).toEqual({ name: "a", replicas: 2 });
+  describer.prepare();
+  await writeFile(join(folder, "n.mjs"), "export const n = 3;");
+  expect(await specIn(describer, file)).toEqual({ name: "a", replicas: 3 });
+});
+
+test("why a module cannot be imported is said with its place, and without what is Node's or ours", async () => {
+  const folder = await temporaryFolder();
+  const describer = describerIn(folder);
+  const failureOf = async (text: string) => {
+    await writeFile(join(folder, "app.ts"), text);
+    return specIn(describer, join(folder, "app.ts"));
+  };
+  for (const text of [
+    "\nexport const a = ;",
+    "\nconst f = () => { throw new Error('no'); };\nf();",
+    "\nimport { b } from './app.ts';\nexport const a = b;",
+  ]) {
+    const { failure, missesModule } = (await failureOf(text)) as { readonly failure: string; readonly missesModule: boolean };
+    expect(failure).toContain(`${join(folder, "app.ts")}:2`);
+    expect(failure).not.toMatch(/node:|describe\.ts|Node\.js/);
+    expect(missesModule).toBe(false);
+  }
+  expect(await failureOf("import 'a-package-that-nobody-has';")).toMatchObject({ missesModule: true });
+  expect(await failureOf("export const one = 1;")).toMatchObject({ failure: expect.stringContaining("one"), missesModule: false });
+  expect(await failureOf("process.exit(0);")).toMatchObject({ failure: expect.stringContaining("exit code 0") });
+});
+
+test("a description that is no longer wanted ends with its process", async () => {
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, "app.mjs"), `setInterval(() => {}, 1000); await new Promise(() => {});`);
+  const over = new AbortController();
+  const described = describerIn(folder).describe([join(folder, "app.mjs"), "", ""], over.signal);
+  over.abort();
+  await expect(described).rejects.toMatchObject({ name: "AbortError" });
+});
+
+test("a program that is missing is named", async () => {
+  const describer = new Describer({ argv: ["no-such-python"], env: {}, answerDescriptor: 1 }, await temporaryFolder());
+  expect(await describer.describe(["a.py", "", ""], never)).toMatchObject({ failure: expect.stringContaining("no-such-python") });
+});
+
+pythonTest("a Python file is described from its source, also where a compiled file looks as old and as large", async () => {
+  const folder = await temporaryFolder();
+  const [file, helper] = [join(folder, "app.py"), join(folder, "helper.py")];
+  await writeFile(file, "import drover, helper\n@drover.deployment(num_replicas=helper.N)\nclass A: pass\n");
+  const path = `${join(python(), "..")}:${process.env.PATH}`;
+  const describer = pythonDescriber(sdk, folder, { ...process.env, PATH: path });
+  onTestFinished(() => describer.close());
+  for (const n of [2, 3]) {
+    await writeFile(helper, `N = ${n}\n`);
+    await utimes(helper, 1_700_000_000, 1_700_000_000);
+    expect(await specIn(describer, file)).toEqual({ name: "a", replicas: n });
+    describer.prepare();
+  }
+});
