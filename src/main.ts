@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 // First, before anything is loaded that an old Node cannot run.
 import "./require-node.ts";
-import { processIo } from "./cli/io.ts";
+import { type ProgramDescriber, processIo } from "./cli/io.ts";
 import { runCli } from "./cli/run-cli.ts";
 import { realClock, realRandom } from "./clock/real.ts";
 import { type Config, hidePassword } from "./config/config.ts";
 import type { Testbed } from "./conformance/testbed.ts";
 import { requestsInWork } from "./core/words/status-words.ts";
+import { moduleDescriber, pythonDescriber } from "./engine/local/describer.ts";
 import { withPythonPath } from "./engine/local/python-path.ts";
 import { dropUnwritable } from "./replica/unwritable-output.ts";
 import { shipped } from "./shipped.ts";
@@ -58,6 +59,13 @@ async function describePython(file: string, exportName: string, args: string) {
   return describe(shipped.pythonSdk, [file, exportName, args], process.cwd(), process.env);
 }
 
+/** For `drover run --watch`. */
+function openDescriber(file: string): ProgramDescriber {
+  return file.endsWith(".py")
+    ? pythonDescriber(shipped.pythonSdk, process.cwd(), process.env)
+    : moduleDescriber(shipped.moduleDescriber, shipped.npmHook, process.cwd(), process.env);
+}
+
 /** For `drover conformance`: programs run as the engine runs replicas. */
 const testbed: Testbed = {
   sleep: (ms, signal) => realClock.sleep(ms, signal),
@@ -72,6 +80,7 @@ const io = processIo({
   newId: () => realRandom.id(idLength),
   start,
   describePython,
+  openDescriber,
   testbed,
 });
 const exitCode = await runCli(process.argv.slice(2), io);

@@ -18,6 +18,7 @@ interface WatchedFolder {
 }
 
 export interface FolderWatchOptions {
+  readonly nowMs: () => number;
   /** Ends early when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -27,14 +28,16 @@ export interface FolderWatchOptions {
  * those below them: what is left out of a bundle is not watched.
  */
 export class FolderWatch {
-  readonly #sleep: FolderWatchOptions["sleep"];
+  readonly #options: FolderWatchOptions;
   readonly #folders = new Map<string, WatchedFolder>();
   #changes = 0;
   #seen = 0;
+  /** When the first change came that was not seen. */
+  #changedAtMs: number | undefined;
   #wake = () => {};
 
-  constructor({ sleep }: FolderWatchOptions) {
-    this.#sleep = sleep;
+  constructor(options: FolderWatchOptions) {
+    this.#options = options;
   }
 
   /**
@@ -66,18 +69,30 @@ export class FolderWatch {
     return this.#changes !== this.#seen;
   }
 
+  /** Notes a change that nobody noticed. */
+  note(): void {
+    this.#changes += 1;
+    this.#changedAtMs ??= this.#options.nowMs();
+    this.#wake();
+  }
+
   /**
    * Returns after the next change, once there was no further one for 50 ms, or 500 ms after the
-   * first. A change since the last call counts. Returns at once when the signal aborts.
+   * first: the time of the first. A change since the last call counts. Returns undefined as soon as
+   * the signal aborts.
    */
-  async changed(signal: AbortSignal): Promise<void> {
+  async changed(signal: AbortSignal): Promise<number | undefined> {
     if (!this.hasChanged) await this.#next(signal);
     for (let waitedMs = 0; waitedMs < quietMaxMs && !signal.aborted; waitedMs += quietMs) {
-      this.#seen = this.#changes;
-      await this.#sleep(quietMs, signal);
-      if (this.#seen === this.#changes) return;
+      const before = this.#changes;
+      await this.#options.sleep(quietMs, signal);
+      if (before === this.#changes) break;
     }
+    if (signal.aborted) return undefined;
+    const changedAtMs = this.#changedAtMs;
     this.#seen = this.#changes;
+    this.#changedAtMs = undefined;
+    return changedAtMs;
   }
 
   close(): void {
@@ -99,22 +114,18 @@ export class FolderWatch {
   }
 
   #watch(path: string, identity: string): void {
-    const noted = () => {
-      this.#changes += 1;
-      this.#wake();
-    };
     try {
-      const watcher = watch(path, noted);
+      const watcher = watch(path, () => this.note());
       // The folder is gone, or the system has given up: the next `follow` finds out.
       watcher.on("error", () => {
         this.#leave(path);
-        noted();
+        this.note();
       });
       this.#folders.set(path, { watcher, identity });
     } catch (cause) {
       const { code = "", message } = cause as NodeJS.ErrnoException;
       if (code !== "ENOENT" && code !== "ENOTDIR") throw new Error(`cannot watch ${path}: ${refusals[code] ?? message}`);
-      noted(); // it went since it was found
+      this.note(); // it went since it was found
     }
   }
 

@@ -9,6 +9,8 @@ export interface Output {
   readonly isTTY?: boolean;
   /** The width of the terminal in characters. */
   readonly columns?: number;
+  /** The height of the terminal in lines. */
+  readonly rows?: number;
 }
 
 /** Everything that the CLI uses outside its own process. */
@@ -40,15 +42,34 @@ export interface CliIo {
     exportName: string,
     args: string,
   ): Promise<{ readonly stdout: string } | { readonly failure: string; readonly missesModule: boolean }>;
+  /**
+   * Describes what a file deploys again and again, each time in a process of its own, which sees the
+   * files as they are then. Undefined: no process can be started.
+   */
+  openDescriber?(file: string): ProgramDescriber;
   /** Starts programs to check. Undefined: programs cannot be started. */
   readonly testbed?: Testbed;
+}
+
+/** Describes what a file deploys, as `describePython` does. */
+export interface ProgramDescriber {
+  /** Fails when the signal aborts. */
+  describe(
+    given: readonly [file: string, exportName: string, args: string],
+    signal: AbortSignal,
+  ): Promise<{ readonly stdout: string } | { readonly failure: string; readonly missesModule: boolean }>;
+  /** Makes ready for the next description, which is then faster. */
+  prepare(): void;
+  close(): void;
 }
 
 /** What a shell reports for a program that wrote into a closed pipe. */
 const brokenPipeExitCode = 141;
 
 /** The real one, of this process. A second Ctrl-C ends the process at once. */
-export function processIo(parts: Pick<CliIo, "nowMs" | "sleep" | "newId" | "start" | "describePython" | "testbed">): CliIo {
+export function processIo(
+  parts: Pick<CliIo, "nowMs" | "sleep" | "newId" | "start" | "describePython" | "openDescriber" | "testbed">,
+): CliIo {
   const interrupt = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort());
   for (const output of [process.stdout, process.stderr]) output.on("error", endAtBrokenPipe);

@@ -71,7 +71,7 @@ export class Session {
   }
 
   /** This session with another signal or output. It has the same connections: only this one closes them. */
-  with(io: Partial<Pick<CliIo, "interrupted" | "stderr">>): Session {
+  with(io: Partial<Pick<CliIo, "interrupted" | "stdout" | "stderr">>): Session {
     return new Session({ ...this.io, ...io }, this.#flags, this.#deployment, this.#channels);
   }
 

@@ -1,0 +1,204 @@
+import type { Deployment } from "../../gen/drover/v1/deployment_pb.ts";
+import type { FolderWatch } from "../bundle/folder-watch.ts";
+import { StatusError } from "../core/errors.ts";
+import { CliError, exitCodes } from "./cli-error.ts";
+import { failureLines } from "./failure.ts";
+import type { Session } from "./session.ts";
+import type { SaveStep } from "./watch-lines.ts";
+import { openView, type ViewOutput } from "./watch-view.ts";
+import { WatchedDeployments } from "./watched-deployments.ts";
+
+/** A description that takes longer than this is given up when a file is saved meanwhile. */
+const patienceMs = 2_000;
+/** The wait before a save is deployed again, where the controller could not be reached. */
+const againMs = 1_000;
+
+/** The steps before a save is deployed. */
+const unfinished: readonly SaveStep["kind"][] = ["describing", "sending", "deploying"];
+
+/** A program that is deployed at each save. */
+export interface WatchedProgram {
+  /** The folders to watch before the program was read for the first time. */
+  readonly folders: readonly string[];
+  /**
+   * Reads the program and its files as they are now, and sends what the controller lacks. Fails where
+   * the signal aborts.
+   */
+  load(session: Session, report: (step: SaveStep) => void, signal: AbortSignal): Promise<LoadedProgram>;
+  /** Makes ready for the next `load`, which is then faster. */
+  prepare(): void;
+  close(): void;
+}
+
+/** A program as it was at one save. */
+export interface LoadedProgram {
+  /** Its files in words: `/home/ada/app (12 files, 34 KiB)`. */
+  readonly watched: string;
+  /** The folders of its files. */
+  readonly folders: readonly string[];
+  /** The digest of each file, by its path. */
+  readonly files: ReadonlyMap<string, string>;
+  /** Deploys it, and returns the deployments in its order. */
+  deploy(session: Session): Promise<readonly Deployment[]>;
+}
+
+/**
+ * Deploys a program now and at each save, and shows what becomes of it, until Ctrl-C. Fails where
+ * the first deploy cannot reach the controller. Returns the deployments that it leaves running.
+ */
+export class WatchRun {
+  readonly #session: Session;
+  readonly #program: WatchedProgram;
+  readonly #watch: FolderWatch;
+  readonly #view: ViewOutput;
+  readonly #followed: WatchedDeployments;
+  readonly #atCtrlC: string;
+  #step: SaveStep = { kind: "describing" };
+  #loaded: LoadedProgram | undefined;
+  /** What is deployed, as far as this session knows. */
+  #deployed: LoadedProgram | undefined;
+  #saved = "";
+  #savedMs = 0;
+
+  constructor(session: Session, program: WatchedProgram, watch: FolderWatch, atCtrlC: string) {
+    this.#session = session;
+    this.#program = program;
+    this.#watch = watch;
+    this.#view = openView(session);
+    this.#followed = new WatchedDeployments(this.#view.session, () => this.#onDeployments());
+    this.#atCtrlC = atCtrlC;
+  }
+
+  get deployed(): readonly Deployment[] {
+    return this.#followed.deployed;
+  }
+
+  /** Runs until Ctrl-C. */
+  async run(): Promise<void> {
+    const { io } = this.#session;
+    try {
+      this.#watch.follow(this.#program.folders);
+      this.#savedMs = io.nowMs();
+      while (!io.interrupted.aborted) {
+        const isReached = await this.#deployOnce();
+        if (io.interrupted.aborted) return;
+        this.#program.prepare();
+        const changedAtMs = await this.#nextSave(isReached ? undefined : againMs);
+        if (changedAtMs !== undefined) this.#savedMs = changedAtMs;
+      }
+    } finally {
+      await this.#followed.close();
+      this.#program.close();
+      this.#watch.close();
+      this.#view.close();
+    }
+  }
+
+  /** Returns at the next save with its time, and at the latest after `ms`. */
+  async #nextSave(ms: number | undefined): Promise<number | undefined> {
+    const { io } = this.#session;
+    const over = new AbortController();
+    const ended = AbortSignal.any([io.interrupted, over.signal]);
+    const changed = this.#watch.changed(ended);
+    await Promise.race([changed, ...(ms === undefined ? [] : [io.sleep(ms, ended)])]);
+    over.abort();
+    return changed;
+  }
+
+  /** One deploy of the files as they are. False: the controller could not be reached. */
+  async #deployOnce(): Promise<boolean> {
+    const { interrupted } = this.#session.io;
+    const over = new AbortController();
+    const late = new AbortController();
+    const guard = this.#abortWhenLate(late, over.signal);
+    try {
+      await this.#save(AbortSignal.any([interrupted, late.signal]));
+      return true;
+    } catch (error) {
+      if (interrupted.aborted || late.signal.aborted) return true;
+      return this.#onFailure(error);
+    } finally {
+      over.abort();
+      await guard;
+    }
+  }
+
+  /** Aborts `late` where a file is saved while this takes long. */
+  async #abortWhenLate(late: AbortController, over: AbortSignal): Promise<void> {
+    await this.#session.io.sleep(patienceMs, over);
+    while (!over.aborted && !this.#watch.hasChanged) await this.#session.io.sleep(patienceMs / 10, over);
+    if (!over.aborted) late.abort();
+  }
+
+  async #save(signal: AbortSignal): Promise<void> {
+    this.#show({ kind: "describing" });
+    const loaded = await this.#program.load(this.#view.session, (step) => this.#show(step), signal);
+    this.#saved = savedInWords(this.#loaded, loaded);
+    this.#loaded = loaded;
+    // The files of a folder that is watched only now may have changed since they were read.
+    if (this.#watch.follow(loaded.folders)) this.#watch.note();
+    const isKnown = this.#deployed !== undefined && sameFiles(this.#deployed, loaded);
+    if (isKnown && this.#followed.progress.kind === "serving") {
+      this.#deployed = loaded;
+      this.#show({ kind: "unchanged" });
+      return;
+    }
+    this.#show({ kind: "deploying" });
+    this.#followed.follow(await loaded.deploy(this.#view.session));
+    this.#deployed = loaded;
+    this.#show({ kind: "starting" });
+    this.#onDeployments();
+  }
+
+  /** Shows why a save is not deployed. Fails where nothing was ever deployed and nothing can be. */
+  #onFailure(error: unknown): boolean {
+    const lines = failureLines(error, this.#view.session.called ?? this.#session.called);
+    const isAway = error instanceof StatusError && error.code === "UNAVAILABLE";
+    const isFirst = this.#followed.deployed.length === 0;
+    if (isFirst && (isAway || (error instanceof CliError && error.exitCode === exitCodes.usage))) throw error;
+    this.#show({ kind: "failed", lines });
+    return !isAway;
+  }
+
+  /** Follows a step that depends on what becomes of the deployments. */
+  #onDeployments(): void {
+    this.#show(this.#hasDeployed() ? this.#stepNow() : this.#step);
+  }
+
+  /** Whether the last save has been deployed. */
+  #hasDeployed(): boolean {
+    return !unfinished.includes(this.#step.kind) && this.#deployed !== undefined && this.#deployed === this.#loaded;
+  }
+
+  #stepNow(): SaveStep {
+    const { progress } = this.#followed;
+    if (this.#step.kind === "unchanged" && progress.kind === "serving") return this.#step;
+    if (progress.kind === this.#step.kind && progress.kind !== "overtaken") return this.#step;
+    if (progress.kind === "serving") return { kind: "serving", afterMs: this.#session.io.nowMs() - this.#savedMs };
+    return progress.kind === "failed" ? { kind: "failed", lines: [] } : progress;
+  }
+
+  #show(step: SaveStep): void {
+    this.#step = step;
+    this.#view.show({
+      watched: this.#loaded?.watched ?? this.#program.folders[0] ?? "",
+      saved: this.#saved,
+      step,
+      deployments: this.#followed.seen,
+      away: this.#followed.away,
+      atCtrlC: this.#atCtrlC,
+    });
+  }
+}
+
+/** The files that differ, in words: `app.ts`, or `3 files`; empty: there is no earlier state. */
+function savedInWords(before: LoadedProgram | undefined, now: LoadedProgram): string {
+  if (before === undefined) return "";
+  const paths = new Set([...before.files.keys(), ...now.files.keys()]);
+  const changed = [...paths].filter((path) => before.files.get(path) !== now.files.get(path));
+  return changed.length === 1 ? (changed[0] ?? "") : changed.length === 0 ? "" : `${changed.length} files`;
+}
+
+function sameFiles(one: LoadedProgram, other: LoadedProgram): boolean {
+  return one.files.size === other.files.size && [...one.files].every(([path, digest]) => other.files.get(path) === digest);
+}
