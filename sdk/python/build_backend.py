@@ -23,7 +23,7 @@ CLONE = SDK.parent.parent
 #: The controller, what `drover start` needs beside it, and the demo with its programs and its text.
 CONTROLLER = ("package.json", "LICENSE", "dist/src", "dist/gen", "dist/bundle")
 SCRIPTS = ("scripts/run-program.mjs", "scripts/redis.mjs", "scripts/ensure-redis.mjs")
-DEMO = ("examples/sentiment", "examples/threshold", "examples/autoscaled", "README.md")
+DEMO = ("examples/demo.ts", "examples/sentiment", "examples/threshold", "examples/autoscaled", "README.md")
 #: The npm packages of the demo, which the controller does not need.
 DEMO_PACKAGES = ("node_modules/wink-nlp", "node_modules/wink-eng-lite-web-model")
 
@@ -88,9 +88,9 @@ def _build_controller() -> None:
 
 
 def _packages() -> list[str]:
-    """The folders of the npm packages that run in production."""
+    """The folders of the npm packages that run in production, without the link to the clone itself."""
     packages = json.loads((CLONE / "package-lock.json").read_text())["packages"]
-    return [path for path, package in packages.items() if path and not {"dev", "devOptional", "optional"} & package.keys()]
+    return [path for path, package in packages.items() if path and not {"dev", "devOptional", "optional", "link"} & package.keys()]
 
 
 def _copy_sdk(folder: Path) -> None:

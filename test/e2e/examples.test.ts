@@ -84,7 +84,7 @@ test("a program in another folder runs with the packed package", { timeout: long
 });
 
 test("the demo shows the main job and ends well", { timeout: longMs }, async () => {
-  const demo = await run(process.execPath, [example("sentiment/demo.ts")]);
+  const demo = await run(process.execPath, [example("demo.ts")]);
   expect(demo.code, demo.stderr).toBe(0);
   expect(demo.stdout).toMatch(/\d+ answered, \d+ retried by their client, 0 lost/);
   expect(demo.stdout).toContain("took its place");

@@ -24,7 +24,7 @@ def main() -> NoReturn:
         if ensured.returncode != 0:
             sys.exit(ensured.returncode)
     if arguments[:1] == ["demo"]:
-        program = os.path.join(controller, "examples/sentiment/demo.ts")
+        program = os.path.join(controller, "examples/demo.ts")
         arguments = arguments[1:]
     sys.stdout.flush()
     os.execve(node, [node, program, *arguments], env)

@@ -13,7 +13,7 @@ import { ControllerService } from "drover/gen/drover/v1/controller_service_pb";
 import { ReplicaState } from "drover/gen/drover/v1/deployment_pb";
 import { InvokeService } from "drover/gen/drover/v1/invoke_service_pb";
 
-const root = resolve(import.meta.dirname, "../..");
+const root = resolve(import.meta.dirname, "..");
 const { values } = parseArgs({ options: { file: { type: "string", default: join(root, "README.md") } } });
 const clients = 16;
 const startMaxMs = 30_000;
