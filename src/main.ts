@@ -59,6 +59,11 @@ async function describePython(file: string, exportName: string, args: string) {
   return describe(shipped.pythonSdk, [file, exportName, args], process.cwd(), process.env);
 }
 
+/** For `drover run` and `drover deploy` of a module. */
+async function findDrover(): Promise<void> {
+  await import(shipped.npmHook);
+}
+
 /** For `drover run --watch`. */
 function openDescriber(file: string): ProgramDescriber {
   return file.endsWith(".py")
@@ -80,6 +85,7 @@ const io = processIo({
   newId: () => realRandom.id(idLength),
   start,
   describePython,
+  findDrover,
   openDescriber,
   testbed,
 });

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
-import { resolve } from "node:path";
-import { toJsonString } from "@bufbuild/protobuf";
+import { dirname, resolve } from "node:path";
+import { create, toJsonString } from "@bufbuild/protobuf";
 import { type DeploymentSpec, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import { programDigest } from "../program/program-digest.ts";
 
@@ -8,12 +8,23 @@ import { programDigest } from "../program/program-digest.ts";
 const fileBytesMax = 2 ** 30;
 
 /**
+ * Completes a spec whose files are on the controller's machine. A Python program opens files by paths
+ * relative to its own folder.
+ */
+export function fillPaths(spec: DeploymentSpec, ownFiles: readonly string[] = []): void {
+  const kind = spec.program?.kind;
+  if (kind?.case === "module" && kind.value.path.endsWith(".py") && !spec.runtimeEnv?.workingDir)
+    spec.runtimeEnv = Object.assign(spec.runtimeEnv ?? create(RuntimeEnvSchema), { workingDir: dirname(kind.value.path) });
+  fillVersion(spec, ownFiles);
+}
+
+/**
  * Sets the version of a spec without one to a digest of its program's files and environment, so
  * that deploying it again does nothing until they change. `ownFiles` are the files that the program
  * itself named. A command that names no file keeps an empty version: its files are not known, so
  * each deploy is a new revision.
  */
-export function fillVersion(spec: DeploymentSpec, ownFiles: readonly string[] = []): void {
+function fillVersion(spec: DeploymentSpec, ownFiles: readonly string[] = []): void {
   const kind = spec.program?.kind;
   if (spec.version !== "" || kind?.case === undefined) return;
   const folder = spec.runtimeEnv?.workingDir ?? "";

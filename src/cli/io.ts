@@ -43,6 +43,11 @@ export interface CliIo {
     args: string,
   ): Promise<{ readonly stdout: string } | { readonly failure: string; readonly missesModule: boolean }>;
   /**
+   * From then on, modules that are imported find `drover` also where no folder above them has it.
+   * Undefined: they do not.
+   */
+  findDrover?(): Promise<void>;
+  /**
    * Describes what a file deploys again and again, each time in a process of its own, which sees the
    * files as they are then. Undefined: no process can be started.
    */
@@ -68,7 +73,7 @@ const brokenPipeExitCode = 141;
 
 /** The real one, of this process. A second Ctrl-C ends the process at once. */
 export function processIo(
-  parts: Pick<CliIo, "nowMs" | "sleep" | "newId" | "start" | "describePython" | "openDescriber" | "testbed">,
+  parts: Pick<CliIo, "nowMs" | "sleep" | "newId" | "start" | "describePython" | "findDrover" | "openDescriber" | "testbed">,
 ): CliIo {
   const interrupt = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort());

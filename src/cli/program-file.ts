@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { create, fromJson } from "@bufbuild/protobuf";
-import { type DeploymentSpec, DeploymentSpecSchema, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { fromJson } from "@bufbuild/protobuf";
+import { type DeploymentSpec, DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import type { Json, JsonObject } from "../core/json.ts";
 import { describeProgram } from "../program/application.ts";
 import { importFlag } from "../program/definition.ts";
@@ -86,6 +86,7 @@ async function describeModule(
 ): Promise<ProgramFile | undefined> {
   // So that a module that calls `run` itself does not deploy a second time.
   (globalThis as Record<symbol, unknown>)[importFlag] = true;
+  await io.findDrover?.();
   const describe = async () => describeProgram(await import(pathToFileURL(file).href), exportName, file, args);
   let described: Awaited<ReturnType<typeof describeProgram>> | undefined;
   try {
@@ -128,9 +129,6 @@ async function describePythonFile(
     programFiles: files,
     deployments: deployments.map(({ spec, export: found, uses }) => {
       const message = fromJson(DeploymentSpecSchema, { ...spec, program: { module: { path: file, export_name: found } } } as never);
-      // Python programs open files by paths relative to their own folder.
-      message.runtimeEnv ??= create(RuntimeEnvSchema);
-      message.runtimeEnv.workingDir ||= dirname(file);
       resolvePaths(message, dirname(file));
       return { spec: message, uses };
     }),

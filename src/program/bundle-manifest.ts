@@ -106,7 +106,7 @@ function fileProblems(
 }
 
 /** The names of files and folders of a bundle, to find those that some file systems take for one. */
-class PathNames {
+export class PathNames {
   /** By the folded path: the path, and whether it is a file. */
   readonly #known = new Map<string, { readonly path: string; readonly isFile: boolean }>();
 

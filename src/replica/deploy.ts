@@ -3,6 +3,8 @@ import { dirname, resolve } from "node:path";
 import { fromJson, type JsonValue, toJsonString } from "@bufbuild/protobuf";
 import { type ApplyResponse, ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type DeploymentSpec, DeploymentSpecSchema, DeploymentState, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { folderOfSpec, putIntoBundle } from "../bundle/bundled-specs.ts";
+import { sendBundle } from "../bundle/send-bundle.ts";
 import { realClock, realRandom } from "../clock/real.ts";
 import { StatusError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
@@ -21,6 +23,16 @@ const idLength = 20;
 export interface DeployOptions {
   /** The controller's API, `host:port`. Default: the variable `DROVER_API`, else 127.0.0.1:9001. */
   readonly api?: string;
+  /**
+   * The folder that is sent with the program, which the replicas then run in; false: none is, and
+   * the paths are of the controller's machine. Default: the nearest folder, the module's own or one
+   * above it, with a package.json, pyproject.toml or requirements.txt; else the module's own.
+   */
+  readonly bundle?: string | false;
+  /** False: the packages of the lockfile in that folder are not installed. Default: true. */
+  readonly lockfile?: boolean;
+  /** Replace the replicas also where nothing has changed. Default: false. */
+  readonly redeploy?: boolean;
   /** Stops waiting when it aborts; the deployment goes on. */
   readonly signal?: AbortSignal;
 }
@@ -44,7 +56,10 @@ export async function deploy(
   try {
     const controller = channel.client(ControllerService);
     const messages = specs.map((spec) => specMessage(spec, path));
-    const { results } = await applyOnce(controller, messages, application, signal);
+    if (options.bundle === false) for (const message of messages) fillVersion(message, path);
+    else await bundleAll(controller, messages, { ...options, bundle: options.bundle });
+    const request = { ...application, redeploy: options.redeploy ?? false };
+    const { results } = await applyOnce(controller, messages, request, signal);
     const generations = messages.map(({ name }, at) => [name, results[at]?.deployment?.status?.generation ?? 0n] as const);
     await untilHealthy(controller, new Map(generations), signal);
   } finally {
@@ -56,10 +71,28 @@ function specMessage(spec: JsonObject, path: string): DeploymentSpec {
   const message = fromJson(DeploymentSpecSchema, spec as JsonValue);
   // The controller may run in any folder, so a relative working folder is relative to the module.
   if (message.runtimeEnv?.workingDir) message.runtimeEnv.workingDir = resolve(dirname(path), message.runtimeEnv.workingDir);
-  // The same digest as the CLI's, so that either finds the other's deployment unchanged.
+  return message;
+}
+
+/** The same digest as the CLI's, so that either finds the other's deployment unchanged. */
+function fillVersion(message: DeploymentSpec, path: string): void {
   const environment = message.runtimeEnv ? toJsonString(RuntimeEnvSchema, message.runtimeEnv) : "";
   message.version ||= programDigest([path], `${environment}\0`, readBytes);
-  return message;
+}
+
+/** Sends the files of the program, and makes the specs name their bundle. */
+async function bundleAll(
+  controller: Client<typeof ControllerService>,
+  messages: readonly DeploymentSpec[],
+  { bundle, lockfile = true, signal = new AbortController().signal }: DeployOptions & { readonly bundle: string | undefined },
+): Promise<void> {
+  const own = messages.filter(({ runtimeEnv }) => !runtimeEnv?.bundle);
+  const folder = own[0] && folderOfSpec(own[0], bundle);
+  if (folder === undefined) return;
+  const call = () => ({ signal, deadlineMs: applyMs });
+  const sleep = (ms: number) => realClock.sleep(ms, signal);
+  const sent = await sendBundle(folder, { controller, call, sleep, events: { onBegin: () => {}, onProgress: () => {} } });
+  for (const message of own) putIntoBundle(message, sent, { digest: sent.digest, fillLockfile: lockfile });
 }
 
 /**
@@ -69,7 +102,7 @@ function specMessage(spec: JsonObject, path: string): DeploymentSpec {
 async function applyOnce(
   controller: Client<typeof ControllerService>,
   specs: DeploymentSpec[],
-  application: OfApplication,
+  application: OfApplication & { readonly redeploy: boolean },
   signal: { readonly signal?: AbortSignal },
 ): Promise<ApplyResponse> {
   const request = { specs, ...application, requestId: realRandom.id(idLength) };

@@ -2,7 +2,7 @@
 // (`node --import`). Imports of the program's own files are resolved among those packages first;
 // imports of packages are resolved as usual. What a program in a bundle imports is in the bundle or
 // among its packages: never in a folder above, which may change while the bundle stays. `drover`
-// itself is found always.
+// itself is found always, also by a program that is only described.
 import { realpathSync } from "node:fs";
 import * as nodeModule from "node:module";
 import { delimiter, join } from "node:path";
@@ -16,7 +16,7 @@ const { registerHooks } = nodeModule;
 type Resolve = NonNullable<Parameters<typeof nodeModule.registerHooks>[0]["resolve"]>;
 type Context = Parameters<Resolve>[1];
 
-if ((folder !== undefined || bundle !== undefined) && registerHooks !== undefined) {
+if (registerHooks !== undefined) {
   const environmentURL = folder === undefined ? undefined : pathToFileURL(join(folder, "package.json")).href;
   const roots = bundle === undefined ? [] : [bundle, folder ?? bundle].map(urlOf);
   const given = bundle === undefined ? [] : (NODE_PATH ?? "").split(delimiter).filter(Boolean).map(urlOf);
@@ -33,7 +33,7 @@ if ((folder !== undefined || bundle !== undefined) && registerHooks !== undefine
           // It is resolved as usual.
         }
       }
-      if (!isIn(roots, parentURL)) return next(specifier, { ...context });
+      if (!isIn(roots, parentURL)) return isDrover(specifier) ? elseOwn(specifier, context, next) : next(specifier, { ...context });
       return inBundle(specifier, context, next);
     },
   });
@@ -47,6 +47,14 @@ if ((folder !== undefined || bundle !== undefined) && registerHooks !== undefine
       if (!isDrover(specifier)) throw cause;
     }
     return next(specifier, { ...context, parentURL: import.meta.url }); // a package resolves its own name
+  }
+
+  function elseOwn(specifier: string, context: Context, next: Parameters<Resolve>[2]) {
+    try {
+      return next(specifier, { ...context });
+    } catch {
+      return next(specifier, { ...context, parentURL: import.meta.url });
+    }
   }
 }
 

@@ -23,7 +23,8 @@ export interface RunOptions extends DeployOptions {
  * Deploys the definition or the application that this module exports, like `drover run`. Returns the
  * name of the deployment, or of the application's first, when all replicas serve. Does nothing while
  * `drover run` or a replica imports the module. Fails with a `StatusError`: the error of the API, or
- * FAILED_PRECONDITION with the cause if the replicas do not start.
+ * FAILED_PRECONDITION with the cause if the replicas do not start; or with a `BundleError` that
+ * names a file that cannot be sent.
  */
 export async function run(program: Definition | Application, options: RunOptions): Promise<string> {
   const path = options.module.startsWith("file:") ? fileURLToPath(options.module) : options.module;

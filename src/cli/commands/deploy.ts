@@ -5,9 +5,10 @@ import { type FieldViolation, refusal, StatusError } from "../../core/errors.ts"
 import { nameOf } from "../../rpc/enum-name.ts";
 import type { CallOptions } from "../../rpc/service.ts";
 import { attach } from "../attach.ts";
+import { type BundleFlags, bundleSpecs } from "../bundle-specs.ts";
 import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, type WaitFlags, waitOptions } from "../command.ts";
-import { fillVersion } from "../fill-version.ts";
+import { fillPaths } from "../fill-version.ts";
 import { withOptionsInCode } from "../options-in-code.ts";
 import { printRefusedOutcomes } from "../outcomes.ts";
 import { plain } from "../plain-text.ts";
@@ -17,7 +18,7 @@ import { type LoadedSpec, placeIn, readSpecFiles } from "../spec-file.ts";
 import { waitUntilHealthy } from "../wait.ts";
 import { write } from "../write.ts";
 
-export interface DeployFlags extends WaitFlags {
+export interface DeployFlags extends WaitFlags, BundleFlags {
   readonly dryRun?: boolean;
   readonly redeploy?: boolean;
   readonly prune?: boolean;
@@ -28,13 +29,19 @@ export interface DeployFlags extends WaitFlags {
   readonly output: Format;
 }
 
-const redeployHelp = "replace the replicas also when nothing has changed (by default a digest of the program's files is the version)";
+const redeployHelp = "replace the replicas also when nothing has changed";
 
 /** The options of commands that deploy, for `deploySpecs`. */
 export function deployOptions(command: Command): Command {
   command
     .option("--dry-run", "check, show what would change, and change nothing")
     .option("--redeploy", redeployHelp)
+    .option(
+      "--bundle <folder>",
+      "the folder that is sent with the program (by default the nearest with package.json, pyproject.toml or requirements.txt)",
+    )
+    .option("--no-bundle", "send no files: the paths are of the controller's machine")
+    .option("--no-lockfile", "do not install the packages of the program's lockfile")
     .option("--app <name>", "the application that they are; --prune deletes only what belongs to it")
     .addOption(outputOption("text"));
   return waitOptions(command, "all replicas run");
@@ -67,7 +74,8 @@ export const addDeploy: AddCommand = (program, act) => {
 export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[], flags: DeployFlags): Promise<number> {
   if (flags.attach && flags.dryRun) throw usage("--attach: a dry run has nothing to attach to");
   if (flags.output === "json" && !flags.dryRun) throw usage("-o json needs --dry-run: it shows what would change");
-  if (!flags.redeploy) for (const { spec, programFiles, whole } of loaded) if (!whole) fillVersion(spec, programFiles);
+  if (flags.bundle === false) for (const { spec, programFiles, whole } of loaded) if (!whole) fillPaths(spec, programFiles);
+  if (flags.bundle !== false) await bundleSpecs(session, loaded, { ...flags, quiet: flags.output === "json" });
   const answer = await apply(session, loaded, flags);
   if (flags.dryRun) {
     if (flags.output === "json") printJson(session, messageJson(ApplyResponseSchema, answer));
@@ -87,7 +95,8 @@ export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[
 async function apply(session: Session, loaded: readonly LoadedSpec[], flags: DeployFlags): Promise<ApplyResponse> {
   const { prune = false, dryRun = false } = flags;
   const specs = loaded.map(({ spec }) => spec);
-  const request = { specs, prune, application: flags.app ?? applicationOf(specs), validateOnly: dryRun };
+  const { redeploy = false } = flags;
+  const request = { specs, prune, redeploy, application: flags.app ?? applicationOf(specs), validateOnly: dryRun };
   try {
     // Where only a config changes, the call is answered once the replicas serve by it.
     const call = (requestId: string, options: CallOptions) => session.controller().apply({ ...request, requestId }, options);

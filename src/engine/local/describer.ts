@@ -88,7 +88,7 @@ export function moduleDescriber(host: string, hook: string, cwd: string, env: Pr
 
 /** A describer of Python files, by the SDK in the folder `sdk`. */
 export function pythonDescriber(sdk: string, cwd: string, env: ProcessEnvironment): Describer {
-  return new Describer({ argv: ["python3", "-m", "drover.describe", "-"], env: withPythonPath(env, sdk), answerDescriptor: 1 }, cwd);
+  return new Describer({ argv: ["python3", "-m", "drover.describe", "-"], env: withPythonPath(env, [sdk]), answerDescriptor: 1 }, cwd);
 }
 
 async function answerOf(child: ChildProcess, line: string, answerDescriptor: number): Promise<DescriberAnswer> {

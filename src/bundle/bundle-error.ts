@@ -1,0 +1,19 @@
+/** What to do about a file that cannot be sent. */
+export const leaveOut = ".droverignore leaves it out";
+
+/** A program's files cannot be sent as they are. The message says which, and what to do. */
+export class BundleError extends Error {
+  override readonly name = "BundleError";
+}
+
+/** A file is another one each time it is read. */
+export class FileChangedError extends Error {
+  override readonly name = "FileChangedError";
+  /** Inside the bundle. */
+  readonly path: string;
+
+  constructor(path: string) {
+    super(`${path} changed while it was read`);
+    this.path = path;
+  }
+}

@@ -1,0 +1,164 @@
+import { existsSync, type Stats } from "node:fs";
+import { readdir, readlink, realpath, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { BundleBounds } from "../core/bundle.ts";
+import { formatBytes } from "../core/resources.ts";
+import { bundlePathProblem, PathNames } from "../program/bundle-manifest.ts";
+import { BundleError, leaveOut } from "./bundle-error.ts";
+import { pathInside } from "./bundle-folder.ts";
+import { IgnoreRules } from "./ignore-rules.ts";
+
+/** A folder with this file is a virtual environment of Python, which is left out. */
+const virtualEnvironment = "pyvenv.cfg";
+/** How many of the largest files an error names. */
+const namedMax = 5;
+
+/** A file that is to be sent. */
+export interface FoundFile {
+  /** Inside the bundle, with `/`. */
+  readonly path: string;
+  readonly file: string;
+  readonly sizeBytes: number;
+}
+
+/** The files of a folder that are to be sent, and the folders that have them. */
+export interface FoundFiles {
+  readonly files: readonly FoundFile[];
+  readonly folders: readonly string[];
+}
+
+interface FolderAt {
+  /** Inside the bundle: empty, or with `/` at its end. */
+  readonly path: string;
+  readonly folder: string;
+  readonly rules: IgnoreRules;
+  /** Of the folder itself and those that it is in, to find a link into one of them. */
+  readonly identities: readonly string[];
+}
+
+/**
+ * The files of a folder without those that are left out, in no certain order. Fails with a
+ * `BundleError` at a file that cannot be sent, or where there is more than the bounds allow.
+ */
+export async function findFiles(root: string, bounds: BundleBounds, signal: AbortSignal): Promise<FoundFiles> {
+  const files: FoundFile[] = [];
+  const folders: string[] = [];
+  const names = new PathNames();
+  const realRoot = await realpath(root);
+  const waiting: FolderAt[] = [{ path: "", folder: root, rules: IgnoreRules.above(root), identities: [identityOf(await stat(root))] }];
+  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+    signal.throwIfAborted();
+    folders.push(at.folder);
+    const rules = at.rules.within(at.folder, at.path);
+    for (const entry of await entriesOf(at)) {
+      const path = at.path + entry.name;
+      const file = join(at.folder, entry.name);
+      const seen = await seenAt(file);
+      const isFolder = seen?.isDirectory() === true;
+      if (rules.leavesOut(isFolder ? `${path}/` : path) || (isFolder && existsSync(join(file, virtualEnvironment)))) continue;
+      if (entry.name.includes("\uFFFD"))
+        throw new BundleError(`${JSON.stringify(path)} cannot be sent: its name is not UTF-8; rename it, or ${leaveOut}`);
+      if (entry.isSymbolicLink()) await checkLink(file, path, realRoot);
+      if (seen === undefined) throw new BundleError(`${path} is gone: try again`);
+      if (isFolder) {
+        const identity = identityOf(seen);
+        if (at.identities.includes(identity))
+          throw new BundleError(`${path} is a symbolic link into a folder that it is in, without an end; ${leaveOut}`);
+        waiting.push({ path: `${path}/`, folder: file, rules, identities: [...at.identities, identity] });
+        continue;
+      }
+      if (!seen.isFile()) throw new BundleError(`${path} is ${kindOf(seen)}, which cannot be sent; ${leaveOut}`);
+      checkPath(path, names);
+      files.push({ path, file, sizeBytes: seen.size });
+      if (files.length > 2 * bounds.filesMax) throw tooManyFiles(files, bounds);
+    }
+  }
+  if (files.length === 0) throw new BundleError(`${root} has no file to send: .gitignore and .droverignore leave out all of them`);
+  checkBounds(files, bounds);
+  return { files, folders };
+}
+
+async function entriesOf({ folder, path }: FolderAt) {
+  try {
+    return (await readdir(folder, { withFileTypes: true })).sort((a, b) => (a.name < b.name ? -1 : 1));
+  } catch (cause) {
+    throw unreadable(path || folder, cause);
+  }
+}
+
+/** What is there, or what a link leads to. Undefined: nothing, or the link itself. */
+async function seenAt(file: string): Promise<Stats | undefined> {
+  try {
+    return await stat(file);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ELOOP") return undefined;
+    throw unreadable(file, cause);
+  }
+}
+
+const unreadable = (path: string, cause: unknown): BundleError =>
+  new BundleError(`${path} cannot be read (${cause instanceof Error ? cause.message : cause}); ${leaveOut}`);
+
+const identityOf = ({ dev, ino }: Stats): string => `${dev} ${ino}`;
+
+/** Refuses a link that leads out of the folder, or to nothing. */
+async function checkLink(file: string, path: string, realRoot: string): Promise<void> {
+  const target = await readlink(file);
+  const real = await realpath(file).catch(() => undefined);
+  if (real === undefined) throw new BundleError(`${path} is a symbolic link to ${target}, where nothing is; ${leaveOut}`);
+  if (pathInside(realRoot, real) === undefined)
+    throw new BundleError(`${path} is a symbolic link to ${target}, which is not in the folder that is sent; ${leaveOut}`);
+}
+
+function kindOf(seen: Stats): string {
+  if (seen.isSocket()) return "a socket";
+  return seen.isFIFO() ? "a pipe" : "a device";
+}
+
+function checkPath(path: string, names: PathNames): void {
+  const problem = bundlePathProblem(path);
+  if (problem !== undefined)
+    throw new BundleError(`${JSON.stringify(path)} cannot be sent: its path ${problem}; rename it, or ${leaveOut}`);
+  const clash = names.add(path);
+  if (clash !== undefined) throw new BundleError(`${path} ${clash}: rename one of them, or .droverignore leaves one out`);
+}
+
+function checkBounds(files: readonly FoundFile[], bounds: BundleBounds): void {
+  const { filesMax, fileBytesMax, bundleBytesMax } = bounds;
+  if (files.length > filesMax) throw tooManyFiles(files, bounds);
+  const large = files.filter(({ sizeBytes }) => sizeBytes > fileBytesMax);
+  if (large.length > 0) throw new BundleError(`${largest(large)}: a file may have ${formatBytes(fileBytesMax)}; ${leaveOut}`);
+  const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  if (bytes <= bundleBytesMax) return;
+  const text = `all files have ${formatBytes(bytes)}: a bundle may have ${formatBytes(bundleBytesMax)}; the largest are ${largest(files)}`;
+  throw new BundleError(`${text}; .droverignore leaves out what is not needed`);
+}
+
+function tooManyFiles(files: readonly FoundFile[], { filesMax }: BundleBounds): BundleError {
+  const number = files.length > 2 * filesMax ? `more than ${(2 * filesMax).toLocaleString("en")}` : files.length.toLocaleString("en");
+  const [where, count] = fullest(files);
+  const more = where === "" ? "" : `, ${count.toLocaleString("en")} of them in ${where}`;
+  return new BundleError(
+    `${number} files are too many: a bundle may have ${filesMax.toLocaleString("en")}${more}; .droverignore leaves out what is not needed`,
+  );
+}
+
+function largest(files: readonly FoundFile[]): string {
+  const named = files.toSorted((a, b) => b.sizeBytes - a.sizeBytes).slice(0, namedMax);
+  return named.map(({ path, sizeBytes }) => `${path} (${formatBytes(sizeBytes)})`).join(", ");
+}
+
+/** The deepest folder that has more than half of the files; else the fullest of the first level. */
+function fullest(files: readonly FoundFile[]): readonly [string, number] {
+  const counts = new Map<string, number>();
+  for (const { path } of files)
+    for (let end = path.indexOf("/"); end >= 0; end = path.indexOf("/", end + 1)) {
+      const folder = path.slice(0, end);
+      counts.set(folder, (counts.get(folder) ?? 0) + 1);
+    }
+  const all = [...counts];
+  const most = all.filter(([, count]) => 2 * count > files.length).sort(([a], [b]) => b.length - a.length);
+  const first = all.filter(([folder]) => !folder.includes("/")).sort(([, a], [, b]) => b - a);
+  return most[0] ?? first[0] ?? ["", 0];
+}

@@ -1,0 +1,60 @@
+import { basename } from "node:path";
+import type { BundleEvents } from "../bundle/send-bundle.ts";
+import { formatBytes } from "../core/resources.ts";
+import { plain } from "./plain-text.ts";
+import type { Session } from "./session.ts";
+
+/** A file above this size is named: perhaps it was not meant to be sent. */
+const largeBytes = 50 * 1_024 * 1_024;
+/** The shortest time between two states that are shown. */
+const shownMs = 100;
+
+/** Shows on standard error what of a bundle is sent: a line that counts on a terminal, else one line. */
+export class BundleProgress implements BundleEvents {
+  readonly #session: Session;
+  readonly #folder: string;
+  #what = "";
+  #totalBytes = 0;
+  #sentBytes = 0;
+  #shownAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(session: Session, folder: string) {
+    this.#session = session;
+    this.#folder = folder;
+  }
+
+  onBegin(missing: Parameters<BundleEvents["onBegin"]>[0], all: Parameters<BundleEvents["onBegin"]>[1]): void {
+    for (const { path, sizeBytes } of all) {
+      if (sizeBytes <= largeBytes) continue;
+      this.#write(`${plain(path)} has ${formatBytes(sizeBytes)}: is it meant to be sent? .droverignore leaves it out\n`);
+    }
+    if (missing.length === 0) return;
+    this.#totalBytes = missing.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const count = missing.length === 1 ? "1 file" : `${missing.length.toLocaleString("en")} files`;
+    this.#what = `${count} of ${plain(basename(this.#folder))}`;
+    if (!this.#counts) this.#write(`sending ${this.#what}, ${formatBytes(this.#totalBytes)}\n`);
+  }
+
+  onProgress(sentBytes: number): void {
+    this.#sentBytes = sentBytes;
+    const nowMs = this.#session.io.nowMs();
+    if (!this.#counts || nowMs - this.#shownAtMs < shownMs) return;
+    this.#shownAtMs = nowMs;
+    this.#write(`\r\u001b[Ksending ${this.#what}: ${formatBytes(sentBytes)} of ${formatBytes(this.#totalBytes)}`);
+  }
+
+  /** Ends the line that counts. */
+  close(): void {
+    if (!this.#counts || this.#what === "") return;
+    const isWhole = this.#sentBytes === this.#totalBytes;
+    this.#write(isWhole ? `\r\u001b[Ksent ${this.#what}, ${formatBytes(this.#totalBytes)}\n` : "\r\u001b[K");
+  }
+
+  get #counts(): boolean {
+    return this.#session.io.stderr.isTTY === true;
+  }
+
+  #write(text: string): void {
+    this.#session.io.stderr.write(text);
+  }
+}

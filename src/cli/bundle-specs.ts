@@ -1,0 +1,79 @@
+import { BundleError } from "../bundle/bundle-error.ts";
+import { folderOfSpec, putIntoBundle } from "../bundle/bundled-specs.ts";
+import { missingOf, type ReadBundle, readBundle, type SendOptions, type SentBundle, sendBundle } from "../bundle/send-bundle.ts";
+import { formatBytes } from "../core/resources.ts";
+import { bundleDigest, byPath } from "../program/bundle-manifest.ts";
+import { BundleProgress } from "./bundle-progress.ts";
+import { CliError } from "./cli-error.ts";
+import { plain } from "./plain-text.ts";
+import type { Session } from "./session.ts";
+import { type LoadedSpec, placeIn } from "./spec-file.ts";
+
+export interface BundleFlags {
+  /** The folder that is sent; false: none is. Undefined: the one that is found. */
+  readonly bundle?: string | false;
+  /** False: no lockfile is filled in. */
+  readonly lockfile?: boolean;
+}
+
+/**
+ * Sends the files of the specs' programs, and makes the specs name their bundles. Specs of one folder
+ * share one. `dryRun`: nothing is sent, and what would be is printed, unless `quiet`. Throws a
+ * `CliError` that names the spec.
+ */
+export async function bundleSpecs(
+  session: Session,
+  loaded: readonly LoadedSpec[],
+  flags: BundleFlags & { readonly dryRun?: boolean; readonly quiet?: boolean },
+): Promise<void> {
+  const bundles = new Map<string, Promise<SentBundle>>();
+  for (const { spec, file, whole, lineOf } of loaded) {
+    if (whole) continue;
+    try {
+      const folder = folderOfSpec(spec, flags.bundle || undefined);
+      if (folder === undefined) continue;
+      const bundle = bundles.get(folder) ?? (flags.dryRun ? wouldSend(session, folder, flags.quiet ?? false) : send(session, folder));
+      bundles.set(folder, bundle);
+      const sent = await bundle;
+      putIntoBundle(spec, sent, { digest: sent.digest, fillLockfile: flags.lockfile ?? true });
+    } catch (cause) {
+      if (!(cause instanceof BundleError)) throw cause;
+      throw new CliError(`${placeIn(file, lineOf("spec.program"))}: ${cause.message}`);
+    }
+  }
+}
+
+async function send(session: Session, folder: string): Promise<SentBundle> {
+  const progress = new BundleProgress(session, folder);
+  try {
+    return await sendBundle(folder, { ...sendOptions(session), events: progress });
+  } finally {
+    progress.close();
+  }
+}
+
+async function wouldSend(session: Session, folder: string, quiet: boolean): Promise<SentBundle> {
+  const options = sendOptions(session);
+  const read = await readBundle(folder, options);
+  if (!quiet) printFiles(session, read, await missingOf(read, options));
+  return { ...read, digest: bundleDigest(read.files) };
+}
+
+/** The files that would be sent, the largest first. */
+function printFiles(session: Session, { folder, files }: ReadBundle, missing: ReadBundle["files"]): void {
+  const bytesOf = (some: ReadBundle["files"]) => formatBytes(some.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+  const lacks =
+    missing.length === 0 ? "the controller has all of them" : `the controller lacks ${missing.length} files, ${bytesOf(missing)}`;
+  session.print(`${folder}  ${files.length} files, ${bytesOf(files)}  ${lacks}`);
+  for (const { path, sizeBytes } of files.toSorted((a, b) => b.sizeBytes - a.sizeBytes || byPath(a, b)))
+    session.print(`  ${plain(path)}  ${formatBytes(sizeBytes)}`);
+}
+
+export function sendOptions(session: Session): Omit<SendOptions, "events"> {
+  const { interrupted } = session.io;
+  return {
+    controller: session.controller(),
+    call: () => ({ ...session.brief, signal: interrupted }),
+    sleep: (ms, signal) => session.io.sleep(ms, signal),
+  };
+}
