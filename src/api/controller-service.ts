@@ -27,6 +27,7 @@ import type { RequestCheck } from "./request-check.ts";
 import { rolloutHandlers } from "./rollouts.ts";
 import { scaleAndDeleteHandlers } from "./scale-and-delete.ts";
 import { simulateHandlers, simulateViolations } from "./simulate.ts";
+import type { SpecRules } from "./spec-violations.ts";
 import { endpointHandlers } from "./watch-endpoints.ts";
 
 /** The handlers of `drover.v1.ControllerService`. */
@@ -41,7 +42,7 @@ export class ControllerApi {
     const turns = new ReaderTurns();
     this.#feed = new DeploymentFeed(options.mirror, view, turns);
     const parts: ControllerParts = { ...options, view, feed: this.#feed, turns, closing: this.#closing.signal };
-    this.implementation = implement(ControllerService, checked(handlersOf(parts), parts.clock));
+    this.implementation = implement(ControllerService, checked(handlersOf(parts), parts));
   }
 
   /** Ends the watches. */
@@ -68,31 +69,36 @@ function handlersOf(parts: ControllerParts): ServiceHandlers<typeof ControllerSe
 }
 
 /** Rules, by method, that the proto of a request cannot express; one check for each of its specs. */
-const moreRules: { readonly [method: string]: ((request: never) => readonly RequestCheck[]) | undefined } = {
-  deploy: (request: DeployRequest) => deployChecks(request),
-  apply: (request: ApplyRequest) => applyChecks(request),
+const moreRules: { readonly [method: string]: ((request: never, rules: SpecRules) => readonly RequestCheck[]) | undefined } = {
+  deploy: (request: DeployRequest, rules) => deployChecks(request, rules),
+  apply: (request: ApplyRequest, rules) => applyChecks(request, rules),
   simulateAutoscaling: (request: SimulateAutoscalingRequest) => [() => simulateViolations(request)],
   findMissingFiles: (request: FindMissingFilesRequest) => [() => missingFilesViolations(request)],
   reconfigure: (request: ReconfigureRequest) => [() => reconfigureViolations(request)],
 };
 
+/** What checks of requests need to know. */
+interface CheckParts extends SpecRules {
+  readonly clock: Pick<Clock, "nowMs">;
+}
+
 type CheckedHandler = (request: Message, context: CallContext) => unknown;
 
 /** The handlers behind a check of the request. The error names every wrong field. */
-function checked<H extends Readonly<Record<string, unknown>>>(handlers: H, clock: Pick<Clock, "nowMs">): H {
+function checked<H extends Readonly<Record<string, unknown>>>(handlers: H, parts: CheckParts): H {
   return Object.fromEntries(
     Object.entries(handlers).map(([name, handler]) => {
       const method = ControllerService.method[name as keyof typeof ControllerService.method];
       const handle = handler as CheckedHandler;
-      return [name, checkedHandler(method, handle, clock)];
+      return [name, checkedHandler(method, handle, parts)];
     }),
   ) as H;
 }
 
-function checkedHandler(method: DescMethod, handle: CheckedHandler, clock: Pick<Clock, "nowMs">): CheckedHandler {
+function checkedHandler(method: DescMethod, handle: CheckedHandler, parts: CheckParts): CheckedHandler {
   switch (method.methodKind) {
     case "unary":
-      return checkedUnary(method, handle, clock);
+      return checkedUnary(method, handle, parts);
     case "server_streaming":
       return checkedStream(method, handle);
     default:
@@ -100,11 +106,11 @@ function checkedHandler(method: DescMethod, handle: CheckedHandler, clock: Pick<
   }
 }
 
-function checkedUnary(method: DescMethod, handle: CheckedHandler, clock: Pick<Clock, "nowMs">): CheckedHandler {
+function checkedUnary(method: DescMethod, handle: CheckedHandler, parts: CheckParts): CheckedHandler {
   return async (request, context) => {
-    const pace = pacing(() => clock.nowMs());
+    const pace = pacing(() => parts.clock.nowMs());
     const found = [...(await violationsInParts(method.input, request, pace))];
-    for (const check of moreRules[method.localName]?.(request as never) ?? []) {
+    for (const check of moreRules[method.localName]?.(request as never, parts) ?? []) {
       if (found.length >= violationsMax) break;
       found.push(...check());
       await pace();

@@ -19,9 +19,10 @@ import { replicasToMessage } from "./convert-outcomes.ts";
 import type { MadeEdit } from "./edits.ts";
 import { expectSame } from "./expectations.ts";
 import { fieldChangesToMessage } from "./field-changes.ts";
+import { checkBundles, type RequestedSpec } from "./kept-bundles.ts";
 import { once, type WriteWork } from "./once.ts";
 import type { RequestCheck } from "./request-check.ts";
-import { specViolations } from "./spec-violations.ts";
+import { type SpecRules, specViolations } from "./spec-violations.ts";
 import { paceOf, planOf, type WantedSpecs, wantedByApply } from "./wanted-specs.ts";
 
 /** Writes of whole specs. */
@@ -32,17 +33,20 @@ export function deployHandlers(parts: ControllerParts): ControllerHandlers<"depl
   };
 }
 
-export function deployChecks({ spec }: DeployRequest): readonly RequestCheck[] {
-  return spec === undefined ? [] : [() => specViolations(spec, "spec")];
+export function deployChecks({ spec }: DeployRequest, rules: SpecRules): readonly RequestCheck[] {
+  return spec === undefined ? [] : [() => specViolations(spec, "spec", rules)];
 }
 
-export function applyChecks(request: ApplyRequest): readonly RequestCheck[] {
+export function applyChecks(request: ApplyRequest, rules: SpecRules): readonly RequestCheck[] {
   return [
     () => applicationViolations(request),
     () => nameViolations(request),
-    ...request.specs.map((spec, index) => () => specViolations(spec, `specs[${index}]`)),
+    ...request.specs.map((spec, index) => () => specViolations(spec, rootOf(index), rules)),
   ];
 }
+
+/** The path of a spec in an `ApplyRequest`. */
+const rootOf = (index: number): string => `specs[${index}]`;
 
 function applicationViolations({ specs, application, prune }: ApplyRequest): readonly FieldViolation[] {
   const description = "must be 1 to 500 specs, or none with application and prune, which deletes the application";
@@ -73,16 +77,18 @@ async function deploy(parts: ControllerParts, request: DeployRequest, context: C
   if (request.spec === undefined) throw new Error("validation lets no request without a spec through");
   const wish: WantedSpecs = {
     specs: [specFromMessage(request.spec)],
+    redeploy: request.redeploy,
     prune: () => false,
     expect: (before, name) => expectSame(name, before, request),
   };
   const [input, output] = [DeployRequestSchema, DeployResponseSchema];
   const answer = async (made: readonly MadeEdit[]) => (await outcomeOf(parts, wish, made)).results[0] ?? {};
-  if (request.validateOnly) return answer(await previewEdits(parts, planOf(parts, wish)));
+  const requested: readonly RequestedSpec[] = [{ spec: request.spec, root: "spec" }];
+  if (request.validateOnly) return answer(await preview(parts, wish, requested));
   return once(
     parts,
     { input, output, request, context },
-    { ...workOf(parts, wish), answer, finish: (first, ends) => finished(parts, first, ends) },
+    { ...workOf(parts, wish, requested), answer, finish: (first, ends) => finished(parts, first, ends) },
   );
 }
 
@@ -98,18 +104,32 @@ async function apply(parts: ControllerParts, request: ApplyRequest, context: Cal
   const wish = wantedByApply(specs, request);
   const [input, output] = [ApplyRequestSchema, ApplyResponseSchema];
   const answer = (made: readonly MadeEdit[]) => outcomeOf(parts, wish, made);
-  if (request.validateOnly) return answer(await previewEdits(parts, planOf(parts, wish)));
+  const requested = request.specs.map((spec, index): RequestedSpec => ({ spec, root: rootOf(index) }));
+  if (request.validateOnly) return answer(await preview(parts, wish, requested));
   const finish = ({ results, pruned }: MessageShape<typeof output>, ends: ReadonlyMap<string, ChangeEnd>) => {
     return { results: results.map((result) => finished(parts, result, ends)), pruned };
   };
-  return once(parts, { input, output, request, context }, { ...workOf(parts, wish), answer, finish });
+  return once(parts, { input, output, request, context }, { ...workOf(parts, wish, requested), answer, finish });
 }
 
-/** With several specs, replicas check each config before anything is written: all or none. */
-function workOf(parts: ControllerParts, wish: WantedSpecs): Pick<WriteWork<typeof DeployResponseSchema>, "prepare" | "plan"> {
+async function preview(parts: ControllerParts, wish: WantedSpecs, requested: readonly RequestedSpec[]): Promise<readonly MadeEdit[]> {
+  await checkBundles(parts, requested, false);
+  return previewEdits(parts, planOf(parts, wish));
+}
+
+/**
+ * With several specs, replicas check each config before anything is written: all or none. A retry
+ * of a request has its first answer, also where its bundle is no longer kept.
+ */
+function workOf(
+  parts: ControllerParts,
+  wish: WantedSpecs,
+  requested: readonly RequestedSpec[],
+): Pick<WriteWork<typeof DeployResponseSchema>, "prepare" | "plan"> {
   return {
     plan: ({ author }) => planOf(parts, wish, { dryRun: false, author }),
     prepare: async ({ author, signal }) => {
+      await checkBundles(parts, requested, true);
       if (wish.specs.length < 2) return;
       const checks = await commitInTurn(parts, () => planOf(parts, wish, { dryRun: true, author }));
       const begun = checks.kind === "done" ? checks.made.flatMap(({ begins }) => begins ?? []) : [];
@@ -118,12 +138,12 @@ function workOf(parts: ControllerParts, wish: WantedSpecs): Pick<WriteWork<typeo
   };
 }
 
-async function outcomeOf(parts: ControllerParts, { specs }: WantedSpecs, made: readonly MadeEdit[]): Promise<ApplyAnswer> {
+async function outcomeOf(parts: ControllerParts, { specs, redeploy }: WantedSpecs, made: readonly MadeEdit[]): Promise<ApplyAnswer> {
   const results: MessageShape<typeof DeployResponseSchema>[] = [];
   const pace = paceOf(parts);
   for (const [index, spec] of specs.entries()) {
     const { before, after, begins } = made[index] ?? {};
-    const changes = fieldChangesToMessage(before?.spec, spec);
+    const changes = fieldChangesToMessage(before?.spec, spec, redeploy);
     await pace();
     const deployment = after && { deployment: parts.view.compose(after) };
     results.push(create(DeployResponseSchema, { ...deployment, ...changes, ...(begins && { effect: Effect.RECONFIGURE }) }));

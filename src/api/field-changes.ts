@@ -16,10 +16,14 @@ const effects: Readonly<Record<CoreEffect, Effect>> = {
   ROLLOUT: Effect.ROLLOUT,
 };
 
-/** What the change from one spec to the other costs, field by field, as clients see it. */
+/**
+ * What the change from one spec to the other costs, field by field, as clients see it. `redeploy`:
+ * replicas are replaced also where nothing changes.
+ */
 export function fieldChangesToMessage(
   before: DeploymentSpec | undefined,
   after: DeploymentSpec,
+  redeploy: boolean,
 ): Pick<MessageInitShape<typeof DeployResponseSchema>, "effect" | "changes"> {
   if (before === undefined) return { effect: Effect.ROLLOUT };
   const changes = differences(jsonOf(before), jsonOf(after))
@@ -30,7 +34,7 @@ export function fieldChangesToMessage(
       before: textOf(before),
       after: textOf(after),
     }));
-  return { effect: effects[effectOf(before, after)], changes };
+  return { effect: redeploy ? Effect.ROLLOUT : effects[effectOf(before, after)], changes };
 }
 
 function jsonOf(spec: DeploymentSpec): JsonObject {

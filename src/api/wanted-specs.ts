@@ -14,6 +14,8 @@ const uidLength = 20;
 /** The specs that are wanted. */
 export interface WantedSpecs {
   readonly specs: readonly DeploymentSpec[];
+  /** Whether each spec is a new revision, also where it changes nothing. */
+  readonly redeploy: boolean;
   /** Whether a deployment that is not among the specs is deleted. */
   readonly prune: (other: DeploymentRecord) => boolean;
   /** Throws the refusal where the deployment is not what the request expects. */
@@ -25,13 +27,16 @@ export interface ApplyScope {
   /** Empty: the specs say themselves where they belong, and `prune` takes all other deployments. */
   readonly application: string;
   readonly prune: boolean;
+  readonly redeploy: boolean;
   readonly expectedGenerations: { readonly [name: string]: bigint };
 }
 
 /** What an `Apply` wants. It touches no deployment of another application. */
-export function wantedByApply(specs: readonly DeploymentSpec[], { application, prune, expectedGenerations }: ApplyScope): WantedSpecs {
+export function wantedByApply(specs: readonly DeploymentSpec[], scope: ApplyScope): WantedSpecs {
+  const { application, prune, redeploy, expectedGenerations } = scope;
   return {
     specs,
+    redeploy,
     prune: ({ spec }) => prune && (application === "" || spec.application === application),
     expect: (before, name) => {
       expectSame(name, before, { expectedGeneration: expectedGenerations[name], uid: "" });
@@ -52,7 +57,7 @@ export interface PlanParts extends Pick<ControllerParts, "mirror" | "random"> {
  */
 export function planOf(parts: PlanParts, wish: WantedSpecs, change?: { readonly dryRun: boolean; readonly author: string }): EditPlan {
   const { mirror, clock, random } = parts;
-  const { specs, prune, expect } = wish;
+  const { specs, redeploy, prune, expect } = wish;
   const wanted = new Map(specs.map((spec) => [spec.name, { spec, uid: random.id(uidLength) }]));
   const edit = (before: DeploymentRecord | undefined, name: string): Edit | "changing" => {
     const nowMs = editTimeMs(clock, before);
@@ -62,8 +67,9 @@ export function planOf(parts: PlanParts, wish: WantedSpecs, change?: { readonly 
     expect(before, name);
     if (before === undefined) return { after: firstRecord(spec, uid, nowMs) };
     return editIfFree(before, (record) => {
-      if (change !== undefined && effectOf(record.spec, spec) === "RECONFIGURE") return beginningChange(parts, record, spec, change);
-      return { after: nextRecord(record, spec, nowMs) };
+      if (change !== undefined && !redeploy && effectOf(record.spec, spec) === "RECONFIGURE")
+        return beginningChange(parts, record, spec, change);
+      return { after: nextRecord(record, spec, nowMs, { redeploy }) };
     });
   };
   return {

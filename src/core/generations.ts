@@ -12,10 +12,15 @@ export function firstRecord(spec: DeploymentSpec, uid: string, nowMs: number): D
 /**
  * The record with `spec` in place of its spec; the same record if nothing changes. A paused rollout
  * stays paused. The note of a failed rollout is removed: whoever changes the deployment has seen
- * it.
+ * it. `redeploy`: a new revision also where nothing changes.
  */
-export function nextRecord(record: DeploymentRecord, spec: DeploymentSpec, nowMs: number): DeploymentRecord {
-  const effect = effectOf(record.spec, spec);
+export function nextRecord(
+  record: DeploymentRecord,
+  spec: DeploymentSpec,
+  nowMs: number,
+  { redeploy = false }: { readonly redeploy?: boolean } = {},
+): DeploymentRecord {
+  const effect = redeploy ? "ROLLOUT" : effectOf(record.spec, spec);
   if (effect === "NONE") return acknowledged(record);
   const next = acknowledged(withSpec(record, spec, nowMs));
   if (effect !== "ROLLOUT") return next;

@@ -130,7 +130,7 @@ export class Operators {
     const applied = names.filter(() => random.chance(0.4));
     const specs = applied.map((name): DeploymentSpec => ({ ...this.#spec(), name, application }));
     if (specs.length > 0 || prune) witness.applies.set(requestId, { application, names: applied, prune });
-    const wanted = wantedByApply(specs, { application, prune, expectedGenerations: {} });
+    const wanted = wantedByApply(specs, { application, prune, redeploy: false, expectedGenerations: {} });
     const parts = { mirror: this.#mirror, clock: { nowMs: () => clock.wallMs() }, random };
     const plan = planOf(parts, sabotage.wanted?.(wanted) ?? wanted, { dryRun: false, author: "somebody" });
     return { requestId, fingerprint: `apply ${application}`, plan };
