@@ -68,7 +68,7 @@ async function findDrover(): Promise<void> {
 function openDescriber(file: string): ProgramDescriber {
   return file.endsWith(".py")
     ? pythonDescriber(shipped.pythonSdk, process.cwd(), process.env)
-    : moduleDescriber(shipped.moduleDescriber, shipped.npmHook, process.cwd(), process.env);
+    : moduleDescriber(shipped.moduleDescriber, process.cwd(), process.env);
 }
 
 /** For `drover conformance`: programs run as the engine runs replicas. */

@@ -6,10 +6,11 @@ import { type DeploymentSpec, DeploymentSpecSchema } from "../../gen/drover/v1/d
 import type { Json, JsonObject } from "../core/json.ts";
 import { describeProgram } from "../program/application.ts";
 import { importFlag } from "../program/definition.ts";
+import { isMissingPackage } from "../program/missing-package.ts";
 import { CliError, usage } from "./cli-error.ts";
 import { InexactJson, parseExactJson } from "./exact-json.ts";
 import { reasonOf } from "./input.ts";
-import type { CliIo } from "./io.ts";
+import type { CliIo, ProgramDescriber } from "./io.ts";
 import { resolvePaths } from "./spec-file.ts";
 
 /** What a file deploys: one deployment, or those of an application, its root first. */
@@ -72,11 +73,34 @@ function readValue(text: string, name: string): Json {
  */
 export async function describeFile(place: ProgramPlace, args: JsonObject | undefined, io: CliIo): Promise<ProgramFile | undefined> {
   const { file } = place;
-  if (!existsSync(file)) {
-    const meant = [".py", ".ts", ".js"].map((ending) => `${file}${ending}`).find(existsSync);
-    throw new CliError(`cannot run ${file}: there is no such file${meant === undefined ? "" : `; do you mean ${meant}?`}`);
-  }
+  expectFile(file);
   return file.endsWith(".py") ? describePythonFile(place, args, io) : describeModule(place, args, io);
+}
+
+/**
+ * As `describeFile`, but of the files as they are now, however often they were described before.
+ * Fails where the signal aborts.
+ */
+export async function describeFileNow(
+  { file, exportName }: ProgramPlace,
+  args: JsonObject | undefined,
+  describer: ProgramDescriber,
+  signal: AbortSignal,
+): Promise<ProgramFile> {
+  expectFile(file);
+  const answer = await describer.describe([file, exportName, args === undefined ? "" : JSON.stringify(args)], signal);
+  if ("failure" in answer) throw cannotRun(file, answer);
+  return file.endsWith(".py") ? pythonProgram(file, answer.stdout) : moduleProgram(file, JSON.parse(answer.stdout));
+}
+
+function expectFile(file: string): void {
+  if (existsSync(file)) return;
+  const meant = [".py", ".ts", ".js"].map((ending) => `${file}${ending}`).find(existsSync);
+  throw new CliError(`cannot run ${file}: there is no such file${meant === undefined ? "" : `; do you mean ${meant}?`}`);
+}
+
+function cannotRun(file: string, { failure, missesModule }: { readonly failure: string; readonly missesModule: boolean }): CliError {
+  return new CliError([`cannot run ${file}:`, ...failure.split("\n"), ...(missesModule ? [hint] : [])]);
 }
 
 async function describeModule(
@@ -92,11 +116,14 @@ async function describeModule(
   try {
     described = await untilInterrupted(describe(), io.interrupted);
   } catch (cause) {
-    throw new CliError([`cannot import ${file}:`, ...importFailure(cause, file).split("\n"), ...(missesPackage(cause) ? [hint] : [])]);
+    throw new CliError([`cannot import ${file}:`, ...importFailure(cause, file).split("\n"), ...(isMissingPackage(cause) ? [hint] : [])]);
   }
   if (described === undefined) return undefined;
   if ("error" in described) throw new CliError(`${file}: ${described.error}`);
-  const { parts, ...application } = described;
+  return moduleProgram(file, described);
+}
+
+function moduleProgram(file: string, { parts, ...application }: ModuleDescription): ProgramFile {
   const deployments = parts.map(({ spec, uses }) => {
     const message = fromJson(DeploymentSpecSchema, spec as never);
     resolvePaths(message, dirname(file));
@@ -104,6 +131,9 @@ async function describeModule(
   });
   return { ...application, deployments };
 }
+
+/** What `describeProgram` returns of a module that deploys something. */
+type ModuleDescription = Exclude<Awaited<ReturnType<typeof describeProgram>>, { readonly error: string }>;
 
 /** What `drover.describe` of the Python SDK prints. */
 interface PythonDescription {
@@ -121,9 +151,12 @@ async function describePythonFile(
   if (io.describePython === undefined) throw new CliError("Python cannot be run here");
   const answer = await io.describePython(file, exportName, args === undefined ? "" : JSON.stringify(args));
   if (io.interrupted.aborted) return undefined;
-  if ("failure" in answer)
-    throw new CliError([`cannot run ${file}:`, ...answer.failure.split("\n"), ...(answer.missesModule ? [hint] : [])]);
-  const { application, deployments, files } = JSON.parse(answer.stdout) as PythonDescription;
+  if ("failure" in answer) throw cannotRun(file, answer);
+  return pythonProgram(file, answer.stdout);
+}
+
+function pythonProgram(file: string, stdout: string): ProgramFile {
+  const { application, deployments, files } = JSON.parse(stdout) as PythonDescription;
   return {
     ...(application !== null && { application }),
     programFiles: files,
@@ -137,11 +170,6 @@ async function describePythonFile(
 
 /** What to do where a package is missing that perhaps only the replicas have. */
 const hint = "import packages that only the replicas have inside the class; or deploy with YAML, which needs no import (`drover deploy`)";
-
-/** Whether a package was not found. Node gives the error a `url` where a file was not found. */
-function missesPackage(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND" && !("url" in cause);
-}
 
 /**
  * The error without its stack. A syntax error has no place in it: Node prints the place only where

@@ -81,9 +81,9 @@ export class Describer {
   }
 }
 
-/** A describer of modules: `host` is the built `describe.js`, `hook` finds the package "drover". */
-export function moduleDescriber(host: string, hook: string, cwd: string, env: ProcessEnvironment): Describer {
-  return new Describer({ argv: [process.execPath, `--import=${hook}`, host], env, answerDescriptor: 3 }, cwd);
+/** A describer of modules, by the program `describe.ts` of the replica. */
+export function moduleDescriber(program: string, cwd: string, env: ProcessEnvironment): Describer {
+  return new Describer({ argv: [process.execPath, program], env, answerDescriptor: 3 }, cwd);
 }
 
 /** A describer of Python files, by the SDK in the folder `sdk`. */

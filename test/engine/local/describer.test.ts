@@ -10,7 +10,7 @@ const never = new AbortController().signal;
 const source = (path: string) => join(import.meta.dirname, "../../../src/replica", path);
 
 function describerIn(folder: string): Describer {
-  const describer = moduleDescriber(source("describe.ts"), pathToFileURL(source("npm-environment.ts")).href, folder, process.env);
+  const describer = moduleDescriber(source("describe.ts"), folder, process.env);
   onTestFinished(() => describer.close());
   return describer;
 }
@@ -74,6 +74,12 @@ test("a description that is no longer wanted ends with its process", async () =>
 test("a program that is missing is named", async () => {
   const describer = new Describer({ argv: ["no-such-python"], env: {}, answerDescriptor: 1 }, await temporaryFolder());
   expect(await describer.describe(["a.py", "", ""], never)).toMatchObject({ failure: expect.stringContaining("no-such-python") });
+});
+
+test("a module needs no copy of this package of its own", async () => {
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, "app.ts"), 'import { deployment } from "drover"; export default deployment(class {}, { name: "a" });');
+  expect(await specIn(describerIn(folder), join(folder, "app.ts"))).toMatchObject({ name: "a" });
 });
 
 pythonTest("a Python file is described from its source, also where a compiled file looks as old and as large", async () => {
