@@ -77,7 +77,6 @@ export class WatchRun {
   async run(): Promise<void> {
     const { io } = this.#session;
     try {
-      this.#watch.follow(this.#program.folders);
       this.#savedMs = io.nowMs();
       while (!io.interrupted.aborted) {
         const isReached = await this.#deployOnce();
@@ -132,6 +131,8 @@ export class WatchRun {
 
   async #save(signal: AbortSignal): Promise<void> {
     this.#show({ kind: "describing" });
+    // First, so that no change is missed, also where a folder went and came again.
+    this.#watch.follow(this.#loaded?.folders ?? this.#program.folders);
     const loaded = await this.#program.load(this.#view.session, (step) => this.#show(step), signal);
     this.#saved = savedInWords(this.#loaded, loaded);
     this.#loaded = loaded;

@@ -35,6 +35,8 @@ function linesOf(session: Session): ViewOutput {
   const { errorColors: colors, io } = session;
   const progress = new Progress(io.stderr, colors, () => io.nowMs());
   let last: WatchView | undefined;
+  /** What was said of a save last. */
+  let said = "";
   const failures = new Map<string, string>();
   return {
     session,
@@ -43,8 +45,10 @@ function linesOf(session: Session): ViewOutput {
       if (view.away !== undefined && last?.away !== view.away) session.note(`${view.away}; trying again`);
       for (const deployment of view.deployments) showDeployment(deployment);
       if (last?.step !== view.step && isWorthALine(view.step, last?.step)) {
-        session.note(saveInWords(view, colors));
-        if ("lines" in view.step) for (const line of view.step.lines) session.note(`  ${plain(line).replaceAll("\n", "\n  ")}`);
+        const why = "lines" in view.step ? view.step.lines.map((line) => `\n  ${plain(line).replaceAll("\n", "\n  ")}`) : [];
+        const text = `${saveInWords(view, colors)}${why.join("")}`;
+        if (text !== said) session.note(text);
+        said = text;
       }
       last = view;
     },

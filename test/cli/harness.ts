@@ -39,10 +39,18 @@ export interface RunOptions {
   readonly onPrint?: (text: string) => void;
   readonly start?: (config: Config) => Promise<number>;
   readonly describePython?: CliIo["describePython"];
+  readonly openDescriber?: CliIo["openDescriber"];
 }
 
 /** Runs the CLI in this process. */
 export async function drover(argv: readonly string[], options: RunOptions = {}): Promise<Run> {
+  const { io, printed } = ioOf(options);
+  const exitCode = await runCli(argv, io);
+  return { exitCode, ...printed };
+}
+
+/** What the CLI uses outside its own process, and all that it prints there. */
+export function ioOf(options: RunOptions): { readonly io: CliIo; readonly printed: { readonly stdout: string; readonly stderr: string } } {
   const printed = { stdout: "", stderr: "" };
   const output = (name: keyof typeof printed) => ({
     isTTY: options.terminal ?? false,
@@ -64,10 +72,10 @@ export async function drover(argv: readonly string[], options: RunOptions = {}):
     sleep: (ms, signal) => realClock.sleep(ms, signal),
     newId: () => realRandom.id(20),
     ...(options.describePython && { describePython: options.describePython }),
+    ...(options.openDescriber && { openDescriber: options.openDescriber }),
     start: options.start ?? (() => Promise.reject(new Error("not in this test"))),
   };
-  const exitCode = await runCli(argv, io);
-  return { exitCode, ...printed };
+  return { io, printed };
 }
 
 /** A server with the handlers given; everything else is UNIMPLEMENTED. Gives how to run the CLI against it. */
@@ -75,6 +83,12 @@ export async function serve(
   controller: ControllerHandlers,
   invoke: InvokeHandlers = {},
 ): Promise<(argv: readonly string[], options?: RunOptions) => Promise<Run>> {
+  const address = await serveAt(controller, invoke);
+  return (argv, options = {}) => drover(argv, { ...options, env: { DROVER_API: address, DROVER_GATEWAY: address, ...options.env } });
+}
+
+/** As `serve`, but gives the server's address. */
+export async function serveAt(controller: ControllerHandlers, invoke: InvokeHandlers = {}): Promise<string> {
   const server = new RpcServer({
     implementations: [
       implement(ControllerService, complete(ControllerService, controller)),
@@ -85,7 +99,7 @@ export async function serve(
   });
   const address = await server.listen("127.0.0.1:0");
   onTestFinished(() => server.close(0));
-  return (argv, options = {}) => drover(argv, { ...options, env: { DROVER_API: address, DROVER_GATEWAY: address, ...options.env } });
+  return address;
 }
 
 /** A new folder with the files given; gone after the test. */
