@@ -1,7 +1,7 @@
 // Measures everything, or the named parts:
 //   npm run bench -- [requests] [start] [memory] [many] [python] [compose] [tick] [plan]
-//                    [rollout] [reconfigure] [autoscale] [load] [configs] [watch] [stall]
-//                    [--quick] [--write]
+//                    [rollout] [reconfigure] [autoscale] [load] [configs] [watch]
+//                    [watch-run] [stall] [--quick] [--write]
 //   --quick   short runs, to check that it works; the figures mean nothing
 //   --write   writes the figures into bench/README.md: all of them, or those of the named parts
 //   DROVER_TRACE=FILE  a trace of real requests for autoscale
@@ -29,6 +29,7 @@ const benches = [
   "load",
   "configs",
   "watch",
+  "watch-run",
   "stall",
 ];
 const readme = join(import.meta.dirname, "README.md");
