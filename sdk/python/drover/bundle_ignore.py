@@ -9,7 +9,7 @@ from typing import NamedTuple
 try:
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 except ModuleNotFoundError as error:
-    raise ImportError(f"{error}; a deploy reads .gitignore with it: python3 -m pip install 'pathspec>=1,<2'") from None
+    raise ImportError(f"{error}; a deploy reads .gitignore with it: python3 -m pip install 'pathspec>=1.1,<2'") from None
 
 #: Names that are never sent, of files and of folders.
 NEVER = frozenset({".git", "node_modules", ".drover", "__pycache__"})

@@ -1,0 +1,74 @@
+// One folder is one bundle, whatever sends it.
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { bundleDigest } from "../../src/program/bundle-manifest.ts";
+import { temporaryFolder } from "../replica/harness.ts";
+import { type BundleCase, bundleCases, makeCase } from "./bundle-cases.ts";
+import { dedent, runModule, pythonTest as test } from "./python-harness.ts";
+
+/** What a sender makes of a folder. */
+type Made =
+  | { readonly files: readonly { readonly path: string; readonly executable: boolean; readonly sha256: string }[]; readonly digest: string }
+  | { readonly error: string };
+
+const bounds = { filesMax: 10_000, fileBytesMax: 2 ** 30, bundleBytesMax: 2 ** 31 };
+
+const inPython = `
+  import json
+  from drover.bundle_contents import with_digest
+  from drover.bundle_error import BundleError
+  from drover.bundle_files import find_files
+  from drover.bundle_list import bundle_digest, in_order
+  from drover.types import BundleBounds
+  def made(case):
+      bounds = BundleBounds(max_files=case["filesMax"], max_file_bytes=case["fileBytesMax"], max_bundle_bytes=case["bundleBytesMax"])
+      try: found = find_files(case["folder"], bounds)
+      except BundleError as error: return {"error": str(error)}
+      files = [with_digest(one, {}) for one in found]
+      listed = [{"path": one.path, "executable": one.executable, "sha256": one.sha256} for one in in_order(files)]
+      return {"files": listed, "digest": bundle_digest(files)}
+  print(json.dumps([made(case) for case in json.load(open("cases.json"))]))
+`;
+
+/** What the Python SDK makes of each folder. */
+async function madeInPython(cases: readonly (BundleCase & { readonly folder: string })[]): Promise<readonly Made[]> {
+  const folder = await temporaryFolder();
+  writeFileSync(join(folder, "cases.json"), JSON.stringify(cases.map(({ folder, bounds: own }) => ({ folder, ...bounds, ...own }))));
+  writeFileSync(join(folder, "check.py"), dedent(inPython));
+  const { stdout, stderr } = await runModule("check", [], folder).ended;
+  expect(stdout, stderr).not.toBe("");
+  return JSON.parse(stdout);
+}
+
+/** The cases, each in a folder of its own. */
+async function madeCases(): Promise<readonly (BundleCase & { readonly folder: string })[]> {
+  const root = await temporaryFolder();
+  return bundleCases.map((one, at) => {
+    mkdirSync(join(root, String(at)));
+    return { ...one, folder: makeCase(one, join(root, String(at))) };
+  });
+}
+
+test("the same files of a folder are sent by all, under the same digest, and the same folders are refused", async () => {
+  const cases = await madeCases();
+  const made = await madeInPython(cases);
+  for (const [at, { says, folder, files, refused }] of cases.entries()) {
+    const one = made[at] as Made;
+    if (files === undefined) {
+      for (const text of refused ?? []) expect("error" in one && one.error, says).toContain(text);
+      continue;
+    }
+    if ("error" in one) throw new Error(`${says}: ${one.error}`);
+    expect(
+      one.files.map(({ path, executable }) => path + (executable ? "*" : "")),
+      says,
+    ).toEqual(files);
+    const contents = one.files.map(({ path, executable }) => {
+      const bytes = readFileSync(join(folder, path));
+      return { path, executable, sizeBytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
+    });
+    expect(one.digest, says).toBe(bundleDigest(contents));
+  }
+});
