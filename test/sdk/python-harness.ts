@@ -69,6 +69,16 @@ export function runModule(
   return { child, ...outputOf(child) };
 }
 
+/** Writes files into a folder of the test's own, and runs a module of the SDK there. */
+export async function runIn(files: Record<string, string>, module: string, args: readonly string[], env: Record<string, string> = {}) {
+  const folder = await temporaryFolder();
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), dedent(text));
+  }
+  return { folder, ...(await runModule(module, args, folder, env).ended) };
+}
+
 function outputOf(child: ChildProcessWithoutNullStreams): Pick<Started, "ended" | "printed"> {
   const output = { stdout: "", stderr: "" };
   for (const stream of ["stdout", "stderr"] as const) {
