@@ -1,7 +1,7 @@
 // The wheel of the Python package, built and installed into a new virtual environment: all that a
 // user of Python does is `pip install` and `drover`.
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { expect } from "vitest";
@@ -71,8 +71,9 @@ pythonTest(
         });
         const { api, gateway } = JSON.parse(ready) as { readonly api: string; readonly gateway: string };
         const env = { DROVER_API: api, DROVER_GATEWAY: gateway };
-        await writeFile(join(folder, "app.py"), app);
-        await succeed(drover, ["run", "app.py"], env);
+        await mkdir(join(folder, "app"));
+        await writeFile(join(folder, "app/app.py"), app);
+        await succeed(drover, ["run", "app/app.py"], env);
         // The replica runs on the Python of the environment that has the package.
         expect(JSON.parse(await succeed(drover, ["invoke", "where", "prefix", "null"], env))).toBe(venv);
       } finally {
