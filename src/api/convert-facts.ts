@@ -19,6 +19,7 @@ import {
   type StoreTroubleSchema,
 } from "../../gen/drover/v1/facts_pb.ts";
 import type { Departure } from "../core/departure.ts";
+import { preparingOf } from "../core/ending.ts";
 import type { ReplicaRecord } from "../core/replica.ts";
 import type { Condition } from "../core/rollout/conditions.ts";
 import type { RolloutFailure, StartFailure } from "../core/rollout-failure.ts";
@@ -55,8 +56,9 @@ function valuesOf(condition: Condition): MessageInitShape<typeof ConditionSchema
     case "REPLICAS_UNSEEN":
       return { replicaId: condition.replicaId, moreReplicas: condition.more, node: condition.node };
     case "WAITING_FOR_PACKAGES": {
-      const { revision, packages, replicaId = "", more = 0 } = condition;
-      return { revision: BigInt(revision), replicaId, moreReplicas: more, pendingReason: waitToMessage({ kind: "packages", packages }) };
+      const { revision, replicaId = "", more = 0 } = condition;
+      const pendingReason = waitToMessage({ kind: "packages", ...preparingOf(condition) });
+      return { revision: BigInt(revision), replicaId, moreReplicas: more, pendingReason };
     }
     case "STARTS_FAILING": {
       const { failedStarts, retryAtMs, last } = condition;
@@ -84,7 +86,7 @@ export function waitToMessage(wait: Wait): MessageInitShape<typeof PendingReason
     case "engine":
       return { kind: PendingKind.ENGINE, engineReason: wait.reason };
     case "packages":
-      return { kind: PendingKind.PACKAGES, packages: wait.packages };
+      return { kind: PendingKind.PACKAGES, packages: wait.packages, lockfile: wait.lockfile };
     case "notServing":
       return { kind: PendingKind.NOT_SERVING, healthProblem: healthProblemToMessage(wait.problem) };
   }

@@ -62,7 +62,10 @@ export interface Preparing {
   readonly lockfile?: string;
 }
 
-/** The state of the packages that a replica requires. */
+/** What is being prepared, alone. */
+export const preparingOf = ({ packages, lockfile }: Preparing): Preparing => ({ packages, ...(lockfile !== undefined && { lockfile }) });
+
+/** The state of the files and packages that a replica requires. */
 export type Preparation =
   | { readonly kind: "ready" }
   | ({ readonly kind: "installing" } & Preparing)

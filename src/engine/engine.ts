@@ -5,8 +5,8 @@ import type { Coverage, Room } from "../core/placement/room.ts";
 import type { Resources } from "../core/resources.ts";
 
 /**
- * The machine could not start a replica: its disk is full, or it has no more files or processes to
- * give. The program is not the cause.
+ * The machine could not start a replica: its disk is full, it has no more files or processes to
+ * give, or the store of bundles cannot be reached. The program is not the cause.
  */
 export class ShortageError extends Error {
   override readonly name = "ShortageError";

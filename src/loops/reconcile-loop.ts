@@ -3,7 +3,7 @@ import type { Random } from "../clock/clock.ts";
 import { type ActingTime, elapsedMs } from "../core/acting-time.ts";
 import { committedConfig } from "../core/config-change.ts";
 import type { DeploymentRecord, ProgressRecord } from "../core/deployment.ts";
-import type { Ending, Preparation } from "../core/ending.ts";
+import { type Ending, type Preparation, preparingOf } from "../core/ending.ts";
 import { type Coverage, processOf, usingLedger } from "../core/placement/room.ts";
 import { hasEnded, holds, type ReplicaRecord } from "../core/replica.ts";
 import { plan } from "../core/rollout/plan.ts";
@@ -234,7 +234,7 @@ export class ReconcileLoop {
       node: process?.node,
       address: process?.address,
       unplaced: process?.unplaced,
-      preparing: process?.preparing ?? (preparation?.kind === "installing" ? { packages: preparation.packages } : undefined),
+      preparing: process?.preparing ?? (preparation?.kind === "installing" ? preparingOf(preparation) : undefined),
       ending: this.#startErrors.get(replica.id) ?? process?.ending ?? (preparation?.kind === "failed" ? preparation.ending : undefined),
       errors: preparation?.kind === "failed" ? preparation.lines : errors,
       contactSinceMs: this.#ownTime.sinceMs(replica.id, contact, process, this.#time),

@@ -5,6 +5,7 @@ import { realClock, realRandom } from "../clock/real.ts";
 import type { JsonObject } from "../core/json.ts";
 import { messageBytes } from "../core/message-bounds.ts";
 import { importFlag } from "../program/definition.ts";
+import { withPathsInBundle } from "./bundle-paths.ts";
 import { withHandles } from "./handles-in.ts";
 import { loadDefinition, StartError, textOf } from "./load-module.ts";
 import { createProgram, type HostedProgram } from "./program.ts";
@@ -92,6 +93,6 @@ function onNothingLeft(): void {
 process.on("beforeExit", onNothingLeft);
 
 start().catch((cause: unknown) => {
-  process.stderr.write(`${cause instanceof StartError ? cause.message : textOf(cause)}\n`);
+  process.stderr.write(`${withPathsInBundle(cause instanceof StartError ? cause.message : textOf(cause))}\n`);
   process.exit(1);
 });

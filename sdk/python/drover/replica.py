@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, NoReturn
 # gRPC's core also prints the errors that it returns, unless this is set when it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
+from .bundle_paths import missing_file, missing_package_remedy, with_paths_in_bundle
 from .call_loop import serve_calls
 from .init_args import with_handles
-from .load_module import StartError, load_deployment
+from .load_module import MissingModuleError, StartError, load_deployment
 from .message_bounds import MESSAGE_BYTES_DEFAULT
 from .program import create_program
 from .replica_server import ReplicaOptions, ReplicaServer
@@ -46,8 +47,7 @@ async def serve(argv: list[str]) -> None:
     serve_calls()
     path, name = argv[0], argv[1] if len(argv) > 1 else ""
     if not os.path.isfile(path):
-        host = os.uname().nodename
-        raise StartError(f"no such file: {os.path.abspath(path)}; replicas run on the machine {host}, and paths are of that machine")
+        raise StartError(f"no such file: {missing_file(path)}")
     deployment = load_deployment(path, name)
     threads = Threads()
     try:
@@ -112,7 +112,8 @@ def main() -> NoReturn:
             await serve(sys.argv[1:])
             code = 0
         except StartError as error:
-            sys.stderr.write(f"{error}\n")
+            remedy = missing_package_remedy() if isinstance(error, MissingModuleError) else ""
+            sys.stderr.write(f"{with_paths_in_bundle(str(error))}{remedy}\n")
         finally:
             # Exits at once: a normal exit would wait for threads and for the tasks of the loop.
             sys.stdout.flush()

@@ -1,5 +1,5 @@
 import type { DeploymentRecord, ProgressRecord } from "../deployment.ts";
-import type { Preparing } from "../ending.ts";
+import { type Preparing, preparingOf } from "../ending.ts";
 import { sameJson } from "../json.ts";
 import { ofLife } from "../lineage.ts";
 import { type Room, unseenReplicas } from "../placement/room.ts";
@@ -127,7 +127,7 @@ function starts(replicas: readonly ReplicaRecord[]): readonly Condition[] {
   const install = group(installing);
   if (install?.first.waits?.kind === "packages") {
     const { revision, waits } = install.first;
-    conditions.push({ type: "WAITING_FOR_PACKAGES", reason: "INSTALLING", revision, packages: waits.packages, ...install.group });
+    conditions.push({ type: "WAITING_FOR_PACKAGES", reason: "INSTALLING", revision, ...preparingOf(waits), ...install.group });
   }
   return conditions;
 }

@@ -1,7 +1,7 @@
 import { type ActingTime, elapsedMs } from "../acting-time.ts";
 import { backoffMaxMs, backoffMs } from "../backoff.ts";
 import type { DeploymentRecord, ProgressRecord, Wanted } from "../deployment.ts";
-import type { Preparation } from "../ending.ts";
+import { type Preparation, preparingOf } from "../ending.ts";
 import { ofLife } from "../lineage.ts";
 import { counts, isAvailable, type ReplicaRecord } from "../replica.ts";
 import type { RolloutFailure } from "../rollout-failure.ts";
@@ -90,7 +90,7 @@ export function noteInstalling(
   nowMs: number,
 ): ProgressRecord {
   if (packages?.kind !== "installing") return progress;
-  return { ...progress, installing: { packages: packages.packages, sinceMs: installing?.sinceMs ?? nowMs } };
+  return { ...progress, installing: { ...preparingOf(packages), sinceMs: installing?.sinceMs ?? nowMs } };
 }
 
 /** The progress with the failure of the rollout, if it has failed. */

@@ -145,7 +145,7 @@ function rulesOf(step: Step, deployment: DeploymentRecord, progress: ProgressRec
     const seconds = Math.ceil(waitMs / 1_000);
     rule("backoff", seconds, `${seconds} s until a replica is started again`, wantsMore);
   } else if (progress.failedStarts > 0) rule("one_at_a_time", 1, "while starts fail, one replica is tried at a time", wantsMore);
-  if (situation.unready) rule("packages", 1, "max_surge is 0: the packages are installed before an old replica is removed", oldLeft);
+  if (situation.unready) rule("packages", 1, "max_surge is 0: files and packages are there before an old replica is removed", oldLeft);
   if (waiting?.replica.waits !== undefined) rule("capacity", 0, `${waiting.replica.id} ${waitInWords(waiting.replica.waits)}`, true);
   if (!progress.everRan && old.length > 0)
     rule(

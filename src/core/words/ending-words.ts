@@ -53,4 +53,7 @@ function installProblem(problem: InstallProblem): string {
 }
 
 /** What is being prepared before a process can start. */
-export const preparingInWords = ({ packages }: Preparing): string => `installing ${plural(packages, "package")}`;
+export function preparingInWords({ packages, lockfile }: Preparing): string {
+  if (packages === 0 && lockfile === undefined) return "unpacking the bundle";
+  return `installing ${plural(packages, "package")}`;
+}

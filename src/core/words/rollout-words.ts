@@ -39,7 +39,7 @@ export function holdInWords(hold: Hold): string {
     case "backoff":
       return `waits before the next try: ${plural(hold.failedStarts, "failed start")} in a row`;
     case "packages":
-      return `waits for the packages of revision ${hold.revision} before an old replica is removed`;
+      return `waits for the files and packages of revision ${hold.revision} before an old replica is removed`;
     case "room":
       return `waits for room for ${hold.replicaId}`;
     case "blocked":

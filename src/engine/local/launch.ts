@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:fs";
 import { access, open, stat } from "node:fs/promises";
 import { hostname } from "node:os";
-import { delimiter, join, resolve } from "node:path";
+import { delimiter, join, relative, resolve } from "node:path";
 import { recordAndExec } from "./process-identity.ts";
 
 export interface Launch {
@@ -30,7 +30,7 @@ export interface Launch {
  */
 export async function launch({ argv, workingDir, bundleFolder, env, enter, pidFile, stdout, stderr }: Launch): Promise<ChildProcess> {
   const folder = await expectFolder(workingDir, bundleFolder);
-  const program = await findProgram(argv[0] ?? "", folder, env.PATH ?? "");
+  const program = await findProgram(argv[0] ?? "", { folder, bundleFolder }, env.PATH ?? "");
   const out = await open(stdout, "a", 0o600);
   const err = await open(stderr, "a", 0o600).catch((error) => out.close().then(() => Promise.reject(error)));
   try {
@@ -85,14 +85,27 @@ function handOver(env: Readonly<Record<string, string>>): string[] {
   return rest.length > 0 ? ["/usr/bin/env", "--", ...rest.map(([name, value]) => `${name}=${value}`)] : [];
 }
 
+/** Where a program runs. */
+interface Place {
+  readonly folder: string;
+  readonly bundleFolder: string | undefined;
+}
+
 /** The program's file, found as a shell does. */
-async function findProgram(name: string, folder: string, path: string): Promise<string> {
+async function findProgram(name: string, { folder, bundleFolder }: Place, path: string): Promise<string> {
   if (name === "") throw new Error("the command line is empty");
   if (name.includes("/")) {
     const file = resolve(folder, name);
     if (await isExecutable(file)) return file;
+    const isThere = await exists(file);
+    if (bundleFolder === undefined || !file.startsWith(`${bundleFolder}/`)) {
+      throw new Error(isThere ? `program ${file} is not an executable file` : `program ${file} does not exist${ofThisMachine()}`);
+    }
+    const inBundle = relative(bundleFolder, file);
     throw new Error(
-      (await exists(file)) ? `program ${file} is not an executable file` : `program ${file} does not exist${ofThisMachine()}`,
+      isThere
+        ? `program ${inBundle} of the bundle is not an executable file: make it one (chmod +x), and deploy again`
+        : `program ${inBundle} does not exist: the bundle has no such file`,
     );
   }
   for (const place of path.split(delimiter)) {

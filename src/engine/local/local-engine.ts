@@ -149,15 +149,17 @@ export class LocalEngine implements Engine {
     const folder = new ReplicaFolder(join(this.#foldersPath, replicaId));
     const facts = await folder.create(assignment, this.#addressOf(replicaId), this.#options.clock.nowMs(), this.#boot);
     const replica = new LocalReplica(folder, facts, (ended) => this.#announceExit(ended));
-    if (requiresProvision(assignment.runtimeEnv)) {
+    const provision = this.#provisions.isThere(assignment.runtimeEnv) ? await this.#provisions.find(assignment.runtimeEnv) : undefined;
+    if (provision === undefined) {
       const unwanted = replica.prepare(undefined);
       this.#replicas.set(replicaId, replica);
       const started = this.#prepare(assignment, folder, replica, unwanted).finally(() => this.#preparing.delete(started));
       this.#preparing.add(started);
       return;
     }
-    const child = await this.#launch(assignment, folder, replica).catch(async (error) => {
+    const child = await this.#launch(assignment, folder, replica, provision).catch(async (error) => {
       this.#options.cgroups?.release(replicaId);
+      this.#provisions.giveBack(provision);
       await folder.remove();
       throw error;
     });
@@ -265,7 +267,6 @@ export class LocalEngine implements Engine {
       this.#provisions.giveBack(provision);
       return undefined;
     }
-    await replica.use(provision);
     return { child: await this.#launch(assignment, folder, replica, provision) };
   }
 
@@ -278,9 +279,10 @@ export class LocalEngine implements Engine {
     }
   }
 
-  async #launch(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica, provision: Provision = {}): Promise<ChildProcess> {
+  async #launch(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica, provision: Provision): Promise<ChildProcess> {
     const { runtimeEnv } = assignment;
     const { address } = replica;
+    if (requiresProvision(runtimeEnv)) await replica.use(provision);
     await prepareSocketFolder(socketOf(address));
     const cgroup = this.#cgroupOf(assignment);
     replica.join(cgroup);

@@ -2,7 +2,7 @@ import type { Clock } from "../../clock/clock.ts";
 import type { Requirements } from "../../core/deployment.ts";
 import type { Preparation, Preparing } from "../../core/ending.ts";
 import { BuildError } from "./environments.ts";
-import { firstStep, type Provisions, requiresProvision } from "./provisions.ts";
+import { firstStep, type Provisions } from "./provisions.ts";
 import { isShortage } from "./shortage.ts";
 
 /** How long an installation, or its outcome, is kept after the last `prepare` for it. */
@@ -19,14 +19,14 @@ interface Prepared {
  * at once when there is some.
  */
 export class Preparations {
-  readonly #provisions: Pick<Provisions, "provide" | "giveBack">;
+  readonly #provisions: Pick<Provisions, "isThere" | "provide" | "giveBack">;
   readonly #clock: Clock;
   readonly #onSettled: (name: string) => void;
   readonly #preparations = new Map<string, Prepared>();
   readonly #building = new Set<Promise<void>>();
 
   /** `onSettled`: an installation has ended, either way. */
-  constructor(provisions: Pick<Provisions, "provide" | "giveBack">, clock: Clock, onSettled: (name: string) => void) {
+  constructor(provisions: Pick<Provisions, "isThere" | "provide" | "giveBack">, clock: Clock, onSettled: (name: string) => void) {
     this.#provisions = provisions;
     this.#clock = clock;
     this.#onSettled = onSettled;
@@ -34,7 +34,7 @@ export class Preparations {
 
   /** Begins the installation, or returns how far it is. It ends when nobody asks for it any more. */
   prepare(name: string, requirements: Requirements): Preparation {
-    if (!requiresProvision(requirements)) return { kind: "ready" };
+    if (this.#provisions.isThere(requirements)) return { kind: "ready" };
     const nowMs = this.#clock.nowMs();
     const known = this.#preparations.get(name);
     if (known !== undefined) {

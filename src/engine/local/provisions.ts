@@ -34,10 +34,16 @@ export class Provisions {
     this.#environments = environments;
   }
 
+  /** Whether all that is required is known to be there. */
+  isThere(requirements: Requirements): boolean {
+    const { bundle } = requirements;
+    return packagesOf(requirements) === 0 && (bundle === undefined || this.#bundles.isThere(bundle));
+  }
+
   /** Hands out what is required if all of it is there; else undefined. */
   async find(requirements: Requirements): Promise<Provision | undefined> {
     const { bundle } = requirements;
-    const folder = bundle === undefined ? undefined : await this.#bundles.find(bundle);
+    const folder = bundle === undefined ? undefined : this.#bundles.find(bundle);
     if (bundle !== undefined && folder === undefined) return undefined;
     if (packagesOf(requirements) === 0) return { bundle, folder };
     const environment = await this.#environments.find(requirements).catch((cause) => this.#failed({ bundle }, cause));

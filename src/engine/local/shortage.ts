@@ -1,3 +1,4 @@
+import { StatusError } from "../../core/errors.ts";
 import { ShortageError } from "../engine.ts";
 
 /** What the system answers when it has no room, no more files, memory or processes to give. */
@@ -6,6 +7,8 @@ const shortages: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EROFS", "E
 /** Whether the machine is the cause of an error: itself, or the error that led to it. */
 export function isShortage(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
+  // A bundle cannot be read now: the program is not the cause.
+  if (error instanceof StatusError && error.reason === "STORE_UNAVAILABLE") return true;
   return shortages.has((error as NodeJS.ErrnoException).code) || isShortage(error.cause);
 }
 

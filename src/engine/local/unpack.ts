@@ -10,7 +10,7 @@ const filesAtOnce = 8;
 /** The least room that a file or a folder takes on a disk. */
 const blockBytes = 4_096;
 
-/** What a bundle cannot be unpacked for. */
+/** Why a bundle cannot be unpacked. */
 export class UnpackError extends Error {
   override readonly name = "UnpackError";
 }
@@ -72,12 +72,13 @@ async function expectRoom({ digest, files, folder }: Unpacking): Promise<void> {
   throw Object.assign(new Error(`${why}: make room there`), { code: "ENOSPC" });
 }
 
-async function writeOne({ digest, folder, reader }: Unpacking, file: BundleFile, signal: AbortSignal): Promise<void> {
+async function writeOne(unpacking: Unpacking, file: BundleFile, signal: AbortSignal): Promise<void> {
+  const { digest, folder } = unpacking;
   const output = await open(join(folder, file.path), "wx", 0o600);
   try {
     const hash = createHash("sha256");
     let bytes = 0;
-    for await (const data of reader.readFile(file.sha256, signal)) {
+    for await (const data of read(unpacking, file, signal)) {
       bytes += data.length;
       if (bytes > file.sizeBytes) throw broken(digest, file);
       hash.update(data);
@@ -87,6 +88,17 @@ async function writeOne({ digest, folder, reader }: Unpacking, file: BundleFile,
     await output.chmod(file.executable ? 0o555 : 0o444);
   } finally {
     await output.close();
+  }
+}
+
+async function* read({ digest, reader }: Unpacking, { path, sha256 }: BundleFile, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  try {
+    yield* reader.readFile(sha256, signal);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new UnpackError(`file ${JSON.stringify(path)} of bundle ${digest} could not be read where the controller keeps it: ${why}`, {
+      cause,
+    });
   }
 }
 

@@ -1,5 +1,5 @@
-import { renameSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { existsSync, renameSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type BundleFile, type BundleReader, hexOf, isSha256 } from "../../core/bundle.ts";
 import { formatBytes } from "../../core/resources.ts";
@@ -55,14 +55,16 @@ export class UnpackedBundles {
     this.drop();
   }
 
+  /** Whether the bundle is unpacked now. */
+  isThere(digest: string): boolean {
+    return existsSync(this.#filesAt(digest));
+  }
+
   /** Hands out the folder of a bundle's files if it is unpacked; else undefined. */
-  async find(digest: string): Promise<string | undefined> {
-    this.hold(digest); // from here on it is not dropped, but it may have been dropped just before
-    const folder = join(this.#pathOf(digest), "files");
-    const isThere = (await stat(folder).catch(() => undefined)) !== undefined;
-    if (isThere) return folder;
-    this.giveBack(digest);
-    return undefined;
+  find(digest: string): string | undefined {
+    if (!this.isThere(digest)) return undefined;
+    this.hold(digest);
+    return this.#filesAt(digest);
   }
 
   /**
@@ -71,7 +73,7 @@ export class UnpackedBundles {
    */
   async unpack(digest: string, signal: AbortSignal): Promise<string> {
     for (;;) {
-      const found = await this.find(digest);
+      const found = this.find(digest);
       if (found !== undefined) return found;
       if (this.#closed) throw new UnpackError("the controller is ending");
       await this.#work.join(digest, (stop) => this.#unpack(digest, stop), signal);
@@ -111,6 +113,10 @@ export class UnpackedBundles {
 
   #pathOf(digest: string): string {
     return join(this.#options.folder, hexOf(digest));
+  }
+
+  #filesAt(digest: string): string {
+    return join(this.#pathOf(digest), "files");
   }
 
   async #unpack(digest: string, signal: AbortSignal): Promise<void> {
