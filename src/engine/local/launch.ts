@@ -85,14 +85,12 @@ function handOver(env: Readonly<Record<string, string>>): string[] {
   return rest.length > 0 ? ["/usr/bin/env", "--", ...rest.map(([name, value]) => `${name}=${value}`)] : [];
 }
 
-/** Where a program runs. */
-interface Place {
-  readonly folder: string;
-  readonly bundleFolder: string | undefined;
-}
-
-/** The program's file, found as a shell does. */
-async function findProgram(name: string, { folder, bundleFolder }: Place, path: string): Promise<string> {
+/** The program's file, found as a shell does in the working folder `folder`. */
+async function findProgram(
+  name: string,
+  { folder, bundleFolder }: Pick<Launch, "bundleFolder"> & { readonly folder: string },
+  path: string,
+): Promise<string> {
   if (name === "") throw new Error("the command line is empty");
   if (name.includes("/")) {
     const file = resolve(folder, name);
