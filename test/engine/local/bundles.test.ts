@@ -1,13 +1,14 @@
 // Goal: a replica runs the files of its revision's bundle, whatever becomes of others. Method: real
 // processes of a real engine, with bundles that a test keeps.
 import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Requirements } from "../../../src/core/deployment.ts";
 import { refusal } from "../../../src/core/errors.ts";
 import type { LocalEngine, LocalEngineOptions } from "../../../src/engine/local/local-engine.ts";
 import { bundleDigest } from "../../../src/program/bundle-manifest.ts";
 import { shipped } from "../../../src/shipped.ts";
+import { python, pythonTest } from "../../sdk/python-harness.ts";
 import { assignment } from "../assignment.ts";
 import { ended, eventually, find, linesOf, openEngine, printed, testFolder } from "./engine-harness.ts";
 import { KeptBundles, nameOf } from "./kept-bundles.ts";
@@ -17,6 +18,8 @@ const modules = { moduleHost: [process.execPath, shipped.moduleHost], npmHook: s
 const stays = "exec sleep 1000";
 const running = (engine: LocalEngine, id: string) => eventually(async () => (await find(engine, id)).handle !== undefined);
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
+
+const withPython = () => ({ ambientEnv: { ...process.env, PATH: [dirname(python()), process.env.PATH ?? ""].join(delimiter) } });
 
 async function open(options: Partial<LocalEngineOptions> = {}) {
   const [folder, bundles] = [await testFolder(), new KeptBundles()];
@@ -283,4 +286,48 @@ test("a module in a bundle finds drover without a package of its own, and no pac
   await printed(engine, "r1", "found function");
   await printed(engine, "r1", "ERR_MODULE_NOT_FOUND");
   await printed(engine, "r1", "MODULE_NOT_FOUND");
+});
+
+describe("a module that does not start", () => {
+  const lastErrors = async (path: string, files: Readonly<Record<string, string>>): Promise<string> => {
+    const { engine, bundles, folder } = await open(path.endsWith(".py") ? { ...modules, ...withPython() } : modules);
+    const bundle = bundles.keep({ "README.md": "", ...files });
+    await engine.start(assignment("r1", [], { bundle, program: { kind: "module", path, exportName: "app" } }));
+    expect((await ended(engine, "r1")).ending).toEqual({ kind: "exit", code: 1 });
+    const errors = (await engine.lastErrors("r1", 20)).join("\n");
+    expect(errors).not.toContain(folder);
+    return errors;
+  };
+
+  test("is told by its path in the bundle", async () => {
+    expect(await lastErrors("src/none.ts", {})).toContain("src/none.ts");
+    expect(await lastErrors("src/app.ts", { "src/app.ts": "\nthrow new Error('of the module');" })).toMatch(
+      /of the module\n.*src\/app.ts:2:/,
+    );
+    expect(await lastErrors("src/app.ts", { "src/app.ts": "import 'not-there';" })).toContain("package-lock.json");
+    expect(await lastErrors("src/app.ts", { "src/app.ts": "import './not-there.ts';" })).toContain("src/not-there.ts");
+  });
+
+  pythonTest("is told by its path in the bundle, in Python too", async () => {
+    expect(await lastErrors("src/none.py", {})).toContain("src/none.py");
+    expect(await lastErrors("src/app.py", { "src/app.py": "\nraise ValueError('of the module')" })).toMatch(
+      /src\/app.py", line 2[\s\S]*of the module/,
+    );
+    expect(await lastErrors("src/app.py", { "src/app.py": "import not_there" })).toContain("requirements.txt");
+  });
+});
+
+pythonTest("a Python module finds what is in its own folder and in the bundle's, wherever it works", async () => {
+  const { engine, bundles } = await open({ ...modules, ...withPython() });
+  const bundle = bundles.keep({
+    "src/app.py": "import near, lib.far, os\nprint(near.word, lib.far.word, open('here.txt').read(), flush=True)",
+    "src/near.py": "word = 'near'",
+    "lib/far.py": "word = 'far'",
+    "data/here.txt": "here",
+  });
+  const program = { kind: "module", path: "src/app.py", exportName: "app" } as const;
+  await engine.start(assignment("r1", [], { bundle, program, workingDir: "data" }));
+  await printed(engine, "r1", "near far here");
+  await engine.start(assignment("r2", ["python3", "../src/app.py"], { bundle, workingDir: "data" }));
+  await printed(engine, "r2", "near far here");
 });
