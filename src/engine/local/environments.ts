@@ -1,31 +1,26 @@
 import { createHash } from "node:crypto";
 import { readlinkSync, rmSync } from "node:fs";
-import { mkdir, mkdtemp, open, readdir, readFile, readlink, rename, rm, stat, statfs, symlink, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readlink, rename, rm, symlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Clock } from "../../clock/clock.ts";
 import type { Requirements } from "../../core/deployment.ts";
-import type { InstallProblem } from "../../core/ending.ts";
 import type { Log } from "../../log/log.ts";
-import { findPython, hasUv, npmCommands, type Python, pipCommands, seePackagesOf, toolEnv } from "./installers.ts";
-import { readable } from "./lines.ts";
+import { BuildError, lastLines, littleRoom, problemOf } from "./build-error.ts";
+import { copySources } from "./environment-sources.ts";
+import { lastUseMs, readUses, touchUses, writeUses } from "./environment-uses.ts";
+import { findPython, hasUv, npmCommands, type Python, pythonCommands, seePackagesOf, toolEnv } from "./installers.ts";
 import { killProcessesWith } from "./process-identity.ts";
 import type { ProcessEnvironment } from "./replica-env.ts";
-import { runTool, type ToolResult } from "./run-tool.ts";
+import { needsNpm, needsPython, type ResolvedRequirements, requirementsText } from "./requirements.ts";
+import { runTool } from "./run-tool.ts";
 
 /** How long the build of an environment may take. */
 const buildMsDefault = 1_800_000;
 /** How many unused environments are kept, most recently used first. */
 const keptMaxDefault = 10;
-/** Bounds on the tool's last lines in a {@link BuildError}. */
-const linesMax = 20;
-const lineBytesMax = 1_000;
-const tailBytesMax = 64 * 1024;
-/** With less free disk space than this, a failure names the disk as a possible cause. */
-const littleBytes = 256 * 1024 * 1024;
 /** How long the result "there is no Python" is cached. */
 const noPythonMs = 30_000;
 
-const receipt = "environment.json";
 const unremoved = "an unfinished installation could not be removed; retrying when the controller starts again";
 /**
  * A variable that marks the processes of a build, to kill those that are left of a build that
@@ -48,32 +43,21 @@ export interface EnvironmentsOptions {
   readonly keptMax?: number;
 }
 
-/** Why an environment could not be built, with the tool's last lines. */
-export class BuildError extends Error {
-  readonly problem: InstallProblem;
-  readonly lines: readonly string[];
-  /** Set if too little free disk space may be the cause. */
-  readonly freeBytes: number | undefined;
-
-  constructor(problem: InstallProblem, lines: readonly string[] = [], freeBytes?: number) {
-    super(`packages could not be installed: ${problem.kind}`);
-    this.problem = problem;
-    this.lines = lines;
-    this.freeBytes = freeBytes;
-  }
-}
-
 interface Build {
+  readonly requirements: ResolvedRequirements;
   readonly done: Promise<void>;
   readonly abort: AbortController;
   waiting: number;
+  /** Whether it has all that it needs of the bundle. */
+  copied: boolean;
 }
 
 /** An installed environment: `key` names its link, `name` the folder that the link points to. */
 interface Kept {
   readonly key: string;
   readonly name: string;
-  readonly requirements: string;
+  /** The texts of the requirements that it was handed out for. */
+  readonly uses: readonly string[];
   readonly usedMs: number;
 }
 
@@ -90,6 +74,9 @@ export class Environments {
   readonly #builds = new Map<string, Build>();
   /** How often each folder is handed out now. */
   readonly #held = new Map<string, number>();
+  /** The texts of the requirements that each folder was handed out for. */
+  readonly #uses = new Map<string, ReadonlySet<string>>();
+  #noting: Promise<void> = Promise.resolve();
   #python: { readonly found: Promise<Python | undefined>; readonly untilMs: number } | undefined;
   #dropping: Promise<void> = Promise.resolve();
   #closed = false;
@@ -108,24 +95,29 @@ export class Environments {
   }
 
   /** Hands out the folder if it is installed already; else undefined. Counts as a use. */
-  async find(requirements: Requirements): Promise<string | undefined> {
-    return this.#handOut(await this.#keyOf(requirements));
+  async find(requirements: ResolvedRequirements): Promise<string | undefined> {
+    return this.#handOut(await this.#keyOf(requirements), requirements.required);
   }
 
   /**
    * Hands out the folder once it is installed. Fails with a `BuildError`. A build that no caller
-   * waits for is stopped.
+   * waits for is stopped. The bundle's files stay where they are until then.
    */
-  async build(requirements: Requirements, signal: AbortSignal): Promise<string> {
+  async build(requirements: ResolvedRequirements, signal: AbortSignal): Promise<string> {
     const key = await this.#keyOf(requirements);
     for (;;) {
-      const found = await this.#handOut(key);
+      const found = await this.#handOut(key, requirements.required);
       if (found !== undefined) return found;
       if (signal.aborted || this.#closed) throw new BuildError({ kind: "unwanted" });
       const other = this.#builds.get(key);
       // A build that is being stopped cannot be joined: begin a new one after it.
       if (other?.abort.signal.aborted) await other.done.catch(() => {});
-      else await this.#join(other ?? this.#begin(key, requirements), signal);
+      else if (other === undefined) await this.#join(this.#begin(key, requirements), signal);
+      else
+        await this.#join(other, signal).catch((cause: unknown) => {
+          // Its own callers have left, and with them the bundle that it was copying from.
+          if (other.copied || other.requirements.folder === requirements.folder) throw cause;
+        });
     }
   }
 
@@ -150,12 +142,16 @@ export class Environments {
     for (const { abort } of builds) abort.abort("closed");
     await Promise.allSettled(builds.map(({ done }) => done));
     await this.#dropping;
+    await this.#noting;
   }
 
-  #begin(key: string, requirements: Requirements): Build {
+  #begin(key: string, requirements: ResolvedRequirements): Build {
     const abort = new AbortController();
-    const done = this.#install(key, requirements, abort.signal).finally(() => this.#builds.delete(key));
-    const build = { done, abort, waiting: 0 };
+    const onCopied = () => {
+      build.copied = true;
+    };
+    const done = this.#install(key, requirements, onCopied, abort.signal).finally(() => this.#builds.delete(key));
+    const build = { requirements, done, abort, waiting: 0, copied: false };
     this.#builds.set(key, build);
     return build;
   }
@@ -175,10 +171,10 @@ export class Environments {
   }
 
   /** Equal for the same packages in any order, on the same versions of Node and Python. */
-  async #keyOf(requirements: Requirements): Promise<string> {
-    const node = requirements.npm.length > 0 ? `${process.platform} ${process.arch} ${process.versions.modules}` : "";
-    const python = requirements.pip.length > 0 ? ((await this.#findPython())?.identity ?? "") : "";
-    const text = JSON.stringify([textOf(requirements), node, python]);
+  async #keyOf({ required, identity }: ResolvedRequirements): Promise<string> {
+    const node = needsNpm(required) ? `${process.platform} ${process.arch} ${process.versions.modules}` : "";
+    const python = needsPython(required) ? ((await this.#findPython())?.identity ?? "") : "";
+    const text = JSON.stringify([identity, node, python]);
     return createHash("sha256").update(text).digest("hex").slice(0, 24);
   }
 
@@ -191,21 +187,40 @@ export class Environments {
     return python;
   }
 
-  async #handOut(key: string): Promise<string | undefined> {
+  async #handOut(key: string, required: Requirements): Promise<string | undefined> {
     const { folder, clock } = this.#options;
     const name = await readlink(join(folder, key)).catch(() => undefined);
     if (name === undefined) return undefined;
     const path = join(folder, name);
-    const now = new Date(clock.wallMs()); // as the file system sets it
-    const whole = await utimes(join(path, receipt), now, now).then(
-      () => true,
-      () => false,
-    );
     this.hold(path);
+    await this.#noteUse(name, required);
+    const whole = await touchUses(path, clock.wallMs()); // as the file system sets it
     // From here on it is not dropped, but it may have been dropped just before.
     if (whole && this.#targetOf(key) === name) return path;
     this.giveBack(path);
     return undefined;
+  }
+
+  /** Notes with a folder that it is handed out for these requirements, too. */
+  async #noteUse(name: string, required: Requirements): Promise<void> {
+    if (this.#uses.get(name)?.has(requirementsText(required))) return;
+    this.#noting = this.#noting
+      .then(() => this.#addUse(name, required))
+      .catch((err: unknown) => this.#options.log.warn({ err }, "the use of an environment was not noted; retrying at its next use"));
+    await this.#noting;
+  }
+
+  async #addUse(name: string, required: Requirements): Promise<void> {
+    const { folder, needed } = this.#options;
+    const path = join(folder, name);
+    const known = await readUses(path);
+    if (known === undefined) return;
+    const text = requirementsText(required);
+    const isKnown = known.some((one) => requirementsText(one) === text);
+    const wanted = new Set(needed().map(requirementsText));
+    const uses = isKnown ? known : [...known.filter((one) => wanted.has(requirementsText(one))), required];
+    if (!isKnown) await writeUses(path, uses);
+    this.#uses.set(name, new Set(uses.map(requirementsText)));
   }
 
   #targetOf(key: string): string | undefined {
@@ -216,30 +231,34 @@ export class Environments {
     }
   }
 
-  async #install(key: string, requirements: Requirements, signal: AbortSignal): Promise<void> {
+  async #install(key: string, requirements: ResolvedRequirements, onCopied: () => void, signal: AbortSignal): Promise<void> {
     const { folder, ambientEnv, clock, log, buildMs = buildMsDefault } = this.#options;
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const path = await mkdtemp(join(folder, `${key}.`));
     const output = join(path, "build.log");
     const beganMs = clock.nowMs();
     try {
-      const python = requirements.pip.length > 0 ? await this.#findPython() : undefined;
-      if (requirements.pip.length > 0 && python === undefined) throw new BuildError({ kind: "noPython" });
-      const npm = await npmCommands(path, requirements.npm.toSorted());
-      const pip = python === undefined ? [] : pipCommands(path, requirements.pip.toSorted(), python, await hasUv(ambientEnv));
-      const env = { ...toolEnv(ambientEnv), DROVER_BUILD: path };
-      for (const command of [...npm, ...pip]) {
-        const result = await runTool({ ...command, workingDir: path, env, output, untilMs: beganMs + buildMs, signal, clock });
+      const { required } = requirements;
+      const python = needsPython(required) ? await this.#findPython() : undefined;
+      if (needsPython(required) && python === undefined) throw new BuildError({ kind: "noPython" });
+      await copySources(path, requirements, signal);
+      onCopied();
+      const npm = await npmCommands(path, required);
+      const pip = python === undefined ? [] : await pythonCommands(path, required, python, await hasUv(ambientEnv));
+      for (const { name, argv, workingDir = path, env: more } of [...npm, ...pip]) {
+        const env = { ...toolEnv(ambientEnv), ...more, DROVER_BUILD: path };
+        const result = await runTool({ argv, workingDir, env, output, untilMs: beganMs + buildMs, signal, clock });
         if (result.kind === "done") continue;
-        throw new BuildError(problemOf(command.name, result, buildMs), await lastLines(output), await littleRoom(path));
+        throw new BuildError(problemOf(name, result, buildMs), await lastLines(output), await littleRoom(path));
       }
       if (python !== undefined) await seePackagesOf(python, path);
-      await writeFile(join(path, receipt), `${JSON.stringify({ npm: requirements.npm, pip: requirements.pip })}\n`);
+      await writeUses(path, [required]);
+      this.#uses.set(basename(path), new Set([requirementsText(required)]));
       const link = `${path}.link`;
       await symlink(basename(path), link);
       await rename(link, join(folder, key));
       log.info(
-        { environment: key, npm: requirements.npm, pip: requirements.pip, tookMs: clock.nowMs() - beganMs },
+        { environment: key, npm: required.npm, pip: required.pip, lockfile: required.lockfile, tookMs: clock.nowMs() - beganMs },
         "installed an environment",
       );
       this.#dropping = this.#dropping
@@ -263,22 +282,26 @@ export class Environments {
     const names = await readdir(folder);
     const kept = (await Promise.all(names.map((name) => this.#kept(name)))).flatMap((one) => one ?? []);
     let spared = 0;
-    for (const { key, name, requirements } of kept.toSorted((a, b) => b.usedMs - a.usedMs)) {
+    for (const { key, name, uses } of kept.toSorted((a, b) => b.usedMs - a.usedMs)) {
       // No await between this check and the removal of the link: without a link the folder cannot
       // be handed out.
-      if (needed().some((one) => textOf(one) === requirements) || this.#held.has(name) || this.#targetOf(key) !== name) continue;
+      if (needed().some((one) => uses.includes(requirementsText(one))) || this.#held.has(name) || this.#targetOf(key) !== name) continue;
       if (spared++ >= keptMax) rmSync(join(folder, key), { force: true });
     }
-    for (const name of await readdir(folder)) if (this.#isLoose(name)) await remove(join(folder, name));
+    for (const name of await readdir(folder)) {
+      if (!this.#isLoose(name)) continue;
+      this.#uses.delete(name);
+      await remove(join(folder, name));
+    }
   }
 
   async #kept(key: string): Promise<Kept | undefined> {
     const name = this.#targetOf(key);
     if (name === undefined || key.includes(".")) return undefined;
-    const file = join(this.#options.folder, name, receipt);
-    const text = await readFile(file, "utf8").catch(() => undefined);
-    if (text === undefined) return undefined;
-    return { key, name, requirements: textOf(JSON.parse(text) as Requirements), usedMs: (await stat(file)).mtimeMs };
+    const path = join(this.#options.folder, name);
+    const uses = await readUses(path);
+    if (uses === undefined) return undefined;
+    return { key, name, uses: uses.map(requirementsText), usedMs: await lastUseMs(path) };
   }
 
   /**
@@ -291,56 +314,6 @@ export class Environments {
   }
 }
 
-/** Equal for the same requirements in any order. */
-function textOf({ npm, pip }: Requirements): string {
-  return JSON.stringify([npm.toSorted(), pip.toSorted()]);
-}
-
 async function remove(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 3 });
-}
-
-function problemOf(tool: string, result: Exclude<ToolResult, { readonly kind: "done" }>, withinMs: number): InstallProblem {
-  switch (result.kind) {
-    case "ended":
-      return { kind: "toolEnded", tool, end: result.end };
-    case "late":
-      return { kind: "late", tool, withinMs };
-    case "unwanted":
-      return result;
-    case "notFound":
-      return { kind: "toolNotFound", program: result.program };
-    case "notRun":
-      return { kind: "toolNotRun", tool, why: result.why };
-  }
-}
-
-/**
- * The free disk space if it is low. A tool cannot always report a full disk, because its output is
- * on the same disk.
- */
-async function littleRoom(path: string): Promise<number | undefined> {
-  const free = await statfs(path).then(
-    ({ bavail, bsize }) => bavail * bsize,
-    () => Number.POSITIVE_INFINITY,
-  );
-  return free < littleBytes ? free : undefined;
-}
-
-/** The last lines that the tools printed, made readable. */
-async function lastLines(path: string): Promise<readonly string[]> {
-  const file = await open(path).catch(() => undefined);
-  if (file === undefined) return [];
-  try {
-    const { size } = await file.stat();
-    const buffer = Buffer.alloc(Math.min(size, tailBytesMax));
-    await file.read(buffer, 0, buffer.length, size - buffer.length);
-    const lines = buffer
-      .toString()
-      .split("\n")
-      .map((line) => readable(line, lineBytesMax));
-    return lines.filter((line) => line.trim() !== "").slice(-linesMax);
-  } finally {
-    await file.close();
-  }
 }

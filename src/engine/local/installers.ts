@@ -1,8 +1,11 @@
 import { execFile } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
-import { delimiter, dirname, join } from "node:path";
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { delimiter, dirname, join, relative } from "node:path";
 import type { Requirements } from "../../core/deployment.ts";
+import { lockfileKind } from "../../core/lockfile.ts";
+import { sourceFolder } from "./environment-sources.ts";
 import type { ProcessEnvironment } from "./replica-env.ts";
+import { isFile, needsNpm, needsPython, pathOf } from "./requirements.ts";
 import type { ToolRun } from "./run-tool.ts";
 
 /** How long a tool may take to print its version. */
@@ -57,34 +60,114 @@ export const npmFolder = (path: string): string => join(path, "npm");
 export const pipFolder = (path: string): string => join(path, "pip");
 
 /** A command line with the tool's name for messages. */
-type Command = Pick<ToolRun, "argv"> & { readonly name: string };
-
-/** The commands that install npm packages into an environment. */
-export async function npmCommands(path: string, packages: Requirements["npm"]): Promise<readonly Command[]> {
-  if (packages.length === 0) return [];
-  const folder = npmFolder(path);
-  await mkdir(folder);
-  // So that npm takes this folder as the project, not a parent folder.
-  await writeFile(join(folder, "package.json"), '{ "private": true }\n');
-  const quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"];
-  return [{ name: "npm", argv: ["npm", "install", "--prefix", folder, ...quiet, "--", ...packages] }];
+interface Command extends Pick<ToolRun, "argv">, Partial<Pick<ToolRun, "workingDir">> {
+  readonly name: string;
+  /** Variables besides those of all tools. */
+  readonly env?: ProcessEnvironment;
 }
 
-/** The commands that install Python packages into their own virtual environment. */
-export function pipCommands(path: string, packages: Requirements["pip"], { path: python3 }: Python, uv: boolean): readonly Command[] {
-  if (packages.length === 0) return [];
+/** The entry of a list as a tool takes it: the name of a package, or the path of a file. */
+const entry = (path: string, requirement: string): string =>
+  isFile(requirement) ? join(sourceFolder(path), pathOf(requirement)) : requirement;
+
+/** The commands that install npm packages into an environment, whose bundle's files are copied already. */
+export async function npmCommands(path: string, required: Requirements): Promise<readonly Command[]> {
+  if (!needsNpm(required)) return [];
+  const { lockfile, npm } = required;
+  const packages = npm.toSorted().map((requirement) => entry(path, requirement));
+  const quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"];
+  const install = (folder: string, ...options: string[]): Command => ({
+    name: "npm",
+    argv: ["npm", "install", "--prefix", folder, ...options, ...quiet, "--", ...packages],
+  });
+  if (lockfile === undefined || lockfileKind(lockfile) !== "npm") {
+    await mkdir(npmFolder(path));
+    // So that npm takes this folder as the project, not a parent folder.
+    await writeFile(join(npmFolder(path), "package.json"), '{ "private": true }\n');
+    return [install(npmFolder(path))];
+  }
+  const project = join(sourceFolder(path), dirname(lockfile));
+  await symlink(relative(path, project), npmFolder(path));
+  await leaveOutDevelopersScripts(join(project, "package.json"));
+  const locked: Command = { name: "npm ci", argv: ["npm", "ci", "--prefix", project, "--omit=dev", "--prefer-offline", ...quiet] };
+  return packages.length === 0 ? [locked] : [locked, install(project, "--no-save", "--omit=dev")];
+}
+
+/** The scripts of a project that npm runs when its developer installs. */
+const developersScripts = ["preprepare", "prepare", "postprepare", "prepublish"];
+
+/**
+ * Takes the scripts out of a package.json that prepare a developer's folder: they need the packages
+ * for development, which are left out. The scripts of installed packages, and the project's own
+ * `postinstall`, do run.
+ */
+async function leaveOutDevelopersScripts(file: string): Promise<void> {
+  const text = await readFile(file, "utf8").catch(() => "");
+  if (!developersScripts.some((name) => text.includes(`"${name}"`))) return;
+  try {
+    const { scripts, ...manifest } = JSON.parse(text) as { readonly scripts?: Readonly<Record<string, string>> };
+    const kept = Object.entries(scripts ?? {}).filter(([name]) => !developersScripts.includes(name));
+    await writeFile(file, JSON.stringify({ ...manifest, scripts: Object.fromEntries(kept) }, undefined, 2));
+  } catch {
+    // No JSON: npm says so.
+  }
+}
+
+/**
+ * The commands that install Python packages into their own virtual environment, whose bundle's files
+ * are copied already.
+ */
+export async function pythonCommands(
+  path: string,
+  required: Requirements,
+  { path: python3 }: Python,
+  uv: boolean,
+): Promise<readonly Command[]> {
+  if (!needsPython(required)) return [];
   const folder = pipFolder(path);
   const python = join(folder, "bin", "python3");
-  if (uv) {
-    return [
-      { name: "uv venv", argv: ["uv", "venv", "--quiet", "--python", python3, folder] },
-      { name: "uv pip", argv: ["uv", "pip", "install", "--quiet", "--python", python, "--", ...packages] },
-    ];
+  const uvPip = ["uv", "pip", "install", "--quiet", "--python", python] as const;
+  const pip = [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"] as const;
+  const packages = required.pip.toSorted().map((requirement) => entry(path, requirement));
+  const made: Command = uv
+    ? { name: "uv venv", argv: ["uv", "venv", "--quiet", "--python", python3, folder] }
+    : { name: "python3 -m venv", argv: [python3, "-m", "venv", folder] };
+  const [program, ...options] = uv ? uvPip : pip;
+  const run = (...args: string[]): Command => ({ name: uv ? "uv pip" : "pip", argv: [program, ...options, ...args] });
+  const listed = packages.length === 0 ? [] : [run("--", ...packages)];
+  const { lockfile } = required;
+  if (lockfile === undefined) return [made, ...listed];
+  const source = sourceFolder(path);
+  const file = join(source, lockfile);
+  switch (lockfileKind(lockfile)) {
+    case "requirements": {
+      // pip demands a hash of each package once a file has one; uv is told to.
+      const hashed = uv && /\s--hash\b/.test(await readFile(file, "utf8"));
+      return [made, { ...run("-r", file, ...(hashed ? ["--require-hashes"] : [])), workingDir: source }, ...listed];
+    }
+    case "pylock": {
+      const locked = { ...run("-r", file), workingDir: dirname(file) };
+      // The first pip that reads a pylock.toml.
+      return [made, ...(uv ? [] : [run("--upgrade", "--", "pip>=26.1")]), locked, ...listed];
+    }
+    case "uv":
+      return [made, syncCommand(dirname(file), folder, python, await readFile(file, "utf8")), ...listed];
+    default:
+      return [made, ...listed];
   }
-  return [
-    { name: "python3 -m venv", argv: [python3, "-m", "venv", folder] },
-    { name: "pip", argv: [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--", ...packages] },
-  ];
+}
+
+/** Installs what a uv.lock names. The project itself is not installed: the program runs in its bundle. */
+function syncCommand(project: string, folder: string, python: string, lockfile: string): Command {
+  // The packages of a workspace are what the programs in it import.
+  const workspace = /^\[manifest\]\s*^members = \[/m.test(lockfile) ? ["--all-packages"] : [];
+  const options = ["--frozen", "--no-dev", "--no-install-project", ...workspace, "--quiet", "--python", python];
+  return {
+    name: "uv sync",
+    argv: ["uv", "sync", ...options, "--project", project],
+    workingDir: project,
+    env: { UV_PROJECT_ENVIRONMENT: folder, UV_PYTHON_DOWNLOADS: "never", UV_NO_CONFIG: undefined },
+  };
 }
 
 /**
@@ -109,18 +192,18 @@ export async function seePackagesOf(python: Python, path: string): Promise<void>
  */
 export function environmentVars(
   path: string,
-  { npm, pip }: Requirements,
+  required: Requirements,
   env: Readonly<Record<string, string>>,
   hook: string,
 ): Record<string, string> {
   const vars: Record<string, string> = {};
   const bins = [
-    ...(pip.length > 0 ? [join(pipFolder(path), "bin")] : []),
-    ...(npm.length > 0 ? [join(npmFolder(path), "node_modules", ".bin")] : []),
+    ...(needsPython(required) ? [join(pipFolder(path), "bin")] : []),
+    ...(needsNpm(required) ? [join(npmFolder(path), "node_modules", ".bin")] : []),
   ];
   vars.PATH = [...bins, env.PATH ?? ""].join(delimiter);
-  if (pip.length > 0) vars.VIRTUAL_ENV = pipFolder(path);
-  if (npm.length > 0) {
+  if (needsPython(required)) vars.VIRTUAL_ENV = pipFolder(path);
+  if (needsNpm(required)) {
     const modules = join(npmFolder(path), "node_modules");
     vars.DROVER_NPM_ENVIRONMENT = npmFolder(path);
     vars.NODE_PATH = [modules, ...(env.NODE_PATH ? [env.NODE_PATH] : [])].join(delimiter);

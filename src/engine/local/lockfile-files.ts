@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { lockfileKind } from "../../core/lockfile.ts";
-import type { UnpackedBundle } from "./requirements.ts";
+import type { UnpackedBundle } from "./unpacked-bundle.ts";
 
 /** How many files a requirements file may name, with those that they name in turn. */
 const includesMax = 100;
@@ -49,12 +49,13 @@ function npmRefersToFiles(lockfile: string): boolean {
   return ofProject || folders.some((folder) => folder !== "" && !folder.startsWith("node_modules/"));
 }
 
-/** Whether a uv.lock has packages of the project other than the project itself, which is not installed. */
+/**
+ * Whether a uv.lock has packages of the project's folders and files, other than the project itself,
+ * which is not installed.
+ */
 function uvRefersToFiles(lockfile: string): boolean {
-  const sources = lockfile.matchAll(/\b(editable|virtual|directory|path|registry) = "([^"]*)"/g);
-  return [...sources].some(([, kind, place = ""]) =>
-    kind === "registry" ? !place.includes("://") : place !== "." && kind !== "path" ? true : kind === "path",
-  );
+  const sources = lockfile.matchAll(/\b(?:editable|virtual|directory|path|registry) = "([^"]*)"/g);
+  return [...sources].some(([, place = ""]) => place !== "." && !place.includes("://"));
 }
 
 /** Whether a pylock.toml has packages that are files or folders of the project. */

@@ -1,7 +1,7 @@
 import type { Clock } from "../../clock/clock.ts";
 import type { Requirements } from "../../core/deployment.ts";
 import type { Preparation, Preparing } from "../../core/ending.ts";
-import { BuildError } from "./environments.ts";
+import { BuildError } from "./build-error.ts";
 import { firstStep, type Provisions } from "./provisions.ts";
 import { isShortage } from "./shortage.ts";
 

@@ -2,6 +2,7 @@ import type { Requirements } from "../../core/deployment.ts";
 import type { Preparing } from "../../core/ending.ts";
 import type { Environments } from "./environments.ts";
 import type { UsedFiles } from "./replica-folder.ts";
+import { needsPackages, type ResolvedRequirements, resolveRequirements } from "./requirements.ts";
 import type { UnpackedBundles } from "./unpacked-bundles.ts";
 
 /** The files and packages of a replica, handed out for it. Undefined where it requires none. */
@@ -10,16 +11,17 @@ export interface Provision extends UsedFiles {
   readonly folder?: string | undefined;
 }
 
-const packagesOf = ({ npm, pip }: Requirements): number => npm.length + pip.length;
-
 /** Whether anything must be there before a process can start. */
-export const requiresProvision = (requirements: Requirements): boolean => requirements.bundle !== undefined || packagesOf(requirements) > 0;
+export const requiresProvision = (requirements: Requirements): boolean => requirements.bundle !== undefined || needsPackages(requirements);
 
 /** What is prepared first. */
 export const firstStep = (requirements: Requirements): Preparing =>
   requirements.bundle === undefined ? installing(requirements) : { packages: 0 };
 
-const installing = (requirements: Requirements): Preparing => ({ packages: packagesOf(requirements) });
+const installing = ({ npm, pip, lockfile }: Requirements): Preparing => ({
+  packages: npm.length + pip.length,
+  ...(lockfile === undefined ? {} : { lockfile }),
+});
 
 /**
  * Gives replicas the files and packages that they require: a bundle is unpacked first, and packages
@@ -37,7 +39,7 @@ export class Provisions {
   /** Whether all that is required is known to be there. */
   isThere(requirements: Requirements): boolean {
     const { bundle } = requirements;
-    return packagesOf(requirements) === 0 && (bundle === undefined || this.#bundles.isThere(bundle));
+    return !needsPackages(requirements) && (bundle === undefined || this.#bundles.isThere(bundle));
   }
 
   /** Hands out what is required if all of it is there; else undefined. */
@@ -45,8 +47,10 @@ export class Provisions {
     const { bundle } = requirements;
     const folder = bundle === undefined ? undefined : this.#bundles.find(bundle);
     if (bundle !== undefined && folder === undefined) return undefined;
-    if (packagesOf(requirements) === 0) return { bundle, folder };
-    const environment = await this.#environments.find(requirements).catch((cause) => this.#failed({ bundle }, cause));
+    if (!needsPackages(requirements)) return { bundle, folder };
+    const environment = await this.#resolve(requirements, folder)
+      .then((resolved) => this.#environments.find(resolved))
+      .catch((cause) => this.#failed({ bundle }, cause));
     if (environment !== undefined) return { bundle, folder, environment };
     this.giveBack({ bundle });
     return undefined;
@@ -60,9 +64,11 @@ export class Provisions {
     const { bundle } = requirements;
     onStep(firstStep(requirements));
     const folder = bundle === undefined ? undefined : await this.#bundles.unpack(bundle, signal);
-    if (packagesOf(requirements) === 0) return { bundle, folder };
+    if (!needsPackages(requirements)) return { bundle, folder };
     onStep(installing(requirements));
-    const environment = await this.#environments.build(requirements, signal).catch((cause) => this.#failed({ bundle }, cause));
+    const environment = await this.#resolve(requirements, folder)
+      .then((resolved) => this.#environments.build(resolved, signal))
+      .catch((cause) => this.#failed({ bundle }, cause));
     return { bundle, folder, environment };
   }
 
@@ -76,6 +82,12 @@ export class Provisions {
   giveBack({ bundle, environment }: UsedFiles): void {
     if (bundle !== undefined) this.#bundles.giveBack(bundle);
     if (environment !== undefined) this.#environments.giveBack(environment);
+  }
+
+  async #resolve(requirements: Requirements, folder: string | undefined): Promise<ResolvedRequirements> {
+    const { bundle } = requirements;
+    if (bundle === undefined || folder === undefined) return resolveRequirements(requirements, undefined);
+    return resolveRequirements(requirements, { files: await this.#bundles.filesOf(bundle), folder });
   }
 
   #failed(used: UsedFiles, cause: unknown): Promise<never> {

@@ -3,21 +3,7 @@ import type { Requirements } from "../../core/deployment.ts";
 import { lockfileKind } from "../../core/lockfile.ts";
 import { BuildError } from "./build-error.ts";
 import { filesOfLockfile } from "./lockfile-files.ts";
-
-/** A bundle that is unpacked. */
-export interface UnpackedBundle {
-  readonly files: readonly BundleFile[];
-  /** Where its files are. They do not change. */
-  readonly folder: string;
-}
-
-/** Where bundles are unpacked, each once. */
-export interface UnpackedBundles {
-  /** Hands out a bundle once it is unpacked. */
-  unpack(digest: string, signal: AbortSignal): Promise<UnpackedBundle>;
-  /** Ends one use of a bundle that was handed out. */
-  giveBack(folder: string): void;
-}
+import type { UnpackedBundle } from "./unpacked-bundle.ts";
 
 /** The packages that a program needs, with the files of its bundle that name them. */
 export interface ResolvedRequirements {

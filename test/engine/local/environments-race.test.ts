@@ -3,9 +3,9 @@ import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { realClock } from "../../../src/clock/real.ts";
-import { Environments } from "../../../src/engine/local/environments.ts";
 import { silentLog } from "../../../src/log/log.ts";
 import { eventually, testFolder } from "./engine-harness.ts";
+import { ListedEnvironments } from "./listed-environments.ts";
 
 const moment = vi.hoisted(() => ({ over: undefined as Promise<void> | undefined }));
 vi.mock("node:fs/promises", async (original) => {
@@ -25,7 +25,7 @@ test("a folder that is just being made for an installation is not removed by ano
   await writeFile(join(folder, "bin", "npm"), `#!/bin/sh\nwhile [ ! -e ${folder}/go ]; do sleep 0.01; done\n`);
   await chmod(join(folder, "bin", "npm"), 0o755);
   const ambientEnv = { ...process.env, PATH: `${join(folder, "bin")}${delimiter}${process.env.PATH}` };
-  const environments = new Environments({ folder: store, ambientEnv, needed: () => [], clock: realClock, log: silentLog });
+  const environments = new ListedEnvironments({ folder: store, ambientEnv, needed: () => [], clock: realClock, log: silentLog });
   const build = (name: string) => environments.build({ npm: [name], pip: [] }, new AbortController().signal);
   const folders = async () => (await readdir(store)).filter((name) => name.includes("."));
   const first = build("first");

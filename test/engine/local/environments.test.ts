@@ -6,9 +6,11 @@ import { delimiter, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { realClock } from "../../../src/clock/real.ts";
 import type { Requirements } from "../../../src/core/deployment.ts";
-import { BuildError, Environments, type EnvironmentsOptions } from "../../../src/engine/local/environments.ts";
+import { BuildError } from "../../../src/engine/local/build-error.ts";
+import type { EnvironmentsOptions } from "../../../src/engine/local/environments.ts";
 import { silentLog } from "../../../src/log/log.ts";
 import { ended, eventually, find, linesOf, openEngine, startShell, testFolder } from "./engine-harness.ts";
+import { ListedEnvironments } from "./listed-environments.ts";
 
 const never = new AbortController().signal;
 const npm = (...packages: string[]): Requirements => ({ npm: packages, pip: [] });
@@ -33,7 +35,7 @@ async function standIn(script: string) {
     runs: async () => (await readFile(runs, "utf8").catch(() => "")).split("\n").filter((line) => line !== ""),
     open: (more: Partial<EnvironmentsOptions> = {}) => {
       const options = { folder: store, ambientEnv: env, needed: () => [], clock: realClock, log: silentLog, ...more };
-      const environments = new Environments(options);
+      const environments = new ListedEnvironments(options);
       onTestFinished(() => environments.close());
       return environments;
     },
@@ -72,7 +74,7 @@ test("only the packages of a deployment are stored with an environment", async (
   const { open, store } = await standIn("exit 0");
   const path = await open().build({ ...npm("a"), envVars: { TOKEN: "hunter2" } } as Requirements, never);
   expect(path).toContain(store);
-  expect(JSON.parse(await readFile(join(path, "environment.json"), "utf8"))).toEqual(npm("a"));
+  expect(JSON.parse(await readFile(join(path, "environment.json"), "utf8"))).toEqual([npm("a")]);
 });
 
 test("a build that takes too long is killed with all its processes", async () => {
