@@ -38,13 +38,13 @@ function installProblem(problem: InstallProblem): string {
     case "toolEnded":
       return `${problem.tool} ended with ${endingInWords(problem.end)}`;
     case "toolNotFound":
-      return `${problem.program} was not found on the PATH`;
+      return `${problem.program} was not found on the PATH${problem.program === "uv" ? withoutUv : ""}`;
     case "toolNotRun":
       return `${problem.tool} could not be run: ${problem.why}`;
     case "late":
       return `${problem.tool} did not finish within ${seconds(problem.withinMs)}`;
     case "noPython":
-      return "its pip packages need a working python3 on the PATH";
+      return "its Python packages need a working python3 on the PATH";
     case "unwanted":
       return "they are no longer needed";
     case "system":
@@ -52,8 +52,11 @@ function installProblem(problem: InstallProblem): string {
   }
 }
 
+const withoutUv = "; a uv.lock needs it: install uv for the controller, or name a requirements.txt or pylock.toml as the lockfile";
+
 /** What is being prepared before a process can start. */
 export function preparingInWords({ packages, lockfile }: Preparing): string {
   if (packages === 0 && lockfile === undefined) return "unpacking the bundle";
-  return `installing ${plural(packages, "package")}`;
+  if (lockfile === undefined) return `installing ${plural(packages, "package")}`;
+  return `installing the packages of ${lockfile}${packages > 0 ? ` and ${plural(packages, "other package")}` : ""}`;
 }

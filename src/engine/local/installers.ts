@@ -3,6 +3,7 @@ import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join, relative } from "node:path";
 import type { Requirements } from "../../core/deployment.ts";
 import { lockfileKind } from "../../core/lockfile.ts";
+import { BuildError } from "./build-error.ts";
 import { sourceFolder } from "./environment-sources.ts";
 import type { ProcessEnvironment } from "./replica-env.ts";
 import { isFile, needsNpm, needsPython, pathOf } from "./requirements.ts";
@@ -151,6 +152,7 @@ export async function pythonCommands(
       return [made, ...(uv ? [] : [run("--upgrade", "--", "pip>=26.1")]), locked, ...listed];
     }
     case "uv":
+      if (!uv) throw new BuildError({ kind: "toolNotFound", program: "uv" });
       return [made, syncCommand(dirname(file), folder, python, await readFile(file, "utf8")), ...listed];
     default:
       return [made, ...listed];
@@ -160,7 +162,7 @@ export async function pythonCommands(
 /** Installs what a uv.lock names. The project itself is not installed: the program runs in its bundle. */
 function syncCommand(project: string, folder: string, python: string, lockfile: string): Command {
   // The packages of a workspace are what the programs in it import.
-  const workspace = /^\[manifest\]\s*^members = \[/m.test(lockfile) ? ["--all-packages"] : [];
+  const workspace = /^members = \[/m.test(lockfile) ? ["--all-packages"] : [];
   const options = ["--frozen", "--no-dev", "--no-install-project", ...workspace, "--quiet", "--python", python];
   return {
     name: "uv sync",
