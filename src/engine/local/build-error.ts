@@ -10,6 +10,13 @@ const tailBytesMax = 64 * 1024;
 /** With less free disk space than this, a failure names the disk as a possible cause. */
 const littleBytes = 256 * 1024 * 1024;
 
+/** How npm is used, which npm prints after the reason for which it does not run. */
+const usageOfNpm = /^npm error [^\n]*\nnpm error\s*\nnpm error Usage:\n[\s\S]*/m;
+/** Says where a file of this machine is. */
+const logOfNpm = /^npm error A complete log of this run/;
+
+const isOfInterest = (line: string): boolean => !/^(?:npm error)?\s*$/.test(line) && !logOfNpm.test(line);
+
 /** Why an environment could not be built, with the tool's last lines. */
 export class BuildError extends Error {
   readonly problem: InstallProblem;
@@ -61,11 +68,11 @@ export async function lastLines(path: string): Promise<readonly string[]> {
     const { size } = await file.stat();
     const buffer = Buffer.alloc(Math.min(size, tailBytesMax));
     await file.read(buffer, 0, buffer.length, size - buffer.length);
-    const lines = buffer
-      .toString()
-      .split("\n")
+    const lines = buffer.toString().replace(usageOfNpm, "").split("\n");
+    return lines
+      .filter(isOfInterest)
+      .slice(-linesMax)
       .map((line) => readable(line, lineBytesMax));
-    return lines.filter((line) => line.trim() !== "").slice(-linesMax);
   } finally {
     await file.close();
   }
