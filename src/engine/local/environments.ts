@@ -18,6 +18,8 @@ import { runTool } from "./run-tool.ts";
 const buildMsDefault = 1_800_000;
 /** How many unused environments are kept, most recently used first. */
 const keptMaxDefault = 10;
+/** How many of its latest uses an environment notes, besides those that are needed. */
+const recentUsesMax = 10;
 /** How long the result "there is no Python" is cached. */
 const noPythonMs = 30_000;
 
@@ -218,7 +220,8 @@ export class Environments {
     const text = requirementsText(required);
     const isKnown = known.some((one) => requirementsText(one) === text);
     const wanted = new Set(needed().map(requirementsText));
-    const uses = isKnown ? known : [...known.filter((one) => wanted.has(requirementsText(one))), required];
+    const kept = known.filter((one, index) => index >= known.length - recentUsesMax || wanted.has(requirementsText(one)));
+    const uses = isKnown ? known : [...kept, required];
     if (!isKnown) await writeUses(path, uses);
     this.#uses.set(name, new Set(uses.map(requirementsText)));
   }

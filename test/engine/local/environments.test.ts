@@ -1,46 +1,17 @@
 // Environments made by stand-ins for npm, so that what the house does with the tool is tested apart
 // from the registry.
 import { spawn } from "node:child_process";
-import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { delimiter, join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
 import { realClock } from "../../../src/clock/real.ts";
 import type { Requirements } from "../../../src/core/deployment.ts";
 import { BuildError } from "../../../src/engine/local/build-error.ts";
-import type { EnvironmentsOptions } from "../../../src/engine/local/environments.ts";
-import { silentLog } from "../../../src/log/log.ts";
-import { ended, eventually, find, linesOf, openEngine, startShell, testFolder } from "./engine-harness.ts";
-import { ListedEnvironments } from "./listed-environments.ts";
+import { ended, eventually, find, linesOf, openEngine, startShell } from "./engine-harness.ts";
+import { standIn } from "./stand-in-npm.ts";
 
 const never = new AbortController().signal;
 const npm = (...packages: string[]): Requirements => ({ npm: packages, pip: [] });
-
-/**
- * A folder with a program `npm`, a shell script, that is first on the PATH; `runs` are its command
- * lines so far.
- */
-async function standIn(script: string) {
-  const folder = await testFolder();
-  const bin = join(folder, "bin");
-  await mkdir(bin);
-  const runs = join(folder, "runs");
-  await writeFile(join(bin, "npm"), `#!/bin/sh\necho "$*" >> ${runs}\n${script}\n`);
-  await chmod(join(bin, "npm"), 0o755);
-  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` };
-  const store = join(folder, "environments");
-  return {
-    folder,
-    store,
-    env,
-    runs: async () => (await readFile(runs, "utf8").catch(() => "")).split("\n").filter((line) => line !== ""),
-    open: (more: Partial<EnvironmentsOptions> = {}) => {
-      const options = { folder: store, ambientEnv: env, needed: () => [], clock: realClock, log: silentLog, ...more };
-      const environments = new ListedEnvironments(options);
-      onTestFinished(() => environments.close());
-      return environments;
-    },
-  };
-}
 
 const names = async (store: string) => (await readdir(store).catch(() => [])).sort();
 
