@@ -74,7 +74,7 @@ async function expectRoom({ digest, files, folder }: Unpacking): Promise<void> {
 
 async function writeOne(unpacking: Unpacking, file: BundleFile, signal: AbortSignal): Promise<void> {
   const { digest, folder } = unpacking;
-  const output = await open(join(folder, file.path), "wx", 0o600);
+  const output = await open(join(folder, file.path), "wx", file.executable ? 0o555 : 0o444); // it is written to all the same
   try {
     const hash = createHash("sha256");
     let bytes = 0;
@@ -85,7 +85,6 @@ async function writeOne(unpacking: Unpacking, file: BundleFile, signal: AbortSig
       await output.writeFile(data);
     }
     if (bytes !== file.sizeBytes || hash.digest("hex") !== file.sha256) throw broken(digest, file);
-    await output.chmod(file.executable ? 0o555 : 0o444);
   } finally {
     await output.close();
   }
