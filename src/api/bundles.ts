@@ -1,50 +1,43 @@
-import { createHash } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { BundleFile as BundleFileMessage, BundleFileSchema } from "../../gen/drover/v1/bundle_pb.ts";
 import type {
+  CreateBundleRequest,
   DownloadBundleRequest,
   DownloadBundleResponseSchema,
   FindMissingFilesRequest,
   UploadFilesRequest,
 } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type BundleBounds, type BundleFile, isSha256 } from "../core/bundle.ts";
-import { type FieldViolation, invalid, refusal } from "../core/errors.ts";
+import { type FieldViolation, refusal, type StatusError } from "../core/errors.ts";
 import { bundleProblems } from "../program/bundle-manifest.ts";
-import type { BundleUpload } from "../store/bundle-store.ts";
+import type { CallContext } from "../rpc/service.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
+import { noBundle } from "./kept-bundles.ts";
+import { quietMs, whileHeard, whileTaken } from "./patience.ts";
+import { type ReceivedFiles, receiveFiles, weightOf } from "./receive-files.ts";
+import { UploadTurns } from "./upload-turns.ts";
 
 /** What bundles are made of and read by. */
 export function bundleHandlers(
   parts: ControllerParts,
 ): ControllerHandlers<"findMissingFiles" | "uploadFiles" | "createBundle" | "downloadBundle"> {
-  const { bundles } = parts;
+  const turns = new UploadTurns();
   return {
-    findMissingFiles: async ({ sha256 }: FindMissingFilesRequest) => ({ sha256: [...(await bundles.missingFiles(sha256))] }),
-    uploadFiles: async (pieces) => {
-      const upload = await bundles.openUpload();
+    findMissingFiles: async ({ sha256 }: FindMissingFilesRequest) => ({ sha256: [...(await parts.bundles.missingFiles(sha256))] }),
+    uploadFiles: async (pieces, context) => {
+      const endTurn = await turns.take(context.signal);
       try {
-        const received = await receive(pieces, upload, bundles.bounds);
-        await upload.commit();
-        return { files: received.files, bytes: BigInt(received.bytes) };
+        const { files, bytes } = await upload(parts, pieces, context);
+        return { files, bytes: BigInt(bytes) };
       } finally {
-        await upload.abort();
+        endTurn();
       }
     },
-    createBundle: async (request) => {
-      const files = request.files.map(fileFromMessage);
-      const problems = bundleProblems(files, bundles.bounds);
-      if (problems.length > 0)
-        throw invalid(problems.map(({ index, field, description }) => ({ field: `files[${index}].${field}`, description })));
-      const made = await bundles.createBundle(files);
-      if (made.kind === "created") return { bundle: made.digest };
-      const first = made.sha256s[0] ?? "";
-      const path = files.find(({ sha256 }) => sha256 === first)?.path;
-      throw refusal(
-        "FILES_MISSING",
-        `${made.sha256s.length} files were not uploaded, such as ${path}: upload what FindMissingFiles returns`,
-      );
+    createBundle: async (request) => ({ bundle: await createBundle(parts, request) }),
+    downloadBundle: (request, context) => {
+      const onQuiet = () => context.abort(quiet("the caller takes what is sent"));
+      return whileTaken(download(parts, request, context.signal), bytesOf, parts.clock, onQuiet);
     },
-    downloadBundle: (request, { signal }) => download(parts, request, signal),
   };
 }
 
@@ -56,47 +49,43 @@ export function missingFilesViolations({ sha256 }: FindMissingFilesRequest): rea
   return [{ field: `sha256[${index}]`, description: `must be 64 lower-case hexadecimal digits (got ${got})` }];
 }
 
-async function receive(
+/** Files of which no bundle is made here. */
+export function createBundleViolations({ files }: CreateBundleRequest, bounds: BundleBounds): readonly FieldViolation[] {
+  const { filesMax } = bounds;
+  if (files.length > filesMax) return [{ field: "files", description: `must be at most ${filesMax} files (got ${files.length})` }];
+  return bundleProblems(files.map(fileFromMessage), bounds).map(({ index, field, description }) => ({
+    field: `files[${index}].${field}`,
+    description,
+  }));
+}
+
+async function upload(
+  { bundles, clock }: ControllerParts,
   pieces: AsyncIterable<UploadFilesRequest>,
-  upload: BundleUpload,
-  { fileBytesMax }: BundleBounds,
-): Promise<{ readonly files: number; readonly bytes: number }> {
-  let files = 0;
-  let bytes = 0;
-  let hash = createHash("sha256");
-  let current = { sha256: "", sizeBytes: 0 };
-  let received = 0;
-  const finish = () => {
-    if (current.sha256 === "") return;
-    const digest = hash.digest("hex");
-    if (received === current.sizeBytes && digest === current.sha256) return;
-    throw refusal(
-      "DIGEST_MISMATCH",
-      `a file was said to have ${current.sizeBytes} bytes and the SHA-256 ${current.sha256}, and has ${received} and ${digest}`,
-    );
-  };
-  for await (const { sha256, size, data } of pieces) {
-    if (sha256 !== "") {
-      finish();
-      if (!isSha256(sha256)) throw invalid([{ field: "sha256", description: "must be 64 lower-case hexadecimal digits" }]);
-      if (size < 0n || size > BigInt(fileBytesMax))
-        throw invalid([{ field: "size", description: `must be 0 to ${fileBytesMax} bytes (got ${size})` }]);
-      current = { sha256, sizeBytes: Number(size) };
-      hash = createHash("sha256");
-      received = 0;
-      files += 1;
-      await upload.begin(current);
-    } else if (current.sha256 === "") {
-      throw invalid([{ field: "sha256", description: "must be set in the first piece of a file" }]);
-    }
-    received += data.length;
-    bytes += data.length;
-    if (received > current.sizeBytes) finish();
-    hash.update(data);
-    if (data.length > 0) await upload.write(data);
+  context: CallContext,
+): Promise<ReceivedFiles> {
+  const onQuiet = () => context.abort(quiet("the caller sends nothing more"));
+  const staged = await bundles.openUpload();
+  try {
+    const received = await receiveFiles(whileHeard(pieces, weightOf, clock, onQuiet), staged, bundles.bounds);
+    await staged.commit();
+    return received;
+  } finally {
+    await staged.abort();
   }
-  finish();
-  return { files, bytes };
+}
+
+async function createBundle({ bundles }: ControllerParts, request: CreateBundleRequest): Promise<string> {
+  const files = request.files.map(fileFromMessage);
+  const made = await bundles.createBundle(files);
+  if (made.kind === "created") return made.digest;
+  const [first = ""] = made.sha256s;
+  const path = files.find(({ sha256 }) => sha256 === first)?.path;
+  throw refusal(
+    "FILES_MISSING",
+    `${made.sha256s.length} of the files are not there, such as ${path}: send those that FindMissingFiles returns`,
+    { metadata: { sha256: first } },
+  );
 }
 
 async function* download(
@@ -104,8 +93,9 @@ async function* download(
   { bundle, path, listOnly }: DownloadBundleRequest,
   signal: AbortSignal,
 ): AsyncGenerator<MessageInitShape<typeof DownloadBundleResponseSchema>> {
-  const files = await bundles.bundle(bundle);
-  if (files === undefined) throw refusal("BUNDLE_NOT_FOUND", `there is no bundle ${bundle}`);
+  // A use of the bundle: it is kept while it is read.
+  const files = (await bundles.useBundle(bundle)) ? await bundles.bundle(bundle) : undefined;
+  if (files === undefined) throw noBundle(bundle);
   const wanted = path === "" ? files : files.filter((file) => file.path === path);
   if (wanted.length === 0) throw refusal("FILE_NOT_FOUND", `the bundle ${bundle} has no file ${JSON.stringify(path)}`);
   for (const file of wanted) {
@@ -113,6 +103,17 @@ async function* download(
     if (listOnly) continue;
     for await (const data of bundles.readFile(file.sha256, signal)) yield { part: { case: "data", value: data } };
   }
+}
+
+function bytesOf({ part }: MessageInitShape<typeof DownloadBundleResponseSchema>): number {
+  return part?.case === "data" ? part.value.length : listedWeight;
+}
+/** What a file counts as that is listed, in bytes. */
+const listedWeight = 100;
+
+/** The error for a caller that was waited for too long. */
+function quiet(awaited: string): StatusError {
+  return refusal("DEADLINE", `ended after ${quietMs / 1_000} s of waiting until ${awaited}: begin again`);
 }
 
 function fileFromMessage({ path, executable, size, sha256 }: BundleFileMessage): BundleFile {

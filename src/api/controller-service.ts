@@ -2,6 +2,7 @@ import type { DescMethod, Message } from "@bufbuild/protobuf";
 import {
   type ApplyRequest,
   ControllerService,
+  type CreateBundleRequest,
   type DeployRequest,
   type FindMissingFilesRequest,
   type ReconfigureRequest,
@@ -12,7 +13,7 @@ import type { Clock } from "../clock/clock.ts";
 import { invalid } from "../core/errors.ts";
 import { type CallContext, type Implementation, implement, type ServiceHandlers } from "../rpc/service.ts";
 import { compileRules, violationsInParts, violationsMax, violationsOf } from "../rpc/validate.ts";
-import { bundleHandlers, missingFilesViolations } from "./bundles.ts";
+import { bundleHandlers, createBundleViolations, missingFilesViolations } from "./bundles.ts";
 import { clusterHandlers } from "./cluster.ts";
 import type { ControllerParts, ControllerServiceOptions } from "./controller-parts.ts";
 import { decisionHandlers } from "./decisions.ts";
@@ -69,16 +70,17 @@ function handlersOf(parts: ControllerParts): ServiceHandlers<typeof ControllerSe
 }
 
 /** Rules, by method, that the proto of a request cannot express; one check for each of its specs. */
-const moreRules: { readonly [method: string]: ((request: never, rules: SpecRules) => readonly RequestCheck[]) | undefined } = {
-  deploy: (request: DeployRequest, rules) => deployChecks(request, rules),
-  apply: (request: ApplyRequest, rules) => applyChecks(request, rules),
+const moreRules: { readonly [method: string]: ((request: never, parts: CheckParts) => readonly RequestCheck[]) | undefined } = {
+  deploy: (request: DeployRequest, parts) => deployChecks(request, parts),
+  apply: (request: ApplyRequest, parts) => applyChecks(request, parts),
   simulateAutoscaling: (request: SimulateAutoscalingRequest) => [() => simulateViolations(request)],
   findMissingFiles: (request: FindMissingFilesRequest) => [() => missingFilesViolations(request)],
+  createBundle: (request: CreateBundleRequest, { bundles }) => [() => createBundleViolations(request, bundles.bounds)],
   reconfigure: (request: ReconfigureRequest) => [() => reconfigureViolations(request)],
 };
 
 /** What checks of requests need to know. */
-interface CheckParts extends SpecRules {
+interface CheckParts extends SpecRules, Pick<ControllerParts, "bundles"> {
   readonly clock: Pick<Clock, "nowMs">;
 }
 

@@ -3,7 +3,7 @@ import { readdir, readlink, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { BundleBounds } from "../core/bundle.ts";
 import { formatBytes } from "../core/resources.ts";
-import { bundlePathProblem, PathNames } from "../program/bundle-manifest.ts";
+import { bundlePathProblem, clashes } from "../program/bundle-manifest.ts";
 import { BundleError, leaveOut } from "./bundle-error.ts";
 import { pathInside } from "./bundle-folder.ts";
 import { IgnoreRules } from "./ignore-rules.ts";
@@ -43,7 +43,6 @@ interface FolderAt {
 export async function findFiles(root: string, bounds: BundleBounds, signal: AbortSignal): Promise<FoundFiles> {
   const files: FoundFile[] = [];
   const folders: string[] = [];
-  const names = new PathNames();
   const realRoot = await realpath(root);
   const waiting: FolderAt[] = [{ path: "", folder: root, rules: IgnoreRules.above(root), identities: [identityOf(await stat(root))] }];
   for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
@@ -68,13 +67,15 @@ export async function findFiles(root: string, bounds: BundleBounds, signal: Abor
         continue;
       }
       if (!seen.isFile()) throw new BundleError(`${path} is ${kindOf(seen)}, which cannot be sent; ${leaveOut}`);
-      checkPath(path, names);
+      checkPath(path);
       files.push({ path, file, sizeBytes: seen.size });
       if (files.length > 2 * bounds.filesMax) throw tooManyFiles(files, bounds);
     }
   }
   if (files.length === 0) throw new BundleError(`${root} has no file to send: .gitignore and .droverignore leave out all of them`);
   checkBounds(files, bounds);
+  const [clash] = clashes(files, 1);
+  if (clash !== undefined) throw new BundleError(`the path of a file ${clash.description}: rename one of them, or ${leaveOut}`);
   return { files, folders };
 }
 
@@ -116,12 +117,10 @@ function kindOf(seen: Stats): string {
   return seen.isFIFO() ? "a pipe" : "a device";
 }
 
-function checkPath(path: string, names: PathNames): void {
+function checkPath(path: string): void {
   const problem = bundlePathProblem(path);
   if (problem !== undefined)
     throw new BundleError(`${JSON.stringify(path)} cannot be sent: its path ${problem}; rename it, or ${leaveOut}`);
-  const clash = names.add(path);
-  if (clash !== undefined) throw new BundleError(`${path} ${clash}: rename one of them, or .droverignore leaves one out`);
 }
 
 function checkBounds(files: readonly FoundFile[], bounds: BundleBounds): void {

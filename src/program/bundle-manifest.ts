@@ -14,15 +14,11 @@ export interface BundleFileProblem {
   readonly description: string;
 }
 
-/** The order of the bytes of paths in UTF-8. */
-export function byPath(a: Pick<BundleFile, "path">, b: Pick<BundleFile, "path">): number {
-  return Buffer.compare(Buffer.from(a.path), Buffer.from(b.path));
-}
-
 /** The list of files whose SHA-256 is the bundle's digest. The proto's `BundleFile` defines it. */
 export function manifestText(files: readonly BundleFile[]): string {
   const lines = files
-    .toSorted(byPath)
+    .map((file) => ({ ...file, bytes: Buffer.from(file.path) }))
+    .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
     .map(({ sha256, sizeBytes, executable, path }) => `${sha256} ${sizeBytes} ${executable ? "x" : "-"} ${path}\n`);
   return header + lines.join("");
 }
@@ -54,10 +50,10 @@ export function bundlePathProblem(path: string): string | undefined {
   if (path.startsWith("/")) return "must be inside the bundle: it must not begin with /";
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are refused
   if (/[\u0000-\u001f\u007f\\]/.test(path)) return "must have no control character and no backslash";
-  const names = path.split("/");
-  if (names.some((name) => name === "" || name === "." || name === ".."))
-    return 'must be inside the bundle: no name in it may be empty, "." or ".."';
-  if (names.some((name) => Buffer.byteLength(name) > nameBytesMax)) return `each name in it must be at most ${nameBytesMax} bytes`;
+  if (/(?:^|\/)\.{0,2}(?:\/|$)/.test(path)) return 'must be inside the bundle: no name in it may be empty, "." or ".."';
+  // A name of more bytes has at least 86 characters.
+  if (/[^/]{86}/.test(path) && path.split("/").some((name) => Buffer.byteLength(name) > nameBytesMax))
+    return `each name in it must be at most ${nameBytesMax} bytes`;
   return undefined;
 }
 
@@ -67,15 +63,15 @@ export function bundlePathProblem(path: string): string | undefined {
  */
 export function bundleProblems(files: readonly BundleFile[], bounds: BundleBounds, problemsMax = 20): readonly BundleFileProblem[] {
   const found: BundleFileProblem[] = [];
-  const names = new PathNames();
   let bytes = 0;
   for (const [index, file] of files.entries()) {
     found.push(...fileProblems(file, index, bounds));
-    const clash = names.add(file.path);
-    if (clash !== undefined) found.push({ index, field: "path", description: `${clash} (got ${JSON.stringify(file.path)})` });
     bytes += file.sizeBytes;
     if (found.length >= problemsMax) return found.slice(0, problemsMax);
   }
+  // Only paths within their bounds are compared.
+  if (found.length > 0) return found;
+  found.push(...clashes(files, problemsMax));
   return bytes > bounds.bundleBytesMax ? [...found, tooManyBytes(bytes, files.length - 1, bounds)] : found;
 }
 
@@ -105,26 +101,70 @@ function fileProblems(
   return found;
 }
 
-/** The names of files and folders of a bundle, to find those that some file systems take for one. */
-export class PathNames {
-  /** By the folded path: the path, and whether it is a file. */
-  readonly #known = new Map<string, { readonly path: string; readonly isFile: boolean }>();
+/** A path of a list of files, as {@link clashes} compares it. */
+interface FoldedPath {
+  readonly index: number;
+  readonly path: string;
+  /** Its names, folded. A blank byte between them sorts a folder's files together. */
+  readonly key: string;
+}
+const between = "\0";
 
-  /** Adds a file and its folders. Returns with what the file clashes; undefined: with nothing. */
-  add(path: string): string | undefined {
-    for (let end = path.indexOf("/"); ; end = path.indexOf("/", end + 1)) {
-      const isFile = end < 0;
-      const part = isFile ? path : path.slice(0, end);
-      const key = folded(part);
-      const known = this.#known.get(key);
-      if (known === undefined) this.#known.set(key, { path: part, isFile });
-      else if (known.path !== part) return `differs only in case or normal form from ${JSON.stringify(known.path)}`;
-      else if (isFile && known.isFile) return "is there twice";
-      else if (isFile || known.isFile) return `${JSON.stringify(part)} is a file and a folder`;
-      if (isFile) return undefined;
+/**
+ * Paths of which some file system takes two for one, or a part of one for another. Paths with a
+ * common folder are neighbours in the order of their keys, so that neighbours alone are compared.
+ */
+export function clashes(files: readonly Pick<BundleFile, "path">[], problemsMax: number): readonly BundleFileProblem[] {
+  const sorted = files
+    .map(({ path }, index): FoldedPath => ({ index, path, key: keyOf(path) }))
+    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.index - b.index));
+  const found: BundleFileProblem[] = [];
+  for (let at = 1; at < sorted.length && found.length < problemsMax; at++) {
+    const [shorter, longer] = [sorted[at - 1]!, sorted[at]!];
+    const clash = clashOf(shorter, longer);
+    if (clash === undefined) continue;
+    const [first, last] = shorter.index < longer.index ? [shorter, longer] : [longer, shorter];
+    const description = `${clash} ${JSON.stringify(first.path)} (got ${JSON.stringify(last.path)})`;
+    found.push({ index: last.index, field: "path", description });
+  }
+  return found;
+}
+
+/** What two paths of a list must not have in common; undefined: nothing. */
+function clashOf(one: FoldedPath, other: FoldedPath): string | undefined {
+  // Most neighbours are different files of one folder.
+  if (one.key !== other.key && folderOf(one.path) === folderOf(other.path)) return undefined;
+  if (one.path === other.path) return "must differ from all others, and there is already";
+  const names = [namesOf(one.path, "/"), namesOf(other.path, "/")] as const;
+  const keys = [namesOf(one.key, between), namesOf(other.key, between)] as const;
+  for (;;) {
+    const [key, otherKey] = [keys[0].next().value, keys[1].next().value];
+    if (key === undefined || otherKey === undefined) {
+      return key === otherKey ? undefined : "must not make a folder of a file, or a file of a folder, and there is already";
     }
+    if (key !== otherKey) return undefined;
+    if (names[0].next().value !== names[1].next().value) return "must differ in more than case and normal form from";
   }
 }
 
-/** Equal for paths that a file system which ignores case and normal form takes for one. */
-const folded = (path: string): string => path.normalize("NFKC").toLowerCase().normalize("NFC");
+function* namesOf(path: string, separator: string): Generator<string, undefined> {
+  for (let begin = 0; begin <= path.length; ) {
+    const found = path.indexOf(separator, begin);
+    const end = found < 0 ? path.length : found;
+    yield path.slice(begin, end);
+    begin = end + 1;
+  }
+  return undefined;
+}
+
+const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/") + 1);
+
+function keyOf(path: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the first and last of ASCII
+  const isAscii = /^[\u0000-\u007f]*$/.test(path);
+  const names = (isAscii ? path.toLowerCase() : path).split("/");
+  return (isAscii ? names : names.map(folded)).join(between);
+}
+
+/** Equal for names that a file system which ignores case and normal form takes for one. */
+const folded = (name: string): string => name.normalize("NFKC").toLowerCase().normalize("NFC");
