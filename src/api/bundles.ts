@@ -8,7 +8,7 @@ import type {
   UploadFilesRequest,
 } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type BundleBounds, type BundleFile, isSha256 } from "../core/bundle.ts";
-import { type FieldViolation, refusal, type StatusError } from "../core/errors.ts";
+import { type FieldViolation, invalid, refusal, type StatusError } from "../core/errors.ts";
 import { bundleProblems } from "../program/bundle-manifest.ts";
 import type { CallContext } from "../rpc/service.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
@@ -79,6 +79,11 @@ async function createBundle({ bundles }: ControllerParts, request: CreateBundleR
   const files = request.files.map(fileFromMessage);
   const made = await bundles.createBundle(files);
   if (made.kind === "created") return made.digest;
+  if (made.kind === "otherSize") {
+    const index = files.findIndex(({ sha256, sizeBytes }) => sha256 === made.sha256 && sizeBytes !== made.sizeBytes);
+    const description = `must be ${made.sizeBytes}, as the file of this sha256 has (got ${files[index]?.sizeBytes})`;
+    throw invalid([{ field: `files[${index}].size`, description }]);
+  }
   const [first = ""] = made.sha256s;
   const path = files.find(({ sha256 }) => sha256 === first)?.path;
   throw refusal(

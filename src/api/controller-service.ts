@@ -31,6 +31,9 @@ import { simulateHandlers, simulateViolations } from "./simulate.ts";
 import type { SpecRules } from "./spec-violations.ts";
 import { endpointHandlers } from "./watch-endpoints.ts";
 
+/** The pieces of an upload that are read before the one in work is stored. */
+const readAheadMax = 1;
+
 /** The handlers of `drover.v1.ControllerService`. */
 export class ControllerApi {
   readonly implementation: Implementation;
@@ -43,7 +46,7 @@ export class ControllerApi {
     const turns = new ReaderTurns();
     this.#feed = new DeploymentFeed(options.mirror, view, turns);
     const parts: ControllerParts = { ...options, view, feed: this.#feed, turns, closing: this.#closing.signal };
-    this.implementation = implement(ControllerService, checked(handlersOf(parts), parts));
+    this.implementation = { ...implement(ControllerService, checked(handlersOf(parts), parts)), readAheadMax };
   }
 
   /** Ends the watches. */

@@ -2,7 +2,7 @@ import { refusal } from "../core/errors.ts";
 
 /** Uploads that are received at the same time. */
 const inWorkMax = 8;
-/** Uploads that wait. Each holds what its caller may send without being read: about 3 MiB. */
+/** Uploads that wait. Each holds what its caller may send without being read: about 1 MiB. */
 const waitingMax = 192;
 const retryAfterMs = 5_000;
 

@@ -34,7 +34,7 @@ import { Listener } from "./listener.ts";
 import { type Raw, ServerCall } from "./server-call.ts";
 import { type CallContext, type Implementation, largeRequestBytes } from "./service.ts";
 import { internalText } from "./status.ts";
-import { drained, incoming, written } from "./streams.ts";
+import { boundReadAhead, drained, incoming, written } from "./streams.ts";
 
 // grpc-js prints errors that it also throws.
 if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
@@ -101,6 +101,8 @@ interface MessageBounds {
   readonly decoder: RequestDecoder | undefined;
   /** Undefined: no bound. */
   readonly sentBytesMax: number | undefined;
+  /** As `Implementation.readAheadMax`. */
+  readonly readAheadMax: number | undefined;
 }
 
 /** What is done with each call of a method. */
@@ -153,10 +155,10 @@ export class RpcServer {
       onCrowded,
       clock,
     });
-    for (const { service, handlers, messageBytesMax: own, largeRequestDecoder } of implementations) {
+    for (const { service, handlers, messageBytesMax: own, largeRequestDecoder, readAheadMax } of implementations) {
       const decoder = largeRequestDecoder ?? requestDecoder;
       const plainBytesMax = largeRequestDecoder === undefined ? -1 : largeRequestBytes;
-      const bounds = { readBytesMax: own ?? messageBytesMax, sentBytesMax: own, plainBytesMax, decoder };
+      const bounds = { readBytesMax: own ?? messageBytesMax, sentBytesMax: own, plainBytesMax, decoder, readAheadMax };
       for (const method of service.methods) {
         const handle = handlers[method.localName] as AnyHandler | undefined;
         if (handle === undefined) throw new Error(`${service.typeName} has no handler of ${method.name}`);
@@ -203,9 +205,10 @@ export class RpcServer {
   }
 
   #register(method: DescMethod, handle: AnyHandler, bounds: MessageBounds): void {
-    const { sentBytesMax, decoder } = bounds;
+    const { sentBytesMax, decoder, readAheadMax } = bounds;
     const work: ServerWork = { handle, sentBytesMax, nowMs: this.#nowMs, decoder };
     const serve = (raw: Raw<Buffer>, callback?: sendUnaryData<Buffer>) => {
+      if (readAheadMax !== undefined && !("request" in raw)) boundReadAhead(raw, readAheadMax);
       void this.#serve(new ServerCall(method, raw, callback, this.#nowMs), work);
     };
     // One function takes all four kinds: grpc-js passes a callback where the response is one

@@ -54,6 +54,11 @@ export interface Implementation {
    */
   readonly messageBytesMax?: number;
   /**
+   * How many messages of a caller's stream are read before the handler asks for them. Default: 16.
+   * Less where messages are large.
+   */
+  readonly readAheadMax?: number;
+  /**
    * Decodes requests above {@link largeRequestBytes}, and bounds what they may hold. Default: as the
    * server decodes all requests.
    */

@@ -25,6 +25,14 @@ export async function* incoming<T>(
   }
 }
 
+/**
+ * Bounds how many messages are read before the loop over {@link incoming} asks for them. Node has it
+ * as an option of streams, but grpc-js makes this one with 16, whatever the size of the messages.
+ */
+export function boundReadAhead(stream: Readable | Duplex, messagesMax: number): void {
+  (stream as unknown as { readonly _readableState: { highWaterMark: number } })._readableState.highWaterMark = messagesMax;
+}
+
 const readingEvents = ["readable", "end", "close", "error", "status"] as const;
 const endingEvents = ["close", "error", "status"] as const;
 const writingEvents = ["drain", "close", "error", "status"] as const;

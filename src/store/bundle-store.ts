@@ -17,8 +17,8 @@ export interface BundleStore extends BundleReader {
   /** Begins to store files, which are kept all together at its end. */
   openUpload(): Promise<BundleUpload>;
   /**
-   * Keeps the list of files as a bundle, and returns its digest; or the files that are not kept. A
-   * use of the bundle and its files.
+   * Keeps the list of files as a bundle, and returns its digest; or the files that are not kept, or
+   * not with the size that the list says. A use of the bundle and its files.
    */
   createBundle(files: readonly BundleFile[]): Promise<CreatedBundle>;
   /** Whether a bundle is kept. A use of it. */
@@ -34,7 +34,9 @@ export interface BundleStore extends BundleReader {
 
 export type CreatedBundle =
   | { readonly kind: "created"; readonly digest: string }
-  | { readonly kind: "missing"; readonly sha256s: readonly string[] };
+  | { readonly kind: "missing"; readonly sha256s: readonly string[] }
+  /** The list says another size of this file than it has. */
+  | { readonly kind: "otherSize"; readonly sha256: string; readonly sizeBytes: number };
 
 /** What a sweep dropped. */
 export interface SweptBundles {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { access, type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../clock/clock.ts";
 import { type BundleFile, digestOf, hexOf } from "../core/bundle.ts";
@@ -57,6 +57,10 @@ class FolderBundles implements BundleStore {
   async createBundle(files: readonly BundleFile[]): Promise<CreatedBundle> {
     const sha256s = await this.missingFiles(files.map(({ sha256 }) => sha256));
     if (sha256s.length > 0) return { kind: "missing", sha256s };
+    for (const { sha256, sizeBytes } of files) {
+      const { size } = await stat(join(this.#folder, "files", sha256));
+      if (size !== sizeBytes) return { kind: "otherSize", sha256, sizeBytes: size };
+    }
     const text = manifestText(files);
     const hex = createHash("sha256").update(text).digest("hex");
     const path = this.#use("bundles", hex);
