@@ -1,6 +1,6 @@
-import { existsSync, renameSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync, mkdtempSync, renameSync } from "node:fs";
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { type BundleFile, type BundleReader, hexOf, isSha256 } from "../../core/bundle.ts";
 import { formatBytes } from "../../core/resources.ts";
 import type { Log } from "../../log/log.ts";
@@ -120,7 +120,7 @@ export class UnpackedBundles {
   }
 
   async #unpack(digest: string, signal: AbortSignal): Promise<void> {
-    const { folder, reader, log } = this.#options;
+    const { reader, log } = this.#options;
     const files = await reader.bundle(digest);
     if (files === undefined) {
       throw new UnpackError(`bundle ${digest} is not kept by the controller any more: deploy again from the program's folder`);
@@ -130,8 +130,9 @@ export class UnpackedBundles {
         `the list of files of bundle ${digest} is broken where the controller keeps it: deploy again after it is removed`,
       );
     }
-    const part = await mkdtemp(`${this.#pathOf(digest)}.`);
-    const name = part.slice(folder.length + 1);
+    // No await between these: a folder that is not known as a part is removed.
+    const part = mkdtempSync(`${this.#pathOf(digest)}.`);
+    const name = basename(part);
     this.#parts.add(name);
     try {
       await mkdir(join(part, "files"), { mode: 0o700 });
@@ -161,7 +162,7 @@ export class UnpackedBundles {
 
   /** Takes its name from a bundle, to remove it afterwards. */
   #putAside(name: string): void {
-    const { folder } = this.#options;
-    renameSync(join(folder, name), join(folder, `${name}.dropped`));
+    const path = join(this.#options.folder, name);
+    renameSync(path, join(mkdtempSync(`${path}.`), "dropped"));
   }
 }
