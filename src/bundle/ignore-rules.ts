@@ -33,6 +33,8 @@ export class IgnoreRules {
     if (top === undefined) return new IgnoreRules(noRules(), "");
     const rules = noRules();
     for (const one of above) rules.add(linesOf(join(one, ".gitignore"), withSlash(relative(top, one))));
+    // What is sent was named, also where the repository leaves it out.
+    rules.add([...above.slice(1), folder].map((one) => `!/${escaped(withSlash(relative(top, one)))}`));
     return new IgnoreRules(rules, withSlash(relative(top, folder)));
   }
 
@@ -63,13 +65,17 @@ function linesOf(file: string, prefix: string): readonly string[] {
     throw error;
   }
   const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
-  return lines.filter((line) => line !== "" && !line.startsWith("#")).map((line) => fromTop(line, prefix));
+  return lines.filter((line) => !line.startsWith("#")).flatMap((line) => fromTop(line, prefix));
 }
 
-function fromTop(line: string, prefix: string): string {
-  if (prefix === "") return line;
-  const [, not = "", pattern = ""] = /^(!?)(.*)$/s.exec(line) ?? [];
-  const isAnchored = pattern.replace(/\/\s*$/, "").includes("/");
-  const folder = prefix.replace(/[\\*?[\]!# ]/g, "\\$&");
-  return isAnchored ? `${not}/${folder}${pattern.replace(/^\//, "")}` : `${not}/${folder}**/${pattern}`;
+function fromTop(line: string, prefix: string): readonly string[] {
+  const [, not = "", given = ""] = /^(!?)(.*)$/s.exec(line) ?? [];
+  const pattern = given.replace(/(?<!\\) +$/, "");
+  if (pattern === "" || pattern === "/") return [];
+  if (prefix === "") return [`${not}${pattern}`];
+  const isAnchored = pattern.replace(/\/$/, "").includes("/");
+  return [isAnchored ? `${not}/${escaped(prefix)}${pattern.replace(/^\//, "")}` : `${not}/${escaped(prefix)}**/${pattern}`];
 }
+
+/** A path as a pattern of it alone. */
+const escaped = (path: string): string => path.replace(/[\\*?[\]!# ]/g, "\\$&");

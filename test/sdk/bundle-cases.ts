@@ -131,6 +131,16 @@ export const bundleCases: readonly BundleCase[] = [
     ...pattern("Build\n*.TXT\n", ["build/a", "a.txt", "sub/b.TXT"], ["a.txt", "build/a"]),
   },
   {
+    says: "a line without a pattern says nothing, in every folder",
+    entries: { "sub/.gitignore": "   \n!\n! \n/\n\\\n#\n*.log \n", "sub/a.log": "", "sub/deep/a": "", "sub/ ": "" },
+    files: ["sub/ ", "sub/.gitignore", "sub/deep/a"],
+  },
+  {
+    says: "a folder with the marks of patterns in its name has its own rules",
+    entries: { "[a]*!/.gitignore": "b\n/c\n", "[a]*!/b": "", "[a]*!/c": "", "[a]*!/d": "", "a/b": "", "ax!/c": "" },
+    files: ["[a]*!/.gitignore", "[a]*!/d", "a/b", "ax!/c"],
+  },
+  {
     says: "a comment, an empty line, a byte order mark and the line ends of Windows are no part of a pattern",
     ...pattern("\ufeffa.txt\r\n# b.txt\r\n\r\nc.txt\r\nd\u2028e\n", ["a.txt", "b.txt", "c.txt", "d", "e"], ["b.txt", "d", "e"]),
   },

@@ -3,7 +3,10 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { bundleDigest } from "../../src/program/bundle-manifest.ts";
+import { BundleError } from "../../src/bundle/bundle-error.ts";
+import { FileDigests } from "../../src/bundle/file-digests.ts";
+import { findFiles } from "../../src/bundle/find-files.ts";
+import { bundleDigest, byPath } from "../../src/program/bundle-manifest.ts";
 import { temporaryFolder } from "../replica/harness.ts";
 import { type BundleCase, bundleCases, makeCase } from "./bundle-cases.ts";
 import { dedent, runModule, pythonTest as test } from "./python-harness.ts";
@@ -42,6 +45,19 @@ async function madeInPython(cases: readonly (BundleCase & { readonly folder: str
   return JSON.parse(stdout);
 }
 
+/** What the command line and the TypeScript SDK make of a folder. */
+async function madeInTypeScript({ folder, bounds: own }: BundleCase & { readonly folder: string }): Promise<Made> {
+  const { signal } = new AbortController();
+  try {
+    const { files: found } = await findFiles(folder, { ...bounds, ...own }, signal);
+    const files = (await new FileDigests().digest(found, signal)).toSorted(byPath);
+    return { files, digest: bundleDigest(files) };
+  } catch (error) {
+    if (error instanceof BundleError) return { error: error.message };
+    throw error;
+  }
+}
+
 /** The cases, each in a folder of its own. */
 async function madeCases(): Promise<readonly (BundleCase & { readonly folder: string })[]> {
   const root = await temporaryFolder();
@@ -53,22 +69,29 @@ async function madeCases(): Promise<readonly (BundleCase & { readonly folder: st
 
 test("the same files of a folder are sent by all, under the same digest, and the same folders are refused", async () => {
   const cases = await madeCases();
-  const made = await madeInPython(cases);
-  for (const [at, { says, folder, files, refused }] of cases.entries()) {
-    const one = made[at] as Made;
-    if (files === undefined) {
-      for (const text of refused ?? []) expect("error" in one && one.error, says).toContain(text);
-      continue;
-    }
-    if ("error" in one) throw new Error(`${says}: ${one.error}`);
-    expect(
-      one.files.map(({ path, executable }) => path + (executable ? "*" : "")),
-      says,
-    ).toEqual(files);
-    const contents = one.files.map(({ path, executable }) => {
-      const bytes = readFileSync(join(folder, path));
-      return { path, executable, sizeBytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
-    });
-    expect(one.digest, says).toBe(bundleDigest(contents));
+  const inPython = await madeInPython(cases);
+  for (const [at, one] of cases.entries()) {
+    const digest = check(one, inPython[at] as Made, "in Python");
+    expect(check(one, await madeInTypeScript(one), "in TypeScript"), one.says).toBe(digest);
   }
 });
+
+/** Expects what a case says of what was made of it. Returns the digest. */
+function check({ says, folder, files, refused }: BundleCase & { readonly folder: string }, made: Made, where: string): string | undefined {
+  const law = `${where}: ${says}`;
+  if (files === undefined) {
+    for (const text of refused ?? []) expect("error" in made && made.error, law).toContain(text);
+    return undefined;
+  }
+  if ("error" in made) throw new Error(`${law}: ${made.error}`);
+  expect(
+    made.files.map(({ path, executable }) => path + (executable ? "*" : "")),
+    law,
+  ).toEqual(files);
+  const contents = made.files.map(({ path, executable }) => {
+    const bytes = readFileSync(join(folder, path));
+    return { path, executable, sizeBytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
+  });
+  expect(made.digest, law).toBe(bundleDigest(contents));
+  return made.digest;
+}
