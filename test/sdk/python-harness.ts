@@ -14,11 +14,13 @@ import { pythonToolchain, toolchainsRequired } from "./python-toolchain.ts";
 const root = resolve(import.meta.dirname, "../..");
 export const sdk = join(root, "sdk/python");
 const toolchain = await pythonToolchain();
-if ("missing" in toolchain && !toolchainsRequired) console.warn(`tests of the Python SDK are skipped: ${toolchain.missing}`);
+/** Why the tests that need Python are left out; undefined: they are not. */
+export const pythonMissing = "missing" in toolchain && !toolchainsRequired ? toolchain.missing : undefined;
+if (pythonMissing !== undefined) console.warn(`tests of the Python SDK are skipped: ${pythonMissing}`);
 
 /** As `test`, but skipped, or failed where toolchains are required, on a machine without Python. */
 export function pythonTest(name: string, body: (context: TestContext) => Promise<void>, timeoutMs?: number): void {
-  test.skipIf("missing" in toolchain && !toolchainsRequired)(name, body, timeoutMs);
+  test.skipIf(pythonMissing !== undefined)(name, body, timeoutMs);
 }
 
 /** The interpreter of the toolchain. */
