@@ -14,6 +14,11 @@ export interface BundleFileProblem {
   readonly description: string;
 }
 
+/** The order of the bytes of paths in UTF-8. */
+export function byPath(a: Pick<BundleFile, "path">, b: Pick<BundleFile, "path">): number {
+  return Buffer.compare(Buffer.from(a.path), Buffer.from(b.path));
+}
+
 /** The list of files whose SHA-256 is the bundle's digest. The proto's `BundleFile` defines it. */
 export function manifestText(files: readonly BundleFile[]): string {
   const lines = files
