@@ -108,7 +108,7 @@ async function openController(
   const routing = openRouting({ ...common, lease, port, gateways: noGateway });
   const { loads } = routing;
   const autoscaleCron = "* * * * * *";
-  const deciding = openDeciding({ ...common, engine, lease, port, loads, autoscaleCron, keepReplicas: true });
+  const deciding = openDeciding({ ...common, bundles, engine, lease, port, loads, autoscaleCron, keepReplicas: true });
   const observed = { replica: (id: string) => loads.replica(id), deployment: (name: string) => loads.deployment(name), pid: () => 0 };
   const api = new ControllerApi({
     store,

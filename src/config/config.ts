@@ -22,6 +22,7 @@ export interface Flags {
   readonly resource?: readonly string[];
   readonly autoscaleCron?: string;
   readonly maxMessageBytes?: string;
+  readonly bundles?: string;
   readonly logLevel?: string;
 }
 
@@ -78,8 +79,16 @@ export interface Config {
    * 64 MiB.
    */
   readonly messageBytesMax: number;
+  /**
+   * Where the files of programs are kept: in the data folder, or in Redis, which is for controllers
+   * that share no disk, takes its memory, and has smaller bounds. Default: the folder.
+   */
+  readonly bundles: BundlePlace;
   readonly logLevel: string;
 }
+
+/** Where bundles are kept. */
+export type BundlePlace = (typeof bundlePlaces)[number];
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -94,6 +103,7 @@ const numCpusMax = 10_000;
 const numGpusMax = 1_024;
 const customMax = 1_000_000;
 const reserved = ["cpu", "gpu", "memory", "num_cpus", "num_gpus", "memory_bytes"];
+const bundlePlaces = ["folder", "redis"] as const;
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 
 /**
@@ -138,6 +148,7 @@ export function readConfig(
     custom: readCustom(flags.resource ?? [], report),
     autoscaleCron: readCron(given("--autoscale-cron", flags.autoscaleCron, "DROVER_AUTOSCALE_CRON"), report),
     messageBytesMax: readMessageBytes(given("--max-message-bytes", flags.maxMessageBytes, "DROVER_MAX_MESSAGE_BYTES"), report),
+    bundles: readBundles(given("--bundles", flags.bundles, "DROVER_BUNDLES"), report),
     logLevel: readLogLevel(given("--log-level", flags.logLevel, "DROVER_LOG_LEVEL"), report),
   };
   problems.push(...sharedAddresses(config));
@@ -244,6 +255,12 @@ function readMessageBytes(setting: Setting | undefined, report: Report): number 
   const bytes = Number(count) * (byteUnits[unit] ?? 1);
   if (!(bytes >= min && bytes <= max)) report(setting, "must be 64KiB to 1GiB, or as many bytes as a number");
   return bytes;
+}
+
+function readBundles(setting: Setting | undefined, report: Report): BundlePlace {
+  const place = bundlePlaces.find((one) => one === (setting?.value ?? "folder"));
+  if (place === undefined && setting) report(setting, `must be one of ${bundlePlaces.join(", ")}`);
+  return place ?? "folder";
 }
 
 function readLogLevel(setting: Setting | undefined, report: Report): string {

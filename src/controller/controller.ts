@@ -91,7 +91,7 @@ async function open(config: Config, life: ControllerLife, log: Log, closers: Clo
   const dataPath = await openDataPath({ ...common, mirror, lease, onCold, connectionsMax: connections.gateway });
   closers.add(() => dataPath.close());
   const deciding = openDeciding({
-    ...{ ...common, store, mirror, engine, lease, port: dataPath.links, loads: dataPath.loads, log: loopLog },
+    ...{ ...common, store, mirror, bundles, engine, lease, port: dataPath.links, loads: dataPath.loads, log: loopLog },
     autoscaleCron: config.autoscaleCron,
     messageBytesMax: config.messageBytesMax,
     keepReplicas: config.keepReplicas,

@@ -4,12 +4,14 @@ import type { Loads } from "../links/loads.ts";
 import type { LiveReplicaPort } from "../links/replica-port.ts";
 import type { Log } from "../log/log.ts";
 import { AutoscaleLoop } from "../loops/autoscale-loop.ts";
+import { BundleSweepLoop } from "../loops/bundle-sweep-loop.ts";
 import { ConfigChangeLoop } from "../loops/config-change-loop.ts";
 import { LeaderClock } from "../loops/leader-clock.ts";
 import { LeaseKeeper } from "../loops/lease-keeper.ts";
 import { ReconcileLoop } from "../loops/reconcile-loop.ts";
 import { openSchedules } from "../loops/schedules.ts";
 import { type StopGrace, stopReplicas } from "../loops/stop-replicas.ts";
+import type { BundleStore } from "../store/bundle-store.ts";
 import type { Mirror } from "../store/mirror.ts";
 import type { Store } from "../store/store.ts";
 import type { Closable } from "./closers.ts";
@@ -17,6 +19,7 @@ import type { Closable } from "./closers.ts";
 export interface DecidingParts {
   readonly store: Store;
   readonly mirror: Mirror;
+  readonly bundles: Pick<BundleStore, "sweep">;
   readonly engine: Engine;
   /** Whether this controller may act. Made by {@link openLease}. */
   readonly lease: Pick<LeaseKeeper, "epoch" | "onLead" | "run">;
@@ -61,7 +64,7 @@ export function openLease(parts: {
 
 /** The loops, and everything that wakes them. */
 export function openDeciding(parts: DecidingParts): Deciding {
-  const { store, mirror, engine, lease, port, loads, messageBytesMax, clock, random, log } = parts;
+  const { store, mirror, bundles, engine, lease, port, loads, messageBytesMax, clock, random, log } = parts;
   const epoch = () => lease.epoch;
   const leaderClock = new LeaderClock(clock, mirror);
   const common = { mirror, store, epoch, clock: leaderClock, log };
@@ -69,6 +72,7 @@ export function openDeciding(parts: DecidingParts): Deciding {
   const configChanges = new ConfigChangeLoop({ ...common, port });
   const scheduledMinimum = openSchedules();
   const autoscale = new AutoscaleLoop({ ...common, loads, scheduledMinimum, cron: parts.autoscaleCron });
+  const bundleSweep = new BundleSweepLoop({ mirror, bundles, epoch, clock, log });
   const wake = () => {
     reconcile.wake();
     configChanges.wake();
@@ -89,7 +93,7 @@ export function openDeciding(parts: DecidingParts): Deciding {
     autoscale,
     begin: () => {
       leased = lease.run(leading.signal);
-      running = Promise.all([reconcile, configChanges, autoscale].map((loop) => loop.run(loops.signal)));
+      running = Promise.all([reconcile, configChanges, autoscale, bundleSweep].map((loop) => loop.run(loops.signal)));
     },
     close: async (grace = { sinceMs: clock.nowMs() }) => {
       for (const stop of unsubscribe) stop();

@@ -9,6 +9,7 @@ import type { BundleStore } from "../store/bundle-store.ts";
 import { openFolderBundles } from "../store/folder-bundles.ts";
 import { Mirror } from "../store/mirror.ts";
 import { startPrivateRedis } from "../store/private-redis.ts";
+import { openRedisBundles } from "../store/redis-bundles.ts";
 import type { RedisAddress } from "../store/redis-connection.ts";
 import { openRedisStore } from "../store/redis-store.ts";
 import { contentOfSnapshot, Snapshots } from "../store/snapshots.ts";
@@ -19,7 +20,7 @@ import { HeldClaim } from "./engine-claim.ts";
 const idLength = 12;
 
 export interface StorageParts {
-  readonly config: Pick<Config, "api" | "gateway" | "dataDir" | "redisUrl" | "redisServer">;
+  readonly config: Pick<Config, "api" | "gateway" | "dataDir" | "redisUrl" | "redisServer" | "bundles">;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -56,7 +57,10 @@ export function openStorage({ config, clock, random, log }: StorageParts): Promi
     closers.add(() => mirror.close());
     const snapshots = new Snapshots({ dataDir: config.dataDir, store, mirror, clock, log });
     closers.add(() => snapshots.close());
-    const bundles = await openFolderBundles({ folder: join(config.dataDir, "bundles"), clock });
+    const folder = join(config.dataDir, "bundles");
+    const bundles = await (config.bundles === "redis"
+      ? openRedisBundles({ ...redis, clock, random, log })
+      : openFolderBundles({ folder, clock }));
     closers.add(() => bundles.close());
     const id = await takeOverId(config.dataDir, store, random);
     return { store, mirror, bundles, id, claim, address: redis.url ?? `unix:${redis.socketPath}` };

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
+import { constants, rmSync } from "node:fs";
 import { access, type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../clock/clock.ts";
@@ -11,6 +11,8 @@ import { type BundleStore, type BundleUpload, type CreatedBundle, type SweptBund
 const MiB = 2 ** 20;
 const bounds = { filesMax: 10_000, fileBytesMax: 1_024 * MiB, bundleBytesMax: 2_048 * MiB };
 const chunkBytes = 256 * 1_024;
+/** Files that are flushed to the disk at the same time. */
+const flushesMax = 16;
 
 export interface FolderBundlesOptions {
   /** Made if missing. One store at a time. */
@@ -43,7 +45,10 @@ class FolderBundles implements BundleStore {
   async missingFiles(sha256s: readonly string[]): Promise<readonly string[]> {
     const missing: string[] = [];
     for (const sha256 of new Set(sha256s)) {
-      if (await exists(this.#use("files", sha256))) continue;
+      // The use is noted first: what is still there then cannot be dropped.
+      const path = this.#use("files", sha256);
+      if (await exists(path)) continue;
+      this.#usedAtMs.delete(path);
       missing.push(sha256);
     }
     return missing;
@@ -66,7 +71,7 @@ class FolderBundles implements BundleStore {
     const path = this.#use("bundles", hex);
     if (!(await exists(path))) {
       const part = await mkdtemp(join(this.#folder, "uploads", "bundle-"));
-      await storing(() => writeFile(join(part, hex), text, { mode: 0o400 }));
+      await storing(() => writeFile(join(part, hex), text, { mode: 0o400, flush: true }));
       await rename(join(part, hex), path);
       await rm(part, { recursive: true, force: true });
     }
@@ -74,7 +79,10 @@ class FolderBundles implements BundleStore {
   }
 
   async useBundle(digest: string): Promise<boolean> {
-    return exists(this.#use("bundles", hexOf(digest)));
+    const path = this.#use("bundles", hexOf(digest));
+    const isKept = await exists(path);
+    if (!isKept) this.#usedAtMs.delete(path);
+    return isKept;
   }
 
   async bundle(digest: string): Promise<readonly BundleFile[] | undefined> {
@@ -128,7 +136,8 @@ class FolderBundles implements BundleStore {
       const usedAtMs = this.#usedAtMs.get(path) ?? this.#clock.nowMs();
       this.#usedAtMs.set(path, usedAtMs);
       if (this.#clock.nowMs() - usedAtMs < unneededMs) continue;
-      await rm(path, { force: true });
+      // At once, so that no use comes between.
+      rmSync(path, { force: true });
       this.#usedAtMs.delete(path);
       dropped += 1;
     }
@@ -161,8 +170,21 @@ class FolderUpload implements BundleUpload {
   async commit(): Promise<void> {
     await this.#file?.close();
     this.#file = undefined;
+    await storing(() => this.#flush());
     for (const sha256 of this.#sha256s) await rename(join(this.#folder, sha256), this.#place(sha256));
     await this.abort();
+  }
+
+  /** A file that is kept is whole also after the machine lost its power. */
+  async #flush(): Promise<void> {
+    const next = this.#sha256s.values();
+    const work = async () => {
+      for (const sha256 of next) {
+        const file = await open(join(this.#folder, sha256), "r");
+        await file.datasync().finally(() => file.close());
+      }
+    };
+    await Promise.all(Array.from({ length: flushesMax }, work));
   }
 
   async abort(): Promise<void> {

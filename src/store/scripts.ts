@@ -24,6 +24,9 @@ export const scripts = {
   unclaim: load("unclaim"),
   announce: load("announce"),
   controllers: load("controllers"),
+  commitFiles: load("commit-files"),
+  createBundle: load("create-bundle"),
+  dropUnneeded: load("drop-unneeded"),
 } as const;
 
 /**

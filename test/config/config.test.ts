@@ -31,6 +31,7 @@ test("without flags and environment everything has its default", () => {
     numGpus: undefined,
     custom: {},
     autoscaleCron: "* * * * * *",
+    bundles: "folder",
     messageBytesMax: 64 * 2 ** 20,
     logLevel: "info",
   });
@@ -53,6 +54,7 @@ test("every setting can be given by flag", () => {
     resource: ["tpu=4", "slots.fast=0.5"],
     autoscaleCron: "*/2 * * * * *",
     maxMessageBytes: "1073741824",
+    bundles: "redis",
     logLevel: "debug",
   };
   expect(configOf(flags)).toEqual({
@@ -72,6 +74,7 @@ test("every setting can be given by flag", () => {
     custom: { tpu: 4_000, "slots.fast": 500 },
     autoscaleCron: "*/2 * * * * *",
     messageBytesMax: 2 ** 30,
+    bundles: "redis",
     logLevel: "debug",
   });
 });

@@ -42,6 +42,7 @@ function open(id: string, keepReplicas: boolean): { readonly deciding: Deciding;
   const port = new SimulatedPort({ engine, clock, wanted: (replica) => wantedConfig(mirror, replica), epoch: () => lease.epoch });
   const routing = openRouting({ ...common, lease, port, gateways: noGateway });
   const deciding = openDeciding({
+    bundles: { sweep: async () => ({ bundles: 0, files: 0 }) },
     ...{ ...common, engine, lease, port, loads: routing.loads },
     autoscaleCron: "* * * * * *",
     keepReplicas,

@@ -62,6 +62,7 @@ export class SimulatedCluster {
     this.port = new SimulatedPort({ engine: this.engine, clock, wanted: (replica) => wantedConfig(mirror, replica), epoch: () => epoch });
     this.routing = openRouting({ ...common, port: this.port, gateways: { ...noGateway, ongoing: (id) => this.given.get(id) ?? 0 } });
     this.deciding = openDeciding({
+      bundles: { sweep: async () => ({ bundles: 0, files: 0 }) },
       ...{ ...common, engine: this.engine, port: this.port, loads: this.routing.loads },
       autoscaleCron: "* * * * * *",
       keepReplicas: true,

@@ -141,6 +141,7 @@ export class SimulatedController {
     this.#given = () => engine.alive().reduce((sum, { replicaId }) => sum + this.#dispatcher.ongoing(replicaId), 0);
     const machine = new WatchedEngine(engine, { world, own }, line, witness, watch, () => mirror.position);
     this.#deciding = openDeciding({
+      bundles: { sweep: async () => ({ bundles: 0, files: 0 }) },
       store,
       mirror: sabotage.mirror?.(mirror) ?? mirror,
       engine: sabotage.engine?.(machine) ?? machine,

@@ -20,6 +20,7 @@ export const addStart: AddCommand = (program, act) => {
     .option("--resource <name=amount>", "a resource of your own to give out, such as tpu=4; may be repeated", collect)
     .option("--autoscale-cron <expression>", "when the autoscaler runs (DROVER_AUTOSCALE_CRON; default each second, '* * * * * *')")
     .option("--max-message-bytes <size>", "the largest request or answer, such as 1GiB (DROVER_MAX_MESSAGE_BYTES; default 64MiB)")
+    .option("--bundles <place>", "where files of programs are kept: folder (of the data) or redis (DROVER_BUNDLES; default folder)")
     .option("--log-level <level>", "trace, debug, info, warn, error, fatal or silent (DROVER_LOG_LEVEL; default info)")
     .addHelpText("after", examples("drover start", "drover start --api :0 --gateway :0 --http :0 --ready-file ready.json"))
     .action(

@@ -1,0 +1,225 @@
+// What every store of bundles does.
+import { createHash } from "node:crypto";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { Redis } from "ioredis";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { realRandom } from "../../src/clock/real.ts";
+import type { BundleFile } from "../../src/core/bundle.ts";
+import { silentLog } from "../../src/log/log.ts";
+import { bundleDigest } from "../../src/program/bundle-manifest.ts";
+import { type BundleStore, unneededMs } from "../../src/store/bundle-store.ts";
+import { openFolderBundles } from "../../src/store/folder-bundles.ts";
+import { openRedisBundles } from "../../src/store/redis-bundles.ts";
+import { HandClock } from "../kit/hand-clock.ts";
+import { startTestRedis, type TestRedis } from "../store/redis-fixture.ts";
+
+const sha256Of = (text: string): string => createHash("sha256").update(text).digest("hex");
+const fileOf = (path: string, text: string): BundleFile => ({
+  path,
+  executable: false,
+  sizeBytes: Buffer.byteLength(text),
+  sha256: sha256Of(text),
+});
+const never = new AbortController().signal;
+
+async function put(store: BundleStore, ...texts: readonly string[]): Promise<void> {
+  const upload = await store.openUpload();
+  for (const text of texts) {
+    await upload.begin({ sha256: sha256Of(text), sizeBytes: Buffer.byteLength(text) });
+    if (text !== "") await upload.write(Buffer.from(text));
+  }
+  await upload.commit();
+  await upload.abort();
+}
+
+async function textOf(store: BundleStore, sha256: string): Promise<string> {
+  const parts: Uint8Array[] = [];
+  for await (const data of store.readFile(sha256, never)) parts.push(data);
+  return Buffer.concat(parts).toString();
+}
+
+interface Opened {
+  readonly store: BundleStore;
+  /** Everything that is stored, by its place. */
+  places(): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startTestRedis();
+});
+afterAll(() => redis.close());
+
+const stores: readonly (readonly [string, (clock: HandClock) => Promise<Opened>])[] = [
+  [
+    "in a folder",
+    async (clock) => {
+      const folder = await mkdtemp(join(tmpdir(), "drover-bundles-"));
+      const store = await openFolderBundles({ folder, clock });
+      const places = async () => (await readdir(folder, { recursive: true })).filter((path) => path.includes("/"));
+      return {
+        store,
+        places,
+        close: async () => {
+          await store.close();
+          await rm(folder, { recursive: true, force: true });
+        },
+      };
+    },
+  ],
+  [
+    "in Redis",
+    async (clock) => {
+      const prefix = `{${realRandom.id(8)}}:`;
+      const { socketPath } = redis.server;
+      const store = await openRedisBundles({ socketPath, prefix, clock, random: realRandom, log: silentLog });
+      const client = new Redis(socketPath);
+      const places = async () => (await client.keys(`${prefix}bundles:*:*`)).map((key) => key.slice(prefix.length));
+      return {
+        store,
+        places,
+        close: async () => {
+          await store.close();
+          client.disconnect();
+        },
+      };
+    },
+  ],
+];
+
+describe.each(stores)("bundles %s", (_, open) => {
+  let clock: HandClock;
+  let opened: Opened;
+  let store: BundleStore;
+  beforeEach(async () => {
+    clock = new HandClock();
+    opened = await open(clock);
+    store = opened.store;
+  });
+  afterEach(() => opened.close());
+
+  test("a file that was uploaded is not missing, and has its content", async () => {
+    const large = "x".repeat(1_000_000);
+    expect(await store.missingFiles(["one", large, ""].map(sha256Of))).toEqual(["one", large, ""].map(sha256Of));
+    await put(store, "one", large, "");
+    expect(await store.missingFiles([...["one", large, ""], "two"].map(sha256Of))).toEqual([sha256Of("two")]);
+    expect(await textOf(store, sha256Of("one"))).toBe("one");
+    expect(await textOf(store, sha256Of(large))).toBe(large);
+    expect(await textOf(store, sha256Of(""))).toBe("");
+  });
+
+  test("an upload that is aborted leaves nothing", async () => {
+    const upload = await store.openUpload();
+    await upload.begin({ sha256: sha256Of("one"), sizeBytes: 3 });
+    await upload.write(Buffer.from("one"));
+    await upload.begin({ sha256: sha256Of("two"), sizeBytes: 3 });
+    await upload.write(Buffer.from("t"));
+    expect(await store.missingFiles([sha256Of("one")])).toEqual([sha256Of("one")]);
+    await upload.abort();
+    expect(await store.missingFiles([sha256Of("one"), sha256Of("two")])).toHaveLength(2);
+    expect(await opened.places()).toEqual([]);
+  });
+
+  test("a file that is uploaded twice, also at the same time, is kept once", async () => {
+    const uploads = await Promise.all([store.openUpload(), store.openUpload()]);
+    for (const upload of uploads) {
+      await upload.begin({ sha256: sha256Of("one"), sizeBytes: 3 });
+      await upload.write(Buffer.from("one"));
+    }
+    for (const upload of uploads) await upload.commit();
+    await put(store, "one", "one");
+    expect(await textOf(store, sha256Of("one"))).toBe("one");
+    expect(await opened.places()).toHaveLength(1);
+  });
+
+  test("a bundle needs all its files, and has the digest of its list", async () => {
+    const files = [fileOf("b", "two"), fileOf("a", "one")];
+    expect(await store.createBundle(files)).toEqual({ kind: "missing", sha256s: expect.arrayContaining(["one", "two"].map(sha256Of)) });
+    expect(await store.useBundle(bundleDigest(files))).toBe(false);
+    expect(await store.bundle(bundleDigest(files))).toBeUndefined();
+    await put(store, "one", "two");
+    for (let times = 0; times < 2; times++)
+      expect(await store.createBundle(files)).toEqual({ kind: "created", digest: bundleDigest(files) });
+    expect(await store.useBundle(bundleDigest(files))).toBe(true);
+    expect(await store.bundle(bundleDigest(files))).toEqual(files.toReversed());
+  });
+
+  test("a needed bundle stays, however often is swept", async () => {
+    await put(store, "one");
+    const files = [fileOf("a", "one")];
+    await store.createBundle(files);
+    for (let times = 0; times < 5; times++) {
+      expect(await store.sweep(new Set([bundleDigest(files)]))).toEqual({ bundles: 0, files: 0 });
+      clock.pass(unneededMs);
+    }
+    expect(await textOf(store, sha256Of("one"))).toBe("one");
+  });
+
+  test("what nothing needs goes an hour after its last use, a bundle before its files", async () => {
+    await put(store, "one", "other");
+    const files = [fileOf("a", "one")];
+    await store.createBundle(files);
+    await store.sweep(new Set());
+    clock.pass(unneededMs - 1);
+    await store.missingFiles([sha256Of("other")]); // a use
+    expect(await store.sweep(new Set())).toEqual({ bundles: 0, files: 0 });
+    clock.pass(1);
+    expect((await store.sweep(new Set())).bundles).toBe(1);
+    expect(await store.bundle(bundleDigest(files))).toBeUndefined();
+    for (let times = 0; times < 3; times++) {
+      clock.pass(unneededMs);
+      await store.sweep(new Set());
+    }
+    expect(await store.missingFiles(["one", "other"].map(sha256Of))).toHaveLength(2);
+    expect(await opened.places()).toEqual([]);
+  });
+
+  test("a bundle that is used is kept for another hour", async () => {
+    await put(store, "one");
+    const files = [fileOf("a", "one")];
+    await store.createBundle(files);
+    for (let times = 0; times < 4; times++) {
+      await store.sweep(new Set());
+      clock.pass(unneededMs - 1);
+      expect(await store.useBundle(bundleDigest(files))).toBe(true);
+    }
+    expect(await textOf(store, sha256Of("one"))).toBe("one");
+  });
+
+  test("whatever happens at the same time, a kept bundle has all its files", { timeout: 60_000 }, async () => {
+    const texts = ["a", "b", "c", "d"];
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant("put" as const), texts: fc.subarray(texts, { minLength: 1 }) }),
+      fc.record({ kind: fc.constant("create" as const), texts: fc.subarray(texts, { minLength: 1 }) }),
+      fc.record({ kind: fc.constant("sweep" as const), needed: fc.array(fc.subarray(texts, { minLength: 1 }), { maxLength: 1 }) }),
+      fc.record({ kind: fc.constant("wait" as const), ms: fc.constantFrom(unneededMs / 2, unneededMs) }),
+    );
+    const bundleOf = (of: readonly string[]) => of.map((text) => fileOf(`${text}.txt`, text));
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(step, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 8 }), async (rounds) => {
+        const kept = new Set<string>();
+        for (const round of rounds) {
+          for (const one of round) if (one.kind === "wait") clock.pass(one.ms);
+          await Promise.all(
+            round.map(async (one) => {
+              if (one.kind === "put") await put(store, ...one.texts);
+              if (one.kind === "create") {
+                const made = await store.createBundle(bundleOf(one.texts));
+                if (made.kind === "created") kept.add(made.digest);
+              }
+              if (one.kind === "sweep") await store.sweep(new Set(one.needed.map((of) => bundleDigest(bundleOf(of)))));
+            }),
+          );
+          for (const digest of kept) {
+            for (const { sha256 } of (await store.bundle(digest)) ?? []) expect(await textOf(store, sha256)).toHaveLength(1);
+          }
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
