@@ -17,3 +17,14 @@ export class FileChangedError extends Error {
     this.path = path;
   }
 }
+
+/** What the options of a deploy are called where it is asked for, for the words of remedies. */
+export interface OptionNames {
+  /** What names the folder that is sent. */
+  readonly bundle: string;
+  /** What sends none. */
+  readonly noBundle: string;
+}
+
+export const inCommandLine: OptionNames = { bundle: "--bundle", noBundle: "--no-bundle" };
+export const inCode: OptionNames = { bundle: "the option bundle", noBundle: "bundle: false" };

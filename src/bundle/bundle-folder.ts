@@ -1,7 +1,7 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
-import { BundleError } from "./bundle-error.ts";
+import { BundleError, inCommandLine } from "./bundle-error.ts";
 
 /** A folder with one of these is the folder of a program. */
 const markers = ["package.json", "pyproject.toml", "requirements.txt"];
@@ -12,16 +12,17 @@ const markers = ["package.json", "pyproject.toml", "requirements.txt"];
  * folder or does not hold `own`, or if it would be the home folder, the root, or the system's folder
  * of temporary files.
  */
-export function bundleFolder(own: string, given: string | undefined): string {
+export function bundleFolder(own: string, given: string | undefined, names = inCommandLine): string {
   if (given !== undefined) {
     const folder = resolve(given);
-    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) throw new BundleError(`${given}: there is no such folder`);
-    if (pathInside(folder, own) === undefined) throw new BundleError(`${given}: the program in ${own} is not in it`);
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
+      throw new BundleError(`${names.bundle} ${given}: there is no such folder`);
+    if (pathInside(folder, own) === undefined) throw new BundleError(`${names.bundle} ${given}: the program in ${own} is not in it`);
     return folder;
   }
   const folder = markedFolder(own) ?? own;
   if ([homedir(), "/", tmpdir()].some((other) => realPath(other) === realPath(folder))) {
-    const remedy = "name the folder with --bundle, or make a package.json, pyproject.toml or requirements.txt in the program's own";
+    const remedy = `name the folder with ${names.bundle}, or make a package.json, pyproject.toml or requirements.txt in the program's own`;
     throw new BundleError(`${folder} would be sent, which has more than a program: ${remedy}`);
   }
   return folder;
@@ -42,8 +43,15 @@ function realPath(path: string): string {
   }
 }
 
-/** The path inside the folder, empty for the folder itself. Undefined: it leads out of it. */
+/**
+ * The path inside the folder, empty for the folder itself; links on the way to either do not matter.
+ * Undefined: it leads out of it.
+ */
 export function pathInside(folder: string, path: string): string | undefined {
+  return below(folder, path) ?? below(realPath(folder), realPath(path));
+}
+
+function below(folder: string, path: string): string | undefined {
   const inside = relative(folder, path);
   return inside === ".." || inside.startsWith("../") ? undefined : inside;
 }

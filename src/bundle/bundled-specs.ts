@@ -1,8 +1,8 @@
 import { existsSync, statSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { type DeploymentSpec, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
-import { BundleError } from "./bundle-error.ts";
+import { type DeploymentSpec, type RuntimeEnv, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { BundleError, inCommandLine, type OptionNames } from "./bundle-error.ts";
 import { bundleFolder, pathInside } from "./bundle-folder.ts";
 import type { ReadBundle } from "./send-bundle.ts";
 
@@ -13,49 +13,67 @@ const lockfiles = { node: ["package-lock.json"], python: ["uv.lock", "pylock.tom
  * The folder that holds the files of a spec's program; its paths are absolute. `given`: the folder
  * that the user named. Undefined: the spec has a bundle, or names no file. Fails with a `BundleError`.
  */
-export function folderOfSpec(spec: DeploymentSpec, given: string | undefined): string | undefined {
+export function folderOfSpec(spec: DeploymentSpec, given: string | undefined, names = inCommandLine): string | undefined {
   if (spec.runtimeEnv?.bundle) return undefined;
   const kind = spec.program?.kind;
   if (kind?.case === "module") {
-    if (!existsSync(kind.value.path)) {
-      const remedy = "a path of the controller's machine is deployed with --no-bundle";
-      throw new BundleError(`the program ${kind.value.path} is not on this machine: ${remedy}`);
-    }
-    return bundleFolder(dirname(kind.value.path), given);
+    const { path } = kind.value;
+    if (statSync(path, { throwIfNoEntry: false })?.isFile() === true) return bundleFolder(dirname(path), given, names);
+    const remedy = `correct the path, or deploy a path of the controller's machine with ${names.noBundle}`;
+    throw new BundleError(`the program ${path} ${existsSync(path) ? "is no file" : "is not on this machine"}: ${remedy}`);
   }
   const folder = spec.runtimeEnv?.workingDir;
   if (kind?.case !== "command" || !folder) return undefined;
-  if (given === undefined && !kind.value.argv.some((argument) => isFileIn(folder, argument))) return undefined;
-  return bundleFolder(folder, given);
+  if (given === undefined && !kind.value.argv.some((argument, at) => isFileIn(folder, argument, at === 0))) return undefined;
+  return bundleFolder(folder, given, names);
 }
 
-/** Whether an argument names a file below the folder. */
-function isFileIn(folder: string, argument: string): boolean {
-  const isPath = argument !== "" && !argument.startsWith("/") && !argument.startsWith("-") && !argument.includes("\0");
+/**
+ * Whether an argument names a file below the folder. The program itself is searched for on the PATH
+ * where it has no slash.
+ */
+function isFileIn(folder: string, argument: string, isProgram: boolean): boolean {
+  if (argument === "" || /^[/-]|\0/.test(argument) || (isProgram && !argument.includes("/"))) return false;
   const path = resolve(folder, argument);
-  if (!isPath || pathInside(folder, path) === undefined) return false;
+  if (pathInside(folder, path) === undefined) return false;
   return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 /**
- * Makes the paths of a spec those inside the bundle, and names the bundle; `digest` is empty where it
- * is not known yet. Fills in the lockfile where the spec has none. Fails with a `BundleError`.
+ * Makes the paths of a spec that names a bundle itself those inside it, where they are absolute: its
+ * files are those of the folder that would be sent. Fails with a `BundleError`.
+ */
+export function placeInOwnBundle(spec: DeploymentSpec, given: string | undefined, names = inCommandLine): void {
+  const { runtimeEnv: environment, program } = spec;
+  if (!environment?.bundle || program?.kind.case !== "module" || !isAbsolute(program.kind.value.path)) return;
+  const folder = bundleFolder(dirname(program.kind.value.path), given, names);
+  program.kind.value.path = pathInside(folder, program.kind.value.path) ?? "";
+  environment.workingDir = workingDirIn(folder, environment, names);
+}
+
+/** How a spec gets its bundle. */
+export interface IntoBundle {
+  /** Of the bundle. */
+  readonly digest: string;
+  /** Whether the lockfile is filled in where the spec has none. */
+  readonly fillLockfile: boolean;
+  /** Default: those of the command line. */
+  readonly names?: OptionNames;
+}
+
+/**
+ * Makes the paths of a spec those inside the bundle, and names the bundle. Fails with a `BundleError`.
  */
 export function putIntoBundle(
   spec: DeploymentSpec,
   { folder, files }: ReadBundle,
-  { digest, fillLockfile }: { readonly digest: string; readonly fillLockfile: boolean },
+  { digest, fillLockfile, names = inCommandLine }: IntoBundle,
 ): void {
   const environment = spec.runtimeEnv ?? create(RuntimeEnvSchema);
   spec.runtimeEnv = environment;
   environment.bundle = digest;
   const paths = new Set(files.map(({ path }) => path));
-  const working = environment.workingDir === "" ? "" : pathInside(folder, environment.workingDir);
-  if (working === undefined) {
-    const remedy = "send a folder that has it with --bundle, or use the paths of the controller's machine with --no-bundle";
-    throw new BundleError(`runtime_env.working_dir: ${environment.workingDir} is not in ${folder}, which is sent: ${remedy}`);
-  }
-  environment.workingDir = working;
+  environment.workingDir = workingDirIn(folder, environment, names);
   const kind = spec.program?.kind;
   if (kind?.case === "module") {
     const path = pathInside(folder, kind.value.path) ?? "";
@@ -66,6 +84,13 @@ export function putIntoBundle(
     kind.value.path = path;
   }
   if (fillLockfile && environment.lockfile === "") environment.lockfile = lockfileFor(spec, paths);
+}
+
+function workingDirIn(folder: string, { workingDir }: RuntimeEnv, names: OptionNames): string {
+  const inside = workingDir === "" ? "" : pathInside(folder, workingDir);
+  if (inside !== undefined) return inside;
+  const remedy = `send a folder that has it with ${names.bundle}, or use the paths of the controller's machine with ${names.noBundle}`;
+  throw new BundleError(`runtime_env.working_dir: ${workingDir} is not in ${folder}, which is sent: ${remedy}`);
 }
 
 /** The nearest lockfile of the program's language, at or above its folder. Empty: there is none. */

@@ -1,6 +1,8 @@
-import { existsSync, type Stats } from "node:fs";
-import { readdir, readlink, realpath, stat } from "node:fs/promises";
+import { isUtf8 } from "node:buffer";
+import { type Dirent, existsSync, lstatSync, readdirSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
+import { breatheFirst, pacing } from "../clock/breathe.ts";
+import { realClock } from "../clock/real.ts";
 import type { BundleBounds } from "../core/bundle.ts";
 import { formatBytes } from "../core/resources.ts";
 import { bundlePathProblem, clashes } from "../program/bundle-manifest.ts";
@@ -12,6 +14,8 @@ import { IgnoreRules } from "./ignore-rules.ts";
 const virtualEnvironment = "pyvenv.cfg";
 /** How many of the largest files an error names. */
 const namedMax = 5;
+/** The most folders that are looked into. Links between folders may make a few folders into very many. */
+const foldersMax = 100_000;
 
 /** A file that is to be sent. */
 export interface FoundFile {
@@ -43,32 +47,24 @@ interface FolderAt {
 export async function findFiles(root: string, bounds: BundleBounds, signal: AbortSignal): Promise<FoundFiles> {
   const files: FoundFile[] = [];
   const folders: string[] = [];
-  const realRoot = await realpath(root);
-  const waiting: FolderAt[] = [{ path: "", folder: root, rules: IgnoreRules.above(root), identities: [identityOf(await stat(root))] }];
+  const realRoot = realpathSync(root);
+  const waiting: FolderAt[] = [{ path: "", folder: root, rules: IgnoreRules.above(root), identities: [identityOf(statSync(root))] }];
+  const pace = pacing(() => realClock.nowMs(), breatheFirst);
   for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
-    signal.throwIfAborted();
     folders.push(at.folder);
+    if (folders.length > foldersMax) throw tooManyFolders(root);
     const rules = at.rules.within(at.folder, at.path);
-    for (const entry of await entriesOf(at)) {
-      const path = at.path + entry.name;
-      const file = join(at.folder, entry.name);
-      const seen = await seenAt(file);
-      const isFolder = seen?.isDirectory() === true;
-      if (rules.leavesOut(isFolder ? `${path}/` : path) || (isFolder && existsSync(join(file, virtualEnvironment)))) continue;
-      if (entry.name.includes("\uFFFD"))
-        throw new BundleError(`${JSON.stringify(path)} cannot be sent: its name is not UTF-8; rename it, or ${leaveOut}`);
-      if (entry.isSymbolicLink()) await checkLink(file, path, realRoot);
-      if (seen === undefined) throw new BundleError(`${path} is gone: try again`);
-      if (isFolder) {
-        const identity = identityOf(seen);
-        if (at.identities.includes(identity))
-          throw new BundleError(`${path} is a symbolic link into a folder that it is in, without an end; ${leaveOut}`);
-        waiting.push({ path: `${path}/`, folder: file, rules, identities: [...at.identities, identity] });
+    for (const entry of entriesOf(at)) {
+      await pace();
+      signal.throwIfAborted();
+      const found = look(entry, { ...at, rules }, realRoot);
+      if (found === undefined) continue;
+      if ("folder" in found) {
+        waiting.push(found);
         continue;
       }
-      if (!seen.isFile()) throw new BundleError(`${path} is ${kindOf(seen)}, which cannot be sent; ${leaveOut}`);
-      checkPath(path);
-      files.push({ path, file, sizeBytes: seen.size });
+      checkPath(found.path);
+      files.push(found);
       if (files.length > 2 * bounds.filesMax) throw tooManyFiles(files, bounds);
     }
   }
@@ -79,24 +75,49 @@ export async function findFiles(root: string, bounds: BundleBounds, signal: Abor
   return { files, folders };
 }
 
-async function entriesOf({ folder, path }: FolderAt) {
+/** What is to be sent of an entry of a folder. Undefined: nothing. */
+function look(entry: Dirent<NonSharedBuffer>, at: FolderAt, realRoot: string): FoundFile | FolderAt | undefined {
+  const name = entry.name.toString();
+  const path = at.path + name;
+  const file = join(at.folder, name);
+  const seen = seenAt(isUtf8(entry.name) ? file : Buffer.concat([Buffer.from(join(at.folder, "/")), entry.name]), entry, path);
+  const isFolder = seen?.isDirectory() === true;
+  if (at.rules.leavesOut(isFolder ? `${path}/` : path) || (isFolder && existsSync(join(file, virtualEnvironment)))) return undefined;
+  if (!isUtf8(entry.name))
+    throw new BundleError(`${JSON.stringify(path)} cannot be sent: its name is not UTF-8; rename it, or ${leaveOut}`);
+  if (entry.isSymbolicLink()) checkLink(file, path, realRoot);
+  if (seen === undefined) return undefined; // it went since the folder was read
+  if (isFolder) {
+    const identity = identityOf(seen);
+    if (at.identities.includes(identity))
+      throw new BundleError(`${path} is a symbolic link into a folder that it is in, without an end; ${leaveOut}`);
+    return { path: `${path}/`, folder: file, rules: at.rules, identities: [...at.identities, identity] };
+  }
+  if (!seen.isFile()) throw new BundleError(`${path} is ${kindOf(seen)}, which cannot be sent; ${leaveOut}`);
+  return { path, file, sizeBytes: seen.size };
+}
+
+/** In the order of the bytes of their names, so that an error names the same file each time. */
+function entriesOf({ folder, path }: FolderAt): readonly Dirent<NonSharedBuffer>[] {
   try {
-    return (await readdir(folder, { withFileTypes: true })).sort((a, b) => (a.name < b.name ? -1 : 1));
+    return readdirSync(folder, { withFileTypes: true, encoding: "buffer" }).sort((a, b) => Buffer.compare(a.name, b.name));
   } catch (cause) {
+    if (path !== "" && isGone(cause)) return [];
     throw unreadable(path || folder, cause);
   }
 }
 
 /** What is there, or what a link leads to. Undefined: nothing, or the link itself. */
-async function seenAt(file: string): Promise<Stats | undefined> {
+function seenAt(file: string | Buffer, entry: Dirent<NonSharedBuffer>, path: string): Stats | undefined {
   try {
-    return await stat(file);
+    return entry.isSymbolicLink() ? statSync(file) : lstatSync(file);
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ELOOP") return undefined;
-    throw unreadable(file, cause);
+    if (isGone(cause)) return undefined;
+    throw unreadable(path, cause);
   }
 }
+
+const isGone = (cause: unknown): boolean => ["ENOENT", "ENOTDIR", "ELOOP"].includes((cause as NodeJS.ErrnoException).code ?? "");
 
 const unreadable = (path: string, cause: unknown): BundleError =>
   new BundleError(`${path} cannot be read (${cause instanceof Error ? cause.message : cause}); ${leaveOut}`);
@@ -104,10 +125,14 @@ const unreadable = (path: string, cause: unknown): BundleError =>
 const identityOf = ({ dev, ino }: Stats): string => `${dev} ${ino}`;
 
 /** Refuses a link that leads out of the folder, or to nothing. */
-async function checkLink(file: string, path: string, realRoot: string): Promise<void> {
-  const target = await readlink(file);
-  const real = await realpath(file).catch(() => undefined);
-  if (real === undefined) throw new BundleError(`${path} is a symbolic link to ${target}, where nothing is; ${leaveOut}`);
+function checkLink(file: string, path: string, realRoot: string): void {
+  const target = readlinkSync(file);
+  let real: string;
+  try {
+    real = realpathSync(file);
+  } catch {
+    throw new BundleError(`${path} is a symbolic link to ${target}, where nothing is; ${leaveOut}`);
+  }
   if (pathInside(realRoot, real) === undefined)
     throw new BundleError(`${path} is a symbolic link to ${target}, which is not in the folder that is sent; ${leaveOut}`);
 }
@@ -142,6 +167,11 @@ function tooManyFiles(files: readonly FoundFile[], { filesMax }: BundleBounds): 
     `${number} files are too many: a bundle may have ${filesMax.toLocaleString("en")}${more}; .droverignore leaves out what is not needed`,
   );
 }
+
+const tooManyFolders = (root: string): BundleError =>
+  new BundleError(
+    `${root} has more than ${foldersMax.toLocaleString("en")} folders, links to folders included; .droverignore leaves out what is not needed`,
+  );
 
 function largest(files: readonly FoundFile[]): string {
   const named = files.toSorted((a, b) => b.sizeBytes - a.sizeBytes).slice(0, namedMax);

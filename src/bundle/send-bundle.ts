@@ -1,8 +1,9 @@
 import type { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { BundleBounds } from "../core/bundle.ts";
 import { StatusError } from "../core/errors.ts";
+import { mayBeLost } from "../rpc/may-be-lost.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
-import { BundleError, FileChangedError, leaveOut } from "./bundle-error.ts";
+import { BundleError, FileChangedError, inCommandLine, leaveOut, type OptionNames } from "./bundle-error.ts";
 import { type DigestedFile, FileDigests } from "./file-digests.ts";
 import { findFiles } from "./find-files.ts";
 import { piecesOf } from "./pieces.ts";
@@ -38,6 +39,8 @@ export interface SendOptions {
   readonly events: BundleEvents;
   /** Digests of an earlier bundle of the same files. Default: none. */
   readonly digests?: FileDigests;
+  /** Default: those of the command line. */
+  readonly names?: OptionNames;
 }
 
 /** The files of a folder, as they would be sent. */
@@ -106,10 +109,10 @@ async function whileFilesChange<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function boundsOf({ controller, call }: Pick<SendOptions, "controller" | "call">): Promise<BundleBounds> {
+async function boundsOf({ controller, call, names = inCommandLine }: Omit<SendOptions, "events">): Promise<BundleBounds> {
   const { bundleBounds: bounds } = await controller.getCluster({}, call());
   if (bounds === undefined) {
-    const remedy = "update it, or use the paths of its machine with --no-bundle";
+    const remedy = `update it, or use the paths of its machine with ${names.noBundle}`;
     throw new BundleError(`the controller is of a version that keeps no files of programs: ${remedy}`);
   }
   return { filesMax: bounds.maxFiles, fileBytesMax: Number(bounds.maxFileBytes), bundleBytesMax: Number(bounds.maxBundleBytes) };
@@ -131,39 +134,17 @@ async function uploadBatch(
 ): Promise<void> {
   for (let tries = 1; ; tries++) {
     let sent = before;
-    const pieces = new WatchedPieces(
-      piecesOf(batch, (bytes) => {
-        sent += bytes;
-        events.onProgress(sent);
-      }),
-    );
+    const pieces = piecesOf(batch, (bytes) => {
+      sent += bytes;
+      events.onProgress(sent);
+    });
     const { deadlineMs: _, ...options } = call(); // a slow connection takes its time
     try {
-      await controller.uploadFiles(pieces.all(), options);
+      await controller.uploadFiles(pieces, options);
       return;
     } catch (error) {
-      if (pieces.failure !== undefined) throw pieces.failure;
       if (tries === callTriesMax || !mayBeLost(error) || options.signal.aborted) throw error;
       await sleep(retryFirstMs * 2 ** (tries - 1), options.signal);
-    }
-  }
-}
-
-/** Keeps why the pieces ended, as the call that they belong to fails with another error. */
-class WatchedPieces<T> {
-  readonly #pieces: AsyncIterable<T>;
-  failure: unknown;
-
-  constructor(pieces: AsyncIterable<T>) {
-    this.#pieces = pieces;
-  }
-
-  async *all(): AsyncGenerator<T, void> {
-    try {
-      yield* this.#pieces;
-    } catch (error) {
-      this.failure = error;
-      throw error;
     }
   }
 }
@@ -181,10 +162,4 @@ function* batchesOf(files: readonly DigestedFile[]): Generator<readonly Digested
     bytes += file.sizeBytes;
   }
   if (batch.length > 0) yield batch;
-}
-
-/** An UNAVAILABLE without a reason comes from the connection, not the controller. */
-function mayBeLost(error: unknown): boolean {
-  if (!(error instanceof StatusError) || error.code !== "UNAVAILABLE") return false;
-  return error.reason === undefined || error.reason === "SHUTTING_DOWN";
 }

@@ -1,4 +1,4 @@
-import { StatusError } from "../core/errors.ts";
+import { mayBeLost } from "../rpc/may-be-lost.ts";
 import type { CallOptions } from "../rpc/service.ts";
 import { callMs, type Session } from "./session.ts";
 
@@ -25,13 +25,4 @@ export async function write<A>(
       await io.sleep(retryFirstMs * 2 ** (tries - 1), io.interrupted);
     }
   }
-}
-
-/**
- * Whether the call or its answer may have been lost. An UNAVAILABLE without a reason comes from the
- * connection, not the controller.
- */
-function mayBeLost(error: unknown): boolean {
-  if (!(error instanceof StatusError) || error.code !== "UNAVAILABLE") return false;
-  return error.reason === undefined || error.reason === "SHUTTING_DOWN";
 }

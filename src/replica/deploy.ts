@@ -10,6 +10,7 @@ import { StatusError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import { programDigest } from "../program/program-digest.ts";
 import { Channel } from "../rpc/channel.ts";
+import { mayBeLost } from "../rpc/may-be-lost.ts";
 import type { Client } from "../rpc/service.ts";
 
 /** How long the API may take to answer `Apply`. */
@@ -110,8 +111,7 @@ async function applyOnce(
     try {
       return await controller.apply(request, { ...signal, deadlineMs: applyMs });
     } catch (error) {
-      const isLost = error instanceof StatusError && error.code === "UNAVAILABLE" && error.reason === undefined;
-      if (!isLost || tries === triesMax || signal.signal?.aborted) throw error;
+      if (!mayBeLost(error) || tries === triesMax || signal.signal?.aborted) throw error;
       await realClock.sleep(retryMs, signal.signal);
     }
   }
