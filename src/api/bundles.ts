@@ -13,7 +13,7 @@ import { bundleProblems } from "../program/bundle-manifest.ts";
 import type { CallContext } from "../rpc/service.ts";
 import type { ControllerHandlers, ControllerParts } from "./controller-parts.ts";
 import { noBundle } from "./kept-bundles.ts";
-import { quietMs, whileHeard, whileTaken } from "./patience.ts";
+import { leastBytes, quietMs, whileHeard, whileTaken } from "./patience.ts";
 import { type ReceivedFiles, receiveFiles, weightOf } from "./receive-files.ts";
 import { UploadTurns } from "./upload-turns.ts";
 
@@ -35,7 +35,7 @@ export function bundleHandlers(
     },
     createBundle: async (request) => ({ bundle: await createBundle(parts, request) }),
     downloadBundle: (request, context) => {
-      const onQuiet = () => context.abort(quiet("the caller takes what is sent"));
+      const onQuiet = () => context.abort(quiet("took"));
       return whileTaken(download(parts, request, context.signal), bytesOf, parts.clock, onQuiet);
     },
   };
@@ -64,7 +64,7 @@ async function upload(
   pieces: AsyncIterable<UploadFilesRequest>,
   context: CallContext,
 ): Promise<ReceivedFiles> {
-  const onQuiet = () => context.abort(quiet("the caller sends nothing more"));
+  const onQuiet = () => context.abort(quiet("sent"));
   const staged = await bundles.openUpload();
   try {
     const received = await receiveFiles(whileHeard(pieces, weightOf, clock, onQuiet), staged, bundles.bounds);
@@ -117,8 +117,8 @@ function bytesOf({ part }: MessageInitShape<typeof DownloadBundleResponseSchema>
 const listedWeight = 100;
 
 /** The error for a caller that was waited for too long. */
-function quiet(awaited: string): StatusError {
-  return refusal("DEADLINE", `ended after ${quietMs / 1_000} s of waiting until ${awaited}: begin again`);
+function quiet(did: "sent" | "took"): StatusError {
+  return refusal("DEADLINE", `the caller ${did} less than ${leastBytes} bytes in ${quietMs / 1_000} s, and was cut off: begin again`);
 }
 
 function fileFromMessage({ path, executable, size, sha256 }: BundleFileMessage): BundleFile {

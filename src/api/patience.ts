@@ -1,7 +1,7 @@
 import type { Clock } from "../clock/clock.ts";
 
 /** The least that a peer must say or take in {@link quietMs}, in bytes. */
-const leastBytes = 64 * 1024;
+export const leastBytes = 64 * 1024;
 /** How long a peer may be waited for until it has said or taken {@link leastBytes}. */
 export const quietMs = 60_000;
 
@@ -19,7 +19,7 @@ export async function* whileHeard<T>(
   const iterator = items[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const next = await patience.during(iterator.next());
+      const next = await patience.during(() => iterator.next());
       if (next.done) return;
       patience.heard(weigh(next.value));
       yield next.value;
@@ -60,10 +60,10 @@ class Patience {
     this.#onQuiet = onQuiet;
   }
 
-  async during<T>(wait: Promise<T>): Promise<T> {
+  async during<T>(wait: () => Promise<T>): Promise<T> {
     const stop = this.begin();
     try {
-      return await wait;
+      return await wait();
     } finally {
       stop();
     }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { ControllerApi } from "../../src/api/controller-service.ts";
+import type { Clock } from "../../src/clock/clock.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
 import type { DeploymentRecord, ProgressRecord } from "../../src/core/deployment.ts";
 import { RouteTable } from "../../src/links/route-table.ts";
@@ -13,6 +14,7 @@ import { apiRequestBounds } from "../../src/rpc/request-bounds.ts";
 import { decoderWithin } from "../../src/rpc/request-decoder.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import type { Client } from "../../src/rpc/service.ts";
+import type { BundleStore } from "../../src/store/bundle-store.ts";
 import { openFolderBundles } from "../../src/store/folder-bundles.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { Mirror } from "../../src/store/mirror.ts";
@@ -25,6 +27,9 @@ export const specOf = (name: string, more = {}) => ({ name, version: "1", progra
 export interface OpenedApi {
   readonly store: MemoryStore;
   readonly mirror: Mirror;
+  readonly bundles: BundleStore;
+  /** Where the bundles are. */
+  readonly bundlesFolder: string;
   readonly api: ControllerApi;
   readonly controller: Client<typeof ControllerService>;
   /** Where it listens, for clients of another kind. */
@@ -32,8 +37,11 @@ export interface OpenedApi {
   close(): Promise<void>;
 }
 
-/** With a store that another API has too, it is as after a restart, or as with two controllers. */
-export async function openApi(shared?: MemoryStore): Promise<OpenedApi> {
+/**
+ * With a store that another API has too, it is as after a restart, or as with two controllers.
+ * `clock` is that of the handlers.
+ */
+export async function openApi(shared?: MemoryStore, clock: Clock = realClock): Promise<OpenedApi> {
   const store = shared ?? new MemoryStore({ clock: realClock });
   const folder = await mkdtemp(join(tmpdir(), "drover-api-"));
   const mirror = await Mirror.open({ store, clock: realClock, log: silentLog });
@@ -47,9 +55,10 @@ export async function openApi(shared?: MemoryStore): Promise<OpenedApi> {
   mirror.subscribe((event) =>
     event.kind === "reset" ? routes.reset() : event.deployment !== undefined && routes.changed(event.deployment),
   );
-  const bundles = await openFolderBundles({ folder: join(folder, "bundles"), clock: realClock });
+  const bundlesFolder = join(folder, "bundles");
+  const bundles = await openFolderBundles({ folder: bundlesFolder, clock });
   const options = { store, mirror, bundles, observed, runsImages: false };
-  const api = new ControllerApi({ ...options, routes, room, logs, openSchedules, clock: realClock, random: realRandom });
+  const api = new ControllerApi({ ...options, routes, room, logs, openSchedules, clock, random: realRandom });
   const server = new RpcServer({
     implementations: [api.implementation],
     requestDecoder: decoderWithin(apiRequestBounds),
@@ -61,6 +70,8 @@ export async function openApi(shared?: MemoryStore): Promise<OpenedApi> {
   return {
     store,
     mirror,
+    bundles,
+    bundlesFolder,
     api,
     controller: channel.client(ControllerService),
     address,
@@ -69,6 +80,7 @@ export async function openApi(shared?: MemoryStore): Promise<OpenedApi> {
       api.close();
       await server.close(0);
       await mirror.close();
+      await bundles.close();
       if (shared === undefined) await store.close();
       await rm(folder, { recursive: true });
     },
