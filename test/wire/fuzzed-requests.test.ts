@@ -10,6 +10,7 @@ import { ConfigChangeLoop } from "../../src/loops/config-change-loop.ts";
 import { deployment } from "../../src/replica/index.ts";
 import { jsonToValue } from "../../src/rpc/json-value.ts";
 import { type OpenedApi, openApi, specOf } from "../api/opened-api.ts";
+import { filesOf, piecesOf, sendBundle } from "../api/sent-bundle.ts";
 import { endpoint, house } from "../gateway/harness.ts";
 import { fuzzedMessage } from "../kit/fuzzed-message.ts";
 import { serve } from "../replica/harness.ts";
@@ -29,6 +30,10 @@ const names = Array.from({ length: 60 }, (_, index) => `fuzz-${index}`);
 /** Codes of errors that are bugs, or that no handler gave. */
 const bugs: readonly number[] = [status.INTERNAL, status.UNKNOWN, status.UNIMPLEMENTED, status.DATA_LOSS];
 
+/** A bundle that is kept. */
+const contents = { "app.ts": "export {}", "package-lock.json": "{}", "data/empty": "" };
+let bundle: string;
+
 let opened: OpenedApi;
 let changes: Promise<void>;
 const closing = new AbortController();
@@ -36,6 +41,7 @@ const closing = new AbortController();
 beforeAll(async () => {
   opened = await openApi();
   const { store, mirror } = opened;
+  bundle = await sendBundle(opened.controller, contents);
   const lease = await store.acquireLease("fuzz", 2 ** 40);
   if (!lease.held) throw new Error("nobody else can hold the lease");
   // Changes of config come to their end. There are no replicas, so no port is asked.
@@ -55,13 +61,19 @@ const oftener = [ControllerService.method.deploy, ControllerService.method.apply
 /** What a right request begins with: fields that follow are merged into it. */
 function rightPart({ input, parent, localName }: DescMethod, random: SeededRandom): Uint8Array {
   const name = random.pick(names);
-  const spec = specOf(name, { numReplicas: 1 });
+  const runtimeEnv = random.pick([{}, { bundle, lockfile: "package-lock.json", workingDir: "data" }]);
+  const spec = specOf(name, { numReplicas: 1, runtimeEnv });
+  const files = filesOf(contents);
   const fields: Readonly<Record<string, Record<string, unknown>>> = {
     deploy: { spec },
     apply: { specs: [spec], application: random.pick(["", name, "default"]) },
     scale: { name, numReplicas: 2 },
     reconfigure: { name, userConfig: { kind: { case: "boolValue", value: true } } },
     watchEndpoints: { names: [name, random.pick(names)] },
+    findMissingFiles: { sha256: files.map(({ sha256 }) => sha256) },
+    uploadFiles: { ...piecesOf(random.pick(["", "content", "x".repeat(100_000)]), 1_000)[0] },
+    createBundle: { files },
+    downloadBundle: { bundle, path: random.pick(["", "app.ts", "data"]), listOnly: random.chance(0.5) },
     simulateAutoscaling: { autoscalingConfig: {}, samples: [{ time: { seconds: 1n }, totalRequests: 1 }] },
   };
   const named = input.fields.find((field) => field.name === "name" || field.name === "deployment");
@@ -104,6 +116,15 @@ function rightCall(deployment: string, random: SeededRandom): Record<string, unk
   };
 }
 
+/** The messages of a stream of the caller: some that belong together, and some that do not. */
+function streamOf(method: DescMethod, random: SeededRandom): readonly Buffer[] {
+  const pieces = piecesOf("x".repeat(random.whole(0, 5_000)), 1_000).map((piece) =>
+    toBinary(method.input, create(method.input, { ...piece })),
+  );
+  const fuzz = Array.from({ length: random.whole(0, 3) }, () => requestOf(method, random));
+  return (random.chance(0.5) ? [...pieces, ...fuzz] : [...fuzz, ...pieces]).map((bytes) => Buffer.from(bytes));
+}
+
 function requestOf(method: DescMethod, random: SeededRandom): Buffer {
   const fuzz = fuzzedMessage(method.input, random, names);
   return random.chance(0.6) ? Buffer.concat([rightPart(method, random), fuzz]) : fuzz;
@@ -111,13 +132,20 @@ function requestOf(method: DescMethod, random: SeededRandom): Buffer {
 
 const asIs = (bytes: Buffer): Buffer => bytes;
 
-/** Calls the method with the bytes; returns the code of its status. */
-function call(client: Client, method: DescMethod, bytes: Buffer): Promise<{ readonly code: number; readonly text: string }> {
+/** Calls the method with one message, or several where it takes them; returns the code of its status. */
+function call(client: Client, method: DescMethod, messages: readonly Buffer[]): Promise<{ readonly code: number; readonly text: string }> {
   const path = `/${method.parent.typeName}/${method.name}`;
   const isStream = method.methodKind === "server_streaming";
   const options = { deadline: Date.now() + (isStream ? streamMs : answerMs) };
   return new Promise((resolve) => {
     const end = (error: ServiceError | null) => resolve({ code: error?.code ?? status.OK, text: error?.details ?? "" });
+    if (method.methodKind === "client_streaming") {
+      const sending = client.makeClientStreamRequest(path, asIs, asIs, options, end);
+      for (const message of messages) sending.write(message);
+      sending.end();
+      return;
+    }
+    const [bytes = Buffer.alloc(0)] = messages;
     if (!isStream) {
       client.makeUnaryRequest(path, asIs, asIs, bytes, options, end);
       return;
@@ -138,8 +166,9 @@ async function fuzz(service: DescService, address: string, share: number): Promi
   const one = async (seed: number) => {
     const random = new SeededRandom(seed);
     const method = random.pick(service === ControllerService && random.chance(0.2) ? oftener : service.methods);
-    const { code, text } = await call(client, method, requestOf(method, random));
-    const isStall = code === status.DEADLINE_EXCEEDED && method.methodKind === "unary";
+    const messages = method.methodKind === "client_streaming" ? streamOf(method, random) : [requestOf(method, random)];
+    const { code, text } = await call(client, method, messages);
+    const isStall = code === status.DEADLINE_EXCEEDED && method.methodKind !== "server_streaming";
     if (bugs.includes(code) || isStall) wrong.push(`DROVER_FUZZ_SEED=${seed}: ${method.name}: ${status[code]}: ${text}`);
   };
   while (seeds.length > 0) await Promise.all(seeds.splice(0, atOnce).map(one));
