@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { CliError, exitCodes } from "./cli-error.ts";
 import type { Act, AddCommand } from "./command.ts";
 import { addBuild } from "./commands/build.ts";
+import { addBundle } from "./commands/bundle.ts";
 import { addCluster } from "./commands/cluster.ts";
 import { addConfigs } from "./commands/configs.ts";
 import { addConformance } from "./commands/conformance.ts";
@@ -45,6 +46,7 @@ const commands: readonly AddCommand[] = [
   addReconfigure,
   addConfigs,
   addRevisions,
+  addBundle,
   addRollback,
   addPause,
   addResume,

@@ -1,4 +1,5 @@
 import { type Revision, RevisionSchema } from "../../../gen/drover/v1/controller_service_pb.ts";
+import { hexOf } from "../../core/bundle.ts";
 import { everyPage } from "../../rpc/every-page.ts";
 import { exitCodes } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption } from "../command.ts";
@@ -26,10 +27,11 @@ export const addRevisions: AddCommand = (program, act) => {
         else
           printTable(
             session,
-            ["REVISION", "VERSION", "RUNNING", "WAS HEALTHY", "AGE", ""],
+            ["REVISION", "VERSION", ...(someBundled(revisions) ? ["BUNDLE"] : []), "RUNNING", "WAS HEALTHY", "AGE", ""],
             revisions.map(({ revision, spec, runningReplicas, wasHealthy, createTime, current }) => [
               String(revision),
               spec?.version || "-",
+              ...(someBundled(revisions) ? [shortDigest(spec?.runtimeEnv?.bundle)] : []),
               String(runningReplicas),
               wasHealthy ? "yes" : "no",
               age(session.io.nowMs(), createTime),
@@ -40,3 +42,12 @@ export const addRevisions: AddCommand = (program, act) => {
       }),
     );
 };
+
+/** The digits of a bundle's digest that tell it from the others of a deployment. */
+const shownDigits = 12;
+
+const someBundled = (revisions: readonly Revision[]): boolean => revisions.some(({ spec }) => spec?.runtimeEnv?.bundle);
+
+function shortDigest(digest: string | undefined): string {
+  return digest ? hexOf(digest).slice(0, shownDigits) : "-";
+}
