@@ -1,6 +1,7 @@
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import type { ReplicaRecord } from "../../src/core/replica.ts";
 import type { Write } from "../../src/store/store.ts";
+import { programText, revisionKey } from "./invariants/exactness.ts";
 
 /** What was written, kept apart from the store: the invariants are checked against it. */
 export class Ledger {
@@ -12,6 +13,8 @@ export class Ledger {
   readonly everRan = new Set<string>();
   /** `uid/version` that was once all there was, and running. */
   readonly everWhole = new Set<string>();
+  /** What each revision runs, as it was first written, by its `revisionKey`. */
+  readonly programs = new Map<string, string>();
   position = 0;
   /** Every deployment as it was, in the order of time. */
   readonly #past = new Map<string, { readonly position: number; readonly record: DeploymentRecord | undefined }[]>();
@@ -79,6 +82,7 @@ export class Ledger {
   #keepDeployment(name: string, record: DeploymentRecord | undefined): void {
     if (record === undefined) this.deployments.delete(name);
     else this.deployments.set(name, record);
+    if (record !== undefined && !this.programs.has(revisionKey(record))) this.programs.set(revisionKey(record), programText(record.spec));
     this.#past.set(name, [...(this.#past.get(name) ?? []), { position: this.position, record }]);
   }
 

@@ -1,6 +1,8 @@
+import { createHash } from "node:crypto";
 import { commitEdits, type EditPlan, type MadeEdit } from "../../src/api/edits.ts";
 import { planOf, wantedByApply } from "../../src/api/wanted-specs.ts";
 import type { AutoscalingConfig } from "../../src/core/autoscaling-config.ts";
+import { digestOf } from "../../src/core/bundle.ts";
 import type { ConfigChangeRecord } from "../../src/core/config-change.ts";
 import type { DeploymentRecord, DeploymentSpec } from "../../src/core/deployment.ts";
 import { StatusError } from "../../src/core/errors.ts";
@@ -142,7 +144,7 @@ export class Operators {
   }
 
   #rollout(): Change {
-    const { program, version, resources, numReplicas, userConfig } = this.#spec();
+    const { program, runtimeEnv, version, resources, numReplicas, userConfig } = this.#spec();
     const recolours = this.#world.random.chance(0.3);
     const scales = this.#world.random.chance(0.2);
     const resizes = this.#world.random.chance(0.2);
@@ -150,6 +152,7 @@ export class Operators {
       ...spec,
       ...(recolours && userConfig !== undefined ? { userConfig } : {}),
       program,
+      runtimeEnv,
       version,
       numReplicas: scales ? numReplicas : spec.numReplicas,
       resources: resizes ? resources : spec.resources,
@@ -233,6 +236,7 @@ export class Operators {
       ...plainSpec,
       version: `v${this.#wishes}`,
       program: { kind: "command", argv: [program] },
+      runtimeEnv: { ...plainSpec.runtimeEnv, bundle: digestOf(createHash("sha256").update(`files of ${this.#wishes}`).digest("hex")) },
       numReplicas: random.pick([0, 1, 1, 2, 2, 3, 4, 5, 5, 10]),
       resources: random.pick(sizes),
       gracefulShutdownTimeoutMs: random.pick([300, 2_000, 6_000]),

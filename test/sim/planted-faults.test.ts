@@ -3,9 +3,11 @@
 // invariant, and no other before it, must raise the alarm.
 import { expect, test } from "vitest";
 import type { AutoscalingConfig } from "../../src/core/autoscaling-config.ts";
+import { digestOf } from "../../src/core/bundle.ts";
 import type { CallResult, ConfigPhase } from "../../src/core/config-change.ts";
 import type { DeploymentRecord } from "../../src/core/deployment.ts";
 import { type ReplicaRecord, waitsForRoom } from "../../src/core/replica.ts";
+import type { Assignment } from "../../src/engine/engine.ts";
 import type { Place } from "../../src/gateway/place.ts";
 import type { Visit, Waiter } from "../../src/gateway/visit.ts";
 import { type ConfigOrder, type LinkedReplica, noContact } from "../../src/links/replica-port.ts";
@@ -301,6 +303,32 @@ const forgetsWhatItGave: Sabotage = {
     }),
 };
 
+/** Starts a replica of any revision with the files that are the newest now. */
+const runsTheNewestFiles = (): Sabotage => {
+  const newest = new Map<string, Assignment>();
+  return {
+    engine: (engine) =>
+      but(engine, {
+        start: async (assignment: Assignment) => {
+          const known = newest.get(assignment.uid) ?? assignment;
+          const { program, runtimeEnv } = assignment.revision < known.revision ? known : assignment;
+          newest.set(assignment.uid, { ...assignment, revision: Math.max(known.revision, assignment.revision), program, runtimeEnv });
+          return engine.start({ ...assignment, program, runtimeEnv });
+        },
+      }),
+  };
+};
+
+/** Changes the bundle of a deployment, and not its revision. */
+const changesAFileOfARevision = writesToo(async (writes, store) => {
+  const { entries } = await store.list("deployment", { limit: 1_000 });
+  return entries.flatMap(({ key, version, value }): readonly Write[] => {
+    const runtimeEnv = { ...value.spec.runtimeEnv, bundle: digestOf("0".repeat(64)) };
+    const isWritten = writes.some((write) => write.key === key);
+    return isWritten ? [] : [{ put: "deployment", key, version, value: { ...value, spec: { ...value.spec, runtimeEnv } } }];
+  });
+});
+
 const prunesAll: Sabotage = { wanted: (wanted) => ({ ...wanted, prune: () => true }) };
 
 const takesFromOthers: Sabotage = { wanted: (wanted) => ({ ...wanted, expect: () => {} }) };
@@ -337,6 +365,8 @@ test.each<readonly [string, Invariant, () => Sabotage]>([
   ["no replica is ever heard of", "I10", () => hearsOfNobody],
   ["it never rests", "I10", () => neverRests],
   ["no spare replicas are kept", "I10", () => keepsNoSpares],
+  ["a replica of an old revision runs the newest files", "I12", runsTheNewestFiles],
+  ["the files of a revision change", "I12", () => changesAFileOfARevision],
   ["requests for a model wait, though a replica has room", "I14", keepsModelsBack],
   ["a replica gets more than its max_ongoing_requests", "I14", () => forgetsWhatItGave],
   ["an Apply prunes other applications", "I15", () => prunesAll],

@@ -183,7 +183,7 @@ export class WatchedEngine implements Engine {
   }
   async start(assignment: Assignment): Promise<void> {
     if (!this.#line.alive) return never();
-    this.#witness.deed({ verb: "start", replicaId: assignment.replicaId, look: this.#watch });
+    this.#witness.deed({ verb: "start", replicaId: assignment.replicaId, look: this.#watch, assignment });
     return this.#answer(await this.#engine.start(assignment, this.#own.nowMs()));
   }
   /** Where a tick begins: the controller decides by what it knows then. */

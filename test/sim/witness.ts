@@ -8,6 +8,7 @@ import { applications } from "./invariants/applications.ts";
 import { autoscaling } from "./invariants/autoscaling.ts";
 import { availability } from "./invariants/availability.ts";
 import { oneConfig } from "./invariants/config.ts";
+import { revisionsStay, startsItsRevision } from "./invariants/exactness.ts";
 import type { AskedApply, Deed, Facts, Invariant, Lease, Look, Verdict, Written } from "./invariants/facts.ts";
 import { grace } from "./invariants/grace.ts";
 import { actsUnderLease, epochsGrow, writesUnderLease } from "./invariants/leadership.ts";
@@ -101,7 +102,7 @@ export class Witness {
     const { positions, look } = how;
     const atMs = look?.atMs ?? this.#clock.nowMs();
     const written: Written = { ...how, writes: this.ledger.inTime(writes, atMs), options };
-    for (const check of [writesUnderLease, availability, allocation, rollback, oneConfig, autoscaling, applications])
+    for (const check of [writesUnderLease, availability, allocation, rollback, oneConfig, autoscaling, applications, revisionsStay])
       this.raise(check(this.#facts, written));
     this.#checkPositions(positions);
     this.#checkRequest(options);
@@ -133,7 +134,7 @@ export class Witness {
     const text = `${deed.look.controller} ${deed.verb} ${deed.replicaId}`;
     this.decided.push(`${this.#clock.nowMs()} ${text}`);
     this.#trace(text);
-    for (const check of [actsUnderLease, grace, usage]) this.raise(check(this.#facts, deed));
+    for (const check of [actsUnderLease, grace, usage, startsItsRevision]) this.raise(check(this.#facts, deed));
   }
 
   leased(lease: Lease): void {

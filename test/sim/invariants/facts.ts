@@ -1,3 +1,4 @@
+import type { Assignment } from "../../../src/engine/engine.ts";
 import type { ReplicaContact } from "../../../src/links/replica-port.ts";
 import type { CommitOptions, Write } from "../../../src/store/store.ts";
 import type { Ledger } from "../ledger.ts";
@@ -5,7 +6,7 @@ import type { SimulatedEngine } from "../simulated-engine.ts";
 import type { Behaviours } from "../simulated-port.ts";
 
 /** The rules of which each has a check here, by their names. */
-export type Invariant = "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "I9" | "I10" | "I13" | "I14" | "I15";
+export type Invariant = "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "I9" | "I10" | "I12" | "I13" | "I14" | "I15";
 
 /** The actual state, independent of any controller's view. */
 export interface Facts {
@@ -60,6 +61,8 @@ export interface Deed {
   readonly verb: "start" | "terminate" | "kill" | "forget";
   readonly replicaId: string;
   readonly look: Look;
+  /** What it is started with. Undefined: it is not started. */
+  readonly assignment?: Assignment;
 }
 
 /** The rule it breaks, and how; undefined: none. */
