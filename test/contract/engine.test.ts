@@ -4,9 +4,11 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { CrowdedEngine, crowdProgram } from "../../bench/crowded-engine.ts";
 import { realClock } from "../../src/clock/real.ts";
+import { digestOf } from "../../src/core/bundle.ts";
 import type { Engine, EngineReplica } from "../../src/engine/engine.ts";
 import { assignment } from "../engine/assignment.ts";
 import { eventually, openEngine, testFolder } from "../engine/local/engine-harness.ts";
+import { KeptBundles } from "../engine/local/kept-bundles.ts";
 import { SimulatedEngine } from "../sim/simulated-engine.ts";
 
 interface Subject {
@@ -14,14 +16,22 @@ interface Subject {
   /** A program that goes on until it is stopped, and one that cannot be started. */
   readonly runs: readonly string[];
   readonly cannotStart: readonly string[];
+  /** A bundle in which `runs` runs. */
+  readonly bundle: string;
   /** The next controller's engine, once this one is closed. */
   next(): Promise<Engine>;
 }
 
+/** For engines that look into none. */
+const anyBundle = digestOf("0".repeat(64));
+
 async function local(): Promise<Subject> {
   const folder = await testFolder();
+  const bundles = new KeptBundles();
+  const bundle = bundles.keep({ "data/a.txt": "" });
   const runs = ["sh", "-c", "exec sleep 1000"];
-  return { engine: await openEngine(folder), runs, cannotStart: ["no-such-program"], next: () => openEngine(folder) };
+  const open = () => openEngine(folder, { bundles });
+  return { engine: await open(), runs, cannotStart: ["no-such-program"], bundle, next: open };
 }
 
 async function simulated(slots?: ReadonlyMap<string, number>): Promise<Subject> {
@@ -33,13 +43,13 @@ async function simulated(slots?: ReadonlyMap<string, number>): Promise<Subject> 
     }),
     ...(slots && { slots }),
   });
-  return { engine, runs: ["app"], cannotStart: ["missing"], next: async () => engine };
+  return { engine, runs: ["app"], cannotStart: ["missing"], bundle: anyBundle, next: async () => engine };
 }
 
 async function crowded(): Promise<Subject> {
   const engine = new CrowdedEngine(await testFolder(), 1);
   onTestFinished(() => engine.end());
-  return { engine, runs: [crowdProgram], cannotStart: ["no-such-program"], next: async () => engine };
+  return { engine, runs: [crowdProgram], cannotStart: ["no-such-program"], bundle: anyBundle, next: async () => engine };
 }
 
 const nodes = new Map([
@@ -201,6 +211,21 @@ describe.each(engines)("an engine %s", (_, open) => {
     await second.stop("r1", "kill");
     await inState(second, "r1", "exited");
     expect(ended).toEqual([]);
+  });
+
+  test("prepares a bundle, and starts replicas in it, which outlive the controller", async () => {
+    const { engine, runs, bundle, next } = await open();
+    await eventually(() => engine.prepare("r1", { npm: [], pip: [], bundle }).kind === "ready");
+    for (const id of ["r1", "r2"]) await engine.start(assignment(id, runs, { bundle }));
+    for (const id of ["r1", "r2"]) await inState(engine, id, "alive");
+    await eventually(async () => (await find(engine, "r2"))?.handle !== undefined);
+    await engine.stop("r1", "kill");
+    await inState(engine, "r1", "exited");
+    await engine.close();
+    const second = await next();
+    expect((await find(second, "r2"))?.state).toBe("alive");
+    await second.start(assignment("r3", runs, { bundle }));
+    await eventually(async () => (await find(second, "r3"))?.handle !== undefined);
   });
 
   test("has packages ready where none are required", async () => {
