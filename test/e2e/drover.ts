@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type Deployment, DeploymentState, type Replica, ReplicaState } from "../../gen/drover/v1/deployment_pb.ts";
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
+import { removeReadOnly } from "../../src/engine/local/remove-read-only.ts";
 import { Channel } from "../../src/rpc/channel.ts";
 import { jsonToValue, valueToJson } from "../../src/rpc/json-value.ts";
 import type { CallOptions } from "../../src/rpc/service.ts";
@@ -165,7 +166,7 @@ export class Drover {
   /** Ends it and removes its folder. */
   async close(): Promise<void> {
     if (this.process.exitCode === null && this.process.signalCode === null) await this.end();
-    await rm(this.dataDir, { recursive: true, force: true });
+    await removeReadOnly(this.dataDir); // bundles are unpacked in it
   }
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 /** Removes a folder whose folders nobody may write to. No error if it is not there. */
 export async function removeReadOnly(path: string): Promise<void> {
   await makeWritable(path);
-  await rm(path, { recursive: true, force: true, maxRetries: 3 });
+  await rm(path, { recursive: true, force: true, maxRetries: 10 }); // something may be written to it right now
 }
 
 async function makeWritable(folder: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -8,6 +8,7 @@ import { realClock } from "../../../src/clock/real.ts";
 import type { LogLine } from "../../../src/core/log-line.ts";
 import type { EngineReplica } from "../../../src/engine/engine.ts";
 import { LocalEngine, type LocalEngineOptions } from "../../../src/engine/local/local-engine.ts";
+import { removeReadOnly } from "../../../src/engine/local/remove-read-only.ts";
 import { silentLog } from "../../../src/log/log.ts";
 import { assignment } from "../assignment.ts";
 
@@ -46,7 +47,7 @@ const yes = (value: unknown) => {
 /** A folder that is gone after the test. */
 export async function testFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "drover-test-"));
-  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 10 })); // what was killed may just be ending
+  onTestFinished(() => removeReadOnly(folder)); // a bundle is in a folder that nobody may write to
   return folder;
 }
 
