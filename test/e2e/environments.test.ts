@@ -10,6 +10,7 @@ import { ConditionType, EndingKind, InstallProblemKind, PendingKind } from "../.
 import { python, pythonTest } from "../sdk/python-harness.ts";
 import { conditionOf, lastFailureOf } from "./conditions.ts";
 import { Drover, fixturePath, until } from "./drover.ts";
+import { sendBundle } from "./send-bundle.ts";
 
 const program = { kind: { case: "module" as const, value: { path: fixturePath("package-version.mjs") } } };
 const resources = { numCpus: 0.01 };
@@ -168,6 +169,60 @@ test("without surge no replica goes before the packages of the new revision are 
   expect(await drover.invoke("in-place", "", null)).toEqual(["2.1.0", "2.1.0"]);
 });
 
+/** A program with its package-lock.json, of one package in this version. */
+async function lockedProgram(version: string, more: Record<string, string> = {}) {
+  const dependencies = { "is-number": version };
+  const packages = { "": { dependencies }, "node_modules/is-number": { version } };
+  const files = {
+    "app.mjs": await readFile(fixturePath("package-version.mjs"), "utf8"),
+    "package.json": JSON.stringify({ dependencies }),
+    "package-lock.json": JSON.stringify({ lockfileVersion: 3, requires: true, packages }),
+    ...more,
+  };
+  const bundle = await sendBundle(drover, files);
+  return {
+    program: { kind: { case: "module" as const, value: { path: "app.mjs" } } },
+    runtimeEnv: { bundle, lockfile: "package-lock.json" },
+  };
+}
+
+test("a program in a bundle has the packages of its lockfile, which bundles with an equal one share", async () => {
+  const before = await runs();
+  await writeFile(join(folder, "wait"), "");
+  const spec = { name: "locked", resources, ...(await lockedProgram("6.0.0")) };
+  await drover.controller.deploy({ spec });
+  await until("the packages of the lockfile are being installed", async () => {
+    const { deployment } = await drover.controller.getDeployment({ name: "locked" });
+    return conditionOf(deployment?.status, ConditionType.WAITING_FOR_PACKAGES)?.pendingReason?.lockfile === "package-lock.json";
+  });
+  await rm(join(folder, "wait"));
+  expect((await drover.settled("locked")).status?.state).toBe(DeploymentState.HEALTHY);
+  expect(await drover.invoke("locked", "", null)).toEqual(["6.0.0", "6.0.0"]);
+  await drover.controller.deploy({ spec: { ...spec, ...(await lockedProgram("6.0.0", { "notes.txt": "edited" })) } });
+  expect((await drover.settled("locked")).status).toMatchObject({ state: DeploymentState.HEALTHY, revision: 2n });
+  expect(await runs()).toBe(before + 1);
+  await drover.controller.deploy({ spec: { ...spec, ...(await lockedProgram("7.0.0")) } });
+  await drover.settled("locked");
+  expect(await drover.invoke("locked", "", null)).toEqual(["7.0.0", "7.0.0"]);
+  await drover.controller.rollback({ name: "locked", revision: 1n });
+  await drover.settled("locked");
+  expect(await drover.invoke("locked", "", null)).toEqual(["6.0.0", "6.0.0"]);
+  expect(await runs()).toBe(before + 2);
+});
+
+test("a lockfile that does not fit its package.json is a failed start that says why, and the old revision goes on serving", async () => {
+  const spec = { name: "outdated", resources, rollout: { maxStartFailures: 1, maxSurgePercent: 0 } };
+  await drover.controller.deploy({ spec: { ...spec, ...(await lockedProgram("6.0.0")) } });
+  await drover.settled("outdated");
+  const outdated = await lockedProgram("6.0.0", { "package.json": '{"dependencies":{"is-number":"7.0.0"}}' });
+  await drover.controller.deploy({ spec: { ...spec, ...outdated } });
+  const { status } = await drover.settled("outdated");
+  expect(status?.state).toBe(DeploymentState.DEPLOY_FAILED);
+  expect(lastFailureOf(status)?.failure?.ending).toMatchObject(toolFailed("npm ci"));
+  expect(lastWords(status)).toContain("is-number@6.0.0 does not satisfy is-number@7.0.0");
+  expect(await drover.invoke("outdated", "", null)).toEqual(["6.0.0", "6.0.0"]);
+});
+
 test("one npm package in two versions is refused by its field", async () => {
   await expect(deploy("twice", ["@types/node@22", "is-number@6", "@types/node"])).rejects.toMatchObject({
     facts: { violations: [{ field: "spec.runtime_env.npm[2]", description: expect.stringContaining("spec.runtime_env.npm[0] again") }] },
@@ -207,7 +262,12 @@ for (const tool of ["pip", "uv"] as const) {
         const spec = { name, version: "1", resources, program: { kind: kinds[name] } };
         await pythons.controller.deploy({ spec: { ...spec, runtimeEnv: { pip: [`six==${version}`] } } });
       }
-      for (const name of ["old", "new"]) expect((await pythons.settled(name)).status?.conditions).toEqual([]);
+      const files = { "app/main.py": await readFile(fixturePath("package_version.py"), "utf8"), "requirements.txt": "six==1.14.0\n" };
+      const runtimeEnv = { bundle: await sendBundle(pythons, files), lockfile: "requirements.txt" };
+      const inBundle = { kind: { case: "module" as const, value: { path: "app/main.py", exportName: "PackageVersion" } } };
+      await pythons.controller.deploy({ spec: { name: "locked", resources, program: inBundle, runtimeEnv } });
+      for (const name of ["old", "new", "locked"]) expect((await pythons.settled(name)).status?.conditions).toEqual([]);
+      expect(await pythons.invoke("locked", "", null)).toEqual("1.14.0");
       expect(await pythons.invoke("old", "", null)).toEqual("1.15.0");
       expect(await pythons.invoke("new", "", null)).toEqual("1.16.0");
       const environments = join(pythons.dataDir, "environments");

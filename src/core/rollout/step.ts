@@ -79,14 +79,14 @@ export function chooseStep(input: PlanInput, progress: ProgressRecord, settled: 
 }
 
 /**
- * Whether the packages of the wanted revision are installed before its first replica is created. So
+ * Whether the files and packages of the wanted revision are prepared before its first replica is created. So
  * it is if no surge is allowed: the first replica replaces an old one, and an installation may take
  * long, or fail.
  */
 export function wantsPackagesFirst(deployment: DeploymentRecord, replicas: readonly ReplicaRecord[]): boolean {
   const { spec, revision, pausedSinceMs, deletingSinceMs } = deployment;
-  const { npm, pip } = spec.runtimeEnv;
-  if (spec.rollout.maxSurgePercent > 0 || npm.length + pip.length === 0) return false;
+  const { npm, pip, bundle } = spec.runtimeEnv;
+  if (spec.rollout.maxSurgePercent > 0 || (npm.length + pip.length === 0 && bundle === undefined)) return false;
   if (pausedSinceMs !== undefined || deletingSinceMs !== undefined || targetOf(deployment) === 0) return false;
   const live = replicas.filter(({ state }) => counts(state));
   return live.length > 0 && live.every((replica) => replica.revision !== revision);

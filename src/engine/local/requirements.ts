@@ -50,6 +50,7 @@ export async function resolveRequirements(required: Requirements, bundle: Unpack
   const paths = [...npm, ...pip].filter(isFile).map(pathOf);
   if (lockfile === undefined && paths.length === 0) return { required, identity: requirementsText(required), files: [] };
   if (bundle === undefined) throw missing(lockfile ?? paths[0]!, "there is no bundle");
+  if (lockfile !== undefined && lockfileKind(lockfile) === undefined) throw missing(lockfile, "lockfiles of this name are not known");
   const byPath = new Map(bundle.files.map((file) => [file.path, file]));
   const absent = [...paths, ...(lockfile === undefined ? [] : [lockfile])].find((path) => !byPath.has(path));
   if (absent !== undefined) throw missing(absent, "the bundle has no such file");
