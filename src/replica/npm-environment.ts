@@ -17,15 +17,16 @@ type Resolve = NonNullable<Parameters<typeof nodeModule.registerHooks>[0]["resol
 type Context = Parameters<Resolve>[1];
 
 if (registerHooks !== undefined) {
-  const environmentURL = folder === undefined ? undefined : pathToFileURL(join(folder, "package.json")).href;
+  // Among the packages, where no package.json of a project gives its own name a meaning.
+  const environmentURL = folder === undefined ? undefined : pathToFileURL(join(folder, "node_modules", "package.json")).href;
   const roots = bundle === undefined ? [] : [bundle, folder ?? bundle].map(urlOf);
-  const given = bundle === undefined ? [] : (NODE_PATH ?? "").split(delimiter).filter(Boolean).map(urlOf);
+  const givenFolders = bundle === undefined ? [] : (NODE_PATH ?? "").split(delimiter).filter(Boolean).map(urlOf);
   registerHooks({
-    resolve(specifier, context, next) {
+    resolve(specifier, given, next) {
+      const context = { ...given }; // a copy, because Node writes the fields passed to `next` into what is given
       const { parentURL } = context;
       if (parentURL === undefined || !isPackage(specifier)) return next(specifier, context);
       const inPackage = parentURL.includes("/node_modules/");
-      // Copies, because Node writes the fields passed to `next` into the context.
       if (environmentURL !== undefined && !inPackage) {
         try {
           return next(specifier, { ...context, parentURL: environmentURL });
@@ -41,7 +42,7 @@ if (registerHooks !== undefined) {
   function inBundle(specifier: string, context: Context, next: Parameters<Resolve>[2]) {
     try {
       const found = next(specifier, { ...context });
-      if (!found.url.startsWith("file:") || isIn(roots, found.url) || isIn(given, found.url)) return found;
+      if (!found.url.startsWith("file:") || isIn(roots, found.url) || isIn(givenFolders, found.url)) return found;
       if (!isDrover(specifier)) throw notFound(specifier, context);
     } catch (cause) {
       if (!isDrover(specifier)) throw cause;
