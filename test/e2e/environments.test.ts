@@ -262,17 +262,19 @@ for (const tool of ["pip", "uv"] as const) {
         const spec = { name, version: "1", resources, program: { kind: kinds[name] } };
         await pythons.controller.deploy({ spec: { ...spec, runtimeEnv: { pip: [`six==${version}`] } } });
       }
-      const files = { "app/main.py": await readFile(fixturePath("package_version.py"), "utf8"), "requirements.txt": "six==1.14.0\n" };
-      const runtimeEnv = { bundle: await sendBundle(pythons, files), lockfile: "requirements.txt" };
-      const inBundle = { kind: { case: "module" as const, value: { path: "app/main.py", exportName: "PackageVersion" } } };
-      await pythons.controller.deploy({ spec: { name: "locked", resources, program: inBundle, runtimeEnv } });
-      for (const name of ["old", "new", "locked"]) expect((await pythons.settled(name)).status?.conditions).toEqual([]);
-      expect(await pythons.invoke("locked", "", null)).toEqual("1.14.0");
+      for (const name of ["old", "new"]) expect((await pythons.settled(name)).status?.conditions).toEqual([]);
       expect(await pythons.invoke("old", "", null)).toEqual("1.15.0");
       expect(await pythons.invoke("new", "", null)).toEqual("1.16.0");
       const environments = join(pythons.dataDir, "environments");
       const [made = ""] = await readdir(environments);
       expect(/^uv = /m.test(await readFile(join(environments, made, "pip/pyvenv.cfg"), "utf8"))).toBe(tool === "uv");
+      if (tool === "pip") return;
+      const files = { "app/main.py": await readFile(fixturePath("package_version.py"), "utf8"), "requirements.txt": "six==1.14.0\n" };
+      const runtimeEnv = { bundle: await sendBundle(pythons, files), lockfile: "requirements.txt" };
+      const inBundle = { kind: { case: "module" as const, value: { path: "app/main.py", exportName: "PackageVersion" } } };
+      await pythons.controller.deploy({ spec: { name: "locked", resources, program: inBundle, runtimeEnv } });
+      expect((await pythons.settled("locked")).status?.conditions).toEqual([]);
+      expect(await pythons.invoke("locked", "", null)).toEqual("1.14.0");
     } finally {
       await pythons.close();
     }

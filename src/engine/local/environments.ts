@@ -13,6 +13,7 @@ import { killProcessesWith } from "./process-identity.ts";
 import type { ProcessEnvironment } from "./replica-env.ts";
 import { needsNpm, needsPython, type ResolvedRequirements, requirementsText } from "./requirements.ts";
 import { runTool } from "./run-tool.ts";
+import { isShortage } from "./shortage.ts";
 
 /** How long the build of an environment may take. */
 const buildMsDefault = 1_800_000;
@@ -102,7 +103,8 @@ export class Environments {
   }
 
   /**
-   * Hands out the folder once it is installed. Fails with a `BuildError`. A build that no caller
+   * Hands out the folder once it is installed. Fails with a `BuildError`, or with the system's error
+   * where the machine is the cause. A build that no caller
    * waits for is stopped. The bundle's files stay where they are until then.
    */
   async build(requirements: ResolvedRequirements, signal: AbortSignal): Promise<string> {
@@ -270,7 +272,8 @@ export class Environments {
     } catch (cause) {
       killProcessesWith(new Set([marker(path)]));
       await remove(path).catch((err: unknown) => log.warn({ err }, unremoved));
-      throw cause instanceof BuildError
+      // Where the machine is the cause, the requirements are not to blame.
+      throw cause instanceof BuildError || isShortage(cause)
         ? cause
         : new BuildError({ kind: "system", why: cause instanceof Error ? cause.message : String(cause) });
     }

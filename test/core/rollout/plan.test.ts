@@ -253,8 +253,11 @@ describe("a new revision", () => {
     expect(state(world)).toMatchObject({ state: "HEALTHY", running: 2, updated: 2 });
   });
 
-  describe("without surge, to a revision that requires packages,", () => {
-    const runtimeEnv = { workingDir: "", envVars: {}, npm: ["zod"], pip: [] };
+  describe.each([
+    ["packages", { npm: ["zod"] }],
+    ["a bundle", { npm: [], bundle: `sha256:${"0".repeat(64)}` }],
+  ])("without surge, to a revision that requires %s,", (_, required) => {
+    const runtimeEnv = { workingDir: "", envVars: {}, pip: [], ...required };
     const running = (world: World, revision: number) =>
       bodies(world, "RUNNING").filter(({ record }) => record.revision === revision).length;
     const begun = () => {
