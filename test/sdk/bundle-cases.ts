@@ -127,6 +127,10 @@ export const bundleCases: readonly BundleCase[] = [
     ),
   },
   {
+    says: "two stars before a last slash are the folders below",
+    ...pattern("a/**/\n/?/**/z/\n", ["a/f", "a/b/f", "a/b/c/f", "b/a/c/f", "b/z", "c/z/f"], ["a/f", "b/a/c/f", "b/z"]),
+  },
+  {
     says: "upper and lower case differ in a pattern",
     ...pattern("Build\n*.TXT\n", ["build/a", "a.txt", "sub/b.TXT"], ["a.txt", "build/a"]),
   },

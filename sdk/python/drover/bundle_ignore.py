@@ -96,6 +96,8 @@ def _read(file: str) -> tuple[_Rule, ...]:
 
 def _rule(line: str) -> _Rule | None:
     """The rule of a line; None: it has none, as git takes what is no pattern for nothing."""
+    # pathspec takes `a/**/` for `a/`. In git it matches the folders below.
+    line = re.sub(r"/\*\*/ *$", "/**/*/", line)
     try:
         pattern = GitIgnoreSpecPattern(line)
     except (ValueError, re.error):
