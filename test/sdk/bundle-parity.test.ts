@@ -1,15 +1,21 @@
 // One folder is one bundle, whatever sends it.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { expect } from "vitest";
+import { delimiter, dirname, join } from "node:path";
+import { expect, onTestFinished } from "vitest";
 import { BundleError } from "../../src/bundle/bundle-error.ts";
 import { FileDigests } from "../../src/bundle/file-digests.ts";
 import { findFiles } from "../../src/bundle/find-files.ts";
+import { realClock } from "../../src/clock/real.ts";
+import { describePython } from "../../src/engine/local/describe-python.ts";
+import { silentLog } from "../../src/log/log.ts";
 import { bundleDigest, byPath } from "../../src/program/bundle-manifest.ts";
+import { RpcServer } from "../../src/rpc/server.ts";
+import { openApi } from "../api/opened-api.ts";
+import { drover } from "../cli/harness.ts";
 import { temporaryFolder } from "../replica/harness.ts";
 import { type BundleCase, bundleCases, makeCase } from "./bundle-cases.ts";
-import { dedent, runModule, pythonTest as test } from "./python-harness.ts";
+import { dedent, python, runModule, sdk, pythonTest as test } from "./python-harness.ts";
 
 /** What a sender makes of a folder. */
 type Made =
@@ -95,3 +101,68 @@ function check({ says, folder, files, refused }: BundleCase & { readonly folder:
   expect(made.digest, law).toBe(bundleDigest(contents));
   return made.digest;
 }
+
+/** Programs in Python by what of a folder their spec depends on: files, and the one that is run. */
+const programs: Readonly<Record<string, { readonly files: readonly string[]; readonly app: string; readonly options?: string }>> = {
+  alone: { files: ["data.txt"], app: "app.py" },
+  nested: { files: ["package.json", "service/pyproject.toml", "service/uv.lock", "service/requirements.txt"], app: "service/src/app.py" },
+  nearest: { files: ["pyproject.toml", "uv.lock", "src/pylock.toml", "src/deep/requirements.in"], app: "src/deep/app.py" },
+  working: { files: ["pyproject.toml", "data/a"], app: "src/app.py", options: 'runtime_env={"working_dir": "../data"}' },
+  root: { files: ["requirements.txt"], app: "src/app.py", options: 'version="1", runtime_env={"working_dir": ".."}' },
+  given: {
+    files: ["requirements.txt", "more/requirements-gpu.txt"],
+    app: "app.py",
+    options: 'runtime_env={"lockfile": "more/requirements-gpu.txt"}',
+  },
+};
+
+/** Deploys the program of each of these files. */
+const deployAll = `
+  import drover, importlib.util, sys
+  for path in sys.argv[1:]:
+      spec = importlib.util.spec_from_file_location("app" + str(len(sys.modules)), path)
+      sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
+      spec.loader.exec_module(module)
+      try: drover.run(module.App, timeout=0)
+      except drover.StatusError as error: print(error.code)
+`;
+
+test("the command line finds unchanged what Python programs have deployed themselves", async () => {
+  const { controller, api, close } = await openApi();
+  onTestFinished(close);
+  const server = new RpcServer({ implementations: [api.implementation], log: silentLog, clock: realClock });
+  onTestFinished(() => server.close(0));
+  const root = await temporaryFolder();
+  const PATH = `${dirname(python())}${delimiter}${process.env.PATH}`;
+  const env = { DROVER_API: await server.listen("127.0.0.1:0"), PATH, PYTHONDONTWRITEBYTECODE: "1" };
+  const paths = Object.entries(programs).map(([name, { files, app, options = "" }]) => {
+    for (const path of [...files, app]) {
+      mkdirSync(dirname(join(root, name, path)), { recursive: true });
+      writeFileSync(join(root, name, path), "");
+    }
+    const path = join(root, name, app);
+    writeFileSync(path, `import drover\n@drover.deployment(name="${name}", ${options})\nclass App: pass\n`);
+    return path;
+  });
+  writeFileSync(join(root, "deploy_all.py"), dedent(deployAll));
+  const { stdout, stderr } = await runModule("deploy_all", paths, root, env).ended;
+  expect(stdout, stderr).toBe("DEADLINE_EXCEEDED\n".repeat(paths.length));
+
+  const describe = (file: string, exportName: string, args: string) => describePython(sdk, [file, exportName, args], root, env);
+  const lockfiles = Object.keys(programs).map(async (name, at) => {
+    const ran = await drover(["run", "--no-wait", String(paths[at])], { cwd: root, env, describePython: describe });
+    expect(ran.exitCode, ran.stderr).toBe(0);
+    const { deployment } = await controller.getDeployment({ name });
+    expect(deployment?.status?.generation, `${name}: ${ran.stdout}`).toBe(1n);
+    expect(deployment?.spec?.runtimeEnv?.bundle, name).not.toBe("");
+    return [name, deployment?.spec?.runtimeEnv?.lockfile] as const;
+  });
+  expect(Object.fromEntries(await Promise.all(lockfiles))).toEqual({
+    alone: "",
+    nested: "uv.lock",
+    nearest: "src/pylock.toml",
+    working: "",
+    root: "requirements.txt",
+    given: "more/requirements-gpu.txt",
+  });
+});
