@@ -25,9 +25,10 @@ export interface DeployOptions {
   /** The controller's API, `host:port`. Default: the variable `DROVER_API`, else 127.0.0.1:9001. */
   readonly api?: string;
   /**
-   * The folder that is sent with the program, which the replicas then run in; false: none is, and
-   * the paths are of the controller's machine. Default: the nearest folder, the module's own or one
-   * above it, with a package.json, pyproject.toml or requirements.txt; else the module's own.
+   * The folder that is sent with the program, relative to the module, which the replicas then run
+   * in; false: none is, and the paths are of the controller's machine. Default: the nearest folder,
+   * the module's own or one above it, with a package.json, pyproject.toml or requirements.txt; else
+   * the module's own.
    */
   readonly bundle?: string | false;
   /** False: the packages of the lockfile in that folder are not installed. Default: true. */
@@ -58,7 +59,10 @@ export async function deploy(
     const controller = channel.client(ControllerService);
     const messages = specs.map((spec) => specMessage(spec, path));
     if (options.bundle === false) for (const message of messages) fillVersion(message, path);
-    else await bundleAll(controller, messages, { ...options, bundle: options.bundle });
+    else {
+      const bundle = options.bundle === undefined ? undefined : resolve(dirname(path), options.bundle);
+      await bundleAll(controller, messages, { ...options, bundle });
+    }
     const request = { ...application, redeploy: options.redeploy ?? false };
     const { results } = await applyOnce(controller, messages, request, signal);
     const generations = messages.map(({ name }, at) => [name, results[at]?.deployment?.status?.generation ?? 0n] as const);

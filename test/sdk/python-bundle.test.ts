@@ -22,6 +22,17 @@ const program = (options = "", ofRun = "") => `
       except drover.StatusError as error: print(error.code, error)
       except ValueError as error: print("ValueError", error)
 `;
+/** Runs the programs of several files, with the variables that stand before a file. */
+const runAll = `
+  import os, runpy, sys, tempfile
+  for given in sys.argv[1:]:
+      *variables, path = given.split(" ")
+      before = dict(os.environ)
+      os.environ.update(one.split("=") for one in variables)
+      tempfile.tempdir = None
+      runpy.run_path(path, run_name="__main__")
+      os.environ.update(before)
+`;
 
 async function write(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
   for (const [path, text] of Object.entries(files)) {
@@ -35,9 +46,13 @@ async function opened(files: Readonly<Record<string, string>>) {
   const api = await openApi();
   onTestFinished(() => api.close());
   const folder = await temporaryFolder();
+  const tools = await temporaryFolder();
   await write(folder, files);
-  const run = (module: string, cwd = folder, env: Record<string, string> = {}) =>
-    runModule(module, [], join(folder, cwd === folder ? "" : cwd), { DROVER_API: api.address, ...env }).ended;
+  await write(tools, { "run_all.py": runAll });
+  const run = async (...paths: readonly string[]) => {
+    const { stdout, stderr } = await runModule("run_all", paths, tools, { DROVER_API: api.address, HOME: tools }).ended;
+    return { said: stdout.trimEnd().split("\n"), stdout, stderr };
+  };
   const spec = async (name = "echo") => {
     const { deployment } = await api.controller.getDeployment({ name });
     const { runtimeEnv, program, version } = deployment?.spec ?? {};
@@ -48,7 +63,7 @@ async function opened(files: Readonly<Record<string, string>>) {
   const list = async (bundle: string) => {
     const paths: string[] = [];
     for await (const { part } of api.controller.downloadBundle({ bundle, listOnly: true })) {
-      if (part.case === "file") paths.push(part.value.path + (part.value.executable ? "*" : ""));
+      if (part.case === "file") paths.push(part.value.path);
     }
     return paths;
   };
@@ -58,69 +73,48 @@ async function opened(files: Readonly<Record<string, string>>) {
 const waits = /^DEADLINE_EXCEEDED /;
 
 describe("the folder that is sent", () => {
-  test("is the nearest that is marked, and paths of the spec are inside it", async () => {
-    const { run, spec, list } = await opened({
+  test("is the nearest that is marked, else the program's own, or the one named; paths of the spec are inside it", async () => {
+    const { run, spec, list, folder } = await opened({
       "package.json": "{}",
       "service/pyproject.toml": "",
       "service/uv.lock": "version = 1\n",
       "service/data/a.csv": "1",
-      "service/src/deep/app.py": program('runtime_env={"working_dir": "../../data"}'),
+      "service/src/deep/app.py": program('name="marked", runtime_env={"working_dir": "../../data"}'),
       "service/src/pylock.toml": "",
-      "service/src/requirements.in": "",
+      "named/sub/app.py": program('name="named"', 'bundle="..", lockfile=False'),
+      "named/sub/requirements.txt": "",
     });
-    expect((await run("app", "service/src/deep")).stdout).toMatch(waits);
-    const { bundle, ...rest } = await spec();
-    expect(rest).toEqual({ path: "src/deep/app.py", lockfile: "src/pylock.toml", workingDir: "data", version: "" });
-    expect(await list(bundle)).toEqual([
-      ...["data/a.csv", "pyproject.toml", "src/deep/app.py", "src/pylock.toml", "src/requirements.in", "uv.lock"],
-    ]);
-  });
-
-  test("is the program's own where none is marked, or the one named", async () => {
-    const { run, spec, list } = await opened({
-      "a/app.py": program(),
-      "a/sub/uv.lock": "",
-      "b/app.py": program("", `bundle="..", lockfile=False`),
-      "b/requirements.txt": "",
-    });
-    expect((await run("app", "a")).stdout).toMatch(waits);
-    const own = await spec();
+    const alone = await temporaryFolder();
+    await write(alone, { "app.py": program('name="alone"'), "sub/uv.lock": "" });
+    const { said, stdout } = await run(`${folder}/service/src/deep/app.py`, `${folder}/named/sub/app.py`, `${alone}/app.py`);
+    expect(said, stdout).toEqual([expect.stringMatching(waits), expect.stringMatching(waits), expect.stringMatching(waits)]);
+    const [marked, named, own] = await Promise.all(["marked", "named", "alone"].map(spec));
+    expect(marked).toMatchObject({ path: "src/deep/app.py", lockfile: "src/pylock.toml", workingDir: "data", version: "" });
+    expect(await list(marked?.bundle ?? "")).toEqual(["data/a.csv", "pyproject.toml", "src/deep/app.py", "src/pylock.toml", "uv.lock"]);
+    expect(named).toMatchObject({ path: "sub/app.py", lockfile: "", workingDir: "" });
+    expect(await list(named?.bundle ?? "")).toEqual(["sub/app.py", "sub/requirements.txt"]);
     expect(own).toMatchObject({ path: "app.py", lockfile: "", workingDir: "" });
-    expect(await list(own.bundle)).toEqual(["app.py", "sub/uv.lock"]);
-    expect((await run("app", "b")).stdout).toMatch(waits);
-    const named = await spec();
-    expect(named).toMatchObject({ path: "b/app.py", lockfile: "", workingDir: "" });
-    expect(await list(named.bundle)).toEqual(["a/app.py", "a/sub/uv.lock", "b/app.py", "b/requirements.txt"]);
+    expect(await list(own?.bundle ?? "")).toEqual(["app.py", "sub/uv.lock"]);
   });
 
-  test("is refused where it would be a home, where it is none, and where the program is not in it", async () => {
+  test("is refused where it would be a home, is none, or lacks the program or the working folder", async () => {
     const { run, folder } = await opened({
       "app.py": program(),
       "none.py": program("", 'bundle="no/such"'),
       "other.py": program("", 'bundle="sub"'),
       "sub/a": "",
-    });
-    const said = async (module: string, env = {}) => (await run(module, folder, env)).stdout;
-    expect(await said("app", { HOME: folder })).toMatch(/^ValueError .*bundle=/);
-    expect(await said("app", { TMPDIR: folder })).toMatch(/^ValueError .*bundle=/);
-    expect(await said("none")).toMatch(/^ValueError .*no\/such/);
-    expect(await said("other")).toMatch(/^ValueError .*sub.*other\.py/);
-  });
-
-  test("is refused where rules leave out the program, or all, and where the working folder is not in it", async () => {
-    const { run } = await opened({
-      "a/app.py": program(),
+      "a/app.py": program("", 'bundle="."'),
       "a/.droverignore": "app.*\n",
-      "b/app.py": program(),
+      "b/app.py": program("", 'bundle="."'),
       "b/.droverignore": "*\n",
-      "c/app.py": program('runtime_env={"working_dir": "../a"}'),
-      "d/app.py": program('runtime_env={"working_dir": "/data"}'),
+      "c/app.py": program('runtime_env={"working_dir": "../a"}', 'bundle="."'),
+      "d/app.py": program('runtime_env={"working_dir": "/data"}', 'bundle="."'),
     });
-    const said = (folder: string) => run("app", folder).then(({ stdout }) => stdout);
-    expect(await said("a")).toMatch(/^ValueError .*app\.py.*\.droverignore/);
-    expect(await said("b")).toMatch(/^ValueError .*no file.*\.droverignore/);
-    expect(await said("c")).toMatch(/^ValueError runtime_env\.working_dir: .*\/a .*bundle=/);
-    expect(await said("d")).toMatch(/^ValueError runtime_env\.working_dir: \/data .*bundle=False/);
+    const files = ["none.py", "other.py", "a/app.py", "b/app.py", "c/app.py", "d/app.py"].map((path) => join(folder, path));
+    const { said, stderr } = await run(`HOME=${folder} ${folder}/app.py`, `TMPDIR=${folder} ${folder}/app.py`, ...files);
+    const refused = [/bundle=/, /bundle=/, /no\/such/, /sub.*other\.py/, /app\.py.*\.droverignore/, /no file.*\.droverignore/];
+    const working = [/runtime_env\.working_dir: \/.*[^.]\/a .*bundle=/, /runtime_env\.working_dir: \/data .*bundle=False/];
+    expect(said, stderr).toEqual([...refused, ...working].map(({ source }) => expect.stringMatching(`^ValueError .*${source}`)));
   });
 
   test("is not sent for a spec that names a bundle, and a lockfile that is named stays", async () => {
@@ -130,11 +124,11 @@ describe("the folder that is sent", () => {
       "requirements-gpu.txt": "",
       "app.py": program('runtime_env={"lockfile": "requirements-gpu.txt"}, version="7"'),
     });
-    await run("app");
+    await run(`${folder}/app.py`);
     const { bundle, ...rest } = await spec();
     expect(rest).toEqual({ path: "app.py", lockfile: "requirements-gpu.txt", workingDir: "", version: "7" });
     await write(folder, { "app.py": program(`runtime_env={"bundle": "${bundle}"}`), "more.txt": "changed" });
-    const { stdout, stderr } = await run("app");
+    const { stdout, stderr } = await run(`${folder}/app.py`);
     expect(stdout, stderr).toMatch(waits);
     expect(await spec()).toMatchObject({ bundle, path: "app.py", lockfile: "" });
   });
@@ -142,18 +136,18 @@ describe("the folder that is sent", () => {
 
 test("what the controller has is not sent again, and a change sends one file", async () => {
   const { run, spec, folder } = await opened({ "app.py": program(), "a.txt": "a", "same.txt": "a" });
-  const first = await run("app");
+  const first = await run(`${folder}/app.py`);
   const { bundle } = await spec();
   expect(first.stderr).toMatch(/\b2 files\b.*bytes\n$/);
-  expect((await run("app")).stderr).toBe("");
+  expect((await run(`${folder}/app.py`)).stderr).toBe("");
   expect((await spec()).bundle).toBe(bundle);
   await appendFile(join(folder, "a.txt"), "b");
-  expect((await run("app")).stderr).toMatch(/\b1 file\b.*2 bytes\n$/);
+  expect((await run(`${folder}/app.py`)).stderr).toMatch(/\b1 file\b.*2 bytes\n$/);
   expect((await spec()).bundle).not.toBe(bundle);
 });
 
 test("an application is sent once, with one bundle for all its deployments", async () => {
-  const { run, spec } = await opened({
+  const { run, spec, folder } = await opened({
     "requirements.txt": "",
     "app.py": `
       import drover
@@ -168,7 +162,7 @@ test("an application is sent once, with one bundle for all its deployments", asy
           except drover.StatusError as error: print(error.code)
     `,
   });
-  const { stdout, stderr } = await run("app");
+  const { stdout, stderr } = await run(`${folder}/app.py`);
   expect(stdout, stderr).toBe("DEADLINE_EXCEEDED\n");
   expect(stderr.split("\n")).toHaveLength(2);
   const [front, model] = await Promise.all([spec("front"), spec("model")]);
@@ -177,7 +171,7 @@ test("an application is sent once, with one bundle for all its deployments", asy
 });
 
 test("a script uploads files, makes a bundle of them and reads it", async () => {
-  const { run } = await opened({
+  const { run, folder } = await opened({
     "check.py": `
       import asyncio, drover, hashlib
       from drover import types
@@ -217,7 +211,7 @@ test("a script uploads files, makes a bundle of them and reads it", async () => 
       asyncio.run(main())
     `,
   });
-  const { stdout, stderr } = await run("check");
+  const { stdout, stderr } = await run(`${folder}/check.py`);
   expect(stdout.split("\n"), stderr).toEqual([
     "FAILED_PRECONDITION FILES_MISSING",
     "INVALID_ARGUMENT DIGEST_MISMATCH",

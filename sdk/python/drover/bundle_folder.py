@@ -15,7 +15,7 @@ LOCKFILES = ("uv.lock", "pylock.toml", "requirements.txt")
 
 
 def bundle_folder(file: str, given: str | os.PathLike[str] | None) -> str:
-    """The folder that is sent with the program `file`: the one given; else the nearest, at or above
+    """The folder that is sent with the program `file`: the one given, relative to its own; else the nearest, at or above
     its own, that is marked as a program's; else its own.
 
     Raises:
@@ -24,7 +24,7 @@ def bundle_folder(file: str, given: str | os.PathLike[str] | None) -> str:
     """
     own = os.path.dirname(file)
     if given is not None:
-        folder = os.path.abspath(os.path.expanduser(given))
+        folder = os.path.normpath(os.path.join(own, os.path.expanduser(given)))
         if not os.path.isdir(folder):
             raise BundleError(f"bundle={os.fspath(given)!r}: there is no such folder")
         if path_inside(folder, file) is None:

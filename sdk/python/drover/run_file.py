@@ -32,8 +32,8 @@ def run(
         application: the name of the application; None: what `bind` returns has the name of its
             first deployment, and a deployment alone that of its options. What `bind` returns is all
             of its application: the rest of that is deleted.
-        bundle: the folder that is sent with the program; True: the nearest, at or above the file's
-            own, with a `package.json`, `pyproject.toml` or `requirements.txt`, else its own; False:
+        bundle: the folder that is sent with the program, relative to the file; True: the nearest,
+            at or above the file's own, with a `package.json`, `pyproject.toml` or `requirements.txt`, else its own; False:
             none, and the replicas run the file at this path of their machine. What `.gitignore`
             and `.droverignore` name, `.git`, `node_modules` and virtual environments are not sent.
         lockfile: with a folder that is sent, whether its `uv.lock`, `pylock.toml` or
