@@ -56,7 +56,7 @@ async function untilDeleted(session: Session, deployed: readonly Deployment[]): 
 }
 
 /** Deletes the deployments and waits until they are gone. Returns the lines that show what failed. */
-async function takeAway(session: Session, deployed: readonly Deployment[], timeoutMs: number): Promise<readonly string[]> {
+export async function takeAway(session: Session, deployed: readonly Deployment[], timeoutMs: number): Promise<readonly string[]> {
   const { deleting, failures } = await deleteDeployments(session, targetsOf(deployed), { allowMissing: true });
   if (deleting.length === 0) return failures;
   session.note("deleting; Ctrl-C again does not wait for the end");

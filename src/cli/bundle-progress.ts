@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import type { BundleEvents } from "../bundle/send-bundle.ts";
+import type { BundleFile } from "../core/bundle.ts";
 import { formatBytes } from "../core/resources.ts";
 import { plain } from "./plain-text.ts";
 import type { Session } from "./session.ts";
@@ -8,6 +9,17 @@ import type { Session } from "./session.ts";
 const largeBytes = 50 * 1_024 * 1_024;
 /** The shortest time between two states that are shown. */
 const shownMs = 100;
+
+/** A line for each large file. */
+export function largeFileLines(files: readonly BundleFile[]): readonly string[] {
+  return files
+    .filter(({ sizeBytes }) => sizeBytes > largeBytes)
+    .map(({ path, sizeBytes }) => `${plain(path)} has ${formatBytes(sizeBytes)}: is it meant to be sent? .droverignore leaves it out`);
+}
+
+export const filesInWords = (count: number): string => (count === 1 ? "1 file" : `${count.toLocaleString("en")} files`);
+
+export const bytesOf = (files: readonly BundleFile[]): number => files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
 /** Shows on standard error what of a bundle is sent: a line that counts on a terminal, else one line. */
 export class BundleProgress implements BundleEvents {
@@ -24,14 +36,10 @@ export class BundleProgress implements BundleEvents {
   }
 
   onBegin(missing: Parameters<BundleEvents["onBegin"]>[0], all: Parameters<BundleEvents["onBegin"]>[1]): void {
-    for (const { path, sizeBytes } of all) {
-      if (sizeBytes <= largeBytes) continue;
-      this.#write(`${plain(path)} has ${formatBytes(sizeBytes)}: is it meant to be sent? .droverignore leaves it out\n`);
-    }
+    for (const line of largeFileLines(all)) this.#write(`${line}\n`);
     if (missing.length === 0) return;
-    this.#totalBytes = missing.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    const count = missing.length === 1 ? "1 file" : `${missing.length.toLocaleString("en")} files`;
-    this.#what = `${count} of ${plain(basename(this.#folder))}`;
+    this.#totalBytes = bytesOf(missing);
+    this.#what = `${filesInWords(missing.length)} of ${plain(basename(this.#folder))}`;
     if (!this.#counts) this.#write(`sending ${this.#what}, ${formatBytes(this.#totalBytes)}\n`);
   }
 

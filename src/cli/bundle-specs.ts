@@ -1,9 +1,18 @@
 import { BundleError } from "../bundle/bundle-error.ts";
 import { folderOfSpec, putIntoBundle } from "../bundle/bundled-specs.ts";
-import { missingOf, type ReadBundle, readBundle, type SendOptions, type SentBundle, sendBundle } from "../bundle/send-bundle.ts";
+import type { FileDigests } from "../bundle/file-digests.ts";
+import {
+  type BundleEvents,
+  missingOf,
+  type ReadBundle,
+  readBundle,
+  type SendOptions,
+  type SentBundle,
+  sendBundle,
+} from "../bundle/send-bundle.ts";
 import { formatBytes } from "../core/resources.ts";
 import { bundleDigest, byPath } from "../program/bundle-manifest.ts";
-import { BundleProgress } from "./bundle-progress.ts";
+import { BundleProgress, bytesOf } from "./bundle-progress.ts";
 import { CliError } from "./cli-error.ts";
 import { plain } from "./plain-text.ts";
 import type { Session } from "./session.ts";
@@ -16,23 +25,32 @@ export interface BundleFlags {
   readonly lockfile?: boolean;
 }
 
+/** How bundles are sent again and again. */
+export interface Resending {
+  /** The digests of the folder's files, as they were last. */
+  readonly digestsOf: (folder: string) => FileDigests;
+  readonly events: BundleEvents;
+}
+
 /**
  * Sends the files of the specs' programs, and makes the specs name their bundles. Specs of one folder
- * share one. `dryRun`: nothing is sent, and what would be is printed, unless `quiet`. Throws a
- * `CliError` that names the spec.
+ * share one. `dryRun`: nothing is sent, and what would be is printed, unless `quiet`. Returns the
+ * bundles. Throws a `CliError` that names the spec.
  */
 export async function bundleSpecs(
   session: Session,
   loaded: readonly LoadedSpec[],
   flags: BundleFlags & { readonly dryRun?: boolean; readonly quiet?: boolean },
-): Promise<void> {
+  resending?: Resending,
+): Promise<readonly SentBundle[]> {
   const bundles = new Map<string, Promise<SentBundle>>();
   for (const { spec, file, whole, lineOf } of loaded) {
     if (whole) continue;
     try {
       const folder = folderOfSpec(spec, flags.bundle || undefined);
       if (folder === undefined) continue;
-      const bundle = bundles.get(folder) ?? (flags.dryRun ? wouldSend(session, folder, flags.quiet ?? false) : send(session, folder));
+      const bundle =
+        bundles.get(folder) ?? (flags.dryRun ? wouldSend(session, folder, flags.quiet ?? false) : send(session, folder, resending));
       bundles.set(folder, bundle);
       const sent = await bundle;
       putIntoBundle(spec, sent, { digest: sent.digest, fillLockfile: flags.lockfile ?? true });
@@ -41,9 +59,14 @@ export async function bundleSpecs(
       throw new CliError(`${placeIn(file, lineOf("spec.program"))}: ${cause.message}`);
     }
   }
+  return Promise.all(bundles.values());
 }
 
-async function send(session: Session, folder: string): Promise<SentBundle> {
+async function send(session: Session, folder: string, resending: Resending | undefined): Promise<SentBundle> {
+  if (resending !== undefined) {
+    const { digestsOf, events } = resending;
+    return sendBundle(folder, { ...sendOptions(session), digests: digestsOf(folder), events });
+  }
   const progress = new BundleProgress(session, folder);
   try {
     return await sendBundle(folder, { ...sendOptions(session), events: progress });
@@ -61,10 +84,11 @@ async function wouldSend(session: Session, folder: string, quiet: boolean): Prom
 
 /** The files that would be sent, the largest first. */
 function printFiles(session: Session, { folder, files }: ReadBundle, missing: ReadBundle["files"]): void {
-  const bytesOf = (some: ReadBundle["files"]) => formatBytes(some.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
   const lacks =
-    missing.length === 0 ? "the controller has all of them" : `the controller lacks ${missing.length} files, ${bytesOf(missing)}`;
-  session.print(`${folder}  ${files.length} files, ${bytesOf(files)}  ${lacks}`);
+    missing.length === 0
+      ? "the controller has all of them"
+      : `the controller lacks ${missing.length} files, ${formatBytes(bytesOf(missing))}`;
+  session.print(`${folder}  ${files.length} files, ${formatBytes(bytesOf(files))}  ${lacks}`);
   for (const { path, sizeBytes } of files.toSorted((a, b) => b.sizeBytes - a.sizeBytes || byPath(a, b)))
     session.print(`  ${plain(path)}  ${formatBytes(sizeBytes)}`);
 }

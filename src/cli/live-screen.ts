@@ -16,12 +16,14 @@ export class LiveScreen {
   readonly #terminal: Output;
   #lines: readonly string[] = [];
   #drawn = 0;
+  /** A line that has no end yet. */
+  #begun = "";
 
   constructor(terminal: Output) {
     this.#terminal = terminal;
   }
 
-  /** A place to print whole lines to, above the lines at the bottom. */
+  /** A place to print to, above the lines at the bottom. A line appears once it is whole. */
   get above(): Output {
     const { columns, isTTY = false } = this.#terminal;
     return { write: (chunk) => this.#print(chunk), isTTY, ...(columns !== undefined && { columns }) };
@@ -44,8 +46,11 @@ export class LiveScreen {
   }
 
   #print(chunk: string | Uint8Array): void {
-    const text = (typeof chunk === "string" ? chunk : Buffer.from(chunk).toString()).replaceAll(moves, "");
-    this.#terminal.write(this.#erased() + text + this.#drawnAgain());
+    const all = this.#begun + (typeof chunk === "string" ? chunk : Buffer.from(chunk).toString());
+    const end = all.lastIndexOf("\n") + 1;
+    this.#begun = all.slice(end);
+    const text = all.slice(0, end).replaceAll(moves, "");
+    if (text !== "") this.#terminal.write(this.#erased() + text + this.#drawnAgain());
   }
 
   #erased(): string {

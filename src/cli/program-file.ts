@@ -93,8 +93,10 @@ export async function describeFileNow(
   return file.endsWith(".py") ? pythonProgram(file, answer.stdout) : moduleProgram(file, JSON.parse(answer.stdout));
 }
 
-function expectFile(file: string): void {
-  if (existsSync(file)) return;
+/** The file, where it is there and may be described. Throws a `CliError`. */
+export function expectFile(file: string): string {
+  if (basename(file) === "drover.py") throw new CliError(`cannot run ${file}: give it another name, as it hides the SDK from itself`);
+  if (existsSync(file)) return file;
   const meant = [".py", ".ts", ".js"].map((ending) => `${file}${ending}`).find(existsSync);
   throw new CliError(`cannot run ${file}: there is no such file${meant === undefined ? "" : `; do you mean ${meant}?`}`);
 }
@@ -147,7 +149,6 @@ async function describePythonFile(
   args: JsonObject | undefined,
   io: CliIo,
 ): Promise<ProgramFile | undefined> {
-  if (basename(file) === "drover.py") throw new CliError(`cannot run ${file}: give it another name, as it hides the SDK from itself`);
   if (io.describePython === undefined) throw new CliError("Python cannot be run here");
   const answer = await io.describePython(file, exportName, args === undefined ? "" : JSON.stringify(args));
   if (io.interrupted.aborted) return undefined;

@@ -27,8 +27,10 @@ export type SaveStep =
 
 /** What the screen of `drover run --watch` shows below the program's output. */
 export interface WatchView {
-  /** What is watched: `/home/ada/app (12 files, 34 KiB)`. */
-  readonly watched: string;
+  /** What is watched. */
+  readonly folder: string;
+  /** Its files in words: `12 files, 34 KiB`. Undefined: not known yet. */
+  readonly size: string | undefined;
   /** What was saved: `app.ts`; empty: nothing yet, this is the first deploy. */
   readonly saved: string;
   readonly step: SaveStep;
@@ -46,7 +48,8 @@ const explanationLinesMax = 12;
 
 /** The view as lines, the most important last. */
 export function watchLines(view: WatchView, colors: Colors): readonly string[] {
-  const { deployments, step, watched, away, atCtrlC } = view;
+  const { deployments, step, folder, size, away, atCtrlC } = view;
+  const watched = size === undefined ? folder : `${folder} (${size})`;
   const shown = deployments.slice(0, deploymentsMax);
   const more = deployments.length - shown.length;
   return [

@@ -18,8 +18,10 @@ const unfinished: readonly SaveStep["kind"][] = ["describing", "sending", "deplo
 
 /** A program that is deployed at each save. */
 export interface WatchedProgram {
-  /** The folders to watch before the program was read for the first time. */
-  readonly folders: readonly string[];
+  /** The folder of its files. */
+  readonly folder: string;
+  /** The folders that have its files now, where it cannot be loaded. */
+  findFolders(signal: AbortSignal): Promise<readonly string[]>;
   /**
    * Reads the program and its files as they are now, and sends what the controller lacks. Fails where
    * the signal aborts.
@@ -32,8 +34,8 @@ export interface WatchedProgram {
 
 /** A program as it was at one save. */
 export interface LoadedProgram {
-  /** Its files in words: `/home/ada/app (12 files, 34 KiB)`. */
-  readonly watched: string;
+  /** Its files in words: `12 files, 34 KiB`. */
+  readonly size: string;
   /** The folders of its files. */
   readonly folders: readonly string[];
   /** The digest of each file, by its path. */
@@ -44,8 +46,7 @@ export interface LoadedProgram {
 
 /**
  * Deploys a program now and at each save, and shows what becomes of it, until Ctrl-C. Fails where
- * the first deploy cannot reach the controller. Returns the deployments that it leaves running.
- */
+ * the first deploy cannot reach the controller. */
 export class WatchRun {
   readonly #session: Session;
   readonly #program: WatchedProgram;
@@ -57,12 +58,14 @@ export class WatchRun {
   #loaded: LoadedProgram | undefined;
   /** What is deployed, as far as this session knows. */
   #deployed: LoadedProgram | undefined;
+  #folders: readonly string[];
   #saved = "";
   #savedMs = 0;
 
   constructor(session: Session, program: WatchedProgram, watch: FolderWatch, atCtrlC: string) {
     this.#session = session;
     this.#program = program;
+    this.#folders = [program.folder];
     this.#watch = watch;
     this.#view = openView(session);
     this.#followed = new WatchedDeployments(this.#view.session, () => this.#onDeployments());
@@ -132,12 +135,11 @@ export class WatchRun {
   async #save(signal: AbortSignal): Promise<void> {
     this.#show({ kind: "describing" });
     // First, so that no change is missed, also where a folder went and came again.
-    this.#watch.follow(this.#loaded?.folders ?? this.#program.folders);
-    const loaded = await this.#program.load(this.#view.session, (step) => this.#show(step), signal);
+    this.#watch.follow(this.#folders);
+    const loaded = await this.#load(signal);
     this.#saved = savedInWords(this.#loaded, loaded);
     this.#loaded = loaded;
-    // The files of a folder that is watched only now may have changed since they were read.
-    if (this.#watch.follow(loaded.folders)) this.#watch.note();
+    this.#follow(loaded.folders);
     const isKnown = this.#deployed !== undefined && sameFiles(this.#deployed, loaded);
     if (isKnown && this.#followed.progress.kind === "serving") {
       this.#deployed = loaded;
@@ -149,6 +151,22 @@ export class WatchRun {
     this.#deployed = loaded;
     this.#show({ kind: "starting" });
     this.#onDeployments();
+  }
+
+  /** Where the program cannot be loaded, all its folders are watched still: the mistake may be in any of them. */
+  async #load(signal: AbortSignal): Promise<LoadedProgram> {
+    try {
+      return await this.#program.load(this.#view.session, (step) => this.#show(step), signal);
+    } catch (error) {
+      if (!signal.aborted) this.#follow(await this.#program.findFolders(signal));
+      throw error;
+    }
+  }
+
+  /** Watches these folders. The files of a folder that was not watched may have changed since they were read. */
+  #follow(folders: readonly string[]): void {
+    this.#folders = folders;
+    if (this.#watch.follow(folders)) this.#watch.note();
   }
 
   /** Shows why a save is not deployed. Fails where nothing was ever deployed and nothing can be. */
@@ -182,7 +200,8 @@ export class WatchRun {
   #show(step: SaveStep): void {
     this.#step = step;
     this.#view.show({
-      watched: this.#loaded?.watched ?? this.#program.folders[0] ?? "",
+      folder: this.#program.folder,
+      size: this.#loaded?.size,
       saved: this.#saved,
       step,
       deployments: this.#followed.seen,

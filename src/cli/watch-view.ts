@@ -41,7 +41,7 @@ function linesOf(session: Session): ViewOutput {
   return {
     session,
     show(view) {
-      if (last?.watched !== view.watched) session.note(`watching ${view.watched}: each save is deployed; Ctrl-C ${view.atCtrlC}`);
+      if (last === undefined) session.note(`watching ${view.folder}: each save is deployed; Ctrl-C ${view.atCtrlC}`);
       if (view.away !== undefined && last?.away !== view.away) session.note(`${view.away}; trying again`);
       for (const deployment of view.deployments) showDeployment(deployment);
       if (last?.step !== view.step && isWorthALine(view.step, last?.step)) {

@@ -9,8 +9,9 @@
 
 // Most modules import it: here it is loaded while the process waits.
 import "./index.ts";
+// So that a module finds "drover" without a copy of its own, as it does in a replica.
+import "./npm-environment.ts";
 import { writeFileSync } from "node:fs";
-import { registerHooks } from "node:module";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { describeProgram } from "../program/application.ts";
@@ -19,18 +20,6 @@ import { isMissingPackage } from "../program/missing-package.ts";
 
 const answerDescriptor = 3;
 const missingPackageCode = 3;
-
-// A program needs no copy of "drover" of its own: without one, its replicas have the controller's.
-registerHooks({
-  resolve(specifier, context, next) {
-    try {
-      return next(specifier, { ...context }); // a copy, because Node writes the fields passed to `next` into it
-    } catch (cause) {
-      if (!/^drover(?:\/|$)/.test(specifier)) throw cause;
-      return next(specifier, { ...context, parentURL: import.meta.url }); // a package finds itself by its name
-    }
-  },
-});
 
 /** The first line of standard input; undefined: it ended before. */
 function readLine(): Promise<string | undefined> {

@@ -68,12 +68,13 @@ async function watching(
   const session = new Session({ ...io, nowMs: () => realClock.nowMs() }, {});
   const deploys: Deployment[] = [];
   const program: WatchedProgram = {
-    folders: [root],
+    folder: root,
+    findFolders: async () => [root],
     async load(_, __, signal): Promise<LoadedProgram> {
       const text = await readFile(join(root, "app.ts"), "utf8");
       await load(text, signal);
       return {
-        watched: `${root} (1 file)`,
+        size: "1 file",
         folders: [root],
         files: new Map([["app.ts", text]]),
         async deploy() {

@@ -76,7 +76,7 @@ export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[
   if (flags.output === "json" && !flags.dryRun) throw usage("-o json needs --dry-run: it shows what would change");
   if (flags.bundle === false) for (const { spec, programFiles, whole } of loaded) if (!whole) fillPaths(spec, programFiles);
   if (flags.bundle !== false) await bundleSpecs(session, loaded, { ...flags, quiet: flags.output === "json" });
-  const answer = await apply(session, loaded, flags);
+  const answer = await applySpecs(session, loaded, flags);
   if (flags.dryRun) {
     if (flags.output === "json") printJson(session, messageJson(ApplyResponseSchema, answer));
     else printPlan(session, answer);
@@ -92,7 +92,8 @@ export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[
   return exitCodes.done;
 }
 
-async function apply(session: Session, loaded: readonly LoadedSpec[], flags: DeployFlags): Promise<ApplyResponse> {
+/** Deploys all specs, whose bundles are sent, or none. Fails with an error that names their places. */
+export async function applySpecs(session: Session, loaded: readonly LoadedSpec[], flags: DeployFlags): Promise<ApplyResponse> {
   const { prune = false, dryRun = false } = flags;
   const specs = loaded.map(({ spec }) => spec);
   const { redeploy = false } = flags;

@@ -1,18 +1,25 @@
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import type { Command } from "commander";
 import { type DeploymentSpec, DeploymentSpecSchema, ResourcesSchema, RuntimeEnvSchema } from "../../../gen/drover/v1/deployment_pb.ts";
+import { BundleError } from "../../bundle/bundle-error.ts";
+import { bundleFolder } from "../../bundle/bundle-folder.ts";
+import { folderOfSpec } from "../../bundle/bundled-specs.ts";
 import { kebab } from "../../program/definition.ts";
 import { treeLines } from "../application-tree.ts";
-import { exitCodes, usage } from "../cli-error.ts";
+import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, collect, examples, readAmount, readInteger } from "../command.ts";
 import { readJsonInput } from "../input.ts";
 import type { CliIo } from "../io.ts";
-import { describeFile, type ProgramFile, readBuilderArgs, splitModule } from "../program-file.ts";
+import { describeFile, describeFileNow, expectFile, type ProgramFile, readBuilderArgs, splitModule } from "../program-file.ts";
+import type { Session } from "../session.ts";
 import { resolvePaths } from "../spec-file.ts";
+import { checkWatchFlags, type RunSpecs, type WatchSource, watchProgram } from "../watched-program.ts";
 import { type DeployFlags, deployOptions, deploySpecs } from "./deploy.ts";
 
 interface RunFlags extends DeployFlags {
+  /** Deploy again at each save. */
+  readonly watch?: boolean;
   readonly name?: string;
   readonly replicas?: number;
   readonly numCpus?: number;
@@ -41,6 +48,7 @@ export const addRun: AddCommand = (program, act) => {
     .option("--npm <package>", "a package of the npm registry that the replicas get; may be repeated", collect)
     .option("--pip <package>", "a Python package that the replicas get; may be repeated", collect)
     .option("--attach", "show what the replicas print until Ctrl-C, and then delete what was deployed")
+    .option("--watch", "deploy again at each save, and show what becomes of it and what the replicas print, until Ctrl-C")
     .option("--init-args <json>", "JSON object for the constructor: itself, @FILE or - for standard input");
   deployOptions(command)
     .addHelpText(
@@ -49,6 +57,7 @@ export const addRun: AddCommand = (program, act) => {
         "drover run sentiment.ts",
         "drover run app.ts:Translator --name fr --replicas 2",
         "drover run sentiment.ts --attach",
+        "drover run sentiment.ts --watch",
         "drover run app.py:Model --replicas 2",
         "drover run app.py:build model=large",
         "drover run --name greeter -- ./greeter --listen {listen}",
@@ -57,22 +66,70 @@ export const addRun: AddCommand = (program, act) => {
     .action(
       act(async (session, given: string, argv: readonly string[], flags: RunFlags, { parent }: Command) => {
         const isProgram = (parent as unknown as { rawArgs: readonly string[] }).rawArgs.includes("--");
+        if (flags.watch) return watchProgram(session, await sourceOf(session, given, argv, isProgram, flags), flags);
         const found = isProgram
-          ? { deployments: [{ spec: specOfProgram([given, ...argv], session.io.cwd), uses: [] }] }
+          ? commandFile([given, ...argv], session.io.cwd)
           : await describeFile(splitModule(given, session.io.cwd), readBuilderArgs(argv), session.io);
         if (!found) return exitCodes.interrupted;
-        refuseOfOne(given, found, flags);
-        const { deployments, application, programFiles } = found;
-        for (const { spec } of deployments) await override(spec, flags, session.io);
-        const app = flags.app ?? application;
-        const isGraph = application !== undefined;
-        if (isGraph && flags.output !== "json") for (const line of treeLines(app, deployments)) session.print(line);
-        const loaded = deployments.map(({ spec }) => ({ spec, file: given, programFiles, lineOf: () => undefined }));
-        // A deployment alone is not all of its application.
-        return deploySpecs(session, loaded, isGraph ? { ...flags, app, prune: true } : flags);
+        const specs = await specsOf(session, given, found, flags);
+        const isGraph = found.application !== undefined;
+        if (isGraph && flags.output !== "json") for (const line of treeLines(specs.flags.app, found.deployments)) session.print(line);
+        return deploySpecs(session, specs.loaded, specs.flags);
       }),
     );
 };
+
+const commandFile = (argv: readonly string[], cwd: string): ProgramFile => ({
+  deployments: [{ spec: specOfProgram(argv, cwd), uses: [] }],
+});
+
+/** The specs with what the flags say. */
+async function specsOf(session: Session, given: string, found: ProgramFile, flags: RunFlags): Promise<RunSpecs> {
+  refuseOfOne(given, found, flags);
+  const { deployments, application, programFiles } = found;
+  for (const { spec } of deployments) await override(spec, flags, session.io);
+  const loaded = deployments.map(({ spec }) => ({ spec, file: given, programFiles, lineOf: () => undefined }));
+  // A deployment alone is not all of its application.
+  return { loaded, flags: application === undefined ? flags : { ...flags, app: flags.app ?? application, prune: true } };
+}
+
+/** What `--watch` deploys. */
+async function sourceOf(
+  session: Session,
+  given: string,
+  argv: readonly string[],
+  isProgram: boolean,
+  flags: RunFlags,
+): Promise<WatchSource> {
+  checkWatchFlags(flags);
+  const { io } = session;
+  const specs = (found: ProgramFile) => specsOf(session, given, found, flags);
+  if (isProgram) {
+    const read = () => specs(commandFile([given, ...argv], io.cwd));
+    const [first] = (await read()).loaded;
+    const folder = first && folderToWatch(() => folderOfSpec(first.spec, flags.bundle || undefined));
+    if (folder === undefined) throw usage("--watch: no argument names a file below this folder: name the folder to send with --bundle");
+    return { folder, specs: read, prepare: () => {}, close: () => {} };
+  }
+  const place = splitModule(given, io.cwd);
+  const args = readBuilderArgs(argv);
+  const describer = io.openDescriber?.(place.file);
+  if (describer === undefined) throw new CliError("--watch: no process can be started here");
+  return {
+    folder: folderToWatch(() => bundleFolder(dirname(expectFile(place.file)), flags.bundle || undefined)),
+    specs: async (signal) => specs(await describeFileNow(place, args, describer, signal)),
+    prepare: () => describer.prepare(),
+    close: () => describer.close(),
+  };
+}
+
+function folderToWatch<T>(find: () => T): T {
+  try {
+    return find();
+  } catch (cause) {
+    throw cause instanceof BundleError ? usage(cause.message) : cause;
+  }
+}
 
 /** Those options that only one deployment can have. */
 const ofOne = ["name", "replicas", "numCpus", "numGpus", "maxOngoingRequests", "initArgs"] as const;
