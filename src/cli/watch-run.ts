@@ -16,6 +16,9 @@ const againMs = 1_000;
 /** The steps before a save is deployed. */
 const unfinished: readonly SaveStep["kind"][] = ["describing", "sending", "deploying"];
 
+/** The steps after which nothing more happens. */
+const finished: readonly SaveStep["kind"][] = ["serving", "unchanged", "overtaken", "failed"];
+
 /** A program that is deployed at each save. */
 export interface WatchedProgram {
   /** The folder of its files. */
@@ -84,7 +87,6 @@ export class WatchRun {
       while (!io.interrupted.aborted) {
         const isReached = await this.#deployOnce();
         if (io.interrupted.aborted) return;
-        this.#program.prepare();
         const changedAtMs = await this.#nextSave(isReached ? undefined : againMs);
         if (changedAtMs !== undefined) this.#savedMs = changedAtMs;
       }
@@ -133,6 +135,7 @@ export class WatchRun {
   }
 
   async #save(signal: AbortSignal): Promise<void> {
+    this.#saved = "";
     this.#show({ kind: "describing" });
     // First, so that no change is missed, also where a folder went and came again.
     this.#watch.follow(this.#folders);
@@ -198,6 +201,8 @@ export class WatchRun {
   }
 
   #show(step: SaveStep): void {
+    // Not before, as it would take CPU time from the replicas that start.
+    if (finished.includes(step.kind)) this.#program.prepare();
     this.#step = step;
     this.#view.show({
       folder: this.#program.folder,

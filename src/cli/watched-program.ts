@@ -13,8 +13,8 @@ import type { LoadedSpec } from "./spec-file.ts";
 import type { SaveStep } from "./watch-lines.ts";
 import { type LoadedProgram, type WatchedProgram, WatchRun } from "./watch-run.ts";
 
-/** Where only folders are wanted, a bundle may have any size. */
-const noBounds = { filesMax: Number.MAX_SAFE_INTEGER, fileBytesMax: Number.MAX_SAFE_INTEGER, bundleBytesMax: Number.MAX_SAFE_INTEGER };
+/** Where only folders are wanted, a bundle may have any size, but not any number of files. */
+const looseBounds = { filesMax: 10_000, fileBytesMax: Number.MAX_SAFE_INTEGER, bundleBytesMax: Number.MAX_SAFE_INTEGER };
 
 /** What `drover run` deploys: the specs of a module or a command, and the flags that hold for them. */
 export interface RunSpecs {
@@ -69,7 +69,7 @@ function programOf(source: WatchSource): WatchedProgram {
     prepare: () => source.prepare(),
     close: () => source.close(),
     async findFolders(signal) {
-      const found = await findFiles(source.folder, noBounds, signal).catch(() => undefined);
+      const found = await findFiles(source.folder, looseBounds, signal).catch(() => undefined);
       return found?.folders ?? [source.folder];
     },
     async load(session, report, signal): Promise<LoadedProgram> {
