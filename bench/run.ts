@@ -1,5 +1,5 @@
 // Measures everything, or the named parts:
-//   npm run bench -- [requests] [start] [memory] [many] [python] [compose] [tick] [plan]
+//   npm run bench -- [requests] [start] [bundles] [memory] [many] [python] [compose] [tick] [plan]
 //                    [rollout] [reconfigure] [autoscale] [load] [configs] [watch]
 //                    [watch-run] [stall] [--quick] [--write]
 //   --quick   short runs, to check that it works; the figures mean nothing
@@ -17,6 +17,7 @@ import { markdownOf, type Section } from "./section.ts";
 const benches = [
   "requests",
   "start",
+  "bundles",
   "memory",
   "many",
   "python",
