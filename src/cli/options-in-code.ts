@@ -43,8 +43,9 @@ export async function withOptionsInCode(loaded: readonly LoadedSpec[], io: CliIo
   return whole;
 }
 
-/** Where the program of an SDK is; undefined: it is no program of an SDK. */
+/** Where the program of an SDK is; undefined: it is no program of an SDK, or is in a bundle. */
 function placeOf({ program, runtimeEnv }: DeploymentSpec): ProgramPlace | undefined {
+  if (runtimeEnv?.bundle) return undefined;
   const kind = program?.kind;
   if (kind?.case === "module") return { file: kind.value.path, exportName: kind.value.exportName };
   const [python, flag, host, file, exportName = ""] = kind?.case === "command" ? kind.value.argv : [];

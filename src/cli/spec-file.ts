@@ -30,8 +30,8 @@ const fileBytesMax = 4 * 1024 * 1024;
 
 /**
  * Reads all specs of YAML or JSON files (several documents, a list, or one spec each; `-` is
- * standard input), with relative paths made absolute. A deployment as `drover get` prints it counts
- * as its spec. Throws one `CliError` with every problem of
+ * standard input), with relative paths made absolute, except those inside a bundle. A deployment as
+ * `drover get` prints it counts as its spec. Throws one `CliError` with every problem of
  * every file.
  */
 export async function readSpecFiles(files: readonly string[], io: Pick<CliIo, "cwd" | "stdin">): Promise<readonly LoadedSpec[]> {
@@ -41,7 +41,7 @@ export async function readSpecFiles(files: readonly string[], io: Pick<CliIo, "c
     const read = parseSpecs(file, await readText(file, io));
     problems.push(...read.problems);
     const folder = file === "-" ? io.cwd : dirname(resolve(io.cwd, file));
-    for (const { spec, whole } of read.specs) if (!whole) resolvePaths(spec, folder);
+    for (const { spec, whole } of read.specs) if (!whole && !spec.runtimeEnv?.bundle) resolvePaths(spec, folder);
     loaded.push(...read.specs);
   }
   if (problems.length === 0) problems.push(...duplicates(loaded));

@@ -3,7 +3,8 @@ import { dirname, resolve } from "node:path";
 import { fromJson, type JsonValue, toJsonString } from "@bufbuild/protobuf";
 import { type ApplyResponse, ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type DeploymentSpec, DeploymentSpecSchema, DeploymentState, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
-import { folderOfSpec, putIntoBundle } from "../bundle/bundled-specs.ts";
+import { inCode } from "../bundle/bundle-error.ts";
+import { folderOfSpec, placeInOwnBundle, putIntoBundle } from "../bundle/bundled-specs.ts";
 import { sendBundle } from "../bundle/send-bundle.ts";
 import { realClock, realRandom } from "../clock/real.ts";
 import { StatusError } from "../core/errors.ts";
@@ -91,13 +92,14 @@ async function bundleAll(
   messages: readonly DeploymentSpec[],
   { bundle, lockfile = true, signal = new AbortController().signal }: DeployOptions & { readonly bundle: string | undefined },
 ): Promise<void> {
+  for (const message of messages) placeInOwnBundle(message, bundle, inCode);
   const own = messages.filter(({ runtimeEnv }) => !runtimeEnv?.bundle);
-  const folder = own[0] && folderOfSpec(own[0], bundle);
+  const folder = own[0] && folderOfSpec(own[0], bundle, inCode);
   if (folder === undefined) return;
   const call = () => ({ signal, deadlineMs: applyMs });
   const sleep = (ms: number) => realClock.sleep(ms, signal);
-  const sent = await sendBundle(folder, { controller, call, sleep, events: { onBegin: () => {}, onProgress: () => {} } });
-  for (const message of own) putIntoBundle(message, sent, { digest: sent.digest, fillLockfile: lockfile });
+  const sent = await sendBundle(folder, { controller, call, sleep, names: inCode, events: { onBegin: () => {}, onProgress: () => {} } });
+  for (const message of own) putIntoBundle(message, sent, { digest: sent.digest, fillLockfile: lockfile, names: inCode });
 }
 
 /**

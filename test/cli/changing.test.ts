@@ -9,8 +9,8 @@ import { invalid, refusal } from "../../src/core/errors.ts";
 import { type ControllerHandlers, conditionsOf, deploymentOf, folder, nowMs, serve } from "./harness.ts";
 
 const files = {
-  "app.yaml": "name: a\nprogram: { module: { path: a.ts } }\nnum_replicas: 2\n",
-  "two.yaml": "name: a\nprogram: { module: { path: a.ts } }\n---\nname: b\nprogram: { module: { path: b.ts } }\n",
+  "app.yaml": "name: a\nprogram: { command: { argv: [a] } }\nnum_replicas: 2\n",
+  "two.yaml": "name: a\nprogram: { command: { argv: [a] } }\n---\nname: b\nprogram: { command: { argv: [b] } }\n",
 };
 
 type Apply = NonNullable<ControllerHandlers["apply"]>;

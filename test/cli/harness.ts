@@ -15,6 +15,7 @@ import { StatusError } from "../../src/core/errors.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { implement, type ServiceHandlers } from "../../src/rpc/service.ts";
+import { BundleService } from "../kit/bundle-service.ts";
 
 export type ControllerHandlers = Partial<ServiceHandlers<typeof ControllerService>>;
 export type InvokeHandlers = Partial<ServiceHandlers<typeof InvokeService>>;
@@ -78,7 +79,7 @@ export function ioOf(options: RunOptions): { readonly io: CliIo; readonly printe
   return { io, printed };
 }
 
-/** A server with the handlers given; everything else is UNIMPLEMENTED. Gives how to run the CLI against it. */
+/** A server with the handlers given, which keeps bundles; everything else is UNIMPLEMENTED. Gives how to run the CLI against it. */
 export async function serve(
   controller: ControllerHandlers,
   invoke: InvokeHandlers = {},
@@ -91,7 +92,7 @@ export async function serve(
 export async function serveAt(controller: ControllerHandlers, invoke: InvokeHandlers = {}): Promise<string> {
   const server = new RpcServer({
     implementations: [
-      implement(ControllerService, complete(ControllerService, controller)),
+      implement(ControllerService, complete(ControllerService, { ...new BundleService().handlers, ...controller })),
       implement(InvokeService, complete(InvokeService, invoke)),
     ],
     log: silentLog,

@@ -12,6 +12,8 @@ import { deploymentOf, folder, type Run, type RunOptions, serve } from "./harnes
 const source = (path: string) => JSON.stringify(fileURLToPath(new URL(`../../src/program/${path}`, import.meta.url)));
 const imports = `import { define } from ${source("definition.ts")};\nimport { bind } from ${source("application.ts")};\n`;
 
+const bundle = expect.stringMatching(/^sha256:[0-9a-f]{64}$/);
+
 interface Deployed {
   readonly cwd: string;
   /** Runs a command; its specs are what it deployed. */
@@ -64,18 +66,18 @@ runtime_env: { npm: [], env_vars: { B: "2" } }
 `;
   const { cwd, run } = await deploying({ "app/model.mjs": code, "app.yaml": yaml, "bare.yaml": yaml.split("\n").slice(2, 3).join("\n") });
   const deployed = await run(["deploy", "app.yaml", "--no-wait"]);
-  expect(deployed).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(deployed).toMatchObject({ exitCode: 0 });
   expect(deployed.specs).toEqual([
     {
       name: "other",
       version: "7",
-      program: { module: { path: `${cwd}/app/model.mjs`, export_name: "Model" } },
+      program: { module: { path: "app/model.mjs", export_name: "Model" } },
       num_replicas: 3,
       resources: { num_cpus: 0.25, num_gpus: 1 },
       labels: { team: "a", kind: "c" },
       user_config: { threshold: 2 },
       init_args: { size: 1 },
-      runtime_env: { working_dir: `${cwd}/app/data`, env_vars: { A: "1", B: "2" } },
+      runtime_env: { bundle, working_dir: "app/data", env_vars: { A: "1", B: "2" } },
       max_queued_requests: 9,
     },
   ]);
@@ -103,7 +105,25 @@ test("where the code cannot be read, the file counts alone, and a line says so",
   expect(exitCode).toBe(0);
   expect(stderr).toMatch(/^app\.yaml:2: .*no-such-package.*\napp\.yaml:6: .*drover build/s);
   expect(specs).toMatchObject([{ name: "a" }, { name: "b" }]);
-  expect(await run(["deploy", "away.yaml", "--no-wait"])).toMatchObject({ exitCode: 0, stderr: "" });
+});
+
+test("a program that is not on this machine is deployed as a path of the controller's, where that is said", async () => {
+  const { run } = await deploying({ "away.yaml": "name: a\nprogram:\n  module: { path: not-on-this-machine.mjs }\n" });
+  const refused = await run(["deploy", "away.yaml", "--no-wait"]);
+  expect(refused).toMatchObject({ exitCode: 1, specs: [] });
+  expect(refused.stderr).toMatch(/^error: away\.yaml:2: .*not-on-this-machine\.mjs.*--no-bundle/);
+  expect(await run(["deploy", "away.yaml", "--no-wait", "--no-bundle"])).toMatchObject({ exitCode: 0, stderr: "" });
+});
+
+test("a file that names a bundle is deployed with its paths as they are", async () => {
+  const digest = `sha256:${"0".repeat(64)}`;
+  const { run } = await deploying({
+    "app.mjs": "throw new Error('is not imported');",
+    "app.yaml": `name: a\nprogram: { module: { path: app.mjs } }\nruntime_env: { bundle: "${digest}", working_dir: data }\n`,
+  });
+  const { specs, stderr } = await run(["deploy", "app.yaml", "--no-wait"]);
+  const environment = { bundle: digest, working_dir: "data" };
+  expect(specs, stderr).toEqual([{ name: "a", program: { module: { path: "app.mjs" } }, runtime_env: environment }]);
 });
 
 /** As `drover.describe` answers for `pkg/app.py`. */
@@ -115,15 +135,21 @@ const describePython = async (file: string) => ({
   }),
 });
 
-test("a Python program in a file runs in its folder, and its version is of what it imports, as with run", async () => {
+test("a Python program in a file is sent as with run; without a bundle it runs in its folder, and its version is of what it imports", async () => {
   const { cwd, run } = await deploying({
     "pkg/app.py": "",
     "pkg/words.py": "a = 1",
+    "pkg/requirements.txt": "",
     "app.yaml": "program: { module: { path: pkg/app.py, export_name: Model } }\n",
     "sdk.yaml": "program: { command: { argv: [python3, -m, drover.replica, pkg/app.py] } }\n",
   });
   const specOf = async (...argv: readonly string[]) => (await run([...argv, "--no-wait"], { describePython })).specs[0];
-  const before = await specOf("deploy", "app.yaml");
+  const bundled = await specOf("deploy", "app.yaml");
+  const program = { module: { path: "app.py", export_name: "Model" } };
+  expect(bundled).toEqual({ name: "model", num_replicas: 2, program, runtime_env: { bundle, lockfile: "requirements.txt" } });
+  expect(await specOf("run", "pkg/app.py")).toEqual(bundled);
+  expect(await specOf("deploy", "sdk.yaml")).toMatchObject({ name: "model", num_replicas: 2, runtime_env: { bundle } });
+  const before = await specOf("deploy", "app.yaml", "--no-bundle");
   expect(before).toEqual({
     name: "model",
     version: expect.stringMatching(/^[0-9a-f]{16}$/),
@@ -131,12 +157,12 @@ test("a Python program in a file runs in its folder, and its version is of what 
     program: { module: { path: `${cwd}/pkg/app.py`, export_name: "Model" } },
     runtime_env: { working_dir: `${cwd}/pkg` },
   });
-  expect(await specOf("run", "pkg/app.py")).toEqual(before);
-  const command = await specOf("deploy", "sdk.yaml");
+  expect(await specOf("run", "pkg/app.py", "--no-bundle")).toEqual(before);
+  const command = await specOf("deploy", "sdk.yaml", "--no-bundle");
   expect(command).toMatchObject({ name: "model", num_replicas: 2, runtime_env: { working_dir: cwd } });
   await writeFile(join(cwd, "pkg/words.py"), "a = 2");
-  expect((await specOf("deploy", "app.yaml"))?.version).not.toBe(before?.version);
-  expect((await specOf("deploy", "sdk.yaml"))?.version).not.toBe(command?.version);
+  expect((await specOf("deploy", "app.yaml", "--no-bundle"))?.version).not.toBe(before?.version);
+  expect((await specOf("deploy", "sdk.yaml", "--no-bundle"))?.version).not.toBe(command?.version);
 });
 
 test("what build prints deploys as run does, from where it is", async () => {
@@ -151,7 +177,6 @@ export const app = build({});`;
     await writeFile(join(cwd, "built.yaml"), built.stdout);
     const ran = await run(["run", ...given, "--no-wait"], { describePython });
     const deployed = await run(["deploy", "built.yaml", "--no-wait"], { describePython });
-    expect(deployed.stderr).toBe("");
     const application = given.includes("mine") ? "mine" : given[0] === "pkg/app.mjs" ? "root" : undefined;
     expect(deployed.specs).toEqual(ran.specs.map((spec) => ({ ...spec, ...(application && { application }) })));
   }

@@ -299,7 +299,7 @@ test("every command that changes something sends its author", async () => {
     ["resume", "a"],
     ["delete", "a"],
   ];
-  const cwd = await folder({ "app.yaml": "name: a\nprogram: { module: { path: a.ts } }\n" });
+  const cwd = await folder({ "app.yaml": "name: a\nprogram: { command: { argv: [a] } }\n" });
   const argvs = [...changes.map((argv) => [...argv, "--no-wait"]), ["reconfigure", "a", "1"], ["pause", "a"]];
   for (const argv of argvs) expect(await run(argv, { cwd })).toMatchObject({ exitCode: 0 });
   expect(authors).toEqual(argvs.map(() => "ada@tower"));
@@ -312,7 +312,7 @@ test("an author is printable ASCII, whatever the system's names", () => {
   expect(processAuthor()).toMatch(/^[!-~]+@[!-~]+$/);
 });
 
-const app = "name: a\nversion: b\nprogram: { module: { path: a.ts } }\nuser_config:\n  threshold: 2\n";
+const app = "name: a\nversion: b\nprogram: { command: { argv: [a] } }\nuser_config:\n  threshold: 2\n";
 
 test("a deploy that changes only the config differs from a rollout, and may wait for its answer as long as for a rollout", async () => {
   const deadlines: number[] = [];

@@ -8,7 +8,7 @@ import { type ControllerHandlers, conditionsOf, deploymentOf, folder, serve } fr
 
 type Facts = Parameters<typeof deploymentOf>[1];
 
-const app = { "app.yaml": "name: a\nprogram: { module: { path: a.ts } }\n" };
+const app = { "app.yaml": "name: a\nprogram: { command: { argv: [a] } }\n" };
 const updated = (facts: Facts = {}) => ({ event: { case: "deploymentUpdated" as const, value: deploymentOf("a", facts) } });
 const synced = { event: { case: "synced" as const, value: {} } };
 

@@ -7,6 +7,7 @@ import { splitModule } from "../../src/cli/program-file.ts";
 import { deploymentOf, folder, type Run, type RunOptions, serve } from "./harness.ts";
 
 const digest = expect.stringMatching(/^[0-9a-f]{16}$/);
+const bundle = expect.stringMatching(/^sha256:[0-9a-f]{64}$/);
 
 const definitionPath = fileURLToPath(new URL("../../src/program/definition.ts", import.meta.url));
 const applicationPath = fileURLToPath(new URL("../../src/program/application.ts", import.meta.url));
@@ -42,27 +43,31 @@ test("run deploys the module's deployment with the options written in code", asy
     "app.mts":
       "class MyModel {}\nconst replicas: number = 2;\nexport const Model = define(MyModel, { numReplicas: replicas, requestTimeout: 1.5, runtimeEnv: { workingDir: 'data' } });",
   });
-  expect(await run("app.mts")).toEqual({ exitCode: 0, stdout: "my-model  deployed  generation 1\n", stderr: "" });
-  expect(specs).toEqual([
-    {
-      name: "my-model",
-      version: digest,
-      program: { module: { path: `${cwd}/app.mts` } },
-      num_replicas: 2,
-      request_timeout: "1.500s",
-      runtime_env: { working_dir: `${cwd}/data` },
-    },
-  ]);
+  const ended = await run("app.mts");
+  expect(ended).toMatchObject({ exitCode: 0, stdout: "my-model  deployed  generation 1\n" });
+  expect(ended.stderr).toMatch(/^sending 1 file of \S+, \d+ bytes\n$/);
+  const spec = { name: "my-model", num_replicas: 2, request_timeout: "1.500s" };
+  expect(specs).toEqual([{ ...spec, program: { module: { path: "app.mts" } }, runtime_env: { working_dir: "data", bundle } }]);
+  // The controller has all of it now.
+  expect(await run("app.mts")).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(specs[1]).toEqual(specs[0]);
+  expect(await run("app.mts", "--no-bundle")).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(specs[2]).toEqual({
+    ...{ ...spec, version: digest, program: { module: { path: `${cwd}/app.mts` } } },
+    runtime_env: { working_dir: `${cwd}/data` },
+  });
 });
 
-test("an empty version becomes a digest of the program, unless it is to be deployed again", async () => {
-  const { specs, run } = await running({ "app.mjs": "export default define(class App {});" });
-  await run("app.mjs");
+test("an empty version stays empty with a bundle, and becomes a digest of the program without one", async () => {
+  const { specs, requests, run } = await running({ "app.mjs": "export default define(class App {});" });
   await run("app.mjs");
   await run("app.mjs", "--redeploy");
+  await run("app.mjs", "--no-bundle");
+  await run("app.mjs", "--no-bundle", "--redeploy");
   const versions = specs.map((spec) => (spec as { version?: string }).version ?? "");
-  expect(versions[0]).toMatch(/^[0-9a-f]{16}$/);
-  expect(versions).toEqual([versions[0], versions[0], ""]);
+  expect(versions[2]).toMatch(/^[0-9a-f]{16}$/);
+  expect(versions).toEqual(["", "", versions[2], versions[2]]);
+  expect(requests.map(({ redeploy }) => redeploy)).toEqual([false, true, false, true]);
 });
 
 test("of several deployments one is named, and flags go before the code's options", async () => {
@@ -94,12 +99,11 @@ test("of several deployments one is named, and flags go before the code's option
   expect(specs).toEqual([
     {
       name: "c",
-      version: digest,
-      program: { module: { path: `${cwd}/app.mjs`, export_name: "B" } },
+      program: { module: { path: "app.mjs", export_name: "B" } },
       num_replicas: 3,
       max_ongoing_requests: 9,
       resources: { num_cpus: 0.5, num_gpus: 1 },
-      runtime_env: { env_vars: { X: "4", Y: "2=3" } },
+      runtime_env: { bundle, env_vars: { X: "4", Y: "2=3" } },
       init_args: { size: [1] },
     },
   ]);
@@ -157,10 +161,9 @@ test("a Python file is asked itself what it is, and runs by the SDK's host", asy
   expect(specs).toEqual([
     {
       name: "model",
-      version: digest,
       num_replicas: 2,
-      program: { module: { path: `${cwd}/app.py`, export_name: "Model" } },
-      runtime_env: { working_dir: cwd, pip: ["six", "numpy>=2"] },
+      program: { module: { path: "app.py", export_name: "Model" } },
+      runtime_env: { bundle, pip: ["six", "numpy>=2"] },
     },
   ]);
   const failure = "Traceback (most recent call last):\nModuleNotFoundError: No module named 'torch'";
@@ -179,9 +182,8 @@ test("what comes after -- is a program that is run as it is, in this folder", as
   expect(specs).toEqual([
     {
       name: "web",
-      version: digest,
       program: { command: { argv: ["node", "serve.mjs", "--listen", "{listen}"] } },
-      runtime_env: { working_dir: cwd },
+      runtime_env: { bundle },
     },
     { name: "half-server", program: { command: { argv: ["./Half_Server.sh"] } }, runtime_env: { working_dir: cwd } },
   ]);
@@ -215,19 +217,19 @@ test("all deployments of an application are deployed by one Apply, and what is n
     "summarizer  deployed  generation 1",
   ]);
   expect(requests).toMatchObject([{ application: "summarizer", prune: true }]);
-  const at = (exportName: string) => ({ module: { path: `${cwd}/app.mjs`, export_name: exportName } });
+  const at = (exportName: string) => ({ module: { path: "app.mjs", export_name: exportName } });
   const handle = (name: string) => ({ $deployment: name });
   expect(specs).toEqual([
     {
       name: "summarizer",
-      version: digest,
       program: at("app#summarizer"),
+      runtime_env: { bundle },
       num_replicas: 2,
       init_args: { translator: handle("translator"), rankers: [handle("ranker"), handle("translator-2")] },
     },
-    { name: "translator", version: digest, program: at("app#translator"), init_args: { size: 1 } },
-    { name: "ranker", version: digest, program: at("app#ranker"), init_args: { shared: handle("translator"), model: "small" } },
-    { name: "translator-2", version: digest, program: at("app#translator-2") },
+    { name: "translator", runtime_env: { bundle }, program: at("app#translator"), init_args: { size: 1 } },
+    { name: "ranker", runtime_env: { bundle }, program: at("app#ranker"), init_args: { shared: handle("translator"), model: "small" } },
+    { name: "translator-2", runtime_env: { bundle }, program: at("app#translator-2") },
   ]);
 });
 

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -14,6 +14,7 @@ import { programDigest } from "../../src/program/program-digest.ts";
 import { deployment, run } from "../../src/replica/index.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
 import { implement, type ServiceHandlers } from "../../src/rpc/service.ts";
+import { BundleService } from "../kit/bundle-service.ts";
 import { failure, temporaryFolder } from "./harness.ts";
 
 // The process may have imported modules to deploy them before, as `drover run` does: then `run` does nothing.
@@ -45,16 +46,20 @@ async function controllerReporting(...statuses: (Status | "deleted")[]) {
       }
     },
   };
+  const bundles = new BundleService();
   const others = Object.fromEntries(
     ControllerService.methods.map(({ localName }) => [localName, () => Promise.reject(refusal("INTERNAL", localName))]),
   );
-  const implementation = implement(ControllerService, { ...others, ...handlers } as unknown as ServiceHandlers<typeof ControllerService>);
+  const implementation = implement(ControllerService, { ...others, ...bundles.handlers, ...handlers } as unknown as ServiceHandlers<
+    typeof ControllerService
+  >);
   const server = new RpcServer({ implementations: [implementation], log: silentLog, clock: realClock });
   const folder = await temporaryFolder();
   const path = join(folder, "program.ts");
   await writeFile(path, "export default 1;");
   onTestFinished(() => server.close(0));
-  return { api: await server.listen(`unix:${join(folder, "api.sock")}`), specs, requests, path, module: pathToFileURL(path).href };
+  const api = await server.listen(`unix:${join(await temporaryFolder(), "api.sock")}`);
+  return { api, specs, requests, bundles, path, module: pathToFileURL(path).href };
 }
 
 const readBytes = (file: string) => readFileSync(file);
@@ -62,18 +67,54 @@ const readBytes = (file: string) => readFileSync(file);
 class Echo {}
 
 describe("run", () => {
-  test("deploys the module, under a digest of it, and ends when all is healthy at that generation", async () => {
-    const { api, module, path, specs } = await controllerReporting([HEALTHY, 1], [UPDATING, 2], [HEALTHY, 2], [DEPLOY_FAILED, 2]);
-    expect(await run(deployment(Echo, { numReplicas: 2, runtimeEnv: { workingDir: "data" } }), { module, api })).toBe("echo");
+  test("deploys the module with its folder, and ends when all is healthy at that generation", async () => {
+    const reports: Status[] = [
+      [HEALTHY, 1],
+      [UPDATING, 2],
+      [HEALTHY, 2],
+      [DEPLOY_FAILED, 2],
+    ];
+    const { api, module, path, specs, bundles } = await controllerReporting(...reports);
+    await mkdir(join(path, "../data"));
+    for (const name of ["data/words.txt", "package.json", "package-lock.json"]) await writeFile(join(path, "..", name), name);
+    const options = { numReplicas: 2, runtimeEnv: { workingDir: "data" } };
+    expect(await run(deployment(Echo, options), { module, api })).toBe("echo");
+    const bundle = specs[0]?.runtimeEnv?.bundle ?? "";
+    const lockfile = "package-lock.json";
     expect(specs).toMatchObject([
       {
-        name: "echo",
-        numReplicas: 2,
+        ...{ name: "echo", version: "", numReplicas: 2, program: { kind: { case: "module", value: { path: "program.ts" } } } },
+        runtimeEnv: { bundle, workingDir: "data", lockfile },
+      },
+    ]);
+    expect(Object.keys(bundles.filesOf(bundle))).toContain("data/words.txt");
+    await run(deployment(Echo, options), { module, api, lockfile: false, redeploy: true });
+    expect(specs[1]?.runtimeEnv).toMatchObject({ bundle, lockfile: "" });
+    await run(deployment(Echo, { runtimeEnv: { bundle, workingDir: "data" } }), { module, api });
+    expect(specs[2]).toMatchObject({ program: { kind: { value: { path: "program.ts" } } }, runtimeEnv: { bundle, workingDir: "data" } });
+    expect(bundles.uploads).toHaveLength(1);
+  });
+
+  test("without a bundle, deploys the path of the module, under a digest of it", async () => {
+    const { api, module, path, specs } = await controllerReporting([HEALTHY, 2]);
+    await run(deployment(Echo, { runtimeEnv: { workingDir: "data" } }), { module, api, bundle: false });
+    expect(specs).toMatchObject([
+      {
+        ...{ name: "echo", program: { kind: { case: "module", value: { path } } } },
         version: programDigest([path], `{"workingDir":"${join(dirname(path), "data")}"}\0`, readBytes),
-        program: { kind: { case: "module", value: { path } } },
         runtimeEnv: { workingDir: join(dirname(path), "data") },
       },
     ]);
+  });
+
+  test("a folder that cannot be sent fails before anything is deployed, and names the option", async () => {
+    const { api, module, path, requests } = await controllerReporting([HEALTHY, 2]);
+    const outside = await failure(run(deployment(Echo, { runtimeEnv: { workingDir: "/etc" } }), { module, api }));
+    expect(outside.message).toMatch(/\/etc .*bundle: false/);
+    expect((await failure(run(deployment(Echo), { module, api, bundle: join(path, "none") }))).message).toContain(join(path, "none"));
+    await symlink("nowhere", join(path, "../gone"));
+    expect((await failure(run(deployment(Echo), { module, api }))).message).toMatch(/gone.*\.droverignore/);
+    expect(requests).toEqual([]);
   });
 
   test("leaves a version that is given as it is", async () => {
