@@ -1,5 +1,7 @@
+import { resolve } from "node:path";
 import { BundleError } from "../bundle/bundle-error.ts";
-import { folderOfSpec, putIntoBundle } from "../bundle/bundled-specs.ts";
+import { BundleProgress, bytesOf, filesInWords, largeFileLines } from "../bundle/bundle-progress.ts";
+import { folderOfSpec, placeInOwnBundle, putIntoBundle } from "../bundle/bundled-specs.ts";
 import type { FileDigests } from "../bundle/file-digests.ts";
 import {
   type BundleEvents,
@@ -12,7 +14,6 @@ import {
 } from "../bundle/send-bundle.ts";
 import { formatBytes } from "../core/resources.ts";
 import { bundleDigest, byPath } from "../program/bundle-manifest.ts";
-import { BundleProgress, bytesOf } from "./bundle-progress.ts";
 import { CliError } from "./cli-error.ts";
 import { plain } from "./plain-text.ts";
 import type { Session } from "./session.ts";
@@ -44,10 +45,12 @@ export async function bundleSpecs(
   resending?: Resending,
 ): Promise<readonly SentBundle[]> {
   const bundles = new Map<string, Promise<SentBundle>>();
+  const given = flags.bundle ? resolve(session.io.cwd, flags.bundle) : undefined;
   for (const { spec, file, whole, lineOf } of loaded) {
     if (whole) continue;
     try {
-      const folder = folderOfSpec(spec, flags.bundle || undefined);
+      placeInOwnBundle(spec, given);
+      const folder = folderOfSpec(spec, given);
       if (folder === undefined) continue;
       const bundle =
         bundles.get(folder) ?? (flags.dryRun ? wouldSend(session, folder, flags.quiet ?? false) : send(session, folder, resending));
@@ -67,7 +70,7 @@ async function send(session: Session, folder: string, resending: Resending | und
     const { digestsOf, events } = resending;
     return sendBundle(folder, { ...sendOptions(session), digests: digestsOf(folder), events });
   }
-  const progress = new BundleProgress(session, folder);
+  const progress = new BundleProgress(folder, session.io.stderr, () => session.io.nowMs());
   try {
     return await sendBundle(folder, { ...sendOptions(session), events: progress });
   } finally {
@@ -87,8 +90,9 @@ function printFiles(session: Session, { folder, files }: ReadBundle, missing: Re
   const lacks =
     missing.length === 0
       ? "the controller has all of them"
-      : `the controller lacks ${missing.length} files, ${formatBytes(bytesOf(missing))}`;
-  session.print(`${folder}  ${files.length} files, ${formatBytes(bytesOf(files))}  ${lacks}`);
+      : `the controller lacks ${filesInWords(missing.length)}, ${formatBytes(bytesOf(missing))}`;
+  for (const line of largeFileLines(missing)) session.note(line);
+  session.print(`${folder}  ${filesInWords(files.length)}, ${formatBytes(bytesOf(files))}  ${lacks}`);
   for (const { path, sizeBytes } of files.toSorted((a, b) => b.sizeBytes - a.sizeBytes || byPath(a, b)))
     session.print(`  ${plain(path)}  ${formatBytes(sizeBytes)}`);
 }

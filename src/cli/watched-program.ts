@@ -1,10 +1,10 @@
+import { bytesOf, filesInWords, largeFileLines } from "../bundle/bundle-progress.ts";
 import { FileDigests } from "../bundle/file-digests.ts";
 import { findFiles } from "../bundle/find-files.ts";
 import { FolderWatch } from "../bundle/folder-watch.ts";
 import type { BundleEvents } from "../bundle/send-bundle.ts";
 import { formatBytes } from "../core/resources.ts";
 import { takeAway } from "./attach.ts";
-import { bytesOf, filesInWords, largeFileLines } from "./bundle-progress.ts";
 import { bundleSpecs } from "./bundle-specs.ts";
 import { CliError, exitCodes, usage } from "./cli-error.ts";
 import { applySpecs, type DeployFlags } from "./commands/deploy.ts";

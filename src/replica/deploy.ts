@@ -4,6 +4,7 @@ import { fromJson, type JsonValue, toJsonString } from "@bufbuild/protobuf";
 import { type ApplyResponse, ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type DeploymentSpec, DeploymentSpecSchema, DeploymentState, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import { inCode } from "../bundle/bundle-error.ts";
+import { BundleProgress } from "../bundle/bundle-progress.ts";
 import { folderOfSpec, placeInOwnBundle, putIntoBundle } from "../bundle/bundled-specs.ts";
 import { sendBundle } from "../bundle/send-bundle.ts";
 import { realClock, realRandom } from "../clock/real.ts";
@@ -98,7 +99,8 @@ async function bundleAll(
   if (folder === undefined) return;
   const call = () => ({ signal, deadlineMs: applyMs });
   const sleep = (ms: number) => realClock.sleep(ms, signal);
-  const sent = await sendBundle(folder, { controller, call, sleep, names: inCode, events: { onBegin: () => {}, onProgress: () => {} } });
+  const progress = new BundleProgress(folder, process.stderr, () => realClock.nowMs());
+  const sent = await sendBundle(folder, { controller, call, sleep, names: inCode, events: progress }).finally(() => progress.close());
   for (const message of own) putIntoBundle(message, sent, { digest: sent.digest, fillLockfile: lockfile, names: inCode });
 }
 

@@ -64,7 +64,7 @@ labels: { kind: c }
 user_config: { threshold: 2 }
 runtime_env: { npm: [], env_vars: { B: "2" } }
 `;
-  const { cwd, run } = await deploying({ "app/model.mjs": code, "app.yaml": yaml, "bare.yaml": yaml.split("\n").slice(2, 3).join("\n") });
+  const { run } = await deploying({ "app/model.mjs": code, "app.yaml": yaml, "bare.yaml": yaml.split("\n").slice(2, 3).join("\n") });
   const deployed = await run(["deploy", "app.yaml", "--no-wait"]);
   expect(deployed).toMatchObject({ exitCode: 0 });
   expect(deployed.specs).toEqual([

@@ -204,7 +204,7 @@ const graph = `
 `;
 
 test("all deployments of an application are deployed by one Apply, and what is no longer in it goes", async () => {
-  const { cwd, specs, requests, run } = await running({ "app.mjs": graph });
+  const { specs, requests, run } = await running({ "app.mjs": graph });
   const { exitCode, stdout } = await run("app.mjs");
   expect(exitCode).toBe(0);
   expect(stdout.split("\n").slice(0, 7)).toEqual([

@@ -74,7 +74,8 @@ export const addDeploy: AddCommand = (program, act) => {
 export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[], flags: DeployFlags): Promise<number> {
   if (flags.attach && flags.dryRun) throw usage("--attach: a dry run has nothing to attach to");
   if (flags.output === "json" && !flags.dryRun) throw usage("-o json needs --dry-run: it shows what would change");
-  if (flags.bundle === false) for (const { spec, programFiles, whole } of loaded) if (!whole) fillPaths(spec, programFiles);
+  if (flags.bundle === false)
+    for (const { spec, programFiles, whole } of loaded) if (!whole && !spec.runtimeEnv?.bundle) fillPaths(spec, programFiles);
   if (flags.bundle !== false) await bundleSpecs(session, loaded, { ...flags, quiet: flags.output === "json" });
   const answer = await applySpecs(session, loaded, flags);
   if (flags.dryRun) {
