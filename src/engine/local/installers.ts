@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
-import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join, relative } from "node:path";
 import type { Requirements } from "../../core/deployment.ts";
 import { lockfileKind } from "../../core/lockfile.ts";
 import { BuildError } from "./build-error.ts";
 import { sourceFolder } from "./environment-sources.ts";
+import { readLockfile } from "./lockfile-files.ts";
 import type { ProcessEnvironment } from "./replica-env.ts";
 import { isFile, needsNpm, needsPython, pathOf } from "./requirements.ts";
 import type { ToolRun } from "./run-tool.ts";
@@ -103,7 +104,7 @@ const developersScripts = ["preprepare", "prepare", "postprepare", "prepublish"]
  * `postinstall`, do run.
  */
 async function leaveOutDevelopersScripts(file: string): Promise<void> {
-  const text = await readFile(file, "utf8").catch(() => "");
+  const text = await readLockfile(file).catch(() => "");
   if (!developersScripts.some((name) => text.includes(`"${name}"`))) return;
   try {
     const { scripts, ...manifest } = JSON.parse(text) as { readonly scripts?: Readonly<Record<string, string>> };
@@ -143,7 +144,7 @@ export async function pythonCommands(
   switch (lockfileKind(lockfile)) {
     case "requirements": {
       // pip demands a hash of each package once a file has one; uv is told to.
-      const hashed = uv && /\s--hash\b/.test(await readFile(file, "utf8"));
+      const hashed = uv && /\s--hash\b/.test(await readLockfile(file));
       return [made, { ...run("-r", file, ...(hashed ? ["--require-hashes"] : [])), workingDir: source }, ...listed];
     }
     case "pylock": {
@@ -153,7 +154,7 @@ export async function pythonCommands(
     }
     case "uv":
       if (!uv) throw new BuildError({ kind: "toolNotFound", program: "uv" });
-      return [made, syncCommand(dirname(file), folder, python, await readFile(file, "utf8")), ...listed];
+      return [made, syncCommand(dirname(file), folder, python, await readLockfile(file)), ...listed];
     default:
       return [made, ...listed];
   }

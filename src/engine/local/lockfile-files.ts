@@ -1,10 +1,12 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { lockfileKind } from "../../core/lockfile.ts";
 import type { UnpackedBundle } from "./unpacked-bundle.ts";
 
 /** How many files a requirements file may name, with those that they name in turn. */
 const includesMax = 100;
+/** A file that is longer is not read here, only by its tool. */
+const textBytesMax = 16 * 1024 * 1024;
 
 /**
  * The files of the bundle that decide what a lockfile installs, by their paths; `all`: it refers to
@@ -12,7 +14,7 @@ const includesMax = 100;
  */
 export async function filesOfLockfile(lockfile: string, bundle: UnpackedBundle): Promise<readonly string[] | "all"> {
   const names = new Set(bundle.files.map(({ path }) => path));
-  const text = (path: string): Promise<string> => readFile(join(bundle.folder, path), "utf8");
+  const text = (path: string): Promise<string> => readLockfile(join(bundle.folder, path));
   const aside = (...others: string[]): string[] => {
     const folder = posix.dirname(lockfile);
     return [lockfile, ...others.map((name) => posix.join(folder, name)).filter((path) => names.has(path))];
@@ -31,6 +33,11 @@ export async function filesOfLockfile(lockfile: string, bundle: UnpackedBundle):
     default:
       return includedFiles(lockfile, names, text);
   }
+}
+
+/** The text of a lockfile, or of a file that belongs to it; empty where it is too long. */
+export async function readLockfile(path: string): Promise<string> {
+  return (await stat(path)).size > textBytesMax ? "" : readFile(path, "utf8");
 }
 
 /** The scripts of a project that `npm ci` runs and that may change its packages. */

@@ -271,6 +271,35 @@ pythonTest("uv installs what uv.lock says, without the project itself and packag
   expect(await pythonHas(path, "app")).toBe(false);
 });
 
+pythonTest("uv installs the packages of a workspace from a copy of the bundle", async () => {
+  const lock = `version = 1
+requires-python = ">=3.9"
+
+[manifest]
+members = [
+    "app",
+    "own",
+]
+
+[[package]]
+name = "app"
+version = "0"
+source = { virtual = "." }
+
+[[package]]
+name = "own"
+version = "4.5.6"
+source = { editable = "own" }
+`;
+  const manifest = '[project]\nname = "app"\nversion = "0"\nrequires-python = ">=3.9"\n[tool.uv.workspace]\nmembers = ["own"]\n';
+  const path = await install(
+    await openEnvironments(),
+    { "pyproject.toml": manifest, "uv.lock": lock, ...own("4.5.6") },
+    { lockfile: "uv.lock" },
+  );
+  expect(await inPython(path, `[${versionOf("own")}, __import__('own').answer]`)).toEqual(["4.5.6", 42]);
+});
+
 pythonTest("a uv.lock without uv, and one for another Python, are failures that say so", async () => {
   await expect(install(await openEnvironments({ uv: false }), uvProject, { lockfile: "uv.lock" })).rejects.toMatchObject({
     problem: { kind: "toolNotFound", program: "uv" },

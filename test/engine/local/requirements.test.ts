@@ -112,6 +112,11 @@ test("requirements files that include ever more files end", async () => {
   expect((await resolve({ ...many, "requirements.txt": "-r r0.txt" }, "requirements.txt")).all).toBe(true);
 });
 
+test("a lockfile that is too long to be read here is left to the tool", async () => {
+  const content = `${" ".repeat(16 * 1024 * 1024)}-e .`;
+  expect((await resolve({ ...program, "requirements.txt": content }, "requirements.txt")).files).toEqual(["requirements.txt"]);
+});
+
 test("a file that the bundle lacks is a failed installation that names it", async () => {
   const missing = { problem: { kind: "system", why: expect.stringContaining("package-lock.json") } };
   await expect(resolve(program, "package-lock.json")).rejects.toMatchObject(missing);
