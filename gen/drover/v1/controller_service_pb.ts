@@ -1817,7 +1817,7 @@ export type UploadFilesRequest = Message<"drover.v1.UploadFilesRequest"> & {
   size: bigint;
 
   /**
-   * A part of the content: at most 1 MiB.
+   * A part of the content: at most 1 MiB. Empty only in the first piece of a file.
    *
    * @generated from field: bytes data = 3;
    */
@@ -1866,7 +1866,8 @@ export const UploadFilesResponseSchema: GenMessage<UploadFilesResponse> = /*@__P
  */
 export type CreateBundleRequest = Message<"drover.v1.CreateBundleRequest"> & {
   /**
-   * The files of the bundle, in any order: 1 to `BundleBounds.max_files`.
+   * The files of the bundle, in any order: 1 to `BundleBounds.max_files`. The request
+   * has at most 4 MiB, which is enough for 10,000 paths of 300 bytes.
    *
    * @generated from field: repeated drover.v1.BundleFile files = 1;
    */
@@ -2860,9 +2861,12 @@ export const ControllerService: GenService<{
   /**
    * Stores files. They are kept once the call has been answered, all of them, and for
    * at least an hour before a bundle uses them. A call that fails or is cut off
-   * leaves nothing. Fails with `INVALID_ARGUMENT` (`DIGEST_MISMATCH`) where a content
-   * has another digest than was said, and with `RESOURCE_EXHAUSTED` (`STORAGE_FULL`)
-   * where there is no room.
+   * leaves nothing. A call has at most the files and bytes of a bundle. A few calls
+   * are in work at a time, and the others wait, unread. Fails with `INVALID_ARGUMENT`
+   * (`DIGEST_MISMATCH`) where a content has another digest than was said, with
+   * `RESOURCE_EXHAUSTED` (`STORAGE_FULL`) where there is no room, or (`QUEUE_FULL`)
+   * where too many calls wait, and with `DEADLINE_EXCEEDED` (`DEADLINE`) where the
+   * caller sends less than 64 KiB in 60 seconds; a file counts as 4 KiB at least.
    *
    * @generated from rpc drover.v1.ControllerService.UploadFiles
    */
@@ -2875,7 +2879,8 @@ export const ControllerService: GenService<{
    * Makes a bundle of files that were uploaded, and returns its digest, for
    * `RuntimeEnv.bundle`. The bundle is kept for at least an hour, and as long as a
    * revision that is kept uses it. To make an equal bundle again changes nothing.
-   * Fails with `FAILED_PRECONDITION` (`FILES_MISSING`) where files are not there.
+   * Fails with `FAILED_PRECONDITION` (`FILES_MISSING`) where files are not there, and
+   * with `INVALID_ARGUMENT` where a file has another size than the list says.
    *
    * @generated from rpc drover.v1.ControllerService.CreateBundle
    */
@@ -2886,7 +2891,9 @@ export const ControllerService: GenService<{
   },
   /**
    * Streams the files of a bundle, or one of them. Fails with `NOT_FOUND`
-   * (`BUNDLE_NOT_FOUND`, `FILE_NOT_FOUND`).
+   * (`BUNDLE_NOT_FOUND`, `FILE_NOT_FOUND`), and with `DEADLINE_EXCEEDED` (`DEADLINE`)
+   * where the caller takes less than 64 KiB in 60 seconds. The contents are as they
+   * are stored: compare their SHA-256.
    *
    * @generated from rpc drover.v1.ControllerService.DownloadBundle
    */

@@ -276,9 +276,9 @@ export const ProgramSchema: GenMessage<Program> = /*@__PURE__*/
  */
 export type ModuleProgram = Message<"drover.v1.ModuleProgram"> & {
   /**
-   * The module's file. With a bundle, its path inside the bundle. Without one, a
-   * path on the machine that runs the replicas, relative to
-   * `runtime_env.working_dir`. 1 to 4,096 characters.
+   * The module's file. With a bundle, its path inside the bundle, as the bundle has
+   * it, whatever `runtime_env.working_dir` is. Without one, a path on the machine that
+   * runs the replicas, relative to `runtime_env.working_dir`. 1 to 4,096 characters.
    *
    * @generated from field: string path = 1;
    */

@@ -130,7 +130,8 @@ export const ErrorReason = {
   TOKEN_MISMATCH: 14,
 
   /**
-   * RESOURCE_EXHAUSTED: as many requests wait as `max_queued_requests` allows.
+   * RESOURCE_EXHAUSTED: as many requests wait as `max_queued_requests` allows, or as
+   * many uploads as the controller lets wait.
    *
    * @generated from enum value: ERROR_REASON_QUEUE_FULL = 15;
    */

@@ -336,9 +336,12 @@ class Client(Calls):
     def upload_files(self, requests: Iterable[types.UploadFilesRequest | Mapping[str, Any]], *, timeout: float | None = None) -> types.UploadFilesResponse:
         """Stores files. They are kept once the call has been answered, all of them, and for at
         least an hour before a bundle uses them. A call that fails or is cut off leaves
-        nothing. Fails with `INVALID_ARGUMENT` (`DIGEST_MISMATCH`) where a content has
-        another digest than was said, and with `RESOURCE_EXHAUSTED` (`STORAGE_FULL`) where
-        there is no room.
+        nothing. A call has at most the files and bytes of a bundle. A few calls are in work
+        at a time, and the others wait, unread. Fails with `INVALID_ARGUMENT`
+        (`DIGEST_MISMATCH`) where a content has another digest than was said, with
+        `RESOURCE_EXHAUSTED` (`STORAGE_FULL`) where there is no room, or (`QUEUE_FULL`) where
+        too many calls wait, and with `DEADLINE_EXCEEDED` (`DEADLINE`) where the caller sends
+        less than 64 KiB in 60 seconds; a file counts as 4 KiB at least.
 
         Args:
             requests: A piece of a file of `UploadFiles`. The pieces of a file follow each
@@ -352,10 +355,12 @@ class Client(Calls):
         """Makes a bundle of files that were uploaded, and returns its digest, for
         `RuntimeEnv.bundle`. The bundle is kept for at least an hour, and as long as a
         revision that is kept uses it. To make an equal bundle again changes nothing. Fails
-        with `FAILED_PRECONDITION` (`FILES_MISSING`) where files are not there.
+        with `FAILED_PRECONDITION` (`FILES_MISSING`) where files are not there, and with
+        `INVALID_ARGUMENT` where a file has another size than the list says.
 
         Args:
-            files: The files of the bundle, in any order: 1 to `BundleBounds.max_files`.
+            files: The files of the bundle, in any order: 1 to `BundleBounds.max_files`. The
+                request has at most 4 MiB, which is enough for 10,000 paths of 300 bytes.
             timeout: seconds until DEADLINE_EXCEEDED; None: 60.
         """
         answer: str = self._call("CreateBundle", {"files": files}, timeout, "bundle")
@@ -363,7 +368,9 @@ class Client(Calls):
 
     def download_bundle(self, bundle: str = "", *, path: str = "", list_only: bool = False, timeout: float | None = None) -> Iterator[types.DownloadBundleResponse]:
         """Streams the files of a bundle, or one of them. Fails with `NOT_FOUND`
-        (`BUNDLE_NOT_FOUND`, `FILE_NOT_FOUND`).
+        (`BUNDLE_NOT_FOUND`, `FILE_NOT_FOUND`), and with `DEADLINE_EXCEEDED` (`DEADLINE`)
+        where the caller takes less than 64 KiB in 60 seconds. The contents are as they are
+        stored: compare their SHA-256.
 
         Args:
             bundle: The bundle's digest. Required.
@@ -708,9 +715,12 @@ class AsyncClient(AsyncCalls):
     async def upload_files(self, requests: Iterable[types.UploadFilesRequest | Mapping[str, Any]], *, timeout: float | None = None) -> types.UploadFilesResponse:
         """Stores files. They are kept once the call has been answered, all of them, and for at
         least an hour before a bundle uses them. A call that fails or is cut off leaves
-        nothing. Fails with `INVALID_ARGUMENT` (`DIGEST_MISMATCH`) where a content has
-        another digest than was said, and with `RESOURCE_EXHAUSTED` (`STORAGE_FULL`) where
-        there is no room.
+        nothing. A call has at most the files and bytes of a bundle. A few calls are in work
+        at a time, and the others wait, unread. Fails with `INVALID_ARGUMENT`
+        (`DIGEST_MISMATCH`) where a content has another digest than was said, with
+        `RESOURCE_EXHAUSTED` (`STORAGE_FULL`) where there is no room, or (`QUEUE_FULL`) where
+        too many calls wait, and with `DEADLINE_EXCEEDED` (`DEADLINE`) where the caller sends
+        less than 64 KiB in 60 seconds; a file counts as 4 KiB at least.
 
         Args:
             requests: A piece of a file of `UploadFiles`. The pieces of a file follow each
@@ -724,10 +734,12 @@ class AsyncClient(AsyncCalls):
         """Makes a bundle of files that were uploaded, and returns its digest, for
         `RuntimeEnv.bundle`. The bundle is kept for at least an hour, and as long as a
         revision that is kept uses it. To make an equal bundle again changes nothing. Fails
-        with `FAILED_PRECONDITION` (`FILES_MISSING`) where files are not there.
+        with `FAILED_PRECONDITION` (`FILES_MISSING`) where files are not there, and with
+        `INVALID_ARGUMENT` where a file has another size than the list says.
 
         Args:
-            files: The files of the bundle, in any order: 1 to `BundleBounds.max_files`.
+            files: The files of the bundle, in any order: 1 to `BundleBounds.max_files`. The
+                request has at most 4 MiB, which is enough for 10,000 paths of 300 bytes.
             timeout: seconds until DEADLINE_EXCEEDED; None: 60.
         """
         answer: str = await self._call("CreateBundle", {"files": files}, timeout, "bundle")
@@ -735,7 +747,9 @@ class AsyncClient(AsyncCalls):
 
     def download_bundle(self, bundle: str = "", *, path: str = "", list_only: bool = False, timeout: float | None = None) -> AsyncIterator[types.DownloadBundleResponse]:
         """Streams the files of a bundle, or one of them. Fails with `NOT_FOUND`
-        (`BUNDLE_NOT_FOUND`, `FILE_NOT_FOUND`).
+        (`BUNDLE_NOT_FOUND`, `FILE_NOT_FOUND`), and with `DEADLINE_EXCEEDED` (`DEADLINE`)
+        where the caller takes less than 64 KiB in 60 seconds. The contents are as they are
+        stored: compare their SHA-256.
 
         Args:
             bundle: The bundle's digest. Required.

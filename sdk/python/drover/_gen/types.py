@@ -885,9 +885,9 @@ class ModuleProgram:
     ends with `.py`, Python, run by the `python3` on the PATH.
     """
 
-    #: The module's file. With a bundle, its path inside the bundle. Without one, a path on the
-    #: machine that runs the replicas, relative to `runtime_env.working_dir`. 1 to 4,096
-    #: characters.
+    #: The module's file. With a bundle, its path inside the bundle, as the bundle has it,
+    #: whatever `runtime_env.working_dir` is. Without one, a path on the machine that runs the
+    #: replicas, relative to `runtime_env.working_dir`. 1 to 4,096 characters.
     path: str = ""
     #: The export that is the deployment; empty: `default`, or else the only one the module
     #: exports.
@@ -1303,7 +1303,7 @@ class UploadFilesRequest:
     sha256: str = ""
     #: In the first piece of a file: the size of its content, in bytes. 0 in the others.
     size: int = 0
-    #: A part of the content: at most 1 MiB.
+    #: A part of the content: at most 1 MiB. Empty only in the first piece of a file.
     data: bytes = b""
 
 

@@ -371,9 +371,12 @@ class ControllerServiceServicer(object):
     def UploadFiles(self, request_iterator, context):
         """Stores files. They are kept once the call has been answered, all of them, and for
         at least an hour before a bundle uses them. A call that fails or is cut off
-        leaves nothing. Fails with `INVALID_ARGUMENT` (`DIGEST_MISMATCH`) where a content
-        has another digest than was said, and with `RESOURCE_EXHAUSTED` (`STORAGE_FULL`)
-        where there is no room.
+        leaves nothing. A call has at most the files and bytes of a bundle. A few calls
+        are in work at a time, and the others wait, unread. Fails with `INVALID_ARGUMENT`
+        (`DIGEST_MISMATCH`) where a content has another digest than was said, with
+        `RESOURCE_EXHAUSTED` (`STORAGE_FULL`) where there is no room, or (`QUEUE_FULL`)
+        where too many calls wait, and with `DEADLINE_EXCEEDED` (`DEADLINE`) where the
+        caller sends less than 64 KiB in 60 seconds; a file counts as 4 KiB at least.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -383,7 +386,8 @@ class ControllerServiceServicer(object):
         """Makes a bundle of files that were uploaded, and returns its digest, for
         `RuntimeEnv.bundle`. The bundle is kept for at least an hour, and as long as a
         revision that is kept uses it. To make an equal bundle again changes nothing.
-        Fails with `FAILED_PRECONDITION` (`FILES_MISSING`) where files are not there.
+        Fails with `FAILED_PRECONDITION` (`FILES_MISSING`) where files are not there, and
+        with `INVALID_ARGUMENT` where a file has another size than the list says.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -391,7 +395,9 @@ class ControllerServiceServicer(object):
 
     def DownloadBundle(self, request, context):
         """Streams the files of a bundle, or one of them. Fails with `NOT_FOUND`
-        (`BUNDLE_NOT_FOUND`, `FILE_NOT_FOUND`).
+        (`BUNDLE_NOT_FOUND`, `FILE_NOT_FOUND`), and with `DEADLINE_EXCEEDED` (`DEADLINE`)
+        where the caller takes less than 64 KiB in 60 seconds. The contents are as they
+        are stored: compare their SHA-256.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
