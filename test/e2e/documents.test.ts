@@ -11,6 +11,7 @@ const shape = (line: string) =>
   line
     .replace(/\b([a-z]+)-[a-z0-9]{5}\b/g, "$1-ID")
     .replace(/\S+@\S+/g, "USER")
+    .replace(/\b[0-9a-f]{12}\b/g, "DIGEST")
     .replace(/\b\d+(\.\d+)?(ms|[dhms])(\d+[dhms])?\b/g, "AGE")
     .replace(/\d+(\.\d+)?/g, "N")
     .replace(/\s+/g, " ")
