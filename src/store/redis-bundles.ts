@@ -29,7 +29,7 @@ export type RedisBundlesOptions = RedisAddress & {
   readonly log: Log;
 };
 
-type Kept = "file" | "bundle";
+type Stored = "file" | "bundle";
 
 /**
  * Bundles in Redis, for controllers that share no disk. A file is a list of chunks. The connection is
@@ -166,7 +166,7 @@ class RedisBundles implements BundleStore {
     await disconnect(this.#redis);
   }
 
-  async #drop(kind: Kept, set: string, isNeeded: (hex: string) => boolean): Promise<number> {
+  async #drop(kind: Stored, set: string, isNeeded: (hex: string) => boolean): Promise<number> {
     const all = await this.#try(() => this.#redis.smembers(this.#key(set)));
     let dropped = 0;
     for (let at = 0; at < all.length; at += askedMax) {
@@ -202,7 +202,7 @@ class RedisBundles implements BundleStore {
     return this.#prefix + name;
   }
 
-  #place(kind: Kept, hex: string): string {
+  #place(kind: Stored, hex: string): string {
     return this.#key(`${kind}:${hex}`);
   }
 
