@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, renameSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { type BundleFile, type BundleReader, hexOf, isSha256 } from "../../core/bundle.ts";
+import { type BundleFile, type BundleReader, digestOf, hexOf, isSha256 } from "../../core/bundle.ts";
 import { formatBytes } from "../../core/resources.ts";
 import type { Log } from "../../log/log.ts";
 import { bundleDigest, manifestText, readManifest } from "../../program/bundle-manifest.ts";
@@ -40,18 +40,20 @@ export class UnpackedBundles {
   }
 
   /**
-   * Called before the first use. Drops what a killed controller left, and what was unpacked before
+   * Called before the first use, and after the replicas of earlier controllers hold theirs. Drops what a killed controller left, and what was unpacked before
    * the machine started: a machine that lost its power may have lost parts of files.
    */
   async open(): Promise<void> {
     const { folder } = this.#options;
     await mkdir(folder, { recursive: true, mode: 0o700 });
     // Node looks for the package of a module in the folders above it. It must not find another one.
-    await writeFile(join(folder, "package.json"), "{}\n");
+    await writeFile(join(folder, "package.json"), "{}\n", { flag: "wx" }).catch(() => {}); // it is there
     const former = await readFile(join(folder, "boot"), "utf8").catch(() => "");
     const boot = bootId();
-    if (former !== boot) for (const name of await readdir(folder)) if (isSha256(name)) this.#putAside(name);
-    await writeFile(join(folder, "boot"), boot);
+    if (former !== boot) {
+      for (const name of await readdir(folder)) if (isSha256(name) && !this.#held.has(digestOf(name))) this.#putAside(name);
+      await writeFile(join(folder, "boot"), boot);
+    }
     this.drop();
   }
 
@@ -68,8 +70,9 @@ export class UnpackedBundles {
   }
 
   /**
-   * Hands out the folder of a bundle's files once it is unpacked. Fails with an `UnpackError`, and with the error of the
-   * system or the store. A bundle that no caller waits for is not unpacked further.
+   * Hands out the folder of a bundle's files once it is unpacked. Fails with an `UnpackError`, and
+   * with the error of the system or the store. A bundle that no caller waits for is not unpacked
+   * further.
    */
   async unpack(digest: string, signal: AbortSignal): Promise<string> {
     for (;;) {

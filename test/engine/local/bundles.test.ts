@@ -120,6 +120,19 @@ test("what was unpacked before the machine started is unpacked again", async () 
   expect([...bundles.reads.values()]).toEqual([2]);
 });
 
+test("the bundle of a replica that runs stays, whatever is said of the machine's start", async () => {
+  const { engine, bundles, again, folder, unpacked } = await open();
+  const [used, unused] = [bundles.keep({ "app.sh": stays }), bundles.keep({ "other.sh": stays })];
+  await engine.start(assignment("r1", ["sh", "app.sh"], { bundle: used }));
+  await running(engine, "r1");
+  await engine.close();
+  await writeFile(join(folder, "unpacked", "boot"), ""); // as a full disk may leave it
+  await mkdir(join(folder, "unpacked", nameOf(unused)));
+  await again();
+  await eventually(async () => (await unpacked()).length === 1);
+  expect(await modeOf(join(folder, "unpacked", nameOf(used), "files", "app.sh"))).toBe("444");
+});
+
 describe("a start fails, and leaves nothing of the bundle, where", () => {
   const why = async (engine: LocalEngine, bundle: string, more: Parameters<typeof assignment>[2] = {}) => {
     await engine.start(assignment("r1", ["sh", "app.sh"], { bundle, ...more }));
