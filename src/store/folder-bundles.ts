@@ -55,7 +55,7 @@ class FolderBundles implements BundleStore {
   }
 
   async openUpload(): Promise<BundleUpload> {
-    const folder = await mkdtemp(join(this.#folder, "uploads", "upload-"));
+    const folder = await storing(() => mkdtemp(join(this.#folder, "uploads", "upload-")));
     return new FolderUpload(folder, (sha256) => this.#use("files", sha256));
   }
 
@@ -70,10 +70,14 @@ class FolderBundles implements BundleStore {
     const hex = createHash("sha256").update(text).digest("hex");
     const path = this.#use("bundles", hex);
     if (!(await exists(path))) {
-      const part = await mkdtemp(join(this.#folder, "uploads", "bundle-"));
-      await storing(() => writeFile(join(part, hex), text, { mode: 0o400, flush: true }));
-      await rename(join(part, hex), path);
-      await rm(part, { recursive: true, force: true });
+      const part = await storing(() => mkdtemp(join(this.#folder, "uploads", "bundle-")));
+      try {
+        await storing(() => writeFile(join(part, hex), text, { mode: 0o400, flush: true }));
+        await storing(() => rename(join(part, hex), path));
+        await flushFolder(join(this.#folder, "bundles"));
+      } finally {
+        await rm(part, { recursive: true, force: true });
+      }
     }
     return { kind: "created", digest: digestOf(hex) };
   }
@@ -171,7 +175,8 @@ class FolderUpload implements BundleUpload {
     await this.#file?.close();
     this.#file = undefined;
     await storing(() => this.#flush());
-    for (const sha256 of this.#sha256s) await rename(join(this.#folder, sha256), this.#place(sha256));
+    for (const sha256 of this.#sha256s) await storing(() => rename(join(this.#folder, sha256), this.#place(sha256)));
+    await flushFolder(join(this.#folder, "..", "..", "files"));
     await this.abort();
   }
 
@@ -192,6 +197,12 @@ class FolderUpload implements BundleUpload {
     this.#file = undefined;
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** The names in a folder outlive a machine that loses its power. */
+async function flushFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  await folder.sync().finally(() => folder.close());
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -77,7 +77,7 @@ class RedisBundles implements BundleStore {
     const id = this.#random.id(idLength);
     const place = (sha256: string) => this.#key(`upload:${id}:${sha256}`);
     const redis = this.#redis;
-    const sha256s = new Set<string>();
+    const sizes = new Map<string, number>();
     let current = "";
     const append = (data: Uint8Array) =>
       this.#storing(async () => {
@@ -92,29 +92,30 @@ class RedisBundles implements BundleStore {
       begin: async ({ sha256, sizeBytes }) => {
         current = sha256;
         await this.#storing(() => redis.unlink(place(sha256)));
-        sha256s.add(sha256);
+        sizes.set(sha256, sizeBytes);
         if (sizeBytes === 0) await append(new Uint8Array()); // a list has at least one item
       },
       write: async (data) => {
         for (let at = 0; at < data.length; at += chunkBytes) await append(data.subarray(at, at + chunkBytes));
       },
       commit: async () => {
-        const all = [...sha256s];
+        const all = [...sizes];
         for (let at = 0; at < all.length; at += askedMax) {
           const some = all.slice(at, at + askedMax);
           const keys = [
             this.#key("files"),
             this.#key("unneeded"),
-            ...some.flatMap((sha256) => [place(sha256), this.#place("file", sha256)]),
+            this.#key("sizes"),
+            ...some.flatMap(([sha256]) => [place(sha256), this.#place("file", sha256)]),
           ];
-          const [isKept, sha256] = (await this.#run(scripts.commitFiles, keys, some)) as [number, string?];
+          const [isKept, sha256] = (await this.#run(scripts.commitFiles, keys, some.flat().map(String))) as [number, string?];
           if (isKept === 0) throw refusal("STORE_UNAVAILABLE", `the upload of ${sha256} is gone: send the files again`);
         }
-        sha256s.clear();
+        sizes.clear();
       },
       abort: async () => {
-        const left = [...sha256s];
-        sha256s.clear();
+        const left = [...sizes.keys()];
+        sizes.clear();
         // What cannot be removed now expires.
         if (left.length > 0) await redis.unlink(...left.map(place)).catch(() => {});
       },
@@ -124,10 +125,13 @@ class RedisBundles implements BundleStore {
   async createBundle(files: readonly BundleFile[]): Promise<CreatedBundle> {
     const text = manifestText(files);
     const hex = createHash("sha256").update(text).digest("hex");
-    const keys = [this.#key("files"), this.#key("unneeded"), this.#key("bundles"), this.#place("bundle", hex)];
-    const args = [hex, text, ...new Set(files.map(({ sha256 }) => sha256))];
-    const sha256s = (await this.#run(scripts.createBundle, keys, args)) as readonly string[];
-    return sha256s.length > 0 ? { kind: "missing", sha256s } : { kind: "created", digest: digestOf(hex) };
+    const keys = [this.#key("files"), this.#key("unneeded"), this.#key("bundles"), this.#place("bundle", hex), this.#key("sizes")];
+    const sizes = new Map(files.map(({ sha256, sizeBytes }) => [sha256, String(sizeBytes)]));
+    const answer = await this.#run(scripts.createBundle, keys, [hex, text, ...[...sizes].flat()]);
+    const [kind, ...found] = answer as readonly string[];
+    if (kind === "missing") return { kind, sha256s: found };
+    if (kind === "otherSize") return { kind, sha256: found[0] ?? "", sizeBytes: Number(found[1]) };
+    return { kind: "created", digest: digestOf(hex) };
   }
 
   async useBundle(digest: string): Promise<boolean> {
@@ -192,7 +196,7 @@ class RedisBundles implements BundleStore {
       if (used.length > 0) await this.#try(() => this.#redis.srem(this.#key("unneeded"), ...used));
       if (fresh.length > 0) await this.#try(() => this.#redis.sadd(this.#key("unneeded"), ...fresh));
       if (old.length === 0) continue;
-      const keys = [this.#key("unneeded"), this.#key(set), ...old.map((hex) => this.#place(kind, hex))];
+      const keys = [this.#key("unneeded"), this.#key(set), this.#key("sizes"), ...old.map((hex) => this.#place(kind, hex))];
       dropped += (await this.#run(scripts.dropUnneeded, keys, [`${kind} `, ...old])) as number;
     }
     return dropped;

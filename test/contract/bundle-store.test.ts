@@ -14,6 +14,7 @@ import { type BundleStore, unneededMs } from "../../src/store/bundle-store.ts";
 import { openFolderBundles } from "../../src/store/folder-bundles.ts";
 import { openRedisBundles } from "../../src/store/redis-bundles.ts";
 import { HandClock } from "../kit/hand-clock.ts";
+import { until } from "../kit/until.ts";
 import { startTestRedis, type TestRedis } from "../store/redis-fixture.ts";
 
 const sha256Of = (text: string): string => createHash("sha256").update(text).digest("hex");
@@ -148,6 +149,13 @@ describe.each(stores)("bundles %s", (_, open) => {
     expect(await store.bundle(bundleDigest(files))).toEqual(files.toReversed());
   });
 
+  test("a bundle is not made with another size than its file has", async () => {
+    await put(store, "one");
+    const files = [{ ...fileOf("a", "one"), sizeBytes: 4 }];
+    expect(await store.createBundle(files)).toEqual({ kind: "otherSize", sha256: sha256Of("one"), sizeBytes: 3 });
+    expect(await store.useBundle(bundleDigest(files))).toBe(false);
+  });
+
   test("a needed bundle stays, however often is swept", async () => {
     await put(store, "one");
     const files = [fileOf("a", "one")];
@@ -221,5 +229,41 @@ describe.each(stores)("bundles %s", (_, open) => {
       }),
       { numRuns: 40 },
     );
+  });
+});
+
+describe("bundles in Redis, with faults of Redis", () => {
+  const open = () => {
+    const { socketPath } = redis.server;
+    const prefix = `{${realRandom.id(8)}}:`;
+    return openRedisBundles({ socketPath, prefix, clock: new HandClock(), random: realRandom, log: silentLog });
+  };
+
+  test("a full memory refuses the upload, and what is kept is still read", async () => {
+    const store = await open();
+    const client = new Redis(redis.server.socketPath);
+    try {
+      await put(store, "one");
+      await client.config("SET", "maxmemory", "1");
+      await expect(put(store, "two")).rejects.toMatchObject({ reason: "STORAGE_FULL" });
+      expect(await textOf(store, sha256Of("one"))).toBe("one");
+    } finally {
+      await client.config("SET", "maxmemory", "0");
+      client.disconnect();
+      await store.close();
+    }
+  });
+
+  test("a Redis that is away is said, and bundles are there again with it", async () => {
+    const store = await open();
+    try {
+      await put(store, "one");
+      await redis.server.close();
+      await expect(store.missingFiles([sha256Of("one")])).rejects.toMatchObject({ reason: "STORE_UNAVAILABLE" });
+      await redis.restart();
+      await until(async () => (await store.missingFiles([sha256Of("one")]).catch(() => ["away"])).length === 0);
+    } finally {
+      await store.close();
+    }
   });
 });
