@@ -22,6 +22,9 @@ import drover
 @drover.deployment(resources={"num_cpus": 0.1})
 class Where:
     def prefix(self, _): return sys.prefix
+
+if __name__ == "__main__":
+    drover.run(Where)
 `;
 
 /** Starts a program in a group of its own, so that Ctrl-C can be sent to all of it, as a terminal does. */
@@ -32,7 +35,8 @@ function start(command: string, args: readonly string[], cwd: string) {
   return { child, output, ended: new Promise<number | null>((done) => child.once("close", done)) };
 }
 
-const interrupt = ({ pid = 0 }: ChildProcess) => process.kill(-pid, "SIGINT");
+/** Ctrl-C for a program that runs; what has ended has told why. */
+const interrupt = ({ pid = 0, exitCode }: ChildProcess) => exitCode === null && process.kill(-pid, "SIGINT");
 
 pythonTest(
   "the wheel brings the command drover with its controller, its Node and its demo",
@@ -76,6 +80,9 @@ pythonTest(
         await succeed(drover, ["run", "app/app.py"], env);
         // The replica runs on the Python of the environment that has the package.
         expect(JSON.parse(await succeed(drover, ["invoke", "where", "prefix", "null"], env))).toBe(venv);
+        // The program deploys itself with what the wheel brings, and that changes nothing.
+        await succeed(join(venv, "bin/python"), ["app/app.py"], env);
+        expect(JSON.parse(await succeed(drover, ["revisions", "where", "-o", "json"], env))).toHaveLength(1);
       } finally {
         interrupt(controller.child);
         expect(await controller.ended).toBe(0);

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join, relative } from "node:path";
 import type { Requirements } from "../../core/deployment.ts";
 import { lockfileKind } from "../../core/lockfile.ts";
@@ -50,6 +51,13 @@ export function toolEnv(ambient: ProcessEnvironment): ProcessEnvironment {
   return { ...env, PATH: [dirname(process.execPath), ambient.PATH ?? ""].join(delimiter), UV_NO_CONFIG: "1" };
 }
 
+/**
+ * The npm that came with our Node, else that of the PATH. Its program is named, as the `npm` beside a
+ * Node that pip has installed is a copy that finds nothing: a wheel has no links.
+ */
+const npmCli = join(dirname(process.execPath), "../lib/node_modules/npm/bin/npm-cli.js");
+const npmProgram: readonly [string, ...string[]] = existsSync(npmCli) ? [process.execPath, npmCli] : ["npm"];
+
 /** Whether `uv` is on the PATH. It is much faster than pip. */
 export function hasUv(env: ProcessEnvironment): Promise<boolean> {
   return new Promise((resolve) => {
@@ -80,7 +88,7 @@ export async function npmCommands(path: string, required: Requirements): Promise
   const quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"];
   const install = (folder: string, ...options: string[]): Command => ({
     name: "npm",
-    argv: ["npm", "install", "--prefix", folder, ...options, ...quiet, "--", ...packages],
+    argv: [...npmProgram, "install", "--prefix", folder, ...options, ...quiet, "--", ...packages],
   });
   if (lockfile === undefined || lockfileKind(lockfile) !== "npm") {
     await mkdir(npmFolder(path));
@@ -91,7 +99,7 @@ export async function npmCommands(path: string, required: Requirements): Promise
   const project = join(sourceFolder(path), dirname(lockfile));
   await symlink(relative(path, project), npmFolder(path));
   await leaveOutDevelopersScripts(join(project, "package.json"));
-  const locked: Command = { name: "npm ci", argv: ["npm", "ci", "--prefix", project, "--omit=dev", "--prefer-offline", ...quiet] };
+  const locked: Command = { name: "npm ci", argv: [...npmProgram, "ci", "--prefix", project, "--omit=dev", "--prefer-offline", ...quiet] };
   return packages.length === 0 ? [locked] : [locked, install(project, "--no-save", "--omit=dev")];
 }
 
