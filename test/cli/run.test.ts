@@ -257,3 +257,33 @@ test("an option of one deployment is refused for several", async () => {
   expect(await run("app.mjs:Named", "--app", "mine")).toMatchObject({ exitCode: 0 });
   expect(requests[1]).toMatchObject({ application: "mine", prune: false });
 });
+
+test("a dry run lists what would be sent, the largest first, and sends nothing", async () => {
+  const { specs, run } = await running({
+    "app.mjs": "export default define(class App {});",
+    "words.txt": "",
+    ".gitignore": "*.log",
+    "a.log": "",
+  });
+  const { exitCode, stdout } = await run("app.mjs", "--dry-run");
+  expect(exitCode).toBe(0);
+  const [head = "", ...lines] = stdout.split("\n");
+  expect(head).toMatch(/ {2}3 files, .* lacks 3 files/);
+  const listed = lines.slice(0, 3).map((line) => line.trim().split(" ")[0]);
+  expect([listed[0], listed.toSorted()]).toEqual(["app.mjs", [".gitignore", "app.mjs", "words.txt"]]);
+  expect(stdout).not.toContain("a.log");
+  // The controller has none of it: all is sent now, under the digest that the dry run said.
+  const sent = await run("app.mjs");
+  expect(sent.stderr).toMatch(/^sending 3 files /);
+  expect(specs[1]).toEqual(specs[0]);
+  const json = await run("app.mjs", "--dry-run", "-o", "json");
+  expect(JSON.parse(json.stdout)).toMatchObject({ results: [{}] });
+});
+
+test("--bundle names the folder from where the command runs", async () => {
+  const { cwd, specs, run } = await running({ "app.mjs": "export default define(class App {});" });
+  expect(await run("app.mjs", "--bundle", ".", "--no-lockfile")).toMatchObject({ exitCode: 0 });
+  expect(specs).toMatchObject([{ program: { module: { path: "app.mjs" } } }]);
+  const refused = await run("app.mjs", "--bundle", "none");
+  expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`${cwd}/none`) });
+});
