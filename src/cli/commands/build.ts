@@ -1,4 +1,4 @@
-import { dirname, relative } from "node:path";
+import { relative } from "node:path";
 import { toJson } from "@bufbuild/protobuf";
 import { stringify } from "yaml";
 import { type DeploymentSpec, DeploymentSpecSchema } from "../../../gen/drover/v1/deployment_pb.ts";
@@ -34,10 +34,8 @@ function specOf(spec: DeploymentSpec, application: string | undefined, folder: s
   const kind = spec.program?.kind;
   const { workingDir = "" } = spec.runtimeEnv ?? {};
   if (kind?.case === "module" && spec.runtimeEnv !== undefined) {
-    // The folder of a Python file is the default.
-    const isDefault = kind.value.path.endsWith(".py") && workingDir === dirname(kind.value.path);
-    spec.runtimeEnv.workingDir = isDefault || workingDir === "" ? "" : relative(folder, workingDir) || ".";
-    kind.value.path = relative(isDefault ? folder : workingDir || folder, kind.value.path);
+    spec.runtimeEnv.workingDir = workingDir === "" ? "" : relative(folder, workingDir) || ".";
+    kind.value.path = relative(workingDir || folder, kind.value.path);
   } else if (kind?.case === "module") kind.value.path = relative(folder, kind.value.path);
   const {
     name,
