@@ -65,6 +65,7 @@ export function watchLines(view: WatchView, colors: Colors): readonly string[] {
 /** How far a save is, on one line. */
 export function saveInWords({ saved, step }: WatchView, colors: Colors): string {
   const what = saved === "" ? "" : `${plain(saved)}: `;
+  if (step.kind === "serving" && saved === "") return colors.green("serves");
   switch (step.kind) {
     case "describing":
       return `${what}reading the program`;
@@ -75,7 +76,7 @@ export function saveInWords({ saved, step }: WatchView, colors: Colors): string 
     case "starting":
       return `${what}starting`;
     case "serving":
-      return `${what}${colors.green(`serves, after ${(step.afterMs / 1_000).toFixed(2)} s`)}`;
+      return `${what}${colors.green(`serves, ${(step.afterMs / 1_000).toFixed(2)} s after the save`)}`;
     case "unchanged":
       return `${what}nothing has changed`;
     case "overtaken":
