@@ -40,6 +40,10 @@ test.each([
   [["list", "--api", "nowhere"], '--api "nowhere": must be "host:port"'],
   [["list", "--api", "localhost:0"], "no server has port 0"],
   [["run", "x.ts", "--env", "PATH"], "must be NAME=VALUE"],
+  [["run", "x.ts", "--watch", "--dry-run"], "--dry-run deploys nothing"],
+  [["run", "x.ts", "--watch", "--no-wait"], "--no-wait"],
+  [["run", "x.ts", "--watch", "--no-bundle"], "--no-bundle sends none"],
+  [["run", "--watch", "--", "sleep", "1"], "--bundle"],
   [["invoke", "a", "m", "{", "--gateway", "localhost:1"], "not JSON: {"],
   [["invoke", "a", "m", "--bytes", "--gateway", "localhost:1"], "--bytes needs one argument"],
 ])("wrong usage ends with 2: %j", async (argv, said) => {
