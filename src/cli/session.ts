@@ -32,7 +32,8 @@ export class Session {
   readonly #flags: Readonly<Partial<Record<keyof typeof servers, string>>>;
   readonly #channels: Map<string, Channel>;
   readonly #deployment: string | undefined;
-  #called: Called | undefined;
+  /** What was called last, by this session or by one made of it. */
+  readonly #calls: { last: Called | undefined };
 
   /** `deployment` is the one that the command is about; undefined: several, or none. */
   constructor(
@@ -40,7 +41,9 @@ export class Session {
     flags: Readonly<Partial<Record<keyof typeof servers, string>>>,
     deployment?: string,
     channels = new Map<string, Channel>(),
+    calls: { last: Called | undefined } = { last: undefined },
   ) {
+    this.#calls = calls;
     this.#channels = channels;
     this.io = io;
     this.#deployment = deployment;
@@ -51,7 +54,7 @@ export class Session {
 
   /** What was called, for error messages; undefined: nothing was. */
   get called(): Called | undefined {
-    return this.#called;
+    return this.#calls.last;
   }
 
   /**
@@ -72,7 +75,7 @@ export class Session {
 
   /** This session with another signal or output. It has the same connections: only this one closes them. */
   with(io: Partial<Pick<CliIo, "interrupted" | "stdout" | "stderr">>): Session {
-    return new Session({ ...this.io, ...io }, this.#flags, this.#deployment, this.#channels);
+    return new Session({ ...this.io, ...io }, this.#flags, this.#deployment, this.#channels, this.#calls);
   }
 
   controller(): Client<typeof ControllerService> {
@@ -100,7 +103,7 @@ export class Session {
   #channel(server: keyof typeof servers): Channel {
     const { flag } = servers[server];
     const address = printAddress(this.#address(server));
-    this.#called = { address, flag, deployment: this.#deployment, api: this.#flags.api };
+    this.#calls.last = { address, flag, deployment: this.#deployment, api: this.#flags.api };
     const channel = this.#channels.get(server) ?? new Channel(address, { messageBytesMax });
     this.#channels.set(server, channel);
     return channel;

@@ -174,7 +174,7 @@ export class WatchRun {
 
   /** Shows why a save is not deployed. Fails where nothing was ever deployed and nothing can be. */
   #onFailure(error: unknown): boolean {
-    const lines = failureLines(error, this.#view.session.called ?? this.#session.called);
+    const lines = failureLines(error, this.#session.called);
     const isAway = error instanceof StatusError && error.code === "UNAVAILABLE";
     const isFirst = this.#followed.deployed.length === 0;
     if (isFirst && (isAway || (error instanceof CliError && error.exitCode === exitCodes.usage))) throw error;
