@@ -224,7 +224,7 @@ export function filesAreShort({ path, text }: SourceFile): readonly string[] {
 export function namesAreKebabCase({ path }: SourceFile): readonly string[] {
   if (!/^(?:src|test|scripts|examples|bench)\//.test(path) || isGenerated(path)) return [];
   // Names that tools ask for.
-  const parts = path.split("/").filter((part) => !["README.md", "Dockerfile", "Makefile"].includes(part));
+  const parts = path.split("/").filter((part) => !["README.md", "Dockerfile", "Makefile", ".droverignore"].includes(part));
   // Protos are named like their packages, Python's modules by its own rule.
   const snake = /\.(?:proto|py)$/.test(path);
   const name = snake ? /^[a-z0-9]+(?:[-_][a-z0-9]+)*(?:\.[a-z]+)*$/ : /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+)*$/;

@@ -237,6 +237,7 @@ samples(rules.namesAreKebabCase, {
     ["examples/greeter/gen/greeter_pb.ts", ""],
     ["examples/greeter/proto/greeter/v1/greeter_service.proto", ""],
     ["bench/README.md", ""],
+    ["examples/go-greeter/.droverignore", ""],
   ],
 });
 

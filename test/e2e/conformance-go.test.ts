@@ -1,6 +1,6 @@
 // Goal: a program in another language that knows nothing of Drover is deployed, counted, updated and stopped like any other. Method: the
 // example in Go, built here, behind a real controller; where there is no Go the tests are left out, and say so.
-import { copyFile, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -23,11 +23,11 @@ describe.skipIf("missing" in go)("the greeter in Go", () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "drover-go-"));
     await mkdir(join(folder, "dist"));
-    await symlink(program, join(folder, "dist/go-greeter"));
-    await copyFile(join(example, "deployment.yaml"), join(folder, "deployment.yaml"));
+    await copyFile(program, join(folder, "dist/go-greeter"));
+    for (const name of ["deployment.yaml", ".droverignore"]) await copyFile(join(example, name), join(folder, name));
     drover = await Drover.start();
     gateway = new Channel(drover.addresses.gateway);
-    expect(await drover.cli("deploy", join(folder, "deployment.yaml"))).toMatchObject({ code: 0 });
+    expect(await drover.cli("deploy", join(folder, "deployment.yaml"), "--bundle", folder)).toMatchObject({ code: 0 });
   });
   afterAll(async () => {
     gateway?.close();
@@ -97,7 +97,7 @@ describe.skipIf("missing" in go)("the greeter in Go", () => {
     const load = (async () => {
       for (; !over.signal.aborted; answered++) await greeter().greet({ name: "Ada" });
     })();
-    expect(await drover.cli("deploy", join(folder, "deployment.yaml"), "--redeploy")).toMatchObject({ code: 0 });
+    expect(await drover.cli("deploy", join(folder, "deployment.yaml"), "--bundle", folder, "--redeploy")).toMatchObject({ code: 0 });
     over.abort();
     await Promise.all([load, stream]);
     expect(answered).toBeGreaterThan(0);

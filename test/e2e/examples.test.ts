@@ -68,7 +68,7 @@ test("a program in another folder runs with the packed package", { timeout: long
       join(project, "client.ts"),
       'import { connect } from "drover/client";\nimport { DeploymentState } from "drover/gen/drover/v1/deployment_pb";\nconst drover = connect();\nconsole.log(await drover.deployment("shout").invoke("", { text: "hi" }), DeploymentState.HEALTHY);\nawait drover.close();\n',
     );
-    const installed = await run("npm", ["install", "--no-audit", "--no-fund", join(folder, filename)], { cwd: project });
+    const installed = await run("npm", ["install", "--save-dev", "--no-audit", "--no-fund", join(folder, filename)], { cwd: project });
     expect(installed.code, installed.stderr).toBe(0);
     const env = { DROVER_API: drover.addresses.api, DROVER_GATEWAY: drover.addresses.gateway };
     const deployed = await run(process.execPath, [join(project, "node_modules/drover/dist/src/main.js"), "run", "app.ts"], {
