@@ -4,10 +4,14 @@ import { delimiter, dirname } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { python, pythonMissing } from "../sdk/python-harness.ts";
 import type { Drover, Finished } from "./drover.ts";
-import { OtherMachine, separation, startApart } from "./other-machine.ts";
+import { cannotRun, OtherMachine, separation, startApart } from "./other-machine.ts";
 
 const apart = separation();
 if ("missing" in apart) console.warn(`tests of a client on another machine are skipped: ${apart.missing}`);
+
+/** Why Python is left out; undefined: it is not. */
+const withoutPython = pythonMissing ?? ("missing" in apart ? apart.missing : cannotRun(apart.kind, python()));
+if (withoutPython !== undefined) console.warn(`a program in Python from another machine is skipped: ${withoutPython}`);
 
 let drover: Drover;
 let machine: OtherMachine;
@@ -102,7 +106,7 @@ const languages: readonly Program[] = [
     greetingFile: "greeting.py",
     broken: 'import os\nif "DROVER_REPLICA_ID" in os.environ:\n    raise ValueError("broken on import")\nGREETING = ""\n',
     answer: (text) => ({ text, six: "1.16.0" }),
-    skipped: pythonMissing !== undefined,
+    skipped: withoutPython !== undefined,
   },
 ];
 
@@ -151,7 +155,7 @@ describe.skipIf("missing" in apart)("from another machine", () => {
   beforeAll(async () => {
     if ("missing" in apart) return;
     // `drover run app.py` and the replicas take the `python3` of the PATH.
-    if (pythonMissing === undefined) process.env.PATH = `${dirname(python())}${delimiter}${process.env.PATH}`;
+    if (withoutPython === undefined) process.env.PATH = `${dirname(python())}${delimiter}${process.env.PATH}`;
     [drover, machine] = await Promise.all([startApart(apart.kind), OtherMachine.start(apart.kind)]);
     const { api, gateway } = drover.addresses;
     env = { DROVER_API: await machine.cable(api), DROVER_GATEWAY: await machine.cable(gateway) };

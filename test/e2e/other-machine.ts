@@ -46,6 +46,11 @@ function whyNot([command = "", ...args]: readonly string[]): string | undefined 
   }
 }
 
+/** Why the controller that `startApart` starts cannot run a program; undefined: it can. */
+export function cannotRun(kind: "namespaces" | "users", program: string): string | undefined {
+  return kind === "namespaces" ? undefined : whyNot([...asNobody, program, "--version"]);
+}
+
 /** A controller that cannot read what the other machine has. */
 export async function startApart(kind: "namespaces" | "users"): Promise<Drover> {
   if (kind === "namespaces") return Drover.start();
