@@ -42,9 +42,15 @@ interface FolderAt {
 
 /**
  * The files of a folder without those that are left out, in no certain order. Fails with a
- * `BundleError` at a file that cannot be sent, or where there is more than the bounds allow.
+ * `BundleError` at a file that cannot be sent, or where there is more than the bounds allow. `without`:
+ * absolute paths of files that are left out, too.
  */
-export async function findFiles(root: string, bounds: BundleBounds, signal: AbortSignal): Promise<FoundFiles> {
+export async function findFiles(
+  root: string,
+  bounds: BundleBounds,
+  signal: AbortSignal,
+  without: ReadonlySet<string> = new Set(),
+): Promise<FoundFiles> {
   const files: FoundFile[] = [];
   const folders: string[] = [];
   const realRoot = realpathSync(root);
@@ -63,6 +69,7 @@ export async function findFiles(root: string, bounds: BundleBounds, signal: Abor
         waiting.push(found);
         continue;
       }
+      if (without.has(found.file)) continue;
       checkPath(found.path);
       files.push(found);
       if (files.length > 2 * bounds.filesMax) throw tooManyFiles(files, bounds);

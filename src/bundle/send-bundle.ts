@@ -39,6 +39,8 @@ export interface SendOptions {
   readonly events: BundleEvents;
   /** Digests of an earlier bundle of the same files. Default: none. */
   readonly digests?: FileDigests;
+  /** Absolute paths of files that are left out. Default: none. */
+  readonly without?: ReadonlySet<string>;
   /** Default: those of the command line. */
   readonly names?: OptionNames;
 }
@@ -60,7 +62,7 @@ export interface SentBundle extends ReadBundle {
 export async function readBundle(folder: string, options: Omit<SendOptions, "events">): Promise<ReadBundle> {
   return whileFilesChange(async () => {
     const { signal } = options.call();
-    const { files, folders } = await findFiles(folder, await boundsOf(options), signal);
+    const { files, folders } = await findFiles(folder, await boundsOf(options), signal, options.without);
     return { folder, folders, files: await (options.digests ?? new FileDigests()).digest(files, signal) };
   });
 }

@@ -45,6 +45,7 @@ export async function bundleSpecs(
   resending?: Resending,
 ): Promise<readonly SentBundle[]> {
   const bundles = new Map<string, Promise<SentBundle>>();
+  const options = { ...sendOptions(session), without: specFilesOf(loaded, session.io.cwd) };
   const given = flags.bundle ? resolve(session.io.cwd, flags.bundle) : undefined;
   for (const { spec, file, whole, lineOf } of loaded) {
     if (whole) continue;
@@ -53,7 +54,8 @@ export async function bundleSpecs(
       const folder = folderOfSpec(spec, given);
       if (folder === undefined) continue;
       const bundle =
-        bundles.get(folder) ?? (flags.dryRun ? wouldSend(session, folder, flags.quiet ?? false) : send(session, folder, resending));
+        bundles.get(folder) ??
+        (flags.dryRun ? wouldSend(session, folder, options, flags.quiet ?? false) : send(session, folder, options, resending));
       bundles.set(folder, bundle);
       const sent = await bundle;
       putIntoBundle(spec, sent, { digest: sent.digest, fillLockfile: flags.lockfile ?? true });
@@ -65,21 +67,27 @@ export async function bundleSpecs(
   return Promise.all(bundles.values());
 }
 
-async function send(session: Session, folder: string, resending: Resending | undefined): Promise<SentBundle> {
+/** The files of the specs. They are no part of a program: a change of them alone replaces no replica. */
+function specFilesOf(loaded: readonly LoadedSpec[], cwd: string): ReadonlySet<string> {
+  return new Set(loaded.flatMap(({ file, given }) => (given === undefined || file === "-" ? [] : resolve(cwd, file))));
+}
+
+type BundleOptions = Omit<SendOptions, "events">;
+
+async function send(session: Session, folder: string, options: BundleOptions, resending: Resending | undefined): Promise<SentBundle> {
   if (resending !== undefined) {
     const { digestsOf, events } = resending;
-    return sendBundle(folder, { ...sendOptions(session), digests: digestsOf(folder), events });
+    return sendBundle(folder, { ...options, digests: digestsOf(folder), events });
   }
   const progress = new BundleProgress(folder, session.io.stderr, () => session.io.nowMs());
   try {
-    return await sendBundle(folder, { ...sendOptions(session), events: progress });
+    return await sendBundle(folder, { ...options, events: progress });
   } finally {
     progress.close();
   }
 }
 
-async function wouldSend(session: Session, folder: string, quiet: boolean): Promise<SentBundle> {
-  const options = sendOptions(session);
+async function wouldSend(session: Session, folder: string, options: BundleOptions, quiet: boolean): Promise<SentBundle> {
   const read = await readBundle(folder, options);
   if (!quiet) printFiles(session, read, await missingOf(read, options));
   return { ...read, digest: bundleDigest(read.files) };
@@ -97,7 +105,7 @@ function printFiles(session: Session, { folder, files }: ReadBundle, missing: Re
     session.print(`  ${plain(path)}  ${formatBytes(sizeBytes)}`);
 }
 
-export function sendOptions(session: Session): Omit<SendOptions, "events"> {
+function sendOptions(session: Session): BundleOptions {
   const { interrupted } = session.io;
   return {
     controller: session.controller(),

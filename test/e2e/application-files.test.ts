@@ -103,6 +103,7 @@ for (const [language, file] of [
       await writeFile(join(folder, "app.yaml"), built.stdout);
       expect(await cli("deploy", "app.yaml")).toMatchObject({ code: 0, stderr: expect.not.stringContaining("do not count") });
       expect(await specs()).toEqual(before);
+      await rm(join(folder, "app.yaml")); // it is a file of the folder for `run`
 
       // With other arguments: one deployment is changed, and one is gone.
       const changed = await cli("run", `${file}:build`, "size=2", "last=false");

@@ -113,7 +113,7 @@ test("a revision that does not start goes back by itself to the healthy revision
   const words = ["DEPLOY_FAILED", "2 failed starts in a row", "the last line", "after a megabyte"];
   for (const word of words) expect(failed.stderr).toContain(word);
   const { spec, status } = await drover.settled("back");
-  expect(spec).toMatchObject({ version: "good", program: modulePath("program.ts") });
+  expect(spec).toMatchObject({ version: "good", program: { kind: { value: { path: "program.ts" } } } });
   // Generation 1 is the good file's, 2 the bad one's.
   expect(status).toMatchObject({ state: State.DEPLOY_FAILED, generation: 3n, revision: 1n, runningReplicas: 2, updatedReplicas: 2 });
   const rolledBack = conditionOf(status, ConditionType.ROLLED_BACK);
