@@ -18,9 +18,15 @@ export interface BundleBounds {
 
 /** Where bundles are read: by engines, and by the API. */
 export interface BundleReader {
-  /** The files of a bundle, in the order of the bytes of their paths. Undefined: it is not kept. */
+  /**
+   * The files of a bundle, in the order of the bytes of their paths. Undefined: it is not kept, or was
+   * broken and is dropped.
+   */
   bundle(digest: string): Promise<readonly BundleFile[] | undefined>;
-  /** The content of a file of a bundle. Fails if it is not kept. */
+  /**
+   * The content of a file of a bundle. Fails if it is not kept, and at the end if it is not what its
+   * SHA-256 says. It is then dropped, so that an upload mends it.
+   */
   readFile(sha256: string, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 

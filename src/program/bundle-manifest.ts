@@ -47,6 +47,11 @@ export function bundleDigest(files: readonly BundleFile[]): string {
   return digestOf(createHash("sha256").update(manifestText(files)).digest("hex"));
 }
 
+/** Whether a text is the list of files that a bundle's digest is of. */
+export function isListOf(text: string, digest: string): boolean {
+  return digestOf(createHash("sha256").update(text).digest("hex")) === digest;
+}
+
 /** What is wrong with a path inside a bundle; undefined: nothing. */
 export function bundlePathProblem(path: string): string | undefined {
   if (!path.isWellFormed()) return "must be Unicode";

@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
-import { constants, rmSync } from "node:fs";
+import { constants, rmSync, statSync } from "node:fs";
 import { access, type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../clock/clock.ts";
 import { type BundleFile, digestOf, hexOf } from "../core/bundle.ts";
 import { refusal } from "../core/errors.ts";
-import { manifestText, readManifest } from "../program/bundle-manifest.ts";
+import { isListOf, manifestText, readManifest } from "../program/bundle-manifest.ts";
 import { type BundleStore, type BundleUpload, type CreatedBundle, type SweptBundles, unneededMs } from "./bundle-store.ts";
+import { wholeContent } from "./whole-content.ts";
 
 const MiB = 2 ** 20;
 const bounds = { filesMax: 10_000, fileBytesMax: 1_024 * MiB, bundleBytesMax: 2_048 * MiB };
@@ -64,7 +65,8 @@ class FolderBundles implements BundleStore {
     if (sha256s.length > 0) return { kind: "missing", sha256s };
     for (const { sha256, sizeBytes } of files) {
       const { size } = await stat(join(this.#folder, "files", sha256));
-      if (size !== sizeBytes) return { kind: "otherSize", sha256, sizeBytes: size };
+      if (size === sizeBytes) continue;
+      return (await this.#isWhole(sha256)) ? { kind: "otherSize", sha256, sizeBytes: size } : { kind: "missing", sha256s: [sha256] };
     }
     const text = manifestText(files);
     const hex = createHash("sha256").update(text).digest("hex");
@@ -94,18 +96,20 @@ class FolderBundles implements BundleStore {
       if (error.code === "ENOENT") return undefined;
       throw error;
     });
-    return text === undefined ? undefined : readManifest(text);
+    if (text === undefined) return undefined;
+    if (isListOf(text, digest)) return readManifest(text);
+    rmSync(join(this.#folder, "bundles", hexOf(digest)), { force: true });
+    return undefined;
   }
 
   async *readFile(sha256: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    const file = await open(join(this.#folder, "files", sha256));
+    const path = join(this.#folder, "files", sha256);
+    const file = await open(path);
     try {
-      for (;;) {
-        signal.throwIfAborted();
-        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(chunkBytes), 0, chunkBytes);
-        if (bytesRead === 0) return;
-        yield buffer.subarray(0, bytesRead);
-      }
+      const { ino } = await file.stat();
+      // Another upload may have mended it since.
+      const drop = () => statSync(path, { throwIfNoEntry: false })?.ino === ino && rmSync(path, { force: true });
+      yield* wholeContent(sha256, chunksOf(file, signal), () => void drop());
     } finally {
       await file.close();
     }
@@ -121,6 +125,15 @@ class FolderBundles implements BundleStore {
   }
 
   async close(): Promise<void> {}
+
+  async #isWhole(sha256: string): Promise<boolean> {
+    try {
+      for await (const _ of this.readFile(sha256, AbortSignal.any([])));
+      return true;
+    } catch {
+      return exists(join(this.#folder, "files", sha256));
+    }
+  }
 
   /** Notes a use, and returns the path. */
   #use(kind: "files" | "bundles", hex: string): string {
@@ -196,6 +209,15 @@ class FolderUpload implements BundleUpload {
     await this.#file?.close();
     this.#file = undefined;
     await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+async function* chunksOf(file: FileHandle, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  for (;;) {
+    signal.throwIfAborted();
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(chunkBytes), 0, chunkBytes);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
   }
 }
 

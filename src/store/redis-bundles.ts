@@ -4,11 +4,12 @@ import type { Clock, Random } from "../clock/clock.ts";
 import { type BundleFile, digestOf, hexOf } from "../core/bundle.ts";
 import { refusal, type StatusError } from "../core/errors.ts";
 import type { Log } from "../log/log.ts";
-import { manifestText, readManifest } from "../program/bundle-manifest.ts";
+import { isListOf, manifestText, readManifest } from "../program/bundle-manifest.ts";
 import { type BundleStore, type BundleUpload, type CreatedBundle, type SweptBundles, unneededMs } from "./bundle-store.ts";
 import { commandConnection, disconnect, type RedisAddress } from "./redis-connection.ts";
 import { RedisHealth, troubleOf } from "./redis-health.ts";
 import { evaluate, type Script, scripts } from "./scripts.ts";
+import { wholeContent } from "./whole-content.ts";
 
 const MiB = 2 ** 20;
 /** All of it is in the memory of Redis. */
@@ -142,19 +143,34 @@ class RedisBundles implements BundleStore {
 
   async bundle(digest: string): Promise<readonly BundleFile[] | undefined> {
     const text = await this.#try(() => this.#redis.get(this.#place("bundle", hexOf(digest))));
-    return text === null ? undefined : readManifest(text);
+    if (text === null) return undefined;
+    if (isListOf(text, digest)) return readManifest(text);
+    await this.#forget("bundle", "bundles", hexOf(digest));
+    return undefined;
   }
 
   async *readFile(sha256: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    yield* wholeContent(sha256, this.#chunksOf(sha256, signal), () => this.#forget("file", "files", sha256));
+  }
+
+  async *#chunksOf(sha256: string, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
     const place = this.#place("file", sha256);
     const chunks = await this.#try(() => this.#redis.llen(place));
-    if (chunks === 0) throw new Error(`the file ${sha256} is not kept`);
     for (let index = 0; index < chunks; index++) {
       signal.throwIfAborted();
       const data = await this.#try(() => this.#redis.lindexBuffer(place, index));
-      if (data === null) throw new Error(`the file ${sha256} is not kept any more`);
-      if (data.length > 0) yield data;
+      if (data !== null && data.length > 0) yield data;
     }
+  }
+
+  /** Drops what is not whole, so that it is missing and can be sent again. */
+  async #forget(kind: Stored, set: string, hex: string): Promise<void> {
+    const forgotten = this.#redis
+      .multi()
+      .srem(this.#key(set), hex)
+      .hdel(this.#key("sizes"), `${kind} ${hex}`)
+      .unlink(this.#place(kind, hex));
+    await this.#try(() => forgotten.exec());
   }
 
   async sweep(needed: ReadonlySet<string>): Promise<SweptBundles> {

@@ -1,13 +1,13 @@
 // What every store of bundles does.
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { realRandom } from "../../src/clock/real.ts";
-import type { BundleFile } from "../../src/core/bundle.ts";
+import { type BundleFile, hexOf } from "../../src/core/bundle.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { bundleDigest } from "../../src/program/bundle-manifest.ts";
 import { type BundleStore, unneededMs } from "../../src/store/bundle-store.ts";
@@ -44,6 +44,8 @@ async function textOf(store: BundleStore, sha256: string): Promise<string> {
 
 interface Opened {
   readonly store: BundleStore;
+  /** Damages what is stored: its text is `text`, or it is gone. */
+  damage(kind: "file" | "bundle", hex: string, text: string | undefined): Promise<void>;
   /** Everything that is stored, by its place. */
   places(): Promise<readonly string[]>;
   close(): Promise<void>;
@@ -62,9 +64,15 @@ const stores: readonly (readonly [string, (clock: HandClock) => Promise<Opened>]
       const folder = await mkdtemp(join(tmpdir(), "drover-bundles-"));
       const store = await openFolderBundles({ folder, clock });
       const places = async () => (await readdir(folder, { recursive: true })).filter((path) => path.includes("/"));
+      const damage: Opened["damage"] = async (kind, hex, text) => {
+        const path = join(folder, `${kind}s`, hex);
+        await rm(path);
+        if (text !== undefined) await writeFile(path, text);
+      };
       return {
         store,
         places,
+        damage,
         close: async () => {
           await store.close();
           await rm(folder, { recursive: true, force: true });
@@ -80,9 +88,15 @@ const stores: readonly (readonly [string, (clock: HandClock) => Promise<Opened>]
       const store = await openRedisBundles({ socketPath, prefix, clock, random: realRandom, log: silentLog });
       const client = new Redis(socketPath);
       const places = async () => (await client.keys(`${prefix}bundles:*:*`)).map((key) => key.slice(prefix.length));
+      const damage: Opened["damage"] = async (kind, hex, text) => {
+        const key = `${prefix}bundles:${kind}:${hex}`;
+        await client.del(key);
+        if (text !== undefined) await (kind === "file" ? client.rpush(key, text) : client.set(key, text));
+      };
       return {
         store,
         places,
+        damage,
         close: async () => {
           await store.close();
           client.disconnect();
@@ -154,6 +168,38 @@ describe.each(stores)("bundles %s", (_, open) => {
     const files = [{ ...fileOf("a", "one"), sizeBytes: 4 }];
     expect(await store.createBundle(files)).toEqual({ kind: "otherSize", sha256: sha256Of("one"), sizeBytes: 3 });
     expect(await store.useBundle(bundleDigest(files))).toBe(false);
+  });
+
+  test.each([
+    ["has other bytes", "onf"],
+    ["is shorter", "on"],
+    ["is longer", "once"],
+    ["is empty", ""],
+    ["is gone", undefined],
+  ])("a file that %s is not handed out, and an upload mends it", async (_, text) => {
+    await put(store, "one", "two");
+    const files = [fileOf("a", "one"), fileOf("b", "two")];
+    await store.createBundle(files);
+    await opened.damage("file", sha256Of("one"), text);
+    await expect(textOf(store, sha256Of("one"))).rejects.toThrow();
+    expect(await store.missingFiles(files.map(({ sha256 }) => sha256))).toEqual([sha256Of("one")]);
+    expect(await store.createBundle(files)).toEqual({ kind: "missing", sha256s: [sha256Of("one")] });
+    await put(store, "one");
+    expect(await textOf(store, sha256Of("one"))).toBe("one");
+    expect(await store.createBundle(files)).toMatchObject({ kind: "created" });
+  });
+
+  test("a bundle whose list is broken is not kept, and is made again", async () => {
+    await put(store, "one");
+    const digest = bundleDigest([fileOf("a", "one")]);
+    for (const list of ["", `drover bundle 1\n${sha256Of("one")} 3 - b\n`]) {
+      await store.createBundle([fileOf("a", "one")]);
+      await opened.damage("bundle", hexOf(digest), list);
+      expect(await store.bundle(digest)).toBeUndefined();
+      expect(await store.useBundle(digest)).toBe(false);
+    }
+    await store.createBundle([fileOf("a", "one")]);
+    expect(await store.bundle(digest)).toEqual([fileOf("a", "one")]);
   });
 
   test("a needed bundle stays, however often is swept", async () => {

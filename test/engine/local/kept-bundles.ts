@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { type BundleFile, type BundleReader, hexOf } from "../../../src/core/bundle.ts";
 import { bundleDigest } from "../../../src/program/bundle-manifest.ts";
+import { wholeContent } from "../../../src/store/whole-content.ts";
 
 const sha256Of = (content: Uint8Array) => createHash("sha256").update(content).digest("hex");
 
@@ -30,7 +31,11 @@ export class KeptBundles implements BundleReader {
     return this.bundles.get(digest);
   }
 
-  async *readFile(sha256: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  readFile(sha256: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return wholeContent(sha256, this.#pieces(sha256, signal), () => void this.contents.delete(sha256));
+  }
+
+  async *#pieces(sha256: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
     this.reads.set(sha256, (this.reads.get(sha256) ?? 0) + 1);
     const content = this.contents.get(sha256);
     if (content === undefined) throw new Error(`file ${sha256} is not kept`);
