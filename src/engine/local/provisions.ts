@@ -45,7 +45,7 @@ export class Provisions {
   /** Hands out what is required if all of it is there; else undefined. */
   async find(requirements: Requirements): Promise<Provision | undefined> {
     const { bundle } = requirements;
-    const folder = bundle === undefined ? undefined : this.#bundles.find(bundle);
+    const folder = bundle === undefined ? undefined : await this.#bundles.find(bundle);
     if (bundle !== undefined && folder === undefined) return undefined;
     if (!needsPackages(requirements)) return { bundle, folder };
     const environment = await this.#resolve(requirements, folder)

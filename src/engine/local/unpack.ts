@@ -1,8 +1,9 @@
 import { chmod, mkdir, open, statfs } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { BundleFile, BundleReader } from "../../core/bundle.ts";
 import { reservedBytes } from "../../core/disk-room.ts";
 import { formatBytes } from "../../core/resources.ts";
+import { foldersOf } from "./folder-seal.ts";
 
 /** Files that are written at the same time. */
 const filesAtOnce = 8;
@@ -47,18 +48,6 @@ export async function unpack(unpacking: Unpacking, signal: AbortSignal): Promise
   await Promise.all(workers);
   for (const path of folders.toReversed()) await chmod(join(folder, path), 0o555);
   await chmod(folder, 0o555);
-}
-
-/** The folders of files, each after the folder that it is in. */
-function foldersOf(files: readonly BundleFile[]): readonly string[] {
-  const folders = new Set<string>();
-  const add = (path: string) => {
-    if (path === "." || folders.has(path)) return;
-    add(dirname(path));
-    folders.add(path);
-  };
-  for (const { path } of files) add(dirname(path));
-  return [...folders];
 }
 
 /** What Drover keeps of the disk for itself stays free. */

@@ -1,14 +1,19 @@
 import { existsSync, mkdtempSync, renameSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type BundleFile, type BundleReader, digestOf, hexOf, isSha256 } from "../../core/bundle.ts";
 import { formatBytes } from "../../core/resources.ts";
 import type { Log } from "../../log/log.ts";
 import { bundleDigest, manifestText, readManifest } from "../../program/bundle-manifest.ts";
-import { bootId } from "./process-identity.ts";
+import { filesIn, isWhole, listIn, sealOf } from "./folder-seal.ts";
 import { removeReadOnly } from "./remove-read-only.ts";
 import { SharedWork } from "./shared-work.ts";
 import { UnpackError, unpack } from "./unpack.ts";
+
+/** What the name of a folder has in which a program wrote, and in which replicas run still. */
+const altered = ".altered.";
+/** How often a bundle is unpacked for one replica, where programs write in it all the time. */
+const triesMax = 10;
 
 export interface UnpackedBundlesOptions {
   /** The folder of all unpacked bundles; made if missing. */
@@ -21,15 +26,21 @@ export interface UnpackedBundlesOptions {
 
 /**
  * Bundles as folders of files: one for each digest, shared by its replicas. A bundle is unpacked
- * under another name, and is there when that folder gets the name of its digest.
- * Invariant: a folder of that name is complete, and its files are those of the digest. One that was
- * handed out exists until it is given back.
+ * under another name, and is there when that folder gets the name of its digest. A folder in which
+ * something was written afterwards is not handed out again: the bundle is unpacked in its place, and
+ * the replicas that run keep the former folder as their working folder.
+ * Invariant: a folder that is handed out is complete, and its files are those of the digest. It
+ * exists until it is given back.
  */
 export class UnpackedBundles {
   readonly #options: UnpackedBundlesOptions;
   readonly #work = new SharedWork();
   /** How often each bundle is handed out now, by its digest. */
   readonly #held = new Map<string, number>();
+  /** The seal of each bundle that was unpacked, or read to its end, by this process. */
+  readonly #seals = new Map<string, string>();
+  /** The bundles of which it is found out whether something was written in them. */
+  readonly #checks = new Map<string, Promise<boolean>>();
   /** The folders that are being filled, by name. */
   readonly #parts = new Set<string>();
   #dropping: Promise<void> = Promise.resolve();
@@ -40,33 +51,29 @@ export class UnpackedBundles {
   }
 
   /**
-   * Called before the first use, and after the replicas of earlier controllers hold theirs. Drops what a killed controller left, and what was unpacked before
-   * the machine started: a machine that lost its power may have lost parts of files.
+   * Called before the first use, and after the replicas of earlier controllers hold theirs. Drops
+   * what a killed controller left.
    */
   async open(): Promise<void> {
     const { folder } = this.#options;
     await mkdir(folder, { recursive: true, mode: 0o700 });
     // Node looks for the package of a module in the folders above it. It must not find another one.
     await writeFile(join(folder, "package.json"), "{}\n", { flag: "wx" }).catch(() => {}); // it is there
-    const former = await readFile(join(folder, "boot"), "utf8").catch(() => "");
-    const boot = bootId();
-    if (former !== boot) {
-      for (const name of await readdir(folder)) if (isSha256(name) && !this.#held.has(digestOf(name))) this.#putAside(name);
-      await writeFile(join(folder, "boot"), boot);
-    }
     this.drop();
   }
 
   /** Whether the bundle is unpacked now. */
   isThere(digest: string): boolean {
-    return existsSync(this.#filesAt(digest));
+    return existsSync(this.#pathOf(digest));
   }
 
-  /** Hands out the folder of a bundle's files if it is unpacked; else undefined. */
-  find(digest: string): string | undefined {
+  /** Hands out the folder of a bundle's files if it is unpacked, and as it was; else undefined. */
+  async find(digest: string): Promise<string | undefined> {
     if (!this.isThere(digest)) return undefined;
-    this.hold(digest);
-    return this.#filesAt(digest);
+    this.hold(digest); // before the check: it is not dropped meanwhile
+    if (await this.#isUnaltered(digest)) return filesIn(this.#pathOf(digest));
+    this.giveBack(digest);
+    return undefined;
   }
 
   /**
@@ -75,17 +82,18 @@ export class UnpackedBundles {
    * further.
    */
   async unpack(digest: string, signal: AbortSignal): Promise<string> {
-    for (;;) {
-      const found = this.find(digest);
+    for (let tries = 0; ; tries++) {
+      const found = await this.find(digest);
       if (found !== undefined) return found;
       if (this.#closed) throw new UnpackError("the controller is ending");
+      if (tries === triesMax) throw new UnpackError(`programs write into the unpacked bundle ${digest} all the time: they must not`);
       await this.#work.join(digest, (stop) => this.#unpack(digest, stop), signal);
     }
   }
 
   /** The files of a bundle that is handed out. */
   async filesOf(digest: string): Promise<readonly BundleFile[]> {
-    return readManifest(await readFile(join(this.#pathOf(digest), "list"), "utf8"));
+    return readManifest(await readFile(listIn(this.#pathOf(digest)), "utf8"));
   }
 
   /** Begins one use of a bundle, such as that of a replica of an earlier controller. */
@@ -118,12 +126,29 @@ export class UnpackedBundles {
     return join(this.#options.folder, hexOf(digest));
   }
 
-  #filesAt(digest: string): string {
-    return join(this.#pathOf(digest), "files");
+  /** Whether the unpacked bundle is as it was. Replicas that start at the same time share the answer. */
+  #isUnaltered(digest: string): Promise<boolean> {
+    const other = this.#checks.get(digest);
+    if (other !== undefined) return other;
+    const check = this.#check(digest).finally(() => this.#checks.delete(digest));
+    this.#checks.set(digest, check);
+    return check;
+  }
+
+  async #check(digest: string): Promise<boolean> {
+    const path = this.#pathOf(digest);
+    const known = this.#seals.get(digest);
+    const seal = await sealOf(path);
+    if (known !== undefined || seal === undefined) return seal !== undefined && seal === known;
+    // An earlier controller has unpacked it, perhaps before the machine lost its power.
+    if (!(await isWhole(path, digest))) return false;
+    this.#seals.set(digest, seal);
+    return true;
   }
 
   async #unpack(digest: string, signal: AbortSignal): Promise<void> {
     const { reader, log } = this.#options;
+    if (this.isThere(digest) && (await this.#isUnaltered(digest))) return; // another caller was first
     const files = await reader.bundle(digest);
     if (files === undefined) {
       throw new UnpackError(`bundle ${digest} is not kept by the controller any more: deploy again from the program's folder`);
@@ -138,10 +163,16 @@ export class UnpackedBundles {
     const name = basename(part);
     this.#parts.add(name);
     try {
-      await mkdir(join(part, "files"), { mode: 0o700 });
-      await unpack({ digest, files, folder: join(part, "files"), reader }, signal);
-      await writeFile(join(part, "list"), manifestText(files), { mode: 0o400 });
-      await rename(part, this.#pathOf(digest));
+      await mkdir(filesIn(part), { mode: 0o700 });
+      await unpack({ digest, files, folder: filesIn(part), reader }, signal);
+      await writeFile(listIn(part), manifestText(files), { mode: 0o400 });
+      const seal = await sealOf(part);
+      if (this.isThere(digest)) {
+        log.warn({ bundle: digest }, "a program wrote into the unpacked files of a bundle, which are unpacked again");
+        this.#putAside(hexOf(digest), altered);
+      }
+      renameSync(part, this.#pathOf(digest)); // no await since: the bundle is always there
+      if (seal !== undefined) this.#seals.set(digest, seal);
       const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
       log.info({ bundle: digest, files: files.length, size: formatBytes(bytes) }, "unpacked a bundle");
     } catch (cause) {
@@ -159,13 +190,17 @@ export class UnpackedBundles {
     // No await between this and the renaming: what is handed out from now on is not found there.
     for (const name of names) if (isSha256(name) && !hexes.has(name)) this.#putAside(name);
     for (const name of await readdir(folder)) {
-      if (name.includes(".") && isSha256(name.split(".")[0] ?? "") && !this.#parts.has(name)) await removeReadOnly(join(folder, name));
+      const [hex = ""] = name.split(".");
+      if (hex === name || !isSha256(hex) || this.#parts.has(name)) continue;
+      if (name.includes(altered) && this.#held.has(digestOf(hex))) continue;
+      await removeReadOnly(join(folder, name));
     }
   }
 
   /** Takes its name from a bundle, to remove it afterwards. */
-  #putAside(name: string): void {
+  #putAside(name: string, mark = "."): void {
     const path = join(this.#options.folder, name);
-    renameSync(path, join(mkdtempSync(`${path}.`), "dropped"));
+    renameSync(path, join(mkdtempSync(path + mark), "dropped"));
+    this.#seals.delete(digestOf(name));
   }
 }

@@ -17,6 +17,7 @@ const modules = { moduleHost: [process.execPath, shipped.moduleHost], npmHook: s
 
 const stays = "exec sleep 1000";
 const running = (engine: LocalEngine, id: string) => eventually(async () => (await find(engine, id)).handle !== undefined);
+const textsOf = async (engine: LocalEngine, id: string) => (await linesOf(engine, id)).map(({ line }) => line);
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
 
 const withPython = () => ({ ambientEnv: { ...process.env, PATH: [dirname(python()), process.env.PATH ?? ""].join(delimiter) } });
@@ -105,32 +106,86 @@ test("the next controller holds the bundles of the replicas that it finds, and d
   await eventually(async () => (await unpacked()).length === 0);
 });
 
-test("what was unpacked before the machine started is unpacked again", async () => {
-  const { engine, bundles, again, folder } = await open({ neededRequirements: () => [{ npm: [], pip: [], bundle }] });
-  const bundle = bundles.keep({ "app.sh": stays });
-  await engine.start(assignment("r1", ["sh", "app.sh"], { bundle }));
-  await running(engine, "r1");
-  await engine.stop("r1", "kill");
-  await ended(engine, "r1");
-  await engine.close();
-  await writeFile(join(folder, "unpacked", "boot"), "another");
-  const next = await again();
-  await next.start(assignment("r2", ["sh", "app.sh"], { bundle }));
-  await running(next, "r2");
-  expect([...bundles.reads.values()]).toEqual([2]);
+describe("a replica runs the files of its bundle, though a program", () => {
+  const told = "cat data.txt; ls -A; ./tool; exec sleep 1000";
+  const attacks: readonly (readonly [string, string])[] = [
+    ["wrote into a file", "chmod u+w data.txt; echo evil > data.txt; chmod u-w data.txt"],
+    [
+      "wrote as much into a file, and set its time back",
+      "touch -r data.txt /tmp/t.$$; chmod u+w data.txt; echo evil > data.txt; touch -r /tmp/t.$$ data.txt; rm /tmp/t.$$",
+    ],
+    ["put another file in its place", "chmod u+w .; echo evil > x; mv x data.txt; chmod u-w ."],
+    ["made a link of a file", "chmod u+w .; rm data.txt; ln -s /etc/hostname data.txt"],
+    ["removed a file", "chmod u+w .; rm -f data.txt"],
+    ["added a file", "chmod u+w deep; echo evil > deep/evil.txt"],
+    ["added a folder of packages", "chmod u+w .; mkdir node_modules"],
+    ["made a file executable", "chmod a+x data.txt"],
+    ["changed the list of its files", "chmod u+w ../list; echo evil >> ../list"],
+    ["removed all of it", "chmod -R u+w ..; rm -rf ../../$(basename $(dirname $PWD))"],
+  ];
+
+  test.each(attacks)("%s", async (_, attack) => {
+    const { engine, bundles, again, unpacked } = await open();
+    const files = {
+      "evil.sh": `${attack}; echo done; exec sleep 1000`,
+      "app.sh": told,
+      "data.txt": "good\n",
+      "tool*": "#!/bin/sh\necho ran",
+    };
+    const bundle = bundles.keep({ ...files, "deep/a.txt": "a" });
+    const expected = ["good", "app.sh", "data.txt", "deep", "evil.sh", "tool", "ran"];
+    const start = async (on: LocalEngine, id: string) => {
+      await on.start(assignment(id, ["sh", "app.sh"], { bundle }));
+      await printed(on, id, "ran");
+      expect(await textsOf(on, id)).toEqual(expected);
+    };
+    await engine.start(assignment("r1", ["sh", "evil.sh"], { bundle }));
+    await printed(engine, "r1", "done");
+    await start(engine, "r2");
+    await engine.start(assignment("r3", ["sh", "evil.sh"], { bundle }));
+    await printed(engine, "r3", "done");
+    await engine.close();
+    const next = await again();
+    await start(next, "r4"); // it was not there when the files were unpacked
+    await start(next, "r5");
+    expect(await textsOf(next, "r2")).toEqual(expected);
+    for (const id of ["r1", "r2", "r3", "r4", "r5"]) await next.stop(id, "kill");
+    await eventually(async () => (await unpacked()).length === 0);
+  });
 });
 
-test("the bundle of a replica that runs stays, whatever is said of the machine's start", async () => {
-  const { engine, bundles, again, folder, unpacked } = await open();
-  const [used, unused] = [bundles.keep({ "app.sh": stays }), bundles.keep({ "other.sh": stays })];
-  await engine.start(assignment("r1", ["sh", "app.sh"], { bundle: used }));
-  await running(engine, "r1");
+test("a bundle that nobody wrote into is written once, also for the next controller", async () => {
+  const { engine, bundles, again } = await open({ neededRequirements: () => [{ npm: [], pip: [], bundle }] });
+  const bundle = bundles.keep({ "app.sh": stays, "deep/er/b.txt": "b" });
+  for (const id of ["r1", "r2"]) {
+    await engine.start(assignment(id, ["sh", "app.sh"], { bundle }));
+    await running(engine, id);
+  }
   await engine.close();
-  await writeFile(join(folder, "unpacked", "boot"), ""); // as a full disk may leave it
-  await mkdir(join(folder, "unpacked", nameOf(unused)));
-  await again();
-  await eventually(async () => (await unpacked()).length === 1);
-  expect(await modeOf(join(folder, "unpacked", nameOf(used), "files", "app.sh"))).toBe("444");
+  const next = await again();
+  for (const id of ["r3", "r4"]) {
+    await next.start(assignment(id, ["sh", "app.sh"], { bundle }));
+    await running(next, id);
+  }
+  expect([...bundles.reads.values()]).toEqual([1, 1]);
+});
+
+test("a replica keeps its working folder when another one writes there", async () => {
+  const { engine, bundles, unpacked } = await open();
+  const bundle = bundles.keep({
+    "app.sh": "until [ -e /proc/$$/cwd/evil ]; do sleep 0.05; done; echo saw; cat here.txt; exec sleep 1000",
+    "here.txt": "here\n",
+    "evil.sh": "chmod u+w .; touch evil; exec sleep 1000",
+    "b.sh": "echo b; exec sleep 1000",
+  });
+  await engine.start(assignment("r1", ["sh", "app.sh"], { bundle }));
+  await running(engine, "r1");
+  await engine.start(assignment("r2", ["sh", "evil.sh"], { bundle }));
+  await printed(engine, "r1", "saw");
+  await engine.start(assignment("r3", ["sh", "b.sh"], { bundle }));
+  await printed(engine, "r3", "b");
+  await printed(engine, "r1", "here");
+  expect(await unpacked()).toHaveLength(2);
 });
 
 describe("a start fails, and leaves nothing of the bundle, where", () => {
