@@ -22,6 +22,7 @@ from .message_bounds import MESSAGE_BYTES_DEFAULT
 from .program import create_program
 from .replica_server import ReplicaOptions, ReplicaServer
 from .request_context import Identity
+from .source_loader import import_from_source
 from .threads import Threads
 from .tracebacks import traceback_text
 from .unwritable_output import drop_unwritable
@@ -46,6 +47,7 @@ async def serve(argv: list[str]) -> None:
     environment = read_environment(os.environ)
     serve_calls()
     path, name = argv[0], argv[1] if len(argv) > 1 else ""
+    _leave_bundle_as_it_is()
     if not os.path.isfile(path):
         raise StartError(f"no such file: {missing_file(path)}")
     deployment = load_deployment(path, name)
@@ -66,6 +68,15 @@ async def serve(argv: list[str]) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
     await terminated.wait()
     await server.close(TERMINATE_GRACE)
+
+
+def _leave_bundle_as_it_is() -> None:
+    """Keeps Python, also of processes that the program starts, from writing compiled files among
+    those of the bundle, which root could: other replicas share them."""
+    folder = os.environ.get("DROVER_BUNDLE_FOLDER")
+    if folder:
+        import_from_source(folder)
+        os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
 
 
 def read_environment(env: os._Environ[str]) -> Environment:

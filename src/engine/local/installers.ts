@@ -44,11 +44,13 @@ export function findPython(env: ProcessEnvironment): Promise<Python | undefined>
 
 /**
  * The tools' variables: npm runs on our own Node, because replicas load its addons, and no setting
- * redirects the packages.
+ * redirects the packages. uv makes copies: links into its cache would let a program that writes into
+ * its packages change those of others.
  */
 export function toolEnv(ambient: ProcessEnvironment): ProcessEnvironment {
   const { PIP_TARGET, PIP_PREFIX, PIP_USER, ...env } = ambient;
-  return { ...env, PATH: [dirname(process.execPath), ambient.PATH ?? ""].join(delimiter), UV_NO_CONFIG: "1" };
+  const path = [dirname(process.execPath), ambient.PATH ?? ""].join(delimiter);
+  return { UV_LINK_MODE: "copy", ...env, PATH: path, UV_NO_CONFIG: "1" };
 }
 
 /**
@@ -136,7 +138,7 @@ export async function pythonCommands(
   if (!needsPython(required)) return [];
   const folder = pipFolder(path);
   const python = join(folder, "bin", "python3");
-  const uvPip = ["uv", "pip", "install", "--quiet", "--python", python] as const;
+  const uvPip = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", python] as const;
   const pip = [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"] as const;
   const packages = required.pip.toSorted().map((requirement) => entry(path, requirement));
   const made: Command = uv
@@ -172,7 +174,7 @@ export async function pythonCommands(
 function syncCommand(project: string, folder: string, python: string, lockfile: string): Command {
   // The packages of a workspace are what the programs in it import.
   const workspace = /^members = \[/m.test(lockfile) ? ["--all-packages"] : [];
-  const options = ["--frozen", "--no-dev", "--no-install-project", ...workspace, "--quiet", "--python", python];
+  const options = ["--frozen", "--no-dev", "--no-install-project", ...workspace, "--quiet", "--compile-bytecode", "--python", python];
   return {
     name: "uv sync",
     argv: ["uv", "sync", ...options, "--project", project],

@@ -33,6 +33,8 @@ import { UnpackedBundles } from "./unpacked-bundles.ts";
  * How often the engine checks its replicas: the processes that are not our children, and memory.
  */
 const watchMs = 1_000;
+/** Python run by root would write compiled files into a bundle. The host of modules sees to it itself. */
+const noCompiledFiles = { PYTHONDONTWRITEBYTECODE: "1" };
 const retrying = `retrying in ${watchMs / 1_000} s`;
 /** Outputs are bounded at every fifth check. */
 const checksPerBound = 5;
@@ -306,9 +308,10 @@ export class LocalEngine implements Engine {
 
   #envOf(assignment: Assignment, address: string, { environment, folder }: Provision): Record<string, string> {
     const { ambientEnv, capacity, npmHook, pythonSdk } = this.#options;
-    const { runtimeEnv } = assignment;
-    const { envVars, bundle: digest } = runtimeEnv;
+    const { runtimeEnv, program } = assignment;
+    const { bundle: digest } = runtimeEnv;
     const bundle = digest === undefined || folder === undefined ? undefined : { digest, folder };
+    const envVars = { ...(bundle && program.kind === "command" ? noCompiledFiles : {}), ...runtimeEnv.envVars };
     const parameters = { ...assignment, address, envVars, bundle, controller: this.#options.controller?.() };
     const env = withPythonPath(replicaEnv(parameters, ambientEnv, capacity), [...(bundle ? [bundle.folder] : []), pythonSdk]);
     return environment === undefined ? env : { ...env, ...environmentVars(environment, runtimeEnv, env, npmHook) };

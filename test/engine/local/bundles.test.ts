@@ -20,7 +20,9 @@ const running = (engine: LocalEngine, id: string) => eventually(async () => (awa
 const textsOf = async (engine: LocalEngine, id: string) => (await linesOf(engine, id)).map(({ line }) => line);
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
 
-const withPython = () => ({ ambientEnv: { ...process.env, PATH: [dirname(python()), process.env.PATH ?? ""].join(delimiter) } });
+const withPython = () => ({
+  ambientEnv: { ...process.env, PYTHONDONTWRITEBYTECODE: undefined, PATH: [dirname(python()), process.env.PATH ?? ""].join(delimiter) },
+});
 
 async function open(options: Partial<LocalEngineOptions> = {}) {
   const [folder, bundles] = [await testFolder(), new KeptBundles()];
@@ -386,8 +388,8 @@ describe("a module that does not start", () => {
 });
 
 pythonTest("a Python module finds what is in its own folder and in the bundle's, wherever it works", async () => {
-  const { engine, bundles } = await open({ ...modules, ...withPython() });
-  const bundle = bundles.keep({
+  const { engine, bundles } = await open({ ...modules, ...withPython(), neededRequirements: () => [{ npm: [], pip: [], bundle }] });
+  const bundle: string = bundles.keep({
     "src/app.py": "import near, lib.far, os\nprint(near.word, lib.far.word, open('here.txt').read(), flush=True)",
     "src/near.py": "word = 'near'",
     "lib/far.py": "word = 'far'",
@@ -398,4 +400,7 @@ pythonTest("a Python module finds what is in its own folder and in the bundle's,
   await printed(engine, "r1", "near far here");
   await engine.start(assignment("r2", ["python3", "../src/app.py"], { bundle, workingDir: "data" }));
   await printed(engine, "r2", "near far here");
+  await engine.start(assignment("r3", [], { bundle, program, workingDir: "data" }));
+  await printed(engine, "r3", "near far here");
+  expect([...bundles.reads.values()]).toEqual([1, 1, 1, 1]); // not even root's Python writes compiled files there
 });
