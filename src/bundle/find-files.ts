@@ -25,10 +25,17 @@ export interface FoundFile {
   readonly sizeBytes: number;
 }
 
+/** A folder that may have files that are sent. */
+export interface FoundFolder {
+  readonly folder: string;
+  /** Whether what has this name in it is not sent. */
+  leavesOut(name: string): boolean;
+}
+
 /** The files of a folder that are to be sent, and the folders that have them. */
 export interface FoundFiles {
   readonly files: readonly FoundFile[];
-  readonly folders: readonly string[];
+  readonly folders: readonly FoundFolder[];
 }
 
 interface FolderAt {
@@ -52,34 +59,69 @@ export async function findFiles(
   without: ReadonlySet<string> = new Set(),
 ): Promise<FoundFiles> {
   const files: FoundFile[] = [];
-  const folders: string[] = [];
-  const realRoot = realpathSync(root);
-  const waiting: FolderAt[] = [{ path: "", folder: root, rules: IgnoreRules.above(root), identities: [identityOf(statSync(root))] }];
-  const pace = pacing(() => realClock.nowMs(), breatheFirst);
-  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
-    folders.push(at.folder);
-    if (folders.length > foldersMax) throw tooManyFolders(root);
-    const rules = at.rules.within(at.folder, at.path);
-    for (const entry of entriesOf(at)) {
-      await pace();
-      signal.throwIfAborted();
-      const found = look(entry, { ...at, rules }, realRoot);
-      if (found === undefined) continue;
-      if ("folder" in found) {
-        waiting.push(found);
-        continue;
-      }
-      if (without.has(found.file)) continue;
+  const folders: FoundFolder[] = [];
+  await walk(root, signal, {
+    onFolder: (found) => folders.push(found),
+    onFile(found) {
+      if (without.has(found.file)) return;
       checkPath(found.path);
       files.push(found);
       if (files.length > 2 * bounds.filesMax) throw tooManyFiles(files, bounds);
-    }
-  }
+    },
+    onProblem(error) {
+      throw error;
+    },
+  });
   if (files.length === 0) throw new BundleError(`${root} has no file to send: .gitignore and .droverignore leave out all of them`);
   checkBounds(files, bounds);
   const [clash] = clashes(files, 1);
   if (clash !== undefined) throw new BundleError(`the path of a file ${clash.description}: rename one of them, or ${leaveOut}`);
   return { files, folders };
+}
+
+/** The folders that have the files of a folder, also where some of these cannot be sent. */
+export async function findFolders(root: string, signal: AbortSignal): Promise<readonly FoundFolder[]> {
+  const folders: FoundFolder[] = [];
+  await walk(root, signal, { onFolder: (found) => folders.push(found), onFile: () => {}, onProblem: () => {} });
+  return folders;
+}
+
+interface Visitor {
+  onFolder(found: FoundFolder): void;
+  onFile(found: FoundFile): void;
+  /** One entry of a folder, or a folder, cannot be sent. */
+  onProblem(error: BundleError): void;
+}
+
+async function walk(root: string, signal: AbortSignal, { onFolder, onFile, onProblem }: Visitor): Promise<void> {
+  const realRoot = realpathSync(root);
+  const waiting: FolderAt[] = [{ path: "", folder: root, rules: IgnoreRules.above(root), identities: [identityOf(statSync(root))] }];
+  const pace = pacing(() => realClock.nowMs(), breatheFirst);
+  let folders = 0;
+  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+    folders += 1;
+    if (folders > foldersMax) throw tooManyFolders(root);
+    const here: FolderAt = { ...at, rules: at.rules.within(at.folder, at.path) };
+    onFolder({ folder: here.folder, leavesOut: (name) => isLeftOut(here, name, isFolderAt(join(here.folder, name))) });
+    for (const entry of orProblem(() => entriesOf(here), onProblem) ?? []) {
+      await pace();
+      signal.throwIfAborted();
+      const found = orProblem(() => look(entry, here, realRoot), onProblem);
+      if (found === undefined) continue;
+      if ("folder" in found) waiting.push(found);
+      else onFile(found);
+    }
+  }
+}
+
+function orProblem<T>(work: () => T, onProblem: (error: BundleError) => void): T | undefined {
+  try {
+    return work();
+  } catch (cause) {
+    if (!(cause instanceof BundleError)) throw cause;
+    onProblem(cause);
+    return undefined;
+  }
 }
 
 /** What is to be sent of an entry of a folder. Undefined: nothing. */
@@ -89,7 +131,7 @@ function look(entry: Dirent<NonSharedBuffer>, at: FolderAt, realRoot: string): F
   const file = join(at.folder, name);
   const seen = seenAt(isUtf8(entry.name) ? file : Buffer.concat([Buffer.from(join(at.folder, "/")), entry.name]), entry, path);
   const isFolder = seen?.isDirectory() === true;
-  if (at.rules.leavesOut(isFolder ? `${path}/` : path) || (isFolder && existsSync(join(file, virtualEnvironment)))) return undefined;
+  if (isLeftOut(at, name, isFolder)) return undefined;
   if (!isUtf8(entry.name))
     throw new BundleError(`${JSON.stringify(path)} cannot be sent: its name is not UTF-8; rename it, or ${leaveOut}`);
   if (entry.isSymbolicLink()) checkLink(file, path, realRoot);
@@ -102,6 +144,19 @@ function look(entry: Dirent<NonSharedBuffer>, at: FolderAt, realRoot: string): F
   }
   if (!seen.isFile()) throw new BundleError(`${path} is ${kindOf(seen)}, which cannot be sent; ${leaveOut}`);
   return { path, file, sizeBytes: seen.size };
+}
+
+function isLeftOut({ folder, path, rules }: FolderAt, name: string, isFolder: boolean): boolean {
+  if (rules.leavesOut(isFolder ? `${path}${name}/` : path + name)) return true;
+  return isFolder && existsSync(join(folder, name, virtualEnvironment));
+}
+
+function isFolderAt(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 /** In the order of the bytes of their names, so that an error names the same file each time. */

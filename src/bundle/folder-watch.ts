@@ -1,5 +1,6 @@
 import { type FSWatcher, type Stats, statSync, watch } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
+import type { FoundFolder } from "./find-files.ts";
 
 /** How long a folder must be quiet after a change, and the longest wait for that. */
 const quietMs = 50;
@@ -25,11 +26,13 @@ export interface FolderWatchOptions {
 
 /**
  * Notices changes of the files in folders. It watches exactly the folders that it is given, without
- * those below them: what is left out of a bundle is not watched.
+ * those below them, and in them what they do not leave out.
  */
 export class FolderWatch {
   readonly #options: FolderWatchOptions;
   readonly #folders = new Map<string, WatchedFolder>();
+  /** Those that were asked for last. */
+  #wanted = new Map<string, FoundFolder>();
   #changes = 0;
   #seen = 0;
   /** When the first change came that was not seen. */
@@ -45,12 +48,9 @@ export class FolderWatch {
    * nearest one above it that is there. True: a folder is watched now that was not before, so its
    * files may have changed unseen. Throws an error with the remedy where the system refuses.
    */
-  follow(folders: Iterable<string>): boolean {
-    const wanted = new Map<string, Stats>();
-    for (const folder of folders) {
-      const [path, stats] = nearest(folder);
-      wanted.set(path, stats);
-    }
+  follow(folders: readonly FoundFolder[]): boolean {
+    this.#wanted = new Map(folders.map((found) => [found.folder, found]));
+    const wanted = new Map(folders.map(({ folder }) => nearest(folder)));
     for (const [path, { identity }] of this.#folders) {
       const stats = wanted.get(path);
       if (stats === undefined || identityOf(stats) !== identity) this.#leave(path);
@@ -115,7 +115,9 @@ export class FolderWatch {
 
   #watch(path: string, identity: string): void {
     try {
-      const watcher = watch(path, () => this.note());
+      const watcher = watch(path, (_, name) => {
+        if (!this.#leavesOut(path, name)) this.note();
+      });
       // The folder is gone, or the system has given up: the next `follow` finds out.
       watcher.on("error", () => {
         this.#leave(path);
@@ -127,6 +129,11 @@ export class FolderWatch {
       if (code !== "ENOENT" && code !== "ENOTDIR") throw new Error(`cannot watch ${path}: ${refusals[code] ?? message}`);
       this.note(); // it went since it was found
     }
+  }
+
+  /** The name is null or the folder's own where the change is of the folder itself. */
+  #leavesOut(path: string, name: string | null): boolean {
+    return name !== null && name !== basename(path) && this.#wanted.get(path)?.leavesOut(name) === true;
   }
 
   #leave(path: string): void {

@@ -4,6 +4,8 @@ import ignore, { type Ignore } from "ignore";
 
 /** Names that are never sent, of files and of folders. */
 const never: ReadonlySet<string> = new Set([".git", "node_modules", ".drover", "__pycache__"]);
+/** What editors leave behind while a file is edited, and desktops in folders. `!` takes it back in. */
+const leftBehind = [".*.sw[a-p]", "*~", ".#*", "\\#*#", ".DS_Store"];
 /** The files with rules of a folder, the stronger last. */
 const ruleFiles = [".gitignore", ".droverignore"];
 
@@ -25,13 +27,13 @@ export class IgnoreRules {
   static above(folder: string): IgnoreRules {
     const above: string[] = [];
     for (let at = folder; !existsSync(join(at, ".git")); ) {
-      if (at === dirname(at)) return new IgnoreRules(noRules(), ""); // in no repository
+      if (at === dirname(at)) return new IgnoreRules(weakestRules(), ""); // in no repository
       at = dirname(at);
       above.unshift(at);
     }
     const [top] = above;
-    if (top === undefined) return new IgnoreRules(noRules(), "");
-    const rules = noRules();
+    if (top === undefined) return new IgnoreRules(weakestRules(), "");
+    const rules = weakestRules();
     for (const one of above) rules.add(linesOf(join(one, ".gitignore"), withSlash(relative(top, one))));
     // What is sent was named, also where the repository leaves it out.
     rules.add([...above.slice(1), folder].map((one) => `!/${escaped(withSlash(relative(top, one)))}`));
@@ -52,6 +54,7 @@ export class IgnoreRules {
 }
 
 const noRules = (): Ignore => ignore({ ignorecase: false, allowRelativePaths: true });
+const weakestRules = (): Ignore => noRules().add(leftBehind);
 const withSlash = (path: string): string => (path === "" ? "" : `${path}/`);
 
 /** The lines of a file with rules, which hold below `prefix`, as lines that hold from the top. */

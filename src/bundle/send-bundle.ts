@@ -5,7 +5,7 @@ import { mayBeLost } from "../rpc/may-be-lost.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
 import { BundleError, FileChangedError, inCommandLine, leaveOut, type OptionNames } from "./bundle-error.ts";
 import { type DigestedFile, FileDigests } from "./file-digests.ts";
-import { findFiles } from "./find-files.ts";
+import { type FoundFolder, findFiles } from "./find-files.ts";
 import { piecesOf } from "./pieces.ts";
 
 /**
@@ -50,7 +50,7 @@ export interface ReadBundle {
   readonly folder: string;
   readonly files: readonly DigestedFile[];
   /** The folders that have them. */
-  readonly folders: readonly string[];
+  readonly folders: readonly FoundFolder[];
 }
 
 /** A bundle that the controller has. */

@@ -1,4 +1,5 @@
 import type { Deployment } from "../../gen/drover/v1/deployment_pb.ts";
+import type { FoundFolder } from "../bundle/find-files.ts";
 import type { FolderWatch } from "../bundle/folder-watch.ts";
 import { StatusError } from "../core/errors.ts";
 import { CliError, exitCodes } from "./cli-error.ts";
@@ -24,7 +25,7 @@ export interface WatchedProgram {
   /** The folder of its files. */
   readonly folder: string;
   /** The folders that have its files now, where it cannot be loaded. */
-  findFolders(signal: AbortSignal): Promise<readonly string[]>;
+  findFolders(signal: AbortSignal): Promise<readonly FoundFolder[]>;
   /**
    * Reads the program and its files as they are now, and sends what the controller lacks. Fails where
    * the signal aborts.
@@ -40,11 +41,18 @@ export interface LoadedProgram {
   /** Its files in words: `12 files, 34 KiB`. */
   readonly size: string;
   /** The folders of its files. */
-  readonly folders: readonly string[];
+  readonly folders: readonly FoundFolder[];
   /** The digest of each file, by its path. */
   readonly files: ReadonlyMap<string, string>;
-  /** Deploys it, and returns the deployments in its order. */
-  deploy(session: Session): Promise<readonly Deployment[]>;
+  deploy(session: Session): Promise<DeployedProgram>;
+}
+
+/** What became of a deploy. */
+export interface DeployedProgram {
+  /** In the order of the program. */
+  readonly deployed: readonly Deployment[];
+  /** The names of deployments that it deleted: the program has them no more. */
+  readonly pruned: readonly string[];
 }
 
 /**
@@ -61,22 +69,23 @@ export class WatchRun {
   #loaded: LoadedProgram | undefined;
   /** What is deployed, as far as this session knows. */
   #deployed: LoadedProgram | undefined;
-  #folders: readonly string[];
+  #folders: readonly FoundFolder[];
   #saved = "";
   #savedMs = 0;
 
   constructor(session: Session, program: WatchedProgram, watch: FolderWatch, atCtrlC: string) {
     this.#session = session;
     this.#program = program;
-    this.#folders = [program.folder];
+    this.#folders = [{ folder: program.folder, leavesOut: () => false }];
     this.#watch = watch;
     this.#view = openView(session);
     this.#followed = new WatchedDeployments(this.#view.session, () => this.#onDeployments());
     this.#atCtrlC = atCtrlC;
   }
 
-  get deployed(): readonly Deployment[] {
-    return this.#followed.deployed;
+  /** What it has deployed and nobody deleted, also under names that the program has no more. */
+  get left(): readonly Deployment[] {
+    return this.#followed.left;
   }
 
   /** Runs until Ctrl-C. */
@@ -150,7 +159,8 @@ export class WatchRun {
       return;
     }
     this.#show({ kind: "deploying" });
-    this.#followed.follow(await loaded.deploy(this.#view.session));
+    const { deployed, pruned } = await loaded.deploy(this.#view.session);
+    this.#followed.follow(deployed, pruned);
     this.#deployed = loaded;
     this.#show({ kind: "starting" });
     this.#onDeployments();
@@ -167,7 +177,7 @@ export class WatchRun {
   }
 
   /** Watches these folders. The files of a folder that was not watched may have changed since they were read. */
-  #follow(folders: readonly string[]): void {
+  #follow(folders: readonly FoundFolder[]): void {
     this.#folders = folders;
     if (this.#watch.follow(folders)) this.#watch.note();
   }
@@ -176,7 +186,7 @@ export class WatchRun {
   #onFailure(error: unknown): boolean {
     const lines = failureLines(error, this.#session.called);
     const isAway = error instanceof StatusError && error.code === "UNAVAILABLE";
-    const isFirst = this.#followed.deployed.length === 0;
+    const isFirst = this.#deployed === undefined;
     if (isFirst && (isAway || (error instanceof CliError && error.exitCode === exitCodes.usage))) throw error;
     this.#show({ kind: "failed", lines });
     return !isAway;

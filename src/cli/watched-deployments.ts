@@ -27,6 +27,7 @@ export class WatchedDeployments {
   readonly #logs = new Map<string, AbortController>();
   readonly #tasks = new Set<Promise<void>>();
   #deployed: readonly Deployment[] = [];
+  readonly #all = new Map<string, Deployment>();
   #watching: AbortController | undefined;
   #away: string | undefined;
 
@@ -35,9 +36,9 @@ export class WatchedDeployments {
     this.#onChange = onChange;
   }
 
-  /** What was deployed last. */
-  get deployed(): readonly Deployment[] {
-    return this.#deployed;
+  /** All that were followed ever, without those that were deleted. */
+  get left(): readonly Deployment[] {
+    return [...this.#all.values()].filter((deployment) => this.#seen.get(nameOf(deployment))?.uid === deployment.uid);
   }
 
   /** The deployments as they were seen last. */
@@ -58,7 +59,9 @@ export class WatchedDeployments {
   }
 
   /** Follows these deployments from now on, and no others. */
-  follow(deployed: readonly Deployment[]): void {
+  follow(deployed: readonly Deployment[], pruned: readonly string[]): void {
+    for (const name of pruned) this.#all.delete(name);
+    for (const deployment of deployed) this.#all.set(nameOf(deployment), deployment);
     const names = deployed.map(nameOf);
     const before = this.#deployed.map(nameOf);
     for (const deployment of deployed) this.#seen.set(nameOf(deployment), deployment);

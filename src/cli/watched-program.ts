@@ -1,6 +1,6 @@
 import { bytesOf, filesInWords, largeFileLines } from "../bundle/bundle-progress.ts";
 import { FileDigests } from "../bundle/file-digests.ts";
-import { findFiles } from "../bundle/find-files.ts";
+import { findFolders } from "../bundle/find-files.ts";
 import { FolderWatch } from "../bundle/folder-watch.ts";
 import type { BundleEvents } from "../bundle/send-bundle.ts";
 import { formatBytes } from "../core/resources.ts";
@@ -12,9 +12,6 @@ import type { Session } from "./session.ts";
 import type { LoadedSpec } from "./spec-file.ts";
 import type { SaveStep } from "./watch-lines.ts";
 import { type LoadedProgram, type WatchedProgram, WatchRun } from "./watch-run.ts";
-
-/** Where only folders are wanted, a bundle may have any size, but not any number of files. */
-const looseBounds = { filesMax: 10_000, fileBytesMax: Number.MAX_SAFE_INTEGER, bundleBytesMax: Number.MAX_SAFE_INTEGER };
 
 /** What `drover run` deploys: the specs of a module or a command, and the flags that hold for them. */
 export interface RunSpecs {
@@ -45,13 +42,13 @@ export function checkWatchFlags({ dryRun, wait, output, bundle }: DeployFlags): 
 export async function watchProgram(session: Session, source: WatchSource, { attach = false, timeout }: DeployFlags): Promise<number> {
   const run = new WatchRun(session, programOf(source), new FolderWatch(session.io), attach ? "deletes it" : "leaves it running");
   await run.run();
-  const { deployed } = run;
-  const names = deployed.map(({ spec }) => spec?.name ?? "");
+  const { left } = run;
+  const names = left.map(({ spec }) => spec?.name ?? "");
   if (!attach && names.length > 0) session.note(`${names.join(", ")}: left running; \`drover delete ${names.join(" ")}\` ends that`);
   if (!attach || names.length === 0) return exitCodes.interrupted;
   // What was interrupted is the watching, not this.
   const lasting = session.with({ interrupted: new AbortController().signal });
-  const failures = await takeAway(lasting, deployed, timeout);
+  const failures = await takeAway(lasting, left, timeout);
   if (failures.length > 0) throw new CliError(failures);
   return exitCodes.interrupted;
 }
@@ -68,10 +65,7 @@ function programOf(source: WatchSource): WatchedProgram {
     folder: source.folder,
     prepare: () => source.prepare(),
     close: () => source.close(),
-    async findFolders(signal) {
-      const found = await findFiles(source.folder, looseBounds, signal).catch(() => undefined);
-      return found?.folders ?? [source.folder];
-    },
+    findFolders: (signal) => findFolders(source.folder, signal).catch(() => [{ folder: source.folder, leavesOut: () => false }]),
     async load(session, report, signal): Promise<LoadedProgram> {
       const { loaded, flags } = await source.specs(signal);
       const sending = session.with({ interrupted: signal });
@@ -82,8 +76,8 @@ function programOf(source: WatchSource): WatchedProgram {
         folders: bundles.flatMap((bundle) => bundle.folders),
         files: new Map(files.map(({ path, sha256, executable }) => [path, `${sha256} ${executable}`])),
         async deploy(within) {
-          const { results } = await applySpecs(within, loaded, flags);
-          return results.flatMap(({ deployment }) => deployment ?? []);
+          const { results, pruned } = await applySpecs(within, loaded, flags);
+          return { deployed: results.flatMap(({ deployment }) => deployment ?? []), pruned };
         },
       };
     },

@@ -27,7 +27,7 @@ const commandSpec = (workingDir: string, ...argv: readonly string[]): Deployment
 /** The spec with its bundle, as JSON; `paths` are the files of the bundle. */
 function bundled(spec: DeploymentSpec, folder: string, paths: readonly string[], fillLockfile = true): unknown {
   const files = paths.map((path) => ({ path, file: join(folder, path), executable: false, sizeBytes: 0, sha256: "0".repeat(64) }));
-  putIntoBundle(spec, { folder, files, folders: [folder] }, { digest: "sha256:1", fillLockfile });
+  putIntoBundle(spec, { folder, files, folders: [] }, { digest: "sha256:1", fillLockfile });
   return toJson(DeploymentSpecSchema, spec, { useProtoFieldName: true });
 }
 

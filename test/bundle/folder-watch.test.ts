@@ -8,6 +8,8 @@ import { until } from "../kit/until.ts";
 
 const clock = { nowMs: () => realClock.nowMs(), sleep: (ms: number, signal: AbortSignal) => realClock.sleep(ms, signal) };
 const never = new AbortController().signal;
+const found = (folders: readonly string[], ...leftOut: readonly string[]) =>
+  folders.map((folder) => ({ folder, leavesOut: (name: string) => leftOut.includes(name) }));
 
 async function watchOf(...names: readonly string[]) {
   const root = await realpath(await mkdtemp(join(tmpdir(), "drover-watch-")));
@@ -23,8 +25,8 @@ async function watchOf(...names: readonly string[]) {
 
 test("a change of a file in a watched folder is noticed, also one before the wait for it", async () => {
   const { root, watch, folders } = await watchOf("lib");
-  expect(watch.follow(folders)).toBe(true);
-  expect(watch.follow(folders)).toBe(false);
+  expect(watch.follow(found(folders))).toBe(true);
+  expect(watch.follow(found(folders))).toBe(false);
   await writeFile(join(root, "lib", "a.ts"), "1");
   await until(() => watch.hasChanged);
   await watch.changed(never);
@@ -37,24 +39,40 @@ test("a change of a file in a watched folder is noticed, also one before the wai
 
 test("folders that are not given are not watched, and those no longer given neither", async () => {
   const { root, watch, folders } = await watchOf("lib", "node_modules");
-  watch.follow(folders.slice(0, 2));
+  watch.follow(found(folders.slice(0, 2)));
   await writeFile(join(root, "node_modules", "a.js"), "1");
   await writeFile(join(root, "lib", "a.ts"), "1");
   await watch.changed(never);
-  watch.follow([root]);
+  watch.follow(found([root]));
   await writeFile(join(root, "lib", "a.ts"), "2");
   await writeFile(join(root, "node_modules", "a.js"), "2");
   const quiet = new AbortController();
   const waiting = watch.changed(quiet.signal);
   // All earlier changes would have been noticed by the time that this one is.
   const other = new FolderWatch(clock);
-  other.follow([join(root, "lib")]);
+  other.follow(found([join(root, "lib")]));
   await writeFile(join(root, "lib", "b.ts"), "3");
   await other.changed(never);
   other.close();
   expect(watch.hasChanged).toBe(false);
   quiet.abort();
   expect(await waiting).toBeUndefined();
+});
+
+test("what a folder leaves out is not noticed, what goes with the folder is", async () => {
+  const { root, watch, folders } = await watchOf("lib");
+  const lib = join(root, "lib");
+  watch.follow(found(folders, ".app.ts.swp", "lib"));
+  const waiting = watch.changed(never);
+  await writeFile(join(lib, ".app.ts.swp"), "1");
+  const other = new FolderWatch(clock);
+  other.follow(found([lib]));
+  await writeFile(join(lib, ".app.ts.swp"), "2");
+  await other.changed(never);
+  other.close();
+  expect(watch.hasChanged).toBe(false);
+  await rm(lib, { recursive: true });
+  await waiting;
 });
 
 test("a storm of changes is noticed as few, and the wait for its end is bounded", async () => {
@@ -69,7 +87,7 @@ test("a storm of changes is noticed as few, and the wait for its end is bounded"
   });
   onTestFinished(() => counted.close());
   watch.close();
-  counted.follow(folders);
+  counted.follow(found(folders));
   const over = new AbortController();
   const storm = (async () => {
     for (let at = 0; !over.signal.aborted; at++) await writeFile(join(root, `f${at % 500}`), String(at));
@@ -84,13 +102,13 @@ test("a folder that is deleted and comes again is watched again", async () => {
   const { root, watch } = await watchOf("app/lib");
   const app = join(root, "app");
   const both = [app, join(app, "lib")];
-  watch.follow(both);
+  watch.follow(found(both));
   await rm(app, { recursive: true });
   await watch.changed(never);
-  expect(watch.follow(both)).toBe(true);
+  expect(watch.follow(found(both))).toBe(true);
   await mkdir(app);
   await watch.changed(never);
-  expect(watch.follow([app])).toBe(true);
+  expect(watch.follow(found([app]))).toBe(true);
   await writeFile(join(app, "a.ts"), "1");
   await watch.changed(never);
 });
@@ -98,18 +116,18 @@ test("a folder that is deleted and comes again is watched again", async () => {
 test("another folder of the same path is watched in the place of the first", async () => {
   const { root, watch } = await watchOf("app");
   const app = join(root, "app");
-  watch.follow([root, app]);
+  watch.follow(found([root, app]));
   await rename(app, join(root, "old"));
   await mkdir(app);
   await watch.changed(never);
-  expect(watch.follow([root, app])).toBe(true);
+  expect(watch.follow(found([root, app]))).toBe(true);
   await writeFile(join(app, "a.ts"), "1");
   await watch.changed(never);
 });
 
 test("an abort ends the wait", async () => {
   const { watch, folders } = await watchOf();
-  watch.follow(folders);
+  watch.follow(found(folders));
   const quiet = new AbortController();
   const waiting = watch.changed(quiet.signal);
   quiet.abort();

@@ -174,9 +174,10 @@ export const app = build({});`;
     const built = await run(["build", ...given], { describePython });
     expect(built).toMatchObject({ exitCode: 0, stderr: "" });
     expect(built.stdout).not.toContain(cwd);
-    await writeFile(join(cwd, "built.yaml"), built.stdout);
     const ran = await run(["run", ...given, "--no-wait"], { describePython });
+    await writeFile(join(cwd, "built.yaml"), built.stdout);
     const deployed = await run(["deploy", "built.yaml", "--no-wait"], { describePython });
+    await rm(join(cwd, "built.yaml")); // for `run` it is a file as any other
     const application = given.includes("mine") ? "mine" : given[0] === "pkg/app.mjs" ? "root" : undefined;
     expect(deployed.specs).toEqual(ran.specs.map((spec) => ({ ...spec, ...(application && { application }) })));
   }

@@ -67,22 +67,23 @@ async function watching(
   const { io, printed } = ioOf({ interrupted: interrupt.signal, env: { DROVER_API: address } });
   const session = new Session({ ...io, nowMs: () => realClock.nowMs() }, {});
   const deploys: Deployment[] = [];
+  const folders = [{ folder: root, leavesOut: () => false }];
   const program: WatchedProgram = {
     folder: root,
-    findFolders: async () => [root],
+    findFolders: async () => folders,
     async load(_, __, signal): Promise<LoadedProgram> {
       const text = await readFile(join(root, "app.ts"), "utf8");
       await load(text, signal);
       return {
         size: "1 file",
-        folders: [root],
+        folders,
         files: new Map([["app.ts", text]]),
         async deploy() {
           const facts = await deploy(text, deploys.length + 1);
           const deployment = create(DeploymentSchema, deploymentOf("a", facts));
           set(facts);
           deploys.push(deployment);
-          return [deployment];
+          return { deployed: [deployment], pruned: [] };
         },
       };
     },

@@ -66,6 +66,21 @@ export const bundleCases: readonly BundleCase[] = [
     files: [".droverignore", ".env", ".github/workflow.yml", "sub/app.py"],
   },
   {
+    says: "what editors leave behind is not sent, unless a rule takes it back in",
+    entries: {
+      ".app.py.swp": "",
+      "app.py": "",
+      "app.py~": "",
+      "#app.py#": "",
+      ".DS_Store": "",
+      "sub/.#app.py": { link: "user@host.4711:1" },
+      "sub/.app.py.swo": "",
+      "sub/.gitignore": "!*~\n",
+      "sub/kept~": "",
+    },
+    files: ["app.py", "sub/.gitignore", "sub/kept~"],
+  },
+  {
     says: "a folder that is named is sent, also if it is a virtual environment",
     entries: { "venv/pyvenv.cfg": "", "venv/app.py": "" },
     sent: "venv",

@@ -13,6 +13,8 @@ except ModuleNotFoundError as error:
 
 #: Names that are never sent, of files and of folders.
 NEVER = frozenset({".git", "node_modules", ".drover", "__pycache__"})
+#: What editors leave behind while a file is edited, and desktops in folders. `!` takes it back in.
+LEFT_BEHIND = (".*.sw[a-p]", "*~", ".#*", "\\#*#", ".DS_Store")
 #: A folder with this file is a virtual environment.
 VIRTUAL_ENVIRONMENT = "pyvenv.cfg"
 #: The files with rules of a folder, the stronger last.
@@ -51,13 +53,13 @@ class IgnoreRules:
         at = folder
         while not os.path.lexists(os.path.join(at, ".git")):
             if at == os.path.dirname(at):
-                return cls((), "")  # in no repository
+                return cls(_weakest(), "")  # in no repository
             at = os.path.dirname(at)
             above.insert(0, at)
         if not above:
-            return cls((), "")
+            return cls(_weakest(), "")
         prefix = os.path.relpath(folder, above[0]) + "/"
-        rules = cls((), prefix)
+        rules = cls(_weakest(), prefix)
         for one in above:
             inside = os.path.relpath(one, above[0]) + "/" if one != above[0] else ""
             rules = rules._with(one, len(inside), RULE_FILES[:1])
@@ -82,6 +84,11 @@ class IgnoreRules:
         read = [(start, _read(os.path.join(folder, name))) for name in names]
         more = tuple((start, rules) for start, rules in read if rules)
         return IgnoreRules(self._files + more, self._prefix) if more else self
+
+
+def _weakest() -> tuple[tuple[int, tuple[_Rule, ...]], ...]:
+    rules = (_rule(line) for line in LEFT_BEHIND)
+    return ((0, tuple(rule for rule in rules if rule is not None)),)
 
 
 def _read(file: str) -> tuple[_Rule, ...]:
