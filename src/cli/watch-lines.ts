@@ -56,9 +56,9 @@ export function watchLines(view: WatchView, colors: Colors): readonly string[] {
     ...shown.flatMap((deployment) => deploymentLines(deployment, colors)),
     ...(more > 0 ? [`and ${more} more`] : []),
     ...explanation(step).map((line) => colors.red(line)),
-    ...(explanation(step).length > 0 ? goesOn(deployments) : []),
+    ...(explanation(step).length > 0 && !shown.some(isFailing) ? goesOn(deployments) : []),
     ...(away === undefined ? [] : [colors.yellow(`${away}; trying again`)]),
-    `${saveInWords(view, colors)}  ${colors.dim(`watching ${watched}, Ctrl-C ${atCtrlC}`)}`,
+    `${saveInWords(view, colors)}  ${colors.dim(`Ctrl-C ${atCtrlC}; watching ${watched}`)}`,
   ];
 }
 

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { statSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { withPythonPath } from "./python-path.ts";
 import type { ProcessEnvironment } from "./replica-env.ts";
@@ -26,7 +27,8 @@ export type DescriberAnswer = { readonly stdout: string } | { readonly failure: 
 export class Describer {
   readonly #command: DescriberCommand;
   readonly #cwd: string;
-  #spare: ChildProcess | undefined;
+  /** The process of the next description, and the working folder that it has. */
+  #spare: { readonly child: ChildProcess; readonly folder: string } | undefined;
 
   constructor(command: DescriberCommand, cwd: string) {
     this.#command = command;
@@ -35,7 +37,7 @@ export class Describer {
 
   /** Starts the process of the next description, unless it is there. */
   prepare(): void {
-    this.#spare ??= this.#spawn();
+    this.#spare ??= { folder: this.#folder, child: this.#spawn() };
   }
 
   /**
@@ -48,7 +50,8 @@ export class Describer {
     signal.addEventListener("abort", end);
     try {
       signal.throwIfAborted();
-      const answer = await answerOf(child, `${JSON.stringify(given)}\n`, this.#command.answerDescriptor);
+      const cannotStart = this.#folder === "" ? `the folder ${this.#cwd} is gone` : `${child.spawnfile} was not found on the PATH`;
+      const answer = await answerOf(child, `${JSON.stringify(given)}\n`, this.#command.answerDescriptor, cannotStart);
       signal.throwIfAborted();
       return answer;
     } finally {
@@ -59,15 +62,26 @@ export class Describer {
 
   /** Ends the process that waits, if there is one. */
   close(): void {
-    this.#spare?.kill("SIGKILL");
+    this.#spare?.child.kill("SIGKILL");
     this.#spare = undefined;
+  }
+
+  /** Which folder has the path of the working folder just now; empty: none has. */
+  get #folder(): string {
+    const stats = statSync(this.#cwd, { throwIfNoEntry: false });
+    return stats === undefined ? "" : `${stats.dev} ${stats.ino} ${stats.birthtimeMs}`;
   }
 
   #take(): ChildProcess {
     const spare = this.#spare;
+    const { child } = spare ?? {};
+    const isFit = spare?.folder === this.#folder && child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
+    if (child === undefined || !isFit) {
+      this.close();
+      return this.#spawn();
+    }
     this.#spare = undefined;
-    if (spare !== undefined && spare.exitCode === null && spare.signalCode === null && spare.pid !== undefined) return spare;
-    return this.#spawn();
+    return child;
   }
 
   #spawn(): ChildProcess {
@@ -91,7 +105,7 @@ export function pythonDescriber(sdk: string, cwd: string, env: ProcessEnvironmen
   return new Describer({ argv: ["python3", "-m", "drover.describe", "-"], env: withPythonPath(env, [sdk]), answerDescriptor: 1 }, cwd);
 }
 
-async function answerOf(child: ChildProcess, line: string, answerDescriptor: number): Promise<DescriberAnswer> {
+async function answerOf(child: ChildProcess, line: string, answerDescriptor: number, cannotStart: string): Promise<DescriberAnswer> {
   const exited = new Promise<number | null>((resolve) => child.once("close", resolve).once("error", () => resolve(null)));
   const outputs = [1, 2, 3].map((descriptor) => bounded(child.stdio[descriptor] as Readable));
   (child.stdin as Writable).end(line);
@@ -100,7 +114,7 @@ async function answerOf(child: ChildProcess, line: string, answerDescriptor: num
   const answer = printed[answerDescriptor - 1] ?? "";
   if (code === 0 && answer !== "") return { stdout: answer };
   const failure = printed.filter((_, at) => at !== answerDescriptor - 1).join("");
-  if (child.pid === undefined) return { failure: `${child.spawnfile} was not found on the PATH`, missesModule: false };
+  if (child.pid === undefined) return { failure: cannotStart, missesModule: false };
   return {
     failure: withoutInternals(failure) || `it ended the process that imports it (${child.signalCode ?? `exit code ${code}`})`,
     missesModule: code === missingPackageCode,
