@@ -27,15 +27,20 @@ interface Watching {
   interrupt(): Promise<number | null>;
 }
 
-/** A folder with these files, whose file `main` is run with `--watch` as the deployment `edited`. */
-async function watching(main: string, files: Readonly<Record<string, string>>, flags: readonly string[] = []): Promise<Watching> {
+/** A folder with these files, in which `drover run --watch` runs `main` as the deployment `edited`. */
+async function watching(
+  main: string | readonly string[],
+  files: Readonly<Record<string, string>>,
+  flags: readonly string[] = [],
+): Promise<Watching> {
   const folder = await mkdtemp(join(tmpdir(), "drover-e2e-"));
   const save = async (path: string, text: string) => {
     await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), text);
   };
   for (const [path, text] of Object.entries(files)) await save(path, text);
-  const args = [mainPath, "run", main, "--watch", "--num-cpus", "0.1", ...flags];
+  const what = typeof main === "string" ? [main] : ["--", ...main];
+  const args = [mainPath, "run", "--watch", "--num-cpus", "0.1", ...flags, ...what];
   const env = { ...process.env, DROVER_API: drover.addresses.api };
   const child: ChildProcess = spawn(process.execPath, args, { cwd: folder, env });
   let printed = "";
@@ -119,3 +124,30 @@ pythonTest(
     await expect(drover.controller.getDeployment({ name: "edited" })).rejects.toMatchObject({ reason: "DEPLOYMENT_NOT_FOUND" });
   },
 );
+
+const server = (greeting: string) => `
+import os, signal, grpc
+from concurrent.futures import ThreadPoolExecutor
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+server = grpc.server(ThreadPoolExecutor(2))
+servicer = health.HealthServicer()
+servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+server.add_insecure_port(os.environ["DROVER_LISTEN"])
+server.start()
+print("${greeting}", flush=True)
+signal.signal(signal.SIGTERM, lambda *_: server.stop(0))
+server.wait_for_termination()
+`;
+
+pythonTest("a command is deployed at each save; while its file is gone it is not, and never without its files", async () => {
+  const watched = await watching(["python3", "server.py"], { "server.py": server("first") }, ["--name", "edited"]);
+  await until("it serves", () => watched.printed().includes("first"));
+  const bundled = async () => (await drover.controller.getDeployment({ name: "edited" })).deployment?.spec?.runtimeEnv?.bundle;
+  const first = await bundled();
+  await rm(join(watched.folder, "server.py"));
+  await until("that is said", () => watched.printed().includes("not deployed"));
+  expect(await bundled()).toBe(first);
+  await watched.save("server.py", server("second"));
+  await until("it serves again", () => watched.printed().includes("second"));
+});

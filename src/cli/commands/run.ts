@@ -105,11 +105,17 @@ async function sourceOf(
   const { io } = session;
   const specs = (found: ProgramFile) => specsOf(session, given, found, flags);
   if (isProgram) {
+    const folderOf = ({ loaded: [first] }: RunSpecs) => first && folderToWatch(() => folderOfSpec(first.spec, flags.bundle || undefined));
     const read = () => specs(commandFile([given, ...argv], io.cwd));
-    const [first] = (await read()).loaded;
-    const folder = first && folderToWatch(() => folderOfSpec(first.spec, flags.bundle || undefined));
+    const folder = folderOf(await read());
     if (folder === undefined) throw usage("--watch: no argument names a file below this folder: name the folder to send with --bundle");
-    return { folder, specs: read, prepare: () => {}, close: () => {} };
+    const readWhole = async () => {
+      const found = await read();
+      if (folderOf(found) === undefined) throw new CliError(`no argument of ${given} names a file below ${io.cwd} now`);
+      // Named, as without its file the command would be deployed without a bundle.
+      return { ...found, flags: { ...found.flags, bundle: folder } };
+    };
+    return { folder, specs: readWhole, prepare: () => {}, close: () => {} };
   }
   const place = splitModule(given, io.cwd);
   const args = readBuilderArgs(argv);
