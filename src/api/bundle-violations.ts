@@ -1,10 +1,9 @@
 import type { DeploymentSpec } from "../../gen/drover/v1/deployment_pb.ts";
+import { fileOfRequirement } from "../core/bundle.ts";
 import type { FieldViolation } from "../core/errors.ts";
 import { lockfileKind } from "../core/lockfile.ts";
 import { bundlePathProblem } from "../program/bundle-manifest.ts";
 
-/** What an entry of a list of packages begins with that is a file of the bundle. */
-const filePrefix = "./";
 /** The most characters of a wrong path that an error shows. */
 const pathShownMax = 200;
 
@@ -17,9 +16,6 @@ export interface NamedPath {
   readonly path: string;
   readonly kind: "file" | "folder";
 }
-
-/** Whether an entry of a list of packages is a file of the bundle. */
-export const isBundleFile = (requirement: string): boolean => requirement.startsWith(filePrefix);
 
 /** The paths that a spec with a bundle names in it. */
 export function namedPaths({ program, runtimeEnv }: DeploymentSpec): readonly NamedPath[] {
@@ -68,11 +64,10 @@ export const shown = (path: string): string => JSON.stringify(path.slice(0, path
 
 function packageFiles(runtimeEnv: DeploymentSpec["runtimeEnv"]): readonly NamedPath[] {
   return (["npm", "pip"] as const).flatMap((list) =>
-    (runtimeEnv?.[list] ?? []).flatMap((given, index) =>
-      isBundleFile(given)
-        ? [{ field: `runtime_env.${list}[${index}]`, given, path: given.slice(filePrefix.length), kind: "file" as const }]
-        : [],
-    ),
+    (runtimeEnv?.[list] ?? []).flatMap((given, index) => {
+      const path = fileOfRequirement(given);
+      return path === undefined ? [] : [{ field: `runtime_env.${list}[${index}]`, given, path, kind: "file" as const }];
+    }),
   );
 }
 

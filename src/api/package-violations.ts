@@ -1,9 +1,11 @@
+import { fileOfRequirement } from "../core/bundle.ts";
 import type { FieldViolation } from "../core/errors.ts";
-import { isBundleFile } from "./bundle-violations.ts";
 
 /** Packages that are named twice: npm would silently take the last version. */
 export function npmViolations(npm: readonly string[], root: string): readonly FieldViolation[] {
-  const names = npm.map((requirement) => (isBundleFile(requirement) ? requirement : requirement.replace(/(?<=.)@.*$/, "")));
+  const names = npm.map((requirement) =>
+    fileOfRequirement(requirement) === undefined ? requirement.replace(/(?<=.)@.*$/, "") : requirement,
+  );
   return npm.flatMap((requirement, index) => {
     const first = names.indexOf(names[index] ?? "");
     return first === index
@@ -21,7 +23,7 @@ const clause = new RegExp(`^(?:===.+|(?:==|!=)(?:${version}${local}|${version}\\
 /** Versions that pip does not read. The proto has checked the form around them. */
 export function pipViolations(pip: readonly string[], root: string): readonly FieldViolation[] {
   return pip.flatMap((requirement, index) => {
-    const begin = isBundleFile(requirement) ? -1 : requirement.search(/[=!<>~]/);
+    const begin = fileOfRequirement(requirement) === undefined ? requirement.search(/[=!<>~]/) : -1;
     const clauses = begin < 0 ? [] : requirement.slice(begin).split(",");
     const wrong = clauses.map((text) => text.replaceAll(" ", "")).find((text) => !clause.test(text));
     if (wrong === undefined) return [];

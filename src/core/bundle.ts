@@ -30,6 +30,15 @@ export interface BundleReader {
   readFile(sha256: string, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
+/** What an entry of a list of packages begins with that is a file of the bundle. */
+const filePrefix = "./";
+/**
+ * The file of the bundle that an entry of a list of packages is, by its path. Undefined: it is the
+ * name of a package.
+ */
+export const fileOfRequirement = (requirement: string): string | undefined =>
+  requirement.startsWith(filePrefix) ? requirement.slice(filePrefix.length) : undefined;
+
 const digestPrefix = "sha256:";
 /** The digest of a bundle, without what says that it is a SHA-256. */
 export const hexOf = (digest: string): string => digest.slice(digestPrefix.length);

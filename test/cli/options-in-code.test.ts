@@ -1,6 +1,6 @@
 // The options in the code of a program, under those of the file that deploys it; and the file that
 // `drover build` makes of them.
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { toJson } from "@bufbuild/protobuf";

@@ -2,13 +2,14 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join, relative } from "node:path";
+import { fileOfRequirement } from "../../core/bundle.ts";
 import type { Requirements } from "../../core/deployment.ts";
 import { lockfileKind } from "../../core/lockfile.ts";
 import { BuildError } from "./build-error.ts";
 import { sourceFolder } from "./environment-sources.ts";
 import { readLockfile } from "./lockfile-files.ts";
 import type { ProcessEnvironment } from "./replica-env.ts";
-import { isFile, needsNpm, needsPython, pathOf } from "./requirements.ts";
+import { needsNpm, needsPython } from "./requirements.ts";
 import type { ToolRun } from "./run-tool.ts";
 
 /** How long a tool may take to print its version. */
@@ -54,8 +55,8 @@ export function toolEnv(ambient: ProcessEnvironment): ProcessEnvironment {
 }
 
 /**
- * The npm that came with our Node, else that of the PATH. Its program is named, as the `npm` beside a
- * Node that pip has installed is a copy that finds nothing: a wheel has no links.
+ * The npm that came with our Node, else that of the PATH. Its program is named: where pip has
+ * installed Node, the file `npm` is a copy that finds nothing, because a wheel has no links.
  */
 const npmCli = join(dirname(process.execPath), "../lib/node_modules/npm/bin/npm-cli.js");
 const npmProgram: readonly [string, ...string[]] = existsSync(npmCli) ? [process.execPath, npmCli] : ["npm"];
@@ -79,10 +80,15 @@ interface Command extends Pick<ToolRun, "argv">, Partial<Pick<ToolRun, "workingD
 }
 
 /** The entry of a list as a tool takes it: the name of a package, or the path of a file. */
-const entry = (path: string, requirement: string): string =>
-  isFile(requirement) ? join(sourceFolder(path), pathOf(requirement)) : requirement;
+function entry(path: string, requirement: string): string {
+  const file = fileOfRequirement(requirement);
+  return file === undefined ? requirement : join(sourceFolder(path), file);
+}
 
-/** The commands that install npm packages into an environment, whose bundle's files are copied already. */
+/**
+ * The commands that install npm packages into an environment, whose bundle's files are copied
+ * already.
+ */
 export async function npmCommands(path: string, required: Requirements): Promise<readonly Command[]> {
   if (!needsNpm(required)) return [];
   const { lockfile, npm } = required;
@@ -153,7 +159,7 @@ export async function pythonCommands(
   const file = join(source, lockfile);
   switch (lockfileKind(lockfile)) {
     case "requirements": {
-      // pip demands a hash of each package once a file has one; uv is told to.
+      // pip demands a hash of each package once a file has one; uv does so with this option.
       const hashed = uv && /\s--hash\b/.test(await readLockfile(file));
       return [made, { ...run("-r", file, ...(hashed ? ["--require-hashes"] : [])), workingDir: source }, ...listed];
     }
@@ -170,7 +176,10 @@ export async function pythonCommands(
   }
 }
 
-/** Installs what a uv.lock names. The project itself is not installed: the program runs in its bundle. */
+/**
+ * Installs what a uv.lock names. The project itself is not installed: the program runs in its
+ * bundle.
+ */
 function syncCommand(project: string, folder: string, python: string, lockfile: string): Command {
   // The packages of a workspace are what the programs in it import.
   const workspace = /^members = \[/m.test(lockfile) ? ["--all-packages"] : [];

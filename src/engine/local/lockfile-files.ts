@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { lockfileKind } from "../../core/lockfile.ts";
-import type { UnpackedBundle } from "./unpacked-bundle.ts";
+import type { UnpackedBundle } from "./unpacked-bundles.ts";
 
 /** How many files a requirements file may name, with those that they name in turn. */
 const includesMax = 100;

@@ -1,9 +1,9 @@
-import type { BundleFile } from "../../core/bundle.ts";
+import { type BundleFile, fileOfRequirement } from "../../core/bundle.ts";
 import type { Requirements } from "../../core/deployment.ts";
 import { lockfileKind } from "../../core/lockfile.ts";
 import { BuildError } from "./build-error.ts";
 import { filesOfLockfile } from "./lockfile-files.ts";
-import type { UnpackedBundle } from "./unpacked-bundle.ts";
+import type { UnpackedBundle } from "./unpacked-bundles.ts";
 
 /** The packages that a program needs, with the files of its bundle that name them. */
 export interface ResolvedRequirements {
@@ -30,16 +30,15 @@ export function needsPython({ pip, lockfile }: Requirements): boolean {
 }
 
 /** Equal for the same requirements in any order. */
-export function requirementsText({ npm, pip, bundle, lockfile }: Requirements): string {
+export function requirementsText(required: Requirements): string {
+  const { npm, pip, bundle, lockfile } = required;
   const lists = [npm.toSorted(), pip.toSorted()];
-  const named = bundle !== undefined && (lockfile !== undefined || [...npm, ...pip].some(isFile));
+  const named = bundle !== undefined && (lockfile !== undefined || filesOf(required).length > 0);
   return JSON.stringify(named ? [...lists, bundle, lockfile ?? null] : lists);
 }
 
-/** Whether an entry of a list of packages is a file of the bundle. */
-export const isFile = (requirement: string): boolean => requirement.startsWith("./");
-/** The path inside the bundle of such an entry. */
-export const pathOf = (requirement: string): string => requirement.slice(2);
+const filesOf = ({ npm, pip }: Requirements): readonly string[] =>
+  [...npm, ...pip].flatMap((requirement) => fileOfRequirement(requirement) ?? []);
 
 /**
  * Finds the files that the packages depend on. `bundle` is that of the requirements; undefined: they
@@ -47,7 +46,7 @@ export const pathOf = (requirement: string): string => requirement.slice(2);
  */
 export async function resolveRequirements(required: Requirements, bundle: UnpackedBundle | undefined): Promise<ResolvedRequirements> {
   const { npm, pip, lockfile } = required;
-  const paths = [...npm, ...pip].filter(isFile).map(pathOf);
+  const paths = filesOf(required);
   if (lockfile === undefined && paths.length === 0) return { required, identity: requirementsText(required), files: [] };
   if (bundle === undefined) throw missing(lockfile ?? paths[0]!, "there is no bundle");
   if (lockfile !== undefined && lockfileKind(lockfile) === undefined) throw missing(lockfile, "lockfiles of this name are not known");

@@ -24,6 +24,13 @@ export interface UnpackedBundlesOptions {
   readonly log: Log;
 }
 
+/** A bundle that is unpacked. */
+export interface UnpackedBundle {
+  readonly files: readonly BundleFile[];
+  /** Where its files are. They do not change. */
+  readonly folder: string;
+}
+
 /**
  * Bundles as folders of files: one for each digest, shared by its replicas. A bundle is unpacked
  * under another name, and is there when that folder gets the name of its digest. A folder in which

@@ -3,7 +3,7 @@ import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BundleFile } from "../../../src/core/bundle.ts";
 import type { Requirements } from "../../../src/core/deployment.ts";
-import type { UnpackedBundle } from "../../../src/engine/local/unpacked-bundle.ts";
+import type { UnpackedBundle } from "../../../src/engine/local/unpacked-bundles.ts";
 import { bundleDigest } from "../../../src/program/bundle-manifest.ts";
 import { testFolder } from "./engine-harness.ts";
 

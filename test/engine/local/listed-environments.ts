@@ -1,7 +1,7 @@
 import type { Requirements } from "../../../src/core/deployment.ts";
 import { Environments, type EnvironmentsOptions } from "../../../src/engine/local/environments.ts";
 import { resolveRequirements } from "../../../src/engine/local/requirements.ts";
-import type { UnpackedBundle } from "../../../src/engine/local/unpacked-bundle.ts";
+import type { UnpackedBundle } from "../../../src/engine/local/unpacked-bundles.ts";
 
 /** Environments that take the requirements of specs, and the bundle that those have, if any. */
 export class ListedEnvironments {
