@@ -13,6 +13,7 @@ import { killProcessesWith } from "./process-identity.ts";
 import type { ProcessEnvironment } from "./replica-env.ts";
 import { needsNpm, needsPython, type ResolvedRequirements, requirementsText } from "./requirements.ts";
 import { runTool } from "./run-tool.ts";
+import { SharedWork } from "./shared-work.ts";
 import { isShortage } from "./shortage.ts";
 
 /** How long the build of an environment may take. */
@@ -46,13 +47,10 @@ export interface EnvironmentsOptions {
   readonly keptMax?: number;
 }
 
-interface Build {
-  readonly requirements: ResolvedRequirements;
-  readonly done: Promise<void>;
-  readonly abort: AbortController;
-  waiting: number;
-  /** Whether it has all that it needs of the bundle. */
-  copied: boolean;
+/** The bundle's folder from which an installation copies what it needs. */
+interface Copying {
+  readonly folder: string | undefined;
+  isOver: boolean;
 }
 
 /** An installed environment: `key` names its link, `name` the folder that the link points to. */
@@ -74,7 +72,9 @@ interface Kept {
  */
 export class Environments {
   readonly #options: EnvironmentsOptions;
-  readonly #builds = new Map<string, Build>();
+  readonly #builds = new SharedWork();
+  /** Of each build, by its key. */
+  readonly #copying = new Map<string, Copying>();
   /** How often each folder is handed out now. */
   readonly #held = new Map<string, number>();
   /** The texts of the requirements that each folder was handed out for. */
@@ -104,8 +104,8 @@ export class Environments {
 
   /**
    * Hands out the folder once it is installed. Fails with a `BuildError`, or with the system's error
-   * where the machine is the cause. A build that no caller
-   * waits for is stopped. The bundle's files stay where they are until then.
+   * where the machine is the cause. A build that no caller waits for is stopped. The caller keeps the
+   * bundle's files where they are until then.
    */
   async build(requirements: ResolvedRequirements, signal: AbortSignal): Promise<string> {
     const key = await this.#keyOf(requirements);
@@ -113,14 +113,12 @@ export class Environments {
       const found = await this.#handOut(key, requirements.required);
       if (found !== undefined) return found;
       if (signal.aborted || this.#closed) throw new BuildError({ kind: "unwanted" });
-      const other = this.#builds.get(key);
-      // A build that is being stopped cannot be joined: begin a new one after it.
-      if (other?.abort.signal.aborted) await other.done.catch(() => {});
-      else if (other === undefined) await this.#join(this.#begin(key, requirements), signal);
-      else
-        await this.#join(other, signal).catch((cause: unknown) => {
-          // Its own callers have left, and with them the bundle that it was copying from.
-          if (other.copied || other.requirements.folder === requirements.folder) throw cause;
+      const other = this.#copying.get(key);
+      await this.#builds
+        .join(key, (stop) => this.#begin(key, requirements, stop), signal)
+        .catch((cause: unknown) => {
+          // The callers that began it have left, and with them the bundle that it copied from.
+          if (other === undefined || other.isOver || other.folder === requirements.folder) throw cause;
         });
     }
   }
@@ -142,35 +140,18 @@ export class Environments {
   /** Stops all builds. */
   async close(): Promise<void> {
     this.#closed = true;
-    const builds = [...this.#builds.values()];
-    for (const { abort } of builds) abort.abort("closed");
-    await Promise.allSettled(builds.map(({ done }) => done));
+    await this.#builds.close();
     await this.#dropping;
     await this.#noting;
   }
 
-  #begin(key: string, requirements: ResolvedRequirements): Build {
-    const abort = new AbortController();
-    const onCopied = () => {
-      build.copied = true;
-    };
-    const done = this.#install(key, requirements, onCopied, abort.signal).finally(() => this.#builds.delete(key));
-    const build = { requirements, done, abort, waiting: 0, copied: false };
-    this.#builds.set(key, build);
-    return build;
-  }
-
-  async #join(build: Build, signal: AbortSignal): Promise<void> {
-    build.waiting += 1;
-    const leave = () => {
-      build.waiting -= 1;
-      if (build.waiting === 0) build.abort.abort("no caller waits for the build");
-    };
-    signal.addEventListener("abort", leave, { once: true });
+  async #begin(key: string, requirements: ResolvedRequirements, signal: AbortSignal): Promise<void> {
+    const copying = { folder: requirements.folder, isOver: false };
+    this.#copying.set(key, copying);
     try {
-      await build.done;
+      await this.#install(key, requirements, copying, signal);
     } finally {
-      signal.removeEventListener("abort", leave);
+      this.#copying.delete(key);
     }
   }
 
@@ -236,7 +217,7 @@ export class Environments {
     }
   }
 
-  async #install(key: string, requirements: ResolvedRequirements, onCopied: () => void, signal: AbortSignal): Promise<void> {
+  async #install(key: string, requirements: ResolvedRequirements, copying: Copying, signal: AbortSignal): Promise<void> {
     const { folder, ambientEnv, clock, log, buildMs = buildMsDefault } = this.#options;
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const path = await mkdtemp(join(folder, `${key}.`));
@@ -247,7 +228,7 @@ export class Environments {
       const python = needsPython(required) ? await this.#findPython() : undefined;
       if (needsPython(required) && python === undefined) throw new BuildError({ kind: "noPython" });
       await copySources(path, requirements, signal);
-      onCopied();
+      copying.isOver = true;
       const npm = await npmCommands(path, required);
       const pip = python === undefined ? [] : await pythonCommands(path, required, python, await hasUv(ambientEnv));
       for (const { name, argv, workingDir = path, env: more } of [...npm, ...pip]) {

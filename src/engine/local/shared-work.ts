@@ -4,7 +4,9 @@ interface Work {
   waiting: number;
 }
 
-/** Work that several callers need at the same time is done once, and stopped when none waits for it. */
+/**
+ * Work that several callers need at the same time is done once, and stopped when none waits for it.
+ */
 export class SharedWork {
   readonly #works = new Map<string, Work>();
 
@@ -40,7 +42,7 @@ async function wait(work: Work, signal: AbortSignal): Promise<void> {
   work.waiting += 1;
   const leave = () => {
     work.waiting -= 1;
-    if (work.waiting === 0) work.abort.abort(new Error("nobody waits for it any more"));
+    if (work.waiting === 0) work.abort.abort(new Error("no caller waits for it any more"));
   };
   signal.addEventListener("abort", leave, { once: true });
   try {
