@@ -1,7 +1,7 @@
 import type { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import type { BundleBounds } from "../core/bundle.ts";
 import { StatusError } from "../core/errors.ts";
-import { mayBeLost } from "../rpc/may-be-lost.ts";
+import { retryLost } from "../rpc/retry-lost.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
 import { BundleError, FileChangedError, inCommandLine, leaveOut, type OptionNames } from "./bundle-error.ts";
 import { type DigestedFile, FileDigests } from "./file-digests.ts";
@@ -18,9 +18,6 @@ const callFilesMax = 1_000;
 const askedMax = 10_000;
 /** How often all is read, where files change or the controller has dropped some. */
 const triesMax = 3;
-/** Tries of one call whose connection is lost, and the wait before the second; each further wait is twice as long. */
-const callTriesMax = 3;
-const retryFirstMs = 250;
 
 /** What happens while a bundle is sent. */
 export interface BundleEvents {
@@ -134,21 +131,16 @@ async function uploadBatch(
   before: number,
   { controller, call, sleep, events }: SendOptions,
 ): Promise<void> {
-  for (let tries = 1; ; tries++) {
+  const { deadlineMs: _, ...options } = call(); // a slow connection takes its time
+  const once = () => {
     let sent = before;
     const pieces = piecesOf(batch, (bytes) => {
       sent += bytes;
       events.onProgress(sent);
     });
-    const { deadlineMs: _, ...options } = call(); // a slow connection takes its time
-    try {
-      await controller.uploadFiles(pieces, options);
-      return;
-    } catch (error) {
-      if (tries === callTriesMax || !mayBeLost(error) || options.signal.aborted) throw error;
-      await sleep(retryFirstMs * 2 ** (tries - 1), options.signal);
-    }
-  }
+    return controller.uploadFiles(pieces, options);
+  };
+  await retryLost(once, sleep, options.signal);
 }
 
 function* batchesOf(files: readonly DigestedFile[]): Generator<readonly DigestedFile[]> {

@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { BundleError } from "../bundle/bundle-error.ts";
 import { BundleProgress, bytesOf, filesInWords, largeFileLines } from "../bundle/bundle-progress.ts";
-import { folderOfSpec, placeInOwnBundle, putIntoBundle } from "../bundle/bundled-specs.ts";
 import type { FileDigests } from "../bundle/file-digests.ts";
+import { folderOfSpec, placeInOwnBundle, putIntoBundle } from "../bundle/put-into-bundle.ts";
 import {
   type BundleEvents,
   missingOf,
@@ -20,7 +20,7 @@ import type { Session } from "./session.ts";
 import { type LoadedSpec, placeIn } from "./spec-file.ts";
 
 export interface BundleFlags {
-  /** The folder that is sent; false: none is. Undefined: the one that is found. */
+  /** The folder that is sent; false: none is. Undefined: the nearest folder of the program. */
   readonly bundle?: string | false;
   /** False: no lockfile is filled in. */
   readonly lockfile?: boolean;

@@ -1,25 +1,21 @@
-import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { fromJson, type JsonValue, toJsonString } from "@bufbuild/protobuf";
+import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { type ApplyResponse, ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
-import { type DeploymentSpec, DeploymentSpecSchema, DeploymentState, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { type DeploymentSpec, DeploymentSpecSchema, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
 import { inCode } from "../bundle/bundle-error.ts";
 import { BundleProgress } from "../bundle/bundle-progress.ts";
-import { folderOfSpec, placeInOwnBundle, putIntoBundle } from "../bundle/bundled-specs.ts";
+import { fillWithoutBundle } from "../bundle/fill-without-bundle.ts";
+import { folderOfSpec, placeInOwnBundle, putIntoBundle } from "../bundle/put-into-bundle.ts";
 import { sendBundle } from "../bundle/send-bundle.ts";
 import { realClock, realRandom } from "../clock/real.ts";
 import { StatusError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
-import { programDigest } from "../program/program-digest.ts";
 import { Channel } from "../rpc/channel.ts";
-import { mayBeLost } from "../rpc/may-be-lost.ts";
+import { retryLost } from "../rpc/retry-lost.ts";
 import type { Client } from "../rpc/service.ts";
 
 /** How long the API may take to answer `Apply`. */
 const applyMs = 30_000;
-/** Attempts of one `Apply`, and the wait between them. */
-const triesMax = 3;
-const retryMs = 500;
 const idLength = 20;
 
 /** The options of {@link deploy}, which `RunOptions` has too. */
@@ -56,14 +52,15 @@ export async function deploy(
   options: DeployOptions,
 ): Promise<void> {
   const channel = new Channel(options.api ?? (process.env.DROVER_API || "127.0.0.1:9001"));
-  const signal = options.signal ? { signal: options.signal } : {};
+  const { signal = new AbortController().signal } = options;
   try {
     const controller = channel.client(ControllerService);
     const messages = specs.map((spec) => specMessage(spec, path));
-    if (options.bundle === false) for (const message of messages) fillVersion(message, path);
-    else {
+    if (options.bundle === false) {
+      for (const message of messages) if (!message.runtimeEnv?.bundle) fillWithoutBundle(message);
+    } else {
       const bundle = options.bundle === undefined ? undefined : resolve(dirname(path), options.bundle);
-      await bundleAll(controller, messages, { ...options, bundle });
+      await bundleAll(controller, messages, { ...options, bundle }, signal);
     }
     const request = { ...application, redeploy: options.redeploy ?? false };
     const { results } = await applyOnce(controller, messages, request, signal);
@@ -81,58 +78,44 @@ function specMessage(spec: JsonObject, path: string): DeploymentSpec {
   return message;
 }
 
-/** The same digest as the CLI's, so that either finds the other's deployment unchanged. */
-function fillVersion(message: DeploymentSpec, path: string): void {
-  const environment = message.runtimeEnv ? toJsonString(RuntimeEnvSchema, message.runtimeEnv) : "";
-  message.version ||= programDigest([path], `${environment}\0`, readBytes);
-}
-
 /** Sends the files of the program, and makes the specs name their bundle. */
 async function bundleAll(
   controller: Client<typeof ControllerService>,
   messages: readonly DeploymentSpec[],
-  { bundle, lockfile = true, signal = new AbortController().signal }: DeployOptions & { readonly bundle: string | undefined },
+  { bundle, lockfile = true }: DeployOptions & { readonly bundle: string | undefined },
+  signal: AbortSignal,
 ): Promise<void> {
   for (const message of messages) placeInOwnBundle(message, bundle, inCode);
   const own = messages.filter(({ runtimeEnv }) => !runtimeEnv?.bundle);
   const folder = own[0] && folderOfSpec(own[0], bundle, inCode);
   if (folder === undefined) return;
   const call = () => ({ signal, deadlineMs: applyMs });
-  const sleep = (ms: number) => realClock.sleep(ms, signal);
   const progress = new BundleProgress(folder, process.stderr, () => realClock.nowMs());
   const sent = await sendBundle(folder, { controller, call, sleep, names: inCode, events: progress }).finally(() => progress.close());
   for (const message of own) putIntoBundle(message, sent, { digest: sent.digest, fillLockfile: lockfile, names: inCode });
 }
 
-/**
- * Calls again if the answer is lost with the connection. With the same request id, all the calls
- * have one effect.
- */
-async function applyOnce(
+/** Of an `Apply` that is repeated, all calls have one effect: they have the same request id. */
+function applyOnce(
   controller: Client<typeof ControllerService>,
   specs: DeploymentSpec[],
   application: OfApplication & { readonly redeploy: boolean },
-  signal: { readonly signal?: AbortSignal },
+  signal: AbortSignal,
 ): Promise<ApplyResponse> {
   const request = { specs, ...application, requestId: realRandom.id(idLength) };
-  for (let tries = 1; ; tries++) {
-    try {
-      return await controller.apply(request, { ...signal, deadlineMs: applyMs });
-    } catch (error) {
-      if (!mayBeLost(error) || tries === triesMax || signal.signal?.aborted) throw error;
-      await realClock.sleep(retryMs, signal.signal);
-    }
-  }
+  return retryLost(() => controller.apply(request, { signal, deadlineMs: applyMs }), sleep, signal);
 }
+
+const sleep = (ms: number, signal: AbortSignal): Promise<void> => realClock.sleep(ms, signal);
 
 /** Waits until each deployment is healthy at its generation. */
 async function untilHealthy(
   controller: Client<typeof ControllerService>,
   generations: ReadonlyMap<string, bigint>,
-  signal: { readonly signal?: AbortSignal },
+  signal: AbortSignal,
 ): Promise<void> {
   const waiting = new Map(generations);
-  for await (const { event } of controller.watchDeployments({ names: [...generations.keys()] }, signal)) {
+  for await (const { event } of controller.watchDeployments({ names: [...generations.keys()] }, { signal })) {
     if (event.case === "deploymentDeleted" && waiting.has(event.value))
       throw new StatusError("ABORTED", `deployment "${event.value}" was deleted`);
     const { spec, status } = event.case === "deploymentUpdated" ? event.value : {};
@@ -143,12 +126,4 @@ async function untilHealthy(
     if (status.state === DeploymentState.DEPLOY_FAILED) throw new StatusError("FAILED_PRECONDITION", status.message);
   }
   throw new StatusError("UNAVAILABLE", "the watch of the deployments ended before they were healthy");
-}
-
-function readBytes(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path);
-  } catch {
-    return undefined;
-  }
 }

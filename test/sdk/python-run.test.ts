@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished } from "vitest";
 import { type ApplyRequest, ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
 import { type DeploymentSpec, DeploymentSpecSchema, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
 import { type InvokeResponse, InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
-import { fillPaths } from "../../src/cli/fill-version.ts";
+import { fillWithoutBundle } from "../../src/bundle/fill-without-bundle.ts";
 import { realClock } from "../../src/clock/real.ts";
 import { refusal } from "../../src/core/errors.ts";
 import { silentLog } from "../../src/log/log.ts";
@@ -107,7 +107,7 @@ describe("run", () => {
       ...{ name: "echo", num_replicas: 2, program: { module } },
       runtime_env: { working_dir: folder, env_vars: { B: "1", A: "ü" } },
     });
-    fillPaths(asGiven, [join(folder, "app.py"), join(folder, "neighbour.py")]);
+    fillWithoutBundle(asGiven, [join(folder, "app.py"), join(folder, "neighbour.py")]);
     expect(readFileSync(join(folder, "app.py"), "utf8")).toContain("class Echo");
     expect(spec.version).toBe(asGiven.version);
     expect(requests).toMatchObject([{ redeploy: true }]);

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { type ApplyResponse, ApplyResponseSchema, Effect } from "../../../gen/drover/v1/controller_service_pb.ts";
 import type { DeploymentSpec } from "../../../gen/drover/v1/deployment_pb.ts";
+import { fillWithoutBundle } from "../../bundle/fill-without-bundle.ts";
 import { type FieldViolation, refusal, StatusError } from "../../core/errors.ts";
 import { nameOf } from "../../rpc/enum-name.ts";
 import type { CallOptions } from "../../rpc/service.ts";
@@ -8,7 +9,6 @@ import { attach } from "../attach.ts";
 import { type BundleFlags, bundleSpecs } from "../bundle-specs.ts";
 import { CliError, exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, type WaitFlags, waitOptions } from "../command.ts";
-import { fillPaths } from "../fill-version.ts";
 import { withOptionsInCode } from "../options-in-code.ts";
 import { printRefusedOutcomes } from "../outcomes.ts";
 import { plain } from "../plain-text.ts";
@@ -75,7 +75,7 @@ export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[
   if (flags.attach && flags.dryRun) throw usage("--attach: a dry run has nothing to attach to");
   if (flags.output === "json" && !flags.dryRun) throw usage("-o json needs --dry-run: it shows what would change");
   if (flags.bundle === false)
-    for (const { spec, programFiles, whole } of loaded) if (!whole && !spec.runtimeEnv?.bundle) fillPaths(spec, programFiles);
+    for (const { spec, programFiles, whole } of loaded) if (!whole && !spec.runtimeEnv?.bundle) fillWithoutBundle(spec, programFiles);
   if (flags.bundle !== false) await bundleSpecs(session, loaded, { ...flags, quiet: flags.output === "json" });
   const answer = await applySpecs(session, loaded, flags);
   if (flags.dryRun) {
@@ -93,7 +93,9 @@ export async function deploySpecs(session: Session, loaded: readonly LoadedSpec[
   return exitCodes.done;
 }
 
-/** Deploys all specs, whose bundles are sent, or none. Fails with an error that names their places. */
+/**
+ * Deploys all specs, whose bundles are sent, or none. Fails with an error that names their places.
+ */
 export async function applySpecs(session: Session, loaded: readonly LoadedSpec[], flags: DeployFlags): Promise<ApplyResponse> {
   const { prune = false, dryRun = false } = flags;
   const specs = loaded.map(({ spec }) => spec);

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { type DeploymentSpec, DeploymentSpecSchema, ResourcesSchema, RuntimeEnvSchema } from "../../../gen/drover/v1/deployment_pb.ts";
 import { BundleError } from "../../bundle/bundle-error.ts";
 import { bundleFolder } from "../../bundle/bundle-folder.ts";
-import { folderOfSpec } from "../../bundle/bundled-specs.ts";
+import { folderOfSpec } from "../../bundle/put-into-bundle.ts";
 import { kebab } from "../../program/definition.ts";
 import { treeLines } from "../application-tree.ts";
 import { CliError, exitCodes, usage } from "../cli-error.ts";

@@ -7,7 +7,7 @@ import { type DeploymentSpec, DeploymentSpecSchema } from "../../gen/drover/v1/d
 import { BundleError, inCode } from "../../src/bundle/bundle-error.ts";
 import { bundleFolder } from "../../src/bundle/bundle-folder.ts";
 import { BundleProgress } from "../../src/bundle/bundle-progress.ts";
-import { folderOfSpec, putIntoBundle } from "../../src/bundle/bundled-specs.ts";
+import { folderOfSpec, putIntoBundle } from "../../src/bundle/put-into-bundle.ts";
 import { temporaryFolder } from "../replica/harness.ts";
 
 async function folderWith(...paths: readonly string[]): Promise<string> {
@@ -79,7 +79,7 @@ test("a command has a bundle where an argument names a file below its folder, or
   expect(folderOfSpec(commandSpec("", "./tool"), undefined)).toBeUndefined();
 });
 
-test("a program that is not on this machine is refused, and one that has a bundle is not sent again", async () => {
+test("a program that is not on this machine is refused, and a program that has a bundle is not sent again", async () => {
   const root = await folderWith("app.ts");
   expect(() => folderOfSpec(moduleSpec(join(root, "none.ts")), undefined)).toThrow(/none\.ts.*--no-bundle/);
   expect(() => folderOfSpec(moduleSpec(root), undefined)).toThrow(BundleError);

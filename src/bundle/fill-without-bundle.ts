@@ -11,7 +11,7 @@ const fileBytesMax = 2 ** 30;
  * Completes a spec whose files are on the controller's machine. A Python program opens files by paths
  * relative to its own folder.
  */
-export function fillPaths(spec: DeploymentSpec, ownFiles: readonly string[] = []): void {
+export function fillWithoutBundle(spec: DeploymentSpec, ownFiles: readonly string[] = []): void {
   const kind = spec.program?.kind;
   if (kind?.case === "module" && kind.value.path.endsWith(".py") && !spec.runtimeEnv?.workingDir)
     spec.runtimeEnv = Object.assign(spec.runtimeEnv ?? create(RuntimeEnvSchema), { workingDir: dirname(kind.value.path) });
