@@ -53,18 +53,12 @@ function nextSignal(first: AbortSignal): AbortSignal {
   return next.signal;
 }
 
-/** For `drover run` and `drover deploy` of a Python file. */
-async function describePython(file: string, exportName: string, args: string) {
-  const { describePython: describe } = await import("./engine/local/describe-python.ts");
-  return describe(shipped.pythonSdk, [file, exportName, args], process.cwd(), process.env);
-}
-
 /** For `drover run` and `drover deploy` of a module. */
 async function findDrover(): Promise<void> {
   await import(shipped.npmHook);
 }
 
-/** For `drover run --watch`. */
+/** For Python files, and for `drover run --watch`. */
 function openDescriber(file: string): ProgramDescriber {
   return file.endsWith(".py")
     ? pythonDescriber(shipped.pythonSdk, process.cwd(), process.env)
@@ -84,7 +78,6 @@ const io = processIo({
   sleep: (ms, signal) => realClock.sleep(ms, signal),
   newId: () => realRandom.id(idLength),
   start,
-  describePython,
   findDrover,
   openDescriber,
   testbed,

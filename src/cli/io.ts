@@ -33,32 +33,26 @@ export interface CliIo {
   /** Runs a controller until `interrupted` aborts; returns the exit code. */
   start(config: Config, interrupted: AbortSignal): Promise<number>;
   /**
-   * Runs a Python file so that it prints its deployments; returns that, or why it failed. `args` is
-   * a JSON object for the function that builds an application; empty: none. `missesModule`: a module
-   * that the file imports was not found. Undefined: Python cannot be run.
-   */
-  describePython?(
-    file: string,
-    exportName: string,
-    args: string,
-  ): Promise<{ readonly stdout: string } | { readonly failure: string; readonly missesModule: boolean }>;
-  /**
    * From then on, modules that are imported find `drover` also where no folder above them has it.
    * Undefined: they do not.
    */
   findDrover?(): Promise<void>;
   /**
-   * Describes what a file deploys again and again, each time in a process of its own, which sees the
-   * files as they are then. Undefined: no process can be started.
+   * Describes what a file deploys, each time in a process of its own, which sees the files as they
+   * are then. Undefined: no process can be started.
    */
   openDescriber?(file: string): ProgramDescriber;
   /** Starts programs to check. Undefined: programs cannot be started. */
   readonly testbed?: Testbed;
 }
 
-/** Describes what a file deploys, as `describePython` does. */
+/** Describes what a file deploys. */
 export interface ProgramDescriber {
-  /** Fails when the signal aborts. */
+  /**
+   * Returns the description as JSON, or why there is none. `args` is a JSON object for the function
+   * that builds an application; empty: none. `missesModule`: a module that the file imports was not
+   * found. Fails when the signal aborts.
+   */
   describe(
     given: readonly [file: string, exportName: string, args: string],
     signal: AbortSignal,
@@ -72,9 +66,7 @@ export interface ProgramDescriber {
 const brokenPipeExitCode = 141;
 
 /** The real one, of this process. A second Ctrl-C ends the process at once. */
-export function processIo(
-  parts: Pick<CliIo, "nowMs" | "sleep" | "newId" | "start" | "describePython" | "findDrover" | "openDescriber" | "testbed">,
-): CliIo {
+export function processIo(parts: Pick<CliIo, "nowMs" | "sleep" | "newId" | "start" | "findDrover" | "openDescriber" | "testbed">): CliIo {
   const interrupt = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort());
   for (const output of [process.stdout, process.stderr]) output.on("error", endAtBrokenPipe);

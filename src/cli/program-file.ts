@@ -77,6 +77,19 @@ export async function describeFile(place: ProgramPlace, args: JsonObject | undef
   return file.endsWith(".py") ? describePythonFile(place, args, io) : describeModule(place, args, io);
 }
 
+async function describePythonFile(place: ProgramPlace, args: JsonObject | undefined, io: CliIo): Promise<ProgramFile | undefined> {
+  const describer = io.openDescriber?.(place.file);
+  if (describer === undefined) throw new CliError("Python cannot be run here");
+  try {
+    return await describeFileNow(place, args, describer, io.interrupted);
+  } catch (error) {
+    if (io.interrupted.aborted) return undefined;
+    throw error;
+  } finally {
+    describer.close();
+  }
+}
+
 /**
  * As `describeFile`, but of the files as they are now, however often they were described before.
  * Fails where the signal aborts.
@@ -142,18 +155,6 @@ interface PythonDescription {
   readonly application: string | null;
   readonly deployments: readonly { readonly spec: JsonObject; readonly export: string; readonly uses: readonly string[] }[];
   readonly files: readonly string[];
-}
-
-async function describePythonFile(
-  { file, exportName }: ProgramPlace,
-  args: JsonObject | undefined,
-  io: CliIo,
-): Promise<ProgramFile | undefined> {
-  if (io.describePython === undefined) throw new CliError("Python cannot be run here");
-  const answer = await io.describePython(file, exportName, args === undefined ? "" : JSON.stringify(args));
-  if (io.interrupted.aborted) return undefined;
-  if ("failure" in answer) throw cannotRun(file, answer);
-  return pythonProgram(file, answer.stdout);
 }
 
 function pythonProgram(file: string, stdout: string): ProgramFile {

@@ -7,7 +7,7 @@ import { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts"
 import { type Deployment, DeploymentSchema, DeploymentState } from "../../gen/drover/v1/deployment_pb.ts";
 import { type Condition, ConditionSchema } from "../../gen/drover/v1/facts_pb.ts";
 import { InvokeService } from "../../gen/drover/v1/invoke_service_pb.ts";
-import type { CliIo } from "../../src/cli/io.ts";
+import type { CliIo, ProgramDescriber } from "../../src/cli/io.ts";
 import { runCli } from "../../src/cli/run-cli.ts";
 import { realClock, realRandom } from "../../src/clock/real.ts";
 import type { Config } from "../../src/config/config.ts";
@@ -39,7 +39,6 @@ export interface RunOptions {
   /** Told of each thing printed, as it is. */
   readonly onPrint?: (text: string) => void;
   readonly start?: (config: Config) => Promise<number>;
-  readonly describePython?: CliIo["describePython"];
   readonly openDescriber?: CliIo["openDescriber"];
 }
 
@@ -72,14 +71,16 @@ export function ioOf(options: RunOptions): { readonly io: CliIo; readonly printe
     nowMs: () => nowMs,
     sleep: (ms, signal) => realClock.sleep(ms, signal),
     newId: () => realRandom.id(20),
-    ...(options.describePython && { describePython: options.describePython }),
     ...(options.openDescriber && { openDescriber: options.openDescriber }),
     start: options.start ?? (() => Promise.reject(new Error("not in this test"))),
   };
   return { io, printed };
 }
 
-/** A server with the handlers given, which keeps bundles; everything else is UNIMPLEMENTED. Gives how to run the CLI against it. */
+/**
+ * A server with the handlers given, which keeps bundles; everything else is UNIMPLEMENTED. Gives
+ * how to run the CLI against it.
+ */
 export async function serve(
   controller: ControllerHandlers,
   invoke: InvokeHandlers = {},
@@ -102,6 +103,11 @@ export async function serveAt(controller: ControllerHandlers, invoke: InvokeHand
   onTestFinished(() => server.close(0));
   return address;
 }
+
+/** A describer of files that answers with what `describe` returns. */
+export const describing =
+  (describe: (...given: Parameters<ProgramDescriber["describe"]>[0]) => ReturnType<ProgramDescriber["describe"]>) =>
+  (): ProgramDescriber => ({ describe: (given) => describe(...given), prepare: () => {}, close: () => {} });
 
 /** A new folder with the files given; gone after the test. */
 export async function folder(files: Readonly<Record<string, string | Uint8Array>>): Promise<string> {

@@ -7,7 +7,7 @@ import { toJson } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
-import { deploymentOf, folder, type Run, type RunOptions, serve } from "./harness.ts";
+import { deploymentOf, describing, folder, type Run, type RunOptions, serve } from "./harness.ts";
 
 const source = (path: string) => JSON.stringify(fileURLToPath(new URL(`../../src/program/${path}`, import.meta.url)));
 const imports = `import { define } from ${source("definition.ts")};\nimport { bind } from ${source("application.ts")};\n`;
@@ -127,13 +127,13 @@ test("a file that names a bundle is deployed with its paths as they are", async 
 });
 
 /** As `drover.describe` answers for `pkg/app.py`. */
-const describePython = async (file: string) => ({
+const openDescriber = describing(async (file) => ({
   stdout: JSON.stringify({
     application: null,
     deployments: [{ spec: { name: "model", num_replicas: 2 }, export: "Model", uses: [] }],
     files: [file, join(file, "../words.py")],
   }),
-});
+}));
 
 test("a Python program in a file is sent as with run; without a bundle it runs in its folder, and its version is of what it imports", async () => {
   const { cwd, run } = await deploying({
@@ -143,7 +143,7 @@ test("a Python program in a file is sent as with run; without a bundle it runs i
     "app.yaml": "program: { module: { path: pkg/app.py, export_name: Model } }\n",
     "sdk.yaml": "program: { command: { argv: [python3, -m, drover.replica, pkg/app.py] } }\n",
   });
-  const specOf = async (...argv: readonly string[]) => (await run([...argv, "--no-wait"], { describePython })).specs[0];
+  const specOf = async (...argv: readonly string[]) => (await run([...argv, "--no-wait"], { openDescriber })).specs[0];
   const bundled = await specOf("deploy", "app.yaml");
   const program = { module: { path: "app.py", export_name: "Model" } };
   expect(bundled).toEqual({ name: "model", num_replicas: 2, program, runtime_env: { bundle, lockfile: "requirements.txt" } });
@@ -171,12 +171,12 @@ export const build = ({ size = 1 }) => bind(define(class Root {}, { requestTimeo
 export const app = build({});`;
   const { cwd, run } = await deploying({ "pkg/app.mjs": graph, "pkg/app.py": "" });
   for (const given of [["pkg/app.mjs"], ["pkg/app.mjs:build", "size=2", "--app", "mine"], ["pkg/app.mjs:Model"], ["pkg/app.py"]]) {
-    const built = await run(["build", ...given], { describePython });
+    const built = await run(["build", ...given], { openDescriber });
     expect(built).toMatchObject({ exitCode: 0, stderr: "" });
     expect(built.stdout).not.toContain(cwd);
-    const ran = await run(["run", ...given, "--no-wait"], { describePython });
+    const ran = await run(["run", ...given, "--no-wait"], { openDescriber });
     await writeFile(join(cwd, "built.yaml"), built.stdout);
-    const deployed = await run(["deploy", "built.yaml", "--no-wait"], { describePython });
+    const deployed = await run(["deploy", "built.yaml", "--no-wait"], { openDescriber });
     await rm(join(cwd, "built.yaml")); // for `run` it is a file as any other
     const application = given.includes("mine") ? "mine" : given[0] === "pkg/app.mjs" ? "root" : undefined;
     expect(deployed.specs).toEqual(ran.specs.map((spec) => ({ ...spec, ...(application && { application }) })));

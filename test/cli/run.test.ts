@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import type { ApplyRequest } from "../../gen/drover/v1/controller_service_pb.ts";
 import { DeploymentSpecSchema } from "../../gen/drover/v1/deployment_pb.ts";
 import { splitModule } from "../../src/cli/program-file.ts";
-import { deploymentOf, folder, type Run, type RunOptions, serve } from "./harness.ts";
+import { deploymentOf, describing, folder, type Run, type RunOptions, serve } from "./harness.ts";
 
 const digest = expect.stringMatching(/^[0-9a-f]{16}$/);
 const bundle = expect.stringMatching(/^sha256:[0-9a-f]{64}$/);
@@ -152,11 +152,11 @@ test("a Python file is asked itself what it is, and runs by the SDK's host", asy
   const asked: unknown[] = [];
   const spec = { name: "model", num_replicas: 2, runtime_env: { pip: ["six"] } };
   const described = { application: null, deployments: [{ spec, export: "Model", uses: [] }], files: [] };
-  const describePython = async (...about: readonly [string, string, string]) => {
+  const openDescriber = describing(async (...about) => {
     asked.push(about);
     return { stdout: JSON.stringify(described) };
-  };
-  expect(await runWith({ describePython }, "app.py:Model", "--pip", "numpy>=2")).toMatchObject({ exitCode: 0 });
+  });
+  expect(await runWith({ openDescriber }, "app.py:Model", "--pip", "numpy>=2")).toMatchObject({ exitCode: 0 });
   expect(asked).toEqual([[`${cwd}/app.py`, "Model", ""]]);
   expect(specs).toEqual([
     {
@@ -167,7 +167,7 @@ test("a Python file is asked itself what it is, and runs by the SDK's host", asy
     },
   ]);
   const failure = "Traceback (most recent call last):\nModuleNotFoundError: No module named 'torch'";
-  expect(await runWith({ describePython: async () => ({ failure, missesModule: true }) }, "app.py")).toMatchObject({
+  expect(await runWith({ openDescriber: describing(async () => ({ failure, missesModule: true })) }, "app.py")).toMatchObject({
     exitCode: 1,
     stderr: expect.stringContaining(
       `error: cannot run ${cwd}/app.py:\n  ${failure.replace("\n", "\n  ")}\n  import packages that only the replicas have`,

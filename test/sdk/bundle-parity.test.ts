@@ -7,7 +7,7 @@ import { BundleError } from "../../src/bundle/bundle-error.ts";
 import { FileDigests } from "../../src/bundle/file-digests.ts";
 import { findFiles } from "../../src/bundle/find-files.ts";
 import { realClock } from "../../src/clock/real.ts";
-import { describePython } from "../../src/engine/local/describe-python.ts";
+import { pythonDescriber } from "../../src/engine/local/describer.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { bundleDigest, byPath } from "../../src/program/bundle-manifest.ts";
 import { RpcServer } from "../../src/rpc/server.ts";
@@ -102,7 +102,9 @@ function check({ says, folder, files, refused }: BundleCase & { readonly folder:
   return made.digest;
 }
 
-/** Programs in Python by what of a folder their spec depends on: files, and the one that is run. */
+/**
+ * Programs in Python: the files of a folder on which their spec depends, and the file that is run.
+ */
 const programs: Readonly<Record<string, { readonly files: readonly string[]; readonly app: string; readonly options?: string }>> = {
   alone: { files: ["data.txt"], app: "app.py" },
   nested: { files: ["package.json", "service/pyproject.toml", "service/uv.lock", "service/requirements.txt"], app: "service/src/app.py" },
@@ -148,9 +150,9 @@ test("the command line finds unchanged what Python programs have deployed themse
   const { stdout, stderr } = await runModule("deploy_all", paths, root, env).ended;
   expect(stdout, stderr).toBe("DEADLINE_EXCEEDED\n".repeat(paths.length));
 
-  const describe = (file: string, exportName: string, args: string) => describePython(sdk, [file, exportName, args], root, env);
+  const openDescriber = () => pythonDescriber(sdk, root, env);
   const lockfiles = Object.keys(programs).map(async (name, at) => {
-    const ran = await drover(["run", "--no-wait", String(paths[at])], { cwd: root, env, describePython: describe });
+    const ran = await drover(["run", "--no-wait", String(paths[at])], { cwd: root, env, openDescriber });
     expect(ran.exitCode, ran.stderr).toBe(0);
     const { deployment } = await controller.getDeployment({ name });
     expect(deployment?.status?.generation, `${name}: ${ran.stdout}`).toBe(1n);
