@@ -11,7 +11,7 @@ import { median } from "./statistics.ts";
 
 const saves = quick ? 2 : 10;
 const targetMs = 1_000;
-/** The pause between the end of a rollout and the next save, as of somebody who types. */
+/** The pause between the end of a rollout and the next save, like that of a person who types. */
 const typingMs = 500;
 
 interface SmallProgram {

@@ -7,10 +7,10 @@ import { BundleError, inCommandLine } from "./bundle-error.ts";
 const markers = ["package.json", "pyproject.toml", "requirements.txt"];
 
 /**
- * The folder that is sent with a program: the one that is `given`; else the nearest that is marked as
- * a program's, `own` or one above it; else `own`. Fails with a `BundleError` if the one given is no
- * folder or does not hold `own`, or if it would be the home folder, the root, or the system's folder
- * of temporary files.
+ * The folder that is sent with a program of the folder `own`: `given`; else the nearest folder, at or
+ * above `own`, that is marked as a program's; else `own`. Fails with a `BundleError` if `given` is no
+ * folder or does not hold `own`, and if the home folder, the root, or the system's folder of
+ * temporary files would be sent.
  */
 export function bundleFolder(own: string, given: string | undefined, names = inCommandLine): string {
   if (given !== undefined) {

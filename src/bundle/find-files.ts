@@ -14,7 +14,7 @@ import { IgnoreRules } from "./ignore-rules.ts";
 const virtualEnvironment = "pyvenv.cfg";
 /** How many of the largest files an error names. */
 const namedMax = 5;
-/** The most folders that are looked into. Links between folders may make a few folders into very many. */
+/** The most folders that are read. Links between folders may make a few folders into very many. */
 const foldersMax = 100_000;
 
 /** A file that is to be sent. */
@@ -106,7 +106,7 @@ async function walk(root: string, signal: AbortSignal, { onFolder, onFile, onPro
     for (const entry of orProblem(() => entriesOf(here), onProblem) ?? []) {
       await pace();
       signal.throwIfAborted();
-      const found = orProblem(() => look(entry, here, realRoot), onProblem);
+      const found = orProblem(() => foundAt(entry, here, realRoot), onProblem);
       if (found === undefined) continue;
       if ("folder" in found) waiting.push(found);
       else onFile(found);
@@ -125,7 +125,7 @@ function orProblem<T>(work: () => T, onProblem: (error: BundleError) => void): T
 }
 
 /** What is to be sent of an entry of a folder. Undefined: nothing. */
-function look(entry: Dirent<NonSharedBuffer>, at: FolderAt, realRoot: string): FoundFile | FolderAt | undefined {
+function foundAt(entry: Dirent<NonSharedBuffer>, at: FolderAt, realRoot: string): FoundFile | FolderAt | undefined {
   const name = entry.name.toString();
   const path = at.path + name;
   const file = join(at.folder, name);

@@ -6,13 +6,13 @@ import { colorState, deploymentState, runningOf } from "./print.ts";
 import { rolloutProgress } from "./progress.ts";
 import type { Colors } from "./session.ts";
 
-/** How far the last save has come. */
+/** How far the last save is. */
 export type SaveStep =
   /** The program is read, to learn what it deploys. */
   | { readonly kind: "describing" }
   /** Its files are read, compared and sent. */
   | { readonly kind: "sending"; readonly progress: string }
-  /** The controller is told what to deploy. */
+  /** The controller is asked to deploy it. */
   | { readonly kind: "deploying" }
   /** The controller has it: replicas start. */
   | { readonly kind: "starting" }

@@ -8,7 +8,7 @@ import { watchDeployments } from "./watch.ts";
 /** The wait before the controller is called again, when a call ended. */
 const againMs = 1_000;
 
-/** How far a deploy has come, by what is seen of its deployments. */
+/** How far a deploy is, by what is seen of its deployments. */
 export type DeployProgress =
   | { readonly kind: "starting" }
   | { readonly kind: "serving" }
@@ -131,7 +131,7 @@ export class WatchedDeployments {
   }
 }
 
-/** How far the deploy that was answered with `wanted` has come. */
+/** How far a deploy is. `wanted` is its answer, `now` what is seen of the deployment. */
 function progressOf(wanted: Deployment, now: Deployment | undefined): DeployProgress {
   const name = nameOf(wanted);
   if (now === undefined || now.uid !== wanted.uid) return { kind: "overtaken", lines: [`${name} was deleted`] };

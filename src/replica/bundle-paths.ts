@@ -11,8 +11,8 @@ export function pathInBundle(file: string): string | undefined {
 }
 
 /**
- * A text with the paths that files have inside the bundle: who deployed it may have no access to
- * this machine.
+ * A text with the paths that files have inside the bundle: its reader may have no access to this
+ * machine.
  */
 export function withPathsInBundle(text: string): string {
   const folder = bundleFolder();

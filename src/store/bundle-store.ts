@@ -1,6 +1,9 @@
 import type { BundleBounds, BundleFile, BundleReader } from "../core/bundle.ts";
 
-/** How long what nothing needs is kept after its last use: uploads that are to become a bundle. */
+/**
+ * How long unneeded files and bundles are kept after their last use. Uploaded files are unneeded until
+ * they are those of a bundle.
+ */
 export const unneededMs = 3_600_000;
 
 /**
@@ -12,7 +15,7 @@ export const unneededMs = 3_600_000;
  */
 export interface BundleStore extends BundleReader {
   readonly bounds: BundleBounds;
-  /** Those of the files that are not kept, each once. To ask for a file that is kept is a use of it. */
+  /** The files that are not kept, each once. To ask for a file that is kept is a use of it. */
   missingFiles(sha256s: readonly string[]): Promise<readonly string[]>;
   /** Begins to store files, which are kept all together at its end. */
   openUpload(): Promise<BundleUpload>;

@@ -234,7 +234,7 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** A full disk is told as such. */
+/** Does work that stores. A full disk is refused as such. */
 async function storing<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -230,7 +230,7 @@ class RedisBundles implements BundleStore {
     return this.#storing(() => evaluate(this.#redis, script, keys, args));
   }
 
-  /** A Redis without memory for more is told as such. */
+  /** Runs a command that stores. A Redis whose memory is full is refused as such. */
   async #storing<T>(command: () => Promise<T>): Promise<T> {
     return this.#try(command, (error) =>
       troubleOf(error)?.kind === "memoryFull"

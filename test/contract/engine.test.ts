@@ -22,7 +22,7 @@ interface Subject {
   next(): Promise<Engine>;
 }
 
-/** For engines that look into none. */
+/** For engines that read none. */
 const anyBundle = digestOf("0".repeat(64));
 
 async function local(): Promise<Subject> {

@@ -32,7 +32,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Saves what a module holds, and what a file beside it holds that is read at each call. */
+/** Saves what a module holds, and what a data file holds that it reads at each call. */
 async function save(text: string): Promise<void> {
   await writeFile(join(folder, "lib/code.ts"), `export const code: string = "${text}";\n`);
   await writeFile(join(folder, "data.txt"), text);
@@ -56,7 +56,9 @@ async function expectFiles(text: string, revision: number, replicas = 2): Promis
   for (const answer of answers) expect(answer).toEqual({ code: text, data: text });
 }
 
-/** SIGTERM stops the replicas, and the next controller starts others; SIGKILL leaves them running. */
+/**
+ * SIGTERM stops the replicas, and the next controller starts others; SIGKILL leaves them running.
+ */
 async function restart(signal: NodeJS.Signals): Promise<void> {
   await drover.end(signal);
   drover = await Drover.start([], drover.dataDir);

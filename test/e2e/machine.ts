@@ -1,5 +1,5 @@
-// A machine of a user, for other-machine.ts: writes files and runs programs there as it is told, and
-// hands over a listening socket for each address that its programs call.
+// A machine of a user, for other-machine.ts: writes files and runs programs there by orders, and hands
+// over a listening socket for each address that its programs call.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
@@ -43,7 +43,7 @@ function reply(id: number, answer?: unknown, server?: Server): void {
   process.send?.({ id, answer }, server);
 }
 
-/** Listens here; who started this machine accepts the connections. */
+/** Listens here; the process that started this machine accepts the connections. */
 async function handOver(id: number): Promise<void> {
   const server = createServer();
   await new Promise<void>((listens) => server.listen(0, "127.0.0.1", listens));

@@ -9,7 +9,9 @@ import { delimiter, dirname, join } from "node:path";
 import { Drover, type Finished, mainPath, root } from "./drover.ts";
 import type { Order } from "./machine.ts";
 
-/** Mounts an empty folder for temporary files, and shows the clone in it again where it was there. */
+/**
+ * Mounts an empty folder for temporary files, and shows the clone in it again where it was there.
+ */
 const enterScript = `set -e
 ip link set lo up
 mount --make-rprivate /
@@ -22,7 +24,7 @@ exec "$@"`;
 
 const isRoot = process.getuid?.() === 0;
 const unshare = ["unshare", ...(isRoot ? [] : ["--user", "--map-root-user"]), "--net", "--mount", "sh", "-c", enterScript, root, tmpdir()];
-/** A user who may do nothing. */
+/** A user without rights. */
 const nobody = 65_534;
 const asNobody = ["setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups"];
 
@@ -116,7 +118,9 @@ export class OtherMachine {
     await this.#order({ do: "remove", path: join(this.home, path) });
   }
 
-  /** The command line, in a folder of the user. With `until`, Ctrl-C comes once it has printed that. */
+  /**
+   * The command line, in a folder of the user. With `until`, Ctrl-C comes once it has printed that.
+   */
   async drover(
     {
       folder,

@@ -27,7 +27,10 @@ if __name__ == "__main__":
     drover.run(Where)
 `;
 
-/** Starts a program in a group of its own, so that Ctrl-C can be sent to all of it, as a terminal does. */
+/**
+ * Starts a program in a group of its own, so that Ctrl-C can be sent to all of it, as a terminal
+ * does.
+ */
 function start(command: string, args: readonly string[], cwd: string) {
   const child = spawn(command, args, { cwd, env: { ...process.env, PATH: path }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   const output = { text: "" };
@@ -35,7 +38,7 @@ function start(command: string, args: readonly string[], cwd: string) {
   return { child, output, ended: new Promise<number | null>((done) => child.once("close", done)) };
 }
 
-/** Ctrl-C for a program that runs; what has ended has told why. */
+/** Ctrl-C for a program that runs; a program that has ended has said why. */
 const interrupt = ({ pid = 0, exitCode }: ChildProcess) => exitCode === null && process.kill(-pid, "SIGINT");
 
 pythonTest(

@@ -73,7 +73,7 @@ async function opened(files: Readonly<Record<string, string>>) {
 const waits = /^DEADLINE_EXCEEDED /;
 
 describe("the folder that is sent", () => {
-  test("is the nearest that is marked, else the program's own, or the one named; paths of the spec are inside it", async () => {
+  test("is the nearest that is marked, else the program's own, or what `bundle` names; paths of the spec are inside it", async () => {
     const { run, spec, list, folder } = await opened({
       "package.json": "{}",
       "service/pyproject.toml": "",

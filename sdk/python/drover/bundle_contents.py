@@ -16,8 +16,7 @@ PIECE_BYTES = 512 * 1024
 #: How often a file is read that changes while it is read.
 READS = 3
 
-#: What tells that a file is still the same, and its SHA-256. Of one deploy, whose files may be
-#: looked at several times.
+#: The SHA-256 of a file by its path, size, times and inode: a deploy may read a file several times.
 Digests = dict[tuple[str, int, int, int, int], str]
 
 

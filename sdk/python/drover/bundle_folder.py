@@ -15,8 +15,8 @@ LOCKFILES = ("uv.lock", "pylock.toml", "requirements.txt")
 
 
 def bundle_folder(file: str, given: str | os.PathLike[str] | None) -> str:
-    """The folder that is sent with the program `file`: the one given, relative to its own; else the nearest, at or above
-    its own, that is marked as a program's; else its own.
+    """The folder that is sent with the program `file`: `given`, relative to the file's folder; else
+    the nearest folder, at or above the file's, that is marked as a program's; else the file's.
 
     Raises:
         BundleError: the folder given is none or does not have the file; or it would be the home

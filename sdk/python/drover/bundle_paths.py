@@ -6,8 +6,8 @@ import os
 
 
 def with_paths_in_bundle(text: str) -> str:
-    """A text with the paths that files have inside the bundle: who deployed it may have no access
-    to this machine."""
+    """A text with the paths that files have inside the bundle: its reader may have no access to this
+    machine."""
     folder = os.environ.get("DROVER_BUNDLE_FOLDER")
     return text.replace(f"{folder}/", "") if folder else text
 

@@ -20,7 +20,7 @@ CALL_BYTES = 64 * 1024 * 1024
 CALL_FILES = 1_000
 #: Digests that one `FindMissingFiles` asks for.
 ASKED = 10_000
-#: How often all is looked at, where files change or the controller has dropped some.
+#: How often all files are read, where files change or the controller has dropped some.
 TRIES = 3
 
 

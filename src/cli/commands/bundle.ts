@@ -1,10 +1,11 @@
 import { resolve } from "node:path";
 import { BundleFileSchema } from "../../../gen/drover/v1/bundle_pb.ts";
+import { filesInWords } from "../../bundle/bundle-progress.ts";
 import { formatBytes } from "../../core/resources.ts";
 import { exitCodes, usage } from "../cli-error.ts";
 import { type AddCommand, examples, type Format, outputOption, readInteger } from "../command.ts";
+import { bundleOf, listBundle, readBundleFiles, writeBundleFiles } from "../download-bundle.ts";
 import { messageJson, printJson, printTable } from "../print.ts";
-import { bundleOf, listBundle, readBundleFiles, writeBundleFiles } from "../read-bundle.ts";
 import type { Session } from "../session.ts";
 
 interface BundleCommandFlags {
@@ -67,5 +68,5 @@ async function printList(session: Session, digest: string, output: Format): Prom
 
 function countAndSize(files: readonly { readonly size: bigint }[]): string {
   const bytes = files.reduce((sum, { size }) => sum + Number(size), 0);
-  return `${files.length === 1 ? "1 file" : `${files.length} files`}, ${formatBytes(bytes)}`;
+  return `${filesInWords(files.length)}, ${formatBytes(bytes)}`;
 }

@@ -79,9 +79,9 @@ export function chooseStep(input: PlanInput, progress: ProgressRecord, settled: 
 }
 
 /**
- * Whether the files and packages of the wanted revision are prepared before its first replica is created. So
- * it is if no surge is allowed: the first replica replaces an old one, and an installation may take
- * long, or fail.
+ * Whether the files and packages of the wanted revision are prepared before its first replica is
+ * created. So it is if no surge is allowed: the first replica replaces an old one, and an
+ * installation may take long, or fail.
  */
 export function wantsPackagesFirst(deployment: DeploymentRecord, replicas: readonly ReplicaRecord[]): boolean {
   const { spec, revision, pausedSinceMs, deletingSinceMs } = deployment;

@@ -369,7 +369,7 @@ describe("a module that does not start", () => {
     return errors;
   };
 
-  test("is told by its path in the bundle", async () => {
+  test("is named by its path in the bundle", async () => {
     expect(await lastErrors("src/none.ts", {})).toContain("src/none.ts");
     expect(await lastErrors("src/app.ts", { "src/app.ts": "\nthrow new Error('of the module');" })).toMatch(
       /of the module\n.*src\/app.ts:2:/,
@@ -378,7 +378,7 @@ describe("a module that does not start", () => {
     expect(await lastErrors("src/app.ts", { "src/app.ts": "import './not-there.ts';" })).toContain("src/not-there.ts");
   });
 
-  pythonTest("is told by its path in the bundle, in Python too", async () => {
+  pythonTest("is named by its path in the bundle, in Python too", async () => {
     expect(await lastErrors("src/none.py", {})).toContain("src/none.py");
     expect(await lastErrors("src/app.py", { "src/app.py": "\nraise ValueError('of the module')" })).toMatch(
       /src\/app.py", line 2[\s\S]*of the module/,

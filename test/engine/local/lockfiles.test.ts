@@ -15,7 +15,10 @@ import { ListedEnvironments } from "./listed-environments.ts";
 const never = new AbortController().signal;
 const run = promisify(execFile);
 
-/** Environments with the tools of the PATH, and Python's from the toolchain; `uv`: whether it is found. */
+/**
+ * Environments with the tools of the PATH, and Python's from the toolchain; `uv`: whether it is
+ * found.
+ */
 async function openEnvironments({ uv = true } = {}): Promise<ListedEnvironments> {
   const folder = await testFolder();
   const bin = join(folder, "bin");
@@ -217,7 +220,7 @@ for (const uv of [true, false]) {
   });
 }
 
-pythonTest("with one hash in requirements.txt each package needs one, and a list beside it needs none", async () => {
+pythonTest("with one hash in requirements.txt each package needs one, and a pip list with it needs none", async () => {
   const environments = await openEnvironments();
   const path = await install(
     environments,

@@ -5,10 +5,13 @@ import type { Deed, Facts, Verdict, Written } from "./facts.ts";
 export const programText = ({ program, runtimeEnv }: Pick<DeploymentSpec, "program" | "runtimeEnv">): string =>
   JSON.stringify([program, runtimeEnv]);
 
-/** Which program it is, for every one that was written. */
+/** The program of each text that was written. */
 export const revisionKey = ({ uid, revision }: Pick<DeploymentRecord, "uid" | "revision">): string => `${uid}/${revision}`;
 
-/** I12. A replica is started with the program, the bundle and the packages that its revision was made with. */
+/**
+ * I12. A replica is started with the program, the bundle and the packages that its revision was
+ * made with.
+ */
 export function startsItsRevision({ ledger }: Facts, { replicaId, assignment }: Deed): Verdict {
   if (assignment === undefined) return undefined;
   const was = ledger.programs.get(revisionKey(assignment));

@@ -10,7 +10,9 @@ import type { Session } from "./session.ts";
 /** A file of a bundle, with its content. */
 export interface BundleContent {
   readonly file: BundleFile;
-  /** Must be read before the next file. Fails with a `CliError` where the content is another one. */
+  /**
+   * Must be read before the next file. Fails with a `CliError` where the content is another one.
+   */
   readonly content: AsyncIterable<Uint8Array>;
 }
 
@@ -55,11 +57,14 @@ export async function* readBundleFiles(session: Session, bundle: string, path = 
   }
 }
 
-/** Writes files into a folder, which is made. Fails with a `CliError` if it has files, or one cannot be written. */
+/**
+ * Writes files into a folder, which is made. Fails with a `CliError` if it has files, or one cannot
+ * be written.
+ */
 export async function writeBundleFiles(files: AsyncIterable<BundleContent>, folder: string): Promise<readonly BundleFile[]> {
   try {
     await mkdir(folder, { recursive: true });
-    if ((await readdir(folder)).length > 0) throw new CliError(`${folder} is not empty: name a folder that is, or one that does not exist`);
+    if ((await readdir(folder)).length > 0) throw new CliError(`${folder} is not empty: name an empty folder, or a path where nothing is`);
     const written: BundleFile[] = [];
     for await (const one of files) {
       await writeOne(one, folder);
