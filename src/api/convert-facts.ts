@@ -86,7 +86,7 @@ export function waitToMessage(wait: Wait): MessageInitShape<typeof PendingReason
     case "engine":
       return { kind: PendingKind.ENGINE, engineReason: wait.reason };
     case "packages":
-      return { kind: PendingKind.PACKAGES, packages: wait.packages, lockfile: wait.lockfile };
+      return { kind: PendingKind.PACKAGES, packages: wait.packages ?? 0, lockfile: wait.lockfile };
     case "notServing":
       return { kind: PendingKind.NOT_SERVING, healthProblem: healthProblemToMessage(wait.problem) };
   }

@@ -53,17 +53,17 @@ export type InstallProblem =
 
 /** What is being prepared before a replica's process can start. */
 export interface Preparing {
-  /**
-   * How many packages of the lists are being installed. 0 without a lockfile: the bundle is being
-   * unpacked.
-   */
-  readonly packages: number;
+  /** How many packages of the lists are being installed. Undefined: the bundle is being unpacked. */
+  readonly packages?: number;
   /** The lockfile whose packages are being installed. Undefined: none. */
   readonly lockfile?: string;
 }
 
 /** What is being prepared, alone. */
-export const preparingOf = ({ packages, lockfile }: Preparing): Preparing => ({ packages, ...(lockfile !== undefined && { lockfile }) });
+export const preparingOf = ({ packages, lockfile }: Preparing): Preparing => ({
+  ...(packages !== undefined && { packages }),
+  ...(lockfile !== undefined && { lockfile }),
+});
 
 /** The state of the files and packages that a replica requires. */
 export type Preparation =

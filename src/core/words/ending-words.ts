@@ -56,7 +56,7 @@ const withoutUv = "; a uv.lock needs it: install uv for the controller, or name 
 
 /** What is being prepared before a process can start. */
 export function preparingInWords({ packages, lockfile }: Preparing): string {
-  if (packages === 0 && lockfile === undefined) return "unpacking the bundle";
+  if (packages === undefined) return "unpacking the bundle";
   if (lockfile === undefined) return `installing ${plural(packages, "package")}`;
   return `installing the packages of ${lockfile}${packages > 0 ? ` and ${plural(packages, "other package")}` : ""}`;
 }

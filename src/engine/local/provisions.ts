@@ -16,7 +16,7 @@ export const requiresProvision = (requirements: Requirements): boolean => requir
 
 /** What is prepared first. */
 export const firstStep = (requirements: Requirements): Preparing =>
-  requirements.bundle === undefined ? installing(requirements) : { packages: 0 };
+  requirements.bundle === undefined ? installing(requirements) : {};
 
 const installing = ({ npm, pip, lockfile }: Requirements): Preparing => ({
   packages: npm.length + pip.length,
