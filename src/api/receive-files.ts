@@ -7,7 +7,7 @@ import { violationsOf } from "../rpc/validate.ts";
 import type { BundleUpload } from "../store/bundle-store.ts";
 
 /** The most bytes of a file in one piece. */
-export const pieceBytesMax = 2 ** 20;
+const pieceBytesMax = 2 ** 20;
 /** The most characters of a wrong value that an error shows. */
 const valueShownMax = 80;
 

@@ -7,6 +7,7 @@ import { BundleError } from "../../src/bundle/bundle-error.ts";
 import { FileDigests } from "../../src/bundle/file-digests.ts";
 import { findFiles } from "../../src/bundle/find-files.ts";
 import { realClock } from "../../src/clock/real.ts";
+import type { BundleFile } from "../../src/core/bundle.ts";
 import { pythonDescriber } from "../../src/engine/local/describer.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { bundleDigest, byPath } from "../../src/program/bundle-manifest.ts";
@@ -18,9 +19,7 @@ import { type BundleCase, bundleCases, makeCase } from "./bundle-cases.ts";
 import { dedent, python, runModule, sdk, pythonTest as test } from "./python-harness.ts";
 
 /** What a sender makes of a folder. */
-type Made =
-  | { readonly files: readonly { readonly path: string; readonly executable: boolean; readonly sha256: string }[]; readonly digest: string }
-  | { readonly error: string };
+type Made = { readonly files: readonly BundleFile[] } | { readonly error: string };
 
 const bounds = { filesMax: 10_000, fileBytesMax: 2 ** 30, bundleBytesMax: 2 ** 31 };
 
@@ -29,15 +28,13 @@ const inPython = `
   from drover.bundle_contents import with_digest
   from drover.bundle_error import BundleError
   from drover.bundle_files import find_files
-  from drover.bundle_list import bundle_digest, in_order
   from drover.types import BundleBounds
   def made(case):
       bounds = BundleBounds(max_files=case["filesMax"], max_file_bytes=case["fileBytesMax"], max_bundle_bytes=case["bundleBytesMax"])
       try: found = find_files(case["folder"], bounds)
       except BundleError as error: return {"error": str(error)}
       files = [with_digest(one, {}) for one in found]
-      listed = [{"path": one.path, "executable": one.executable, "sha256": one.sha256} for one in in_order(files)]
-      return {"files": listed, "digest": bundle_digest(files)}
+      return {"files": [{"path": one.path, "executable": one.executable, "sizeBytes": one.size, "sha256": one.sha256} for one in files]}
   print(json.dumps([made(case) for case in json.load(open("cases.json"))]))
 `;
 
@@ -56,8 +53,7 @@ async function madeInTypeScript({ folder, bounds: own }: BundleCase & { readonly
   const { signal } = new AbortController();
   try {
     const { files: found } = await findFiles(folder, { ...bounds, ...own }, signal);
-    const files = (await new FileDigests().digest(found, signal)).toSorted(byPath);
-    return { files, digest: bundleDigest(files) };
+    return { files: await new FileDigests().digest(found, signal) };
   } catch (error) {
     if (error instanceof BundleError) return { error: error.message };
     throw error;
@@ -90,16 +86,14 @@ function check({ says, folder, files, refused }: BundleCase & { readonly folder:
     return undefined;
   }
   if ("error" in made) throw new Error(`${law}: ${made.error}`);
-  expect(
-    made.files.map(({ path, executable }) => path + (executable ? "*" : "")),
-    law,
-  ).toEqual(files);
+  const sent = made.files.toSorted(byPath).map(({ path, executable }) => path + (executable ? "*" : ""));
+  expect(sent, law).toEqual(files);
   const contents = made.files.map(({ path, executable }) => {
     const bytes = readFileSync(join(folder, path));
     return { path, executable, sizeBytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
   });
-  expect(made.digest, law).toBe(bundleDigest(contents));
-  return made.digest;
+  expect(bundleDigest(made.files), law).toBe(bundleDigest(contents));
+  return bundleDigest(made.files);
 }
 
 /**

@@ -17,13 +17,3 @@ class FileChangedError(Exception):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.path = path
-
-
-def bytes_text(size: int) -> str:
-    """A number of bytes for people: `400 MiB`."""
-    amount, unit = float(size), "bytes"
-    for larger in ("KiB", "MiB", "GiB"):
-        if amount < 1024:
-            break
-        amount, unit = amount / 1024, larger
-    return f"{amount:.0f} {unit}" if unit == "bytes" or amount >= 100 else f"{amount:.1f} {unit}"

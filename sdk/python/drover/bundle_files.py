@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .bundle_error import LEAVE_OUT, BundleError, bytes_text
+from .bundle_error import LEAVE_OUT, BundleError
 from .bundle_ignore import NEVER, VIRTUAL_ENVIRONMENT, IgnoreRules
-from .bundle_list import PathNames, path_problem
+from .bundle_path_rules import PathNames, path_problem
+from .format_bytes import format_bytes
 from .types import BundleBounds
 
 #: How many of the largest files, or of the wrong ones, an error names.
@@ -135,18 +136,18 @@ def _check_bounds(found: list[FoundFile], bounds: BundleBounds) -> None:
         )
     large = [file for file in found if file.size > bounds.max_file_bytes]
     if large:
-        most = bytes_text(bounds.max_file_bytes)
+        most = format_bytes(bounds.max_file_bytes)
         raise BundleError(f"{_largest(large)}: a file may have {most}; {LEAVE_OUT}")
     whole = sum(file.size for file in found)
     if whole > bounds.max_bundle_bytes:
-        most = bytes_text(bounds.max_bundle_bytes)
-        text = f"all files have {bytes_text(whole)}: a bundle may have {most}; the largest are {_largest(found)}"
+        most = format_bytes(bounds.max_bundle_bytes)
+        text = f"all files have {format_bytes(whole)}: a bundle may have {most}; the largest are {_largest(found)}"
         raise BundleError(f"{text}; .droverignore leaves out what is not needed")
 
 
 def _largest(files: list[FoundFile]) -> str:
     named = sorted(files, key=lambda file: -file.size)[:NAMED]
-    return ", ".join(f"{file.path} ({bytes_text(file.size)})" for file in named)
+    return ", ".join(f"{file.path} ({format_bytes(file.size)})" for file in named)
 
 
 def _fullest(found: list[FoundFile]) -> tuple[str, int]:

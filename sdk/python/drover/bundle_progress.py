@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from .bundle_error import bytes_text
+from .format_bytes import format_bytes
 from .types import BundleFile
 
 #: A file above this size is named: perhaps it was not meant.
@@ -20,7 +20,7 @@ SHOWN_EVERY = 0.1
 class BundleProgress:
     """One line that counts on a terminal; elsewhere one line in all."""
 
-    def __init__(self, folder: str, files: Sequence[BundleFile], missing: Sequence[BundleFile]) -> None:
+    def __init__(self, folder: str, missing: Sequence[BundleFile]) -> None:
         self.sent = 0
         self._total = sum(file.size for file in missing)
         count = "1 file" if len(missing) == 1 else f"{len(missing):,} files"
@@ -29,22 +29,22 @@ class BundleProgress:
         self._next = 0.0
         for file in missing:
             if file.size > LARGE_BYTES:
-                self._write(f"{file.path} has {bytes_text(file.size)}: is it meant to be sent? .droverignore leaves it out\n")
+                self._write(f"{file.path} has {format_bytes(file.size)}: is it meant to be sent? .droverignore leaves it out\n")
         if not self._counts:
-            self._write(f"sending {self._what}, {bytes_text(self._total)}\n")
+            self._write(f"sending {self._what}, {format_bytes(self._total)}\n")
 
     def add(self, size: int) -> None:
         self.sent += size
         if self._counts and time.monotonic() >= self._next:
             self._next = time.monotonic() + SHOWN_EVERY
-            self._write(f"\r\033[Ksending {self._what}: {bytes_text(self.sent)} of {bytes_text(self._total)}")
+            self._write(f"\r\033[Ksending {self._what}: {format_bytes(self.sent)} of {format_bytes(self._total)}")
 
     def __enter__(self) -> BundleProgress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self._counts:
-            self._write("\r\033[K" if error is not None else f"\r\033[Ksent {self._what}, {bytes_text(self._total)}\n")
+            self._write("\r\033[K" if error is not None else f"\r\033[Ksent {self._what}, {format_bytes(self._total)}\n")
 
     def _write(self, text: str) -> None:
         if sys.stderr is None:  # as under pythonw

@@ -65,7 +65,7 @@ def _send(client: Client, folder: str, bounds: BundleBounds, digests: Digests) -
     missing = {sha256 for at in range(0, len(asked), ASKED) for sha256 in client.find_missing_files(asked[at : at + ASKED])}
     once = {file.sha256: (file, one) for file, one in zip(files, found, strict=True) if file.sha256 in missing}
     if once:
-        with BundleProgress(folder, files, [file for file, _ in once.values()]) as progress:
+        with BundleProgress(folder, [file for file, _ in once.values()]) as progress:
             for batch in _batches(list(once.values())):
                 _upload(client, batch, progress)
     return SentBundle(client.create_bundle(files), files)

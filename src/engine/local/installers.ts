@@ -69,8 +69,8 @@ export function hasUv(env: ProcessEnvironment): Promise<boolean> {
 }
 
 /** The parts of an environment's folder. */
-export const npmFolder = (path: string): string => join(path, "npm");
-export const pipFolder = (path: string): string => join(path, "pip");
+const npmFolder = (path: string): string => join(path, "npm");
+const pipFolder = (path: string): string => join(path, "pip");
 
 /** A command line with the tool's name for messages. */
 interface Command extends Pick<ToolRun, "argv">, Partial<Pick<ToolRun, "workingDir">> {

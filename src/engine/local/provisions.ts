@@ -15,8 +15,7 @@ export interface Provision extends UsedFiles {
 export const requiresProvision = (requirements: Requirements): boolean => requirements.bundle !== undefined || needsPackages(requirements);
 
 /** What is prepared first. */
-export const firstStep = (requirements: Requirements): Preparing =>
-  requirements.bundle === undefined ? installing(requirements) : {};
+export const firstStep = (requirements: Requirements): Preparing => (requirements.bundle === undefined ? installing(requirements) : {});
 
 const installing = ({ npm, pip, lockfile }: Requirements): Preparing => ({
   packages: npm.length + pip.length,

@@ -1,29 +1,12 @@
-"""The list of files that a bundle is, and its digest, as `bundle.proto` defines them."""
+"""The paths that files of a bundle may have, as `bundle.proto` defines them."""
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
-from collections.abc import Iterable, Sequence
-
-from .types import BundleFile
 
 #: The most bytes of a path inside a bundle, and of a name in it.
 PATH_BYTES_MAX = 1_024
 NAME_BYTES_MAX = 255
-
-_HEADER = "drover bundle 1\n"
-
-
-def in_order(files: Iterable[BundleFile]) -> list[BundleFile]:
-    """The files in the order of the bytes of their paths."""
-    return sorted(files, key=lambda file: file.path.encode())
-
-
-def bundle_digest(files: Sequence[BundleFile]) -> str:
-    """The digest of the bundle that the files make, whatever their order."""
-    lines = [f"{file.sha256} {file.size} {'x' if file.executable else '-'} {file.path}\n" for file in in_order(files)]
-    return "sha256:" + hashlib.sha256((_HEADER + "".join(lines)).encode()).hexdigest()
 
 
 def path_problem(path: str) -> str | None:
