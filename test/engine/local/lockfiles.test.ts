@@ -1,6 +1,6 @@
 // Lockfiles and files of the bundle, installed by the real tools: npm, pip and uv.
 import { execFile, execFileSync } from "node:child_process";
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
@@ -67,50 +67,33 @@ const packageVersion = async (path: string, name: string): Promise<string | unde
   return text === undefined ? undefined : JSON.parse(text).version;
 };
 
-/** A package.json and a package-lock.json, by npm itself. */
-async function npmProject(manifest: object): Promise<Record<string, string>> {
-  const folder = await testFolder();
-  await writeFile(join(folder, "package.json"), JSON.stringify({ name: "app", private: true, ...manifest }));
-  await run("npm", ["install", "--package-lock-only", "--ignore-scripts", "--prefer-offline", "--no-audit"], { cwd: folder });
-  const read = (name: string) => readFile(join(folder, name), "utf8");
-  return { "package.json": await read("package.json"), "package-lock.json": await read("package-lock.json") };
-}
-
 /** A `.tgz` as `npm pack` makes it. */
 async function packed(name: string, version: string): Promise<Uint8Array> {
   const folder = await testFolder();
-  await writeFile(join(folder, "package.json"), JSON.stringify({ name, version }));
-  const { stdout } = await run("npm", ["pack", "--silent"], { cwd: folder });
-  return readFile(join(folder, stdout.trim()));
+  await mkdir(join(folder, "package"));
+  await writeFile(join(folder, "package/package.json"), JSON.stringify({ name, version }));
+  await run("tar", ["-czf", "packed.tgz", "package"], { cwd: folder });
+  return readFile(join(folder, "packed.tgz"));
 }
 
 test("npm installs what package-lock.json says, without packages for development and without a developer's scripts", async () => {
-  const project = await npmProject({
-    dependencies: { "is-number": "6.0.0" },
-    devDependencies: { "is-odd": "3.0.1" },
-    scripts: { prepare: "no-such-tool" },
-  });
-  const newer = {
-    ...project,
-    "package.json": (project["package.json"] ?? "").replace("6.0.0", "^6.0.0"),
-    "package-lock.json": (project["package-lock.json"] ?? "").replace('"is-number": "6.0.0"', '"is-number": "^6.0.0"'),
+  const dependencies = { dependencies: { "is-number": "^6.0.0" }, devDependencies: { "is-odd": "3.0.1" } };
+  const packages = {
+    "": dependencies,
+    "node_modules/is-number": { version: "6.0.0" },
+    "node_modules/is-odd": { version: "3.0.1", dev: true, dependencies: { "is-number": "^6.0.0" } },
+  };
+  const project = {
+    "package.json": JSON.stringify({ private: true, ...dependencies, scripts: { prepare: "no-such-tool" } }),
+    "package-lock.json": JSON.stringify({ lockfileVersion: 3, requires: true, packages }),
   };
   const environments = await openEnvironments();
-  const path = await install(environments, newer, { lockfile: "package-lock.json", npm: ["isarray@2.0.5"] });
+  const path = await install(environments, project, { lockfile: "package-lock.json", npm: ["isarray@2.0.5"] });
   expect(await Promise.all(["is-number", "is-odd", "isarray"].map((name) => packageVersion(path, name)))).toEqual([
     "6.0.0",
     undefined,
     "2.0.5",
   ]);
-});
-
-test("a package.json that has changed since its lockfile was made is refused in npm's words", async () => {
-  const project = await npmProject({ dependencies: { "is-number": "6.0.0" } });
-  const changed = { ...project, "package.json": (project["package.json"] ?? "").replace("6.0.0", "7.0.0") };
-  await expect(install(await openEnvironments(), changed, { lockfile: "package-lock.json" })).rejects.toMatchObject({
-    problem: { kind: "toolEnded", tool: "npm ci" },
-    lines: expect.arrayContaining([expect.stringMatching(/is-number@6\.0\.0 does not satisfy is-number@7\.0\.0/)]),
-  });
 });
 
 test("npm installs packages of the bundle: of a workspace, of an archive, by the lockfile and by a list", async () => {
