@@ -16,6 +16,8 @@ from .types import BundleBounds
 
 #: How many of the largest files, or of the wrong ones, an error names.
 NAMED = 5
+#: The most folders that are read. Links between folders may make a few folders into very many.
+FOLDERS = 100_000
 
 
 class FoundFile(NamedTuple):
@@ -67,11 +69,21 @@ def find_files(folder: str, bounds: BundleBounds) -> list[FoundFile]:
 def _walk(root: str) -> Iterator[FoundFile]:
     real_root = os.path.realpath(root)
     waiting = [_Folder("", root, IgnoreRules.above(root), frozenset([_id(os.stat(root))]))]
+    folders = 0
     while waiting:
         at = waiting.pop()
+        folders += 1
+        if folders > FOLDERS:
+            text = f"{root} has more than {FOLDERS:,} folders, links to folders included"
+            raise BundleError(f"{text}; .droverignore leaves out what is not needed")
         rules = at.rules.of(at.folder, at.path)
-        with os.scandir(at.folder) as entries:
-            inside = sorted(entries, key=lambda entry: entry.name)
+        try:
+            with os.scandir(at.folder) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name)
+        except FileNotFoundError:
+            if at.path == "":
+                raise
+            continue  # it went since the folder above was read
         below: list[_Folder] = []
         for entry in inside:
             path = at.path + entry.name
@@ -84,7 +96,7 @@ def _walk(root: str) -> Iterator[FoundFile]:
             if entry.is_symlink():
                 _check_link(entry, path, real_root)
             if seen is None:
-                raise BundleError(f"{path} is gone; try again")
+                continue  # it went since the folder was read
             if is_folder:
                 if entry.is_symlink() and _id(seen) in at.ids:
                     raise BundleError(f"{path} is a symbolic link into a folder that it is in, without an end; {LEAVE_OUT}")

@@ -43,23 +43,30 @@ test("a module is described as its files are at that moment, though the process 
 test("why a module cannot be imported is said with its place, and without what is Node's or ours", async () => {
   const folder = await temporaryFolder();
   const describer = describerIn(folder);
-  const failureOf = async (text: string) => {
-    await writeFile(join(folder, "app.ts"), text);
-    return specIn(describer, join(folder, "app.ts"));
+  const failureOf = async (name: string, text: string) => {
+    await writeFile(join(folder, name), text);
+    return (await specIn(describer, join(folder, name))) as { readonly failure: string; readonly missesModule: boolean };
   };
-  for (const text of [
-    "\nexport const a = ;",
-    "\nconst f = () => { throw new Error('no'); };\nf();",
-    "\nimport { b } from './app.ts';\nexport const a = b;",
-  ]) {
-    const { failure, missesModule } = (await failureOf(text)) as { readonly failure: string; readonly missesModule: boolean };
-    expect(failure).toContain(`${join(folder, "app.ts")}:2`);
+  const mistakes = {
+    "syntax.ts": "\nexport const a = ;",
+    "throws.ts": "\nconst f = () => { throw new Error('no'); };\nf();",
+    "itself.ts": "\nimport { b } from './itself.ts';\nexport const a = b;",
+  };
+  const explained = Object.entries(mistakes).map(async ([name, text]) => {
+    const { failure, missesModule } = await failureOf(name, text);
+    expect(failure).toContain(`${join(folder, name)}:2`);
     expect(failure).not.toMatch(/node:|describe\.ts|Node\.js/);
     expect(missesModule).toBe(false);
-  }
-  expect(await failureOf("import 'a-package-that-nobody-has';")).toMatchObject({ missesModule: true });
-  expect(await failureOf("export const one = 1;")).toMatchObject({ failure: expect.stringContaining("one"), missesModule: false });
-  expect(await failureOf("process.exit(0);")).toMatchObject({ failure: expect.stringContaining("exit code 0") });
+  });
+  const [missing, nothing, ended] = await Promise.all([
+    failureOf("missing.ts", "import 'a-package-that-nobody-has';"),
+    failureOf("nothing.ts", "export const one = 1;"),
+    failureOf("ends.ts", "process.exit(0);"),
+    ...explained,
+  ]);
+  expect(missing).toMatchObject({ missesModule: true });
+  expect(nothing).toMatchObject({ failure: expect.stringContaining("one"), missesModule: false });
+  expect(ended).toMatchObject({ failure: expect.stringContaining("exit code 0") });
 });
 
 test("a description that is no longer wanted ends with its process", async () => {
