@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { constants, rmSync, statSync } from "node:fs";
-import { access, type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { access, type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type Pace, pacing } from "../clock/breathe.ts";
 import type { Clock } from "../clock/clock.ts";
 import { type BundleFile, digestOf, hexOf } from "../core/bundle.ts";
 import { refusal } from "../core/errors.ts";
@@ -12,8 +13,8 @@ import { wholeContent } from "./whole-content.ts";
 const MiB = 2 ** 20;
 const bounds = { filesMax: 10_000, fileBytesMax: 1_024 * MiB, bundleBytesMax: 2_048 * MiB };
 const chunkBytes = 256 * 1_024;
-/** Files that are flushed to the disk at the same time. */
-const flushesMax = 16;
+/** Files of an upload that are flushed at the same time: Node has four threads for all its files. */
+const flushesMax = 3;
 
 export interface FolderBundlesOptions {
   /** Made if missing. One store at a time. */
@@ -45,12 +46,10 @@ class FolderBundles implements BundleStore {
 
   async missingFiles(sha256s: readonly string[]): Promise<readonly string[]> {
     const missing: string[] = [];
+    const pace = this.#pace();
     for (const sha256 of new Set(sha256s)) {
-      // The use is noted first: what is still there then cannot be dropped.
-      const path = this.#use("files", sha256);
-      if (await exists(path)) continue;
-      this.#usedAtMs.delete(path);
-      missing.push(sha256);
+      await pace();
+      if (this.#useFile(sha256) === undefined) missing.push(sha256);
     }
     return missing;
   }
@@ -61,13 +60,17 @@ class FolderBundles implements BundleStore {
   }
 
   async createBundle(files: readonly BundleFile[]): Promise<CreatedBundle> {
-    const sha256s = await this.missingFiles(files.map(({ sha256 }) => sha256));
-    if (sha256s.length > 0) return { kind: "missing", sha256s };
+    const missing = new Set<string>();
+    let other: Extract<CreatedBundle, { kind: "otherSize" }> | undefined;
+    const pace = this.#pace();
     for (const { sha256, sizeBytes } of files) {
-      const { size } = await stat(join(this.#folder, "files", sha256));
-      if (size === sizeBytes) continue;
-      return (await this.#isWhole(sha256)) ? { kind: "otherSize", sha256, sizeBytes: size } : { kind: "missing", sha256s: [sha256] };
+      await pace();
+      const size = this.#useFile(sha256);
+      if (size === undefined) missing.add(sha256);
+      else if (size !== sizeBytes) other ??= { kind: "otherSize", sha256, sizeBytes: size };
     }
+    if (missing.size > 0) return { kind: "missing", sha256s: [...missing] };
+    if (other !== undefined) return (await this.#isWhole(other.sha256)) ? other : { kind: "missing", sha256s: [other.sha256] };
     const text = manifestText(files);
     const hex = createHash("sha256").update(text).digest("hex");
     const path = this.#use("bundles", hex);
@@ -135,6 +138,22 @@ class FolderBundles implements BundleStore {
     }
   }
 
+  /**
+   * Notes a use of a file, and returns its size. Undefined: it is not kept. The system answers at once
+   * for a file that is looked up: to wait for a thread each time takes ten times as long.
+   */
+  #useFile(sha256: string): number | undefined {
+    // The use is noted first: what is still there then cannot be dropped.
+    const path = this.#use("files", sha256);
+    const size = statSync(path, { throwIfNoEntry: false })?.size;
+    if (size === undefined) this.#usedAtMs.delete(path);
+    return size;
+  }
+
+  #pace(): Pace {
+    return pacing(() => this.#clock.nowMs());
+  }
+
   /** Notes a use, and returns the path. */
   #use(kind: "files" | "bundles", hex: string): string {
     const path = join(this.#folder, kind, hex);
@@ -166,7 +185,10 @@ class FolderUpload implements BundleUpload {
   readonly #folder: string;
   readonly #place: (sha256: string) => string;
   readonly #sha256s = new Set<string>();
+  /** Files that are whole, and are being flushed to the disk. None rejects. */
+  readonly #flushing = new Set<Promise<void>>();
   #file: FileHandle | undefined;
+  #fault: unknown;
 
   constructor(folder: string, place: (sha256: string) => string) {
     this.#folder = folder;
@@ -174,9 +196,10 @@ class FolderUpload implements BundleUpload {
   }
 
   async begin({ sha256 }: Pick<BundleFile, "sha256">): Promise<void> {
-    await this.#file?.close();
-    this.#file = undefined;
-    this.#file = await storing(() => open(join(this.#folder, sha256), "w", 0o400));
+    await this.#end();
+    const path = join(this.#folder, sha256);
+    if (this.#sha256s.has(sha256)) await rm(path); // sent twice: it may not be written to again
+    this.#file = await storing(() => open(path, "w", 0o400));
     this.#sha256s.add(sha256);
   }
 
@@ -185,30 +208,36 @@ class FolderUpload implements BundleUpload {
   }
 
   async commit(): Promise<void> {
-    await this.#file?.close();
-    this.#file = undefined;
-    await storing(() => this.#flush());
+    await this.#end();
+    await Promise.all(this.#flushing);
+    if (this.#fault !== undefined) throw this.#fault;
     for (const sha256 of this.#sha256s) await storing(() => rename(join(this.#folder, sha256), this.#place(sha256)));
     await flushFolder(join(this.#folder, "..", "..", "files"));
     await this.abort();
   }
 
-  /** A file that is kept is whole also after the machine lost its power. */
-  async #flush(): Promise<void> {
-    const next = this.#sha256s.values();
-    const work = async () => {
-      for (const sha256 of next) {
-        const file = await open(join(this.#folder, sha256), "r");
-        await file.datasync().finally(() => file.close());
-      }
-    };
-    await Promise.all(Array.from({ length: flushesMax }, work));
-  }
-
   async abort(): Promise<void> {
     await this.#file?.close();
     this.#file = undefined;
+    await Promise.all(this.#flushing);
     await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  /**
+   * Ends the file that was begun. It is flushed to the disk while others arrive: a file that is kept
+   * is whole also after the machine lost its power.
+   */
+  async #end(): Promise<void> {
+    const file = this.#file;
+    if (file === undefined) return;
+    this.#file = undefined;
+    const flushing = storing(() => file.datasync().finally(() => file.close()))
+      .catch((cause: unknown) => {
+        this.#fault ??= cause;
+      })
+      .finally(() => this.#flushing.delete(flushing));
+    this.#flushing.add(flushing);
+    if (this.#flushing.size >= flushesMax) await Promise.race(this.#flushing);
   }
 }
 
