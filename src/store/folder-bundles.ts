@@ -109,10 +109,10 @@ class FolderBundles implements BundleStore {
     const path = join(this.#folder, "files", sha256);
     const file = await open(path);
     try {
-      const { ino } = await file.stat();
+      const { ino, size } = await file.stat();
       // Another upload may have mended it since.
       const drop = () => statSync(path, { throwIfNoEntry: false })?.ino === ino && rmSync(path, { force: true });
-      yield* wholeContent(sha256, chunksOf(file, signal), () => void drop());
+      yield* wholeContent(sha256, chunksOf(file, size, signal), () => void drop());
     } finally {
       await file.close();
     }
@@ -241,11 +241,13 @@ class FolderUpload implements BundleUpload {
   }
 }
 
-async function* chunksOf(file: FileHandle, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
-  for (;;) {
+/** Reads no further than the size of the file: most files are small, and each read is a thread's turn. */
+async function* chunksOf(file: FileHandle, sizeBytes: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  for (let left = sizeBytes; left > 0; ) {
     signal.throwIfAborted();
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(chunkBytes), 0, chunkBytes);
-    if (bytesRead === 0) return;
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(left, chunkBytes)));
+    if (bytesRead === 0) return; // it was cut meanwhile
+    left -= bytesRead;
     yield buffer.subarray(0, bytesRead);
   }
 }
