@@ -98,7 +98,7 @@ export class Environments {
   }
 
   /** Hands out the folder if it is installed already; else undefined. Counts as a use. */
-  async find(requirements: ResolvedRequirements): Promise<string | undefined> {
+  async find(requirements: Pick<ResolvedRequirements, "required" | "identity">): Promise<string | undefined> {
     return this.#handOut(await this.#keyOf(requirements), requirements.required);
   }
 
@@ -156,7 +156,7 @@ export class Environments {
   }
 
   /** Equal for the same packages in any order, on the same versions of Node and Python. */
-  async #keyOf({ required, identity }: ResolvedRequirements): Promise<string> {
+  async #keyOf({ required, identity }: Pick<ResolvedRequirements, "required" | "identity">): Promise<string> {
     const node = needsNpm(required) ? `${process.platform} ${process.arch} ${process.versions.modules}` : "";
     const python = needsPython(required) ? ((await this.#findPython())?.identity ?? "") : "";
     const text = JSON.stringify([identity, node, python]);

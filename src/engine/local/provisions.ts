@@ -2,7 +2,7 @@ import type { Requirements } from "../../core/deployment.ts";
 import type { Preparing } from "../../core/ending.ts";
 import type { Environments } from "./environments.ts";
 import type { UsedFiles } from "./replica-folder.ts";
-import { needsPackages, type ResolvedRequirements, resolveRequirements } from "./requirements.ts";
+import { needsPackages, type ResolvedRequirements, requirementsText, resolveRequirements } from "./requirements.ts";
 import type { UnpackedBundles } from "./unpacked-bundles.ts";
 
 /** The files and packages of a replica, handed out for it. Undefined where it requires none. */
@@ -13,6 +13,9 @@ export interface Provision extends UsedFiles {
 
 /** Whether anything must be there before a process can start. */
 export const requiresProvision = (requirements: Requirements): boolean => requirements.bundle !== undefined || needsPackages(requirements);
+
+/** Requirements whose identity is remembered. */
+const identitiesMax = 100;
 
 /** What is prepared first. */
 export const firstStep = (requirements: Requirements): Preparing => (requirements.bundle === undefined ? installing(requirements) : {});
@@ -29,6 +32,11 @@ const installing = ({ npm, pip, lockfile }: Requirements): Preparing => ({
 export class Provisions {
   readonly #bundles: UnpackedBundles;
   readonly #environments: Environments;
+  /**
+   * The identity of requirements, by their text, the latest last. It never changes, as they name their
+   * bundle by its digest: a start reads no lockfile that an earlier start has read.
+   */
+  readonly #identities = new Map<string, string>();
 
   constructor(bundles: UnpackedBundles, environments: Environments) {
     this.#bundles = bundles;
@@ -47,8 +55,8 @@ export class Provisions {
     const folder = bundle === undefined ? undefined : await this.#bundles.find(bundle);
     if (bundle !== undefined && folder === undefined) return undefined;
     if (!needsPackages(requirements)) return { bundle, folder };
-    const environment = await this.#resolve(requirements, folder)
-      .then((resolved) => this.#environments.find(resolved))
+    const environment = await this.#identityOf(requirements, folder)
+      .then((identity) => this.#environments.find({ required: requirements, identity }))
       .catch((cause) => this.#failed({ bundle }, cause));
     if (environment !== undefined) return { bundle, folder, environment };
     this.giveBack({ bundle });
@@ -81,6 +89,16 @@ export class Provisions {
   giveBack({ bundle, environment }: UsedFiles): void {
     if (bundle !== undefined) this.#bundles.giveBack(bundle);
     if (environment !== undefined) this.#environments.giveBack(environment);
+  }
+
+  async #identityOf(requirements: Requirements, folder: string | undefined): Promise<string> {
+    const text = requirementsText(requirements);
+    const identity = this.#identities.get(text) ?? (await this.#resolve(requirements, folder)).identity;
+    this.#identities.delete(text);
+    this.#identities.set(text, identity);
+    const [oldest] = this.#identities.keys();
+    if (this.#identities.size > identitiesMax && oldest !== undefined) this.#identities.delete(oldest);
+    return identity;
   }
 
   async #resolve(requirements: Requirements, folder: string | undefined): Promise<ResolvedRequirements> {
