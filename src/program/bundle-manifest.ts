@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { posix } from "node:path";
 import { type BundleBounds, type BundleFile, digestOf, isSha256 } from "../core/bundle.ts";
 
 /** The most bytes of a path inside a bundle, and of a name in it. */
@@ -65,6 +66,12 @@ export function bundlePathProblem(path: string): string | undefined {
   if (/[^/]{86}/.test(path) && path.split("/").some((name) => Buffer.byteLength(name) > nameBytesMax))
     return `each name in it must be at most ${nameBytesMax} bytes`;
   return undefined;
+}
+
+/** Whether a path that is relative to a folder of a bundle leads out of the bundle. */
+export function leadsOut(folder: string, path: string): boolean {
+  const inside = posix.join(folder, path);
+  return !path.startsWith("/") && !path.includes("://") && (inside === ".." || inside.startsWith("../"));
 }
 
 /**

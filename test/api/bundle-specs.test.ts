@@ -59,6 +59,34 @@ test("what a spec names in its bundle is accepted where it is there", async () =
   await controller().deploy({ spec: { name: "b", program: command, runtimeEnv: { bundle, lockfile: "requirements-dev.txt" } } });
 });
 
+const npmLock = (packages: object) => JSON.stringify({ lockfileVersion: 3, packages: { "": {}, ...packages } });
+const uvLock = (source: string) =>
+  `[[package]]\nname = "app"\nsource = { virtual = "." }\n[[package]]\nname = "x"\nsource = { ${source} }\n`;
+
+test.each<[string, string, string | undefined]>([
+  ["package-lock.json", npmLock({ "node_modules/a": { resolved: "file:../a-1.0.0.tgz" } }), "../a-1.0.0.tgz"],
+  ["web/package-lock.json", npmLock({ "node_modules/a": { resolved: "file:../a-1.0.0.tgz" } }), undefined],
+  ["web/package-lock.json", npmLock({ "node_modules/a": { resolved: "file:../%2e./a.tgz" } }), "../../a.tgz"],
+  ["package-lock.json", npmLock({ "node_modules/a": { resolved: "../a", link: true }, "../a": {} }), "../a"],
+  ["package-lock.json", npmLock({ "node_modules/a": { resolved: "a", link: true }, a: {} }), undefined],
+  ["package-lock.json", npmLock({ "node_modules/drover": { resolved: "file:../drover-0.1.0.tgz" } }), undefined],
+  ["package-lock.json", npmLock({ "node_modules/drover": { resolved: "../drover", link: true }, "../drover": {} }), undefined],
+  ["uv.lock", uvLock('editable = "../x"'), "../x"],
+  ["uv.lock", uvLock('editable = "x"'), undefined],
+  ["pylock.toml", '[[packages]]\nname = "x"\n[packages.archive]\npath = "../x.zip"\n', "../x.zip"],
+  ["requirements.txt", "six\n-e ../x", "../x"],
+  ["requirements.txt", "-r ../base.txt", "../base.txt"],
+  ["requirements.txt", "x[fast] @ ../x.whl", "../x.whl"],
+  ["requirements.txt", "x @ https://example.org/../x.whl\n-e git+https://example.org/x.git\n./x", undefined],
+  ["py/requirements.txt", "-r ../base.txt", undefined],
+])("a lockfile that names what is outside of the bundle is refused by its name: %s %#", async (lockfile, text, outside) => {
+  const sent = await sendBundle(controller(), { "src/app.ts": "1", [lockfile]: text });
+  const deployed = controller().deploy({ spec: specOf({ bundle: sent, lockfile }) });
+  if (outside === undefined) return expect((await deployed).effect).toBe(Effect.ROLLOUT);
+  const violations = [{ field: "spec.runtime_env.lockfile", description: expect.stringContaining(JSON.stringify(outside)) }];
+  await expect(deployed).rejects.toMatchObject({ code: "INVALID_ARGUMENT", facts: { violations } });
+});
+
 test.each<[string, object, string, string?]>([
   ["an absolute module", {}, "program.module.path", "/src/app.ts"],
   ["a module outside", {}, "program.module.path", "../app.ts"],

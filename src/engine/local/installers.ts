@@ -5,6 +5,7 @@ import { delimiter, dirname, join, relative } from "node:path";
 import { fileOfRequirement } from "../../core/bundle.ts";
 import type { Requirements } from "../../core/deployment.ts";
 import { lockfileKind } from "../../core/lockfile.ts";
+import { manifestWithoutSdk, withoutOutsideSdk } from "../../program/npm-lockfile.ts";
 import { BuildError } from "./build-error.ts";
 import { sourceFolder } from "./environment-sources.ts";
 import { readLockfile } from "./lockfile-files.ts";
@@ -106,9 +107,23 @@ export async function npmCommands(path: string, required: Requirements): Promise
   }
   const project = join(sourceFolder(path), dirname(lockfile));
   await symlink(relative(path, project), npmFolder(path));
+  await leaveOutOutsideSdk(project, lockfile);
   await leaveOutDevelopersScripts(join(project, "package.json"));
   const locked: Command = { name: "npm ci", argv: [...npmProgram, "ci", "--prefix", project, "--omit=dev", "--prefer-offline", ...quiet] };
   return packages.length === 0 ? [locked] : [locked, install(project, "--no-save", "--omit=dev")];
+}
+
+/** Takes the SDK out of a project that has it from outside of its bundle: a replica finds the controller's own. */
+async function leaveOutOutsideSdk(project: string, lockfile: string): Promise<void> {
+  const file = join(project, "package-lock.json");
+  const without = withoutOutsideSdk(lockfile, await readLockfile(file));
+  if (without === undefined) return;
+  await writeFile(file, without.lockfile);
+  for (const folder of without.projects) {
+    const manifest = join(project, folder, "package.json");
+    const text = await readLockfile(manifest).catch(() => undefined);
+    if (text !== undefined) await writeFile(manifest, manifestWithoutSdk(text));
+  }
 }
 
 /** The scripts of a project that npm runs when its developer installs. */

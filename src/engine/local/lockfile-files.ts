@@ -1,6 +1,8 @@
 import { readFile, stat } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { lockfileKind } from "../../core/lockfile.ts";
+import { fileNamedBy, includedBy, pylockReferences, requirementLines, uvReferences } from "../../program/lockfile-references.ts";
+import { npmReferences, objectOf, withoutOutsideSdk } from "../../program/npm-lockfile.ts";
 import type { UnpackedBundle } from "./unpacked-bundles.ts";
 
 /** How many files a requirements file may name, with those that they name in turn. */
@@ -24,12 +26,13 @@ export async function filesOfLockfile(lockfile: string, bundle: UnpackedBundle):
       const files = aside("package.json", ".npmrc");
       const manifest = files.find((path) => posix.basename(path) === "package.json");
       if (manifest !== undefined && hasInstallScripts(await text(manifest))) return "all";
-      return npmRefersToFiles(await text(lockfile)) ? "all" : files;
+      const locked = await text(lockfile);
+      return npmReferences(withoutOutsideSdk(lockfile, locked)?.lockfile ?? locked).length > 0 ? "all" : files;
     }
     case "uv":
-      return uvRefersToFiles(await text(lockfile)) ? "all" : aside("pyproject.toml", "uv.toml");
+      return uvReferences(await text(lockfile)).length > 0 ? "all" : aside("pyproject.toml", "uv.toml");
     case "pylock":
-      return pylockRefersToFiles(await text(lockfile)) ? "all" : [lockfile];
+      return pylockReferences(await text(lockfile)).length > 0 ? "all" : [lockfile];
     default:
       return includedFiles(lockfile, names, text);
   }
@@ -48,26 +51,6 @@ function hasInstallScripts(manifest: string): boolean {
   return typeof scripts === "object" && scripts !== null && installScripts.some((name) => name in scripts);
 }
 
-/** Whether a package-lock.json names folders or archives of the project. */
-function npmRefersToFiles(lockfile: string): boolean {
-  const { packages } = objectOf(lockfile);
-  const ofProject = /"(?:resolved|version)"\s*:\s*"file:|"link"\s*:\s*true/.test(lockfile);
-  const folders = typeof packages === "object" && packages !== null ? Object.keys(packages) : [];
-  return ofProject || folders.some((folder) => folder !== "" && !folder.startsWith("node_modules/"));
-}
-
-/**
- * Whether a uv.lock has packages of the project's folders and files, other than the project itself,
- * which is not installed.
- */
-function uvRefersToFiles(lockfile: string): boolean {
-  const sources = lockfile.matchAll(/\b(?:editable|virtual|directory|path|registry) = "([^"]*)"/g);
-  return [...sources].some(([, place = ""]) => place !== "." && !place.includes("://"));
-}
-
-/** Whether a pylock.toml has packages that are files or folders of the project. */
-const pylockRefersToFiles = (lockfile: string): boolean => /(?:^|[\s{,.])["']?path["']?\s*=/.test(lockfile);
-
 /**
  * The requirements file and those that it includes by `-r` and `-c`; `all` where one of them refers
  * to other files of the bundle.
@@ -81,45 +64,15 @@ async function includedFiles(
   for (let next = 0; next < found.length; next++) {
     const path = found[next]!;
     for (const line of requirementLines(await text(path))) {
-      const [, included] = /^(?:-r|-c|--requirement|--constraint)(?:\s+|=|(?<=^-[rc]))(.+)$/.exec(line) ?? [];
+      const included = includedBy(line);
       if (included === undefined) {
-        if (refersToFile(line)) return "all";
+        if (fileNamedBy(line) !== undefined) return "all";
         continue;
       }
-      const file = posix.join(posix.dirname(path), included.replace(/^(["'])(.*)\1$/, "$2"));
+      const file = posix.join(posix.dirname(path), included);
       if (names.has(file) && !found.includes(file)) found.push(file);
       if (found.length > includesMax) return "all";
     }
   }
   return found;
-}
-
-/** The requirements and options, without comments; a `\` at the end of a line joins it with the next. */
-function requirementLines(text: string): readonly string[] {
-  return text
-    .replace(/^\ufeff/, "")
-    .replace(/\\\r?\n/g, " ")
-    .split(/\r?\n|\r/)
-    .map((line) => line.replace(/(^|\s)#.*$/, "").trim())
-    .filter((line) => line !== "");
-}
-
-/** Whether a line may name a file or a folder. A URL does not. */
-function refersToFile(line: string): boolean {
-  if (line.includes("\0") || line.includes("file:")) return true;
-  const [requirement = ""] = line.split(/\s+(?:--hash|;)/);
-  if (/^(?:-e|--editable)\b/.test(requirement)) return !requirement.includes("://");
-  if (/^(?:-f|--find-links)\b/.test(requirement)) return !requirement.includes("://");
-  if (requirement.startsWith("-")) return false;
-  return !requirement.includes("://") && /^\.|[/\\]|\.(?:whl|zip|tar\.\w+|tgz)$/.test(requirement);
-}
-
-/** The JSON object of a text; empty for any other text, whose faults the tool reports. */
-function objectOf(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
 }

@@ -80,6 +80,16 @@ test.each<[string, string]>([
   expect((await resolve({ ...edited, ...named }, lockfile)).identity).not.toBe(before.identity);
 });
 
+test.each([
+  ["an archive", { "node_modules/drover": { resolved: "file:../drover-0.1.0.tgz" } }],
+  ["a clone", { "node_modules/drover": { resolved: "../drover", link: true }, "../drover": { name: "drover" } }],
+])("the SDK from %s outside of the bundle counts as none: a replica has it", async (_, packages) => {
+  const named = { "package.json": "{}", "package-lock.json": npmLock(packages) };
+  expect((await resolve({ ...program, ...named }, "package-lock.json")).all).toBe(false);
+  const vendored = { ...named, "package-lock.json": npmLock({ "node_modules/drover": { resolved: "file:vendor/drover.tgz" } }) };
+  expect((await resolve({ ...program, ...vendored }, "package-lock.json")).all).toBe(true);
+});
+
 test("a script that npm runs at the installation may read any file", async () => {
   const lock = { "package-lock.json": npmLock({}) };
   const script = (name: string) =>
