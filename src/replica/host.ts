@@ -7,9 +7,10 @@ import { messageBytes } from "../core/message-bounds.ts";
 import { importFlag } from "../program/definition.ts";
 import { withPathsInBundle } from "./bundle-paths.ts";
 import { withHandles } from "./handles-in.ts";
-import { loadDefinition, StartError, textOf } from "./load-module.ts";
+import { loadDefinition, StartError } from "./load-module.ts";
 import { createProgram, type HostedProgram } from "./program.ts";
 import { ReplicaServer } from "./replica-server.ts";
+import { stackText } from "./stack-text.ts";
 import { createReplicaLog } from "./stderr-log.ts";
 import { dropUnwritable, isDiskFault } from "./unwritable-output.ts";
 
@@ -26,7 +27,7 @@ async function start(): Promise<void> {
   (globalThis as Record<symbol, unknown>)[importFlag] = true;
   const definition = await loadDefinition(path, exportName);
   const program = await createProgram(definition, withHandles(environment.initArgs, handle)).catch((cause: unknown) => {
-    throw new StartError(`${path}: the program could not be constructed: ${textOf(cause)}`);
+    throw new StartError(`${path}: the program could not be constructed: ${stackText(cause)}`);
   });
   const server = serverOf(program, environment);
   await server.listen(environment.address).catch((cause: unknown) => {
@@ -40,7 +41,7 @@ function serverOf(program: HostedProgram, environment: ReturnType<typeof readEnv
   try {
     return new ReplicaServer(program, { ...environment, log, clock: realClock, random: realRandom });
   } catch (cause) {
-    throw new StartError(`the program's services cannot be served: ${textOf(cause)}`);
+    throw new StartError(`the program's services cannot be served: ${stackText(cause)}`);
   }
 }
 
@@ -93,6 +94,6 @@ function onNothingLeft(): void {
 process.on("beforeExit", onNothingLeft);
 
 start().catch((cause: unknown) => {
-  process.stderr.write(`${withPathsInBundle(cause instanceof StartError ? cause.message : textOf(cause))}\n`);
+  process.stderr.write(`${withPathsInBundle(cause instanceof StartError ? cause.message : stackText(cause))}\n`);
   process.exit(1);
 });

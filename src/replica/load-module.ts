@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { definitionAt } from "../program/application.ts";
 import type { Definition } from "../program/definition.ts";
 import { pathInBundle } from "./bundle-paths.ts";
+import { stackText } from "./stack-text.ts";
 
 /** Why a program does not start, for its author; shown without a stack. */
 export class StartError extends Error {
@@ -33,7 +34,7 @@ async function importModule(file: string): Promise<Record<string, unknown>> {
   try {
     return await import(pathToFileURL(file).href);
   } catch (cause) {
-    throw new StartError(`${file} cannot be imported: ${remedy(cause, file)}${textOf(cause)}`);
+    throw new StartError(`${file} cannot be imported: ${remedy(cause, file)}${stackText(cause)}`);
   }
 }
 
@@ -50,9 +51,4 @@ function remedy(cause: unknown, file: string): string {
     return "a program in a bundle finds the bundle's files, and the packages of its lockfile (runtime_env.lockfile, such as package-lock.json) and of its npm list\n";
   }
   return "";
-}
-
-/** An error with its stack. The stack of a syntax error begins with its location. */
-export function textOf(cause: unknown): string {
-  return cause instanceof Error ? (cause.stack ?? String(cause)) : String(cause);
 }
