@@ -72,9 +72,8 @@ export class Provisions {
     onStep(firstStep(requirements));
     const folder = bundle === undefined ? undefined : await this.#bundles.unpack(bundle, signal);
     if (!needsPackages(requirements)) return { bundle, folder };
-    onStep(installing(requirements));
     const environment = await this.#resolve(requirements, folder)
-      .then((resolved) => this.#environments.build(resolved, signal))
+      .then((resolved) => this.#installed(resolved, signal, onStep))
       .catch((cause) => this.#failed({ bundle }, cause));
     return { bundle, folder, environment };
   }
@@ -99,6 +98,13 @@ export class Provisions {
     const [oldest] = this.#identities.keys();
     if (this.#identities.size > identitiesMax && oldest !== undefined) this.#identities.delete(oldest);
     return identity;
+  }
+
+  async #installed(resolved: ResolvedRequirements, signal: AbortSignal, onStep: (preparing: Preparing) => void): Promise<string> {
+    const found = await this.#environments.find(resolved);
+    if (found !== undefined) return found;
+    onStep(installing(resolved.required));
+    return this.#environments.build(resolved, signal);
   }
 
   async #resolve(requirements: Requirements, folder: string | undefined): Promise<ResolvedRequirements> {
