@@ -70,7 +70,10 @@ describe("a program that cannot start ends with code 1 and says why", () => {
   const cases: Record<string, [string, RegExp, Parameters<typeof start>[1]?]> = {
     "no such module": ["", new RegExp(`^no such module: /.*/missing\\.ts; .*${hostname()}`), { args: ["missing.ts"] }],
     "no module given": ["", /^usage: host MODULE/, { args: [] }],
-    "throws on import": ["throw new Error('no model here');", /cannot be imported: Error: no model here\n +at [^\n]*program\.ts:1:\d+\)?\s*$/],
+    "throws on import": [
+      "throw new Error('no model here');",
+      /cannot be imported: Error: no model here\n +at [^\n]*program\.ts:1:\d+\)?\s*$/,
+    ],
     "imports what is not there": ["import 'no-such-package';", /cannot be imported: .*Cannot find package 'no-such-package'/s],
     "is not JavaScript": ["export default {{{", /program\.mjs cannot be imported: .*SyntaxError/s, { file: "program.mjs" }],
     "needs more than its types removed": ["export enum Color { Red }", /Node only removes types, so enums/],

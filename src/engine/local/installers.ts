@@ -223,16 +223,8 @@ export async function seePackagesOf(python: Python, path: string): Promise<void>
   await writeFile(join(packages, "drover_outer.pth"), `${python.packages.join("\n")}\n`);
 }
 
-/**
- * The variables of a program that runs in an environment. `hook` is the module that makes Node
- * search the environment first.
- */
-export function environmentVars(
-  path: string,
-  required: Requirements,
-  env: Readonly<Record<string, string>>,
-  hook: string,
-): Record<string, string> {
+/** The variables of a program that runs in an environment. */
+export function environmentVars(path: string, required: Requirements, env: Readonly<Record<string, string>>): Record<string, string> {
   const vars: Record<string, string> = {};
   const bins = [
     ...(needsPython(required) ? [join(pipFolder(path), "bin")] : []),
@@ -244,7 +236,6 @@ export function environmentVars(
     const modules = join(npmFolder(path), "node_modules");
     vars.DROVER_NPM_ENVIRONMENT = npmFolder(path);
     vars.NODE_PATH = [modules, ...(env.NODE_PATH ? [env.NODE_PATH] : [])].join(delimiter);
-    vars.NODE_OPTIONS = [...(env.NODE_OPTIONS ? [env.NODE_OPTIONS] : []), `--import=${hook}`].join(" ");
   }
   return vars;
 }

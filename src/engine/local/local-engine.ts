@@ -23,8 +23,17 @@ import { failureOf, Preparations } from "./preparations.ts";
 import { bootId, killProcessesWith } from "./process-identity.ts";
 import { type Provision, Provisions, requiresProvision } from "./provisions.ts";
 import { withPythonPath } from "./python-path.ts";
-import { type ControllerAddresses, type ProcessEnvironment, programArgv, programIn, replicaArgv, replicaEnv } from "./replica-env.ts";
+import {
+  type ControllerAddresses,
+  nodeOptions,
+  type ProcessEnvironment,
+  programArgv,
+  programIn,
+  replicaArgv,
+  replicaEnv,
+} from "./replica-env.ts";
 import { ReplicaFolder, replicaFolders } from "./replica-folder.ts";
+import { needsNpm } from "./requirements.ts";
 import { startError } from "./shortage.ts";
 import { prepareSocketFolder, socketPath } from "./socket-path.ts";
 import { UnpackedBundles } from "./unpacked-bundles.ts";
@@ -300,10 +309,8 @@ export class LocalEngine implements Engine {
   }
 
   #argvOf({ program, resources: { memoryBytes } }: Assignment, { folder }: Provision): readonly string[] {
-    const { moduleHost, npmHook } = this.#options;
-    if (folder === undefined) return programArgv(program, moduleHost, memoryBytes);
-    const [node = "", ...host] = moduleHost;
-    return programArgv(programIn(folder, program), [node, `--import=${npmHook}`, ...host], memoryBytes);
+    const { moduleHost } = this.#options;
+    return programArgv(folder === undefined ? program : programIn(folder, program), moduleHost, memoryBytes);
   }
 
   #envOf(assignment: Assignment, address: string, { environment, folder }: Provision): Record<string, string> {
@@ -314,7 +321,9 @@ export class LocalEngine implements Engine {
     const envVars = { ...(bundle && program.kind === "command" ? noCompiledFiles : {}), ...runtimeEnv.envVars };
     const parameters = { ...assignment, address, envVars, bundle, controller: this.#options.controller?.() };
     const env = withPythonPath(replicaEnv(parameters, ambientEnv, capacity), [...(bundle ? [bundle.folder] : []), pythonSdk]);
-    return environment === undefined ? env : { ...env, ...environmentVars(environment, runtimeEnv, env, npmHook) };
+    const ofPackages = environment === undefined ? {} : environmentVars(environment, runtimeEnv, env);
+    const isHooked = program.kind === "module" || bundle !== undefined || needsNpm(runtimeEnv);
+    return { ...env, ...ofPackages, ...(isHooked && nodeOptions(env, npmHook)) };
   }
 
   async #adopt(): Promise<void> {

@@ -61,6 +61,11 @@ export function replicaEnv(assignment: ReplicaParameters, ambient: ProcessEnviro
   };
 }
 
+/** Makes Node load `hook` first, the module that finds packages and `drover` for a program. */
+export const nodeOptions = (env: ProcessEnvironment, hook: string): Readonly<Record<string, string>> => ({
+  NODE_OPTIONS: [...(env.NODE_OPTIONS ? [env.NODE_OPTIONS] : []), `--import=${hook}`].join(" "),
+});
+
 /**
  * The command line of a replica, with `{listen}` replaced by the address. It is not run by a shell.
  */

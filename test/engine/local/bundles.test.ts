@@ -336,7 +336,7 @@ test("a bundle is unpacked while a replica waits for room", async () => {
   expect(engine.prepare("r3", { ...requirements, bundle: broken })).toMatchObject({ kind: "failed", ending: { kind: "failedToStart" } });
 });
 
-test("a module in a bundle finds drover without a package of its own, and no package of a folder above", async () => {
+test("a program in a bundle finds drover without a package of its own, and no package of a folder above", async () => {
   const { engine, bundles, folder } = await open(modules);
   await mkdir(join(folder, "node_modules", "above"), { recursive: true });
   await writeFile(join(folder, "node_modules", "above", "index.js"), "export default 1;");
@@ -356,6 +356,10 @@ test("a module in a bundle finds drover without a package of its own, and no pac
   await printed(engine, "r1", "found function");
   await printed(engine, "r1", "ERR_MODULE_NOT_FOUND");
   await printed(engine, "r1", "MODULE_NOT_FOUND");
+  const argv = [process.execPath, "--input-type=module", "--eval", 'await import("./src/app.ts")'];
+  await engine.start(assignment("r2", argv, { bundle }));
+  await printed(engine, "r2", "found function");
+  await printed(engine, "r2", "MODULE_NOT_FOUND");
 });
 
 describe("a module that does not start", () => {
@@ -365,7 +369,7 @@ describe("a module that does not start", () => {
     await engine.start(assignment("r1", [], { bundle, program: { kind: "module", path, exportName: "app" } }));
     expect((await ended(engine, "r1")).ending).toEqual({ kind: "exit", code: 1 });
     const errors = (await engine.lastErrors("r1", 20)).join("\n");
-    expect(errors).not.toContain(folder);
+    for (const hidden of [folder, "node:internal", "src/replica"]) expect(errors).not.toContain(hidden);
     return errors;
   };
 

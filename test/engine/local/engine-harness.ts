@@ -10,6 +10,7 @@ import type { EngineReplica } from "../../../src/engine/engine.ts";
 import { LocalEngine, type LocalEngineOptions } from "../../../src/engine/local/local-engine.ts";
 import { removeReadOnly } from "../../../src/engine/local/remove-read-only.ts";
 import { silentLog } from "../../../src/log/log.ts";
+import { shipped } from "../../../src/shipped.ts";
 import { assignment } from "../assignment.ts";
 
 const noBundles = {
@@ -20,7 +21,7 @@ const noBundles = {
 };
 const inherited = {
   ambientEnv: process.env,
-  npmHook: "",
+  npmHook: shipped.npmHook,
   moduleHost: ["node"],
   pythonSdk: "/sdk",
   neededRequirements: () => [],

@@ -96,15 +96,18 @@ test("npm installs what package-lock.json says, without packages for development
   ]);
 });
 
-test("npm installs packages of the bundle: of a workspace, of an archive, by the lockfile and by a list", async () => {
+test("npm installs packages of the bundle: of a workspace, of an archive, by the lockfile and by a list; no SDK from outside", async () => {
   const own = await packed("own", "1.2.3");
+  const sdk = { dependencies: { drover: "file:../../../drover.tgz" } };
   const lock = {
     name: "app",
     lockfileVersion: 3,
     packages: {
-      "": { name: "app", workspaces: ["packages/*"], dependencies: { helper: "1.0.0" } },
+      "": { name: "app", workspaces: ["packages/*"], dependencies: { helper: "1.0.0", drover: "file:../drover.tgz" } },
+      "node_modules/drover": { version: "0.1.0", resolved: "file:../drover.tgz", dependencies: { "of-the-sdk": "1.0.0" } },
       "node_modules/helper": { resolved: "packages/helper", link: true },
-      "packages/helper": { version: "1.0.0" },
+      "node_modules/of-the-sdk": { version: "1.0.0", resolved: "http://127.0.0.1:9/none.tgz" },
+      "packages/helper": { version: "1.0.0", ...sdk },
     },
   };
   const {
@@ -115,13 +118,14 @@ test("npm installs packages of the bundle: of a workspace, of an archive, by the
     {
       "package.json": JSON.stringify({ private: true, ...root }),
       "package-lock.json": JSON.stringify(lock),
-      "packages/helper/package.json": '{"name":"helper","version":"1.0.0"}',
+      "packages/helper/package.json": JSON.stringify({ name: "helper", version: "1.0.0", ...sdk }),
       "packages/helper/index.js": "exports.answer = 42;",
       "vendor/own.tgz": own,
     },
     { lockfile: "package-lock.json", npm: ["./vendor/own.tgz"] },
   );
   expect([await packageVersion(path, "helper"), await packageVersion(path, "own")]).toEqual(["1.0.0", "1.2.3"]);
+  expect(await packageVersion(path, "drover")).toBeUndefined();
   expect(await readFile(join(path, "npm/node_modules/helper/index.js"), "utf8")).toContain("42");
   const alone = await install(await openEnvironments(), { "vendor/own.tgz": own }, { npm: ["./vendor/own.tgz"] });
   expect(await packageVersion(alone, "own")).toBe("1.2.3");
