@@ -62,13 +62,14 @@ export interface IntoBundle {
 }
 
 /**
- * Makes the paths of a spec those inside the bundle, and names the bundle. Fails with a `BundleError`.
+ * Makes the paths of a spec those inside the bundle, and names the bundle. Returns what its author
+ * should know. Fails with a `BundleError`.
  */
 export function putIntoBundle(
   spec: DeploymentSpec,
   { folder, files }: ReadBundle,
   { digest, fillLockfile, names = inCommandLine }: IntoBundle,
-): void {
+): string | undefined {
   const environment = spec.runtimeEnv ?? create(RuntimeEnvSchema);
   spec.runtimeEnv = environment;
   environment.bundle = digest;
@@ -83,7 +84,25 @@ export function putIntoBundle(
     }
     kind.value.path = path;
   }
-  if (fillLockfile && environment.lockfile === "") environment.lockfile = lockfileFor(spec, paths);
+  if (!fillLockfile || environment.lockfile !== "") return undefined;
+  environment.lockfile = lockfileFor(spec, paths);
+  const above = environment.lockfile === "" ? lockfileAbove(spec, folder) : undefined;
+  if (above === undefined) return undefined;
+  const remedy = `name the folder ${dirname(above)} with ${names.bundle} to send it, too`;
+  return `no packages are installed: ${folder}, which is sent, has no lockfile, but its repository has ${above}: ${remedy}`;
+}
+
+/** The lockfile of the repository that is nearest above the folder that is sent. */
+function lockfileAbove(spec: DeploymentSpec, folder: string): string | undefined {
+  const [language] = startOf(spec);
+  if (language === undefined) return undefined;
+  const found: string[] = [];
+  for (let at = folder; !existsSync(join(at, ".git")); ) {
+    if (at === dirname(at)) return undefined; // in no repository
+    at = dirname(at);
+    found.push(...lockfiles[language].map((name) => join(at, name)).filter((path) => existsSync(path)));
+  }
+  return found[0];
 }
 
 function workingDirIn(folder: string, { workingDir }: RuntimeEnv, names: OptionNames): string {
@@ -94,17 +113,20 @@ function workingDirIn(folder: string, { workingDir }: RuntimeEnv, names: OptionN
 }
 
 /** The nearest lockfile of the program's language, at or above its folder. Empty: there is none. */
-function lockfileFor({ program, runtimeEnv }: DeploymentSpec, paths: ReadonlySet<string>): string {
-  const kind = program?.kind;
-  const [language, start] =
-    kind?.case === "module"
-      ? [kind.value.path.endsWith(".py") ? ("python" as const) : ("node" as const), dirname(kind.value.path)]
-      : [languageOf(kind?.value?.argv[0] ?? ""), runtimeEnv?.workingDir || "."];
+function lockfileFor(spec: DeploymentSpec, paths: ReadonlySet<string>): string {
+  const [language, start] = startOf(spec);
   if (language === undefined) return "";
   for (let at = start; ; at = dirname(at)) {
     const found = lockfiles[language].map((name) => join(at, name)).find((path) => paths.has(path));
     if (found !== undefined || at === ".") return found ?? "";
   }
+}
+
+/** A program's language, and the folder of the bundle that its lockfile is searched from. */
+function startOf({ program, runtimeEnv }: DeploymentSpec): readonly [keyof typeof lockfiles | undefined, string] {
+  const kind = program?.kind;
+  if (kind?.case === "module") return [kind.value.path.endsWith(".py") ? "python" : "node", dirname(kind.value.path)];
+  return [languageOf(kind?.value?.argv[0] ?? ""), runtimeEnv?.workingDir || "."];
 }
 
 function languageOf(program: string): keyof typeof lockfiles | undefined {

@@ -46,6 +46,7 @@ export async function bundleSpecs(
 ): Promise<readonly SentBundle[]> {
   const bundles = new Map<string, Promise<SentBundle>>();
   const options = { ...sendOptions(session), without: specFilesOf(loaded, session.io.cwd) };
+  const notes = new Set<string>();
   const given = flags.bundle ? resolve(session.io.cwd, flags.bundle) : undefined;
   for (const { spec, file, whole, lineOf } of loaded) {
     if (whole) continue;
@@ -58,12 +59,14 @@ export async function bundleSpecs(
         (flags.dryRun ? wouldSend(session, folder, options, flags.quiet ?? false) : send(session, folder, options, resending));
       bundles.set(folder, bundle);
       const sent = await bundle;
-      putIntoBundle(spec, sent, { digest: sent.digest, fillLockfile: flags.lockfile ?? true });
+      const note = putIntoBundle(spec, sent, { digest: sent.digest, fillLockfile: flags.lockfile ?? true });
+      if (note !== undefined) notes.add(note);
     } catch (cause) {
       if (!(cause instanceof BundleError)) throw cause;
       throw new CliError(`${placeIn(file, lineOf("spec.program"))}: ${cause.message}`);
     }
   }
+  if (resending === undefined) for (const note of notes) session.note(note);
   return Promise.all(bundles.values());
 }
 

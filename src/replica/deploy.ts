@@ -92,7 +92,9 @@ async function bundleAll(
   const call = () => ({ signal, deadlineMs: applyMs });
   const progress = new BundleProgress(folder, process.stderr, () => realClock.nowMs());
   const sent = await sendBundle(folder, { controller, call, sleep, names: inCode, events: progress }).finally(() => progress.close());
-  for (const message of own) putIntoBundle(message, sent, { digest: sent.digest, fillLockfile: lockfile, names: inCode });
+  const into = { digest: sent.digest, fillLockfile: lockfile, names: inCode };
+  const notes = new Set(own.flatMap((message) => putIntoBundle(message, sent, into) ?? []));
+  for (const note of notes) process.stderr.write(`${note}\n`);
 }
 
 /** Of an `Apply` that is repeated, all calls have one effect: they have the same request id. */

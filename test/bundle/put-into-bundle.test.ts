@@ -146,3 +146,26 @@ test("on a terminal the line of an upload counts, and elsewhere there is one lin
   const counted = ["1 MiB", "64 MiB"].map((sent) => line(`sending 2 files of app: ${sent} of 64 MiB`));
   expect(shown(true)).toEqual([large, ...counted, line("sent 2 files of app, 64 MiB\n")]);
 });
+
+test("a repository whose lockfile is above what is sent is named, where a lockfile is wanted", async () => {
+  const root = await folderWith(
+    "package-lock.json",
+    "one/.git/HEAD",
+    "one/package-lock.json",
+    "one/svc/app.ts",
+    "one/svc/app.py",
+    "two/app.ts",
+  );
+  const told = (path: string, folder: string, fillLockfile = true, lockfile = "") => {
+    const file = { path, file: join(folder, path), executable: false, sizeBytes: 0, sha256: "0".repeat(64) };
+    const spec = moduleSpec(join(folder, path), "", lockfile);
+    return putIntoBundle(spec, { folder, files: [file], folders: [folder] }, { digest: "sha256:1", fillLockfile });
+  };
+  const svc = join(root, "one/svc");
+  expect(told("app.ts", svc)).toContain(join(root, "one/package-lock.json"));
+  expect(told("svc/app.ts", join(root, "one"))).toBeUndefined();
+  expect(told("app.ts", svc, false)).toBeUndefined();
+  expect(told("app.ts", svc, true, "package-lock.json")).toBeUndefined();
+  expect(told("app.py", svc)).toBeUndefined();
+  expect(told("app.ts", join(root, "two"))).toBeUndefined(); // in no repository
+});

@@ -83,11 +83,17 @@ describe("the folder that is sent", () => {
       "service/src/pylock.toml": "",
       "named/sub/app.py": program('name="named"', 'bundle="..", lockfile=False'),
       "named/sub/requirements.txt": "",
+      "repository/.git/HEAD": "",
+      "repository/uv.lock": "version = 1\n",
+      "repository/member/pyproject.toml": "",
+      "repository/member/app.py": program('name="member"'),
     });
     const alone = await temporaryFolder();
     await write(alone, { "app.py": program('name="alone"'), "sub/uv.lock": "" });
-    const { said, stdout } = await run(`${folder}/service/src/deep/app.py`, `${folder}/named/sub/app.py`, `${alone}/app.py`);
-    expect(said, stdout).toEqual([expect.stringMatching(waits), expect.stringMatching(waits), expect.stringMatching(waits)]);
+    const paths = ["service/src/deep/app.py", "named/sub/app.py", "repository/member/app.py"].map((path) => join(folder, path));
+    const { said, stdout, stderr } = await run(...paths, `${alone}/app.py`);
+    expect(said, stdout).toEqual(Array(4).fill(expect.stringMatching(waits)));
+    expect(stderr.split("repository/uv.lock")).toHaveLength(2); // told of one program
     const [marked, named, own] = await Promise.all(["marked", "named", "alone"].map(spec));
     expect(marked).toMatchObject({ path: "src/deep/app.py", lockfile: "src/pylock.toml", workingDir: "data", version: "" });
     expect(await list(marked?.bundle ?? "")).toEqual(["data/a.csv", "pyproject.toml", "src/deep/app.py", "src/pylock.toml", "uv.lock"]);

@@ -47,11 +47,13 @@ def _marked(folder: str) -> str | None:
 
 
 def path_inside(folder: str, path: str) -> str | None:
-    """The path inside the folder, empty for the folder itself; None: it leads out of it."""
-    inside = os.path.relpath(path, folder)
-    if inside == "..":
-        return None
-    return None if inside.startswith("../") else "" if inside == "." else inside
+    """The path inside the folder, empty for the folder itself; links on the way to either do not
+    matter. None: it leads out of it."""
+    for start, end in ((folder, path), (os.path.realpath(folder), os.path.realpath(path))):
+        inside = os.path.relpath(end, start)
+        if inside != ".." and not inside.startswith("../"):
+            return "" if inside == "." else inside
+    return None
 
 
 def working_dir_inside(folder: str, working_dir: str) -> str:
@@ -75,3 +77,14 @@ def lockfile_for(program: str, paths: Collection[str]) -> str:
         if not folder:
             return ""
         folder = os.path.dirname(folder)
+
+
+def lockfile_above(folder: str) -> str | None:
+    """The lockfile of the repository that is nearest above the folder that is sent."""
+    found: list[str] = []
+    while not os.path.exists(os.path.join(folder, ".git")):
+        if folder == os.path.dirname(folder):
+            return None  # in no repository
+        folder = os.path.dirname(folder)
+        found += [path for name in LOCKFILES if os.path.exists(path := os.path.join(folder, name))]
+    return found[0] if found else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from ._gen.clients import Client
 from ._gen.drover.v1 import deployment_pb2
 from .application import Found, Part
 from .bundle_error import BundleError
-from .bundle_folder import bundle_folder, lockfile_for, path_inside, working_dir_inside
+from .bundle_folder import bundle_folder, lockfile_above, lockfile_for, path_inside, working_dir_inside
 from .json_value import Json
 from .messages import read_message
 from .program_files import files_of
@@ -55,6 +56,7 @@ def _specs(client: Client, parts: list[Part], file: str, options: DeployOptions)
         from .bundle_upload import send_bundle
 
         sent = send_bundle(client, folder)
+        unfound = False
         for message in unsent:
             program = message.program.module.path
             if program not in sent.paths:
@@ -63,6 +65,11 @@ def _specs(client: Client, parts: list[Part], file: str, options: DeployOptions)
             message.runtime_env.bundle = sent.digest
             if options.lockfile and not message.runtime_env.lockfile:
                 message.runtime_env.lockfile = lockfile_for(program, sent.paths)
+                unfound = unfound or not message.runtime_env.lockfile
+        if unfound and (above := lockfile_above(folder)):
+            remedy = f"name the folder {os.path.dirname(above)} with bundle= to send it, too"
+            why = f"{folder}, which is sent, has no lockfile, but its repository has {above}"
+            print(f"no packages are installed: {why}: {remedy}", file=sys.stderr)
     return [read_message(message) for message in messages]
 
 
