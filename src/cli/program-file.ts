@@ -171,7 +171,8 @@ function pythonProgram(file: string, stdout: string): ProgramFile {
 }
 
 /** What to do where a package is missing that perhaps only the replicas have. */
-const hint = "import packages that only the replicas have inside the class; or deploy with YAML, which needs no import (`drover deploy`)";
+const hint =
+  "install it here, import packages that only the replicas have inside the class, or deploy with YAML, which needs no import (`drover deploy`)";
 
 /**
  * The error without its stack. A syntax error has no place in it: Node prints the place only where

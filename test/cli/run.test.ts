@@ -170,7 +170,7 @@ test("a Python file is asked itself what it is, and runs by the SDK's host", asy
   expect(await runWith({ openDescriber: describing(async () => ({ failure, missesModule: true })) }, "app.py")).toMatchObject({
     exitCode: 1,
     stderr: expect.stringContaining(
-      `error: cannot run ${cwd}/app.py:\n  ${failure.replace("\n", "\n  ")}\n  import packages that only the replicas have`,
+      `error: cannot run ${cwd}/app.py:\n  ${failure.replace("\n", "\n  ")}\n  install it here, import packages that only the replicas have`,
     ),
   });
 });
