@@ -92,12 +92,11 @@ export class WatchRun {
   async run(): Promise<void> {
     const { io } = this.#session;
     try {
-      this.#savedMs = io.nowMs();
+      let changedAtMs: number | undefined = io.nowMs();
       while (!io.interrupted.aborted) {
-        const isReached = await this.#deployOnce();
+        const isReached = await this.#deployOnce(changedAtMs);
         if (io.interrupted.aborted) return;
-        const changedAtMs = await this.#nextSave(isReached ? undefined : againMs);
-        if (changedAtMs !== undefined) this.#savedMs = changedAtMs;
+        changedAtMs = await this.#nextSave(isReached ? undefined : againMs);
       }
     } finally {
       await this.#followed.close();
@@ -118,14 +117,17 @@ export class WatchRun {
     return changed;
   }
 
-  /** One deploy of the files as they are. False: the controller could not be reached. */
-  async #deployOnce(): Promise<boolean> {
+  /**
+   * One deploy of the files as they are, which changed at `changedAtMs`; undefined: at the time known
+   * already. False: the controller could not be reached.
+   */
+  async #deployOnce(changedAtMs: number | undefined): Promise<boolean> {
     const { interrupted } = this.#session.io;
     const over = new AbortController();
     const late = new AbortController();
     const guard = this.#abortWhenLate(late, over.signal);
     try {
-      await this.#save(AbortSignal.any([interrupted, late.signal]));
+      await this.#save(changedAtMs ?? this.#savedMs, AbortSignal.any([interrupted, late.signal]));
       return true;
     } catch (error) {
       if (interrupted.aborted || late.signal.aborted) return true;
@@ -143,21 +145,25 @@ export class WatchRun {
     if (!over.aborted) late.abort();
   }
 
-  async #save(signal: AbortSignal): Promise<void> {
+  async #save(changedAtMs: number, signal: AbortSignal): Promise<void> {
+    const starting = this.#step.kind === "starting" ? this.#saved : undefined;
     this.#saved = "";
     this.#show({ kind: "describing" });
     // First, so that no change is missed, also where a folder went and came again.
     this.#watch.follow(this.#folders);
     const loaded = await this.#load(signal);
-    this.#saved = savedInWords(this.#loaded, loaded);
+    const isKnown = this.#deployed !== undefined && sameFiles(this.#deployed, loaded);
+    const { kind } = this.#followed.progress;
+    this.#saved = isKnown && starting !== undefined ? starting : savedInWords(this.#loaded, loaded);
     this.#loaded = loaded;
     this.#follow(loaded.folders);
-    const isKnown = this.#deployed !== undefined && sameFiles(this.#deployed, loaded);
-    if (isKnown && this.#followed.progress.kind === "serving") {
+    if (isKnown && (kind === "serving" || kind === "starting")) {
       this.#deployed = loaded;
-      this.#show({ kind: "unchanged" });
+      this.#show({ kind: kind === "serving" && starting === undefined ? "unchanged" : "starting" });
+      this.#onDeployments();
       return;
     }
+    this.#savedMs = changedAtMs;
     this.#show({ kind: "deploying" });
     const { deployed, pruned } = await loaded.deploy(this.#view.session);
     this.#followed.follow(deployed, pruned);

@@ -48,6 +48,8 @@ interface Scene {
   readonly printed: { readonly stdout: string; readonly stderr: string };
   readonly set: (facts: Facts | undefined) => void;
   readonly deploys: Deployment[];
+  /** How often the program was read. */
+  readonly reads: () => number;
   readonly ended: Promise<void>;
   interrupt(): Promise<void>;
 }
@@ -67,12 +69,14 @@ async function watching(
   const { io, printed } = ioOf({ interrupted: interrupt.signal, env: { DROVER_API: address } });
   const session = new Session({ ...io, nowMs: () => realClock.nowMs() }, {});
   const deploys: Deployment[] = [];
+  let reads = 0;
   const folders = [{ folder: root, leavesOut: () => false }];
   const program: WatchedProgram = {
     folder: root,
     findFolders: async () => folders,
     async load(_, __, signal): Promise<LoadedProgram> {
       const text = await readFile(join(root, "app.ts"), "utf8");
+      reads += 1;
       await load(text, signal);
       return {
         size: "1 file",
@@ -100,6 +104,7 @@ async function watching(
   });
   return {
     ...{ root, printed, set, deploys, ended },
+    reads: () => reads,
     interrupt: () => {
       interrupt.abort();
       return ended;
@@ -125,6 +130,19 @@ test("each save is deployed, with its file named; a save that changes nothing is
   await until(() => scene.deploys.length === 3);
   await scene.interrupt();
   expect(scene.deploys).toHaveLength(3);
+});
+
+test("a file that is written again as it is while its revision starts is no save of its own", async () => {
+  const scene = await watching((_, number) => revisionOf(number, number === 1 ? {} : { state: DeploymentState.UPDATING }));
+  await until(() => scene.printed.stderr.includes("serves"));
+  await save(scene.root, "2");
+  await until(() => scene.deploys.length === 2);
+  const reads = scene.reads();
+  await save(scene.root, "2");
+  await until(() => scene.reads() > reads);
+  scene.set(revisionOf(2));
+  await until(() => scene.printed.stderr.includes("app.ts: serves"));
+  expect(scene.deploys).toHaveLength(2);
 });
 
 test("a revision that does not start is explained, and the one before goes on; the next save is deployed at once", async () => {
