@@ -35,8 +35,9 @@ export class FolderWatch {
   #wanted = new Map<string, FoundFolder>();
   #changes = 0;
   #seen = 0;
-  /** When the first change came that was not seen. */
+  /** When the first change came that was not seen, and when the last. */
   #changedAtMs: number | undefined;
+  #lastAtMs = 0;
   #wake = () => {};
 
   constructor(options: FolderWatchOptions) {
@@ -72,7 +73,8 @@ export class FolderWatch {
   /** Notes a change that nobody noticed. */
   note(): void {
     this.#changes += 1;
-    this.#changedAtMs ??= this.#options.nowMs();
+    this.#lastAtMs = this.#options.nowMs();
+    this.#changedAtMs ??= this.#lastAtMs;
     this.#wake();
   }
 
@@ -83,11 +85,10 @@ export class FolderWatch {
    */
   async changed(signal: AbortSignal): Promise<number | undefined> {
     if (!this.hasChanged) await this.#next(signal);
-    for (let waitedMs = 0; waitedMs < quietMaxMs && !signal.aborted; waitedMs += quietMs) {
-      const before = this.#changes;
-      await this.#options.sleep(quietMs, signal);
-      if (before === this.#changes) break;
-    }
+    const { nowMs, sleep } = this.#options;
+    const endMs = nowMs() + quietMaxMs;
+    const leftMs = () => Math.min(this.#lastAtMs + quietMs, endMs) - nowMs();
+    while (leftMs() > 0 && !signal.aborted) await sleep(leftMs(), signal);
     if (signal.aborted) return undefined;
     const changedAtMs = this.#changedAtMs;
     this.#seen = this.#changes;

@@ -11,7 +11,8 @@
 import "./index.ts";
 // So that a module finds "drover" without a copy of its own, as it does in a replica.
 import "./npm-environment.ts";
-import { writeFileSync } from "node:fs";
+import { closeSync, writeFileSync } from "node:fs";
+import { stripTypeScriptTypes } from "node:module";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { describeProgram } from "../program/application.ts";
@@ -20,6 +21,14 @@ import { isMissingPackage } from "../program/missing-package.ts";
 
 const answerDescriptor = 3;
 const missingPackageCode = 3;
+
+/** Loads what Node reads TypeScript with, while the process waits: it takes longer than most imports. */
+function loadTypeScript(): void {
+  const { emitWarning } = process;
+  process.emitWarning = () => {}; // the function is experimental, and nothing else depends on it
+  stripTypeScriptTypes("");
+  process.emitWarning = emitWarning;
+}
 
 /** The first line of standard input; undefined: it ended before. */
 function readLine(): Promise<string | undefined> {
@@ -41,10 +50,13 @@ async function describe([file, exportName, args]: readonly [string, string, stri
     throw cause; // Node prints it with its place in the source
   });
   const described = await describeProgram(moduleExports, exportName, file, args === "" ? undefined : JSON.parse(args));
-  if (!("error" in described)) writeFileSync(answerDescriptor, JSON.stringify(described));
-  else await new Promise((written) => process.stderr.write(`${described.error}\n`, written));
+  if (!("error" in described)) {
+    writeFileSync(answerDescriptor, `${JSON.stringify(described)}\n`);
+    closeSync(answerDescriptor); // so that nobody waits for the end of this process
+  } else await new Promise((written) => process.stderr.write(`${described.error}\n`, written));
   process.exit("error" in described ? 1 : 0); // does not wait for what the module left open
 }
 
+loadTypeScript();
 const line = await readLine();
 if (line !== undefined) await describe(JSON.parse(line));

@@ -109,10 +109,11 @@ async function answerOf(child: ChildProcess, line: string, answerDescriptor: num
   const exited = new Promise<number | null>((resolve) => child.once("close", resolve).once("error", () => resolve(null)));
   const outputs = [1, 2, 3].map((descriptor) => bounded(child.stdio[descriptor] as Readable));
   (child.stdin as Writable).end(line);
+  // Whole before the process ends, which takes a while.
+  const answer = await outputs[answerDescriptor - 1];
+  if (answer?.endsWith("\n")) return { stdout: answer };
   const code = await exited;
   const printed = await Promise.all(outputs);
-  const answer = printed[answerDescriptor - 1] ?? "";
-  if (code === 0 && answer !== "") return { stdout: answer };
   const failure = printed.filter((_, at) => at !== answerDescriptor - 1).join("");
   if (child.pid === undefined) return { failure: cannotStart, missesModule: false };
   return {

@@ -1,4 +1,4 @@
-import { utimes, writeFile } from "node:fs/promises";
+import { mkdir, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
@@ -38,6 +38,25 @@ test("a module is described as its files are at that moment, though the process 
   describer.prepare();
   await writeFile(join(folder, "n.mjs"), "export const n = 3;");
   expect(await specIn(describer, file)).toEqual({ name: "a", replicas: 3 });
+});
+
+test("a file is described in the working folder that is there now, though the process was started in one that is gone", async () => {
+  const folder = join(await temporaryFolder(), "app");
+  const describer = describerIn(folder);
+  const write = async () => {
+    await mkdir(folder);
+    const index = JSON.stringify(pathToFileURL(source("index.ts")).href);
+    const text = `import { deployment } from ${index}; import { readFileSync } from "node:fs"; export const a = deployment(class {}, { name: readFileSync("name.txt", "utf8") });`;
+    await writeFile(join(folder, "app.mjs"), text);
+    await writeFile(join(folder, "name.txt"), "a");
+  };
+  await write();
+  describer.prepare();
+  await rm(folder, { recursive: true });
+  expect(await describer.describe([join(folder, "app.mjs"), "", ""], never)).toMatchObject({ failure: expect.stringContaining(folder) });
+  describer.prepare();
+  await write();
+  expect(await specIn(describer, join(folder, "app.mjs"))).toMatchObject({ name: "a" });
 });
 
 test("why a module cannot be imported is said with its place, and without what is Node's or ours", async () => {
