@@ -128,15 +128,17 @@ describe("the folder that is sent", () => {
       "requirements.txt": "",
       "more.txt": "",
       "requirements-gpu.txt": "",
+      "src/own.py": "",
+      "data/a": "",
       "app.py": program('runtime_env={"lockfile": "requirements-gpu.txt"}, version="7"'),
     });
     await run(`${folder}/app.py`);
     const { bundle, ...rest } = await spec();
     expect(rest).toEqual({ path: "app.py", lockfile: "requirements-gpu.txt", workingDir: "", version: "7" });
-    await write(folder, { "app.py": program(`runtime_env={"bundle": "${bundle}"}`), "more.txt": "changed" });
-    const { stdout, stderr } = await run(`${folder}/app.py`);
+    await write(folder, { "src/own.py": program(`runtime_env={"bundle": "${bundle}", "working_dir": "../data"}`), "more.txt": "changed" });
+    const { stdout, stderr } = await run(`${folder}/src/own.py`);
     expect(stdout, stderr).toMatch(waits);
-    expect(await spec()).toMatchObject({ bundle, path: "app.py", lockfile: "" });
+    expect(await spec()).toMatchObject({ bundle, path: "src/own.py", workingDir: "data", lockfile: "" });
   });
 });
 

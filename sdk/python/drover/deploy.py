@@ -77,7 +77,7 @@ def bundled_spec(spec: Mapping[str, Json], file: str, export: str, folder: str) 
     """The spec with its paths inside the folder that is sent."""
     message = _message(spec, path_inside(folder, file) or "", export)
     working_dir = message.runtime_env.working_dir
-    if working_dir and not message.runtime_env.bundle:
+    if working_dir:
         message.runtime_env.working_dir = working_dir_inside(folder, os.path.normpath(os.path.join(os.path.dirname(file), working_dir)))
     return message
 
