@@ -7,10 +7,10 @@ import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DeploymentState, type DeploymentStatus, type Replica, ReplicaState } from "../../gen/drover/v1/deployment_pb.ts";
 import { ConditionType, EndingKind, InstallProblemKind, PendingKind } from "../../gen/drover/v1/facts_pb.ts";
+import { sendBundle } from "../api/sent-bundle.ts";
 import { python, pythonTest } from "../sdk/python-harness.ts";
 import { conditionOf, lastFailureOf } from "./conditions.ts";
 import { Drover, fixturePath, until } from "./drover.ts";
-import { sendBundle } from "./send-bundle.ts";
 
 const program = { kind: { case: "module" as const, value: { path: fixturePath("package-version.mjs") } } };
 const resources = { numCpus: 0.01 };
@@ -270,7 +270,7 @@ for (const tool of ["pip", "uv"] as const) {
       expect(/^uv = /m.test(await readFile(join(environments, made, "pip/pyvenv.cfg"), "utf8"))).toBe(tool === "uv");
       if (tool === "pip") return;
       const files = { "app/main.py": await readFile(fixturePath("package_version.py"), "utf8"), "requirements.txt": "six==1.14.0\n" };
-      const runtimeEnv = { bundle: await sendBundle(pythons, files), lockfile: "requirements.txt" };
+      const runtimeEnv = { bundle: await sendBundle(pythons.controller, files), lockfile: "requirements.txt" };
       const inBundle = { kind: { case: "module" as const, value: { path: "app/main.py", exportName: "PackageVersion" } } };
       await pythons.controller.deploy({ spec: { name: "locked", resources, program: inBundle, runtimeEnv } });
       expect((await pythons.settled("locked")).status?.conditions).toEqual([]);
