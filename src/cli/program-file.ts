@@ -18,7 +18,7 @@ export interface ProgramFile {
   /** The name of the application; undefined: the deployment belongs to none. */
   readonly application?: string;
   readonly deployments: readonly DescribedDeployment[];
-  /** The files that the program itself named. */
+  /** The files that the program itself named, for its version without a bundle. */
   readonly programFiles?: readonly string[];
 }
 

@@ -15,7 +15,7 @@ export interface LoadedSpec {
   readonly given?: JsonObject;
   /** As the user named it. */
   readonly file: string;
-  /** The files that the program itself named. */
+  /** The files that the program itself named, for its version without a bundle. */
   readonly programFiles?: readonly string[] | undefined;
   /**
    * A controller printed it, with every field: neither paths, nor a version, nor options of the
