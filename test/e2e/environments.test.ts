@@ -179,7 +179,7 @@ async function lockedProgram(version: string, more: Record<string, string> = {})
     "package-lock.json": JSON.stringify({ lockfileVersion: 3, requires: true, packages }),
     ...more,
   };
-  const bundle = await sendBundle(drover, files);
+  const bundle = await sendBundle(drover.controller, files);
   return {
     program: { kind: { case: "module" as const, value: { path: "app.mjs" } } },
     runtimeEnv: { bundle, lockfile: "package-lock.json" },
