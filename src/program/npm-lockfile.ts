@@ -5,7 +5,7 @@ import { leadsOut } from "./bundle-manifest.ts";
 const sdk = "drover";
 const dependencyFields = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
 
-type Fields = Readonly<Record<string, unknown>>;
+type NpmFields = Readonly<Record<string, unknown>>;
 
 /**
  * The folders and archives that a package-lock.json names, relative to its own folder: workspaces,
@@ -47,7 +47,7 @@ export function withoutOutsideSdk(path: string, lockfile: string): WithoutSdk | 
 /** A package.json without its dependency on the SDK. */
 export const manifestWithoutSdk = (manifest: string): string => JSON.stringify(withoutDependency(objectOf(manifest)), undefined, 2);
 
-function withoutDependency(project: Fields): Fields {
+function withoutDependency(project: NpmFields): NpmFields {
   const changed = dependencyFields.flatMap((field) => {
     const { [sdk]: dropped, ...rest } = fieldsOf(project[field]);
     return dropped === undefined ? [] : [[field, rest]];
@@ -56,10 +56,10 @@ function withoutDependency(project: Fields): Fields {
 }
 
 /** The keys of the packages that are the project and its workspaces, and no installed ones. */
-const projectsOf = (packages: Fields): readonly string[] => Object.keys(packages).filter((name) => !name.startsWith("node_modules/"));
+const projectsOf = (packages: NpmFields): readonly string[] => Object.keys(packages).filter((name) => !name.startsWith("node_modules/"));
 
 /** The JSON object of a text; empty for any other text, whose faults the tool reports. */
-export function objectOf(text: string): Fields {
+export function objectOf(text: string): NpmFields {
   try {
     return fieldsOf(JSON.parse(text));
   } catch {
@@ -67,8 +67,8 @@ export function objectOf(text: string): Fields {
   }
 }
 
-function fieldsOf(value: unknown): Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
+function fieldsOf(value: unknown): NpmFields {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as NpmFields) : {};
 }
 
 /** A path of a `file:` URL, which npm reads with its escapes. */

@@ -13,7 +13,6 @@ import { Troubles } from "../../log/troubles.ts";
 import type { Assignment, Engine, Listing } from "../engine.ts";
 import type { Cgroup, Cgroups } from "./cgroups.ts";
 import { Environments } from "./environments.ts";
-import { environmentVars } from "./installers.ts";
 import { expectFolder, launch } from "./launch.ts";
 import { Leftovers } from "./leftovers.ts";
 import { LocalReplica } from "./local-replica.ts";
@@ -21,19 +20,10 @@ import { groupsOverMemory } from "./memory.ts";
 import { nodeName } from "./node-name.ts";
 import { failureOf, Preparations } from "./preparations.ts";
 import { bootId, killProcessesWith } from "./process-identity.ts";
+import { programEnv } from "./program-env.ts";
 import { type Provision, Provisions, requiresProvision } from "./provisions.ts";
-import { withPythonPath } from "./python-path.ts";
-import {
-  type ControllerAddresses,
-  nodeOptions,
-  type ProcessEnvironment,
-  programArgv,
-  programIn,
-  replicaArgv,
-  replicaEnv,
-} from "./replica-env.ts";
+import { type ControllerAddresses, type ProcessEnvironment, programArgv, programIn, replicaArgv } from "./replica-env.ts";
 import { ReplicaFolder, replicaFolders } from "./replica-folder.ts";
-import { needsNpm } from "./requirements.ts";
 import { startError } from "./shortage.ts";
 import { prepareSocketFolder, socketPath } from "./socket-path.ts";
 import { UnpackedBundles } from "./unpacked-bundles.ts";
@@ -42,8 +32,6 @@ import { UnpackedBundles } from "./unpacked-bundles.ts";
  * How often the engine checks its replicas: the processes that are not our children, and memory.
  */
 const watchMs = 1_000;
-/** Python run by root would write compiled files into a bundle. The host of modules sees to it itself. */
-const noCompiledFiles = { PYTHONDONTWRITEBYTECODE: "1" };
 const retrying = `retrying in ${watchMs / 1_000} s`;
 /** Outputs are bounded at every fifth check. */
 const checksPerBound = 5;
@@ -301,7 +289,7 @@ export class LocalEngine implements Engine {
       argv: replicaArgv({ argv: this.#argvOf(assignment, provision), address }),
       workingDir: runtimeEnv.workingDir,
       bundleFolder: provision.folder,
-      env: this.#envOf(assignment, address, provision),
+      env: programEnv(assignment, address, provision, this.#options),
       enter: cgroup?.enter ?? [],
       pidFile: folder.pidFile,
       ...replica.output.paths,
@@ -311,19 +299,6 @@ export class LocalEngine implements Engine {
   #argvOf({ program, resources: { memoryBytes } }: Assignment, { folder }: Provision): readonly string[] {
     const { moduleHost } = this.#options;
     return programArgv(folder === undefined ? program : programIn(folder, program), moduleHost, memoryBytes);
-  }
-
-  #envOf(assignment: Assignment, address: string, { environment, folder }: Provision): Record<string, string> {
-    const { ambientEnv, capacity, npmHook, pythonSdk } = this.#options;
-    const { runtimeEnv, program } = assignment;
-    const { bundle: digest } = runtimeEnv;
-    const bundle = digest === undefined || folder === undefined ? undefined : { digest, folder };
-    const envVars = { ...(bundle && program.kind === "command" ? noCompiledFiles : {}), ...runtimeEnv.envVars };
-    const parameters = { ...assignment, address, envVars, bundle, controller: this.#options.controller?.() };
-    const env = withPythonPath(replicaEnv(parameters, ambientEnv, capacity), [...(bundle ? [bundle.folder] : []), pythonSdk]);
-    const ofPackages = environment === undefined ? {} : environmentVars(environment, runtimeEnv, env);
-    const isHooked = program.kind === "module" || bundle !== undefined || needsNpm(runtimeEnv);
-    return { ...env, ...ofPackages, ...(isHooked && nodeOptions(env, npmHook)) };
   }
 
   async #adopt(): Promise<void> {
