@@ -7,7 +7,7 @@ import { messageBytes } from "../core/message-bounds.ts";
 import { importFlag } from "../program/definition.ts";
 import { withPathsInBundle } from "./bundle-paths.ts";
 import { withHandles } from "./handles-in.ts";
-import { loadDefinition, StartError } from "./load-module.ts";
+import { importRemedy, loadDefinition, StartError } from "./load-module.ts";
 import { createProgram, type HostedProgram } from "./program.ts";
 import { ReplicaServer } from "./replica-server.ts";
 import { stackText } from "./stack-text.ts";
@@ -27,7 +27,7 @@ async function start(): Promise<void> {
   (globalThis as Record<symbol, unknown>)[importFlag] = true;
   const definition = await loadDefinition(path, exportName);
   const program = await createProgram(definition, withHandles(environment.initArgs, handle)).catch((cause: unknown) => {
-    throw new StartError(`${path}: the program could not be constructed: ${stackText(cause)}`);
+    throw new StartError(`${path}: the program could not be constructed: ${importRemedy(cause, path)}${stackText(cause)}`);
   });
   const server = serverOf(program, environment);
   await server.listen(environment.address).catch((cause: unknown) => {

@@ -34,12 +34,12 @@ async function importModule(file: string): Promise<Record<string, unknown>> {
   try {
     return await import(pathToFileURL(file).href);
   } catch (cause) {
-    throw new StartError(`${file} cannot be imported: ${remedy(cause, file)}${stackText(cause)}`);
+    throw new StartError(`${file} cannot be imported: ${importRemedy(cause, file)}${stackText(cause)}`);
   }
 }
 
-/** What to do about an import error, if known. */
-function remedy(cause: unknown, file: string): string {
+/** What to do about an import error of the module or its constructor; empty: nothing known. */
+export function importRemedy(cause: unknown, file: string): string {
   const { code } = (cause ?? {}) as { code?: unknown };
   if (code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
     return "Node only removes types, so enums, namespaces and parameter properties do not work here; write them differently, or deploy the compiled JavaScript\n";

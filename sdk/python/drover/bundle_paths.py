@@ -21,7 +21,7 @@ def missing_file(path: str) -> str:
 
 
 def missing_package_remedy() -> str:
-    """What to do where a module imports what is not there. Empty: the replica runs in no bundle."""
+    """What to do where a module or its constructor imports what is not there. Empty: the replica runs in no bundle."""
     if not os.environ.get("DROVER_BUNDLE_FOLDER"):
         return ""
     return (

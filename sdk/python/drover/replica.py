@@ -55,7 +55,8 @@ async def serve(argv: list[str]) -> None:
     try:
         program = await create_program(deployment, environment.init_args, threads)
     except (Exception, SystemExit, KeyboardInterrupt) as error:
-        raise StartError(f"{path}: the program could not be constructed: {traceback_text(error)}") from None
+        remedy = missing_package_remedy() if isinstance(error, ModuleNotFoundError) else ""
+        raise StartError(f"{path}: the program could not be constructed: {traceback_text(error)}{remedy}") from None
     try:
         server = ReplicaServer(program, environment.options, threads)
     except Exception as error:

@@ -378,7 +378,8 @@ describe("a module that does not start", () => {
     expect(await lastErrors("src/app.ts", { "src/app.ts": "\nthrow new Error('of the module');" })).toMatch(
       /of the module\n.*src\/app.ts:2:/,
     );
-    expect(await lastErrors("src/app.ts", { "src/app.ts": "import 'not-there';" })).toContain("package-lock.json");
+    for (const text of ["import 'not-there';", "export class app { static create() { return import('not-there'); } }"])
+      expect(await lastErrors("src/app.ts", { "src/app.ts": text })).toContain("package-lock.json");
     expect(await lastErrors("src/app.ts", { "src/app.ts": "import './not-there.ts';" })).toContain("src/not-there.ts");
   });
 
@@ -387,7 +388,9 @@ describe("a module that does not start", () => {
     expect(await lastErrors("src/app.py", { "src/app.py": "\nraise ValueError('of the module')" })).toMatch(
       /src\/app.py", line 2[\s\S]*of the module/,
     );
-    expect(await lastErrors("src/app.py", { "src/app.py": "import not_there" })).toContain("requirements.txt");
+    const constructed = "import drover\n@drover.deployment\nclass app:\n    def __init__(self):\n        import not_there";
+    for (const text of ["import not_there", constructed])
+      expect(await lastErrors("src/app.py", { "src/app.py": text })).toContain("requirements.txt");
   });
 });
 
