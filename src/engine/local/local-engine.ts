@@ -279,14 +279,15 @@ export class LocalEngine implements Engine {
   }
 
   async #launch(assignment: Assignment, folder: ReplicaFolder, replica: LocalReplica, provision: Provision): Promise<ChildProcess> {
-    const { runtimeEnv } = assignment;
+    const { program, resources, runtimeEnv } = assignment;
     const { address } = replica;
     if (requiresProvision(runtimeEnv)) await replica.use(provision);
     await prepareSocketFolder(socketOf(address));
     const cgroup = this.#cgroupOf(assignment);
     replica.join(cgroup);
+    const argv = programArgv(programIn(provision.folder, program), this.#options.moduleHost, resources.memoryBytes);
     return launch({
-      argv: replicaArgv({ argv: this.#argvOf(assignment, provision), address }),
+      argv: replicaArgv({ argv, address }),
       workingDir: runtimeEnv.workingDir,
       bundleFolder: provision.folder,
       env: programEnv(assignment, address, provision, this.#options),
@@ -294,11 +295,6 @@ export class LocalEngine implements Engine {
       pidFile: folder.pidFile,
       ...replica.output.paths,
     });
-  }
-
-  #argvOf({ program, resources: { memoryBytes } }: Assignment, { folder }: Provision): readonly string[] {
-    const { moduleHost } = this.#options;
-    return programArgv(folder === undefined ? program : programIn(folder, program), moduleHost, memoryBytes);
   }
 
   async #adopt(): Promise<void> {

@@ -84,9 +84,9 @@ export function programArgv(program: Program, moduleHost: readonly string[], mem
   return moduleArgv([node, ...heap, ...script], program.path, program.exportName);
 }
 
-/** A program whose module's path is inside the bundle in `folder`, as one whose path is absolute. */
-export function programIn(folder: string, program: Program): Program {
-  return program.kind === "command" ? program : { ...program, path: join(folder, program.path) };
+/** A program whose module's path is inside the bundle in `folder`, as one whose path is absolute. Undefined: it has no bundle. */
+export function programIn(folder: string | undefined, program: Program): Program {
+  return folder === undefined || program.kind === "command" ? program : { ...program, path: join(folder, program.path) };
 }
 
 /** The command line that runs a module's export: the Python SDK for a `.py` file, else `host`. */
