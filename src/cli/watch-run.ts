@@ -14,9 +14,6 @@ const patienceMs = 2_000;
 /** The wait before a save is deployed again, where the controller could not be reached. */
 const againMs = 1_000;
 
-/** The steps before a save is deployed. */
-const unfinished: readonly SaveStep["kind"][] = ["describing", "sending", "deploying"];
-
 /** The steps after which nothing more happens. */
 const finished: readonly SaveStep["kind"][] = ["serving", "unchanged", "overtaken", "failed"];
 
@@ -69,6 +66,8 @@ export class WatchRun {
   #loaded: LoadedProgram | undefined;
   /** What is deployed, as far as this session knows. */
   #deployed: LoadedProgram | undefined;
+  /** Whether that is the last save. */
+  #isDeployed = false;
   #folders: readonly FoundFolder[];
   #saved = "";
   #savedMs = 0;
@@ -92,11 +91,11 @@ export class WatchRun {
   async run(): Promise<void> {
     const { io } = this.#session;
     try {
-      let changedAtMs: number | undefined = io.nowMs();
+      let changedAtMs = io.nowMs();
       while (!io.interrupted.aborted) {
         const isReached = await this.#deployOnce(changedAtMs);
         if (io.interrupted.aborted) return;
-        changedAtMs = await this.#nextSave(isReached ? undefined : againMs);
+        changedAtMs = (await this.#nextSave(isReached ? undefined : againMs)) ?? changedAtMs;
       }
     } finally {
       await this.#followed.close();
@@ -117,17 +116,14 @@ export class WatchRun {
     return changed;
   }
 
-  /**
-   * One deploy of the files as they are, which changed at `changedAtMs`; undefined: at the time known
-   * already. False: the controller could not be reached.
-   */
-  async #deployOnce(changedAtMs: number | undefined): Promise<boolean> {
+  /** One deploy of the files, which changed at `changedAtMs`. False: the controller could not be reached. */
+  async #deployOnce(changedAtMs: number): Promise<boolean> {
     const { interrupted } = this.#session.io;
     const over = new AbortController();
     const late = new AbortController();
     const guard = this.#abortWhenLate(late, over.signal);
     try {
-      await this.#save(changedAtMs ?? this.#savedMs, AbortSignal.any([interrupted, late.signal]));
+      await this.#save(changedAtMs, AbortSignal.any([interrupted, late.signal]));
       return true;
     } catch (error) {
       if (interrupted.aborted || late.signal.aborted) return true;
@@ -148,6 +144,7 @@ export class WatchRun {
   async #save(changedAtMs: number, signal: AbortSignal): Promise<void> {
     const starting = this.#step.kind === "starting" ? this.#saved : undefined;
     this.#saved = "";
+    this.#isDeployed = false;
     this.#show({ kind: "describing" });
     // First, so that no change is missed, also where a folder went and came again.
     this.#watch.follow(this.#folders);
@@ -158,17 +155,20 @@ export class WatchRun {
     this.#loaded = loaded;
     this.#follow(loaded.folders);
     if (isKnown && (kind === "serving" || kind === "starting")) {
-      this.#deployed = loaded;
-      this.#show({ kind: kind === "serving" && starting === undefined ? "unchanged" : "starting" });
-      this.#onDeployments();
+      this.#onDeployed(loaded, kind === "serving" && starting === undefined ? "unchanged" : "starting");
       return;
     }
     this.#savedMs = changedAtMs;
     this.#show({ kind: "deploying" });
     const { deployed, pruned } = await loaded.deploy(this.#view.session);
     this.#followed.follow(deployed, pruned);
+    this.#onDeployed(loaded, "starting");
+  }
+
+  #onDeployed(loaded: LoadedProgram, kind: "starting" | "unchanged"): void {
     this.#deployed = loaded;
-    this.#show({ kind: "starting" });
+    this.#isDeployed = true;
+    this.#show({ kind });
     this.#onDeployments();
   }
 
@@ -194,18 +194,13 @@ export class WatchRun {
     const isAway = error instanceof StatusError && error.code === "UNAVAILABLE";
     const isFirst = this.#deployed === undefined;
     if (isFirst && (isAway || (error instanceof CliError && error.exitCode === exitCodes.usage))) throw error;
-    this.#show({ kind: "failed", lines });
+    this.#show({ kind: "failed", lines: this.#followed.away === lines[0] ? [] : lines });
     return !isAway;
   }
 
   /** Follows a step that depends on what becomes of the deployments. */
   #onDeployments(): void {
-    this.#show(this.#hasDeployed() ? this.#stepNow() : this.#step);
-  }
-
-  /** Whether the last save has been deployed. */
-  #hasDeployed(): boolean {
-    return !unfinished.includes(this.#step.kind) && this.#deployed !== undefined && this.#deployed === this.#loaded;
+    this.#show(this.#isDeployed ? this.#stepNow() : this.#step);
   }
 
   #stepNow(): SaveStep {

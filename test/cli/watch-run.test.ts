@@ -163,7 +163,7 @@ test("a revision that does not start is explained, and the one before goes on; t
   await until(() => scene.printed.stderr.includes("app.ts: serves"));
 });
 
-test("a file that cannot be imported is not deployed, and why is said", async () => {
+test("a file that cannot be imported is not deployed, why is said, and nothing that comes of the revision before it is taken for it", async () => {
   const scene = await watching(
     (_, number) => revisionOf(number),
     (text) => {
@@ -173,6 +173,11 @@ test("a file that cannot be imported is not deployed, and why is said", async ()
   await until(() => scene.deploys.length === 1);
   await save(scene.root, "bad");
   await until(() => scene.printed.stderr.includes("SyntaxError: no"));
+  scene.set(revisionOf(1, { state: DeploymentState.UPDATING }));
+  await until(() => scene.printed.stderr.includes("UPDATING"));
+  scene.set(revisionOf(1));
+  await until(() => scene.printed.stderr.split("UPDATING")[1]?.includes("HEALTHY") === true);
+  expect(scene.printed.stderr.split("SyntaxError")[1]).not.toContain("serves");
   expect(scene.deploys).toHaveLength(1);
   await save(scene.root, "good");
   await until(() => scene.deploys.length === 2);

@@ -102,7 +102,7 @@ test("a save of any file of a module's folder is served; what cannot be imported
 });
 
 pythonTest(
-  "a Python program is served at each save, also where a module of the same size is saved in the same second; with --attach, Ctrl-C deletes it",
+  "a Python program is served at each save, also where a module of the same size is saved in the same second; with --attach, Ctrl-C deletes it under each name",
   async () => {
     const watched = await watching(
       "app.py",
@@ -120,8 +120,11 @@ pythonTest(
     await watched.save("lib/n.py", "N = (\n");
     await until("the mistake is shown", () => /n\.py", line 1[\s\S]*SyntaxError/.test(watched.printed()));
     expect(await drover.invoke("edited", "", null)).toBe(3);
+    const app = (name: string) => `import drover\n\n\n@drover.deployment(name="${name}")\ndef answer() -> int:\n    return 4\n`;
+    await watched.save("app.py", app("renamed"));
+    await until("it has another name", async () => (await drover.invoke("renamed", "", null).catch(() => undefined)) === 4);
     expect(await watched.interrupt()).toBe(130);
-    await expect(drover.controller.getDeployment({ name: "edited" })).rejects.toMatchObject({ reason: "DEPLOYMENT_NOT_FOUND" });
+    expect((await drover.controller.listDeployments({})).deployments).toEqual([]);
   },
 );
 
