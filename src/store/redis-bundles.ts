@@ -50,6 +50,8 @@ class RedisBundles implements BundleStore {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #prefix: string;
+  /** This store among those of one Redis. */
+  readonly #id: string;
   /** Since when this process has seen something unneeded, by its kind and SHA-256. */
   readonly #unneededSinceMs = new Map<string, number>();
 
@@ -58,6 +60,7 @@ class RedisBundles implements BundleStore {
     this.#health = health;
     this.#clock = clock;
     this.#random = random;
+    this.#id = random.id(idLength);
     this.#prefix = `${prefix}bundles:`;
   }
 
@@ -174,6 +177,9 @@ class RedisBundles implements BundleStore {
   }
 
   async sweep(needed: ReadonlySet<string>): Promise<SweptBundles> {
+    // What another controller has swept since says nothing of when this one saw it used.
+    const former = await this.#try(() => this.#redis.getset(this.#key("sweeper"), this.#id));
+    if (former !== this.#id) this.#unneededSinceMs.clear();
     const bundles = await this.#drop("bundle", "bundles", (hex) => needed.has(digestOf(hex)));
     const inUse = new Set<string>();
     for (const hex of await this.#try(() => this.#redis.smembers(this.#key("bundles"))))
