@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
-import { constants, rmSync, statSync } from "node:fs";
-import { access, type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { rmSync, statfsSync, statSync } from "node:fs";
+import { type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Pace, pacing } from "../clock/breathe.ts";
+import { breatheFirst, type Pace, pacing } from "../clock/breathe.ts";
 import type { Clock } from "../clock/clock.ts";
 import { type BundleFile, digestOf, hexOf } from "../core/bundle.ts";
-import { refusal } from "../core/errors.ts";
+import { reservedBytes } from "../core/disk-room.ts";
 import { isListOf, manifestText, readManifest } from "../program/bundle-manifest.ts";
 import { type BundleStore, type BundleUpload, type CreatedBundle, type SweptBundles, unneededMs } from "./bundle-store.ts";
+import { storageFull, storing } from "./storing.ts";
 import { wholeContent } from "./whole-content.ts";
 
 const MiB = 2 ** 20;
@@ -49,7 +50,7 @@ class FolderBundles implements BundleStore {
     const pace = this.#pace();
     for (const sha256 of new Set(sha256s)) {
       await pace();
-      if (this.#useFile(sha256) === undefined) missing.push(sha256);
+      if ((await storing(() => this.#useFile(sha256))) === undefined) missing.push(sha256);
     }
     return missing;
   }
@@ -65,7 +66,7 @@ class FolderBundles implements BundleStore {
     const pace = this.#pace();
     for (const { sha256, sizeBytes } of files) {
       await pace();
-      const size = this.#useFile(sha256);
+      const size = await storing(() => this.#useFile(sha256));
       if (size === undefined) missing.add(sha256);
       else if (size !== sizeBytes) other ??= { kind: "otherSize", sha256, sizeBytes: size };
     }
@@ -74,14 +75,14 @@ class FolderBundles implements BundleStore {
     const text = manifestText(files);
     const hex = createHash("sha256").update(text).digest("hex");
     const path = this.#use("bundles", hex);
-    if (!(await exists(path))) {
+    if (!(await storing(() => isThere(path)))) {
       const part = await storing(() => mkdtemp(join(this.#folder, "uploads", "bundle-")));
       try {
         await storing(() => writeFile(join(part, hex), text, { mode: 0o400, flush: true }));
         await storing(() => rename(join(part, hex), path));
-        await flushFolder(join(this.#folder, "bundles"));
+        await storing(() => flushFolder(join(this.#folder, "bundles")));
       } finally {
-        await rm(part, { recursive: true, force: true });
+        await storing(() => rm(part, { recursive: true, force: true }));
       }
     }
     return { kind: "created", digest: digestOf(hex) };
@@ -89,25 +90,23 @@ class FolderBundles implements BundleStore {
 
   async useBundle(digest: string): Promise<boolean> {
     const path = this.#use("bundles", hexOf(digest));
-    const isKept = await exists(path);
+    const isKept = await storing(() => isThere(path));
     if (!isKept) this.#usedAtMs.delete(path);
     return isKept;
   }
 
   async bundle(digest: string): Promise<readonly BundleFile[] | undefined> {
-    const text = await readFile(join(this.#folder, "bundles", hexOf(digest)), "utf8").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
-    });
+    const text = await storing(() => readFile(join(this.#folder, "bundles", hexOf(digest)), "utf8").catch(nothingThere));
     if (text === undefined) return undefined;
     if (isListOf(text, digest)) return readManifest(text);
-    rmSync(join(this.#folder, "bundles", hexOf(digest)), { force: true });
+    await storing(() => rmSync(join(this.#folder, "bundles", hexOf(digest)), { force: true }));
     return undefined;
   }
 
   async *readFile(sha256: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
     const path = join(this.#folder, "files", sha256);
-    const file = await open(path);
+    const file = await storing(() => open(path).catch(nothingThere));
+    if (file === undefined) return yield* wholeContent(sha256, nothing(), () => {});
     try {
       const { ino, size } = await file.stat();
       // Another upload may have mended it since.
@@ -121,7 +120,7 @@ class FolderBundles implements BundleStore {
   async sweep(needed: ReadonlySet<string>): Promise<SweptBundles> {
     const bundles = await this.#drop("bundles", (hex) => needed.has(digestOf(hex)));
     const inUse = new Set<string>();
-    for (const hex of await readdir(join(this.#folder, "bundles")))
+    for (const hex of await storing(() => readdir(join(this.#folder, "bundles"))))
       for (const { sha256 } of (await this.bundle(digestOf(hex))) ?? []) inUse.add(sha256);
     const files = await this.#drop("files", (sha256) => inUse.has(sha256));
     return { bundles, files };
@@ -134,7 +133,7 @@ class FolderBundles implements BundleStore {
       for await (const _ of this.readFile(sha256, AbortSignal.any([])));
       return true;
     } catch {
-      return exists(join(this.#folder, "files", sha256));
+      return isThere(join(this.#folder, "files", sha256));
     }
   }
 
@@ -163,7 +162,9 @@ class FolderBundles implements BundleStore {
 
   async #drop(kind: "files" | "bundles", isNeeded: (hex: string) => boolean): Promise<number> {
     let dropped = 0;
-    for (const hex of await readdir(join(this.#folder, kind))) {
+    const pace = pacing(() => this.#clock.nowMs(), breatheFirst);
+    for (const hex of await storing(() => readdir(join(this.#folder, kind)))) {
+      await pace();
       const path = join(this.#folder, kind, hex);
       if (isNeeded(hex)) {
         this.#usedAtMs.delete(path);
@@ -173,7 +174,7 @@ class FolderBundles implements BundleStore {
       this.#usedAtMs.set(path, usedAtMs);
       if (this.#clock.nowMs() - usedAtMs < unneededMs) continue;
       // At once, so that no use comes between.
-      rmSync(path, { force: true });
+      await storing(() => rmSync(path, { force: true }));
       this.#usedAtMs.delete(path);
       dropped += 1;
     }
@@ -195,10 +196,11 @@ class FolderUpload implements BundleUpload {
     this.#place = place;
   }
 
-  async begin({ sha256 }: Pick<BundleFile, "sha256">): Promise<void> {
+  async begin({ sha256, sizeBytes }: Pick<BundleFile, "sha256" | "sizeBytes">): Promise<void> {
     await this.#end();
+    if (!(await storing(() => hasRoom(this.#folder, sizeBytes)))) throw storageFull();
     const path = join(this.#folder, sha256);
-    if (this.#sha256s.has(sha256)) await rm(path); // sent twice: it may not be written to again
+    if (this.#sha256s.has(sha256)) await storing(() => rm(path)); // sent twice: it may not be written to again
     this.#file = await storing(() => open(path, "w", 0o400));
     this.#sha256s.add(sha256);
   }
@@ -212,7 +214,7 @@ class FolderUpload implements BundleUpload {
     await Promise.all(this.#flushing);
     if (this.#fault !== undefined) throw this.#fault;
     for (const sha256 of this.#sha256s) await storing(() => rename(join(this.#folder, sha256), this.#place(sha256)));
-    await flushFolder(join(this.#folder, "..", "..", "files"));
+    await storing(() => flushFolder(join(this.#folder, "..", "..", "files")));
     await this.abort();
   }
 
@@ -220,7 +222,7 @@ class FolderUpload implements BundleUpload {
     await this.#file?.close();
     this.#file = undefined;
     await Promise.all(this.#flushing);
-    await rm(this.#folder, { recursive: true, force: true });
+    await storing(() => rm(this.#folder, { recursive: true, force: true }));
   }
 
   /**
@@ -245,7 +247,7 @@ class FolderUpload implements BundleUpload {
 async function* chunksOf(file: FileHandle, sizeBytes: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
   for (let left = sizeBytes; left > 0; ) {
     signal.throwIfAborted();
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(left, chunkBytes)));
+    const { bytesRead, buffer } = await storing(() => file.read(Buffer.allocUnsafe(Math.min(left, chunkBytes))));
     if (bytesRead === 0) return; // it was cut meanwhile
     left -= bytesRead;
     yield buffer.subarray(0, bytesRead);
@@ -258,20 +260,16 @@ async function flushFolder(path: string): Promise<void> {
   await folder.sync().finally(() => folder.close());
 }
 
-async function exists(path: string): Promise<boolean> {
-  return access(path, constants.R_OK).then(
-    () => true,
-    () => false,
-  );
+/** Whether the disk keeps the room that Redis and new replicas need, with so many bytes more. */
+function hasRoom(folder: string, bytes: number): boolean {
+  const { bavail, bsize, blocks } = statfsSync(folder);
+  return bavail * bsize - bytes >= reservedBytes(blocks * bsize);
 }
 
-/** Does work that stores. A full disk is refused as such. */
-async function storing<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== "ENOSPC" && code !== "EDQUOT") throw error;
-    throw refusal("STORAGE_FULL", "the disk of the controller's data folder is full: make room there, and send the files again");
-  }
+const isThere = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
+
+function nothingThere(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "ENOENT") throw error;
 }
+
+async function* nothing(): AsyncGenerator<Uint8Array, void> {}

@@ -1,6 +1,6 @@
 // What every store of bundles does.
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -244,46 +244,117 @@ describe.each(stores)("bundles %s", (_, open) => {
     expect(await textOf(store, sha256Of("one"))).toBe("one");
   });
 
-  test("whatever happens at the same time, a kept bundle has all its files", { timeout: 60_000 }, async () => {
-    const texts = ["a", "b", "c", "d"];
+  test("whatever happens at the same time, kept bundles have all their files, and needed ones are kept", { timeout: 60_000 }, async () => {
+    const some = fc.subarray(["a", "b", "c", "d"], { minLength: 1 });
     const step = fc.oneof(
-      fc.record({ kind: fc.constant("put" as const), texts: fc.subarray(texts, { minLength: 1 }) }),
-      fc.record({ kind: fc.constant("create" as const), texts: fc.subarray(texts, { minLength: 1 }) }),
-      fc.record({ kind: fc.constant("sweep" as const), needed: fc.array(fc.subarray(texts, { minLength: 1 }), { maxLength: 1 }) }),
+      fc.record({ kind: fc.constantFrom("put" as const, "create" as const, "deploy" as const, "delete" as const), texts: some }),
+      fc.record({ kind: fc.constant("sweep" as const), texts: some }),
       fc.record({ kind: fc.constant("wait" as const), ms: fc.constantFrom(unneededMs / 2, unneededMs) }),
     );
     const bundleOf = (of: readonly string[]) => of.map((text) => fileOf(`${text}.txt`, text));
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(step, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 8 }), async (rounds) => {
-        const kept = new Set<string>();
+        const made = new Set<string>();
+        const needed = new Set<string>();
         for (const round of rounds) {
           for (const one of round) if (one.kind === "wait") clock.pass(one.ms);
           await Promise.all(
             round.map(async (one) => {
+              if (one.kind === "wait") return;
+              const digest = bundleDigest(bundleOf(one.texts));
               if (one.kind === "put") await put(store, ...one.texts);
-              if (one.kind === "create") {
-                const made = await store.createBundle(bundleOf(one.texts));
-                if (made.kind === "created") kept.add(made.digest);
-              }
-              if (one.kind === "sweep") await store.sweep(new Set(one.needed.map((of) => bundleDigest(bundleOf(of)))));
+              if (one.kind === "create" && (await store.createBundle(bundleOf(one.texts))).kind === "created") made.add(digest);
+              // A sweep that began before knows nothing of it.
+              if (one.kind === "deploy" && (await store.useBundle(digest))) needed.add(digest);
+              if (one.kind === "delete") needed.delete(digest);
+              if (one.kind === "sweep") await store.sweep(new Set(needed));
             }),
           );
-          for (const digest of kept) {
-            for (const { sha256 } of (await store.bundle(digest)) ?? []) expect(await textOf(store, sha256)).toHaveLength(1);
+          for (const digest of made) {
+            const files = await store.bundle(digest);
+            if (needed.has(digest)) expect(files).toBeDefined();
+            for (const { sha256 } of files ?? []) expect(await textOf(store, sha256)).toHaveLength(1);
           }
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 60 },
     );
   });
 });
 
+describe("bundles in a folder, with faults of its disk", () => {
+  let folder: string;
+  let store: BundleStore;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "drover-bundles-"));
+    store = await openFolderBundles({ folder, clock: new HandClock() });
+  });
+  afterEach(async () => {
+    await store.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  test("an upload that takes the room which Redis needs is refused, and leaves nothing", async () => {
+    const upload = await store.openUpload();
+    await upload.begin({ sha256: sha256Of("one"), sizeBytes: 3 });
+    await upload.write(Buffer.from("one"));
+    const sizeBytes = Number.MAX_SAFE_INTEGER;
+    await expect(upload.begin({ sha256: sha256Of("large"), sizeBytes })).rejects.toMatchObject({ reason: "STORAGE_FULL" });
+    await upload.abort();
+    expect(await readdir(join(folder, "uploads"))).toEqual([]);
+    expect(await store.missingFiles([sha256Of("one")])).toHaveLength(1);
+  });
+
+  test("a folder that cannot be used is said, and does nothing to what is kept", async () => {
+    await put(store, "one");
+    const files = [fileOf("a", "one")];
+    await store.createBundle(files);
+    for (const name of ["files", "bundles"]) {
+      await rename(join(folder, name), join(folder, "aside"));
+      await symlink(join(folder, name), join(folder, name)); // ELOOP
+      const calls = [
+        () => (name === "files" ? store.missingFiles([sha256Of("one")]) : store.useBundle(bundleDigest(files))),
+        () => (name === "files" ? put(store, "two") : store.bundle(bundleDigest(files))),
+        () => (name === "files" ? textOf(store, sha256Of("one")) : store.createBundle(files)),
+        () => store.sweep(new Set()),
+      ];
+      for (const call of calls) await expect(call()).rejects.toMatchObject({ reason: "STORE_UNAVAILABLE" });
+      await rm(join(folder, name));
+      await rename(join(folder, "aside"), join(folder, name));
+    }
+    expect(await store.bundle(bundleDigest(files))).toEqual(files);
+    expect(await textOf(store, sha256Of("one"))).toBe("one");
+  });
+});
+
 describe("bundles in Redis, with faults of Redis", () => {
-  const open = () => {
+  const open = (prefix = `{${realRandom.id(8)}}:`, clock = new HandClock()) => {
     const { socketPath } = redis.server;
-    const prefix = `{${realRandom.id(8)}}:`;
-    return openRedisBundles({ socketPath, prefix, clock: new HandClock(), random: realRandom, log: silentLog });
+    return openRedisBundles({ socketPath, prefix, clock, random: realRandom, log: silentLog });
   };
+
+  test("what is used at one controller is kept for an hour, whichever controller sweeps", async () => {
+    const clock = new HandClock();
+    const prefix = `{${realRandom.id(8)}}:`;
+    const [one, other] = await Promise.all([open(prefix, clock), open(prefix, clock)]);
+    try {
+      await put(one, "one");
+      const none = { bundles: 0, files: 0 };
+      await one.sweep(new Set());
+      clock.pass(unneededMs);
+      expect(await other.missingFiles([sha256Of("one")])).toEqual([]);
+      expect(await other.sweep(new Set())).toEqual(none);
+      expect(await one.sweep(new Set())).toEqual(none);
+      clock.pass(unneededMs - 1);
+      expect(await one.sweep(new Set())).toEqual(none);
+      clock.pass(1);
+      expect(await one.sweep(new Set())).toEqual({ bundles: 0, files: 1 });
+      expect(await other.missingFiles([sha256Of("one")])).toHaveLength(1);
+    } finally {
+      await one.close();
+      await other.close();
+    }
+  });
 
   test("a full memory refuses the upload, and what is kept is still read", async () => {
     const store = await open();
