@@ -1,6 +1,6 @@
 // A revision is what it was: whatever its files hold by now, and though they are gone, a rollback, a
 // replacement and a scale-up run the files of the revision, by one controller or by the next.
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -59,9 +59,9 @@ async function expectFiles(text: string, revision: number, replicas = 2): Promis
 /**
  * SIGTERM stops the replicas, and the next controller starts others; SIGKILL leaves them running.
  */
-async function restart(signal: NodeJS.Signals): Promise<void> {
+async function restart(signal: NodeJS.Signals, args: readonly string[] = []): Promise<void> {
   await drover.end(signal);
-  drover = await Drover.start([], drover.dataDir);
+  drover = await Drover.start(args, drover.dataDir);
 }
 
 async function replaceOne(): Promise<void> {
@@ -111,4 +111,23 @@ test("a rollback and a scale-up need no folder", async () => {
   await restart("SIGKILL");
   await succeeds("scale", name, "4");
   await expectFiles("B", 2, 4);
+});
+
+test("with bundles in Redis, the data folder holds none, and a revision is what it was", async () => {
+  await drover.close();
+  await mkdir(join(folder, "lib"), { recursive: true });
+  await writeFile(join(folder, "package.json"), '{ "private": true, "type": "module" }');
+  await writeFile(join(folder, "app.ts"), app);
+  drover = await Drover.start(["--bundles", "redis"]);
+  await save("A");
+  await deploy();
+  await save("B");
+  await deploy();
+  await drover.settled(name);
+  await expectFiles("B", 2);
+  await succeeds("rollback", name, "--to", "1");
+  await expectFiles("A", 1);
+  await restart("SIGTERM", ["--bundles", "redis"]);
+  await expectFiles("A", 1);
+  await expect(readdir(join(drover.dataDir, "bundles"))).rejects.toMatchObject({ code: "ENOENT" });
 });
