@@ -41,6 +41,7 @@ export interface Deciding extends Closable {
   readonly reconcile: ReconcileLoop;
   readonly configChanges: ConfigChangeLoop;
   readonly autoscale: AutoscaleLoop;
+  readonly bundleSweep: BundleSweepLoop;
   /** Takes the lease when it is free, and acts while holding it. Nothing is touched before. */
   begin(): void;
   /**
@@ -91,6 +92,7 @@ export function openDeciding(parts: DecidingParts): Deciding {
     reconcile,
     configChanges,
     autoscale,
+    bundleSweep,
     begin: () => {
       leased = lease.run(leading.signal);
       running = Promise.all([reconcile, configChanges, autoscale, bundleSweep].map((loop) => loop.run(loops.signal)));

@@ -55,6 +55,7 @@ export async function runHistory(
   if (witness.alarm === undefined) witness.raise(await settles(world, operators));
   checkWaiting(world);
   if (witness.alarm === undefined) for (const { id, mirror } of world.controllers) witness.compare(id, mirror);
+  if (witness.alarm === undefined) for (const controller of world.controllers) await controller.sweepBundles();
   for (const controller of world.controllers) world.endController(controller, "kill");
   void operators.close();
   // What weak references point at is kept until the end of a turn of the event loop, and a history has none.

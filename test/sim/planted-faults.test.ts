@@ -319,6 +319,11 @@ const runsTheNewestFiles = (): Sabotage => {
   };
 };
 
+/** Takes one bundle for needed, whatever revisions there are. */
+const dropsOldBundles: Sabotage = {
+  bundles: (bundles) => ({ sweep: (needed) => bundles.sweep(new Set([...needed].slice(0, 1))) }),
+};
+
 /** Changes the bundle of a deployment, and not its revision. */
 const changesAFileOfARevision = writesToo(async (writes, store) => {
   const { entries } = await store.list("deployment", { limit: 1_000 });
@@ -366,6 +371,7 @@ test.each<readonly [string, Invariant, () => Sabotage]>([
   ["it never rests", "I10", () => neverRests],
   ["no spare replicas are kept", "I10", () => keepsNoSpares],
   ["a replica of an old revision runs the newest files", "I12", runsTheNewestFiles],
+  ["the bundle of a revision is dropped", "I12", () => dropsOldBundles],
   ["the files of a revision change", "I12", () => changesAFileOfARevision],
   ["requests for a model wait, though a replica has room", "I14", keepsModelsBack],
   ["a replica gets more than its max_ongoing_requests", "I14", () => forgetsWhatItGave],

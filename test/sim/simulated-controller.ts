@@ -10,6 +10,7 @@ import type { Waiter } from "../../src/gateway/visit.ts";
 import type { LiveReplicaPort } from "../../src/links/replica-port.ts";
 import { wantedConfig } from "../../src/links/wanted-config.ts";
 import { silentLog } from "../../src/log/log.ts";
+import type { BundleStore } from "../../src/store/bundle-store.ts";
 import { Mirror } from "../../src/store/mirror.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { ProcessClock, SimulatedClock } from "./simulated-clock.ts";
@@ -37,6 +38,8 @@ export interface Sabotage {
   readonly port?: (port: LiveReplicaPort) => LiveReplicaPort;
   /** Between a controller's copy of the state and its loop. */
   readonly mirror?: (mirror: Mirror) => Mirror;
+  /** Between the sweep of bundles and what is kept of them. */
+  readonly bundles?: (bundles: Pick<BundleStore, "sweep">) => Pick<BundleStore, "sweep">;
   readonly epoch?: (epoch: number | undefined) => number | undefined;
   /** Between a gateway and the requests that come to it. */
   readonly dispatcher?: (dispatcher: Dispatcher) => Dispatcher;
@@ -140,8 +143,14 @@ export class SimulatedController {
     this.#door = sabotage.dispatcher?.(this.#dispatcher) ?? this.#dispatcher;
     this.#given = () => engine.alive().reduce((sum, { replicaId }) => sum + this.#dispatcher.ongoing(replicaId), 0);
     const machine = new WatchedEngine(engine, { world, own }, line, witness, watch, () => mirror.position);
+    const bundles = {
+      sweep: async (needed: ReadonlySet<string>) => {
+        witness.swept(needed);
+        return { bundles: 0, files: 0 };
+      },
+    };
     this.#deciding = openDeciding({
-      bundles: { sweep: async () => ({ bundles: 0, files: 0 }) },
+      bundles: sabotage.bundles?.(bundles) ?? bundles,
       store,
       mirror: sabotage.mirror?.(mirror) ?? mirror,
       engine: sabotage.engine?.(machine) ?? machine,
@@ -165,6 +174,11 @@ export class SimulatedController {
   /** The replicas that its gateway gives requests to. */
   routes(): readonly string[] {
     return this.routing.routes.all().flatMap(({ endpoints }) => endpoints.map(({ replicaId }) => replicaId));
+  }
+
+  /** Drops the bundles that nothing needs, if this controller leads. */
+  sweepBundles(): Promise<void> {
+    return this.#deciding.bundleSweep.sweep();
   }
 
   get dispatcher(): Dispatcher {

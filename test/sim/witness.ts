@@ -8,7 +8,7 @@ import { applications } from "./invariants/applications.ts";
 import { autoscaling } from "./invariants/autoscaling.ts";
 import { availability } from "./invariants/availability.ts";
 import { oneConfig } from "./invariants/config.ts";
-import { revisionsStay, startsItsRevision } from "./invariants/exactness.ts";
+import { bundlesStay, revisionsStay, startsItsRevision } from "./invariants/exactness.ts";
 import type { AskedApply, Deed, Facts, Invariant, Lease, Look, Verdict, Written } from "./invariants/facts.ts";
 import { grace } from "./invariants/grace.ts";
 import { actsUnderLease, epochsGrow, writesUnderLease } from "./invariants/leadership.ts";
@@ -169,6 +169,11 @@ export class Witness {
         invariant: "I7",
         text: `${name} is at position ${mirror.position} of ${this.ledger.position}, and differs in ${wrong}`,
       });
+  }
+
+  /** I12. The bundle of a kept revision is never dropped. Nothing is being written now. */
+  swept(needed: ReadonlySet<string>): void {
+    this.raise(bundlesStay(this.ledger, needed));
   }
 
   /** I7. Each write has its own position, and there are no gaps. */

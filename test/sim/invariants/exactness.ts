@@ -31,3 +31,13 @@ export function revisionsStay({ ledger }: Facts, { writes }: Written): Verdict {
   }
   return undefined;
 }
+
+/** I12. What a sweep takes for needed has the bundles of all deployments and of all kept revisions. */
+export function bundlesStay({ objects }: Facts["ledger"], needed: ReadonlySet<string>): Verdict {
+  for (const [id, json] of objects) {
+    if (!id.startsWith("deployment/") && !id.startsWith("revision/")) continue;
+    const { bundle } = (JSON.parse(json) as Pick<DeploymentRecord, "spec">).spec.runtimeEnv;
+    if (bundle !== undefined && !needed.has(bundle)) return { invariant: "I12", text: `the bundle of ${id} is dropped` };
+  }
+  return undefined;
+}
