@@ -169,8 +169,8 @@ export const ErrorReason = {
   NO_REPLICA: 19,
 
   /**
-   * UNAVAILABLE: Redis cannot be reached. Requests to replicas go on; changes
-   * wait until it is back.
+   * UNAVAILABLE: Redis, or the folder of bundles, cannot be used. Requests to
+   * replicas go on; changes wait until it can.
    *
    * @generated from enum value: ERROR_REASON_STORE_UNAVAILABLE = 20;
    */
