@@ -1,46 +1,20 @@
 // What every store of bundles does.
-import { createHash } from "node:crypto";
-import { mkdtemp, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { realRandom } from "../../src/clock/real.ts";
-import { type BundleFile, hexOf } from "../../src/core/bundle.ts";
+import { hexOf } from "../../src/core/bundle.ts";
 import { silentLog } from "../../src/log/log.ts";
 import { bundleDigest } from "../../src/program/bundle-manifest.ts";
 import { type BundleStore, unneededMs } from "../../src/store/bundle-store.ts";
 import { openFolderBundles } from "../../src/store/folder-bundles.ts";
 import { openRedisBundles } from "../../src/store/redis-bundles.ts";
 import { HandClock } from "../kit/hand-clock.ts";
-import { until } from "../kit/until.ts";
+import { fileOf, put, sha256Of, textOf } from "../store/bundle-content.ts";
 import { startTestRedis, type TestRedis } from "../store/redis-fixture.ts";
-
-const sha256Of = (text: string): string => createHash("sha256").update(text).digest("hex");
-const fileOf = (path: string, text: string): BundleFile => ({
-  path,
-  executable: false,
-  sizeBytes: Buffer.byteLength(text),
-  sha256: sha256Of(text),
-});
-const never = new AbortController().signal;
-
-async function put(store: BundleStore, ...texts: readonly string[]): Promise<void> {
-  const upload = await store.openUpload();
-  for (const text of texts) {
-    await upload.begin({ sha256: sha256Of(text), sizeBytes: Buffer.byteLength(text) });
-    if (text !== "") await upload.write(Buffer.from(text));
-  }
-  await upload.commit();
-  await upload.abort();
-}
-
-async function textOf(store: BundleStore, sha256: string): Promise<string> {
-  const parts: Uint8Array[] = [];
-  for await (const data of store.readFile(sha256, never)) parts.push(data);
-  return Buffer.concat(parts).toString();
-}
 
 interface Opened {
   readonly store: BundleStore;
@@ -279,108 +253,5 @@ describe.each(stores)("bundles %s", (_, open) => {
       }),
       { numRuns: 60 },
     );
-  });
-});
-
-describe("bundles in a folder, with faults of its disk", () => {
-  let folder: string;
-  let store: BundleStore;
-  beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), "drover-bundles-"));
-    store = await openFolderBundles({ folder, clock: new HandClock() });
-  });
-  afterEach(async () => {
-    await store.close();
-    await rm(folder, { recursive: true, force: true });
-  });
-
-  test("an upload that takes the room which Redis needs is refused, and leaves nothing", async () => {
-    const upload = await store.openUpload();
-    await upload.begin({ sha256: sha256Of("one"), sizeBytes: 3 });
-    await upload.write(Buffer.from("one"));
-    const sizeBytes = Number.MAX_SAFE_INTEGER;
-    await expect(upload.begin({ sha256: sha256Of("large"), sizeBytes })).rejects.toMatchObject({ reason: "STORAGE_FULL" });
-    await upload.abort();
-    expect(await readdir(join(folder, "uploads"))).toEqual([]);
-    expect(await store.missingFiles([sha256Of("one")])).toHaveLength(1);
-  });
-
-  test("a folder that cannot be used is said, and does nothing to what is kept", async () => {
-    await put(store, "one");
-    const files = [fileOf("a", "one")];
-    await store.createBundle(files);
-    for (const name of ["files", "bundles"]) {
-      await rename(join(folder, name), join(folder, "aside"));
-      await symlink(join(folder, name), join(folder, name)); // ELOOP
-      const calls = [
-        () => (name === "files" ? store.missingFiles([sha256Of("one")]) : store.useBundle(bundleDigest(files))),
-        () => (name === "files" ? put(store, "two") : store.bundle(bundleDigest(files))),
-        () => (name === "files" ? textOf(store, sha256Of("one")) : store.createBundle(files)),
-        () => store.sweep(new Set()),
-      ];
-      for (const call of calls) await expect(call()).rejects.toMatchObject({ reason: "STORE_UNAVAILABLE" });
-      await rm(join(folder, name));
-      await rename(join(folder, "aside"), join(folder, name));
-    }
-    expect(await store.bundle(bundleDigest(files))).toEqual(files);
-    expect(await textOf(store, sha256Of("one"))).toBe("one");
-  });
-});
-
-describe("bundles in Redis, with faults of Redis", () => {
-  const open = (prefix = `{${realRandom.id(8)}}:`, clock = new HandClock()) => {
-    const { socketPath } = redis.server;
-    return openRedisBundles({ socketPath, prefix, clock, random: realRandom, log: silentLog });
-  };
-
-  test("what is used at one controller is kept for an hour, whichever controller sweeps", async () => {
-    const clock = new HandClock();
-    const prefix = `{${realRandom.id(8)}}:`;
-    const [one, other] = await Promise.all([open(prefix, clock), open(prefix, clock)]);
-    try {
-      await put(one, "one");
-      const none = { bundles: 0, files: 0 };
-      await one.sweep(new Set());
-      clock.pass(unneededMs);
-      expect(await other.missingFiles([sha256Of("one")])).toEqual([]);
-      expect(await other.sweep(new Set())).toEqual(none);
-      expect(await one.sweep(new Set())).toEqual(none);
-      clock.pass(unneededMs - 1);
-      expect(await one.sweep(new Set())).toEqual(none);
-      clock.pass(1);
-      expect(await one.sweep(new Set())).toEqual({ bundles: 0, files: 1 });
-      expect(await other.missingFiles([sha256Of("one")])).toHaveLength(1);
-    } finally {
-      await one.close();
-      await other.close();
-    }
-  });
-
-  test("a full memory refuses the upload, and what is kept is still read", async () => {
-    const store = await open();
-    const client = new Redis(redis.server.socketPath);
-    try {
-      await put(store, "one");
-      await client.config("SET", "maxmemory", "1");
-      await expect(put(store, "two")).rejects.toMatchObject({ reason: "STORAGE_FULL" });
-      expect(await textOf(store, sha256Of("one"))).toBe("one");
-    } finally {
-      await client.config("SET", "maxmemory", "0");
-      client.disconnect();
-      await store.close();
-    }
-  });
-
-  test("a Redis that is away is said, and bundles are there again with it", async () => {
-    const store = await open();
-    try {
-      await put(store, "one");
-      await redis.server.close();
-      await expect(store.missingFiles([sha256Of("one")])).rejects.toMatchObject({ reason: "STORE_UNAVAILABLE" });
-      await redis.restart();
-      await until(async () => (await store.missingFiles([sha256Of("one")]).catch(() => ["away"])).length === 0);
-    } finally {
-      await store.close();
-    }
   });
 });
