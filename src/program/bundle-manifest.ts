@@ -184,4 +184,4 @@ function keyOf(path: string): string {
 }
 
 /** Equal for names that a file system which ignores case and normal form takes for one. */
-const folded = (name: string): string => name.normalize("NFKC").toLowerCase().normalize("NFC");
+const folded = (name: string): string => name.normalize("NFKC").toUpperCase().toLowerCase().normalize("NFC");

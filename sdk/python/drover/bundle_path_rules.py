@@ -49,4 +49,4 @@ def _folded(path: str) -> str:
     """Equal for paths that a file system which ignores case and normal form takes for one."""
     if path.isascii():
         return path.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", path).lower())
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", path).upper().lower())
