@@ -1,7 +1,8 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { type DeploymentSpec, type RuntimeEnv, RuntimeEnvSchema } from "../../gen/drover/v1/deployment_pb.ts";
+import { objectOf } from "../program/npm-lockfile.ts";
 import { BundleError, inCommandLine, type OptionNames } from "./bundle-error.ts";
 import { bundleFolder, pathInside } from "./bundle-folder.ts";
 import type { ReadBundle } from "./send-bundle.ts";
@@ -92,10 +93,30 @@ export function putIntoBundle(
   return `no packages are installed: ${folder}, which is sent, has no lockfile, but its repository has ${above}: ${remedy}`;
 }
 
+/** Whether the project in a folder says that it needs no packages. */
+const namesNoPackages: Readonly<Record<keyof typeof lockfiles, (folder: string) => boolean>> = {
+  node: (folder) => {
+    const text = textIn(folder, "package.json");
+    return text !== undefined && Object.keys((objectOf(text).dependencies as object | undefined) ?? {}).length === 0;
+  },
+  python: (folder) => {
+    const text = textIn(folder, "pyproject.toml");
+    return text !== undefined && !/^\s*dependencies\s*=\s*\[\s*["']/m.test(text);
+  },
+};
+
+function textIn(folder: string, name: string): string | undefined {
+  try {
+    return readFileSync(join(folder, name), "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
 /** The lockfile of the repository that is nearest above the folder that is sent. */
 function lockfileAbove(spec: DeploymentSpec, folder: string): string | undefined {
   const [language] = startOf(spec);
-  if (language === undefined) return undefined;
+  if (language === undefined || namesNoPackages[language](folder)) return undefined;
   const found: string[] = [];
   for (let at = folder; !existsSync(join(at, ".git")); ) {
     if (at === dirname(at)) return undefined; // in no repository

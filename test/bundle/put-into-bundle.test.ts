@@ -155,7 +155,14 @@ test("a repository whose lockfile is above what is sent is named, where a lockfi
     "one/svc/app.ts",
     "one/svc/app.py",
     "two/app.ts",
+    "one/lean/app.ts",
+    "one/lean/app.py",
+    "one/rich/app.ts",
+    "one/uv.lock",
   );
+  await writeFile(join(root, "one/lean/package.json"), '{ "dependencies": {} }');
+  await writeFile(join(root, "one/lean/pyproject.toml"), '[project]\nname = "lean"\ndependencies = []\n');
+  await writeFile(join(root, "one/rich/package.json"), '{ "dependencies": { "a": "1" } }');
   const told = (path: string, folder: string, fillLockfile = true, lockfile = "") => {
     const file = { path, file: join(folder, path), executable: false, sizeBytes: 0, sha256: "0".repeat(64) };
     const spec = moduleSpec(join(folder, path), "", lockfile);
@@ -166,6 +173,9 @@ test("a repository whose lockfile is above what is sent is named, where a lockfi
   expect(told("svc/app.ts", join(root, "one"))).toBeUndefined();
   expect(told("app.ts", svc, false)).toBeUndefined();
   expect(told("app.ts", svc, true, "package-lock.json")).toBeUndefined();
-  expect(told("app.py", svc)).toBeUndefined();
+  expect(told("app.py", svc)).toContain(join(root, "one/uv.lock"));
+  expect(told("app.ts", join(root, "one/lean"))).toBeUndefined(); // it says that it needs none
+  expect(told("app.py", join(root, "one/lean"))).toBeUndefined();
+  expect(told("app.ts", join(root, "one/rich"))).toContain(join(root, "one/package-lock.json"));
   expect(told("app.ts", join(root, "two"))).toBeUndefined(); // in no repository
 });

@@ -85,7 +85,7 @@ describe("the folder that is sent", () => {
       "named/sub/requirements.txt": "",
       "repository/.git/HEAD": "",
       "repository/uv.lock": "version = 1\n",
-      "repository/member/pyproject.toml": "",
+      "repository/member/pyproject.toml": `[project]\ndependencies = ["numpy"]\n`,
       "repository/member/app.py": program('name="member"'),
     });
     const alone = await temporaryFolder();

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Collection
 
@@ -80,7 +82,11 @@ def lockfile_for(program: str, paths: Collection[str]) -> str:
 
 
 def lockfile_above(folder: str) -> str | None:
-    """The lockfile of the repository that is nearest above the folder that is sent."""
+    """The lockfile of the repository that is nearest above the folder that is sent; None: there is
+    none, or the project in the folder says that it needs no packages."""
+    with contextlib.suppress(OSError), open(os.path.join(folder, "pyproject.toml"), encoding="utf-8", errors="replace") as project:
+        if not re.search(r"^\s*dependencies\s*=\s*\[\s*[\"']", project.read(), re.MULTILINE):
+            return None
     found: list[str] = []
     while not os.path.exists(os.path.join(folder, ".git")):
         if folder == os.path.dirname(folder):
