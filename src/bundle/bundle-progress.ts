@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { BundleFile } from "../core/bundle.ts";
+import { type BundleFile, bytesOf } from "../core/bundle.ts";
 import { formatBytes } from "../core/resources.ts";
 import type { BundleEvents } from "./send-bundle.ts";
 
@@ -16,8 +16,6 @@ export function largeFileLines(files: readonly BundleFile[]): readonly string[] 
 }
 
 export const filesInWords = (count: number): string => (count === 1 ? "1 file" : `${count.toLocaleString("en")} files`);
-
-export const bytesOf = (files: readonly BundleFile[]): number => files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
 /** A name without characters that control a terminal. */
 const nameOf = (name: string): string => name.replace(/\p{Cc}/gu, "?");

@@ -3,7 +3,7 @@ import { type Dirent, existsSync, lstatSync, readdirSync, readlinkSync, realpath
 import { join } from "node:path";
 import { breatheFirst, pacing } from "../clock/breathe.ts";
 import { realClock } from "../clock/real.ts";
-import type { BundleBounds } from "../core/bundle.ts";
+import { type BundleBounds, bytesOf } from "../core/bundle.ts";
 import { formatBytes } from "../core/resources.ts";
 import { bundlePathProblem, clashes } from "../program/bundle-manifest.ts";
 import { BundleError, leaveOut } from "./bundle-error.ts";
@@ -215,7 +215,7 @@ function checkBounds(files: readonly FoundFile[], bounds: BundleBounds): void {
   if (files.length > filesMax) throw tooManyFiles(files, bounds);
   const large = files.filter(({ sizeBytes }) => sizeBytes > fileBytesMax);
   if (large.length > 0) throw new BundleError(`${largest(large)}: a file may have ${formatBytes(fileBytesMax)}; ${leaveOut}`);
-  const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const bytes = bytesOf(files);
   if (bytes <= bundleBytesMax) return;
   const text = `all files have ${formatBytes(bytes)}: a bundle may have ${formatBytes(bundleBytesMax)}; the largest are ${largest(files)}`;
   throw new BundleError(`${text}; .droverignore leaves out what is not needed`);

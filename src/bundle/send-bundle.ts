@@ -1,5 +1,5 @@
 import type { ControllerService } from "../../gen/drover/v1/controller_service_pb.ts";
-import type { BundleBounds } from "../core/bundle.ts";
+import { type BundleBounds, bytesOf } from "../core/bundle.ts";
 import { StatusError } from "../core/errors.ts";
 import { retryLost } from "../rpc/retry-lost.ts";
 import type { CallOptions, Client } from "../rpc/service.ts";
@@ -122,7 +122,7 @@ async function upload(missing: readonly DigestedFile[], { files }: ReadBundle, o
   let sent = 0;
   for (const batch of batchesOf(missing)) {
     await uploadBatch(batch, sent, options);
-    sent += batch.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    sent += bytesOf(batch);
   }
 }
 

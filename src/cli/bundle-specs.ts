@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { BundleError } from "../bundle/bundle-error.ts";
-import { BundleProgress, bytesOf, filesInWords, largeFileLines } from "../bundle/bundle-progress.ts";
+import { BundleProgress, filesInWords, largeFileLines } from "../bundle/bundle-progress.ts";
 import type { FileDigests } from "../bundle/file-digests.ts";
 import { folderOfSpec, placeInOwnBundle, putIntoBundle } from "../bundle/put-into-bundle.ts";
 import {
@@ -12,6 +12,7 @@ import {
   type SentBundle,
   sendBundle,
 } from "../bundle/send-bundle.ts";
+import { bytesOf } from "../core/bundle.ts";
 import { formatBytes } from "../core/resources.ts";
 import { bundleDigest, byPath } from "../program/bundle-manifest.ts";
 import { CliError } from "./cli-error.ts";

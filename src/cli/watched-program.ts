@@ -1,8 +1,9 @@
-import { bytesOf, filesInWords, largeFileLines } from "../bundle/bundle-progress.ts";
+import { filesInWords, largeFileLines } from "../bundle/bundle-progress.ts";
 import { FileDigests } from "../bundle/file-digests.ts";
 import { findFolders } from "../bundle/find-files.ts";
 import { FolderWatch } from "../bundle/folder-watch.ts";
 import type { BundleEvents } from "../bundle/send-bundle.ts";
+import { bytesOf } from "../core/bundle.ts";
 import { formatBytes } from "../core/resources.ts";
 import { takeAway } from "./attach.ts";
 import { bundleSpecs } from "./bundle-specs.ts";

@@ -8,6 +8,10 @@ export interface BundleFile {
   readonly sha256: string;
 }
 
+/** The bytes of all files together. */
+export const bytesOf = (files: readonly Pick<BundleFile, "sizeBytes">[]): number =>
+  files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+
 /** What a bundle may hold. */
 export interface BundleBounds {
   readonly filesMax: number;

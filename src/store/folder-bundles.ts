@@ -57,7 +57,7 @@ class FolderBundles implements BundleStore {
 
   async openUpload(): Promise<BundleUpload> {
     const folder = await storing(() => mkdtemp(join(this.#folder, "uploads", "upload-")));
-    return new FolderUpload(folder, (sha256) => this.#use("files", sha256));
+    return new FolderUpload(folder, join(this.#folder, "files"), (sha256) => this.#use("files", sha256));
   }
 
   async createBundle(files: readonly BundleFile[]): Promise<CreatedBundle> {
@@ -184,6 +184,8 @@ class FolderBundles implements BundleStore {
 
 class FolderUpload implements BundleUpload {
   readonly #folder: string;
+  /** The folder of kept files, and the place of one in it. */
+  readonly #keptFolder: string;
   readonly #place: (sha256: string) => string;
   readonly #sha256s = new Set<string>();
   /** Files that are whole, and are being flushed to the disk. None rejects. */
@@ -191,8 +193,9 @@ class FolderUpload implements BundleUpload {
   #file: FileHandle | undefined;
   #fault: unknown;
 
-  constructor(folder: string, place: (sha256: string) => string) {
+  constructor(folder: string, keptFolder: string, place: (sha256: string) => string) {
     this.#folder = folder;
+    this.#keptFolder = keptFolder;
     this.#place = place;
   }
 
@@ -214,7 +217,7 @@ class FolderUpload implements BundleUpload {
     await Promise.all(this.#flushing);
     if (this.#fault !== undefined) throw this.#fault;
     for (const sha256 of this.#sha256s) await storing(() => rename(join(this.#folder, sha256), this.#place(sha256)));
-    await storing(() => flushFolder(join(this.#folder, "..", "..", "files")));
+    await storing(() => flushFolder(this.#keptFolder));
     await this.abort();
   }
 

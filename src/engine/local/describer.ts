@@ -28,7 +28,7 @@ export class Describer {
   readonly #command: DescriberCommand;
   readonly #cwd: string;
   /** The process of the next description, and the working folder that it has. */
-  #spare: { readonly child: ChildProcess; readonly folder: string } | undefined;
+  #spare: { readonly child: ChildProcess; readonly folder: string | undefined } | undefined;
 
   constructor(command: DescriberCommand, cwd: string) {
     this.#command = command;
@@ -50,7 +50,7 @@ export class Describer {
     signal.addEventListener("abort", end);
     try {
       signal.throwIfAborted();
-      const cannotStart = this.#folder === "" ? `the folder ${this.#cwd} is gone` : `${child.spawnfile} was not found on the PATH`;
+      const cannotStart = this.#folder === undefined ? `the folder ${this.#cwd} is gone` : `${child.spawnfile} was not found on the PATH`;
       const answer = await answerOf(child, `${JSON.stringify(given)}\n`, this.#command.answerDescriptor, cannotStart);
       signal.throwIfAborted();
       return answer;
@@ -66,10 +66,10 @@ export class Describer {
     this.#spare = undefined;
   }
 
-  /** Which folder has the path of the working folder just now; empty: none has. */
-  get #folder(): string {
+  /** Which folder has the path of the working folder just now; undefined: none has. */
+  get #folder(): string | undefined {
     const stats = statSync(this.#cwd, { throwIfNoEntry: false });
-    return stats === undefined ? "" : `${stats.dev} ${stats.ino} ${stats.birthtimeMs}`;
+    return stats && `${stats.dev} ${stats.ino} ${stats.birthtimeMs}`;
   }
 
   #take(): ChildProcess {

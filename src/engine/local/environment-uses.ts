@@ -10,7 +10,7 @@ const file = "environment.json";
  */
 export async function readUses(path: string): Promise<readonly Requirements[] | undefined> {
   const text = await readFile(join(path, file), "utf8").catch(() => undefined);
-  // Version 0.3 wrote an object: the one use of the environment.
+  // Version 0.1.0 wrote an object: the one use of the environment.
   return text === undefined ? undefined : [JSON.parse(text) as Requirements | readonly Requirements[]].flat();
 }
 

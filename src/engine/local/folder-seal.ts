@@ -24,8 +24,8 @@ export function foldersOf(files: readonly BundleFile[]): readonly string[] {
 }
 
 /**
- * The seal of an unpacked bundle: another one as soon as something in it was written, added, removed
- * or renamed, whoever did it. It is made of times that only the system sets, and reads no content.
+ * The seal of an unpacked bundle. It differs as soon as something in the bundle is written, added,
+ * removed or renamed, by whomever. It is made of times that only the system sets, and reads no content.
  * Undefined: it is not complete.
  */
 export async function sealOf(path: string): Promise<string | undefined> {

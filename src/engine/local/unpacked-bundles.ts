@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, renameSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { type BundleFile, type BundleReader, digestOf, hexOf, isSha256 } from "../../core/bundle.ts";
+import { type BundleFile, type BundleReader, bytesOf, digestOf, hexOf, isSha256 } from "../../core/bundle.ts";
 import { formatBytes } from "../../core/resources.ts";
 import type { Log } from "../../log/log.ts";
 import { bundleDigest, manifestText, readManifest } from "../../program/bundle-manifest.ts";
@@ -46,7 +46,7 @@ export class UnpackedBundles {
   readonly #held = new Map<string, number>();
   /** The seal of each bundle that was unpacked, or read to its end, by this process. */
   readonly #seals = new Map<string, string>();
-  /** The bundles of which it is found out whether something was written in them. */
+  /** The checks that are going on, each of what was written in a bundle. */
   readonly #checks = new Map<string, Promise<boolean>>();
   /** The folders that are being filled, by name. */
   readonly #parts = new Set<string>();
@@ -180,8 +180,7 @@ export class UnpackedBundles {
       }
       renameSync(part, this.#pathOf(digest)); // no await since: the bundle is always there
       if (seal !== undefined) this.#seals.set(digest, seal);
-      const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-      log.info({ bundle: digest, files: files.length, size: formatBytes(bytes) }, "unpacked a bundle");
+      log.info({ bundle: digest, files: files.length, size: formatBytes(bytesOf(files)) }, "unpacked a bundle");
     } catch (cause) {
       await removeReadOnly(part).catch((err: unknown) => log.warn({ err }, "a part of a bundle was not removed; trying again"));
       throw cause;
